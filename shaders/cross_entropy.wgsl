@@ -1,0 +1,91 @@
+// Softmax cross-entropy of each row, its gradient, or both in one pass over the logits [ROWS, CLASSES]:
+//   loss = (1 - s) (lse - x_t) + s (lse - mean x), lse = log sum exp x; 0 where the target is ignored
+//   dx   = upstream (softmax x - (1 - s) [c = t] - s / CLASSES)
+// Probabilities are never stored. Grid: one invocation a row, 64 a workgroup, folded into y.
+// Source: torch.nn.functional.cross_entropy.
+
+//#slot types
+alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
+//#end
+@group(0) @binding(0) var<storage, read> in0: array<T0>;
+@group(0) @binding(1) var<storage, read> in1: array<T1>;
+@group(0) @binding(2) var<storage, read> in2: array<T2>;
+@group(0) @binding(3) var<storage, read> in3: array<T3>;
+@group(0) @binding(6) var<storage, read_write> loss: array<f32>;  // [ROWS]
+@group(0) @binding(7) var<storage, read_write> dlogits: array<f32>; // [ROWS, CLASSES]
+@group(0) @binding(8) var<storage, read> logits: array<f32>;      // [ROWS, CLASSES]
+@group(0) @binding(9) var<storage, read> targets: array<i32>;     // [ROWS]
+
+override ROWS: u32;
+override CLASSES: u32;
+override SMOOTHING_BITS: u32 = 0u;
+override HAS_IGNORE: bool = false;
+override IGNORE_BITS: u32 = 0u;
+
+//#import math
+
+//#slot upstream
+fn upstream(i: u32) -> f32 { return 1.0; }
+//#end
+
+struct Row { index: u32, kept: bool, target_class: u32, lse: f32 }
+
+fn log_sum_exp(row: u32) -> f32 {
+    let base = row * CLASSES;
+    var largest = logits[base];
+    for (var c = 1u; c < CLASSES; c++) { largest = maximum(largest, logits[base + c]); }
+    var sum = 0.0;
+    for (var c = 0u; c < CLASSES; c++) { sum += exp_(logits[base + c] - largest); }
+    return log_(sum) + largest;
+}
+
+fn open_row(row: u32) -> Row {
+    let t = targets[row];
+    let kept = !(HAS_IGNORE && t == bitcast<i32>(IGNORE_BITS));
+    return Row(row, kept, u32(clamp(t, 0, i32(CLASSES) - 1)), log_sum_exp(row));
+}
+
+fn write_loss(row: Row) {
+    let s = bitcast<f32>(SMOOTHING_BITS);
+    let base = row.index * CLASSES;
+    var value = row.lse - logits[base + row.target_class];
+    if (SMOOTHING_BITS != 0u) {
+        var mean = 0.0;
+        for (var c = 0u; c < CLASSES; c++) { mean += logits[base + c]; }
+        value = (1.0 - s) * value + s * (row.lse - mean / f32(CLASSES));
+    }
+    loss[row.index] = select(0.0, value, row.kept);
+}
+
+fn write_gradient(row: Row) {
+    let s = bitcast<f32>(SMOOTHING_BITS);
+    let base = row.index * CLASSES;
+    let up = select(0.0, upstream(row.index), row.kept);
+    for (var c = 0u; c < CLASSES; c++) {
+        let hit = select(0.0, 1.0 - s, c == row.target_class);
+        let d = exp_(logits[base + c] - row.lse) - hit - s / f32(CLASSES);
+        dlogits[base + c] = select(0.0, up * d, row.kept);
+    }
+}
+
+@compute @workgroup_size(64)
+fn cross_entropy_rows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.y * (groups.x * 64u) + id.x;
+    if (i < ROWS) { write_loss(open_row(i)); }
+}
+
+@compute @workgroup_size(64)
+fn cross_entropy_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.y * (groups.x * 64u) + id.x;
+    if (i < ROWS) { write_gradient(open_row(i)); }
+}
+
+@compute @workgroup_size(64)
+fn cross_entropy_both(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.y * (groups.x * 64u) + id.x;
+    if (i < ROWS) {
+        let row = open_row(i);
+        write_loss(row);
+        write_gradient(row);
+    }
+}

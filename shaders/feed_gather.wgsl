@@ -1,0 +1,30 @@
+// Opens a step and gathers its minibatch from a data set that lies on the device:
+//   x[i, :] = inputs[order[row * STRIDE + i], :], t likewise; elements travel as 32-bit words.
+// Shapes: inputs [samples, X], targets [samples, T], x [BATCH, X], t [BATCH, T], order [steps, STRIDE].
+// state[0] counts the steps done within the window and is the row; state[1] becomes state[0] + 1.
+// Grid: one invocation a word of x and t, 64 a workgroup, folded into y.
+
+@group(0) @binding(0) var<storage, read> inputs: array<u32>;
+@group(0) @binding(1) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read_write> state: array<u32>;
+@group(0) @binding(4) var<storage, read_write> x: array<u32>;
+@group(0) @binding(5) var<storage, read_write> t: array<u32>;
+
+override BATCH: u32;
+override STRIDE: u32;
+override X: u32;
+override T: u32;
+
+@compute @workgroup_size(64)
+fn feed_gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.y * (groups.x * 64u) + id.x;
+    let row = state[0];
+    if (i < BATCH * X) {
+        x[i] = inputs[order[row * STRIDE + i / X] * X + i % X];
+    } else if (i < BATCH * (X + T)) {
+        let j = i - BATCH * X;
+        t[j] = targets[order[row * STRIDE + j / T] * T + j % T];
+    }
+    if (i == 0u) { state[1] = row + 1u; }
+}

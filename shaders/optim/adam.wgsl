@@ -1,0 +1,100 @@
+// adam: Adam, and AdamW where the decay is decoupled; with AMSGrad.
+//
+//   g <- g + decay w                               decay: weight_decay (Adam), else 0
+//   m <- m + (1 - beta1) (g - m)
+//   v <- beta2 v + (1 - beta2) g^2                 amsgrad: peak <- max(peak, v), in place of v from here on
+//   w <- w - (shrink w + step_size m / (sqrt(v) unbias + eps))
+//   shrink: lr weight_decay (AdamW), else 0
+//   step_size = lr / (1 - beta1^t),   unbias = 1 / sqrt(1 - beta2^t)
+//
+// shapes: every arena [LENGTH] vec4, padding included; table [steps of the window, 2]
+// grid:   one invocation a vec4, workgroups folded from x into y
+// source: torch.optim.Adam and AdamW, single-tensor path, in its order of operations but for the decoupled
+//         decay: torch first multiplies w by 1 - lr weight_decay, whose own rounding biases w by up to 3e-8
+//         of itself a step; here decay and step are subtracted as one number, with one rounding of w
+
+@group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> state: array<u32>; // [0] steps done, [1] step open
+@group(0) @binding(3) var<storage, read_write> param: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> exp_avg: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> exp_avg_sq: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> max_exp_avg_sq: array<vec4<f32>>;
+
+override LENGTH: u32;
+
+struct Row {
+    step_size: f32,
+    one_minus_beta1: f32,
+    beta2: f32,
+    one_minus_beta2: f32,
+    unbias: f32,
+    eps: f32,
+    decay: f32,
+    shrink: f32,
+}
+
+struct Moments {
+    m: vec4<f32>,
+    v: vec4<f32>,
+}
+
+fn open_row() -> Row {
+    let at = 2u * (state[1] - 1u);
+    let a = table[at];
+    let b = table[at + 1u];
+    return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
+}
+
+// torch.lerp, from the nearer end, so that a weight of 1 gives b to the bit.
+fn blend(a: vec4<f32>, b: vec4<f32>, weight: f32) -> vec4<f32> {
+    return select(b - (b - a) * (1.0 - weight), a + weight * (b - a), weight < 0.5);
+}
+
+// Both moments with the gradient in them.
+fn next_moments(row: Row, i: u32, w: vec4<f32>) -> Moments {
+    let g = grad[i] + row.decay * w;
+    let m = blend(exp_avg[i], g, row.one_minus_beta1);
+    let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = v;
+    return Moments(m, v);
+}
+
+// The weight after the step; v is the second moment or its peak.
+fn next_weight(row: Row, w: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
+    let d = sqrt(v) * row.unbias + row.eps;
+    return w - (row.shrink * w + row.step_size * m / d);
+}
+
+@compute @workgroup_size(64)
+fn adam_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+    let i = id.y * (n.x * 64u) + id.x;
+    if i >= LENGTH {
+        return;
+    }
+    let row = open_row();
+    let w = param[i];
+    let next = next_moments(row, i, w);
+    param[i] = next_weight(row, w, next.m, next.v);
+    if i == 0u {
+        state[0] = state[1];
+    }
+}
+
+@compute @workgroup_size(64)
+fn adam_amsgrad_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
+    let i = id.y * (n.x * 64u) + id.x;
+    if i >= LENGTH {
+        return;
+    }
+    let row = open_row();
+    let w = param[i];
+    let next = next_moments(row, i, w);
+    let peak = max(max_exp_avg_sq[i], next.v);
+    max_exp_avg_sq[i] = peak;
+    param[i] = next_weight(row, w, next.m, peak);
+    if i == 0u {
+        state[0] = state[1];
+    }
+}

@@ -1,0 +1,105 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Train small neural nets on any GPU, or on none.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None, after_help = "\
+Examples:
+  downhill train examples/digits.toml
+  downhill train examples/digits.toml --set optimizer.lr=3e-3 --seed 1 --out runs/lr3
+  downhill explain examples/digits.toml
+  downhill adapters")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train the model of a config file
+    Train(TrainArgs),
+    /// Show what a run would do, without a GPU: kernels, parameters, buffers, the peak
+    Explain(ExplainArgs),
+    /// List every adapter, and which one would be chosen and why
+    Adapters(AdapterArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  downhill completions bash > ~/.local/share/bash-completion/completions/downhill")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// `downhill train`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill train examples/digits.toml
+  downhill train examples/digits.toml --set optimizer.name=sgd --set optimizer.lr=0.1
+  downhill train examples/digits.toml --init runs/digits-1/model.safetensors --steps 100
+  downhill train examples/digits.toml --adapter software
+
+The run directory holds config.toml (every default filled in), metrics.jsonl (a line for each step and
+epoch) and model.safetensors (the final weights, named as in torch.nn.Sequential).
+Exit code: 0; 1 the run failed; 2 the command line or the config is wrong.")]
+pub struct TrainArgs {
+    /// The config file
+    #[arg(value_name = "CONFIG.toml")]
+    pub config: PathBuf,
+    /// Override a setting, as optimizer.lr=0.01 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Which adapter: auto, software, an index of `downhill adapters`, or part of a name
+    #[arg(long, default_value = "auto", value_name = "WHICH")]
+    pub adapter: String,
+    /// The run directory [default: runs/<config name>-<number>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Seed of the initial weights and of the order of samples, in place of the config's
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Stop after so many steps, whatever the config's epochs say
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+    /// Start from these weights
+    #[arg(long, value_name = "WEIGHTS.safetensors")]
+    pub init: Option<PathBuf>,
+}
+
+/// `downhill explain`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill explain examples/digits.toml
+  downhill explain examples/digits.toml --set data.batch_size=512 --json")]
+pub struct ExplainArgs {
+    /// The config file
+    #[arg(value_name = "CONFIG.toml")]
+    pub config: PathBuf,
+    /// Override a setting, as data.batch_size=64 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// For which kind of adapter: gpu (tiled kernels) or software (kernels of lanes)
+    #[arg(long, default_value = "gpu", value_name = "KIND", value_parser = ["gpu", "software"])]
+    pub target: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `downhill adapters`
+#[derive(Debug, Args)]
+pub struct AdapterArgs {
+    /// Show which one this would choose: auto, software, an index, or part of a name
+    #[arg(long, default_value = "auto", value_name = "WHICH")]
+    pub adapter: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,50 @@
+//! The commands that train nothing: `explain`, `adapters`, `completions`.
+
+use clap::CommandFactory;
+use downhill::config::Config;
+use downhill::data::BatchPlan;
+use downhill::gpu;
+use downhill::kernel::{Family, Target};
+use downhill::report;
+use downhill::train::Blueprint;
+
+use super::args::{AdapterArgs, Cli, ExplainArgs};
+use super::say;
+
+pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
+    let config = Config::load(&args.config, &args.settings)?;
+    let data = config.dataset()?;
+    let batches = BatchPlan::new(data.train().len(), config.options.batch_size, config.options.drop_last)?;
+    let family = if args.target == "software" { Family::Lanes } else { Family::Tiled };
+    let blueprint = Blueprint::new(
+        &|net, x| config.model.build(net, x),
+        &|y, t| config.loss.apply(y, t),
+        &config.optimizer,
+        &data,
+        batches,
+        Target { family },
+    )?;
+    if args.json {
+        say(&serde_json::to_string_pretty(&report::explain_json(&blueprint))?);
+    } else {
+        say(report::explain_text(&blueprint).trim_end());
+    }
+    Ok(())
+}
+
+pub(super) fn adapters(args: &AdapterArgs) -> anyhow::Result<()> {
+    let list = pollster::block_on(gpu::adapters());
+    let (chosen, why) = gpu::choose(&args.adapter, &list)?;
+    if args.json {
+        say(&serde_json::to_string_pretty(&report::adapter_json(&list, chosen, &why))?);
+    } else {
+        say(report::adapter_table(&list, chosen, &why).trim_end());
+    }
+    Ok(())
+}
+
+pub(super) fn completions(shell: clap_complete::Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "downhill", &mut script);
+    say(String::from_utf8_lossy(&script).trim_end());
+}

@@ -1,0 +1,39 @@
+//! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong.
+
+mod args;
+mod commands;
+mod progress;
+mod train;
+
+pub use args::{Cli, Command};
+
+use std::io::Write;
+
+/// Prints a line to standard output; a reader that went away is no fault.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Runs a parsed command line.
+///
+/// # Errors
+/// What the command met; [`exit_code`] says with which code to leave.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Train(args) => train::train(&args),
+        Command::Explain(args) => commands::explain(&args),
+        Command::Adapters(args) => commands::adapters(&args),
+        Command::Completions { shell } => {
+            commands::completions(shell);
+            Ok(())
+        }
+    }
+}
+
+/// 2 where the command line or the config is wrong, else 1.
+pub fn exit_code(err: &anyhow::Error) -> u8 {
+    match err.downcast_ref::<downhill::Error>() {
+        Some(err) if err.is_usage() => 2,
+        _ => 1,
+    }
+}

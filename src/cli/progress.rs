@@ -1,0 +1,95 @@
+//! Progress of a run: a live bar on a terminal, plain lines in a pipe; and the lines of its metrics.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use downhill::train::{EpochRecord, Observer, RunDir, StepRecord};
+use downhill::{error::Result, units};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::say;
+
+/// A plain line is printed no more often than this, but for the last epoch's.
+const PLAIN: Duration = Duration::from_millis(500);
+
+/// Writes metrics and shows progress.
+pub(super) struct Progress {
+    dir: RunDir,
+    bar: Option<ProgressBar>,
+    total: u64,
+    epochs: u64,
+    samples: Rate,
+    batch: u64,
+    loss: f64,
+    accuracy: Option<f64>,
+    printed: Option<Instant>,
+}
+
+/// Samples a second over the steps seen.
+struct Rate {
+    start: Instant,
+    samples: u64,
+}
+
+impl Progress {
+    pub fn new(dir: RunDir, total: u64, epochs: u64, batch: usize) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            let shape = if colour { "{bar:32.green/dim}" } else { "{bar:32}" };
+            let template = format!("{{prefix}} {shape} {{percent:>3}}%  {{msg}}  {{eta}} left");
+            let style = ProgressStyle::with_template(&template).unwrap_or(ProgressStyle::default_bar());
+            let bar = ProgressBar::new(total).with_style(style.progress_chars("━╸ "));
+            bar.set_prefix(format!("epoch 1/{epochs}"));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        let samples = Rate { start: Instant::now(), samples: 0 };
+        Progress { dir, bar, total, epochs, samples, batch: batch as u64, loss: 0.0, accuracy: None, printed: None }
+    }
+
+    pub fn dir(&self) -> &RunDir {
+        &self.dir
+    }
+
+    /// Takes the bar off the screen.
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn message(&self, speed: f64) -> String {
+        let accuracy = self.accuracy.map(|a| format!("  accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
+        format!("loss {:.4}{accuracy}  {} samples/s", self.loss, units::count(speed))
+    }
+}
+
+impl Observer for Progress {
+    fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
+        self.dir.steps(steps)?;
+        let Some(last) = steps.last() else { return Ok(()) };
+        self.samples.samples += self.batch * steps.len() as u64;
+        self.loss = steps.iter().map(|s| f64::from(s.loss)).sum::<f64>() / steps.len() as f64;
+        if let Some(bar) = &self.bar {
+            let speed = self.samples.samples as f64 / self.samples.start.elapsed().as_secs_f64();
+            bar.set_prefix(format!("epoch {}/{}", last.epoch, self.epochs));
+            bar.set_message(self.message(speed));
+            bar.set_position(last.step);
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
+        self.dir.epoch(epoch)?;
+        self.accuracy = epoch.eval_accuracy;
+        self.loss = epoch.train_loss;
+        let due = self.printed.is_none_or(|at| at.elapsed() > PLAIN) || epoch.step == self.total;
+        if self.bar.is_none() && due {
+            self.printed = Some(Instant::now());
+            let eval = epoch.eval_loss.map(|l| format!("  eval loss {l:.4}")).unwrap_or_default();
+            let line = format!("epoch {}/{}  {}{eval}", epoch.epoch, self.epochs, self.message(epoch.samples_per_second));
+            say(&line);
+        }
+        Ok(())
+    }
+}

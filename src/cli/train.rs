@@ -1,0 +1,95 @@
+//! `downhill train`
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use downhill::config::Config;
+use downhill::data::BatchPlan;
+use downhill::kernel::Target;
+use downhill::train::{self, Blueprint, RunDir, Trainer};
+use downhill::{Gpu, GpuOptions, units};
+
+use super::args::TrainArgs;
+use super::progress::Progress;
+use super::say;
+
+pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let mut config = Config::load(&args.config, &args.settings)?;
+    config.options.seed = args.seed.unwrap_or(config.options.seed);
+    config.options.steps = args.steps.or(config.options.steps);
+    let data = config.dataset()?;
+    let batches = BatchPlan::new(data.train().len(), config.options.batch_size, config.options.drop_last)?;
+    let weights = args.init.as_deref().map(train::load).transpose()?;
+
+    // Everything that can be wrong is found before the run directory is made.
+    let blueprint = |target| {
+        Blueprint::new(
+            &|net, x| config.model.build(net, x),
+            &|y, t| config.loss.apply(y, t),
+            &config.optimizer,
+            &data,
+            batches,
+            target,
+        )
+    };
+    let gpu = match Gpu::open(&GpuOptions { adapter: args.adapter.clone(), ..GpuOptions::default() }) {
+        Ok(gpu) => gpu,
+        Err(err) => {
+            // A config that cannot work is worth more words than a missing adapter.
+            blueprint(Target { family: downhill::kernel::Family::Tiled })?;
+            return Err(err.into());
+        }
+    };
+    let blueprint = blueprint(Target::of(gpu.adapter()))?;
+    let dispatches = blueprint.train[0].plan.steps.len();
+    let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &config.optimizer, &data, &config.options)?;
+    if let Some(weights) = &weights {
+        trainer.set_parameters(weights)?;
+    }
+    let path = args.out.clone().unwrap_or_else(|| default_dir(&args.config));
+    let dir = RunDir::create(&path, &config.to_toml())?;
+
+    let adapter = gpu.adapter();
+    say(&format!("adapter  {} ({}, {}); {}", adapter.name, adapter.kind.name(), adapter.backend, gpu.chosen_because()));
+    say(&format!(
+        "data     {}: {} to train on, {} to evaluate on",
+        data.name(),
+        data.train().len(),
+        data.eval().map_or(0, downhill::data::Part::len)
+    ));
+    say(&format!(
+        "model    {} parameters, {dispatches} dispatches a step, {} on the device",
+        trainer.blueprint().parameter_count(),
+        units::bytes(gpu.ledger().total())
+    ));
+    let total = trainer.total_steps();
+    let epochs = total.div_ceil(batches.steps() as u64);
+    let mut progress = Progress::new(dir, total, epochs, batches.rows);
+    let result = trainer.run(&mut progress);
+    progress.clear();
+    let last = result?;
+    train::save(&progress.dir().weights(), &trainer.parameters()?)?;
+
+    if let Some(last) = last {
+        let loss = last.eval_loss.map(|l| format!(", eval loss {l:.4}")).unwrap_or_default();
+        let accuracy = last.eval_accuracy.map(|a| format!(", eval accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
+        let took = units::seconds(start.elapsed().as_secs_f64());
+        say(&format!("done     {} steps in {took}: train loss {:.4}{loss}{accuracy}", last.step, last.train_loss));
+    }
+    let shown = progress.dir().path().display();
+    say(&format!("run      {shown}/ (config.toml, metrics.jsonl, model.safetensors)"));
+    say(&format!(
+        "next     downhill train {0} --set optimizer.lr=3e-3    another learning rate\n         \
+         downhill train {0} --init {shown}/model.safetensors    go on from these weights\n         \
+         downhill explain {0}    each kernel of a step, and the memory",
+        args.config.display()
+    ));
+    Ok(())
+}
+
+/// `runs/<config name>-<number>`
+fn default_dir(config: &Path) -> PathBuf {
+    let name = config.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
+    RunDir::next(&name)
+}

@@ -1,0 +1,221 @@
+//! The config file of a run: data, model, optimizer, training. Unknown keys are refused.
+
+mod model;
+mod section;
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+pub use model::LossSpec;
+use section::{Section, kind, suggestion};
+
+use crate::data::{self, BatchSize, Dataset};
+use crate::error::{Error, Result};
+use crate::nn::Sequential;
+use crate::optim::Optimizer;
+use crate::train::TrainOptions;
+
+/// Sources a config can name.
+const SOURCES: &[&str] = &["digits"];
+
+/// A run as its config file says, defaults filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Name of the data source.
+    pub source: String,
+    /// The layers.
+    pub model: Sequential,
+    /// The loss.
+    pub loss: LossSpec,
+    /// The optimizer with its hyperparameters.
+    pub optimizer: Optimizer,
+    /// Batches, epochs, seed.
+    pub options: TrainOptions,
+}
+
+impl Config {
+    /// Reads a config file and applies `key=value` settings to it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the place and the remedy: no such file, no TOML, an unknown or wrong key.
+    pub fn load(path: &Path, settings: &[String]) -> Result<Config> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|err| Error::Config(format!("cannot read the config {}: {err}", path.display())))?;
+        Self::parse(&text, settings).map_err(|err| match err {
+            Error::Config(text) => Error::Config(format!("{}: {text}", path.display())),
+            other => other,
+        })
+    }
+
+    /// [`Config::load`] from a text.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, settings: &[String]) -> Result<Config> {
+        let mut table: Table = text.parse().map_err(|err| Error::Config(format!("not valid TOML: {err}")))?;
+        for setting in settings {
+            set(&mut table, setting)?;
+        }
+        Self::from_table(table)
+    }
+
+    fn from_table(table: Table) -> Result<Config> {
+        let mut root = Section::new("", table);
+        let defaults = TrainOptions::default();
+        let seed = root.whole("seed")?.unwrap_or(defaults.seed);
+
+        let mut s = root.section("data")?;
+        let source = match s.required("source", "\"digits\"")? {
+            Value::String(name) if SOURCES.contains(&name.as_str()) => name,
+            Value::String(name) => {
+                let text = format!("data.source: unknown source \"{name}\"; {}", suggestion(&name, SOURCES));
+                return Err(Error::Config(text));
+            }
+            other => {
+                let text = format!("data.source = {other}: a name is needed, and this is {}", kind(&other));
+                return Err(Error::Config(text));
+            }
+        };
+        let batch_size = match s.take("batch_size") {
+            None => defaults.batch_size,
+            Some(Value::String(word)) if word == "full" => BatchSize::Full,
+            Some(Value::Integer(n)) if n > 0 => BatchSize::Rows(n as usize),
+            Some(other) => {
+                let text = format!("data.batch_size = {other}: a whole number above 0, or \"full\", is needed");
+                return Err(Error::Config(text));
+            }
+        };
+        let shuffle = s.boolean("shuffle", defaults.shuffle)?;
+        let drop_last = s.boolean("drop_last", defaults.drop_last)?;
+        s.finish()?;
+
+        let mut s = root.section("model")?;
+        let layers = model::layers(s.required("layers", "[\"flatten\", { linear = 10 }]")?)?;
+        let loss = model::loss(s.required("loss", "\"cross_entropy\"")?)?;
+        s.finish()?;
+
+        let optimizer = optimizer(root.section("optimizer")?)?;
+
+        let mut s = root.section("train")?;
+        let epochs = s.whole("epochs")?.unwrap_or(defaults.epochs);
+        let steps = s.whole("steps")?;
+        if epochs == 0 || steps == Some(0) {
+            return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
+        }
+        s.finish()?;
+        root.finish()?;
+        let options = TrainOptions { batch_size, shuffle, drop_last, epochs, steps, seed };
+        Ok(Config { source, model: Sequential { layers }, loss, optimizer, options })
+    }
+
+    /// The data the config names.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where it cannot be read.
+    pub fn dataset(&self) -> Result<Dataset> {
+        data::digits()
+    }
+
+    /// The whole config as TOML, every default written out; reading it back gives the same run.
+    pub fn to_toml(&self) -> String {
+        let integer = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+        let batch_size = match self.options.batch_size {
+            BatchSize::Full => "full".into(),
+            BatchSize::Rows(n) => integer(n as u64),
+        };
+        let mut train = Table::from_iter([("epochs".to_owned(), integer(self.options.epochs))]);
+        train.extend(self.options.steps.map(|n| ("steps".to_owned(), integer(n))));
+        let layers = self.model.layers.iter().map(model::layer_to_toml).collect();
+        let section = |entries: Vec<(&str, Value)>| {
+            Value::Table(entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+        };
+        let root = Table::from_iter([
+            ("seed".to_owned(), integer(self.options.seed)),
+            (
+                "data".to_owned(),
+                section(vec![
+                    ("source", self.source.as_str().into()),
+                    ("batch_size", batch_size),
+                    ("shuffle", self.options.shuffle.into()),
+                    ("drop_last", self.options.drop_last.into()),
+                ]),
+            ),
+            (
+                "model".to_owned(),
+                section(vec![("layers", Value::Array(layers)), ("loss", self.loss.to_toml())]),
+            ),
+            ("optimizer".to_owned(), Value::try_from(&self.optimizer).unwrap_or("".into())),
+            ("train".to_owned(), Value::Table(train)),
+        ]);
+        root.to_string()
+    }
+}
+
+fn optimizer(section: Section) -> Result<Optimizer> {
+    let table = section.rest();
+    let name = match table.get("name") {
+        Some(Value::String(name)) => name.clone(),
+        Some(other) => {
+            let text = format!("optimizer.name = {other}: a name is needed, and this is {}", kind(other));
+            return Err(Error::Config(text));
+        }
+        None => return Err(Error::Config("optimizer.name is missing; for example name = \"adamw\"".into())),
+    };
+    let Some(keys) = Optimizer::keys(&name) else {
+        return Err(Error::Config(format!(
+            "optimizer.name: unknown optimizer \"{name}\"; {}",
+            suggestion(&name, &Optimizer::NAMES)
+        )));
+    };
+    if let Some(key) = table.keys().find(|k| *k != "name" && !keys.contains(&k.as_str())) {
+        return Err(Error::Config(format!(
+            "unknown key optimizer.{key} for {name}; {}",
+            suggestion(key, keys)
+        )));
+    }
+    // One key at a time beside the name, so that an error can say which.
+    for (key, value) in table.iter().filter(|(k, _)| *k != "name") {
+        let one = Table::from_iter([("name".to_owned(), Value::String(name.clone())), (key.clone(), value.clone())]);
+        if let Err(err) = Value::Table(one).try_into::<Optimizer>() {
+            let text = err.to_string();
+            return Err(Error::Config(format!("optimizer.{key} = {value}: {}", text.trim())));
+        }
+    }
+    let optimizer: Optimizer = Value::Table(table)
+        .try_into()
+        .map_err(|err: toml::de::Error| Error::Config(format!("optimizer: {err}")))?;
+    optimizer.validate()?;
+    Ok(optimizer)
+}
+
+/// Applies `a.b=value`; the value is TOML, or else a string.
+fn set(table: &mut Table, setting: &str) -> Result<()> {
+    let Some((path, text)) = setting.split_once('=') else {
+        return Err(Error::Config(format!(
+            "--set {setting}: a key and a value are needed, as --set optimizer.lr=0.01"
+        )));
+    };
+    let (path, text) = (path.trim(), text.trim());
+    let value = match format!("v = {text}").parse::<Table>() {
+        Ok(mut t) => t.remove("v").unwrap_or(Value::String(text.to_owned())),
+        Err(_) => Value::String(text.to_owned()),
+    };
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().unwrap_or_default();
+    let mut table = table;
+    for key in keys {
+        let inner = table.entry(key.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+        table = match inner {
+            Value::Table(t) => t,
+            other => {
+                return Err(Error::Config(format!("--set {setting}: {key} is {}, not a table", kind(other))));
+            }
+        };
+    }
+    table.insert(last.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Reading a TOML table with errors a person can act on: unknown keys get the nearest name suggested.
+
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+
+/// A table whose keys are taken one by one; what is left at the end is unknown.
+#[derive(Debug)]
+pub(super) struct Section {
+    path: String,
+    table: Table,
+    asked: Vec<&'static str>,
+}
+
+/// The name most like `word`, where one is near enough.
+pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+    let score = |name: &str| strsim::damerau_levenshtein(word, name);
+    let best = names.iter().copied().min_by_key(|name| score(name))?;
+    (score(best) <= 2.max(word.len() / 3)).then_some(best)
+}
+
+/// ` did you mean "x"?`, or the list of what there is.
+pub(super) fn suggestion(word: &str, names: &[&str]) -> String {
+    match nearest(word, names) {
+        Some(name) => format!("did you mean \"{name}\"?"),
+        None => format!("there are: {}", names.join(", ")),
+    }
+}
+
+/// What a value is, for error messages.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a string",
+        Value::Integer(_) => "an integer",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}
+
+impl Section {
+    pub fn new(path: impl Into<String>, table: Table) -> Self {
+        Section { path: path.into(), table, asked: Vec::new() }
+    }
+
+    /// The dotted name of a key.
+    pub fn name(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    pub fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.asked.push(key);
+        self.table.remove(key)
+    }
+
+    pub fn required(&mut self, key: &'static str, example: &str) -> Result<Value> {
+        let name = self.name(key);
+        self.take(key).ok_or_else(|| Error::Config(format!("{name} is missing; for example {key} = {example}")))
+    }
+
+    fn wrong<T>(&self, key: &str, value: &Value, wanted: &str) -> Result<T> {
+        let name = self.name(key);
+        Err(Error::Config(format!("{name} = {value}: {wanted} is needed, and this is {}", kind(value))))
+    }
+
+    pub fn section(&mut self, key: &'static str) -> Result<Section> {
+        match self.take(key) {
+            None => Ok(Section::new(self.name(key), Table::new())),
+            Some(Value::Table(table)) => Ok(Section::new(self.name(key), table)),
+            Some(value) => self.wrong(key, &value, "a table"),
+        }
+    }
+
+    pub fn boolean(&mut self, key: &'static str, default: bool) -> Result<bool> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(Value::Boolean(b)) => Ok(b),
+            Some(value) => self.wrong(key, &value, "true or false"),
+        }
+    }
+
+    pub fn whole(&mut self, key: &'static str) -> Result<Option<u64>> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(Value::Integer(i)) if i >= 0 => Ok(Some(i as u64)),
+            Some(value) => self.wrong(key, &value, "a whole number, 0 or more,"),
+        }
+    }
+
+    pub fn number(&mut self, key: &'static str, default: f64) -> Result<f64> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(Value::Float(f)) => Ok(f),
+            Some(Value::Integer(i)) => Ok(i as f64),
+            Some(value) => self.wrong(key, &value, "a number"),
+        }
+    }
+
+    /// Refuses what nobody asked for.
+    pub fn finish(self) -> Result<()> {
+        match self.table.keys().next() {
+            None => Ok(()),
+            Some(key) => Err(Error::Config(format!(
+                "unknown key {}; {}",
+                self.name(key),
+                suggestion(key, &self.asked)
+            ))),
+        }
+    }
+
+    /// Everything that is left.
+    pub fn rest(self) -> Table {
+        self.table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_the_nearest() {
+        assert_eq!(nearest("lerning_rate", &["learning_rate", "lr"]), Some("learning_rate"));
+        assert_eq!(nearest("epoch", &["epochs", "steps"]), Some("epochs"));
+        assert_eq!(nearest("zzzzzz", &["lr", "eps"]), None);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        let mut s = Section::new("train", "epoch = 3".parse().unwrap());
+        assert_eq!(s.whole("epochs").unwrap(), None);
+        let text = s.finish().unwrap_err().to_string();
+        assert_eq!(text, "unknown key train.epoch; did you mean \"epochs\"?");
+    }
+}

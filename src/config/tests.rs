@@ -1,0 +1,77 @@
+use super::*;
+
+const DIGITS: &str = r#"
+seed = 3
+[data]
+source = "digits"
+batch_size = 64
+[model]
+layers = ["flatten", { linear = 32 }, { leaky_relu = 0.1 }, { gelu = "tanh" }, { linear = { out_features = 10, bias = false } }]
+loss = { cross_entropy = { label_smoothing = 0.1 } }
+[optimizer]
+name = "adamw"
+lr = 3e-3
+[train]
+epochs = 2
+"#;
+
+fn error(text: &str, settings: &[&str]) -> String {
+    let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
+    Config::parse(text, &settings).unwrap_err().to_string()
+}
+
+#[test]
+fn resolves_and_reads_itself_back() {
+    let config = Config::parse(DIGITS, &[]).unwrap();
+    assert_eq!(config.options.seed, 3);
+    assert_eq!(config.model.layers.len(), 5);
+    let text = config.to_toml();
+    assert_eq!(Config::parse(&text, &[]).unwrap(), config, "{text}");
+    for (name, _) in [("sgd", 0), ("rmsprop", 0), ("adam", 0)] {
+        let set = ["optimizer.lr=0.01".to_owned(), format!("optimizer.name={name}")];
+        let config = Config::parse(DIGITS, &set).unwrap();
+        assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
+    }
+}
+
+#[test]
+fn settings_override() {
+    let set = |s: &str| Config::parse(DIGITS, &[s.to_owned()]).unwrap();
+    assert_eq!(set("optimizer.lr=0.5").optimizer.lr(), 0.5);
+    assert_eq!(set("data.batch_size=full").options.batch_size, BatchSize::Full);
+    assert_eq!(set("model.loss=mse").loss, LossSpec::Mse);
+    assert_eq!(set("train.steps = 7").options.steps, Some(7));
+}
+
+#[test]
+fn faults_name_key_value_and_remedy() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["optimizer.lrr=1"], &["optimizer.lrr", "\"lr\""]),
+        (&["optimizer.lr=-1"], &["optimizer.lr", "-1"]),
+        (&["optimizer.lr=nan"], &["optimizer.lr"]),
+        (&["optimizer.lr=fast"], &["optimizer.lr", "fast"]),
+        (&["optimizer.name=adan"], &["adan", "\"adam\""]),
+        (&["data.sorce=digits"], &["data.sorce", "\"source\""]),
+        (&["data.source=digit"], &["digit", "\"digits\""]),
+        (&["data.batch_size=0"], &["data.batch_size", "full"]),
+        (&["data.shuffle=1"], &["data.shuffle", "true or false"]),
+        (&["model.layers=[\"rellu\"]"], &["model.layers[0]", "\"relu\""]),
+        (&["model.layers=[{ linear = -4 }]"], &["out_features", "-4"]),
+        (&["model.layers=[{ linear = { out = 4 } }]"], &["model.layers[0].linear"]),
+        (&["model.layers=[{ relu = 1 }]"], &["relu", "no options"]),
+        (&["model.layers=[]"], &["model.layers is empty"]),
+        (&["model.loss=cross_entropi"], &["\"cross_entropy\""]),
+        (&["train.epochs=0"], &["at least 1"]),
+        (&["train.epochs=2.5"], &["train.epochs", "whole number"]),
+        (&["trian.epochs=2"], &["trian", "\"train\""]),
+        (&["seed"], &["--set seed"]),
+    ];
+    for (settings, words) in cases {
+        let text = error(DIGITS, settings);
+        for word in *words {
+            assert!(text.contains(word), "{settings:?}: {text}");
+        }
+    }
+    assert!(error("[data", &[]).contains("not valid TOML"));
+    assert!(error("", &[]).contains("data.source is missing"));
+}

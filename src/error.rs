@@ -1,0 +1,79 @@
+//! The typed errors of the library. Each says what, where, the numbers and the remedy.
+
+use std::path::{Path, PathBuf};
+
+/// Everything that can go wrong in the library; `Display` is written for the person at the keyboard.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A config file or a setting in it is wrong: unknown key, wrong type, value out of range.
+    #[error("{0}")]
+    Config(String),
+    /// Shapes or types that do not fit, met while a model function builds its graph.
+    #[error("{context}{message}")]
+    Shape {
+        /// The layer in whose scope it happened, as `layer 3 (linear): `, or nothing.
+        context: String,
+        /// What does not fit, with both shapes.
+        message: String,
+    },
+    /// A data set that cannot be used: empty, malformed, labels out of range.
+    #[error("{0}")]
+    Data(String),
+    /// A weights file that is missing, corrupt, or does not fit the model.
+    #[error("{0}")]
+    Weights(String),
+    /// No adapter answers, or none matches what was asked for.
+    #[error("{0}")]
+    NoAdapter(String),
+    /// The driver refused something, or the device was lost.
+    #[error("{0}")]
+    Gpu(String),
+    /// The memory ledger would pass its budget; the text itemises what is held.
+    #[error("{0}")]
+    Budget(String),
+    /// The loss is no longer a finite number.
+    #[error(
+        "the loss became {loss} at step {step} (epoch {epoch}, learning rate {lr}); \
+         the metrics so far are kept. Try a smaller lr (a tenth), another seed or initialisation, \
+         or look for infinite or missing values in the data"
+    )]
+    Diverged {
+        /// First step whose loss is not finite, counted from 1.
+        step: u64,
+        /// Epoch of that step, counted from 1.
+        epoch: u64,
+        /// Learning rate of that step.
+        lr: f64,
+        /// The loss: NaN or an infinity.
+        loss: f32,
+    },
+    /// A file or directory could not be read or written.
+    #[error("{action} {}: {message}", path.display())]
+    Io {
+        /// What was attempted, e.g. `cannot write`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's words.
+        message: String,
+    },
+    /// The run was asked to stop by its observer.
+    #[error("the run was cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// An I/O error with the path it concerns.
+    pub fn io(action: &'static str, path: impl AsRef<Path>, err: &std::io::Error) -> Self {
+        Error::Io { action, path: path.as_ref().to_owned(), message: err.to_string() }
+    }
+
+    /// True where the command line or the config is at fault, rather than the run.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Error::Config(_) | Error::Shape { .. })
+    }
+}
+
+/// `Result` with the library's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

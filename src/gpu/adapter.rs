@@ -1,0 +1,233 @@
+//! Which adapters there are, and which one is chosen.
+
+use std::sync::OnceLock;
+
+use crate::error::{Error, Result};
+
+/// One wgpu instance for the whole process: making and dropping Vulkan instances on several threads
+/// can crash the loader.
+pub(super) fn instance() -> &'static wgpu::Instance {
+    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
+        desc.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        desc.flags = wgpu::InstanceFlags::empty();
+        wgpu::Instance::new(desc)
+    })
+}
+
+/// What an adapter is; decides which kernel family serves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AdapterKind {
+    /// A graphics card with memory of its own.
+    Discrete,
+    /// A GPU that shares the processor's memory.
+    Integrated,
+    /// A GPU seen through a virtual machine.
+    Virtual,
+    /// The driver does not say.
+    Other,
+    /// A software adapter such as lavapipe or SwiftShader.
+    Software,
+}
+
+impl AdapterKind {
+    fn of(device_type: wgpu::DeviceType) -> Self {
+        match device_type {
+            wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
+            wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
+            wgpu::DeviceType::VirtualGpu => AdapterKind::Virtual,
+            wgpu::DeviceType::Cpu => AdapterKind::Software,
+            wgpu::DeviceType::Other => AdapterKind::Other,
+        }
+    }
+
+    /// A word for tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            AdapterKind::Discrete => "discrete GPU",
+            AdapterKind::Integrated => "integrated GPU",
+            AdapterKind::Virtual => "virtual GPU",
+            AdapterKind::Other => "other",
+            AdapterKind::Software => "software",
+        }
+    }
+}
+
+/// What is known of an adapter before it is opened.
+#[derive(Debug, Clone)]
+pub struct AdapterDescription {
+    /// Its place in the list, as `--adapter INDEX` takes it.
+    pub index: usize,
+    /// The device's name.
+    pub name: String,
+    /// Discrete, integrated, software, …
+    pub kind: AdapterKind,
+    /// `Vulkan`, `Metal` or `Dx12`.
+    pub backend: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// Smallest subgroup in invocations, 0 where subgroups are missing.
+    pub subgroup_min: u32,
+    /// Largest subgroup in invocations, 0 where subgroups are missing.
+    pub subgroup_max: u32,
+    /// The features that matter here and whether the adapter has them.
+    pub features: Vec<(&'static str, bool)>,
+    /// The limits that matter here.
+    pub limits: Vec<(&'static str, u64)>,
+}
+
+fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
+    let info = adapter.get_info();
+    let features = adapter.features();
+    let limits = adapter.limits();
+    let subgroups = features.contains(wgpu::Features::SUBGROUP);
+    AdapterDescription {
+        index,
+        name: info.name.clone(),
+        kind: AdapterKind::of(info.device_type),
+        backend: format!("{:?}", info.backend),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        subgroup_min: if subgroups { info.subgroup_min_size } else { 0 },
+        subgroup_max: if subgroups { info.subgroup_max_size } else { 0 },
+        features: vec![
+            ("subgroups", subgroups),
+            ("shader-f16", features.contains(wgpu::Features::SHADER_F16)),
+            ("timestamp-query", features.contains(wgpu::Features::TIMESTAMP_QUERY)),
+        ],
+        limits: vec![
+            ("max_buffer_size", limits.max_buffer_size),
+            ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
+            (
+                "max_storage_buffers_per_shader_stage",
+                limits.max_storage_buffers_per_shader_stage.into(),
+            ),
+            ("max_compute_workgroup_storage_size", limits.max_compute_workgroup_storage_size.into()),
+            (
+                "max_compute_invocations_per_workgroup",
+                limits.max_compute_invocations_per_workgroup.into(),
+            ),
+            (
+                "max_compute_workgroups_per_dimension",
+                limits.max_compute_workgroups_per_dimension.into(),
+            ),
+        ],
+    }
+}
+
+async fn enumerate() -> Vec<(wgpu::Adapter, AdapterDescription)> {
+    let adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
+    adapters
+        .into_iter()
+        .filter(|a| {
+            a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+        })
+        .enumerate()
+        .map(|(i, a)| {
+            let d = describe(i, &a);
+            (a, d)
+        })
+        .collect()
+}
+
+/// Every adapter that runs compute shaders, in the order of `--adapter INDEX`.
+pub async fn adapters() -> Vec<AdapterDescription> {
+    enumerate().await.into_iter().map(|(_, d)| d).collect()
+}
+
+const REMEDY: &str = "On Debian or Ubuntu: apt-get install mesa-vulkan-drivers libvulkan1 (a software \
+    adapter, and the drivers of AMD and Intel); for NVIDIA, install the vendor's driver. \
+    `downhill adapters` lists what answers";
+
+/// The index `wanted` chooses among `list`, and why.
+///
+/// `auto` takes the first of the best kind (discrete, integrated, virtual, other, software); `software` the
+/// first software adapter; a number that index; other text the first whose name contains it, without case.
+pub fn choose(wanted: &str, list: &[AdapterDescription]) -> Result<(usize, String)> {
+    if list.is_empty() {
+        return Err(Error::NoAdapter(format!("no GPU adapter answers. {REMEDY}")));
+    }
+    let listed = || {
+        let lines: Vec<String> =
+            list.iter().map(|a| format!("  {} {} ({})", a.index, a.name, a.kind.name())).collect();
+        lines.join("\n")
+    };
+    if wanted.eq_ignore_ascii_case("auto") {
+        let best = list.iter().min_by_key(|a| (a.kind, a.index)).map_or(0, |a| a.index);
+        return Ok((best, format!("auto: the first of the best kind, {}", list[best].kind.name())));
+    }
+    if wanted.eq_ignore_ascii_case("software") {
+        return match list.iter().find(|a| a.kind == AdapterKind::Software) {
+            Some(a) => Ok((a.index, "the first software adapter".into())),
+            None => Err(Error::NoAdapter(format!(
+                "no software adapter answers; there are:\n{}\n{REMEDY}",
+                listed()
+            ))),
+        };
+    }
+    if let Ok(index) = wanted.parse::<usize>() {
+        return match list.get(index) {
+            Some(_) => Ok((index, format!("adapter {index}, as asked"))),
+            None => {
+                Err(Error::NoAdapter(format!("there is no adapter {index}; there are:\n{}", listed())))
+            }
+        };
+    }
+    let lower = wanted.to_lowercase();
+    match list.iter().find(|a| a.name.to_lowercase().contains(&lower)) {
+        Some(a) => Ok((a.index, format!("its name contains \"{wanted}\""))),
+        None => Err(Error::NoAdapter(format!(
+            "no adapter's name contains \"{wanted}\"; there are:\n{}",
+            listed()
+        ))),
+    }
+}
+
+pub(super) async fn open(wanted: &str) -> Result<(wgpu::Adapter, AdapterDescription, String)> {
+    let list = enumerate().await;
+    let descriptions: Vec<_> = list.iter().map(|(_, d)| d.clone()).collect();
+    let (index, why) = choose(wanted, &descriptions)?;
+    let (adapter, description) = list.into_iter().nth(index).expect("choose returns an index of the list");
+    Ok((adapter, description, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fake(index: usize, name: &str, kind: AdapterKind) -> AdapterDescription {
+        AdapterDescription {
+            index,
+            name: name.into(),
+            kind,
+            backend: "Vulkan".into(),
+            driver: String::new(),
+            subgroup_min: 8,
+            subgroup_max: 8,
+            features: vec![],
+            limits: vec![],
+        }
+    }
+
+    #[test]
+    fn chooses_by_kind_index_and_name() {
+        let list = [
+            fake(0, "llvmpipe", AdapterKind::Software),
+            fake(1, "Intel UHD", AdapterKind::Integrated),
+            fake(2, "NVIDIA H100", AdapterKind::Discrete),
+        ];
+        let index = |w: &str| choose(w, &list).map(|(i, _)| i).ok();
+        assert_eq!(index("auto"), Some(2));
+        assert_eq!(index("software"), Some(0));
+        assert_eq!(index("1"), Some(1));
+        assert_eq!(index("nvidia"), Some(2));
+        assert_eq!(index("7"), None);
+        assert_eq!(index("radeon"), None);
+    }
+
+    #[test]
+    fn no_adapter_says_what_to_install() {
+        let text = choose("auto", &[]).unwrap_err().to_string();
+        assert!(text.contains("mesa-vulkan-drivers"), "{text}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Buffers on the device, each a line in the ledger.
+
+use std::sync::Arc;
+
+use super::ledger::Entry;
+use super::{Gpu, Pipeline};
+use crate::error::{Error, Result};
+
+/// A buffer on the device; clones share it, and the last one to go frees it.
+#[derive(Debug, Clone)]
+pub struct Buffer {
+    pub(super) raw: wgpu::Buffer,
+    _entry: Arc<Entry>,
+}
+
+impl Buffer {
+    /// Size in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.raw.size()
+    }
+}
+
+/// A range of a buffer bound to a slot of a kernel.
+#[derive(Debug)]
+pub struct Binding<'a> {
+    /// Binding number in group 0.
+    pub slot: u32,
+    /// The buffer.
+    pub buffer: &'a Buffer,
+    /// First byte, a multiple of 256.
+    pub offset: u64,
+    /// Bytes from there.
+    pub bytes: u64,
+}
+
+/// A kernel with its buffers and grid: what a step is made of.
+#[derive(Debug)]
+pub struct Dispatch {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) bind_group: wgpu::BindGroup,
+    pub(super) grid: [u32; 3],
+}
+
+impl Gpu {
+    /// A zeroed storage buffer of at least `bytes` (rounded up to 4), entered in the ledger under `name`.
+    pub fn storage(&self, name: &str, bytes: u64) -> Result<Buffer> {
+        use wgpu::BufferUsages as U;
+        self.buffer(name, bytes, U::STORAGE | U::COPY_SRC | U::COPY_DST)
+    }
+
+    /// A buffer the host can map to read, entered in the ledger under `name`.
+    pub fn readback(&self, name: &str, bytes: u64) -> Result<Buffer> {
+        self.buffer(name, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+    }
+
+    fn buffer(&self, name: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
+        let size = bytes.max(4).next_multiple_of(4);
+        let limits = self.inner.device.limits();
+        let limit = if usage.contains(wgpu::BufferUsages::STORAGE) {
+            limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+        } else {
+            limits.max_buffer_size
+        };
+        if size > limit {
+            return Err(Error::Budget(format!(
+                "buffer \"{name}\" needs {}, and this adapter's largest is {}; \
+                 a smaller batch or model would fit",
+                crate::units::bytes(size),
+                crate::units::bytes(limit)
+            )));
+        }
+        let entry = Arc::new(self.inner.ledger.enter(name, size)?);
+        let scope = self.inner.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let raw = self.inner.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(name),
+            size,
+            usage,
+            mapped_at_creation: false,
+        });
+        match pollster::block_on(scope.pop()) {
+            None => Ok(Buffer { raw, _entry: entry }),
+            Some(err) => Err(Error::Budget(format!(
+                "the driver could not allocate \"{name}\" ({}): {err}",
+                crate::units::bytes(size)
+            ))),
+        }
+    }
+
+    /// Writes `data` before the next submit's commands run.
+    pub fn write(&self, buffer: &Buffer, offset: u64, data: &[u8]) {
+        if !data.is_empty() {
+            self.inner.queue.write_buffer(&buffer.raw, offset, data);
+        }
+    }
+
+    /// Prepares a dispatch of `grid` workgroups.
+    pub fn dispatch(&self, pipeline: &Arc<Pipeline>, bindings: &[Binding<'_>], grid: [u32; 3]) -> Dispatch {
+        let entries: Vec<_> = bindings
+            .iter()
+            .map(|b| wgpu::BindGroupEntry {
+                binding: b.slot,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &b.buffer.raw,
+                    offset: b.offset,
+                    size: wgpu::BufferSize::new(b.bytes),
+                }),
+            })
+            .collect();
+        let bind_group = self.inner.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        Dispatch { pipeline: pipeline.clone(), bind_group, grid }
+    }
+}

@@ -1,0 +1,127 @@
+//! The device: adapter choice, memory ledger, pipelines, recording, readback.
+//!
+//! The only room that names `wgpu`.
+
+mod adapter;
+mod buffer;
+mod ledger;
+mod pipeline;
+mod recorder;
+pub mod wgsl;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use adapter::{AdapterDescription, AdapterKind, adapters, choose};
+pub use buffer::{Binding, Buffer, Dispatch};
+pub use ledger::Ledger;
+pub use pipeline::{Access, Pipeline, ShaderKey};
+pub use recorder::{Pending, Recorder, Submission};
+
+use crate::error::{Error, Result};
+
+/// How a device is opened.
+#[derive(Debug, Clone)]
+pub struct GpuOptions {
+    /// `auto`, `software`, an index, or part of a name.
+    pub adapter: String,
+    /// Keep naga's bounds checks and loop limits in the kernels. On in debug builds.
+    pub shader_checks: bool,
+    /// Ceiling for the memory ledger in bytes; `None` leaves it to the driver.
+    pub memory: Option<u64>,
+}
+
+impl Default for GpuOptions {
+    fn default() -> Self {
+        GpuOptions { adapter: "auto".into(), shader_checks: cfg!(debug_assertions), memory: None }
+    }
+}
+
+/// An open device. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Gpu {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    adapter: AdapterDescription,
+    why: String,
+    shader_checks: bool,
+    ledger: Ledger,
+    pipelines: pipeline::PipelineCache,
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    /// Opens a device and waits for it.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] with what to install where none fits; [`Error::Gpu`] where the driver refuses.
+    pub fn open(options: &GpuOptions) -> Result<Gpu> {
+        pollster::block_on(Self::request(options))
+    }
+
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn request(options: &GpuOptions) -> Result<Gpu> {
+        let (adapter, description, why) = adapter::open(&options.adapter).await?;
+        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
+        let desc = wgpu::DeviceDescriptor {
+            label: Some("downhill"),
+            required_features: adapter.features() & wanted,
+            required_limits: adapter.limits(),
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            trace: wgpu::Trace::Off,
+        };
+        let (device, queue) = adapter
+            .request_device(&desc)
+            .await
+            .map_err(|err| Error::Gpu(format!("{} could not be opened: {err}", description.name)))?;
+        let fault: Arc<Mutex<Option<String>>> = Arc::default();
+        let keep_first = |fault: &Arc<Mutex<Option<String>>>| {
+            let fault = Arc::clone(fault);
+            move |text: String| {
+                fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
+            }
+        };
+        let on_error = keep_first(&fault);
+        device.on_uncaptured_error(Arc::new(move |err: wgpu::Error| on_error(format!("{err}"))));
+        let on_loss = keep_first(&fault);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                on_loss(format!("the device was lost: {message}"));
+            }
+        });
+        let inner = Inner {
+            device,
+            queue,
+            adapter: description,
+            why,
+            shader_checks: options.shader_checks,
+            ledger: Ledger::new(options.memory),
+            pipelines: pipeline::PipelineCache::default(),
+            fault,
+        };
+        Ok(Gpu { inner: Arc::new(inner) })
+    }
+
+    /// The adapter this device stands on.
+    pub fn adapter(&self) -> &AdapterDescription {
+        &self.inner.adapter
+    }
+
+    /// Why that adapter was chosen.
+    pub fn chosen_because(&self) -> &str {
+        &self.inner.why
+    }
+
+    /// The book of this device's buffers.
+    pub fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+}

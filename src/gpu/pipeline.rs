@@ -1,0 +1,114 @@
+//! Compute pipelines, made once for each text and set of constants.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::Gpu;
+use crate::error::{Error, Result};
+
+/// How a kernel uses a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// `var<storage, read>`
+    Read,
+    /// `var<storage, read_write>`
+    Write,
+}
+
+/// What is compiled: a WGSL text, its entry point, override constants and bindings of group 0.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ShaderKey {
+    /// Entry point; also the label of the pipeline.
+    pub entry: String,
+    /// The composed WGSL.
+    pub wgsl: Arc<str>,
+    /// Override constants by name.
+    pub constants: Vec<(&'static str, u32)>,
+    /// Binding number and access of each buffer.
+    pub bindings: Vec<(u32, Access)>,
+}
+
+/// A compiled kernel and the layout of its only bind group.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(super) raw: wgpu::ComputePipeline,
+    pub(super) layout: wgpu::BindGroupLayout,
+}
+
+type Slot = Arc<OnceLock<Result<Arc<Pipeline>>>>;
+
+#[derive(Debug, Default)]
+pub(super) struct PipelineCache {
+    slots: Mutex<HashMap<ShaderKey, Slot>>,
+}
+
+impl Gpu {
+    /// The pipeline for `key`, compiled at the first call; threads asking for one key compile it once.
+    pub fn pipeline(&self, key: &ShaderKey) -> Result<Arc<Pipeline>> {
+        let slot = {
+            let mut slots = self.inner.pipelines.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.entry(key.clone()).or_default().clone()
+        };
+        slot.get_or_init(|| self.compile(key).map(Arc::new)).clone()
+    }
+
+    /// How many pipelines have been made.
+    pub fn pipeline_count(&self) -> usize {
+        self.inner.pipelines.slots.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn compile(&self, key: &ShaderKey) -> Result<Pipeline> {
+        let device = &self.inner.device;
+        let label = Some(key.entry.as_str());
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let desc = wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(std::borrow::Cow::Borrowed(&key.wgsl)),
+        };
+        let checks = if self.inner.shader_checks {
+            wgpu::ShaderRuntimeChecks::checked()
+        } else {
+            wgpu::ShaderRuntimeChecks::unchecked()
+        };
+        // SAFETY: every kernel guards its own edges and every loop ends; the test suite runs each of them
+        // with the checks on and off and compares both with the oracle.
+        let module = unsafe { device.create_shader_module_trusted(desc, checks) };
+        let entries: Vec<_> = key
+            .bindings
+            .iter()
+            .map(|&(binding, access)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let constants: Vec<_> = key.constants.iter().map(|&(n, v)| (n, f64::from(v))).collect();
+        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(&key.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                zero_initialize_workgroup_memory: self.inner.shader_checks,
+            },
+            cache: None,
+        });
+        match pollster::block_on(scope.pop()) {
+            None => Ok(Pipeline { raw, layout }),
+            Some(err) => Err(Error::Gpu(format!("kernel {} does not compile: {err}", key.entry))),
+        }
+    }
+}

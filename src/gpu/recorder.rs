@@ -1,0 +1,117 @@
+//! Recording: one compute pass for many steps, few submits; and reading back without stalling.
+
+use super::{Buffer, Dispatch, Gpu};
+use crate::error::{Error, Result};
+
+/// Records passes and copies, and submits them at once.
+#[derive(Debug)]
+pub struct Recorder<'g> {
+    gpu: &'g Gpu,
+    encoder: wgpu::CommandEncoder,
+}
+
+/// A copy on its way to the host.
+#[derive(Debug)]
+pub struct Pending {
+    buffer: Buffer,
+    bytes: u64,
+    after: wgpu::SubmissionIndex,
+    receiver: futures_intrusive::channel::shared::OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
+}
+
+/// A point in the device's queue.
+#[derive(Debug, Clone)]
+pub struct Submission(wgpu::SubmissionIndex);
+
+impl Gpu {
+    /// A new, empty recorder.
+    pub fn recorder(&self) -> Recorder<'_> {
+        let encoder = self.inner.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        Recorder { gpu: self, encoder }
+    }
+
+    /// The first fault the driver reported outside a scope, or the loss of the device.
+    pub fn check(&self) -> Result<()> {
+        match self.inner.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone() {
+            None => Ok(()),
+            Some(text) => Err(Error::Gpu(text)),
+        }
+    }
+
+    /// Waits until everything submitted is done.
+    pub fn wait(&self) -> Result<()> {
+        self.inner
+            .device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))?;
+        self.check()
+    }
+
+    /// Asks for `bytes` of a readback buffer; the answer comes once the submission `after` is done.
+    pub fn map(&self, buffer: &Buffer, bytes: u64, after: Submission) -> Pending {
+        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        buffer.raw.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
+            let _ = sender.send(result);
+        });
+        Pending { buffer: buffer.clone(), bytes, after: after.0, receiver }
+    }
+
+    /// Reads `bytes` of a storage buffer from `offset`, waiting for all work submitted before.
+    pub async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
+        let target = self.readback("readback", bytes)?;
+        let mut recorder = self.recorder();
+        recorder.copy(buffer, offset, &target, 0, bytes);
+        let after = recorder.submit()?;
+        let pending = self.map(&target, bytes, after);
+        self.finish(pending).await
+    }
+
+    /// Waits for a mapped copy, takes its bytes and unmaps the buffer for its next use.
+    pub async fn finish(&self, pending: Pending) -> Result<Vec<u8>> {
+        let until = wgpu::PollType::Wait { submission_index: Some(pending.after), timeout: None };
+        self.inner
+            .device
+            .poll(until)
+            .map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))?;
+        self.check()?;
+        match pending.receiver.receive().await {
+            Some(Ok(())) => {}
+            Some(Err(err)) => return Err(Error::Gpu(format!("reading back failed: {err}"))),
+            None => return Err(Error::Gpu("reading back failed: the device went away".into())),
+        }
+        let bytes = {
+            let range = pending.buffer.raw.slice(..pending.bytes);
+            let view = range
+                .get_mapped_range()
+                .map_err(|err| Error::Gpu(format!("reading back failed: {err}")))?;
+            view.to_vec()
+        };
+        pending.buffer.raw.unmap();
+        Ok(bytes)
+    }
+}
+
+impl Recorder<'_> {
+    /// One compute pass with the dispatches in order, `times` over.
+    pub fn pass(&mut self, dispatches: &[Dispatch], times: usize) {
+        let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for _ in 0..times {
+            for dispatch in dispatches {
+                pass.set_pipeline(&dispatch.pipeline.raw);
+                pass.set_bind_group(0, &dispatch.bind_group, &[]);
+                pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);
+            }
+        }
+    }
+
+    /// Copies `bytes` from one buffer to another.
+    pub fn copy(&mut self, from: &Buffer, from_offset: u64, to: &Buffer, to_offset: u64, bytes: u64) {
+        self.encoder.copy_buffer_to_buffer(&from.raw, from_offset, &to.raw, to_offset, bytes);
+    }
+
+    /// Submits everything recorded.
+    pub fn submit(self) -> Result<Submission> {
+        let index = self.gpu.inner.queue.submit([self.encoder.finish()]);
+        self.gpu.check().map(|()| Submission(index))
+    }
+}

@@ -1,0 +1,285 @@
+//! The graph of a model: shaped nodes, the builder behind [`Tensor`], reverse-mode differentiation.
+//!
+//! Operations never panic on a bad shape: the first error is kept and comes out of [`Graph::check`] and of
+//! whatever compiles the graph, so that model functions read like formulas.
+
+mod elementwise;
+mod grad;
+mod linear;
+mod op;
+mod reduce;
+mod view;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+
+pub use op::{Binary, Bits, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary};
+
+use crate::error::{Error, Result};
+use crate::shape::{MAX_ELEMENTS, Shape};
+
+/// How a parameter starts. Drawn from the run's seed and the parameter's index, in f64, rounded to f32.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Every element this number.
+    Constant(f32),
+    /// U(low, high).
+    Uniform {
+        /// Lower bound.
+        low: f64,
+        /// Upper bound.
+        high: f64,
+    },
+    /// N(mean, std²).
+    Normal {
+        /// Mean.
+        mean: f64,
+        /// Standard deviation.
+        std: f64,
+    },
+}
+
+/// A trainable tensor of the graph.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Name in the weights file, as in `torch.nn.Sequential`: `1.weight`.
+    pub name: String,
+    /// Shape.
+    pub shape: Shape,
+    /// Initial values.
+    pub init: Init,
+    /// Its node.
+    pub node: NodeId,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    nodes: Vec<Node>,
+    known: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
+    parameters: Vec<Parameter>,
+    scope: String,
+    error: Option<Error>,
+}
+
+/// A graph under construction. Clones share it.
+#[derive(Clone, Default)]
+pub struct Graph {
+    inner: Rc<RefCell<Inner>>,
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, n) in self.inner.borrow().nodes.iter().enumerate() {
+            let inputs: Vec<usize> = n.inputs.iter().map(|i| i.0).collect();
+            writeln!(f, "%{i} = {:?}{inputs:?} {} {:?}", n.op, n.shape, n.dtype)?;
+        }
+        Ok(())
+    }
+}
+
+/// A node of a graph, with its shape at hand. Clones are the same node.
+#[derive(Clone)]
+pub struct Tensor {
+    graph: Graph,
+    id: NodeId,
+    shape: Shape,
+    dtype: DType,
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{} {:?} {:?}", self.id.0, self.dtype, self.shape)
+    }
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An f32 input of the given name and shape.
+    pub fn input(&self, name: &str, shape: impl Into<Shape>) -> Tensor {
+        self.push(Op::Input(name.to_owned()), &[], shape.into(), DType::F32)
+    }
+
+    /// An i32 input: class targets or indices.
+    pub fn input_i32(&self, name: &str, shape: impl Into<Shape>) -> Tensor {
+        self.push(Op::Input(name.to_owned()), &[], shape.into(), DType::I32)
+    }
+
+    /// A scalar constant.
+    pub fn constant(&self, value: f32) -> Tensor {
+        self.push(Op::Constant(value.into()), &[], Shape::default(), DType::F32)
+    }
+
+    /// A constant of a shape.
+    pub(crate) fn full(&self, value: f32, shape: &Shape) -> Tensor {
+        self.constant(value).broadcast_to(shape)
+    }
+
+    /// The index along `axis` of `shape`, i32.
+    pub(crate) fn iota(&self, axis: usize, shape: &Shape) -> Tensor {
+        self.push(Op::Iota(axis), &[], shape.clone(), DType::I32)
+    }
+
+    /// A new trainable tensor. Its name must not repeat within the graph.
+    pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Tensor {
+        let shape = shape.into();
+        let index = self.inner.borrow().parameters.len();
+        if self.inner.borrow().parameters.iter().any(|p| p.name == name) {
+            self.fail(format!("two parameters are named \"{name}\""));
+        }
+        if shape.elements() == 0 {
+            self.fail(format!("parameter \"{name}\" of shape {shape} has no elements"));
+        }
+        let tensor = self.push(Op::Parameter(index), &[], shape.clone(), DType::F32);
+        self.inner.borrow_mut().parameters.push(Parameter {
+            name: name.to_owned(),
+            shape,
+            init,
+            node: tensor.id,
+        });
+        tensor
+    }
+
+    /// The trainable tensors in the order they were made.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.inner.borrow().parameters.clone()
+    }
+
+    /// The tensor of a parameter.
+    pub(crate) fn parameter_tensor(&self, index: usize) -> Tensor {
+        let id = self.inner.borrow().parameters[index].node;
+        self.tensor(id)
+    }
+
+    /// `Err` with the first shape error met while building, if any.
+    pub fn check(&self) -> Result<()> {
+        self.inner.borrow().error.clone().map_or(Ok(()), Err)
+    }
+
+    /// The nodes so far, inputs before their consumers.
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        self.inner.borrow().nodes.clone()
+    }
+
+    /// Runs `build` under a name that shape errors and `explain` show.
+    pub fn scoped<T>(&self, name: &str, build: impl FnOnce() -> T) -> T {
+        let outer = std::mem::replace(&mut self.inner.borrow_mut().scope, name.to_owned());
+        let result = build();
+        self.inner.borrow_mut().scope = outer;
+        result
+    }
+
+    /// Keeps `message` as the graph's error unless there is one already.
+    pub(crate) fn fail(&self, message: String) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.error.is_none() {
+            let context =
+                if inner.scope.is_empty() { String::new() } else { format!("layer {}: ", inner.scope) };
+            inner.error = Some(Error::Shape { context, message });
+        }
+    }
+
+    pub(crate) fn tensor(&self, id: NodeId) -> Tensor {
+        let inner = self.inner.borrow();
+        let node = &inner.nodes[id.0];
+        Tensor { graph: self.clone(), id, shape: node.shape.clone(), dtype: node.dtype }
+    }
+
+    pub(crate) fn push(&self, op: Op, inputs: &[&Tensor], shape: Shape, dtype: DType) -> Tensor {
+        if shape.elements() > MAX_ELEMENTS {
+            self.fail(format!("a tensor of shape {shape} is too large: at most {MAX_ELEMENTS} elements"));
+        }
+        if let Some(stranger) = inputs.iter().find(|t| !Rc::ptr_eq(&t.graph.inner, &self.inner)) {
+            self.fail(format!("a tensor of another graph is used here: {stranger:?}"));
+            return self.push(Op::Constant(0.0.into()), &[], shape, DType::F32);
+        }
+        let inputs: Vec<NodeId> = inputs.iter().map(|t| t.id).collect();
+        let key = (op, inputs, shape);
+        let mut inner = self.inner.borrow_mut();
+        let id = match inner.known.get(&key) {
+            Some(&id) => id,
+            None => {
+                let id = NodeId(inner.nodes.len());
+                let (op, inputs, shape) = key.clone();
+                let scope = inner.scope.clone();
+                inner.nodes.push(Node { op, inputs, shape, dtype, scope });
+                inner.known.insert(key.clone(), id);
+                id
+            }
+        };
+        Tensor { graph: self.clone(), id, shape: key.2, dtype }
+    }
+}
+
+impl Tensor {
+    /// The extents, outermost first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The graph it belongs to.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    pub(crate) fn id(&self) -> NodeId {
+        self.id
+    }
+
+    pub(crate) fn full_shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Keeps the error and goes on with this tensor, whose result nobody will see.
+    pub(crate) fn fail(&self, message: String) -> Tensor {
+        self.graph.fail(message);
+        self.clone()
+    }
+
+    /// The number this tensor holds everywhere, where that is known.
+    pub(crate) fn as_constant(&self) -> Option<f32> {
+        let inner = self.graph.inner.borrow();
+        let mut id = self.id;
+        loop {
+            let node = &inner.nodes[id.0];
+            match &node.op {
+                Op::Constant(bits) => return Some(bits.get()),
+                Op::Broadcast | Op::Reshape | Op::Permute(_) | Op::Slice(_) => id = node.inputs[0],
+                _ => return None,
+            }
+        }
+    }
+
+    /// Resolves axes (negative from the end; none means all), sorted; an error for one out of range or twice.
+    pub(crate) fn axes(&self, axes: &[isize]) -> Option<Vec<usize>> {
+        if axes.is_empty() {
+            return Some((0..self.shape.len()).collect());
+        }
+        let mut out = Vec::with_capacity(axes.len());
+        for &axis in axes {
+            match self.shape.axis(axis) {
+                Some(a) if !out.contains(&a) => out.push(a),
+                Some(_) => {
+                    self.fail(format!("axis {axis} is named twice"));
+                    return None;
+                }
+                None => {
+                    self.fail(format!("axis {axis} is out of range for shape {}", self.shape));
+                    return None;
+                }
+            }
+        }
+        out.sort_unstable();
+        Some(out)
+    }
+}

@@ -1,0 +1,195 @@
+//! The primitive operations. Everything else is composed of these, so that gradients and kernels follow.
+
+use crate::shape::Shape;
+
+/// Element type of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// 32-bit float; every value that has a gradient.
+    F32,
+    /// 32-bit integer: class targets and indices.
+    I32,
+}
+
+/// An f32 that can be hashed and compared by its bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Bits(u32);
+
+impl Bits {
+    /// The float these bits stand for.
+    pub fn get(self) -> f32 {
+        f32::from_bits(self.0)
+    }
+}
+
+impl From<f32> for Bits {
+    fn from(value: f32) -> Self {
+        Bits(value.to_bits())
+    }
+}
+
+/// Functions of one element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the functions")]
+pub enum Unary {
+    Neg,
+    Exp,
+    Log,
+    Sqrt,
+    Recip,
+    Abs,
+    Sign,
+    Sin,
+    Cos,
+    Tanh,
+    Sigmoid,
+    Erf,
+    Relu,
+    LeakyRelu(Bits),
+    Elu(Bits),
+    /// log(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
+    Softplus(Bits, Bits),
+    /// x to a constant power.
+    PowConst(Bits),
+    /// From i32 to f32.
+    ToF32,
+}
+
+/// Functions of two elements; comparisons give 0 or 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the functions")]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Pow,
+    Min,
+    Max,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+/// How a reduction folds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the functions")]
+pub enum Fold {
+    Sum,
+    Max,
+}
+
+/// Options of the fused cross-entropy rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CrossEntropyAttrs {
+    /// Weight of the uniform distribution in the target.
+    pub label_smoothing: Bits,
+    /// Rows with this target count neither in the loss nor in the gradient.
+    pub ignore_index: Option<i32>,
+}
+
+/// A node's operation. Shapes are in the node; inputs are already broadcast to them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// Data from outside, by name.
+    Input(String),
+    /// The i-th trainable tensor.
+    Parameter(usize),
+    /// The same number everywhere.
+    Constant(Bits),
+    /// The index along an axis, i32.
+    Iota(usize),
+    /// f(x)
+    Unary(Unary),
+    /// f(x, y)
+    Binary(Binary),
+    /// inputs (c, a, b): a where c is not 0, else b.
+    Select,
+    /// Folds axes away, keeping them as extents of 1.
+    Reduce(Fold, Vec<usize>),
+    /// [.., m, k] by [.., k, n], batch axes equal; the flags say that an operand is stored transposed.
+    Matmul {
+        /// The first operand is [.., k, m].
+        trans_a: bool,
+        /// The second operand is [.., n, k].
+        trans_b: bool,
+    },
+    /// Same elements in the same order, other shape.
+    Reshape,
+    /// Output axis i is input axis `perm[i]`.
+    Permute(Vec<usize>),
+    /// NumPy broadcasting to the node's shape.
+    Broadcast,
+    /// A window that starts here.
+    Slice(Vec<usize>),
+    /// Zeros around the input, so many before it on each axis.
+    Pad(Vec<usize>),
+    /// Inputs one after the other along an axis.
+    Concat(usize),
+    /// inputs (x, index): x at the output's coordinates, with the axis taken from `index`.
+    Gather(usize),
+    /// inputs (logits [n, c], targets i32 [n]): the loss of each row, [n].
+    CrossEntropy(CrossEntropyAttrs),
+    /// inputs (logits, targets, upstream [n]): gradient for the logits, [n, c].
+    CrossEntropyGrad(CrossEntropyAttrs),
+}
+
+impl Op {
+    /// Only rearranges elements: served by index arithmetic in whatever kernel reads it.
+    pub fn is_view(&self) -> bool {
+        matches!(
+            self,
+            Op::Reshape
+                | Op::Permute(_)
+                | Op::Broadcast
+                | Op::Slice(_)
+                | Op::Pad(_)
+                | Op::Concat(_)
+                | Op::Gather(_)
+        )
+    }
+
+    /// Computes each element from the inputs' elements at the same place.
+    pub fn is_elementwise(&self) -> bool {
+        matches!(self, Op::Unary(_) | Op::Binary(_) | Op::Select)
+    }
+
+    /// A short name for tables.
+    pub fn name(&self) -> String {
+        match self {
+            Op::Input(name) => format!("input {name}"),
+            Op::Unary(u) => format!("{u:?}").split('(').next().unwrap_or_default().to_lowercase(),
+            Op::Binary(b) => format!("{b:?}").to_lowercase(),
+            Op::Reduce(Fold::Sum, _) => "sum".into(),
+            Op::Reduce(Fold::Max, _) => "amax".into(),
+            Op::CrossEntropy(_) => "cross_entropy".into(),
+            Op::CrossEntropyGrad(_) => "cross_entropy_grad".into(),
+            other => {
+                let text = format!("{other:?}");
+                text.split(['(', ' ']).next().unwrap_or_default().to_lowercase()
+            }
+        }
+    }
+}
+
+/// Index of a node in its graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub usize);
+
+/// An operation with its inputs and what comes out.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// From which nodes.
+    pub inputs: Vec<NodeId>,
+    /// Shape of the result.
+    pub shape: Shape,
+    /// Element type of the result.
+    pub dtype: DType,
+    /// The layer that made it, e.g. `3 (linear)`; empty outside layers.
+    pub scope: String,
+}

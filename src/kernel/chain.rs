@@ -1,0 +1,70 @@
+//! `chain.wgsl`: elementwise ops and views in one pass.
+
+use super::expr::{Place, Printed, Printer, input_types};
+use super::{Kernel, Operand, grid};
+use crate::gpu::{Access, wgsl};
+use crate::graph::{Node, NodeId};
+
+/// Where a printed kernel's output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// Its own memory, in row-major order.
+    Memory,
+    /// A column of the ring of step metrics, which has so many columns.
+    Ring {
+        /// Which column.
+        column: u32,
+        /// Numbers a step.
+        columns: u32,
+    },
+}
+
+/// Binding number of the state buffer in printed kernels.
+const STATE: u32 = 5;
+/// Binding number of the output.
+pub(super) const OUTPUT: u32 = 6;
+/// Binding number of a second output.
+pub(super) const SECOND: u32 = 7;
+
+/// Operands of a kernel that reads `inputs` and writes to `sink`.
+pub(super) fn operands(inputs: &[NodeId], sink: Sink) -> Vec<(u32, Access, Operand)> {
+    let mut operands: Vec<_> =
+        (0..).zip(inputs).map(|(slot, &node)| (slot, Access::Read, Operand::Node(node))).collect();
+    if let Sink::Ring { .. } = sink {
+        operands.push((STATE, Access::Read, Operand::Named("state")));
+    }
+    operands.push((OUTPUT, Access::Write, Operand::Output));
+    operands
+}
+
+/// The `place` slot and the constants of a sink.
+pub(super) fn sink_parts(sink: Sink, slots: &mut Vec<(&str, String)>, constants: &mut Vec<(&str, u32)>) {
+    if let Sink::Ring { column, columns } = sink {
+        slots.push(("place", wgsl::source("shared/ring").unwrap_or_default().to_owned()));
+        constants.extend([("COLUMNS", columns), ("COLUMN", column)]);
+    }
+}
+
+/// The function around a printed body.
+pub(super) fn function(head: &str, printed: &Printed) -> String {
+    format!("{head} -> f32 {{\n{}    return {};\n}}\n", printed.body, printed.value)
+}
+
+/// out = the value of `root`, element by element.
+pub fn kernel(nodes: &[Node], root: NodeId, stored: &dyn Fn(NodeId) -> bool, sink: Sink) -> Kernel {
+    let printed = Printer::new(nodes, stored, None, vec![]).finish(root, Place::Linear("i".into()));
+    let n = nodes[root.0].shape.elements();
+    let mut slots =
+        vec![("types", input_types(nodes, &printed.inputs)), ("value", function("fn value(i: u32)", &printed))];
+    let mut constants = vec![("LENGTH", n as u32)];
+    sink_parts(sink, &mut slots, &mut constants);
+    Kernel {
+        entry: "chain_map",
+        wgsl: wgsl::compose("chain", &slots),
+        constants,
+        operands: operands(&printed.inputs, sink),
+        grid: grid(n.div_ceil(64)),
+        flops: printed.flops * n as u64,
+        iterations: 1,
+    }
+}

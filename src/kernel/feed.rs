@@ -1,0 +1,54 @@
+//! `feed_gather.wgsl` and `step_close.wgsl`: where a step begins, and where one without an optimizer ends.
+
+use super::{Kernel, Operand, grid};
+use crate::gpu::{Access, wgsl};
+
+/// Gathers `batch` samples of `x` and `t` words each from the buffers `data`, through row `steps done` of the
+/// order table, whose rows are `stride` long.
+pub fn gather(batch: usize, stride: usize, x: usize, t: usize, data: [&'static str; 2]) -> Kernel {
+    let read = |slot, name| (slot, Access::Read, Operand::Named(name));
+    let write = |slot, name| (slot, Access::Write, Operand::Named(name));
+    Kernel {
+        entry: "feed_gather",
+        wgsl: wgsl::compose("feed_gather", &[]),
+        constants: vec![
+            ("BATCH", batch as u32),
+            ("STRIDE", stride as u32),
+            ("X", x as u32),
+            ("T", t as u32),
+        ],
+        operands: vec![
+            read(0, data[0]),
+            read(1, data[1]),
+            read(2, ORDER),
+            write(3, STATE),
+            write(4, INPUT_X),
+            write(5, INPUT_T),
+        ],
+        grid: grid((batch * (x + t)).div_ceil(64)),
+        flops: 0,
+        iterations: 1,
+    }
+}
+
+/// Closes a step that no optimizer closes.
+pub fn close() -> Kernel {
+    Kernel {
+        entry: "step_close",
+        wgsl: wgsl::compose("step_close", &[]),
+        constants: vec![],
+        operands: vec![(0, Access::Write, Operand::Named(STATE))],
+        grid: [1, 1, 1],
+        flops: 0,
+        iterations: 1,
+    }
+}
+
+/// Sample numbers, a row a step.
+pub const ORDER: &str = "order";
+/// The step counter.
+pub const STATE: &str = "state";
+/// The buffer of the graph's input `x`, the model's input.
+pub const INPUT_X: &str = "input x";
+/// The buffer of the graph's input `t`, the target.
+pub const INPUT_T: &str = "input t";

@@ -1,0 +1,193 @@
+//! `matmul_*.wgsl`: batched matrix products over strided operands, with what follows computed on the way out.
+
+use super::chain::{OUTPUT, SECOND, function};
+use super::expr::{Place, Printer, input_types};
+use super::reduce::PARTIAL;
+use super::{Family, Kernel, MAX_ITERATIONS, Operand, Target};
+use crate::gpu::{Access, wgsl};
+use crate::graph::{Node, NodeId};
+use crate::shape::Shape;
+
+/// A matrix operand in memory: element (z, i, j) is at `offset + z·batch + i·row + j·col` of `node`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatrixView {
+    /// The node whose memory is read.
+    pub node: NodeId,
+    /// First element.
+    pub offset: usize,
+    /// Stride from row to row.
+    pub row: usize,
+    /// Stride from column to column.
+    pub col: usize,
+    /// Stride from matrix to matrix; 0 broadcasts.
+    pub batch: usize,
+}
+
+/// out[z] = epilogue(A[z]·B[z]).
+pub struct Product<'a> {
+    /// All nodes.
+    pub nodes: &'a [Node],
+    /// The matmul node.
+    pub node: NodeId,
+    /// The last node of the elementwise chain that follows, or `node` itself.
+    pub root: NodeId,
+    /// Which nodes lie in memory.
+    pub stored: &'a dyn Fn(NodeId) -> bool,
+    /// [m, k]
+    pub a: MatrixView,
+    /// [k, n]
+    pub b: MatrixView,
+    /// Products in the batch.
+    pub batch: usize,
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// The summed axis.
+    pub k: usize,
+    /// Also write the sum of each row of A to the second output.
+    pub row_sum: bool,
+}
+
+struct Variant {
+    entry: &'static str,
+    rows: usize,
+    cols: usize,
+    constants: Vec<(&'static str, u32)>,
+    /// K one iteration covers.
+    slab: usize,
+}
+
+fn flag(b: bool) -> u32 {
+    u32::from(b)
+}
+
+/// The kernel for a product, by family and strides.
+fn variant(p: &Product<'_>, target: Target) -> Variant {
+    if target.family == Family::Tiled {
+        let large = p.m >= 512 && p.n >= 512;
+        let threads = if large { 16 } else { 8 };
+        let constants = vec![
+            ("THREADS", threads),
+            ("TILE", 4 * threads),
+            ("SLAB", 64 * threads),
+            ("A_ALONG_K", flag(p.a.col == 1)),
+            ("B_ALONG_K", flag(p.b.row == 1)),
+        ];
+        let tile = 4 * threads as usize;
+        return Variant { entry: "matmul_tiled", rows: tile, cols: tile, constants, slab: 1 };
+    }
+    let fours = |v: &MatrixView, stride: usize| [v.offset, v.batch, stride].iter().all(|x| x.is_multiple_of(4));
+    let k4 = p.k.is_multiple_of(4);
+    let a_rows = p.a.col == 1 && fours(&p.a, p.a.row);
+    let a_cols = p.a.row == 1 && fours(&p.a, p.a.col) && p.m.is_multiple_of(4);
+    let b_cols = p.b.col == 1 && fours(&p.b, p.b.row) && p.n.is_multiple_of(4);
+    if k4 && b_cols && (a_cols || (a_rows && !p.row_sum)) {
+        let constants = vec![("A_COLS", flag(a_cols))];
+        return Variant { entry: "matmul_lanes_n", rows: 8, cols: 32, constants, slab: 4 };
+    }
+    if k4 && a_rows && p.b.row == 1 && fours(&p.b, p.b.col) && !p.row_sum {
+        return Variant { entry: "matmul_lanes_nt", rows: 16, cols: 16, constants: vec![], slab: 4 };
+    }
+    Variant { entry: "matmul_lanes_any", rows: 16, cols: 8, constants: vec![], slab: 4 }
+}
+
+/// Into how many parts K is cut: as few as the loop limit allows, and on GPUs enough to occupy the card where
+/// the result is small and K long.
+fn splits(p: &Product<'_>, v: &Variant, target: Target) -> usize {
+    if p.row_sum {
+        return 1;
+    }
+    let needed = p.k.div_ceil(MAX_ITERATIONS / 2 * v.slab);
+    let groups = p.m.div_ceil(v.rows) * p.n.div_ceil(v.cols) * p.batch;
+    let wanted = match target.family {
+        Family::Tiled if p.k >= 1024 && groups < 64 => (p.k / 512).min(128 / groups).max(1),
+        _ => 1,
+    };
+    needed.max(wanted)
+}
+
+/// True where the loop limit forces K to be cut, which rules out a row sum in the same kernel.
+pub fn long(k: usize) -> bool {
+    k > MAX_ITERATIONS / 2
+}
+
+/// The kernel, and the shape [parts, batch·m·n] of its partial results where K is cut: then the caller folds
+/// them, with the epilogue, by a reduction over the first axis.
+pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
+    let v = variant(p, target);
+    let splits = splits(p, &v, target);
+    let chunk = p.k.div_ceil(splits).next_multiple_of(4);
+    let splits = p.k.div_ceil(chunk);
+    let split = splits > 1;
+
+    let mut slots = Vec::new();
+    let mut inputs = Vec::new();
+    let mut flops = 2 * (p.batch * p.m * p.n * p.k) as u64;
+    if p.root != p.node && !split {
+        let mut printer = Printer::new(p.nodes, p.stored, Some(p.node), vec![]);
+        let shape = &p.nodes[p.root.0].shape;
+        let place = if *shape == p.nodes[p.node.0].shape {
+            let lead = Shape::from(&shape[..shape.len() - 2]);
+            let mut axes = printer.split("batch", &lead);
+            axes.extend(["row".into(), "col".into()]);
+            Place::Axes(axes)
+        } else {
+            Place::Linear("i".into())
+        };
+        let mut printed = printer.finish(p.root, place);
+        printed.body.insert_str(0, "    let i = (batch * M + row) * N + col;\n");
+        let head = "fn epilogue(acc: f32, batch: u32, row: u32, col: u32)";
+        slots.push(("epilogue", function(head, &printed)));
+        flops += printed.flops * (p.batch * p.m * p.n) as u64;
+        inputs = printed.inputs;
+    }
+    if p.row_sum {
+        slots.push(("row_sum", wgsl::source("shared/row_sum").unwrap_or_default().to_owned()));
+        flops += (p.m * p.k) as u64;
+    }
+    slots.push(("types", input_types(p.nodes, &inputs)));
+
+    let mut operands: Vec<_> =
+        (0..).zip(&inputs).map(|(slot, &node)| (slot, Access::Read, Operand::Node(node))).collect();
+    let out = if split { Operand::Named(PARTIAL) } else { Operand::Output };
+    operands.push((OUTPUT, Access::Write, out));
+    if p.row_sum {
+        operands.push((SECOND, Access::Write, Operand::Second));
+    }
+    operands.push((8, Access::Read, Operand::Node(p.a.node)));
+    operands.push((9, Access::Read, Operand::Node(p.b.node)));
+
+    let mut constants = v.constants;
+    let number = |n: usize| n as u32;
+    constants.extend([
+        ("M", number(p.m)),
+        ("N", number(p.n)),
+        ("K", number(p.k)),
+        ("SPLITS", number(splits)),
+        ("CHUNK", number(chunk)),
+        ("A_OFFSET", number(p.a.offset)),
+        ("A_ROW", number(p.a.row)),
+        ("A_COL", number(p.a.col)),
+        ("A_BATCH", number(p.a.batch)),
+        ("B_OFFSET", number(p.b.offset)),
+        ("B_ROW", number(p.b.row)),
+        ("B_COL", number(p.b.col)),
+        ("B_BATCH", number(p.b.batch)),
+        ("ROW_SUM", flag(p.row_sum)),
+    ]);
+    let kernel = Kernel {
+        entry: v.entry,
+        wgsl: wgsl::compose(v.entry, &slots),
+        constants,
+        operands,
+        grid: [
+            p.n.div_ceil(v.cols) as u32,
+            p.m.div_ceil(v.rows) as u32,
+            (p.batch * splits) as u32,
+        ],
+        flops,
+        iterations: chunk / v.slab + 4,
+    };
+    (kernel, split.then_some(splits))
+}

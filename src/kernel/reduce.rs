@@ -1,0 +1,175 @@
+//! `reduce.wgsl` and `reduce_rows.wgsl`: sums and maxima over axes, their inputs computed on the way in and
+//! what follows computed on the way out.
+
+use super::chain::{self, Sink, function, operands, sink_parts};
+use super::expr::{Place, Printer, input_types};
+use super::{Family, Kernel, Operand, Target, grid};
+use crate::gpu::wgsl;
+use crate::graph::{Fold, Node, NodeId, Op};
+use crate::shape::Shape;
+
+/// Elements one invocation folds at most, for accuracy as much as for the loop limit.
+const CHUNK: usize = 1024;
+
+/// What a reduction computes.
+pub struct Reduction<'a> {
+    /// All nodes.
+    pub nodes: &'a [Node],
+    /// The reduce node.
+    pub node: NodeId,
+    /// The last node of the elementwise chain that follows, or `node` itself.
+    pub root: NodeId,
+    /// Which nodes lie in memory.
+    pub stored: &'a dyn Fn(NodeId) -> bool,
+    /// Where the result goes.
+    pub sink: Sink,
+}
+
+fn fold_text(fold: Fold) -> String {
+    let join = match fold {
+        Fold::Sum => "a + b",
+        Fold::Max => "maximum(a, b)",
+    };
+    format!("fn fold(a: f32, b: f32) -> f32 {{ return {join}; }}\n")
+}
+
+/// Where element (o, r) of a reduction lies in its input: the kept axes from o, the folded ones from r.
+fn place(printer: &mut Printer<'_>, shape: &Shape, axes: &[usize]) -> Place {
+    let pick = |folded: bool| -> Shape {
+        let dims: Vec<usize> =
+            (0..shape.len()).map(|i| if axes.contains(&i) == folded { shape[i] } else { 1 }).collect();
+        dims.into()
+    };
+    let outer = printer.split("o", &pick(false));
+    let inner = printer.split("r", &pick(true));
+    Place::Axes((0..shape.len()).map(|i| if axes.contains(&i) { inner[i].clone() } else { outer[i].clone() }).collect())
+}
+
+/// The fixed text of a kernel of either file, and what it is called.
+struct Form {
+    file: &'static str,
+    entry: &'static str,
+    width: usize,
+}
+
+fn form(target: Target, outputs: usize, length: usize) -> Form {
+    if target.family == Family::Tiled && length > 32 && outputs < 4096 {
+        Form { file: "reduce_rows", entry: "reduce_rows_fold", width: 64 }
+    } else {
+        Form { file: "reduce", entry: "reduce_fold", width: 1 }
+    }
+}
+
+/// The sizes of a fold: `outputs` rows of `length`, each cut into `parts` of `chunk`.
+struct Sizes {
+    outputs: usize,
+    length: usize,
+    parts: usize,
+    chunk: usize,
+}
+
+fn build(
+    r: &Reduction<'_>,
+    form: &Form,
+    sizes: &Sizes,
+    sink: Sink,
+    inputs: &[NodeId],
+    mut slots: Vec<(&str, String)>,
+) -> Kernel {
+    slots.push(("types", input_types(r.nodes, inputs)));
+    let mut constants = vec![
+        ("OUTPUTS", sizes.outputs as u32),
+        ("LENGTH", sizes.length as u32),
+        ("PARTS", sizes.parts as u32),
+        ("CHUNK", sizes.chunk as u32),
+    ];
+    sink_parts(sink, &mut slots, &mut constants);
+    let invocations = sizes.outputs * sizes.parts * form.width;
+    Kernel {
+        entry: form.entry,
+        wgsl: wgsl::compose(form.file, &slots),
+        constants,
+        operands: operands(inputs, sink),
+        grid: grid(invocations.div_ceil(64)),
+        flops: (sizes.outputs * sizes.length) as u64,
+        iterations: sizes.chunk / if form.width == 1 { 4 } else { form.width } + 8,
+    }
+}
+
+/// The epilogue slot of a chain that ends in `r.root`, and all inputs with those it adds.
+fn epilogue(r: &Reduction<'_>, inputs: Vec<NodeId>, slots: &mut Vec<(&str, String)>) -> Vec<NodeId> {
+    if r.root == r.node {
+        return inputs;
+    }
+    let printed =
+        Printer::new(r.nodes, r.stored, Some(r.node), inputs).finish(r.root, Place::Linear("i".into()));
+    slots.push(("epilogue", function("fn epilogue(acc: f32, i: u32)", &printed)));
+    printed.inputs
+}
+
+/// One kernel, or two where rows are long: partial results, then their fold. The bytes of the partial results
+/// come with the second.
+pub fn kernels(r: &Reduction<'_>, target: Target) -> (Kernel, Option<(Kernel, u64)>) {
+    let Op::Reduce(fold, axes) = &r.nodes[r.node.0].op else { unreachable!("not a reduction") };
+    let input = r.nodes[r.node.0].inputs[0];
+    let shape = &r.nodes[input.0].shape;
+    let outputs = r.nodes[r.node.0].shape.elements();
+    let length = shape.elements() / outputs;
+
+    let mut printer = Printer::new(r.nodes, r.stored, None, vec![]);
+    let at = place(&mut printer, shape, axes);
+    let value = printer.finish(input, at);
+
+    let form = form(target, outputs, length);
+    let chunk = CHUNK.max(length.isqrt()) * form.width;
+    let chunk = length.div_ceil(length.div_ceil(chunk));
+    // Even chunks may leave the last ones empty.
+    let parts = length.div_ceil(chunk);
+
+    let mut slots =
+        vec![("fold", fold_text(*fold)), ("value", function("fn value(o: u32, r: u32)", &value))];
+    let sizes = Sizes { outputs, length, parts, chunk };
+    let (sink, inputs) = if parts == 1 {
+        (r.sink, epilogue(r, value.inputs.clone(), &mut slots))
+    } else {
+        (Sink::Memory, value.inputs.clone())
+    };
+    let mut first = build(r, &form, &sizes, sink, &inputs, slots);
+    first.flops += value.flops * (outputs * length) as u64;
+    if parts == 1 {
+        return (first, None);
+    }
+    for (slot, _, operand) in &mut first.operands {
+        if *slot == chain::OUTPUT {
+            *operand = Operand::Named(PARTIAL);
+        }
+    }
+    let second = fold_partials(r, *fold, outputs, parts, "o * LENGTH + r", target);
+    (first, Some((second, (outputs * parts * 4) as u64)))
+}
+
+/// Folds partial results that lie at `index` of the buffer [`PARTIAL`], in order, with the epilogue.
+pub fn fold_partials(
+    r: &Reduction<'_>,
+    fold: Fold,
+    outputs: usize,
+    parts: usize,
+    index: &str,
+    target: Target,
+) -> Kernel {
+    let value = format!("fn value(o: u32, r: u32) -> f32 {{ return in0[{index}]; }}\n");
+    let mut slots = vec![("fold", fold_text(fold)), ("value", value)];
+    // The node itself stands for its partial results at in0.
+    let inputs = epilogue(r, vec![r.node], &mut slots);
+    let sizes = Sizes { outputs, length: parts, parts: 1, chunk: parts };
+    let mut kernel = build(r, &form(target, outputs, parts), &sizes, r.sink, &inputs, slots);
+    for (slot, _, operand) in &mut kernel.operands {
+        if *slot == 0 {
+            *operand = Operand::Named(PARTIAL);
+        }
+    }
+    kernel
+}
+
+/// The name under which two kernels share partial results.
+pub const PARTIAL: &str = "partial";

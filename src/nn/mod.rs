@@ -1,0 +1,71 @@
+//! Layers, losses, initialisers: a layer is a function from tensor to tensor.
+
+pub mod init;
+pub mod loss;
+mod sequential;
+
+pub use sequential::{Activation, Layer, Linear, Sequential};
+
+use crate::graph::{Graph, Init, Tensor};
+
+/// What a model function builds with: the graph, and where its parameters are named.
+///
+/// The function is called once for training and once for evaluation, and once more for a short last batch; it
+/// must make the same parameters each time.
+#[derive(Debug, Clone)]
+pub struct Net {
+    graph: Graph,
+    training: bool,
+}
+
+impl Net {
+    /// A builder over `graph`, for training or for evaluation.
+    pub fn new(graph: &Graph, training: bool) -> Self {
+        Net { graph: graph.clone(), training }
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// False where the model is built for evaluation: no dropout, running statistics.
+    pub fn training(&self) -> bool {
+        self.training
+    }
+
+    /// A trainable tensor.
+    pub fn parameter(&self, name: &str, shape: impl Into<crate::shape::Shape>, init: Init) -> Tensor {
+        self.graph.parameter(name, shape, init)
+    }
+
+    /// A dense layer: x·Wᵀ + b for x [.., in], W `name.weight` [out, in], b `name.bias` [out].
+    ///
+    /// Both start at U(±1/√in). Source: `torch.nn.Linear`.
+    pub fn linear(&self, name: &str, x: &Tensor, out_features: usize) -> Tensor {
+        self.dense(name, x, out_features, true)
+    }
+
+    /// [`Net::linear`] without a bias.
+    pub fn linear_no_bias(&self, name: &str, x: &Tensor, out_features: usize) -> Tensor {
+        self.dense(name, x, out_features, false)
+    }
+
+    fn dense(&self, name: &str, x: &Tensor, out_features: usize, bias: bool) -> Tensor {
+        self.graph.scoped(&format!("{name} (linear)"), || {
+            let [_, .., in_features] = *x.shape() else {
+                return x.fail(format!("linear needs an input [batch, .., features]; got {:?}", x.shape()));
+            };
+            if out_features == 0 {
+                return x.fail("linear needs at least one output feature".into());
+            }
+            let init = Init::linear(in_features);
+            let w = self.parameter(&format!("{name}.weight"), [out_features, in_features], init);
+            let y = x.matmul(&w.transpose(0, 1));
+            if !bias {
+                return y;
+            }
+            y.add(&self.parameter(&format!("{name}.bias"), [out_features], init))
+        })
+    }
+}

@@ -1,0 +1,178 @@
+//! Adam and AdamW: one kernel, which decays by the gradient or by the weight as the row says.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Rule, UpdateKernel, at_least_zero, correction, refuse};
+use crate::error::Result;
+
+/// `adam`: g ← g + λw; m ← m + (1 − β₁)(g − m); v ← β₂v + (1 − β₂)g²;
+/// w ← w − η/(1 − β₁ᵗ) · m/(√v/√(1 − β₂ᵗ) + ε).
+///
+/// Source: torch.optim.Adam, whose names and defaults these are; as in Kingma and Ba's Algorithm 1, ε is
+/// added after the correction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adam {
+    /// Learning rate η, at least 0.
+    pub lr: f64,
+    /// β₁ and β₂, each in [0, 1): how much of the two running averages a step keeps.
+    pub betas: [f64; 2],
+    /// ε, added to the root; at least 0. At 0, a weight that has had no gradient becomes NaN, as in torch.
+    pub eps: f64,
+    /// L2 weight decay λ, at least 0: part of the gradient.
+    pub weight_decay: f64,
+    /// Divide by the largest v so far (uncorrected, as torch keeps it), not by the present one.
+    pub amsgrad: bool,
+}
+
+/// `adamw`: w ← w − ηλw, then as [`Adam`] without its decay.
+///
+/// Source: torch.optim.AdamW, whose names and defaults these are (λ = 0.01).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamW {
+    /// Learning rate η, at least 0.
+    pub lr: f64,
+    /// As [`Adam::betas`].
+    pub betas: [f64; 2],
+    /// As [`Adam::eps`].
+    pub eps: f64,
+    /// Decoupled weight decay λ, at least 0: a step shrinks the weight by ηλ of itself.
+    pub weight_decay: f64,
+    /// As [`Adam::amsgrad`].
+    pub amsgrad: bool,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Adam { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false }
+    }
+}
+
+impl Default for AdamW {
+    fn default() -> Self {
+        let Adam { lr, betas, eps, amsgrad, .. } = Adam::default();
+        AdamW { lr, betas, eps, weight_decay: 1e-2, amsgrad }
+    }
+}
+
+impl Adam {
+    pub(super) const KEYS: &[&str] = &["lr", "betas", "eps", "weight_decay", "amsgrad"];
+
+    /// The row but for its two decays, which come last.
+    fn row(&self, t: u64, lr: f64, decay: f64, shrink: f64) -> [f64; 8] {
+        let [beta1, beta2] = self.betas;
+        let step_size = lr / correction(beta1, t);
+        let unbias = 1.0 / correction(beta2, t).sqrt();
+        [step_size, 1.0 - beta1, beta2, 1.0 - beta2, unbias, self.eps, decay, shrink]
+    }
+}
+
+impl AdamW {
+    pub(super) const KEYS: &[&str] = Adam::KEYS;
+
+    /// The Adam of the same numbers.
+    fn coupled(&self) -> Adam {
+        let Self { lr, betas, eps, weight_decay, amsgrad } = *self;
+        Adam { lr, betas, eps, weight_decay, amsgrad }
+    }
+}
+
+impl Rule for Adam {
+    fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    fn validate(&self) -> Result<()> {
+        at_least_zero("lr", self.lr, "a learning rate")?;
+        if !self.betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
+            return Err(refuse("betas", self.betas, "each beta is at least 0 and below 1"));
+        }
+        at_least_zero("eps", self.eps, "eps")?;
+        at_least_zero("weight_decay", self.weight_decay, "weight decay")
+    }
+
+    fn kernel(&self) -> UpdateKernel {
+        let slots = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
+        if self.amsgrad {
+            UpdateKernel::new("optim/adam", "adam_amsgrad_update", &slots, 18)
+        } else {
+            UpdateKernel::new("optim/adam", "adam_update", &slots[..2], 17)
+        }
+    }
+
+    /// `[η/(1 − β₁ᵗ), 1 − β₁, β₂, 1 − β₂, 1/√(1 − β₂ᵗ), ε, λ, 0]`.
+    fn scalars(&self, t: u64, lr: f64) -> [f64; 8] {
+        self.row(t, lr, self.weight_decay, 0.0)
+    }
+}
+
+impl Rule for AdamW {
+    fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.coupled().validate()
+    }
+
+    fn kernel(&self) -> UpdateKernel {
+        self.coupled().kernel()
+    }
+
+    /// `[η/(1 − β₁ᵗ), 1 − β₁, β₂, 1 − β₂, 1/√(1 − β₂ᵗ), ε, 0, ηλ]`.
+    fn scalars(&self, t: u64, lr: f64) -> [f64; 8] {
+        self.coupled().row(t, lr, 0.0, lr * self.weight_decay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::Optimizer;
+    use crate::optim::tests::{assert_close, round_trip};
+
+    #[test]
+    fn scalars_are_corrected_and_the_decay_has_its_own_place() {
+        let adam = Adam { weight_decay: 0.25, ..Adam::default() };
+        let adamw = AdamW { weight_decay: 0.25, ..AdamW::default() };
+        // 0.9^1000 = 1.747871251722651e-46, 0.999^1000 = 0.36769542477096373
+        let powers = [(1, 0.9, 0.999), (2, 0.81, 0.998001), (1000, 0.0, 0.36769542477096373_f64)];
+        for (t, power1, power2) in powers {
+            let row = |decay, shrink| {
+                let unbias = 1.0 / (1.0 - power2).sqrt();
+                [0.5 / (1.0 - power1), 0.1, 0.999, 0.001, unbias, 1e-8, decay, shrink]
+            };
+            assert_close(Optimizer::Adam(adam.clone()).scalars(t, 0.5), row(0.25, 0.0));
+            assert_close(Optimizer::AdamW(adamw.clone()).scalars(t, 0.5), row(0.0, 0.125));
+        }
+        let memoryless = Adam { betas: [0.0, 0.0], ..Adam::default() };
+        assert_close(memoryless.row(1, 0.5, 0.0, 0.0).map(|x| x as f32), [0.5, 1., 0., 1., 1., 1e-8, 0., 0.]);
+    }
+
+    #[test]
+    fn refuses_what_torch_refuses() {
+        let adam = Adam::default;
+        let refused = [
+            (Adam { lr: -0.1, ..adam() }, "optimizer.lr = -0.1: a learning rate is finite and at least 0"),
+            (Adam { betas: [1.0, 0.999], ..adam() }, "optimizer.betas = [1.0, 0.999]: each beta is"),
+            (Adam { betas: [0.9, -0.1], ..adam() }, "optimizer.betas = [0.9, -0.1]"),
+            (Adam { betas: [0.9, f64::NAN], ..adam() }, "optimizer.betas = [0.9, NaN]"),
+            (Adam { eps: -1e-8, ..adam() }, "optimizer.eps = -1e-8: eps is finite and at least 0"),
+            (Adam { weight_decay: f64::NAN, ..adam() }, "optimizer.weight_decay = NaN"),
+        ];
+        for (rule, message) in refused {
+            let err = rule.validate().expect_err(message).to_string();
+            assert!(err.contains(message), "{err}");
+        }
+        assert!(AdamW { betas: [0.9, 1.0], ..AdamW::default() }.validate().is_err());
+        Adam { lr: 0.0, betas: [0.0, 0.0], eps: 0.0, ..adam() }.validate().unwrap();
+    }
+
+    #[test]
+    fn serde_keeps_every_key() {
+        let (lr, betas, eps, weight_decay, amsgrad) = (0.5, [0.7, 0.8], 1e-3, 0.1, true);
+        round_trip("adam", Optimizer::Adam(Adam { lr, betas, eps, weight_decay, amsgrad }), Adam::KEYS);
+        round_trip("adamw", Optimizer::AdamW(AdamW { lr, betas, eps, weight_decay, amsgrad }), AdamW::KEYS);
+    }
+}

@@ -1,0 +1,151 @@
+//! Optimizers: one file each, with defaults, slots, the scalars of a step and the kernel that takes them.
+//!
+//! Parameters, gradients and every slot are flat arenas, so a step is one dispatch for the whole model. What
+//! depends on the step alone (learning rate, bias corrections) is computed here in f64 and read by the kernel
+//! as a row of a table; nothing in a kernel branches on it. Slots start at zero.
+//!
+//! To add one: a WGSL file in `shaders/optim/`, a file here, a variant of [`Optimizer`] and a line in its
+//! table.
+
+mod adam;
+mod rmsprop;
+mod sgd;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+
+pub use adam::{Adam, AdamW};
+pub use rmsprop::RmsProp;
+pub use sgd::{MomentumForm, Sgd};
+
+use crate::error::{Error, Result};
+
+/// An optimizer with its hyperparameters; in a config a table with the key `name`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+pub enum Optimizer {
+    /// `sgd`: stochastic gradient descent, with or without momentum.
+    Sgd(Sgd),
+    /// `rmsprop`: the gradient over the root of its running mean square.
+    RmsProp(RmsProp),
+    /// `adam`: running mean over the root of the running mean square, with L2 decay.
+    Adam(Adam),
+    /// `adamw`: Adam with decoupled decay.
+    AdamW(AdamW),
+}
+
+/// The names with the keys each takes beside `name`.
+const TABLE: [(&str, &[&str]); 4] =
+    [("sgd", Sgd::KEYS), ("rmsprop", RmsProp::KEYS), ("adam", Adam::KEYS), ("adamw", AdamW::KEYS)];
+
+/// The kernel that takes a step, and what it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateKernel {
+    /// The file under `shaders/`, for [`crate::gpu::wgsl::compose`].
+    pub shader: &'static str,
+    /// Its entry point.
+    pub entry: &'static str,
+    /// Override constants of this variant; the caller adds `LENGTH`, the vec4s of an arena.
+    pub constants: Vec<(&'static str, u32)>,
+    /// Slots by torch's names, bound from 4 on in this order: arenas like the parameters', zero at first.
+    pub slots: Vec<&'static str>,
+    /// Bytes read and written for each parameter: the gradient, the parameter and every slot.
+    pub bytes_per_parameter: u32,
+    /// Operations for each parameter; a division or a root counts as one.
+    pub flops_per_parameter: u32,
+}
+
+impl UpdateKernel {
+    fn new(shader: &'static str, entry: &'static str, slots: &[&'static str], flops: u32) -> Self {
+        let bytes_per_parameter = 4 * (1 + 2 + 2 * slots.len() as u32);
+        let (constants, slots) = (Vec::new(), slots.to_vec());
+        UpdateKernel { shader, entry, constants, slots, bytes_per_parameter, flops_per_parameter: flops }
+    }
+}
+
+/// What every optimizer answers; [`Optimizer`] passes its questions on.
+trait Rule {
+    fn lr(&self) -> f64;
+    fn validate(&self) -> Result<()>;
+    fn kernel(&self) -> UpdateKernel;
+    fn scalars(&self, t: u64, lr: f64) -> [f64; 8];
+}
+
+impl Optimizer {
+    /// Every name a config can give.
+    pub const NAMES: [&str; TABLE.len()] = {
+        let mut names = [""; TABLE.len()];
+        let mut i = 0;
+        while i < names.len() {
+            names[i] = TABLE[i].0;
+            i += 1;
+        }
+        names
+    };
+
+    /// The keys that optimizer `name` takes beside `name` itself; `None` for an unknown one.
+    pub fn keys(name: &str) -> Option<&'static [&'static str]> {
+        TABLE.iter().find(|(n, _)| *n == name).map(|(_, keys)| *keys)
+    }
+
+    fn rule(&self) -> &dyn Rule {
+        match self {
+            Optimizer::Sgd(rule) => rule,
+            Optimizer::RmsProp(rule) => rule,
+            Optimizer::Adam(rule) => rule,
+            Optimizer::AdamW(rule) => rule,
+        }
+    }
+
+    /// The learning rate, before any schedule.
+    pub fn lr(&self) -> f64 {
+        self.rule().lr()
+    }
+
+    /// Checks every hyperparameter, as torch does.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key, its value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        self.rule().validate()
+    }
+
+    /// The kernel of this variant.
+    pub fn kernel(&self) -> UpdateKernel {
+        self.rule().kernel()
+    }
+
+    /// The row of step `t`, the first being 1, at learning rate `lr`: computed in f64, rounded once.
+    pub fn scalars(&self, t: u64, lr: f64) -> [f32; 8] {
+        debug_assert!(t > 0, "steps count from 1");
+        self.rule().scalars(t, lr).map(|x| x as f32)
+    }
+}
+
+/// 1 − βᵗ: how much of a running mean from zero is real after `t` steps.
+fn correction(beta: f64, t: u64) -> f64 {
+    1.0 - beta.powf(t as f64)
+}
+
+fn refuse(key: &str, value: impl Debug, allowed: &str) -> Error {
+    Error::Config(format!("optimizer.{key} = {value:?}: {allowed}"))
+}
+
+/// `value` is finite and at least 0; `what` names it, as `a learning rate`.
+fn at_least_zero(key: &str, value: f64, what: &str) -> Result<()> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    Err(refuse(key, value, &format!("{what} is finite and at least 0")))
+}
+
+/// `value` is in [0, 1).
+fn below_one(key: &str, value: f64, what: &str) -> Result<()> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(refuse(key, value, &format!("{what} is at least 0 and below 1")))
+}

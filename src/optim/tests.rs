@@ -1,0 +1,311 @@
+//! What holds for every optimizer: its config form, and its kernel against the equations in f64.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::gpu::{Access, Binding, Buffer, Gpu, GpuOptions, ShaderKey, wgsl};
+
+/// Each of the 8 numbers is `expected` to a part in 10⁶ (f32 rounds to 6e-8).
+#[track_caller]
+pub(super) fn assert_close(row: [f32; 8], expected: [f64; 8]) {
+    for (have, want) in row.into_iter().zip(expected) {
+        assert!((f64::from(have) - want).abs() <= 1e-6 * want.abs(), "{row:?}, not {expected:?}");
+    }
+}
+
+/// `optimizer` survives TOML, its keys are `keys`, and the defaults need the name alone.
+#[track_caller]
+pub(super) fn round_trip(name: &str, optimizer: Optimizer, keys: &[&str]) {
+    let text = toml::to_string(&optimizer).unwrap();
+    assert_eq!(toml::from_str::<Optimizer>(&text).unwrap(), optimizer, "{text}");
+    let table: toml::Table = toml::from_str(&text).unwrap();
+    assert_eq!(table["name"].as_str(), Some(name));
+    let others: Vec<_> = table.keys().filter(|key| *key != "name").collect();
+    assert_eq!(others, keys);
+    assert_eq!(Optimizer::keys(name), Some(keys));
+    assert!(Optimizer::NAMES.contains(&name));
+    let default: Optimizer = toml::from_str(&format!("name = \"{name}\"")).unwrap();
+    assert_ne!(default, optimizer);
+    default.validate().unwrap();
+}
+
+#[test]
+fn defaults_are_torch_s() {
+    let parse = |text: &str| toml::from_str::<Optimizer>(text).unwrap();
+    let adam = Adam { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false };
+    assert_eq!(parse("name = 'adam'"), Optimizer::Adam(adam));
+    let adamw = AdamW { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 1e-2, amsgrad: false };
+    assert_eq!(parse("name = 'adamw'"), Optimizer::AdamW(adamw));
+    let (lr, momentum, dampening, nesterov, weight_decay) = (1e-3, 0.0, 0.0, false, 0.0);
+    let form = MomentumForm::Torch;
+    let sgd = Sgd { lr, momentum, dampening, nesterov, weight_decay, form };
+    assert_eq!(parse("name = 'sgd'"), Optimizer::Sgd(sgd));
+    let (lr, alpha, eps, centered, bias_correction) = (1e-2, 0.99, 1e-8, false, false);
+    let rms = RmsProp { lr, alpha, eps, weight_decay, momentum, centered, bias_correction };
+    assert_eq!(parse("name = 'rmsprop'"), Optimizer::RmsProp(rms));
+}
+
+#[test]
+fn whole_numbers_are_rates_and_unknown_keys_are_refused() {
+    let sgd = toml::from_str("name = 'sgd'\nlr = 1\nform = 'velocity'\nmomentum = 0.5").unwrap();
+    let expected = Sgd { lr: 1.0, momentum: 0.5, form: MomentumForm::Velocity, ..Sgd::default() };
+    assert_eq!(Optimizer::Sgd(expected), sgd);
+    for name in Optimizer::NAMES {
+        let err = toml::from_str::<Optimizer>(&format!("name = '{name}'\nlearning_rate = 0.1")).unwrap_err();
+        assert!(err.to_string().contains("learning_rate"), "{err}");
+    }
+    for text in ["name = 'adam'\nmomentum = 0.9", "name = 'adamax'", "lr = 0.1", "name = 'sgd'\nform = 'x'"] {
+        assert!(toml::from_str::<Optimizer>(text).is_err(), "{text}");
+    }
+    assert_eq!(Optimizer::keys("adamax"), None);
+}
+
+// The kernels. Every variant takes STEPS steps over LENGTH vec4s, and each weight is compared with the
+// equations of the design's numerics, in f64, after each step.
+
+const STEPS: usize = 24;
+const LENGTH: usize = 150; // past two workgroups, not a multiple of one
+const PADDED: usize = LENGTH + 4; // what lies past LENGTH must stay as it was
+
+/// Weights of either sign.
+fn start() -> Vec<f32> {
+    (0..4 * PADDED).map(|i| ((i * 7919 + 13) % 1000) as f32 / 500.0 - 1.0).collect()
+}
+
+/// Sizes over four decades, either sign; some weights and one whole step have none.
+fn gradient(t: usize, i: usize) -> f32 {
+    if i % 17 == 3 || t == 11 || (i % 17 == 5 && t < 4) {
+        return 0.0;
+    }
+    let size = [0.01, 0.3, 2.0, 40.0][i % 4] * (0.2 + (t as f64 * 0.9).sin().abs());
+    (size * ((i * 37 + t * 101) as f64 * 0.61).sin() + 0.2 * size) as f32
+}
+
+fn rate(optimizer: &Optimizer, t: usize) -> f64 {
+    optimizer.lr() * (0.25 + 0.75 * (0.4 * t as f64).cos().abs())
+}
+
+/// One weight in f64 by the equations; `s` holds what the rule remembers.
+fn step(optimizer: &Optimizer, t: usize, lr: f64, w: f64, g: f64, s: &mut [f64; 3]) -> f64 {
+    let adam = |w: f64, g: f64, betas: [f64; 2], eps: f64, amsgrad: bool, s: &mut [f64; 3]| {
+        s[0] = betas[0] * s[0] + (1.0 - betas[0]) * g;
+        s[1] = betas[1] * s[1] + (1.0 - betas[1]) * g * g;
+        s[2] = s[2].max(s[1]);
+        let v = if amsgrad { s[2] } else { s[1] };
+        let (m, v) = (s[0] / (1.0 - betas[0].powi(t as i32)), v / (1.0 - betas[1].powi(t as i32)));
+        w - lr * m / (v.sqrt() + eps)
+    };
+    match optimizer {
+        Optimizer::Sgd(o) => {
+            let g = g + o.weight_decay * w;
+            match o.form {
+                _ if o.momentum == 0.0 => return w - lr * g,
+                MomentumForm::Torch if t == 1 => s[0] = g,
+                MomentumForm::Torch => s[0] = o.momentum * s[0] + (1.0 - o.dampening) * g,
+                MomentumForm::Velocity => {
+                    s[0] = o.momentum * s[0] - lr * g;
+                    return w + s[0];
+                }
+                MomentumForm::Average => s[0] = o.momentum * s[0] + (1.0 - o.momentum) * g,
+            }
+            w - lr * if o.nesterov { g + o.momentum * s[0] } else { s[0] }
+        }
+        Optimizer::RmsProp(o) => {
+            let g = g + o.weight_decay * w;
+            s[0] = o.alpha * s[0] + (1.0 - o.alpha) * g * g;
+            s[1] = o.alpha * s[1] + (1.0 - o.alpha) * g;
+            let mut square = s[0];
+            if o.bias_correction {
+                square /= 1.0 - o.alpha.powi(t as i32);
+            }
+            if o.centered {
+                square -= s[1] * s[1];
+            }
+            s[2] = o.momentum * s[2] + g / (square.sqrt() + o.eps);
+            w - lr * s[2]
+        }
+        Optimizer::Adam(o) => adam(w, g + o.weight_decay * w, o.betas, o.eps, o.amsgrad, s),
+        Optimizer::AdamW(o) => adam(w * (1.0 - lr * o.weight_decay), g, o.betas, o.eps, o.amsgrad, s),
+    }
+}
+
+/// The largest difference of a weight from the equations, over what f32 allows: for each step half a unit in
+/// the last place of the weight and 64 of the movement.
+fn worst(gpu: &Gpu, optimizer: &Optimizer, text: &str) -> f64 {
+    let device = Device::new(gpu, optimizer, text);
+    let start = start();
+    let mut weights: Vec<f64> = start.iter().map(|&w| w.into()).collect();
+    let mut memory = vec![[0.0; 3]; weights.len()];
+    let mut path = vec![(0.0_f64, 0.0_f64); weights.len()]; // largest weight, sum of movements
+    let mut worst: f64 = 0.0;
+    for t in 1..=STEPS {
+        let (params, done) = device.step(gpu, t);
+        assert_eq!(done as usize, t, "the step was not closed");
+        assert_eq!(params[4 * LENGTH..], start[4 * LENGTH..], "the kernel wrote past its length");
+        for (i, &have) in params[..4 * LENGTH].iter().enumerate() {
+            let before = weights[i];
+            let g = gradient(t, i).into();
+            weights[i] = step(optimizer, t, rate(optimizer, t), before, g, &mut memory[i]);
+            let (largest, moved) = &mut path[i];
+            *largest = largest.max(before.abs()).max(weights[i].abs());
+            *moved += (weights[i] - before).abs();
+            let allowed = 2f64.powi(-24) * (t as f64 * *largest + 64.0 * *moved);
+            let ratio = (f64::from(have) - weights[i]).abs() / allowed;
+            worst = if ratio <= worst { worst } else { ratio }; // NaN stays
+        }
+    }
+    worst
+}
+
+/// The buffers of one run and its kernel.
+struct Device {
+    arenas: Vec<Buffer>,
+    dispatch: [crate::gpu::Dispatch; 1],
+}
+
+impl Device {
+    fn new(gpu: &Gpu, optimizer: &Optimizer, text: &str) -> Device {
+        let kernel = optimizer.kernel();
+        let table: Vec<_> =
+            (1..=STEPS).flat_map(|t| optimizer.scalars(t as u64, rate(optimizer, t))).collect();
+        let arena = |name: &str| gpu.storage(name, 16 * PADDED as u64).unwrap();
+        let mut arenas = vec![
+            arena("grad"),
+            gpu.storage("table", 32 * STEPS as u64).unwrap(),
+            gpu.storage("state", 8).unwrap(),
+            arena("param"),
+        ];
+        arenas.extend(kernel.slots.iter().map(|slot| arena(slot)));
+        gpu.write(&arenas[1], 0, bytemuck::cast_slice(&table));
+        gpu.write(&arenas[3], 0, bytemuck::cast_slice(&start()));
+        let access = |slot| if slot < 2 { Access::Read } else { Access::Write };
+        let mut constants = kernel.constants.clone();
+        constants.push(("LENGTH", LENGTH as u32));
+        let key = ShaderKey {
+            entry: kernel.entry.into(),
+            wgsl: Arc::from(text),
+            constants,
+            bindings: (0..arenas.len() as u32).map(|slot| (slot, access(slot))).collect(),
+        };
+        let bindings: Vec<_> = (0..)
+            .zip(&arenas)
+            .map(|(slot, buffer)| Binding { slot, buffer, offset: 0, bytes: buffer.bytes() })
+            .collect();
+        // Two workgroups in x, so that the rest is reached through y.
+        let grid = [2, (LENGTH as u32).div_ceil(128), 1];
+        let dispatch = [gpu.dispatch(&gpu.pipeline(&key).unwrap(), &bindings, grid)];
+        Device { arenas, dispatch }
+    }
+
+    /// Opens step `t`, takes it, and reads the weights and the number of steps done.
+    fn step(&self, gpu: &Gpu, t: usize) -> (Vec<f32>, u32) {
+        let grad: Vec<f32> = (0..4 * PADDED).map(|i| gradient(t, i)).collect();
+        gpu.write(&self.arenas[0], 0, bytemuck::cast_slice(&grad));
+        gpu.write(&self.arenas[2], 4, &(t as u32).to_ne_bytes());
+        let mut recorder = gpu.recorder();
+        recorder.pass(&self.dispatch, 1);
+        recorder.submit().unwrap();
+        let read = |at: usize| {
+            let buffer = &self.arenas[at];
+            pollster::block_on(gpu.read(buffer, 0, buffer.bytes())).unwrap()
+        };
+        (bytemuck::pod_collect_to_vec(&read(3)), bytemuck::pod_collect_to_vec::<_, u32>(&read(2))[0])
+    }
+}
+
+/// Every kernel, form and switch, with decay where torch has it.
+fn variants() -> Vec<Optimizer> {
+    use MomentumForm::{Average, Velocity};
+    let sgd = Sgd { lr: 0.02, weight_decay: 0.05, ..Sgd::default() };
+    let momentum = Sgd { lr: 0.01, momentum: 0.9, ..sgd.clone() };
+    let sgds = [
+        sgd,
+        Sgd { dampening: 0.3, ..momentum.clone() },
+        Sgd { nesterov: true, ..momentum.clone() },
+        Sgd { form: Velocity, ..momentum.clone() },
+        Sgd { form: Average, ..momentum.clone() },
+        momentum,
+    ];
+    let rms = RmsProp { weight_decay: 0.05, ..RmsProp::default() };
+    let ball = RmsProp { lr: 0.005, momentum: 0.7, ..rms.clone() };
+    let rmsprops = [
+        RmsProp { bias_correction: true, ..rms.clone() },
+        RmsProp { centered: true, ..rms.clone() },
+        RmsProp { bias_correction: true, ..ball.clone() },
+        RmsProp { centered: true, alpha: 0.9, eps: 1e-3, ..ball.clone() },
+        ball,
+        rms,
+    ];
+    let adam = Adam { lr: 0.01, weight_decay: 0.1, ..Adam::default() };
+    let adams = [
+        Adam { amsgrad: true, betas: [0.9, 0.9], ..adam.clone() },
+        Adam { betas: [0.2, 0.9], eps: 1e-3, ..adam.clone() }, // the other end of `blend`
+        adam,
+    ];
+    let adamw = AdamW { lr: 0.01, weight_decay: 0.1, ..AdamW::default() };
+    let adamws = [AdamW { amsgrad: true, betas: [0.9, 0.9], ..adamw.clone() }, adamw];
+    let sgds = sgds.into_iter().map(Optimizer::Sgd);
+    let rmsprops = rmsprops.into_iter().map(Optimizer::RmsProp);
+    let adams = adams.into_iter().map(Optimizer::Adam);
+    sgds.chain(rmsprops).chain(adams).chain(adamws.into_iter().map(Optimizer::AdamW)).collect()
+}
+
+fn text(optimizer: &Optimizer) -> String {
+    wgsl::compose(optimizer.kernel().shader, &[])
+}
+
+/// The software adapter, or else whatever there is.
+fn open() -> Gpu {
+    let options = |adapter: &str| GpuOptions { adapter: adapter.into(), shader_checks: true, memory: None };
+    Gpu::open(&options("software")).or_else(|_| Gpu::open(&options("auto"))).unwrap()
+}
+
+#[test]
+fn every_kernel_follows_its_equations() {
+    let gpu = open();
+    for optimizer in variants() {
+        optimizer.validate().unwrap();
+        let ratio = worst(&gpu, &optimizer, &text(&optimizer));
+        println!("{ratio:.3} {optimizer:?}");
+        assert!(ratio <= 1.0, "{ratio} times what f32 allows: {optimizer:?}");
+    }
+}
+
+/// The check above would see a wrong kernel: each mutant differs in one place.
+#[test]
+fn mutants_of_the_kernels_are_noticed() {
+    let mutants = [
+        ("adam_update", "row.step_size * m", "-row.step_size * m"),
+        ("adam_update", " * row.unbias", ""),
+        ("adam_update", "row.shrink * w", "0.0 * w"),
+        ("adam_update", "sqrt(v) * row.unbias + row.eps", "sqrt(v * row.unbias + row.eps)"),
+        ("adam_amsgrad_update", "max(max_exp_avg_sq[i], next.v)", "next.v"),
+        ("adam_update", "state[1] - 1u", "max(state[1], 2u) - 2u"),
+        ("rmsprop_update", " * row.unbias", ""),
+        ("rmsprop_centered_update", "s - m * m", "s"),
+        ("rmsprop_momentum_update", "row.momentum * momentum_buffer[i]", "0.0 * momentum_buffer[i]"),
+        ("sgd_momentum_update", "row.keep * momentum_buffer[i]", "momentum_buffer[i]"),
+        ("sgd_momentum_update", "g + row.momentum * b", "b"),
+        ("sgd_update", "+ row.decay * w", ""),
+    ];
+    let gpu = open();
+    for (entry, from, to) in mutants {
+        let of_entry: Vec<_> = variants().into_iter().filter(|o| o.kernel().entry == entry).collect();
+        let text = text(&of_entry[0]);
+        assert!(text.contains(from), "{entry} has no `{from}` left to mutate");
+        let mutant = text.replace(from, to);
+        let largest = of_entry.iter().map(|o| worst(&gpu, o, &mutant)).fold(0.0, f64::max);
+        assert!(largest > 2.0, "nobody notices {from} -> {to} in {entry}: {largest}");
+    }
+}
+
+#[test]
+fn costs_are_those_of_the_slots() {
+    for optimizer in variants() {
+        let kernel = optimizer.kernel();
+        assert_eq!(kernel.bytes_per_parameter, 12 + 8 * kernel.slots.len() as u32);
+        assert!(wgsl::source(kernel.shader).unwrap().contains(&format!("fn {}(", kernel.entry)));
+    }
+    let amsgrad = Optimizer::Adam(Adam { amsgrad: true, ..Adam::default() }).kernel();
+    assert_eq!((amsgrad.bytes_per_parameter, amsgrad.slots.len()), (36, 3));
+}

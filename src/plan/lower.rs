@@ -1,0 +1,372 @@
+//! Lowering: a kernel for each value that lies in memory, in topological order.
+
+use std::collections::HashMap;
+
+use super::fuse::Fusion;
+use super::memory::{Arena, Life, share};
+use super::view::Views;
+use super::{Location, Plan, Ring, Sink, Step, fixed, sink_buffer};
+use crate::error::Result;
+use crate::graph::{Fold, Node, NodeId, Op};
+use crate::kernel::chain::{self, Sink as KernelSink};
+use crate::kernel::matmul::{MatrixView, Product};
+use crate::kernel::reduce::{PARTIAL, Reduction};
+use crate::kernel::{Kernel, Operand, Target, cross_entropy, matmul, reduce};
+use crate::shape::Shape;
+
+/// The node behind reshapes, which hold the same elements in the same order.
+pub(super) fn strip(nodes: &[Node], mut id: NodeId) -> NodeId {
+    while nodes[id.0].op == Op::Reshape {
+        id = nodes[id.0].inputs[0];
+    }
+    id
+}
+
+/// A kernel with the nodes it makes.
+struct Draft {
+    kernel: Kernel,
+    output: NodeId,
+    sink: Option<Sink>,
+    second: Option<(NodeId, Option<Sink>)>,
+    partial: u64,
+    title: String,
+}
+
+pub(super) struct Lowering<'a> {
+    nodes: &'a [Node],
+    outputs: &'a [(NodeId, Sink)],
+    ring: Ring,
+    target: Target,
+    fusion: Fusion,
+    /// The sink a node's own kernel writes to.
+    owned: HashMap<NodeId, Sink>,
+    drafts: Vec<Draft>,
+    done: Vec<bool>,
+}
+
+impl<'a> Lowering<'a> {
+    pub fn new(nodes: &'a [Node], outputs: &'a [(NodeId, Sink)], ring: Ring, target: Target) -> Self {
+        let roots: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
+        let fusion = Fusion::new(nodes, &roots);
+        let mut owned = HashMap::new();
+        for (id, sink) in outputs {
+            let alone = roots.iter().filter(|r| *r == id).count() == 1;
+            let unread = fusion.consumers[id.0].is_empty() || matches!(sink, Sink::Buffer(_));
+            // A matrix product has no ring to write to: its value is copied there.
+            let plain = !matches!(sink, Sink::Metric(_)) || makes_metrics(nodes, &fusion, *id);
+            if alone && unread && plain && fixed(&nodes[id.0].op).is_none() {
+                owned.insert(*id, sink.clone());
+            }
+        }
+        let done = vec![false; nodes.len()];
+        Lowering { nodes, outputs, ring, target, fusion, owned, drafts: Vec::new(), done }
+    }
+
+    pub fn run(mut self, arena: Arena) -> Result<Plan> {
+        for i in 0..self.nodes.len() {
+            if self.fusion.live[i] && self.fusion.stored[i] && !self.done[i] {
+                self.emit(NodeId(i));
+            }
+        }
+        for (id, sink) in self.outputs {
+            if self.owned.get(id) != Some(sink) {
+                let stored = |n: NodeId| self.fusion.stored[n.0];
+                let kernel = chain::kernel(self.nodes, *id, &stored, self.kernel_sink(Some(sink)));
+                let title = format!("copy to {}", sink_buffer(sink));
+                self.drafts.push(Draft {
+                    kernel,
+                    output: *id,
+                    sink: Some(sink.clone()),
+                    second: None,
+                    partial: 0,
+                    title,
+                });
+            }
+        }
+        Ok(self.place(arena))
+    }
+
+    fn kernel_sink(&self, sink: Option<&Sink>) -> KernelSink {
+        match sink {
+            Some(Sink::Metric(column)) => {
+                KernelSink::Ring { column: *column as u32, columns: self.ring.columns as u32 }
+            }
+            _ => KernelSink::Memory,
+        }
+    }
+
+    fn draft(&mut self, kernel: Kernel, output: NodeId, start: NodeId) {
+        let title = self.title(output, start);
+        let sink = self.owned.get(&output).cloned();
+        self.done[output.0] = true;
+        self.drafts.push(Draft { kernel, output, sink, second: None, partial: 0, title });
+    }
+
+    /// `layer: matmul add relu`, from the first op of the kernel to the last.
+    fn title(&self, root: NodeId, start: NodeId) -> String {
+        let mut names = vec![self.nodes[start.0].op.name()];
+        let mut cursor = start;
+        while cursor != root {
+            cursor = self.fusion.consumers[cursor.0][0];
+            if self.nodes[cursor.0].op.is_elementwise() {
+                names.push(self.nodes[cursor.0].op.name());
+            }
+        }
+        let scope = &self.nodes[start.0].scope;
+        let names = names.join(" ");
+        if scope.is_empty() { names } else { format!("{scope}: {names}") }
+    }
+
+    fn emit(&mut self, root: NodeId) {
+        let start = self.fusion.producer[root.0].unwrap_or(root);
+        match &self.nodes[start.0].op {
+            Op::Input(_) | Op::Parameter(_) => self.done[root.0] = true,
+            Op::Matmul { .. } => self.emit_matmul(start, root),
+            Op::Reduce(..) => self.emit_reduce(start, root),
+            Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => self.emit_cross_entropy(root),
+            _ => {
+                // The root itself is being made; what it reads lies in memory.
+                let stored = |n: NodeId| n != root && self.fusion.stored[n.0];
+                let sink = self.kernel_sink(self.owned.get(&root));
+                let kernel = chain::kernel(self.nodes, root, &stored, sink);
+                self.draft(kernel, root, root);
+            }
+        }
+    }
+
+    fn emit_reduce(&mut self, start: NodeId, root: NodeId) {
+        let stored = |n: NodeId| n != root && self.fusion.stored[n.0];
+        let sink = self.kernel_sink(self.owned.get(&root));
+        let r = Reduction { nodes: self.nodes, node: start, root, stored: &stored, sink };
+        let (kernel, more) = reduce::kernels(&r, self.target);
+        self.draft(kernel, root, start);
+        if let Some((second, bytes)) = more {
+            self.follow(second, root, bytes);
+        }
+    }
+
+    /// A second kernel that folds the partial results of the one just drafted.
+    fn follow(&mut self, kernel: Kernel, root: NodeId, bytes: u64) {
+        if let Some(first) = self.drafts.last_mut() {
+            first.partial = bytes;
+        }
+        let title = format!("{}: fold of parts", self.nodes[root.0].scope).trim_start_matches(": ").to_owned();
+        let sink = self.owned.get(&root).cloned();
+        self.drafts.push(Draft { kernel, output: root, sink, second: None, partial: bytes, title });
+    }
+
+    fn matrix(&self, id: NodeId) -> MatrixView {
+        let copied = || {
+            let shape = &self.nodes[id.0].shape;
+            let strides = shape.strides();
+            let rank = shape.len();
+            let batch = if shape[..rank - 2].iter().product::<usize>() == 1 { 0 } else { strides[rank - 3] };
+            MatrixView { node: id, offset: 0, row: strides[rank - 2], col: strides[rank - 1], batch }
+        };
+        Views::new(self.nodes, &self.fusion.stored).matrix(id).unwrap_or_else(copied)
+    }
+
+    fn emit_matmul(&mut self, start: NodeId, root: NodeId) {
+        let node = &self.nodes[start.0];
+        let Op::Matmul { trans_a, trans_b } = node.op else { unreachable!("not a matmul") };
+        let turned = |view: MatrixView, turn: bool| match turn {
+            true => MatrixView { row: view.col, col: view.row, ..view },
+            false => view,
+        };
+        let rank = node.shape.len();
+        let a_shape = &self.nodes[node.inputs[0].0].shape;
+        let sum = self.row_sum(start);
+        let stored = |n: NodeId| n != root && self.fusion.stored[n.0];
+        let product = Product {
+            nodes: self.nodes,
+            node: start,
+            root,
+            stored: &stored,
+            a: turned(self.matrix(node.inputs[0]), trans_a),
+            b: turned(self.matrix(node.inputs[1]), trans_b),
+            batch: node.shape[..rank - 2].iter().product(),
+            m: node.shape[rank - 2],
+            n: node.shape[rank - 1],
+            k: a_shape[if trans_a { rank - 2 } else { rank - 1 }],
+            row_sum: sum.is_some(),
+        };
+        let (kernel, parts) = matmul::kernel(&product, self.target);
+        if let Some(parts) = parts {
+            let outputs = node.shape.elements();
+            let sink = self.kernel_sink(self.owned.get(&root));
+            let r = Reduction { nodes: self.nodes, node: start, root, stored: &stored, sink };
+            let index = "r * OUTPUTS + o";
+            let second = reduce::fold_partials(&r, Fold::Sum, outputs, parts, index, self.target);
+            self.draft(kernel, root, start);
+            self.follow(second, root, (outputs * parts * 4) as u64);
+        } else {
+            self.draft(kernel, root, start);
+        }
+        if let (Some(sum), Some(draft)) = (sum, self.drafts.last_mut()) {
+            draft.second = Some((sum, self.owned.get(&sum).cloned()));
+            draft.title.push_str(" + row sums");
+            self.done[sum.0] = true;
+        }
+    }
+
+    /// The sum over the rows of a matmul's first operand, if the graph wants it and nothing reads it on the way:
+    /// the bias gradient beside the weight gradient.
+    fn row_sum(&self, start: NodeId) -> Option<NodeId> {
+        let node = &self.nodes[start.0];
+        let (Op::Matmul { trans_a: true, .. }, 2) = (&node.op, node.shape.len()) else { return None };
+        let dy = node.inputs[0];
+        if matmul::long(self.nodes[dy.0].shape[0]) {
+            return None;
+        }
+        self.fusion.consumers[dy.0].iter().copied().find(|&c| {
+            self.nodes[c.0].op == Op::Reduce(Fold::Sum, vec![0])
+                && !self.done[c.0]
+                && self.fusion.stored[c.0]
+                && matches!(self.owned.get(&c), Some(Sink::Gradient(_) | Sink::Buffer(_)))
+                && self.fusion.producer[c.0].is_none()
+        })
+    }
+
+    fn emit_cross_entropy(&mut self, id: NodeId) {
+        let node = &self.nodes[id.0];
+        let twin = |other: &Node| match (&node.op, &other.op) {
+            (Op::CrossEntropy(a), Op::CrossEntropyGrad(b)) => a == b && node.inputs[..2] == other.inputs[..2],
+            _ => false,
+        };
+        // The gradient joins the losses where its upstream value is ready by now.
+        let grad = (0..self.nodes.len()).map(NodeId).find(|&g| {
+            self.fusion.live[g.0] && twin(&self.nodes[g.0]) && self.ready(self.nodes[g.0].inputs[2])
+        });
+        let stored = |n: NodeId| self.fusion.stored[n.0];
+        let is_loss = matches!(node.op, Op::CrossEntropy(_));
+        let views = Views::new(self.nodes, &self.fusion.stored);
+        let kernel = cross_entropy::kernel(&cross_entropy::Rows {
+            nodes: self.nodes,
+            stored: &stored,
+            loss: is_loss.then_some(id),
+            grad: if is_loss { grad } else { Some(id) },
+            logits: views.contiguous(node.inputs[0]),
+            targets: views.contiguous(node.inputs[1]),
+        });
+        self.draft(kernel, id, id);
+        if let (Some(grad), Some(draft)) = (grad, self.drafts.last_mut()) {
+            draft.second = Some((grad, self.owned.get(&grad).cloned()));
+            draft.title.push_str(" + gradient");
+            self.done[grad.0] = true;
+        }
+    }
+
+    /// True where everything in memory that `id` is computed from is made already.
+    fn ready(&self, id: NodeId) -> bool {
+        if self.fusion.stored[id.0] {
+            return self.done[id.0] || fixed(&self.nodes[id.0].op).is_some();
+        }
+        self.nodes[id.0].inputs.iter().all(|&n| self.ready(n))
+    }
+
+    /// Gives every value its place.
+    fn place(self, arena: Arena) -> Plan {
+        let mut plan = Plan { arena, ..Plan::default() };
+        let bytes = |id: NodeId| (self.nodes[id.0].shape.elements() as u64 * 4).next_multiple_of(16);
+
+        // Lives of what has no fixed place: values, and partial results under a key of their own.
+        let mut lives: Vec<Life> = Vec::new();
+        let mut index: HashMap<NodeId, usize> = HashMap::new();
+        let mut partials: HashMap<usize, usize> = HashMap::new();
+        for (k, draft) in self.drafts.iter().enumerate() {
+            let made = [(draft.output, &draft.sink)].into_iter().chain(draft.second.as_ref().map(|(n, s)| (*n, s)));
+            for (node, sink) in made {
+                if sink.is_none() {
+                    index.entry(node).or_insert_with(|| {
+                        lives.push(Life { first: k, last: k, bytes: bytes(node) });
+                        lives.len() - 1
+                    });
+                }
+            }
+            let writes_partial = draft.kernel.operands.iter().any(|(_, access, o)| {
+                *o == Operand::Named(PARTIAL) && *access == crate::gpu::Access::Write
+            });
+            if writes_partial {
+                lives.push(Life { first: k, last: k + 1, bytes: draft.partial.next_multiple_of(16) });
+                partials.insert(k, lives.len() - 1);
+                partials.insert(k + 1, lives.len() - 1);
+            }
+            for (_, _, operand) in &draft.kernel.operands {
+                if let Operand::Node(node) = operand
+                    && let Some(&life) = index.get(node)
+                {
+                    lives[life].last = k;
+                }
+            }
+        }
+        let (places, sizes) = share(&lives);
+        let shared: Vec<usize> =
+            sizes.iter().enumerate().map(|(i, &b)| plan.buffer(&format!("activations {i}"), b)).collect();
+
+        for (k, draft) in self.drafts.iter().enumerate() {
+            let locate = |plan: &mut Plan, node: NodeId, sink: Option<&Sink>| match (sink, &self.nodes[node.0].op) {
+                (Some(Sink::Gradient(p)), _) => {
+                    let buffer = plan.buffer(&sink_buffer(&Sink::Gradient(*p)), plan.arena.bytes);
+                    Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
+                }
+                (Some(Sink::Metric(_)), _) => {
+                    let buffer = plan.buffer(super::METRICS, self.ring.bytes());
+                    Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
+                }
+                (Some(Sink::Buffer(name)), _) => {
+                    let buffer = plan.buffer(name, bytes(node));
+                    Location { buffer, offset: 0, bytes: bytes(node) }
+                }
+                (None, Op::Parameter(p)) => {
+                    let buffer = plan.buffer(crate::kernel::update::PARAMETERS, plan.arena.bytes);
+                    Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
+                }
+                (None, Op::Input(name)) => {
+                    let buffer = plan.buffer(&super::input_buffer(name), bytes(node));
+                    Location { buffer, offset: 0, bytes: bytes(node) }
+                }
+                (None, _) => Location { buffer: shared[places[index[&node]]], offset: 0, bytes: bytes(node) },
+            };
+            let mut bindings = Vec::with_capacity(draft.kernel.operands.len());
+            for &(slot, access, operand) in &draft.kernel.operands {
+                let location = match operand {
+                    Operand::Node(node) => {
+                        let sink = self.owned.get(&node).filter(|s| matches!(s, Sink::Buffer(_)));
+                        locate(&mut plan, node, sink)
+                    }
+                    Operand::Output => locate(&mut plan, draft.output, draft.sink.as_ref()),
+                    Operand::Second => match &draft.second {
+                        Some((node, sink)) => locate(&mut plan, *node, sink.as_ref()),
+                        None => unreachable!("a second output without a node"),
+                    },
+                    Operand::Named(PARTIAL) => {
+                        let life = partials[&k];
+                        Location { buffer: shared[places[life]], offset: 0, bytes: lives[life].bytes }
+                    }
+                    Operand::Named(name) => {
+                        let buffer = plan.buffer(name, 8);
+                        Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
+                    }
+                };
+                bindings.push((slot, access, location));
+            }
+            plan.steps.push(Step {
+                kernel: draft.kernel.clone(),
+                bindings,
+                title: draft.title.clone(),
+                shape: self.shape_of(draft),
+            });
+        }
+        plan
+    }
+
+    fn shape_of(&self, draft: &Draft) -> Shape {
+        self.nodes[draft.output.0].shape.clone()
+    }
+}
+
+/// True where the kernel that makes `id` can write to the ring of metrics.
+fn makes_metrics(nodes: &[Node], fusion: &Fusion, id: NodeId) -> bool {
+    let start = fusion.producer[id.0].unwrap_or(id);
+    !matches!(nodes[start.0].op, Op::Matmul { .. } | Op::CrossEntropy(_) | Op::CrossEntropyGrad(_))
+}

@@ -1,0 +1,87 @@
+//! Where things lie: arenas for what lasts, buffers shared by lifetime for what does not.
+
+use crate::graph::Parameter;
+
+/// Tensors begin at multiples of this in an arena, and bindings must.
+pub const ALIGNMENT: u64 = 256;
+
+/// The layout of the parameter arena, and of gradients and optimizer slots alike.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Arena {
+    /// First byte of each parameter.
+    pub offsets: Vec<u64>,
+    /// Bytes of the whole.
+    pub bytes: u64,
+}
+
+impl Arena {
+    /// Parameters in order, each aligned.
+    pub fn new(parameters: &[Parameter]) -> Self {
+        let mut arena = Arena::default();
+        for p in parameters {
+            arena.offsets.push(arena.bytes);
+            arena.bytes += (p.shape.elements() as u64 * 4).next_multiple_of(ALIGNMENT);
+        }
+        arena
+    }
+}
+
+/// The life of a value in the order of kernels: made by `first`, last read by `last`.
+#[derive(Debug, Clone, Copy)]
+pub struct Life {
+    /// Index of the kernel that makes it.
+    pub first: usize,
+    /// Index of the last kernel that reads it.
+    pub last: usize,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// Gives each life a buffer so that no two at once share one, and returns the buffers' bytes.
+///
+/// Greedy in the order of making: the free buffer that wastes least, grown where none is large enough. A kernel
+/// never reads and writes one buffer, so a value's buffer is free only after its last reader.
+pub fn share(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
+    let mut order: Vec<usize> = (0..lives.len()).collect();
+    order.sort_by_key(|&i| (lives[i].first, std::cmp::Reverse(lives[i].bytes)));
+    let mut buffers: Vec<(u64, usize)> = Vec::new(); // bytes, busy through kernel
+    let mut place = vec![0; lives.len()];
+    for i in order {
+        let life = lives[i];
+        let free = buffers.iter().enumerate().filter(|(_, (_, busy))| *busy < life.first);
+        // Prefer the smallest that is large enough; else the largest, which grows least.
+        let best = free.min_by_key(|(_, (bytes, _))| {
+            if *bytes >= life.bytes { (0, bytes - life.bytes) } else { (1, life.bytes - bytes) }
+        });
+        let slot = match best {
+            Some((slot, _)) => slot,
+            None => {
+                buffers.push((0, 0));
+                buffers.len() - 1
+            }
+        };
+        buffers[slot] = (buffers[slot].0.max(life.bytes), life.last.max(life.first));
+        place[i] = slot;
+    }
+    (place, buffers.into_iter().map(|(bytes, _)| bytes).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lives_that_overlap_never_share() {
+        let life = |first, last, bytes| Life { first, last, bytes };
+        let lives = [life(0, 2, 100), life(1, 3, 50), life(2, 4, 70), life(3, 5, 90), life(4, 4, 10)];
+        let (place, bytes) = share(&lives);
+        for (i, a) in lives.iter().enumerate() {
+            assert!(bytes[place[i]] >= a.bytes);
+            for (j, b) in lives.iter().enumerate().skip(i + 1) {
+                let apart = a.last < b.first || b.last < a.first;
+                assert!(apart || place[i] != place[j], "{i} and {j} share");
+            }
+        }
+        assert_eq!(bytes.len(), 3);
+    }
+}

@@ -1,0 +1,196 @@
+//! From a graph to a fixed list of kernels and buffers: fuse, order, place in memory. No GPU.
+//!
+//! The plan knows every byte before the first allocation; [`Program`] binds it to a device.
+
+mod function;
+mod fuse;
+mod lower;
+mod memory;
+mod program;
+mod view;
+
+pub use function::{Function, Value};
+pub use memory::{ALIGNMENT, Arena};
+pub use program::{Memory, Program};
+
+use crate::error::{Error, Result};
+use crate::gpu::Access;
+use crate::graph::{Graph, NodeId, Op, Tensor};
+use crate::kernel::update::{GRADIENTS, PARAMETERS};
+use crate::kernel::{Kernel, MAX_ITERATIONS, Operand, Target};
+use crate::shape::Shape;
+
+/// Where an output of the graph goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// A buffer of its own, of this name.
+    Buffer(String),
+    /// The gradient arena, at the place of this parameter.
+    Gradient(usize),
+    /// A column of the ring of step metrics; the value is a scalar.
+    Metric(usize),
+}
+
+/// The ring of step metrics.
+pub const METRICS: &str = "metrics";
+
+/// The size of the ring of step metrics: so many numbers a step, for so many steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ring {
+    /// Numbers a step.
+    pub columns: usize,
+    /// Steps.
+    pub rows: usize,
+}
+
+impl Ring {
+    /// Its bytes.
+    pub fn bytes(&self) -> u64 {
+        (self.columns * self.rows).max(1) as u64 * 4
+    }
+}
+
+/// A buffer of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BufferPlan {
+    /// Its name in the ledger. Activations are named `activations 0`, `activations 1`, …
+    pub name: String,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// A range of a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// Index into [`Plan::buffers`].
+    pub buffer: usize,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A kernel of the plan with its place in memory.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What runs.
+    pub kernel: Kernel,
+    /// Binding number, access and range.
+    pub bindings: Vec<(u32, Access, Location)>,
+    /// The layer it belongs to, and what it computes: `1 (linear): matmul add relu`.
+    pub title: String,
+    /// Shape of what it makes.
+    pub shape: Shape,
+}
+
+impl Step {
+    /// Bytes of everything it binds; what it really moves is less where an operand is only touched in part.
+    pub fn bytes(&self) -> u64 {
+        self.bindings.iter().map(|(_, _, l)| l.bytes).sum()
+    }
+}
+
+/// Kernels in order, and the buffers they need.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// What runs, in order.
+    pub steps: Vec<Step>,
+    /// What it runs on.
+    pub buffers: Vec<BufferPlan>,
+    /// The layout of the parameters.
+    pub arena: Arena,
+}
+
+impl Plan {
+    /// Plans everything that `outputs` need. Metrics go to columns of `ring`.
+    ///
+    /// # Errors
+    /// The graph's first shape error, or a kernel that would pass the loop limit.
+    pub fn new(graph: &Graph, outputs: &[(Tensor, Sink)], ring: Ring, target: Target) -> Result<Plan> {
+        graph.check()?;
+        let nodes = graph.nodes();
+        let arena = Arena::new(&graph.parameters());
+        let outputs: Vec<(NodeId, Sink)> =
+            outputs.iter().map(|(t, sink)| (lower::strip(&nodes, t.id()), sink.clone())).collect();
+        let mut plan = lower::Lowering::new(&nodes, &outputs, ring, target).run(arena)?;
+        plan.check()?;
+        plan.buffers.retain(|b| b.bytes > 0);
+        Ok(plan)
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.steps.iter().find(|s| s.kernel.iterations > MAX_ITERATIONS) {
+            None => Ok(()),
+            Some(step) => Err(Error::Shape {
+                context: String::new(),
+                message: format!(
+                    "{} would loop {} times in one invocation, and software adapters cut loops at 65535; \
+                     make the reduced axis smaller",
+                    step.title, step.kernel.iterations
+                ),
+            }),
+        }
+    }
+
+    /// The buffer of a name, entered or grown to `bytes`.
+    pub fn buffer(&mut self, name: &str, bytes: u64) -> usize {
+        match self.buffers.iter().position(|b| b.name == name) {
+            Some(i) => {
+                self.buffers[i].bytes = self.buffers[i].bytes.max(bytes);
+                i
+            }
+            None => {
+                self.buffers.push(BufferPlan { name: name.to_owned(), bytes });
+                self.buffers.len() - 1
+            }
+        }
+    }
+
+    /// A kernel around the graph's own (feed, update, close), whose operands are named buffers or inputs.
+    /// `bytes` gives the size of each name.
+    pub fn surround(&mut self, kernel: Kernel, title: &str, shape: Shape, bytes: &[(&str, u64)], first: bool) {
+        let mut bindings = Vec::with_capacity(kernel.operands.len());
+        for &(slot, access, operand) in &kernel.operands {
+            let Operand::Named(name) = operand else { unreachable!("{} binds names only", kernel.entry) };
+            let size = bytes.iter().find(|(n, _)| *n == name).map_or(0, |(_, b)| *b);
+            let buffer = self.buffer(name, size);
+            let bytes = self.buffers[buffer].bytes;
+            bindings.push((slot, access, Location { buffer, offset: 0, bytes }));
+        }
+        let step = Step { kernel, bindings, title: title.to_owned(), shape };
+        self.steps.insert(if first { 0 } else { self.steps.len() }, step);
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.iter().map(|b| b.bytes).sum()
+    }
+
+    /// Floating-point operations of all kernels.
+    pub fn flops(&self) -> u64 {
+        self.steps.iter().map(|s| s.kernel.flops).sum()
+    }
+}
+
+/// The buffer of an input of the graph.
+pub fn input_buffer(name: &str) -> String {
+    format!("input {name}")
+}
+
+/// The named buffer a node lies in for good, if it does.
+fn fixed(op: &Op) -> Option<String> {
+    match op {
+        Op::Input(name) => Some(input_buffer(name)),
+        Op::Parameter(_) => Some(PARAMETERS.into()),
+        _ => None,
+    }
+}
+
+/// The arena a sink belongs to.
+fn sink_buffer(sink: &Sink) -> String {
+    match sink {
+        Sink::Buffer(name) => name.clone(),
+        Sink::Gradient(_) => GRADIENTS.into(),
+        Sink::Metric(_) => METRICS.into(),
+    }
+}

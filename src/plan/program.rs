@@ -1,0 +1,84 @@
+//! A plan bound to a device: pipelines and bind groups, made once.
+
+use std::collections::BTreeMap;
+
+use super::{BufferPlan, Plan};
+use crate::error::Result;
+use crate::gpu::{Binding, Buffer, Dispatch, Gpu, ShaderKey};
+
+/// Buffers by name, shared by all programs of a session; each is as large as the largest plan needs it.
+#[derive(Debug, Default)]
+pub struct Memory {
+    buffers: BTreeMap<String, Buffer>,
+}
+
+impl Memory {
+    /// What the plans need together: a buffer of a name is as large as its largest use.
+    pub fn plan<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> Vec<BufferPlan> {
+        let mut all: BTreeMap<String, u64> = BTreeMap::new();
+        for buffer in plans.into_iter().flat_map(|p| &p.buffers) {
+            let bytes = all.entry(buffer.name.clone()).or_default();
+            *bytes = (*bytes).max(buffer.bytes.max(4).next_multiple_of(4));
+        }
+        all.into_iter().map(|(name, bytes)| BufferPlan { name, bytes }).collect()
+    }
+
+    /// Allocates a plan of buffers.
+    ///
+    /// # Errors
+    /// Past the ledger's budget or the adapter's limits.
+    pub fn allocate(gpu: &Gpu, plan: &[BufferPlan]) -> Result<Memory> {
+        let mut memory = Memory::default();
+        for buffer in plan {
+            memory.buffers.insert(buffer.name.clone(), gpu.storage(&buffer.name, buffer.bytes)?);
+        }
+        Ok(memory)
+    }
+
+    /// The buffer of a name.
+    ///
+    /// # Panics
+    /// On a name no plan has.
+    pub fn get(&self, name: &str) -> &Buffer {
+        self.buffers.get(name).unwrap_or_else(|| panic!("no buffer is named {name}"))
+    }
+}
+
+/// The dispatches of a plan, ready to be recorded any number of times.
+#[derive(Debug)]
+pub struct Program {
+    /// In order.
+    pub dispatches: Vec<Dispatch>,
+}
+
+impl Program {
+    /// Compiles the plan's kernels (those not yet known to `gpu`) and binds them to `memory`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gpu`] where a kernel does not compile.
+    pub fn new(gpu: &Gpu, plan: &Plan, memory: &Memory) -> Result<Program> {
+        let mut dispatches = Vec::with_capacity(plan.steps.len());
+        for step in &plan.steps {
+            let key = ShaderKey {
+                entry: step.kernel.entry.into(),
+                wgsl: step.kernel.wgsl.as_str().into(),
+                constants: step.kernel.constants.clone(),
+                bindings: step.bindings.iter().map(|&(slot, access, _)| (slot, access)).collect(),
+            };
+            let pipeline = gpu.pipeline(&key)?;
+            let bindings: Vec<Binding<'_>> = step
+                .bindings
+                .iter()
+                .map(|(slot, _, l)| {
+                    let buffer = memory.get(&plan.buffers[l.buffer].name);
+                    // A range that is the plan's whole buffer is the whole of the real one, which may be larger.
+                    let whole = l.offset == 0 && l.bytes == plan.buffers[l.buffer].bytes;
+                    let bytes = if whole { buffer.bytes() } else { l.bytes };
+                    Binding { slot: *slot, buffer, offset: l.offset, bytes }
+                })
+                .collect();
+            dispatches.push(gpu.dispatch(&pipeline, &bindings, step.kernel.grid));
+        }
+        Ok(Program { dispatches })
+    }
+}

@@ -1,0 +1,117 @@
+//! Views as strides: how a matrix operand is read without a copy.
+
+use crate::graph::{Node, NodeId, Op};
+use crate::kernel::matmul::MatrixView;
+use crate::shape::Shape;
+
+/// Resolves views against what lies in memory.
+pub(super) struct Views<'a> {
+    nodes: &'a [Node],
+    stored: &'a [bool],
+}
+
+struct Strided {
+    base: NodeId,
+    offset: usize,
+    shape: Shape,
+    strides: Vec<usize>,
+}
+
+impl Strided {
+    fn whole(base: NodeId, shape: &Shape) -> Self {
+        Strided { base, offset: 0, shape: shape.clone(), strides: shape.strides() }
+    }
+
+    fn is_contiguous(&self) -> bool {
+        self.offset == 0
+            && self.shape.iter().zip(self.strides.iter().zip(self.shape.strides())).all(|(&d, (&a, b))| d == 1 || a == b)
+    }
+}
+
+impl<'a> Views<'a> {
+    pub fn new(nodes: &'a [Node], stored: &'a [bool]) -> Self {
+        Views { nodes, stored }
+    }
+
+    /// `id` as strides over a node in memory (or one that has to be).
+    fn strided(&self, id: NodeId) -> Option<Strided> {
+        let node = &self.nodes[id.0];
+        if self.stored[id.0] || !node.op.is_view() {
+            return Some(Strided::whole(id, &node.shape));
+        }
+        let mut inner = self.strided(node.inputs[0])?;
+        match &node.op {
+            Op::Reshape if inner.is_contiguous() => Some(Strided::whole(inner.base, &node.shape)),
+            Op::Reshape => {
+                let wide = |s: &Shape| s.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
+                if wide(&inner.shape) != wide(&node.shape) {
+                    return None;
+                }
+                let mut kept = inner.shape.iter().zip(&inner.strides).filter(|(d, _)| **d != 1);
+                let stride = |&d: &usize| if d == 1 { Some(0) } else { kept.next().map(|(_, &s)| s) };
+                inner.strides = node.shape.iter().map(stride).collect::<Option<_>>()?;
+                inner.shape = node.shape.clone();
+                Some(inner)
+            }
+            Op::Permute(perm) => {
+                inner.strides = perm.iter().map(|&p| inner.strides[p]).collect();
+                inner.shape = node.shape.clone();
+                Some(inner)
+            }
+            Op::Broadcast => {
+                let extra = node.shape.len() - inner.shape.len();
+                let stride = |i: usize| match i.checked_sub(extra) {
+                    Some(j) if inner.shape[j] == node.shape[i] => inner.strides[j],
+                    _ => 0,
+                };
+                inner.strides = (0..node.shape.len()).map(stride).collect();
+                inner.shape = node.shape.clone();
+                Some(inner)
+            }
+            Op::Slice(starts) => {
+                inner.offset += starts.iter().zip(&inner.strides).map(|(s, t)| s * t).sum::<usize>();
+                inner.shape = node.shape.clone();
+                Some(inner)
+            }
+            _ => None,
+        }
+    }
+
+    /// A matrix operand [.., rows, columns] as strides, or `None` where it must be copied first.
+    pub fn matrix(&self, id: NodeId) -> Option<MatrixView> {
+        let view = self.strided(id)?;
+        let rank = view.shape.len();
+        let batch = collapse(&view.shape[..rank - 2], &view.strides[..rank - 2])?;
+        Some(MatrixView {
+            node: view.base,
+            offset: view.offset,
+            row: view.strides[rank - 2],
+            col: view.strides[rank - 1],
+            batch,
+        })
+    }
+
+    /// The node in whose memory `id` lies whole and in order, or `id` itself, which then must be stored.
+    pub fn contiguous(&self, id: NodeId) -> NodeId {
+        match self.strided(id) {
+            Some(view) if view.is_contiguous() && view.shape.elements() == self.nodes[view.base.0].shape.elements() => {
+                view.base
+            }
+            _ => id,
+        }
+    }
+}
+
+/// One stride for all batch axes, where there is one.
+fn collapse(dims: &[usize], strides: &[usize]) -> Option<usize> {
+    let mut axes = dims.iter().zip(strides).filter(|(d, _)| **d != 1).rev();
+    let Some((&dim, &inner)) = axes.next() else { return Some(0) };
+    let mut expected = inner * dim;
+    for (&dim, &stride) in axes {
+        if stride != expected {
+            return None;
+        }
+        expected *= dim;
+    }
+    Some(inner)
+}

@@ -1,0 +1,33 @@
+//! What a person sees: progress of a run, tables of plans and adapters. Returns text; printing is the caller's.
+
+mod adapters;
+mod explain;
+
+pub use adapters::{adapter_json, adapter_table};
+pub use explain::{explain_json, explain_text};
+
+/// Left-aligned first column, right-aligned numbers: rows of cells as lines of equal columns.
+fn align(rows: &[Vec<String>], left: &[bool]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::from(" ");
+        for (c, cell) in row.iter().enumerate() {
+            let pad = " ".repeat(widths[c] - cell.chars().count());
+            line.push(' ');
+            if left.get(c).copied().unwrap_or(false) {
+                line.push_str(cell);
+                line.push_str(&pad);
+            } else {
+                line.push_str(&pad);
+                line.push_str(cell);
+            }
+            line.push(' ');
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}

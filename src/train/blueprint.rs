@@ -1,0 +1,232 @@
+//! The plans of a run: one build of the model for each batch size, for training and for evaluation. No GPU.
+
+use crate::data::{BatchPlan, BatchSize, Dataset, Field, Part, Values};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Parameter, Tensor};
+use crate::kernel::feed::{self, INPUT_T, INPUT_X, ORDER, STATE};
+use crate::kernel::update::{self, GRADIENTS, PARAMETERS, TABLE};
+use crate::kernel::{Kernel, Target};
+use crate::nn::Net;
+use crate::optim::Optimizer;
+use crate::plan::{BufferPlan, METRICS, Memory, Plan, Ring, Sink};
+use crate::shape::Shape;
+
+/// Steps of which the device holds the tables at once; more than these are never submitted together.
+pub const WINDOW: usize = 64;
+/// Samples evaluated at once, at most.
+const EVAL_BATCH: usize = 512;
+/// The training part on the device.
+pub(super) const TRAIN_DATA: [&str; 2] = ["train inputs", "train targets"];
+/// The evaluation part on the device.
+pub(super) const EVAL_DATA: [&str; 2] = ["eval inputs", "eval targets"];
+/// The buffers through which step metrics come back, in turn.
+pub(super) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
+/// Numbers a step files: the loss, and in evaluation how many predictions are right.
+pub(super) const RING: Ring = Ring { columns: 2, rows: WINDOW };
+/// Numbers in a row of the optimizer's table.
+pub(super) const ROW: usize = 8;
+
+/// A model: from a builder and its input [batch, ..] to its output.
+pub type Model<'a> = dyn Fn(&Net, &Tensor) -> Tensor + 'a;
+/// A loss: from output and target to a scalar, the mean over the batch.
+pub type Loss<'a> = dyn Fn(&Tensor, &Tensor) -> Tensor + 'a;
+
+/// A plan for batches of one size.
+#[derive(Debug, Clone)]
+pub struct Build {
+    /// Samples in a batch.
+    pub batch: usize,
+    /// Its kernels and buffers, the feed and the update included.
+    pub plan: Plan,
+}
+
+/// Everything a run will execute and allocate, known before it does.
+#[derive(Debug, Clone)]
+pub struct Blueprint {
+    /// Trainable tensors.
+    pub parameters: Vec<Parameter>,
+    /// The batches of an epoch.
+    pub batches: BatchPlan,
+    /// The training step, and that of a short last batch.
+    pub train: Vec<Build>,
+    /// Evaluation of a batch, and of the short last one; empty without an evaluation part.
+    pub eval: Vec<Build>,
+    /// Whether evaluation counts right predictions.
+    pub counts_correct: bool,
+    /// Every buffer with its bytes; their sum is the peak.
+    pub memory: Vec<BufferPlan>,
+}
+
+impl Blueprint {
+    /// Plans a run of `model` under `loss` on `data`.
+    ///
+    /// # Errors
+    /// A shape error with its layer; a loss that is no scalar; labels that the output has no class for.
+    pub fn new(
+        model: &Model<'_>,
+        loss: &Loss<'_>,
+        optimizer: &Optimizer,
+        data: &Dataset,
+        batches: BatchPlan,
+        target: Target,
+    ) -> Result<Blueprint> {
+        optimizer.validate()?;
+        let draft = Draft { model, loss, data, target };
+        let mut parameters = Vec::new();
+        let mut train = Vec::new();
+        for batch in std::iter::once(batches.rows).chain(batches.last) {
+            let (plan, made) = draft.train(batch, batches.rows, optimizer)?;
+            parameters = made;
+            train.push(Build { batch, plan });
+        }
+        let mut eval = Vec::new();
+        let mut counts_correct = false;
+        if let Some(part) = data.eval() {
+            let batches = eval_batches(part.len())?;
+            for batch in std::iter::once(batches.rows).chain(batches.last) {
+                let (plan, counts) = draft.eval(batch, batches.rows, &parameters)?;
+                counts_correct = counts;
+                eval.push(Build { batch, plan });
+            }
+        }
+        let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan));
+        Ok(Blueprint { parameters, batches, train, eval, counts_correct, memory })
+    }
+
+    /// How many numbers are trained.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.iter().map(|p| p.shape.elements()).sum()
+    }
+
+    /// Every buffer of the run, those through which metrics come back included.
+    pub fn all_buffers(&self) -> Vec<BufferPlan> {
+        let readback = READBACK.map(|name| BufferPlan { name: name.into(), bytes: RING.bytes() });
+        self.memory.iter().cloned().chain(readback).collect()
+    }
+
+    /// Bytes of every buffer together: the peak, since all are made before the first step and kept.
+    pub fn peak_bytes(&self) -> u64 {
+        self.all_buffers().iter().map(|b| b.bytes).sum()
+    }
+}
+
+/// How an evaluation part of `len` samples is cut.
+pub(super) fn eval_batches(len: usize) -> Result<BatchPlan> {
+    BatchPlan::new(len, BatchSize::Rows(EVAL_BATCH), false)
+}
+
+
+struct Draft<'a> {
+    model: &'a Model<'a>,
+    loss: &'a Loss<'a>,
+    data: &'a Dataset,
+    target: Target,
+}
+
+fn batched(batch: usize, field: &Field) -> Shape {
+    let mut shape = vec![batch];
+    shape.extend(field.shape().iter());
+    shape.into()
+}
+
+fn input(graph: &Graph, name: &str, batch: usize, field: &Field) -> Tensor {
+    match field.values() {
+        Values::F32(_) => graph.input(name, batched(batch, field)),
+        Values::I32(_) => graph.input_i32(name, batched(batch, field)),
+    }
+}
+
+impl Draft<'_> {
+    fn forward(&self, batch: usize, training: bool) -> Result<(Graph, Tensor, Tensor, Tensor)> {
+        let graph = Graph::new();
+        let x = input(&graph, "x", batch, self.data.train().inputs());
+        let t = input(&graph, "t", batch, self.data.train().targets());
+        let y = (self.model)(&Net::new(&graph, training), &x);
+        graph.check()?;
+        if let (Some(classes), [_, outputs]) = (self.data.classes(), y.shape()) {
+            self.data.train().check_labels(*outputs).map_err(|err| {
+                Error::Config(format!(
+                    "the model's output has {outputs} classes and \"{}\" has {classes}: {err}",
+                    self.data.name()
+                ))
+            })?;
+        }
+        let loss = graph.scoped("loss", || (self.loss)(&y, &t));
+        graph.check()?;
+        if loss.shape().iter().product::<usize>() != 1 {
+            return Err(Error::Shape {
+                context: "loss: ".into(),
+                message: format!("a loss is a scalar, and this one has shape {:?}; take its mean", loss.shape()),
+            });
+        }
+        Ok((graph, y, t, loss))
+    }
+
+    fn train(&self, batch: usize, stride: usize, optimizer: &Optimizer) -> Result<(Plan, Vec<Parameter>)> {
+        let (graph, _, _, loss) = self.forward(batch, true)?;
+        let parameters = graph.parameters();
+        if parameters.is_empty() {
+            return Err(Error::Config("the model has no parameters, so there is nothing to train".into()));
+        }
+        let tensors: Vec<Tensor> = (0..parameters.len()).map(|i| graph.parameter_tensor(i)).collect();
+        let grads = graph.grad(&loss, &tensors.iter().collect::<Vec<_>>());
+        let mut outputs = vec![(loss, Sink::Metric(0))];
+        outputs.extend(grads.into_iter().enumerate().map(|(i, g)| (g, Sink::Gradient(i))));
+        let mut plan = Plan::new(&graph, &outputs, RING, self.target)?;
+
+        let kernel = optimizer.kernel();
+        let arena = plan.arena.bytes;
+        let count: usize = parameters.iter().map(|p| p.shape.elements()).sum();
+        let mut bytes = vec![
+            (GRADIENTS, arena),
+            (PARAMETERS, arena),
+            (TABLE, (WINDOW * ROW * 4) as u64),
+            (STATE, 8),
+        ];
+        bytes.extend(kernel.slots.iter().map(|&slot| (slot, arena)));
+        let update = update::kernel(&kernel, (arena / 4) as usize, count);
+        plan.surround(update, "optimizer", Shape::from([count]), &bytes, false);
+        self.feed(&mut plan, batch, stride, TRAIN_DATA, self.data.train());
+        Ok((plan, parameters))
+    }
+
+    fn eval(&self, batch: usize, stride: usize, trained: &[Parameter]) -> Result<(Plan, bool)> {
+        let part = self.data.eval().unwrap_or(self.data.train());
+        let (graph, y, t, loss) = self.forward(batch, false)?;
+        let names = |ps: &[Parameter]| ps.iter().map(|p| (p.name.clone(), p.shape.clone())).collect::<Vec<_>>();
+        if names(&graph.parameters()) != names(trained) {
+            return Err(Error::Config(
+                "the model function makes other parameters for evaluation than for training".into(),
+            ));
+        }
+        let mut outputs = vec![(loss, Sink::Metric(0))];
+        let counts = self.data.classes().is_some() && y.shape().len() == 2 && t.shape().len() == 1;
+        if counts {
+            // Right where the target's output is the largest.
+            let hit = y.gather(1, &t.reshape([batch, 1])).ge(&y.amax(&[1], true)).sum_all();
+            outputs.push((hit, Sink::Metric(1)));
+        }
+        let mut plan = Plan::new(&graph, &outputs, RING, self.target)?;
+        plan.surround(feed::close(), "close the step", Shape::default(), &[(STATE, 8)], false);
+        self.feed(&mut plan, batch, stride, EVAL_DATA, part);
+        Ok((plan, counts))
+    }
+
+    /// The kernel that opens a step, before the graph's own; rows of the order table are `stride` long.
+    fn feed(&self, plan: &mut Plan, batch: usize, stride: usize, data: [&'static str; 2], part: &Part) {
+        let (x, t) = (part.inputs(), part.targets());
+        let words = |f: &Field| f.shape().elements();
+        let whole = |f: &Field| (f.values().len() * 4) as u64;
+        let kernel: Kernel = feed::gather(batch, stride, words(x), words(t), data);
+        let bytes = [
+            (data[0], whole(x)),
+            (data[1], whole(t)),
+            (ORDER, (WINDOW * stride * 4) as u64),
+            (STATE, 8),
+            (INPUT_X, ((batch * words(x) * 4) as u64).next_multiple_of(16)),
+            (INPUT_T, ((batch * words(t) * 4) as u64).next_multiple_of(16)),
+        ];
+        plan.surround(kernel, "feed", batched(batch, x), &bytes, true);
+        plan.buffer(METRICS, RING.bytes());
+    }
+}

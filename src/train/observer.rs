@@ -1,0 +1,53 @@
+//! What a run tells of itself while it goes.
+
+use serde::{Deserialize, Serialize};
+
+/// A training step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Counted from 1 over the whole run.
+    pub step: u64,
+    /// Counted from 1.
+    pub epoch: u64,
+    /// The batch's mean loss under the weights before the update.
+    pub loss: f32,
+    /// The learning rate.
+    pub lr: f64,
+}
+
+/// An epoch, or the part of one that a limit of steps left.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1.
+    pub epoch: u64,
+    /// Steps done since the start of the run.
+    pub step: u64,
+    /// Mean over the epoch's samples, each under the weights of its step.
+    pub train_loss: f64,
+    /// Mean over the evaluation part under the weights at the end of the epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub eval_loss: Option<f64>,
+    /// Share of right predictions on the evaluation part.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub eval_accuracy: Option<f64>,
+    /// Samples trained a second; evaluation is not counted.
+    pub samples_per_second: f64,
+}
+
+/// Follows a run. Every method may stop it by an error, [`crate::Error::Cancelled`] for instance.
+pub trait Observer {
+    /// After some steps are done and their losses read: never on the path of a step.
+    fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
+        let _ = steps;
+        Ok(())
+    }
+
+    /// After an epoch and its evaluation.
+    fn epoch(&mut self, epoch: &EpochRecord) -> crate::error::Result<()> {
+        let _ = epoch;
+        Ok(())
+    }
+}
+
+/// Watches nothing.
+impl Observer for () {}

@@ -1,0 +1,454 @@
+//! The loop: windows of steps submitted ahead of their losses, epochs, evaluation.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::blueprint::{Blueprint, Build, EVAL_DATA, Loss, Model, READBACK, RING, ROW, TRAIN_DATA, WINDOW, eval_batches};
+use super::observer::{EpochRecord, Observer, StepRecord};
+use crate::data::{BatchPlan, BatchSize, Dataset, Part, Values, epoch_order};
+use crate::error::{Error, Result};
+use crate::gpu::{Buffer, Gpu, Pending};
+use crate::kernel::Target;
+use crate::kernel::feed::{ORDER, STATE};
+use crate::kernel::update::{PARAMETERS, TABLE};
+use crate::nn::init;
+use crate::optim::Optimizer;
+use crate::plan::{METRICS, Memory, Program};
+use crate::shape::Shape;
+
+/// A submission is made this long, so that progress shows and no driver's watchdog wakes.
+const SUBMISSION: Duration = Duration::from_millis(100);
+
+/// How a run goes through its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainOptions {
+    /// Samples in a batch. 32 unless said otherwise.
+    pub batch_size: BatchSize,
+    /// Draw a new order for each epoch. True unless said otherwise.
+    pub shuffle: bool,
+    /// Leave out a short last batch. False unless said otherwise.
+    pub drop_last: bool,
+    /// Passes over the training part. 10 unless said otherwise.
+    pub epochs: u64,
+    /// Stops after so many steps, whatever `epochs` says.
+    pub steps: Option<u64>,
+    /// Decides initial weights and orders.
+    pub seed: u64,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        TrainOptions {
+            batch_size: BatchSize::Rows(32),
+            shuffle: true,
+            drop_last: false,
+            epochs: 10,
+            steps: None,
+            seed: 0,
+        }
+    }
+}
+
+/// A tensor of the model with its values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// As in `torch.nn.Sequential`: `1.weight`.
+    pub name: String,
+    /// Its shape.
+    pub shape: Shape,
+    /// Row-major.
+    pub values: Vec<f32>,
+}
+
+#[derive(Debug)]
+struct Flight {
+    pending: Pending,
+    steps: Vec<StepRecord>,
+    samples: Vec<usize>,
+}
+
+/// A model on a device, with its data and its optimizer.
+#[derive(Debug)]
+pub struct Trainer {
+    gpu: Gpu,
+    blueprint: Blueprint,
+    options: TrainOptions,
+    optimizer: Optimizer,
+    lr: f64,
+    memory: Memory,
+    train: Vec<(usize, Program)>,
+    eval: Vec<(usize, Program)>,
+    eval_plan: Option<BatchPlan>,
+    readback: VecDeque<Buffer>,
+    flights: VecDeque<Flight>,
+    train_len: usize,
+    /// Steps submitted, of the whole run and of the current epoch.
+    step: u64,
+    at: usize,
+    epoch: u64,
+    order: Vec<u32>,
+    per_submission: usize,
+    submitted: Instant,
+    loss_sum: f64,
+    loss_samples: usize,
+}
+
+fn words(values: &Values) -> &[u8] {
+    match values {
+        Values::F32(v) => bytemuck::cast_slice(v),
+        Values::I32(v) => bytemuck::cast_slice(v),
+    }
+}
+
+impl Trainer {
+    /// Plans, allocates and compiles a run, and puts data and initial weights on the device.
+    ///
+    /// `model` goes from its input [batch, ..] to its output, `loss` from output and target to a scalar mean.
+    ///
+    /// # Errors
+    /// Wrong hyperparameters, shapes or labels; too little memory; a kernel that does not compile.
+    pub fn new(
+        gpu: &Gpu,
+        model: &Model<'_>,
+        loss: &Loss<'_>,
+        optimizer: &Optimizer,
+        data: &Dataset,
+        options: &TrainOptions,
+    ) -> Result<Trainer> {
+        let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
+        let blueprint = Blueprint::new(model, loss, optimizer, data, batches, Target::of(gpu.adapter()))?;
+        Self::from_blueprint(gpu, blueprint, optimizer, data, options)
+    }
+
+    /// [`Trainer::new`] from plans made before.
+    ///
+    /// # Errors
+    /// Too little memory; a kernel that does not compile.
+    pub fn from_blueprint(
+        gpu: &Gpu,
+        blueprint: Blueprint,
+        optimizer: &Optimizer,
+        data: &Dataset,
+        options: &TrainOptions,
+    ) -> Result<Trainer> {
+        let memory = Memory::allocate(gpu, &blueprint.memory)?;
+        let bind = |builds: &[Build]| -> Result<Vec<(usize, Program)>> {
+            builds.iter().map(|b| Ok((b.batch, Program::new(gpu, &b.plan, &memory)?))).collect()
+        };
+        let train = bind(&blueprint.train)?;
+        let eval = bind(&blueprint.eval)?;
+        let upload = |part: &Part, names: [&str; 2]| {
+            gpu.write(memory.get(names[0]), 0, words(part.inputs().values()));
+            gpu.write(memory.get(names[1]), 0, words(part.targets().values()));
+        };
+        upload(data.train(), TRAIN_DATA);
+        if let Some(part) = data.eval() {
+            upload(part, EVAL_DATA);
+        }
+        let readback =
+            READBACK.iter().map(|name| gpu.readback(name, RING.bytes())).collect::<Result<_>>()?;
+        let eval_plan = data.eval().map(|part| eval_batches(part.len())).transpose()?;
+        let trainer = Trainer {
+            gpu: gpu.clone(),
+            options: options.clone(),
+            optimizer: optimizer.clone(),
+            lr: optimizer.lr(),
+            memory,
+            train,
+            eval,
+            eval_plan,
+            readback,
+            flights: VecDeque::new(),
+            train_len: data.train().len(),
+            step: 0,
+            at: 0,
+            epoch: 0,
+            order: Vec::new(),
+            per_submission: 1,
+            submitted: Instant::now(),
+            loss_sum: 0.0,
+            loss_samples: 0,
+            blueprint,
+        };
+        let first: Vec<Vec<f32>> = trainer
+            .blueprint
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(i, p)| init::draw(p, i, options.seed))
+            .collect();
+        for (index, values) in first.iter().enumerate() {
+            trainer.write_parameter(index, values);
+        }
+        Ok(trainer)
+    }
+
+    /// The plans of this run.
+    pub fn blueprint(&self) -> &Blueprint {
+        &self.blueprint
+    }
+
+    /// Steps done.
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    /// Steps a whole run takes by its options.
+    pub fn total_steps(&self) -> u64 {
+        self.options.steps.unwrap_or(self.options.epochs * self.blueprint.batches.steps() as u64)
+    }
+
+    /// Sets the learning rate of the steps to come.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+
+    fn write_parameter(&self, index: usize, values: &[f32]) {
+        let arena = &self.blueprint.train[0].plan.arena;
+        self.gpu.write(self.memory.get(PARAMETERS), arena.offsets[index], bytemuck::cast_slice(values));
+    }
+
+    /// Reads every trainable tensor back.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn parameters(&self) -> Result<Vec<NamedTensor>> {
+        let arena = &self.blueprint.train[0].plan.arena;
+        let bytes = pollster::block_on(self.gpu.read(self.memory.get(PARAMETERS), 0, arena.bytes))?;
+        let tensor = |(p, &offset): (&crate::graph::Parameter, &u64)| {
+            let start = offset as usize;
+            let values = bytemuck::pod_collect_to_vec(&bytes[start..start + p.shape.elements() * 4]);
+            NamedTensor { name: p.name.clone(), shape: p.shape.clone(), values }
+        };
+        Ok(self.blueprint.parameters.iter().zip(&arena.offsets).map(tensor).collect())
+    }
+
+    /// Replaces every trainable tensor; names and shapes must be the model's.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] listing both sides where a name or shape does not fit.
+    pub fn set_parameters(&mut self, tensors: &[NamedTensor]) -> Result<()> {
+        let list = |items: Vec<(&String, &Shape)>| {
+            let lines: Vec<String> = items.iter().map(|(n, s)| format!("\n  {n} {s}")).collect();
+            lines.concat()
+        };
+        let model: Vec<_> = self.blueprint.parameters.iter().map(|p| (&p.name, &p.shape)).collect();
+        let file: Vec<_> = tensors.iter().map(|t| (&t.name, &t.shape)).collect();
+        let fits = model.len() == file.len() && model.iter().all(|m| file.contains(m));
+        if !fits {
+            return Err(Error::Weights(format!(
+                "the weights do not fit the model.\nThe model has:{}\nThe weights are:{}",
+                list(model),
+                list(file)
+            )));
+        }
+        for (index, p) in self.blueprint.parameters.iter().enumerate() {
+            if let Some(t) = tensors.iter().find(|t| t.name == p.name) {
+                self.write_parameter(index, &t.values);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the next `count` steps of the current epoch, submits them, and reads what is ready.
+    fn submit(&mut self, count: usize) -> Result<()> {
+        let batches = self.blueprint.batches;
+        let stride = batches.rows;
+        let mut order = vec![0u32; count * stride];
+        let mut table = vec![0f32; count * ROW];
+        let mut steps = Vec::with_capacity(count);
+        let mut samples = Vec::with_capacity(count);
+        for i in 0..count {
+            let start = (self.at + i) * batches.rows;
+            let rows = batches.rows.min(self.order.len() - start);
+            order[i * stride..i * stride + rows].copy_from_slice(&self.order[start..start + rows]);
+            let step = self.step + 1 + i as u64;
+            table[i * ROW..(i + 1) * ROW].copy_from_slice(&self.optimizer.scalars(step, self.lr));
+            steps.push(StepRecord { step, epoch: self.epoch + 1, loss: f32::NAN, lr: self.lr });
+            samples.push(rows);
+        }
+        self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
+        self.gpu.write(self.memory.get(TABLE), 0, bytemuck::cast_slice(&table));
+        self.gpu.write(self.memory.get(STATE), 0, &[0; 8]);
+
+        let full = batches.full_batches.saturating_sub(self.at).min(count);
+        let readback = self.free_readback()?;
+        let bytes = (count * RING.columns * 4) as u64;
+        let mut recorder = self.gpu.recorder();
+        recorder.pass(&self.train[0].1.dispatches, full);
+        if full < count {
+            recorder.pass(&self.train[1].1.dispatches, 1);
+        }
+        recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
+        let after = recorder.submit()?;
+        let pending = self.gpu.map(&readback, bytes, after);
+        self.readback.push_back(readback);
+        self.flights.push_back(Flight { pending, steps, samples });
+        self.at += count;
+        self.step += count as u64;
+        Ok(())
+    }
+
+    /// The readback buffer that is free next. Two are in turn, and at most one submission is ahead.
+    fn free_readback(&mut self) -> Result<Buffer> {
+        self.readback.pop_front().ok_or_else(|| Error::Gpu("no readback buffer is free".into()))
+    }
+
+    /// Waits for the oldest submission and gives its steps to `sink`.
+    async fn land(&mut self, sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>) -> Result<()> {
+        let Some(mut flight) = self.flights.pop_front() else { return Ok(()) };
+        let bytes = self.gpu.finish(flight.pending).await?;
+        let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+        for (step, row) in flight.steps.iter_mut().zip(ring.chunks_exact(RING.columns)) {
+            step.loss = row[0];
+        }
+        let good = flight.steps.iter().position(|s| !s.loss.is_finite()).unwrap_or(flight.steps.len());
+        for (step, &samples) in flight.steps[..good].iter().zip(&flight.samples) {
+            self.loss_sum += f64::from(step.loss) * samples as f64;
+            self.loss_samples += samples;
+        }
+        sink(&flight.steps[..good])?;
+        if let Some(bad) = flight.steps.get(good) {
+            return Err(Error::Diverged { step: bad.step, epoch: bad.epoch, lr: bad.lr, loss: bad.loss });
+        }
+        // The last submission's time decides how many steps the next one takes.
+        let each = self.submitted.elapsed().as_secs_f64() / flight.steps.len() as f64;
+        self.submitted = Instant::now();
+        let fitting = (SUBMISSION.as_secs_f64() / each.max(1e-9)) as usize;
+        self.per_submission = fitting.clamp(1, 2 * self.per_submission).min(WINDOW);
+        Ok(())
+    }
+
+    /// Runs up to `limit` steps, to the end of the current epoch at most. True where the epoch is complete.
+    async fn part_of_epoch(
+        &mut self,
+        limit: u64,
+        sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>,
+    ) -> Result<bool> {
+        let steps = self.blueprint.batches.steps();
+        if self.at == 0 {
+            self.order = epoch_order(self.train_len, self.options.seed, self.epoch, self.options.shuffle);
+        }
+        let end = (self.at as u64 + limit).min(steps as u64) as usize;
+        self.submitted = Instant::now();
+        while self.at < end {
+            self.submit(self.per_submission.min(end - self.at))?;
+            if self.flights.len() > 1 {
+                self.land(sink).await?;
+            }
+        }
+        while !self.flights.is_empty() {
+            self.land(sink).await?;
+        }
+        let complete = self.at == steps;
+        if complete {
+            self.at = 0;
+            self.epoch += 1;
+        }
+        Ok(complete)
+    }
+
+    /// Runs `count` steps, over the ends of epochs, without evaluation.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] at the first loss that is not finite; a lost device.
+    pub fn advance(&mut self, count: u64) -> Result<Vec<StepRecord>> {
+        let mut records = Vec::new();
+        let target = self.step + count;
+        while self.step < target {
+            let left = target - self.step;
+            pollster::block_on(self.part_of_epoch(left, &mut |steps| {
+                records.extend_from_slice(steps);
+                Ok(())
+            }))?;
+        }
+        Ok(records)
+    }
+
+    /// Mean loss over the evaluation part, and the share of right predictions where targets are classes.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn evaluate(&mut self) -> Result<Option<(f64, Option<f64>)>> {
+        pollster::block_on(self.evaluate_async())
+    }
+
+    async fn evaluate_async(&mut self) -> Result<Option<(f64, Option<f64>)>> {
+        let Some(plan) = self.eval_plan else { return Ok(None) };
+        let (mut loss, mut correct) = (0.0, 0.0);
+        let stride = plan.rows;
+        let mut batch = 0;
+        while batch < plan.steps() {
+            let count = (plan.steps() - batch).min(WINDOW);
+            let mut order = vec![0u32; count * stride];
+            let mut rows = Vec::with_capacity(count);
+            for i in 0..count {
+                let start = (batch + i) * plan.rows;
+                let n = plan.rows.min(plan.samples() - start);
+                for (j, place) in order[i * stride..i * stride + n].iter_mut().enumerate() {
+                    *place = (start + j) as u32;
+                }
+                rows.push(n);
+            }
+            self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
+            self.gpu.write(self.memory.get(STATE), 0, &[0; 8]);
+            let full = plan.full_batches.saturating_sub(batch).min(count);
+            let readback = self.free_readback()?;
+            let bytes = (count * RING.columns * 4) as u64;
+            let mut recorder = self.gpu.recorder();
+            recorder.pass(&self.eval[0].1.dispatches, full);
+            if full < count {
+                recorder.pass(&self.eval[1].1.dispatches, 1);
+            }
+            recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
+            let after = recorder.submit()?;
+            let pending = self.gpu.map(&readback, bytes, after);
+            self.readback.push_back(readback);
+            let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.finish(pending).await?);
+            for (row, n) in ring.chunks_exact(RING.columns).zip(rows) {
+                loss += f64::from(row[0]) * n as f64;
+                correct += f64::from(row[1]);
+            }
+            batch += count;
+        }
+        let n = plan.samples() as f64;
+        Ok(Some((loss / n, self.blueprint.counts_correct.then_some(correct / n))))
+    }
+
+    /// Trains by the options: epochs with an evaluation after each, observed.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`]; a lost device; the observer's own.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Option<EpochRecord>> {
+        pollster::block_on(self.run_async(observer))
+    }
+
+    /// [`Trainer::run`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub async fn run_async(&mut self, observer: &mut dyn Observer) -> Result<Option<EpochRecord>> {
+        let total = self.total_steps();
+        let mut last = None;
+        while self.step < total {
+            let epoch = self.epoch + 1;
+            (self.loss_sum, self.loss_samples) = (0.0, 0);
+            let start = Instant::now();
+            let left = total - self.step;
+            self.part_of_epoch(left, &mut |steps| observer.steps(steps)).await?;
+            let seconds = start.elapsed().as_secs_f64();
+            let evaluated = self.evaluate_async().await?;
+            let record = EpochRecord {
+                epoch,
+                step: self.step,
+                train_loss: self.loss_sum / self.loss_samples.max(1) as f64,
+                eval_loss: evaluated.map(|(loss, _)| loss),
+                eval_accuracy: evaluated.and_then(|(_, accuracy)| accuracy),
+                samples_per_second: self.loss_samples as f64 / seconds,
+            };
+            observer.epoch(&record)?;
+            last = Some(record);
+        }
+        Ok(last)
+    }
+}

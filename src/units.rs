@@ -1,0 +1,48 @@
+//! Numbers with units, as a person reads them.
+
+/// Bytes with a binary unit: `512 B`, `18.2 KiB`, `1.5 GiB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// A count with a decimal prefix: `950`, `12.3 k`, `4.56 M`, `7.89 G`.
+pub fn count(n: f64) -> String {
+    let (scale, prefix) = match n.abs() {
+        x if x >= 1e9 => (1e9, " G"),
+        x if x >= 1e6 => (1e6, " M"),
+        x if x >= 1e3 => (1e3, " k"),
+        _ => return format!("{n:.0}"),
+    };
+    format!("{:.3}{prefix}", n / scale)
+}
+
+/// A duration as `850 ms`, `12.3 s` or `3 min 20 s`.
+pub fn seconds(s: f64) -> String {
+    if s < 1.0 {
+        format!("{:.0} ms", s * 1e3)
+    } else if s < 60.0 {
+        format!("{s:.1} s")
+    } else {
+        format!("{} min {:.0} s", (s / 60.0) as u64, (s % 60.0).floor())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_readable() {
+        assert_eq!(bytes(512), "512 B");
+        assert_eq!(bytes(18_637), "18.2 KiB");
+        assert_eq!(count(4_560_000.0), "4.560 M");
+        assert_eq!(seconds(200.4), "3 min 20 s");
+    }
+}

@@ -1,0 +1,14 @@
+//! The engine against PyTorch in f64: every op and loss with its gradients, thirty steps of every
+//! optimizer, a hundred steps of whole runs. The numbers are made by `golden/make.py`; see
+//! `golden/README.md`. `--nocapture` shows how much of each tolerance is used.
+
+#[path = "golden/op_table.rs"]
+mod op_table;
+#[path = "golden/ops.rs"]
+mod ops;
+#[path = "golden/optimizers.rs"]
+mod optimizers;
+#[path = "golden/runs.rs"]
+mod runs;
+#[path = "golden/store.rs"]
+mod store;

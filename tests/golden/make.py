@@ -1,0 +1,42 @@
+"""Makes every golden file beside this script. See README.md.
+
+    python make.py --digits DIR            everything
+    python make.py ops optimizers          only these
+"""
+
+import argparse
+import pathlib
+
+import torch
+
+import op_cases
+import ops
+import optimizers
+import runs
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help="ops, optimizers, runs (default: all)")
+    parser.add_argument("--digits", type=pathlib.Path, help="folder with the digits IDX files")
+    args = parser.parse_args()
+    parts = args.parts or ["ops", "optimizers", "runs"]
+    if unknown := set(parts) - {"ops", "optimizers", "runs"}:
+        parser.error(f"unknown part: {', '.join(sorted(unknown))}")
+    if "runs" in parts and args.digits is None:
+        parser.error("runs need --digits DIR")
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    if "ops" in parts:
+        ops.make(HERE, op_cases.cases())
+    if "optimizers" in parts:
+        optimizers.make(HERE)
+    if "runs" in parts:
+        runs.make(HERE, args.digits)
+
+
+if __name__ == "__main__":
+    main()
