@@ -40,6 +40,8 @@ pub(super) struct Lowering<'a> {
     fusion: Fusion,
     /// The sink a node's own kernel writes to.
     owned: HashMap<NodeId, Sink>,
+    /// The sum over its first operand's rows that a matmul's kernel makes on the side.
+    row_sums: HashMap<NodeId, NodeId>,
     drafts: Vec<Draft>,
     done: Vec<bool>,
 }
@@ -58,8 +60,24 @@ impl<'a> Lowering<'a> {
                 owned.insert(*id, sink.clone());
             }
         }
-        let done = vec![false; nodes.len()];
-        Lowering { nodes, outputs, ring, target, fusion, owned, drafts: Vec::new(), done }
+        let mut lowering = Lowering {
+            nodes,
+            outputs,
+            ring,
+            target,
+            fusion,
+            owned,
+            row_sums: HashMap::new(),
+            drafts: Vec::new(),
+            done: vec![false; nodes.len()],
+        };
+        for start in (0..nodes.len()).map(NodeId).filter(|id| lowering.fusion.live[id.0]) {
+            if let Some(sum) = lowering.row_sum(start) {
+                lowering.row_sums.insert(start, sum);
+                lowering.done[sum.0] = true;
+            }
+        }
+        lowering
     }
 
     pub fn run(mut self, arena: Arena) -> Result<Plan> {
@@ -175,7 +193,7 @@ impl<'a> Lowering<'a> {
         };
         let rank = node.shape.len();
         let a_shape = &self.nodes[node.inputs[0].0].shape;
-        let sum = self.row_sum(start);
+        let sum = self.row_sums.get(&start).copied();
         let stored = |n: NodeId| n != root && self.fusion.stored[n.0];
         let product = Product {
             nodes: self.nodes,
@@ -205,7 +223,6 @@ impl<'a> Lowering<'a> {
         if let (Some(sum), Some(draft)) = (sum, self.drafts.last_mut()) {
             draft.second = Some((sum, self.owned.get(&sum).cloned()));
             draft.title.push_str(" + row sums");
-            self.done[sum.0] = true;
         }
     }
 
