@@ -29,7 +29,9 @@ pub enum Command {
     /// List every adapter, and which one would be chosen and why
     Adapters(AdapterArgs),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  downhill completions bash > ~/.local/share/bash-completion/completions/downhill")]
+    #[command(
+        after_help = "Example:\n  downhill completions bash > ~/.local/share/bash-completion/completions/downhill"
+    )]
     Completions {
         /// The shell
         shell: Shell,

@@ -44,7 +44,17 @@ impl Progress {
             bar
         });
         let samples = Rate { start: Instant::now(), samples: 0 };
-        Progress { dir, bar, total, epochs, samples, batch: batch as u64, loss: 0.0, accuracy: None, printed: None }
+        Progress {
+            dir,
+            bar,
+            total,
+            epochs,
+            samples,
+            batch: batch as u64,
+            loss: 0.0,
+            accuracy: None,
+            printed: None,
+        }
     }
 
     pub fn dir(&self) -> &RunDir {
@@ -87,7 +97,12 @@ impl Observer for Progress {
         if self.bar.is_none() && due {
             self.printed = Some(Instant::now());
             let eval = epoch.eval_loss.map(|l| format!("  eval loss {l:.4}")).unwrap_or_default();
-            let line = format!("epoch {}/{}  {}{eval}", epoch.epoch, self.epochs, self.message(epoch.samples_per_second));
+            let line = format!(
+                "epoch {}/{}  {}{eval}",
+                epoch.epoch,
+                self.epochs,
+                self.message(epoch.samples_per_second)
+            );
             say(&line);
         }
         Ok(())

@@ -41,7 +41,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
             return Err(err.into());
         }
     };
-    let blueprint = blueprint(Target::of(gpu.adapter()))?;
+    let blueprint = blueprint(Target::of(&gpu))?;
     let dispatches = blueprint.train[0].plan.steps.len();
     let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &config.optimizer, &data, &config.options)?;
     if let Some(weights) = &weights {
@@ -51,7 +51,13 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let dir = RunDir::create(&path, &config.to_toml())?;
 
     let adapter = gpu.adapter();
-    say(&format!("adapter  {} ({}, {}); {}", adapter.name, adapter.kind.name(), adapter.backend, gpu.chosen_because()));
+    say(&format!(
+        "adapter  {} ({}, {}); {}",
+        adapter.name,
+        adapter.kind.name(),
+        adapter.backend,
+        gpu.chosen_because()
+    ));
     say(&format!(
         "data     {}: {} to train on, {} to evaluate on",
         data.name(),
@@ -73,9 +79,13 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
 
     if let Some(last) = last {
         let loss = last.eval_loss.map(|l| format!(", eval loss {l:.4}")).unwrap_or_default();
-        let accuracy = last.eval_accuracy.map(|a| format!(", eval accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
+        let accuracy =
+            last.eval_accuracy.map(|a| format!(", eval accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
         let took = units::seconds(start.elapsed().as_secs_f64());
-        say(&format!("done     {} steps in {took}: train loss {:.4}{loss}{accuracy}", last.step, last.train_loss));
+        say(&format!(
+            "done     {} steps in {took}: train loss {:.4}{loss}{accuracy}",
+            last.step, last.train_loss
+        ));
     }
     let shown = progress.dir().path().display();
     say(&format!("run      {shown}/ (config.toml, metrics.jsonl, model.safetensors)"));

@@ -82,7 +82,8 @@ impl Config {
             Some(Value::String(word)) if word == "full" => BatchSize::Full,
             Some(Value::Integer(n)) if n > 0 => BatchSize::Rows(n as usize),
             Some(other) => {
-                let text = format!("data.batch_size = {other}: a whole number above 0, or \"full\", is needed");
+                let text =
+                    format!("data.batch_size = {other}: a whole number above 0, or \"full\", is needed");
                 return Err(Error::Config(text));
             }
         };
@@ -176,7 +177,10 @@ fn optimizer(section: Section) -> Result<Optimizer> {
     }
     // One key at a time beside the name, so that an error can say which.
     for (key, value) in table.iter().filter(|(k, _)| *k != "name") {
-        let one = Table::from_iter([("name".to_owned(), Value::String(name.clone())), (key.clone(), value.clone())]);
+        let one = Table::from_iter([
+            ("name".to_owned(), Value::String(name.clone())),
+            (key.clone(), value.clone()),
+        ]);
         if let Err(err) = Value::Table(one).try_into::<Optimizer>() {
             let text = err.to_string();
             return Err(Error::Config(format!("optimizer.{key} = {value}: {}", text.trim())));

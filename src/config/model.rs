@@ -9,7 +9,17 @@ use crate::nn::loss::{self, CrossEntropy};
 use crate::nn::{Activation, Layer, Linear};
 
 const LAYERS: &[&str] = &[
-    "flatten", "linear", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "softmax",
+    "flatten",
+    "linear",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "silu",
+    "softplus",
+    "tanh",
+    "sigmoid",
+    "softmax",
     "log_softmax",
 ];
 const LOSSES: &[&str] = &["cross_entropy", "mse", "l1", "huber", "bce_with_logits"];
@@ -187,7 +197,9 @@ pub(super) fn layers(value: Value) -> Result<Vec<Layer>> {
         )));
     };
     if list.is_empty() {
-        return Err(Error::Config("model.layers is empty; for example [\"flatten\", { linear = 10 }]".into()));
+        return Err(Error::Config(
+            "model.layers is empty; for example [\"flatten\", { linear = 10 }]".into(),
+        ));
     }
     list.into_iter().enumerate().map(|(i, v)| layer(i, v)).collect()
 }

@@ -57,7 +57,8 @@ impl Section {
 
     pub fn required(&mut self, key: &'static str, example: &str) -> Result<Value> {
         let name = self.name(key);
-        self.take(key).ok_or_else(|| Error::Config(format!("{name} is missing; for example {key} = {example}")))
+        self.take(key)
+            .ok_or_else(|| Error::Config(format!("{name} is missing; for example {key} = {example}")))
     }
 
     fn wrong<T>(&self, key: &str, value: &Value, wanted: &str) -> Result<T> {

@@ -54,6 +54,16 @@ impl AdapterKind {
     }
 }
 
+/// Which family serves the heavy ops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Workgroup memory and barriers, for GPUs.
+    Tiled,
+    /// No barriers, values passed between the eight lanes of a subgroup: for CPU adapters, where barriers
+    /// are ruinous.
+    Lanes,
+}
+
 /// What is known of an adapter before it is opened.
 #[derive(Debug, Clone)]
 pub struct AdapterDescription {
@@ -77,6 +87,14 @@ pub struct AdapterDescription {
     pub limits: Vec<(&'static str, u64)>,
 }
 
+impl AdapterDescription {
+    /// Lanes on software adapters with subgroups of eight, else tiled.
+    pub fn family(&self) -> Family {
+        let eight = (self.subgroup_min, self.subgroup_max) == (8, 8);
+        if self.kind == AdapterKind::Software && eight { Family::Lanes } else { Family::Tiled }
+    }
+}
+
 fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
     let info = adapter.get_info();
     let features = adapter.features();
@@ -98,19 +116,10 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
         limits: vec![
             ("max_buffer_size", limits.max_buffer_size),
             ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
-            (
-                "max_storage_buffers_per_shader_stage",
-                limits.max_storage_buffers_per_shader_stage.into(),
-            ),
+            ("max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage.into()),
             ("max_compute_workgroup_storage_size", limits.max_compute_workgroup_storage_size.into()),
-            (
-                "max_compute_invocations_per_workgroup",
-                limits.max_compute_invocations_per_workgroup.into(),
-            ),
-            (
-                "max_compute_workgroups_per_dimension",
-                limits.max_compute_workgroups_per_dimension.into(),
-            ),
+            ("max_compute_invocations_per_workgroup", limits.max_compute_invocations_per_workgroup.into()),
+            ("max_compute_workgroups_per_dimension", limits.max_compute_workgroups_per_dimension.into()),
         ],
     }
 }
@@ -119,9 +128,7 @@ async fn enumerate() -> Vec<(wgpu::Adapter, AdapterDescription)> {
     let adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
     adapters
         .into_iter()
-        .filter(|a| {
-            a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
-        })
+        .filter(|a| a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS))
         .enumerate()
         .map(|(i, a)| {
             let d = describe(i, &a);
@@ -168,9 +175,7 @@ pub fn choose(wanted: &str, list: &[AdapterDescription]) -> Result<(usize, Strin
     if let Ok(index) = wanted.parse::<usize>() {
         return match list.get(index) {
             Some(_) => Ok((index, format!("adapter {index}, as asked"))),
-            None => {
-                Err(Error::NoAdapter(format!("there is no adapter {index}; there are:\n{}", listed())))
-            }
+            None => Err(Error::NoAdapter(format!("there is no adapter {index}; there are:\n{}", listed()))),
         };
     }
     let lower = wanted.to_lowercase();

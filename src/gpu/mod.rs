@@ -11,7 +11,7 @@ pub mod wgsl;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use adapter::{AdapterDescription, AdapterKind, adapters, choose};
+pub use adapter::{AdapterDescription, AdapterKind, Family, adapters, choose};
 pub use buffer::{Binding, Buffer, Dispatch};
 pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
@@ -28,11 +28,18 @@ pub struct GpuOptions {
     pub shader_checks: bool,
     /// Ceiling for the memory ledger in bytes; `None` leaves it to the driver.
     pub memory: Option<u64>,
+    /// The kernel family; `None` leaves it to the adapter's kind. Lanes need subgroups of eight.
+    pub family: Option<Family>,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        GpuOptions { adapter: "auto".into(), shader_checks: cfg!(debug_assertions), memory: None }
+        GpuOptions {
+            adapter: "auto".into(),
+            shader_checks: cfg!(debug_assertions),
+            memory: None,
+            family: None,
+        }
     }
 }
 
@@ -49,6 +56,7 @@ struct Inner {
     adapter: AdapterDescription,
     why: String,
     shader_checks: bool,
+    family: Family,
     ledger: Ledger,
     pipelines: pipeline::PipelineCache,
     fault: Arc<Mutex<Option<String>>>,
@@ -97,12 +105,20 @@ impl Gpu {
                 on_loss(format!("the device was lost: {message}"));
             }
         });
+        let family = options.family.unwrap_or(description.family());
+        if family == Family::Lanes && (description.subgroup_min, description.subgroup_max) != (8, 8) {
+            return Err(Error::Gpu(format!(
+                "the kernels of lanes need subgroups of 8, and {} has {} to {}",
+                description.name, description.subgroup_min, description.subgroup_max
+            )));
+        }
         let inner = Inner {
             device,
             queue,
             adapter: description,
             why,
             shader_checks: options.shader_checks,
+            family,
             ledger: Ledger::new(options.memory),
             pipelines: pipeline::PipelineCache::default(),
             fault,
@@ -113,6 +129,11 @@ impl Gpu {
     /// The adapter this device stands on.
     pub fn adapter(&self) -> &AdapterDescription {
         &self.inner.adapter
+    }
+
+    /// Which family of kernels serves it.
+    pub fn family(&self) -> Family {
+        self.inner.family
     }
 
     /// Why that adapter was chosen.

@@ -81,9 +81,8 @@ impl Gpu {
         }
         let bytes = {
             let range = pending.buffer.raw.slice(..pending.bytes);
-            let view = range
-                .get_mapped_range()
-                .map_err(|err| Error::Gpu(format!("reading back failed: {err}")))?;
+            let view =
+                range.get_mapped_range().map_err(|err| Error::Gpu(format!("reading back failed: {err}")))?;
             view.to_vec()
         };
         pending.buffer.raw.unmap();

@@ -84,7 +84,10 @@ mod tests {
                 if path.extension().is_some_and(|e| e == "wgsl") {
                     on_disk += 1;
                     let name = path.strip_prefix(&root).unwrap().with_extension("");
-                    assert!(source(&name.to_string_lossy().replace('\\', "/")).is_some(), "{name:?} unlisted");
+                    assert!(
+                        source(&name.to_string_lossy().replace('\\', "/")).is_some(),
+                        "{name:?} unlisted"
+                    );
                 }
             }
         }

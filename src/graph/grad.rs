@@ -39,9 +39,7 @@ impl Graph {
                 }
             }
         }
-        wrt.iter()
-            .map(|t| grads.get(&t.id()).cloned().unwrap_or_else(|| self.full(0.0, &t.shape)))
-            .collect()
+        wrt.iter().map(|t| grads.get(&t.id()).cloned().unwrap_or_else(|| self.full(0.0, &t.shape))).collect()
     }
 }
 
@@ -67,13 +65,7 @@ fn unbroadcast(t: &Tensor, shape: &Shape) -> Tensor {
 }
 
 /// The gradient for each input of a node, given its output `y` and the gradient `dy` of it.
-fn backward(
-    node: &Node,
-    inputs: &[Tensor],
-    needed: &[bool],
-    y: &Tensor,
-    dy: &Tensor,
-) -> Vec<Option<Tensor>> {
+fn backward(node: &Node, inputs: &[Tensor], needed: &[bool], y: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
     let zero = || dy.graph.constant(0.0);
     match &node.op {
         Op::Input(_) | Op::Parameter(_) | Op::Constant(_) | Op::Iota(_) => vec![],
@@ -158,7 +150,14 @@ fn unary(op: Unary, x: &Tensor, y: &Tensor, dy: &Tensor) -> Option<Tensor> {
     })
 }
 
-fn binary(op: Binary, a: &Tensor, b: &Tensor, needed: &[bool], y: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
+fn binary(
+    op: Binary,
+    a: &Tensor,
+    b: &Tensor,
+    needed: &[bool],
+    y: &Tensor,
+    dy: &Tensor,
+) -> Vec<Option<Tensor>> {
     let zero = || dy.graph.constant(0.0);
     let shared = |wins: &Tensor| {
         let half = a.eq(b).select(&dy.mul_scalar(0.5), &zero());

@@ -54,8 +54,10 @@ pub(super) fn function(head: &str, printed: &Printed) -> String {
 pub fn kernel(nodes: &[Node], root: NodeId, stored: &dyn Fn(NodeId) -> bool, sink: Sink) -> Kernel {
     let printed = Printer::new(nodes, stored, None, vec![]).finish(root, Place::Linear("i".into()));
     let n = nodes[root.0].shape.elements();
-    let mut slots =
-        vec![("types", input_types(nodes, &printed.inputs)), ("value", function("fn value(i: u32)", &printed))];
+    let mut slots = vec![
+        ("types", input_types(nodes, &printed.inputs)),
+        ("value", function("fn value(i: u32)", &printed)),
+    ];
     let mut constants = vec![("LENGTH", n as u32)];
     sink_parts(sink, &mut slots, &mut constants);
     Kernel {

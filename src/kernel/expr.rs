@@ -239,7 +239,11 @@ impl<'a> Printer<'a> {
                     inside.extend(test);
                 }
                 let v = self.value(input(0), &Place::Axes(coords));
-                if inside.is_empty() { v } else { self.bind(&format!("select(0.0f, {v}, {})", inside.join(" && "))) }
+                if inside.is_empty() {
+                    v
+                } else {
+                    self.bind(&format!("select(0.0f, {v}, {})", inside.join(" && ")))
+                }
             }
             Op::Concat(axis) => {
                 let axes = self.axes(place, &node.shape);

@@ -11,12 +11,7 @@ pub fn gather(batch: usize, stride: usize, x: usize, t: usize, data: [&'static s
     Kernel {
         entry: "feed_gather",
         wgsl: wgsl::compose("feed_gather", &[]),
-        constants: vec![
-            ("BATCH", batch as u32),
-            ("STRIDE", stride as u32),
-            ("X", x as u32),
-            ("T", t as u32),
-        ],
+        constants: vec![("BATCH", batch as u32), ("STRIDE", stride as u32), ("X", x as u32), ("T", t as u32)],
         operands: vec![
             read(0, data[0]),
             read(1, data[1]),

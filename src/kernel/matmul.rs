@@ -77,7 +77,8 @@ fn variant(p: &Product<'_>, target: Target) -> Variant {
         let tile = 4 * threads as usize;
         return Variant { entry: "matmul_tiled", rows: tile, cols: tile, constants, slab: 1 };
     }
-    let fours = |v: &MatrixView, stride: usize| [v.offset, v.batch, stride].iter().all(|x| x.is_multiple_of(4));
+    let fours =
+        |v: &MatrixView, stride: usize| [v.offset, v.batch, stride].iter().all(|x| x.is_multiple_of(4));
     let k4 = p.k.is_multiple_of(4);
     let a_rows = p.a.col == 1 && fours(&p.a, p.a.row);
     let a_cols = p.a.row == 1 && fours(&p.a, p.a.col) && p.m.is_multiple_of(4);
@@ -181,11 +182,7 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         wgsl: wgsl::compose(v.entry, &slots),
         constants,
         operands,
-        grid: [
-            p.n.div_ceil(v.cols) as u32,
-            p.m.div_ceil(v.rows) as u32,
-            (p.batch * splits) as u32,
-        ],
+        grid: [p.n.div_ceil(v.cols) as u32, p.m.div_ceil(v.rows) as u32, (p.batch * splits) as u32],
         flops,
         iterations: chunk / v.slab + 4,
     };

@@ -8,18 +8,9 @@ pub mod matmul;
 pub mod reduce;
 pub mod update;
 
-use crate::gpu::{Access, AdapterDescription, AdapterKind};
+pub use crate::gpu::Family;
+use crate::gpu::{Access, Gpu};
 use crate::graph::NodeId;
-
-/// Which family serves the heavy ops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// Workgroup memory and barriers, for GPUs.
-    Tiled,
-    /// No barriers, values passed between the eight lanes of a subgroup: for CPU adapters, where barriers
-    /// are ruinous.
-    Lanes,
-}
 
 /// What the planner knows of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +20,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// The target of an adapter: lanes on software adapters with subgroups of eight, else tiled.
-    pub fn of(adapter: &AdapterDescription) -> Self {
-        let eight = (adapter.subgroup_min, adapter.subgroup_max) == (8, 8);
-        let lanes = adapter.kind == AdapterKind::Software && eight;
-        Target { family: if lanes { Family::Lanes } else { Family::Tiled } }
+    /// The target of an open device.
+    pub fn of(gpu: &Gpu) -> Self {
+        Target { family: gpu.family() }
     }
 }
 

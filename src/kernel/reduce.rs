@@ -42,7 +42,11 @@ fn place(printer: &mut Printer<'_>, shape: &Shape, axes: &[usize]) -> Place {
     };
     let outer = printer.split("o", &pick(false));
     let inner = printer.split("r", &pick(true));
-    Place::Axes((0..shape.len()).map(|i| if axes.contains(&i) { inner[i].clone() } else { outer[i].clone() }).collect())
+    Place::Axes(
+        (0..shape.len())
+            .map(|i| if axes.contains(&i) { inner[i].clone() } else { outer[i].clone() })
+            .collect(),
+    )
 }
 
 /// The fixed text of a kernel of either file, and what it is called.
@@ -126,8 +130,7 @@ pub fn kernels(r: &Reduction<'_>, target: Target) -> (Kernel, Option<(Kernel, u6
     // Even chunks may leave the last ones empty.
     let parts = length.div_ceil(chunk);
 
-    let mut slots =
-        vec![("fold", fold_text(*fold)), ("value", function("fn value(o: u32, r: u32)", &value))];
+    let mut slots = vec![("fold", fold_text(*fold)), ("value", function("fn value(o: u32, r: u32)", &value))];
     let sizes = Sizes { outputs, length, parts, chunk };
     let (sink, inputs) = if parts == 1 {
         (r.sink, epilogue(r, value.inputs.clone(), &mut slots))

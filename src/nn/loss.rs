@@ -66,6 +66,10 @@ pub fn bce_with_logits(logits: &Tensor, targets: &Tensor) -> Tensor {
 /// An error where the shapes differ: a broadcast loss is a mistake more often than a wish.
 fn same(a: &Tensor, b: &Tensor, name: &str) -> Option<Tensor> {
     (a.shape() != b.shape()).then(|| {
-        a.fail(format!("{name} needs output and target of one shape; got {:?} and {:?}", a.shape(), b.shape()))
+        a.fail(format!(
+            "{name} needs output and target of one shape; got {:?} and {:?}",
+            a.shape(),
+            b.shape()
+        ))
     })
 }

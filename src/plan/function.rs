@@ -34,7 +34,7 @@ impl Function {
     pub fn new(gpu: &Gpu, graph: &Graph, outputs: &[&Tensor]) -> Result<Function> {
         let sinks: Vec<(Tensor, Sink)> =
             (0..).zip(outputs).map(|(i, t)| ((*t).clone(), Sink::Buffer(output_buffer(i)))).collect();
-        let mut plan = Plan::new(graph, &sinks, Ring { columns: 0, rows: 0 }, Target::of(gpu.adapter()))?;
+        let mut plan = Plan::new(graph, &sinks, Ring { columns: 0, rows: 0 }, Target::of(gpu))?;
         let mut inputs = Vec::new();
         for node in graph.nodes() {
             if let Op::Input(name) = &node.op {
@@ -68,7 +68,9 @@ impl Function {
     /// As [`Function::call`].
     pub async fn call_async(&mut self, values: &[(&str, Value<'_>)]) -> Result<Vec<Vec<f32>>> {
         let wrong = |text: String| Error::Data(text);
-        if let Some((name, _)) = values.iter().find(|(n, _)| !self.inputs.iter().any(|(known, ..)| known == n)) {
+        if let Some((name, _)) =
+            values.iter().find(|(n, _)| !self.inputs.iter().any(|(known, ..)| known == n))
+        {
             return Err(wrong(format!("the graph has no input \"{name}\"")));
         }
         for (name, elements, dtype) in &self.inputs {

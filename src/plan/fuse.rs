@@ -117,7 +117,9 @@ impl Fusion {
                 };
                 let cost = own + node.inputs.iter().map(|&n| self.cost_of(n)).sum::<u64>();
                 self.cost[i] = cost;
-                let grows = |c: &NodeId| nodes[c.0].op == Op::Broadcast && nodes[c.0].shape.elements() > node.shape.elements();
+                let grows = |c: &NodeId| {
+                    nodes[c.0].op == Op::Broadcast && nodes[c.0].shape.elements() > node.shape.elements()
+                };
                 let repeated = self.demand(nodes, i) > 1 || self.consumers[i].iter().any(grows);
                 if op.is_elementwise() && (cost > LARGEST || (cost > CHEAP && repeated)) {
                     self.store(i);

@@ -168,7 +168,8 @@ impl<'a> Lowering<'a> {
         if let Some(first) = self.drafts.last_mut() {
             first.partial = bytes;
         }
-        let title = format!("{}: fold of parts", self.nodes[root.0].scope).trim_start_matches(": ").to_owned();
+        let title =
+            format!("{}: fold of parts", self.nodes[root.0].scope).trim_start_matches(": ").to_owned();
         let sink = self.owned.get(&root).cloned();
         self.drafts.push(Draft { kernel, output: root, sink, second: None, partial: bytes, title });
     }
@@ -291,7 +292,8 @@ impl<'a> Lowering<'a> {
         let mut index: HashMap<NodeId, usize> = HashMap::new();
         let mut partials: HashMap<usize, usize> = HashMap::new();
         for (k, draft) in self.drafts.iter().enumerate() {
-            let made = [(draft.output, &draft.sink)].into_iter().chain(draft.second.as_ref().map(|(n, s)| (*n, s)));
+            let made =
+                [(draft.output, &draft.sink)].into_iter().chain(draft.second.as_ref().map(|(n, s)| (*n, s)));
             for (node, sink) in made {
                 if sink.is_none() {
                     index.entry(node).or_insert_with(|| {
@@ -300,9 +302,10 @@ impl<'a> Lowering<'a> {
                     });
                 }
             }
-            let writes_partial = draft.kernel.operands.iter().any(|(_, access, o)| {
-                *o == Operand::Named(PARTIAL) && *access == crate::gpu::Access::Write
-            });
+            let writes_partial =
+                draft.kernel.operands.iter().any(|(_, access, o)| {
+                    *o == Operand::Named(PARTIAL) && *access == crate::gpu::Access::Write
+                });
             if writes_partial {
                 lives.push(Life { first: k, last: k + 1, bytes: draft.partial.next_multiple_of(16) });
                 partials.insert(k, lives.len() - 1);
@@ -321,29 +324,32 @@ impl<'a> Lowering<'a> {
             sizes.iter().enumerate().map(|(i, &b)| plan.buffer(&format!("activations {i}"), b)).collect();
 
         for (k, draft) in self.drafts.iter().enumerate() {
-            let locate = |plan: &mut Plan, node: NodeId, sink: Option<&Sink>| match (sink, &self.nodes[node.0].op) {
-                (Some(Sink::Gradient(p)), _) => {
-                    let buffer = plan.buffer(&sink_buffer(&Sink::Gradient(*p)), plan.arena.bytes);
-                    Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
-                }
-                (Some(Sink::Metric(_)), _) => {
-                    let buffer = plan.buffer(super::METRICS, self.ring.bytes());
-                    Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
-                }
-                (Some(Sink::Buffer(name)), _) => {
-                    let buffer = plan.buffer(name, bytes(node));
-                    Location { buffer, offset: 0, bytes: bytes(node) }
-                }
-                (None, Op::Parameter(p)) => {
-                    let buffer = plan.buffer(crate::kernel::update::PARAMETERS, plan.arena.bytes);
-                    Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
-                }
-                (None, Op::Input(name)) => {
-                    let buffer = plan.buffer(&super::input_buffer(name), bytes(node));
-                    Location { buffer, offset: 0, bytes: bytes(node) }
-                }
-                (None, _) => Location { buffer: shared[places[index[&node]]], offset: 0, bytes: bytes(node) },
-            };
+            let locate =
+                |plan: &mut Plan, node: NodeId, sink: Option<&Sink>| match (sink, &self.nodes[node.0].op) {
+                    (Some(Sink::Gradient(p)), _) => {
+                        let buffer = plan.buffer(&sink_buffer(&Sink::Gradient(*p)), plan.arena.bytes);
+                        Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
+                    }
+                    (Some(Sink::Metric(_)), _) => {
+                        let buffer = plan.buffer(super::METRICS, self.ring.bytes());
+                        Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
+                    }
+                    (Some(Sink::Buffer(name)), _) => {
+                        let buffer = plan.buffer(name, bytes(node));
+                        Location { buffer, offset: 0, bytes: bytes(node) }
+                    }
+                    (None, Op::Parameter(p)) => {
+                        let buffer = plan.buffer(crate::kernel::update::PARAMETERS, plan.arena.bytes);
+                        Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
+                    }
+                    (None, Op::Input(name)) => {
+                        let buffer = plan.buffer(&super::input_buffer(name), bytes(node));
+                        Location { buffer, offset: 0, bytes: bytes(node) }
+                    }
+                    (None, _) => {
+                        Location { buffer: shared[places[index[&node]]], offset: 0, bytes: bytes(node) }
+                    }
+                };
             let mut bindings = Vec::with_capacity(draft.kernel.operands.len());
             for &(slot, access, operand) in &draft.kernel.operands {
                 let location = match operand {

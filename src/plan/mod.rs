@@ -148,7 +148,14 @@ impl Plan {
 
     /// A kernel around the graph's own (feed, update, close), whose operands are named buffers or inputs.
     /// `bytes` gives the size of each name.
-    pub fn surround(&mut self, kernel: Kernel, title: &str, shape: Shape, bytes: &[(&str, u64)], first: bool) {
+    pub fn surround(
+        &mut self,
+        kernel: Kernel,
+        title: &str,
+        shape: Shape,
+        bytes: &[(&str, u64)],
+        first: bool,
+    ) {
         let mut bindings = Vec::with_capacity(kernel.operands.len());
         for &(slot, access, operand) in &kernel.operands {
             let Operand::Named(name) = operand else { unreachable!("{} binds names only", kernel.entry) };

@@ -24,7 +24,11 @@ impl Strided {
 
     fn is_contiguous(&self) -> bool {
         self.offset == 0
-            && self.shape.iter().zip(self.strides.iter().zip(self.shape.strides())).all(|(&d, (&a, b))| d == 1 || a == b)
+            && self
+                .shape
+                .iter()
+                .zip(self.strides.iter().zip(self.shape.strides()))
+                .all(|(&d, (&a, b))| d == 1 || a == b)
     }
 }
 
@@ -94,7 +98,10 @@ impl<'a> Views<'a> {
     /// The node in whose memory `id` lies whole and in order, or `id` itself, which then must be stored.
     pub fn contiguous(&self, id: NodeId) -> NodeId {
         match self.strided(id) {
-            Some(view) if view.is_contiguous() && view.shape.elements() == self.nodes[view.base.0].shape.elements() => {
+            Some(view)
+                if view.is_contiguous()
+                    && view.shape.elements() == self.nodes[view.base.0].shape.elements() =>
+            {
                 view.base
             }
             _ => id,

@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::gpu::{AdapterDescription, AdapterKind};
-use crate::kernel::{Family, Target};
+use crate::gpu::{AdapterDescription, AdapterKind, Family};
 use crate::units;
 
 /// Every adapter with backend, driver, limits and features, and which one is chosen and why.
@@ -20,13 +19,14 @@ pub fn adapter_table(list: &[AdapterDescription], chosen: usize, why: &str) -> S
             (min, max) => format!("of {min} to {max}"),
         };
         let has = a.features.iter().map(|(n, yes)| format!("{n} {}", if *yes { "yes" } else { "no" }));
-        let _ = writeln!(out, "     features   {}; subgroups {subgroups}", has.collect::<Vec<_>>().join(", "));
+        let _ =
+            writeln!(out, "     features   {}; subgroups {subgroups}", has.collect::<Vec<_>>().join(", "));
         for (name, value) in &a.limits {
             let bytes = name.ends_with("size");
             let value = if bytes { units::bytes(*value) } else { value.to_string() };
             let _ = writeln!(out, "     {name} = {value}");
         }
-        let family = match Target::of(a).family {
+        let family = match a.family() {
             Family::Lanes => "lanes (no barriers; values pass between the eight lanes of a subgroup)",
             Family::Tiled => "tiled (workgroup memory and barriers)",
         };

@@ -77,7 +77,11 @@ pub fn explain_text(blueprint: &Blueprint) -> String {
         .into_iter()
         .map(|b| vec![b.name, units::bytes(b.bytes), format!("{} B", b.bytes)])
         .collect();
-    rows.push(vec!["peak".into(), units::bytes(blueprint.peak_bytes()), format!("{} B", blueprint.peak_bytes())]);
+    rows.push(vec![
+        "peak".into(),
+        units::bytes(blueprint.peak_bytes()),
+        format!("{} B", blueprint.peak_bytes()),
+    ]);
     out.push_str(&align(&rows, &[true]));
     out
 }

@@ -115,7 +115,6 @@ pub(super) fn eval_batches(len: usize) -> Result<BatchPlan> {
     BatchPlan::new(len, BatchSize::Rows(EVAL_BATCH), false)
 }
 
-
 struct Draft<'a> {
     model: &'a Model<'a>,
     loss: &'a Loss<'a>,
@@ -156,7 +155,10 @@ impl Draft<'_> {
         if loss.shape().iter().product::<usize>() != 1 {
             return Err(Error::Shape {
                 context: "loss: ".into(),
-                message: format!("a loss is a scalar, and this one has shape {:?}; take its mean", loss.shape()),
+                message: format!(
+                    "a loss is a scalar, and this one has shape {:?}; take its mean",
+                    loss.shape()
+                ),
             });
         }
         Ok((graph, y, t, loss))
@@ -177,12 +179,8 @@ impl Draft<'_> {
         let kernel = optimizer.kernel();
         let arena = plan.arena.bytes;
         let count: usize = parameters.iter().map(|p| p.shape.elements()).sum();
-        let mut bytes = vec![
-            (GRADIENTS, arena),
-            (PARAMETERS, arena),
-            (TABLE, (WINDOW * ROW * 4) as u64),
-            (STATE, 8),
-        ];
+        let mut bytes =
+            vec![(GRADIENTS, arena), (PARAMETERS, arena), (TABLE, (WINDOW * ROW * 4) as u64), (STATE, 8)];
         bytes.extend(kernel.slots.iter().map(|&slot| (slot, arena)));
         let update = update::kernel(&kernel, (arena / 4) as usize, count);
         plan.surround(update, "optimizer", Shape::from([count]), &bytes, false);
@@ -193,7 +191,8 @@ impl Draft<'_> {
     fn eval(&self, batch: usize, stride: usize, trained: &[Parameter]) -> Result<(Plan, bool)> {
         let part = self.data.eval().unwrap_or(self.data.train());
         let (graph, y, t, loss) = self.forward(batch, false)?;
-        let names = |ps: &[Parameter]| ps.iter().map(|p| (p.name.clone(), p.shape.clone())).collect::<Vec<_>>();
+        let names =
+            |ps: &[Parameter]| ps.iter().map(|p| (p.name.clone(), p.shape.clone())).collect::<Vec<_>>();
         if names(&graph.parameters()) != names(trained) {
             return Err(Error::Config(
                 "the model function makes other parameters for evaluation than for training".into(),

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::blueprint::{Blueprint, Build, EVAL_DATA, Loss, Model, READBACK, RING, ROW, TRAIN_DATA, WINDOW, eval_batches};
+use super::blueprint::{
+    Blueprint, Build, EVAL_DATA, Loss, Model, READBACK, RING, ROW, TRAIN_DATA, WINDOW, eval_batches,
+};
 use super::observer::{EpochRecord, Observer, StepRecord};
 use crate::data::{BatchPlan, BatchSize, Dataset, Part, Values, epoch_order};
 use crate::error::{Error, Result};
@@ -116,7 +118,7 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
-        let blueprint = Blueprint::new(model, loss, optimizer, data, batches, Target::of(gpu.adapter()))?;
+        let blueprint = Blueprint::new(model, loss, optimizer, data, batches, Target::of(gpu))?;
         Self::from_blueprint(gpu, blueprint, optimizer, data, options)
     }
 
@@ -145,8 +147,7 @@ impl Trainer {
         if let Some(part) = data.eval() {
             upload(part, EVAL_DATA);
         }
-        let readback =
-            READBACK.iter().map(|name| gpu.readback(name, RING.bytes())).collect::<Result<_>>()?;
+        let readback = READBACK.iter().map(|name| gpu.readback(name, RING.bytes())).collect::<Result<_>>()?;
         let eval_plan = data.eval().map(|part| eval_batches(part.len())).transpose()?;
         let trainer = Trainer {
             gpu: gpu.clone(),
