@@ -1,15 +1,19 @@
 // Opens a step and gathers its minibatch from a data set that lies on the device:
-//   x[i, :] = inputs[order[row * STRIDE + i], :], t likewise; elements travel as 32-bit words.
+//   x[i, :] = inputs[order[row * STRIDE + i], :], t likewise; elements travel as 32-bit words, or as vec4s of
+//   them where a sample is a whole number of those (X and T count in the same unit).
 // Shapes: inputs [samples, X], targets [samples, T], x [BATCH, X], t [BATCH, T], order [steps, STRIDE].
 // state[0] counts the steps done within the window and is the row; state[1] becomes state[0] + 1.
-// Grid: one invocation a word of x and t, 64 a workgroup, folded into y.
+// Grid: one invocation a unit of x and t, 64 a workgroup, folded into y.
 
-@group(0) @binding(0) var<storage, read> inputs: array<u32>;
-@group(0) @binding(1) var<storage, read> targets: array<u32>;
+//#slot units
+alias XUnit = u32; alias TUnit = u32;
+//#end
+@group(0) @binding(0) var<storage, read> inputs: array<XUnit>;
+@group(0) @binding(1) var<storage, read> targets: array<TUnit>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read_write> state: array<u32>;
-@group(0) @binding(4) var<storage, read_write> x: array<u32>;
-@group(0) @binding(5) var<storage, read_write> t: array<u32>;
+@group(0) @binding(4) var<storage, read_write> x: array<XUnit>;
+@group(0) @binding(5) var<storage, read_write> t: array<TUnit>;
 
 override BATCH: u32;
 override STRIDE: u32;

@@ -1,9 +1,9 @@
 // Matrix product for CPU adapters where B is contiguous along N (the two products of a backward pass):
 // out[z] = epilogue(A[z] B[z]); K, N and the strides multiples of 4.
 // A is contiguous along K (A_COLS false: dX = dY W) or along M (A_COLS true, M a multiple of 4: dW = dY' X).
-// A workgroup is one subgroup of eight lanes and makes 8 rows by 32 columns, four adjacent columns a lane. One vec4
-// load a lane brings 8 rows of A by 4 of K, passed between lanes by broadcast.
-// Grid: x over columns by 32, y over rows by 8, z over batch and parts of K.
+// A workgroup is one subgroup of eight lanes and makes 16 rows by 32 columns, four adjacent columns a lane. Two
+// vec4 loads a lane bring 16 rows of A by 4 of K, passed between lanes by broadcast.
+// Grid: x over columns by 32, y over rows by 16, z over batch and parts of K.
 // Optionally the sum of each row of A, by the workgroups of the first columns (A_COLS only).
 
 //#slot types
@@ -67,21 +67,26 @@ fn store4(z: u32, row: u32, col: u32, v: vec4<f32>) {
 
 @compute @workgroup_size(8)
 fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group.y * 8u;
+    let row = group.y * 16u;
     let col = group.x * 32u + 4u * lane;
     let batch = group.z / SPLITS;
     let start = (group.z % SPLITS) * CHUNK;
     let length = min(K - start, CHUNK);
-    // Along K: lane l holds row l. Along M: lane l holds rows 4 (l % 2) to 4 (l % 2) + 3 of k = l / 2.
+    // Along K: lane l holds rows l and l + 8. Along M: lane l holds rows 4 (l % 4) to 4 (l % 4) + 3, of k = l / 4
+    // and of k = l / 4 + 2.
     var p = A_OFFSET + batch * A_BATCH;
+    var q = p;
     var step = 1u;
     if (A_COLS) {
-        p += min(row + 4u * (lane % 2u), M - 4u) + (start + lane / 2u) * A_COL;
+        p += min(row + 4u * (lane % 4u), M - 4u) + (start + lane / 4u) * A_COL;
+        q = p + 2u * A_COL;
         step = A_COL;
     } else {
         p += min(row + lane, M - 1u) * A_ROW + start;
+        q += min(row + 8u + lane, M - 1u) * A_ROW + start;
     }
     p /= 4u;
+    q /= 4u;
     var s = (B_OFFSET + batch * B_BATCH + min(col, N - 4u) + start * B_ROW) / 4u;
     var c0 = vec4<f32>();
     var c1 = vec4<f32>();
@@ -91,71 +96,129 @@ fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     var c5 = vec4<f32>();
     var c6 = vec4<f32>();
     var c7 = vec4<f32>();
+    var c8 = vec4<f32>();
+    var c9 = vec4<f32>();
+    var c10 = vec4<f32>();
+    var c11 = vec4<f32>();
+    var c12 = vec4<f32>();
+    var c13 = vec4<f32>();
+    var c14 = vec4<f32>();
+    var c15 = vec4<f32>();
     var sum = vec4<f32>();
     for (var k = 0u; k < length / 4u; k++) {
-        let v = a[p];
+        let u = a[p];
+        let v = a[q];
         let b0 = b[s];
         let b1 = b[s + B_ROW / 4u];
         let b2 = b[s + 2u * (B_ROW / 4u)];
         let b3 = b[s + 3u * (B_ROW / 4u)];
-        var lo0 = low(v.x);
-        var hi0 = high(v.x);
+        var r0_0 = low(u.x);
+        var r4_0 = high(u.x);
+        var r8_0 = low(v.x);
+        var r12_0 = high(v.x);
         if (A_COLS) {
-            lo0 = subgroupBroadcast(v, 0u);
-            hi0 = subgroupBroadcast(v, 1u);
+            r0_0 = subgroupBroadcast(u, 0u);
+            r4_0 = subgroupBroadcast(u, 1u);
+            r8_0 = subgroupBroadcast(u, 2u);
+            r12_0 = subgroupBroadcast(u, 3u);
         }
-        c0 += lo0.x * b0;
-        c1 += lo0.y * b0;
-        c2 += lo0.z * b0;
-        c3 += lo0.w * b0;
-        c4 += hi0.x * b0;
-        c5 += hi0.y * b0;
-        c6 += hi0.z * b0;
-        c7 += hi0.w * b0;
-        var lo1 = low(v.y);
-        var hi1 = high(v.y);
+        c0 += r0_0.x * b0;
+        c1 += r0_0.y * b0;
+        c2 += r0_0.z * b0;
+        c3 += r0_0.w * b0;
+        c4 += r4_0.x * b0;
+        c5 += r4_0.y * b0;
+        c6 += r4_0.z * b0;
+        c7 += r4_0.w * b0;
+        c8 += r8_0.x * b0;
+        c9 += r8_0.y * b0;
+        c10 += r8_0.z * b0;
+        c11 += r8_0.w * b0;
+        c12 += r12_0.x * b0;
+        c13 += r12_0.y * b0;
+        c14 += r12_0.z * b0;
+        c15 += r12_0.w * b0;
+        var r0_1 = low(u.y);
+        var r4_1 = high(u.y);
+        var r8_1 = low(v.y);
+        var r12_1 = high(v.y);
         if (A_COLS) {
-            lo1 = subgroupBroadcast(v, 2u);
-            hi1 = subgroupBroadcast(v, 3u);
+            r0_1 = subgroupBroadcast(u, 4u);
+            r4_1 = subgroupBroadcast(u, 5u);
+            r8_1 = subgroupBroadcast(u, 6u);
+            r12_1 = subgroupBroadcast(u, 7u);
         }
-        c0 += lo1.x * b1;
-        c1 += lo1.y * b1;
-        c2 += lo1.z * b1;
-        c3 += lo1.w * b1;
-        c4 += hi1.x * b1;
-        c5 += hi1.y * b1;
-        c6 += hi1.z * b1;
-        c7 += hi1.w * b1;
-        var lo2 = low(v.z);
-        var hi2 = high(v.z);
+        c0 += r0_1.x * b1;
+        c1 += r0_1.y * b1;
+        c2 += r0_1.z * b1;
+        c3 += r0_1.w * b1;
+        c4 += r4_1.x * b1;
+        c5 += r4_1.y * b1;
+        c6 += r4_1.z * b1;
+        c7 += r4_1.w * b1;
+        c8 += r8_1.x * b1;
+        c9 += r8_1.y * b1;
+        c10 += r8_1.z * b1;
+        c11 += r8_1.w * b1;
+        c12 += r12_1.x * b1;
+        c13 += r12_1.y * b1;
+        c14 += r12_1.z * b1;
+        c15 += r12_1.w * b1;
+        var r0_2 = low(u.z);
+        var r4_2 = high(u.z);
+        var r8_2 = low(v.z);
+        var r12_2 = high(v.z);
         if (A_COLS) {
-            lo2 = subgroupBroadcast(v, 4u);
-            hi2 = subgroupBroadcast(v, 5u);
+            r0_2 = subgroupBroadcast(v, 0u);
+            r4_2 = subgroupBroadcast(v, 1u);
+            r8_2 = subgroupBroadcast(v, 2u);
+            r12_2 = subgroupBroadcast(v, 3u);
         }
-        c0 += lo2.x * b2;
-        c1 += lo2.y * b2;
-        c2 += lo2.z * b2;
-        c3 += lo2.w * b2;
-        c4 += hi2.x * b2;
-        c5 += hi2.y * b2;
-        c6 += hi2.z * b2;
-        c7 += hi2.w * b2;
-        var lo3 = low(v.w);
-        var hi3 = high(v.w);
+        c0 += r0_2.x * b2;
+        c1 += r0_2.y * b2;
+        c2 += r0_2.z * b2;
+        c3 += r0_2.w * b2;
+        c4 += r4_2.x * b2;
+        c5 += r4_2.y * b2;
+        c6 += r4_2.z * b2;
+        c7 += r4_2.w * b2;
+        c8 += r8_2.x * b2;
+        c9 += r8_2.y * b2;
+        c10 += r8_2.z * b2;
+        c11 += r8_2.w * b2;
+        c12 += r12_2.x * b2;
+        c13 += r12_2.y * b2;
+        c14 += r12_2.z * b2;
+        c15 += r12_2.w * b2;
+        var r0_3 = low(u.w);
+        var r4_3 = high(u.w);
+        var r8_3 = low(v.w);
+        var r12_3 = high(v.w);
         if (A_COLS) {
-            lo3 = subgroupBroadcast(v, 6u);
-            hi3 = subgroupBroadcast(v, 7u);
+            r0_3 = subgroupBroadcast(v, 4u);
+            r4_3 = subgroupBroadcast(v, 5u);
+            r8_3 = subgroupBroadcast(v, 6u);
+            r12_3 = subgroupBroadcast(v, 7u);
         }
-        c0 += lo3.x * b3;
-        c1 += lo3.y * b3;
-        c2 += lo3.z * b3;
-        c3 += lo3.w * b3;
-        c4 += hi3.x * b3;
-        c5 += hi3.y * b3;
-        c6 += hi3.z * b3;
-        c7 += hi3.w * b3;
-        if (ROW_SUM) { sum += v; }
+        c0 += r0_3.x * b3;
+        c1 += r0_3.y * b3;
+        c2 += r0_3.z * b3;
+        c3 += r0_3.w * b3;
+        c4 += r4_3.x * b3;
+        c5 += r4_3.y * b3;
+        c6 += r4_3.z * b3;
+        c7 += r4_3.w * b3;
+        c8 += r8_3.x * b3;
+        c9 += r8_3.y * b3;
+        c10 += r8_3.z * b3;
+        c11 += r8_3.w * b3;
+        c12 += r12_3.x * b3;
+        c13 += r12_3.y * b3;
+        c14 += r12_3.z * b3;
+        c15 += r12_3.w * b3;
+        if (ROW_SUM) { sum += u + v; }
         p += step;
+        q += step;
         s += B_ROW;
     }
     store4(group.z, row + 0u, col, c0);
@@ -166,12 +229,25 @@ fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     store4(group.z, row + 5u, col, c5);
     store4(group.z, row + 6u, col, c6);
     store4(group.z, row + 7u, col, c7);
+    store4(group.z, row + 8u, col, c8);
+    store4(group.z, row + 9u, col, c9);
+    store4(group.z, row + 10u, col, c10);
+    store4(group.z, row + 11u, col, c11);
+    store4(group.z, row + 12u, col, c12);
+    store4(group.z, row + 13u, col, c13);
+    store4(group.z, row + 14u, col, c14);
+    store4(group.z, row + 15u, col, c15);
     if (ROW_SUM && group.x == 0u) {
-        // Lanes of equal parity hold the same rows for different k.
-        let lo = (subgroupBroadcast(sum, 0u) + subgroupBroadcast(sum, 2u)) + (subgroupBroadcast(sum, 4u) + subgroupBroadcast(sum, 6u));
-        let hi = (subgroupBroadcast(sum, 1u) + subgroupBroadcast(sum, 3u)) + (subgroupBroadcast(sum, 5u) + subgroupBroadcast(sum, 7u));
-        let half = select(lo, hi, lane >= 4u);
+        // Lanes l and l + 4 hold the same rows for different k.
+        let g0 = subgroupBroadcast(sum, 0u) + subgroupBroadcast(sum, 4u);
+        let g1 = subgroupBroadcast(sum, 1u) + subgroupBroadcast(sum, 5u);
+        let g2 = subgroupBroadcast(sum, 2u) + subgroupBroadcast(sum, 6u);
+        let g3 = subgroupBroadcast(sum, 3u) + subgroupBroadcast(sum, 7u);
+        let upper = lane >= 4u;
         let i = lane % 4u;
-        store_row_sum(row + lane, select(select(half.x, half.y, i == 1u), select(half.z, half.w, i == 3u), i >= 2u));
+        let near = select(g0, g1, upper);
+        let far = select(g2, g3, upper);
+        store_row_sum(row + lane, select(select(near.x, near.y, i == 1u), select(near.z, near.w, i == 3u), i >= 2u));
+        store_row_sum(row + 8u + lane, select(select(far.x, far.y, i == 1u), select(far.z, far.w, i == 3u), i >= 2u));
     }
 }

@@ -6,11 +6,14 @@ use crate::gpu::{Access, wgsl};
 /// Gathers `batch` samples of `x` and `t` words each from the buffers `data`, through row `steps done` of the
 /// order table, whose rows are `stride` long.
 pub fn gather(batch: usize, stride: usize, x: usize, t: usize, data: [&'static str; 2]) -> Kernel {
+    let unit = |words: usize| if words.is_multiple_of(4) { ("vec4<u32>", words / 4) } else { ("u32", words) };
+    let ((x_unit, x), (t_unit, t)) = (unit(x), unit(t));
+    let units = format!("alias XUnit = {x_unit};\nalias TUnit = {t_unit};\n");
     let read = |slot, name| (slot, Access::Read, Operand::Named(name));
     let write = |slot, name| (slot, Access::Write, Operand::Named(name));
     Kernel {
         entry: "feed_gather",
-        wgsl: wgsl::compose("feed_gather", &[]),
+        wgsl: wgsl::compose("feed_gather", &[("units", units)]),
         constants: vec![("BATCH", batch as u32), ("STRIDE", stride as u32), ("X", x as u32), ("T", t as u32)],
         operands: vec![
             read(0, data[0]),

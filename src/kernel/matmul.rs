@@ -85,7 +85,7 @@ fn variant(p: &Product<'_>, target: Target) -> Variant {
     let b_cols = p.b.col == 1 && fours(&p.b, p.b.row) && p.n.is_multiple_of(4);
     if k4 && b_cols && (a_cols || (a_rows && !p.row_sum)) {
         let constants = vec![("A_COLS", flag(a_cols))];
-        return Variant { entry: "matmul_lanes_n", rows: 8, cols: 32, constants, slab: 4 };
+        return Variant { entry: "matmul_lanes_n", rows: 16, cols: 32, constants, slab: 4 };
     }
     if k4 && a_rows && p.b.row == 1 && fours(&p.b, p.b.col) && !p.row_sum {
         return Variant { entry: "matmul_lanes_nt", rows: 16, cols: 16, constants: vec![], slab: 4 };
