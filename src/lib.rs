@@ -1,4 +1,32 @@
-//! wip
+//! `downhill` trains small neural nets on any GPU, or on none: a static graph, differentiated, planned once into
+//! a fixed list of WGSL kernels, and replayed for every minibatch.
+//!
+//! ```no_run
+//! use downhill::prelude::*;
+//!
+//! fn model(net: &Net, x: &Tensor) -> Tensor {
+//!     let h = net.linear("hidden", &x.flatten(), 128).relu();
+//!     net.linear("out", &h, 10)
+//! }
+//!
+//! # fn main() -> downhill::error::Result<()> {
+//! let gpu = Gpu::open(&GpuOptions::default())?;
+//! let data = downhill::data::digits()?;
+//! let loss = |y: &Tensor, t: &Tensor| loss::cross_entropy(y, t, &CrossEntropy::default());
+//! let adamw = Optimizer::AdamW(AdamW::default());
+//! let mut trainer = Trainer::new(&gpu, &model, &loss, &adamw, &data, &TrainOptions::default())?;
+//! let last = trainer.run(&mut ())?;
+//! println!("{last:?}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The rooms, from the ground up, each importing only from those below: [`error`], [`shape`], [`units`];
+//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; [`config`], [`report`].
+//! `ARCHITECTURE.md` says why.
+
+#![warn(missing_docs)]
+
 pub mod config;
 pub mod data;
 pub mod error;
@@ -12,7 +40,18 @@ pub mod report;
 pub mod shape;
 pub mod train;
 pub mod units;
+
 pub use error::Error;
 pub use gpu::{Gpu, GpuOptions};
 pub use graph::{Graph, Init, Tensor};
 pub use plan::{Function, Value};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::data::{BatchSize, Dataset};
+    pub use crate::nn::loss::{self, CrossEntropy};
+    pub use crate::nn::{Net, Sequential};
+    pub use crate::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
+    pub use crate::train::{EpochRecord, Observer, StepRecord, TrainOptions, Trainer};
+    pub use crate::{Error, Gpu, GpuOptions, Graph, Init, Tensor};
+}
