@@ -19,7 +19,7 @@ alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
 override M: u32;
 override N: u32;
 override K: u32;
-override SPLITS: u32 = 1u; // parts of K, each with a partial result of its own
+override BATCHES: u32 = 1u; // products; z counts them for each part of K, whose results are partial
 override CHUNK: u32;       // K of a part
 override A_OFFSET: u32 = 0u;
 override A_ROW: u32;       // strides in elements
@@ -59,8 +59,8 @@ fn high(v: f32) -> vec4<f32> {
 fn matmul_lanes_any(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.y * 16u;
     let col = group.x * 8u + lane;
-    let batch = group.z / SPLITS;
-    let start = (group.z % SPLITS) * CHUNK;
+    let batch = group.z % BATCHES;
+    let start = (group.z / BATCHES) * CHUNK;
     let length = min(K - start, CHUNK);
     var p = A_OFFSET + batch * A_BATCH + min(row + lane, M - 1u) * A_ROW + start * A_COL;
     var q = A_OFFSET + batch * A_BATCH + min(row + 8u + lane, M - 1u) * A_ROW + start * A_COL;

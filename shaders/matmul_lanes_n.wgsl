@@ -1,10 +1,11 @@
 // Matrix product for CPU adapters where B is contiguous along N (the two products of a backward pass):
-// out[z] = epilogue(A[z] B[z]); K, N and the strides multiples of 4.
-// A is contiguous along K (A_COLS false: dX = dY W) or along M (A_COLS true, M a multiple of 4: dW = dY' X).
+// out[z] = epilogue(A[z] B[z]); N and the strides of B multiples of 4.
+// A is read as vec4s along K (A_COLS false: dX = dY W) or along M (A_COLS true: dW = dY' X), where K, its strides,
+// and along M also M are multiples of 4; or as single numbers with any strides.
 // A workgroup is one subgroup of eight lanes and makes 16 rows by 32 columns, four adjacent columns a lane. Two
 // vec4 loads a lane bring 16 rows of A by 4 of K, passed between lanes by broadcast.
 // Grid: x over columns by 32, y over rows by 16, z over batch and parts of K.
-// Optionally the sum of each row of A, by the workgroups of the first columns (A_COLS only).
+// Optionally the sum of each row of A, by the workgroups of the first columns.
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
@@ -15,13 +16,13 @@ alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
 @group(0) @binding(3) var<storage, read> in3: array<T3>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out2: array<f32>;
-@group(0) @binding(8) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read> a: array<AUnit>;
 @group(0) @binding(9) var<storage, read> b: array<vec4<f32>>;
 
 override M: u32;
 override N: u32;
 override K: u32;
-override SPLITS: u32 = 1u; // parts of K, each with a partial result of its own
+override BATCHES: u32 = 1u; // products; z counts them for each part of K, whose results are partial
 override CHUNK: u32;       // K of a part
 override A_OFFSET: u32 = 0u;
 override A_ROW: u32;       // strides in elements
@@ -58,6 +59,14 @@ fn high(v: f32) -> vec4<f32> {
     return vec4<f32>(subgroupBroadcast(v, 4u), subgroupBroadcast(v, 5u), subgroupBroadcast(v, 6u), subgroupBroadcast(v, 7u));
 }
 
+//#slot a_unit
+alias AUnit = vec4<f32>;
+const A_WIDTH = 4u;
+// Four of A from p on, and one of them (which only the numbers one by one need).
+fn a_four(p: u32) -> vec4<f32> { return a[p]; }
+fn a_one(p: u32) -> f32 { return a[p].x; }
+//#end
+
 fn store4(z: u32, row: u32, col: u32, v: vec4<f32>) {
     store(z, row, col, v.x);
     store(z, row, col + 1u, v.y);
@@ -69,24 +78,24 @@ fn store4(z: u32, row: u32, col: u32, v: vec4<f32>) {
 fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.y * 16u;
     let col = group.x * 32u + 4u * lane;
-    let batch = group.z / SPLITS;
-    let start = (group.z % SPLITS) * CHUNK;
+    let batch = group.z % BATCHES;
+    let start = (group.z / BATCHES) * CHUNK;
     let length = min(K - start, CHUNK);
     // Along K: lane l holds rows l and l + 8. Along M: lane l holds rows 4 (l % 4) to 4 (l % 4) + 3, of k = l / 4
     // and of k = l / 4 + 2.
     var p = A_OFFSET + batch * A_BATCH;
     var q = p;
-    var step = 1u;
+    var step = A_COL * 4u / A_WIDTH;
     if (A_COLS) {
         p += min(row + 4u * (lane % 4u), M - 4u) + (start + lane / 4u) * A_COL;
         q = p + 2u * A_COL;
         step = A_COL;
     } else {
-        p += min(row + lane, M - 1u) * A_ROW + start;
-        q += min(row + 8u + lane, M - 1u) * A_ROW + start;
+        p += min(row + lane, M - 1u) * A_ROW + start * A_COL;
+        q += min(row + 8u + lane, M - 1u) * A_ROW + start * A_COL;
     }
-    p /= 4u;
-    q /= 4u;
+    p /= A_WIDTH;
+    q /= A_WIDTH;
     var s = (B_OFFSET + batch * B_BATCH + min(col, N - 4u) + start * B_ROW) / 4u;
     var c0 = vec4<f32>();
     var c1 = vec4<f32>();
@@ -104,10 +113,11 @@ fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     var c13 = vec4<f32>();
     var c14 = vec4<f32>();
     var c15 = vec4<f32>();
-    var sum = vec4<f32>();
+    var sum0 = vec4<f32>();
+    var sum1 = vec4<f32>();
     for (var k = 0u; k < length / 4u; k++) {
-        let u = a[p];
-        let v = a[q];
+        let u = a_four(p);
+        let v = a_four(q);
         let b0 = b[s];
         let b1 = b[s + B_ROW / 4u];
         let b2 = b[s + 2u * (B_ROW / 4u)];
@@ -216,10 +226,45 @@ fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         c13 += r12_3.y * b3;
         c14 += r12_3.z * b3;
         c15 += r12_3.w * b3;
-        if (ROW_SUM) { sum += u + v; }
+        if (ROW_SUM) {
+            sum0 += u;
+            sum1 += v;
+        }
         p += step;
         q += step;
         s += B_ROW;
+    }
+    for (var k = 0u; k < length % 4u; k++) {
+        let u = a_one(p);
+        let v = a_one(q);
+        let b0 = b[s];
+        let r0 = low(u);
+        let r4 = high(u);
+        let r8 = low(v);
+        let r12 = high(v);
+        c0 += r0.x * b0;
+        c1 += r0.y * b0;
+        c2 += r0.z * b0;
+        c3 += r0.w * b0;
+        c4 += r4.x * b0;
+        c5 += r4.y * b0;
+        c6 += r4.z * b0;
+        c7 += r4.w * b0;
+        c8 += r8.x * b0;
+        c9 += r8.y * b0;
+        c10 += r8.z * b0;
+        c11 += r8.w * b0;
+        c12 += r12.x * b0;
+        c13 += r12.y * b0;
+        c14 += r12.z * b0;
+        c15 += r12.w * b0;
+        if (ROW_SUM) {
+            sum0.x += u;
+            sum1.x += v;
+        }
+        p += A_COL;
+        q += A_COL;
+        s += B_ROW / 4u;
     }
     store4(group.z, row + 0u, col, c0);
     store4(group.z, row + 1u, col, c1);
@@ -238,16 +283,21 @@ fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     store4(group.z, row + 14u, col, c14);
     store4(group.z, row + 15u, col, c15);
     if (ROW_SUM && group.x == 0u) {
-        // Lanes l and l + 4 hold the same rows for different k.
-        let g0 = subgroupBroadcast(sum, 0u) + subgroupBroadcast(sum, 4u);
-        let g1 = subgroupBroadcast(sum, 1u) + subgroupBroadcast(sum, 5u);
-        let g2 = subgroupBroadcast(sum, 2u) + subgroupBroadcast(sum, 6u);
-        let g3 = subgroupBroadcast(sum, 3u) + subgroupBroadcast(sum, 7u);
-        let upper = lane >= 4u;
-        let i = lane % 4u;
-        let near = select(g0, g1, upper);
-        let far = select(g2, g3, upper);
-        store_row_sum(row + lane, select(select(near.x, near.y, i == 1u), select(near.z, near.w, i == 3u), i >= 2u));
-        store_row_sum(row + 8u + lane, select(select(far.x, far.y, i == 1u), select(far.z, far.w, i == 3u), i >= 2u));
+        if (A_COLS) {
+            // Lanes l and l + 4 hold the same rows for different k.
+            let sum = sum0 + sum1;
+            let g0 = subgroupBroadcast(sum, 0u) + subgroupBroadcast(sum, 4u);
+            let g1 = subgroupBroadcast(sum, 1u) + subgroupBroadcast(sum, 5u);
+            let g2 = subgroupBroadcast(sum, 2u) + subgroupBroadcast(sum, 6u);
+            let g3 = subgroupBroadcast(sum, 3u) + subgroupBroadcast(sum, 7u);
+            let near = select(g0, g1, lane >= 4u);
+            let far = select(g2, g3, lane >= 4u);
+            let i = lane % 4u;
+            store_row_sum(row + lane, select(select(near.x, near.y, i == 1u), select(near.z, near.w, i == 3u), i >= 2u));
+            store_row_sum(row + 8u + lane, select(select(far.x, far.y, i == 1u), select(far.z, far.w, i == 3u), i >= 2u));
+        } else {
+            store_row_sum(row + lane, (sum0.x + sum0.y) + (sum0.z + sum0.w));
+            store_row_sum(row + 8u + lane, (sum1.x + sum1.y) + (sum1.z + sum1.w));
+        }
     }
 }

@@ -20,7 +20,7 @@ alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
 override M: u32;
 override N: u32;
 override K: u32;
-override SPLITS: u32 = 1u; // parts of K, each with a partial result of its own
+override BATCHES: u32 = 1u; // products; z counts them for each part of K, whose results are partial
 override CHUNK: u32;       // K of a part
 override A_OFFSET: u32 = 0u;
 override A_ROW: u32;       // strides in elements
@@ -64,8 +64,8 @@ fn matmul_tiled(
 ) {
     let row0 = group.y * TILE;
     let col0 = group.x * TILE;
-    let batch = group.z / SPLITS;
-    let start = (group.z % SPLITS) * CHUNK;
+    let batch = group.z % BATCHES;
+    let start = (group.z / BATCHES) * CHUNK;
     let end = min(K, start + CHUNK);
     let a_base = A_OFFSET + batch * A_BATCH;
     let b_base = B_OFFSET + batch * B_BATCH;

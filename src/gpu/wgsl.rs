@@ -23,6 +23,7 @@ macro_rules! files {
 /// Every shader of the engine.
 pub const FILES: &[(&str, &str)] = files![
     "shared/math",
+    "shared/a_numbers",
     "shared/ring",
     "shared/row_sum",
     "chain",
@@ -93,7 +94,7 @@ mod tests {
         }
         assert_eq!(on_disk, FILES.len());
         // Fragments name what the files that import them declare.
-        let fragments = ["shared/ring", "shared/row_sum"];
+        let fragments = ["shared/a_numbers", "shared/ring", "shared/row_sum"];
         for (name, _) in FILES.iter().filter(|(name, _)| !fragments.contains(name)) {
             let text = compose(name, &[]);
             if let Err(err) = wgpu::naga::front::wgsl::parse_str(&text) {

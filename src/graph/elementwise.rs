@@ -232,11 +232,11 @@ impl Tensor {
     pub fn softplus(&self, beta: f32, threshold: f32) -> Tensor {
         self.unary(Unary::Softplus(beta.into(), threshold.into()))
     }
-    /// Into [min, max]; the gradient passes on the closed interval. NaN stays.
+    /// Into [min, max]; the gradient passes strictly between, as in torch 2.15. NaN stays.
     pub fn clamp(&self, min: f32, max: f32) -> Tensor {
         let (min, max) = (self.graph.constant(min), self.graph.constant(max));
-        let upper = self.gt(&max).select(&max, self);
-        self.lt(&min).select(&min, &upper)
+        let upper = self.ge(&max).select(&max, self);
+        self.le(&min).select(&min, &upper)
     }
     /// i32 to f32.
     pub fn to_f32(&self) -> Tensor {

@@ -56,6 +56,8 @@ struct Variant {
     constants: Vec<(&'static str, u32)>,
     /// K one iteration covers.
     slab: usize,
+    /// A is read one number at a time, its strides being no multiples of 4.
+    by_one: bool,
 }
 
 fn flag(b: bool) -> u32 {
@@ -75,7 +77,7 @@ fn variant(p: &Product<'_>, target: Target) -> Variant {
             ("B_ALONG_K", flag(p.b.row == 1)),
         ];
         let tile = 4 * threads as usize;
-        return Variant { entry: "matmul_tiled", rows: tile, cols: tile, constants, slab: 1 };
+        return Variant { entry: "matmul_tiled", rows: tile, cols: tile, constants, slab: 1, by_one: false };
     }
     let fours =
         |v: &MatrixView, stride: usize| [v.offset, v.batch, stride].iter().all(|x| x.is_multiple_of(4));
@@ -83,14 +85,22 @@ fn variant(p: &Product<'_>, target: Target) -> Variant {
     let a_rows = p.a.col == 1 && fours(&p.a, p.a.row);
     let a_cols = p.a.row == 1 && fours(&p.a, p.a.col) && p.m.is_multiple_of(4);
     let b_cols = p.b.col == 1 && fours(&p.b, p.b.row) && p.n.is_multiple_of(4);
-    if k4 && b_cols && (a_cols || (a_rows && !p.row_sum)) {
-        let constants = vec![("A_COLS", flag(a_cols))];
-        return Variant { entry: "matmul_lanes_n", rows: 16, cols: 32, constants, slab: 4 };
-    }
     if k4 && a_rows && p.b.row == 1 && fours(&p.b, p.b.col) && !p.row_sum {
-        return Variant { entry: "matmul_lanes_nt", rows: 16, cols: 16, constants: vec![], slab: 4 };
+        return Variant {
+            entry: "matmul_lanes_nt",
+            rows: 16,
+            cols: 16,
+            constants: vec![],
+            slab: 4,
+            by_one: false,
+        };
     }
-    Variant { entry: "matmul_lanes_any", rows: 16, cols: 8, constants: vec![], slab: 4 }
+    if b_cols {
+        let vec4 = k4 && (a_cols || a_rows);
+        let constants = vec![("A_COLS", flag(vec4 && a_cols))];
+        return Variant { entry: "matmul_lanes_n", rows: 16, cols: 32, constants, slab: 4, by_one: !vec4 };
+    }
+    Variant { entry: "matmul_lanes_any", rows: 16, cols: 8, constants: vec![], slab: 4, by_one: false }
 }
 
 /// Into how many parts K is cut: as few as the loop limit allows, and on GPUs enough to occupy the card where
@@ -147,6 +157,9 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         slots.push(("row_sum", wgsl::source("shared/row_sum").unwrap_or_default().to_owned()));
         flops += (p.m * p.k) as u64;
     }
+    if v.by_one {
+        slots.push(("a_unit", wgsl::source("shared/a_numbers").unwrap_or_default().to_owned()));
+    }
     slots.push(("types", input_types(p.nodes, &inputs)));
 
     let mut operands: Vec<_> =
@@ -165,7 +178,7 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         ("M", number(p.m)),
         ("N", number(p.n)),
         ("K", number(p.k)),
-        ("SPLITS", number(splits)),
+        ("BATCHES", number(p.batch)),
         ("CHUNK", number(chunk)),
         ("A_OFFSET", number(p.a.offset)),
         ("A_ROW", number(p.a.row)),
