@@ -11,7 +11,11 @@
 
 mod oracle;
 
+use downhill::data::{BatchSize, Dataset};
+use downhill::nn::Net;
 use downhill::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
+use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::{Gpu, GpuOptions, Init, Tensor};
 use oracle::{
     ROUNDOFF,
     compare::Cases,
@@ -29,7 +33,29 @@ const COUNT: usize = 1037;
 /// One way to hand the engine a given gradient: train on the loss Σ w·x with the vector x, a batch of
 /// one, as the data, in file order; its gradient is x.
 fn gpu_trace(optimizer: &Optimizer, init: &[f32], grads: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    todo!("drive Trainer with {optimizer:?}, {} parameters, {} steps", init.len(), grads.len())
+    let data = Dataset::from_arrays("gradients", [init.len()], grads.concat(), [], vec![0.0; grads.len()]);
+    let model = |net: &Net, x: &Tensor| {
+        let w = net.parameter("w", [init.len()], Init::Constant(0.0));
+        w.mul(&x.reshape([init.len()])).sum_all()
+    };
+    let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
+    let gpu = Gpu::open(&GpuOptions { adapter: "software".into(), ..GpuOptions::default() });
+    let mut trainer = Trainer::new(
+        &gpu.expect("the software adapter"),
+        &model,
+        &|loss, _| loss.clone(),
+        optimizer,
+        &data.expect("a data set"),
+        &options,
+    )
+    .expect("a trainer");
+    let start = NamedTensor { name: "w".into(), shape: [init.len()].into(), values: init.to_vec() };
+    trainer.set_parameters(&[start]).expect("the model's own tensor");
+    let step = |_: &Vec<f32>| {
+        trainer.advance(1).expect("a step");
+        trainer.parameters().expect("parameters").swap_remove(0).values
+    };
+    grads.iter().map(step).collect()
 }
 
 /// The same hyperparameters, once for the crate and once for the oracle, each written out.

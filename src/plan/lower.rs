@@ -214,10 +214,8 @@ impl<'a> Lowering<'a> {
             let outputs = node.shape.elements();
             let sink = self.kernel_sink(self.owned.get(&root));
             let r = Reduction { nodes: self.nodes, node: start, root, stored: &stored, sink };
-            // Partial results are [batch, parts, m, n].
-            let size = product.m * product.n;
-            let index = format!("(o / {size}u * LENGTH + r) * {size}u + o % {size}u");
-            let second = reduce::fold_partials(&r, Fold::Sum, outputs, parts, &index, self.target);
+            let index = "r * OUTPUTS + o"; // partial results are [parts, batch, m, n]
+            let second = reduce::fold_partials(&r, Fold::Sum, outputs, parts, index, self.target);
             self.draft(kernel, root, start);
             self.follow(second, root, (outputs * parts * 4) as u64);
         } else {

@@ -1,6 +1,10 @@
 //! Thirty steps of every optimizer, after each of which the parameters must be those of f64.
 
+use downhill::data::{BatchSize, Dataset};
+use downhill::nn::Net;
 use downhill::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
+use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::{Gpu, GpuOptions, Init, Tensor};
 use serde::Deserialize;
 
 use crate::store::{self, ROUNDOFF, Report, Tensors};
@@ -94,15 +98,41 @@ fn params(golden: &Golden, tensors: &Tensors) -> Vec<Param> {
 
 /// Trains `params` with the gradients given and returns `[step][parameter][element]`.
 ///
-/// To be written on the `Trainer`: parameters of the given names, shapes and initial values; for each an
-/// input g of its shape; the loss Σ sum(p · g), whose gradient for p is g exactly. Step t, from 0, feeds
-/// `grads[t]` at the rate `lrs[t]`, then reads the parameters back.
-fn drive(optimizer: Optimizer, lrs: &[f64], params: &[Param]) -> Result<Vec<Vec<Vec<f32>>>, downhill::Error> {
-    for Param { name, shape, init, grads } in params {
-        let _ = (name, shape, init, grads);
-    }
-    let _ = (optimizer, lrs);
-    unimplemented!("waits for the Trainer")
+/// The loss is Σ sum(p · g), whose gradient for p is g exactly. A sample is the gradients of one step, in file
+/// order and a batch of one, so that step t, from 0, sees `grads[t]`, at the rate `lrs[t]`.
+fn drive(
+    optimizer: &Optimizer,
+    lrs: &[f64],
+    params: &[Param],
+) -> Result<Vec<Vec<Vec<f32>>>, downhill::Error> {
+    let width: usize = params.iter().map(|p| p.init.len()).sum();
+    let samples: Vec<f32> =
+        (0..lrs.len()).flat_map(|t| params.iter().flat_map(move |p| p.grads[t].clone())).collect();
+    let data = Dataset::from_arrays("gradients", [width], samples, [], vec![0.0; lrs.len()])?;
+    let model = |net: &Net, x: &Tensor| {
+        let mut start = 0;
+        let term = |p: &Param| {
+            let g = x.slice(1, start, start + p.init.len()).reshape(&p.shape[..]);
+            start += p.init.len();
+            net.parameter(&p.name, &p.shape[..], Init::Constant(0.0)).mul(&g).sum_all()
+        };
+        params.iter().map(term).reduce(|a, b| a.add(&b)).expect("a parameter")
+    };
+    let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
+    let gpu = Gpu::open(&GpuOptions { adapter: "software".into(), ..GpuOptions::default() })?;
+    let mut trainer = Trainer::new(&gpu, &model, &|loss, _| loss.clone(), optimizer, &data, &options)?;
+    let start = |p: &Param| NamedTensor {
+        name: p.name.clone(),
+        shape: (&p.shape[..]).into(),
+        values: p.init.clone(),
+    };
+    trainer.set_parameters(&params.iter().map(start).collect::<Vec<_>>())?;
+    let step = |&lr: &f64| {
+        trainer.set_lr(lr);
+        trainer.advance(1)?;
+        Ok(trainer.parameters()?.into_iter().map(|tensor| tensor.values).collect())
+    };
+    lrs.iter().map(step).collect()
 }
 
 /// What one step must make of one parameter.
@@ -164,14 +194,13 @@ fn check_trace(
 }
 
 #[test]
-#[ignore = "drive() waits for the Trainer"]
 fn optimizer_traces() {
     let golden: Golden = store::json("optimizers.json");
     let tensors = Tensors::open("optimizers.safetensors");
     let params = params(&golden, &tensors);
     let mut report = Report::default();
     for trace in &golden.traces {
-        match drive(trace.optimizer(), &trace.lrs, &params) {
+        match drive(&trace.optimizer(), &trace.lrs, &params) {
             Ok(steps) => check_trace(&mut report, &golden, &tensors, &trace.name, &steps),
             Err(e) => report.fail(&trace.name, e),
         }
