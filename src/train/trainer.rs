@@ -227,7 +227,7 @@ impl Trainer {
     /// Replaces every trainable tensor; names and shapes must be the model's.
     ///
     /// # Errors
-    /// [`Error::Weights`] listing both sides where a name or shape does not fit.
+    /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
     pub fn set_parameters(&mut self, tensors: &[NamedTensor]) -> Result<()> {
         let list = |items: Vec<(&String, &Shape)>| {
             let lines: Vec<String> = items.iter().map(|(n, s)| format!("\n  {n} {s}")).collect();
@@ -242,6 +242,10 @@ impl Trainer {
                 list(model),
                 list(file)
             )));
+        }
+        if let Some(t) = tensors.iter().find(|t| t.values.len() != t.shape.elements()) {
+            let values = t.values.len();
+            return Err(Error::Weights(format!("tensor {} of shape {} has {values} values", t.name, t.shape)));
         }
         for (index, p) in self.blueprint.parameters.iter().enumerate() {
             if let Some(t) = tensors.iter().find(|t| t.name == p.name) {

@@ -1,0 +1,147 @@
+//! The same seed gives the same bits, however the steps are submitted; another seed gives others.
+
+use std::path::Path;
+use std::process::Command;
+
+use downhill::data::{BatchSize, Dataset, digits};
+use downhill::gpu::Family;
+use downhill::nn::{Net, loss};
+use downhill::optim::{AdamW, Optimizer};
+use downhill::train::{EpochRecord, NamedTensor, Observer, StepRecord, TrainOptions, Trainer};
+use downhill::{Gpu, GpuOptions, Tensor};
+
+fn gpu(family: Family) -> Gpu {
+    let options = GpuOptions { adapter: "software".into(), family: Some(family), ..GpuOptions::default() };
+    Gpu::open(&options).expect("the software adapter")
+}
+
+fn model(net: &Net, x: &Tensor) -> Tensor {
+    let h = net.linear("0", &x.flatten(), 24).relu();
+    net.linear("2", &h, 10)
+}
+
+fn cross_entropy(y: &Tensor, t: &Tensor) -> Tensor {
+    loss::cross_entropy(y, t, &loss::CrossEntropy::default())
+}
+
+fn trainer(gpu: &Gpu, data: &Dataset, seed: u64) -> Trainer {
+    let options =
+        TrainOptions { batch_size: BatchSize::Rows(100), epochs: 2, seed, ..TrainOptions::default() };
+    let optimizer = Optimizer::AdamW(AdamW::default());
+    Trainer::new(gpu, &model, &cross_entropy, &optimizer, data, &options).expect("a trainer")
+}
+
+fn bits(tensors: &[NamedTensor]) -> Vec<(String, Vec<u32>)> {
+    let bits = |t: &NamedTensor| (t.name.clone(), t.values.iter().map(|x| x.to_bits()).collect());
+    tensors.iter().map(bits).collect()
+}
+
+fn losses(records: &[StepRecord]) -> Vec<u32> {
+    records.iter().map(|r| r.loss.to_bits()).collect()
+}
+
+#[derive(Default)]
+struct Heard {
+    steps: Vec<StepRecord>,
+    epochs: Vec<EpochRecord>,
+}
+
+impl Observer for Heard {
+    fn steps(&mut self, steps: &[StepRecord]) -> downhill::error::Result<()> {
+        self.steps.extend_from_slice(steps);
+        Ok(())
+    }
+
+    fn epoch(&mut self, epoch: &EpochRecord) -> downhill::error::Result<()> {
+        self.epochs.push(*epoch);
+        Ok(())
+    }
+}
+
+#[test]
+fn submissions_of_any_size_give_the_same_bits() {
+    let data = digits().expect("digits");
+    for family in [Family::Lanes, Family::Tiled] {
+        let gpu = gpu(family);
+        // Two epochs of 15 steps, the last of each short.
+        let mut whole = trainer(&gpu, &data, 3);
+        let mut heard = Heard::default();
+        whole.run(&mut heard).expect("a run");
+        let want = bits(&whole.parameters().expect("parameters"));
+        assert_eq!((heard.steps.len(), heard.epochs.len()), (30, 2));
+        for parts in [vec![1; 30], vec![30], vec![7, 8, 1, 14], vec![16, 14]] {
+            let mut pieces = trainer(&gpu, &data, 3);
+            let mut records = Vec::new();
+            for &part in &parts {
+                records.extend(pieces.advance(part).expect("steps"));
+            }
+            assert_eq!(bits(&pieces.parameters().expect("parameters")), want, "{family:?}, {parts:?}");
+            assert_eq!(losses(&records), losses(&heard.steps), "{family:?}, {parts:?}");
+            assert_eq!(records, heard.steps);
+        }
+        // Evaluation in between changes nothing.
+        let mut evaluated = trainer(&gpu, &data, 3);
+        for _ in 0..30 {
+            evaluated.advance(1).expect("a step");
+            evaluated.evaluate().expect("an evaluation");
+        }
+        assert_eq!(bits(&evaluated.parameters().expect("parameters")), want, "{family:?}, evaluated");
+        let (loss, accuracy) = evaluated.evaluate().expect("an evaluation").expect("an evaluation part");
+        let last = heard.epochs[1];
+        assert_eq!((Some(loss), accuracy), (last.eval_loss, last.eval_accuracy));
+    }
+}
+
+#[test]
+fn seeds_decide_weights_and_order() {
+    let data = digits().expect("digits");
+    let gpu = gpu(Family::Lanes);
+    let mut run = |seed| {
+        let mut trainer = trainer(&gpu, &data, seed);
+        let initial = bits(&trainer.parameters().expect("parameters"));
+        let losses = losses(&trainer.advance(20).expect("steps"));
+        (initial, losses, bits(&trainer.parameters().expect("parameters")))
+    };
+    let [first, again, other] = [5, 5, 6].map(&mut run);
+    assert_eq!(first, again);
+    assert_ne!(first.0, other.0);
+    assert_ne!(first.1, other.1);
+    assert_ne!(first.2, other.2);
+    // The order alone differs too: other seed, the first one's weights.
+    let mut mixed = trainer(&gpu, &data, 6);
+    mixed.set_parameters(&trainer(&gpu, &data, 5).parameters().expect("parameters")).expect("they fit");
+    assert_ne!(losses(&mixed.advance(20).expect("steps")), first.1);
+}
+
+/// Everything a run leaves behind, but for the only number that depends on the clock.
+fn run(out: &Path, seed: &str) -> (Vec<u8>, Vec<serde_json::Value>, String) {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits.toml");
+    let output = Command::new(env!("CARGO_BIN_EXE_downhill"))
+        .args(["train", "--adapter", "software", "--steps", "60", "--seed", seed, "--out"])
+        .arg(out)
+        .arg(config)
+        .output()
+        .expect("the binary");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(out.join("metrics.jsonl")).expect("metrics");
+    let mut lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    for line in &mut lines {
+        if let Some(speed) = line.get_mut("samples_per_second") {
+            assert!(speed.as_f64().is_some_and(|s| s > 0.0), "{speed}");
+            *speed = 0.into();
+        }
+    }
+    let read = |name: &str| std::fs::read(out.join(name)).expect("a file of the run");
+    (read("model.safetensors"), lines, String::from_utf8(read("config.toml")).expect("UTF-8"))
+}
+
+#[test]
+fn runs_of_the_binary_repeat_to_the_bit() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [first, again, other] =
+        [("a", "1"), ("b", "1"), ("c", "2")].map(|(name, seed)| run(&folder.path().join(name), seed));
+    assert_eq!(first, again);
+    assert_ne!(first.0, other.0);
+    assert_ne!(first.1, other.1);
+}
