@@ -34,7 +34,7 @@ pub enum Error {
     Budget(String),
     /// The loss is no longer a finite number.
     #[error(
-        "the loss became {loss} at step {step} (epoch {epoch}, learning rate {lr}); \
+        "the loss became {loss} at step {step} (epoch {epoch}, learning rate {lr:?}); \
          the metrics so far are kept. Try a smaller lr (a tenth), another seed or initialisation, \
          or look for infinite or missing values in the data"
     )]

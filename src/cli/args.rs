@@ -64,7 +64,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Seed of the initial weights and of the order of samples, in place of the config's
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
     /// Stop after so many steps, whatever the config's epochs say
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -97,6 +97,10 @@ pub struct ExplainArgs {
 
 /// `downhill adapters`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill adapters
+  downhill adapters --adapter nvidia --json")]
 pub struct AdapterArgs {
     /// Show which one this would choose: auto, software, an index, or part of a name
     #[arg(long, default_value = "auto", value_name = "WHICH")]

@@ -63,6 +63,9 @@ impl Config {
     fn from_table(table: Table) -> Result<Config> {
         let mut root = Section::new("", table);
         let defaults = TrainOptions::default();
+        for name in ["data", "model", "optimizer", "train"] {
+            root.misspelt(name)?;
+        }
         let seed = root.whole("seed")?.unwrap_or(defaults.seed);
 
         let mut s = root.section("data")?;
@@ -154,6 +157,7 @@ impl Config {
 }
 
 fn optimizer(section: Section) -> Result<Optimizer> {
+    section.misspelt("name")?;
     let table = section.rest();
     let name = match table.get("name") {
         Some(Value::String(name)) => name.clone(),

@@ -150,12 +150,16 @@ fn layer(index: usize, value: Value) -> Result<Layer> {
         "softmax" => Layer::Softmax,
         "log_softmax" => Layer::LogSoftmax,
         "linear" => {
-            let out_features = match s.whole("out_features")? {
+            let (width, bias) = (s.whole("out_features")?, s.boolean("bias", true)?);
+            let out_features = match width {
                 Some(n) if n > 0 => n as usize,
                 Some(_) => return Err(Error::Config(format!("{path} = 0: at least one output feature"))),
-                None => return Err(Error::Config(format!("{path} needs a width, as {{ linear = 128 }}"))),
+                None => {
+                    s.finish()?; // a misspelt key says more
+                    return Err(Error::Config(format!("{path} needs a width, as {{ linear = 128 }}")));
+                }
             };
-            Layer::Linear(Linear { out_features, bias: s.boolean("bias", true)? })
+            Layer::Linear(Linear { out_features, bias })
         }
         "relu" => Layer::Activation(Activation::Relu),
         "silu" => Layer::Activation(Activation::Silu),

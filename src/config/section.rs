@@ -57,8 +57,21 @@ impl Section {
 
     pub fn required(&mut self, key: &'static str, example: &str) -> Result<Value> {
         let name = self.name(key);
-        self.take(key)
-            .ok_or_else(|| Error::Config(format!("{name} is missing; for example {key} = {example}")))
+        if let Some(value) = self.take(key) {
+            return Ok(value);
+        }
+        self.misspelt(key)?;
+        Err(Error::Config(format!("{name} is missing; for example {key} = {example}")))
+    }
+
+    /// Refuses a key that seems to mean `key`, which is not there.
+    pub fn misspelt(&self, key: &str) -> Result<()> {
+        match self.table.keys().find(|other| nearest(other, &[key]).is_some()) {
+            Some(other) if !self.table.contains_key(key) => {
+                Err(Error::Config(format!("unknown key {}; did you mean \"{key}\"?", self.name(other))))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn wrong<T>(&self, key: &str, value: &Value, wanted: &str) -> Result<T> {

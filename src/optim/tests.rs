@@ -256,7 +256,12 @@ fn text(optimizer: &Optimizer) -> String {
 
 /// The software adapter, or else whatever there is.
 fn open() -> Gpu {
-    let options = |adapter: &str| GpuOptions { adapter: adapter.into(), shader_checks: true, memory: None };
+    let options = |adapter: &str| GpuOptions {
+        adapter: adapter.into(),
+        shader_checks: true,
+        memory: None,
+        family: None,
+    };
     Gpu::open(&options("software")).or_else(|_| Gpu::open(&options("auto"))).unwrap()
 }
 

@@ -20,7 +20,8 @@ pub struct StepRecord {
 pub struct EpochRecord {
     /// Counted from 1.
     pub epoch: u64,
-    /// Steps done since the start of the run.
+    /// Steps done since the start of the run; not a key of `metrics.jsonl`.
+    #[serde(skip)]
     pub step: u64,
     /// Mean over the epoch's samples, each under the weights of its step.
     pub train_loss: f64,

@@ -196,7 +196,8 @@ impl Trainer {
 
     /// Steps a whole run takes by its options.
     pub fn total_steps(&self) -> u64 {
-        self.options.steps.unwrap_or(self.options.epochs * self.blueprint.batches.steps() as u64)
+        let steps = self.blueprint.batches.steps() as u64;
+        self.options.steps.unwrap_or(self.options.epochs.saturating_mul(steps))
     }
 
     /// Sets the learning rate of the steps to come.
@@ -245,7 +246,10 @@ impl Trainer {
         }
         if let Some(t) = tensors.iter().find(|t| t.values.len() != t.shape.elements()) {
             let values = t.values.len();
-            return Err(Error::Weights(format!("tensor {} of shape {} has {values} values", t.name, t.shape)));
+            return Err(Error::Weights(format!(
+                "tensor {} of shape {} has {values} values",
+                t.name, t.shape
+            )));
         }
         for (index, p) in self.blueprint.parameters.iter().enumerate() {
             if let Some(t) = tensors.iter().find(|t| t.name == p.name) {
@@ -423,7 +427,7 @@ impl Trainer {
     /// Trains by the options: epochs with an evaluation after each, observed.
     ///
     /// # Errors
-    /// [`Error::Diverged`]; a lost device; the observer's own.
+    /// [`Error::Diverged`] where a step's or an evaluation's loss is not finite; a lost device; the observer's own.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Option<EpochRecord>> {
         pollster::block_on(self.run_async(observer))
     }
@@ -443,6 +447,9 @@ impl Trainer {
             self.part_of_epoch(left, &mut |steps| observer.steps(steps)).await?;
             let seconds = start.elapsed().as_secs_f64();
             let evaluated = self.evaluate_async().await?;
+            if let Some((loss, _)) = evaluated.filter(|(loss, _)| !loss.is_finite()) {
+                return Err(Error::Diverged { step: self.step, epoch, lr: self.lr, loss: loss as f32 });
+            }
             let record = EpochRecord {
                 epoch,
                 step: self.step,

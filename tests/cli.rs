@@ -1,0 +1,10 @@
+//! The binary as a person meets it: what it prints, where it exits, what it leaves on disk.
+
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+#[path = "cli/folder.rs"]
+mod folder;
+#[path = "cli/reports.rs"]
+mod reports;
+#[path = "cli/runs.rs"]
+mod runs;

@@ -1,0 +1,140 @@
+//! Commands that train nothing: help, `adapters`, `explain`, `completions`.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::folder::Folder;
+
+#[test]
+fn help_has_examples() {
+    let folder = Folder::new();
+    for args in [
+        &["--help"][..],
+        &["train", "--help"],
+        &["explain", "--help"],
+        &["adapters", "--help"],
+        &["completions", "--help"],
+    ] {
+        let done = folder.run(args);
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{args:?}");
+        assert!(done.stdout.contains("Example"), "{args:?} has none: {}", done.stdout);
+        assert!(done.stdout.contains("  downhill "), "{args:?}: {}", done.stdout);
+    }
+    let train = folder.run(&["train", "--help"]).stdout;
+    for option in ["--set", "--adapter", "--out", "--seed", "--steps", "--init", "Exit code"] {
+        assert!(train.contains(option), "{option}: {train}");
+    }
+    let version = folder.run(&["--version"]);
+    assert_eq!(version.stdout.trim(), format!("downhill {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let done = folder.run_without_adapter(&["completions", shell]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        for word in ["downhill", "explain", "adapters", "steps"] {
+            assert!(done.stdout.contains(word), "{shell}: {word}");
+        }
+        folder.write(shell, &done.stdout);
+    }
+    if let Ok(checked) = Command::new("bash").arg("-n").arg(folder.path("bash")).output() {
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    }
+}
+
+#[test]
+fn adapters_are_listed_with_the_one_chosen() {
+    let folder = Folder::new();
+    let done = folder.run(&["adapters"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    for word in ["kind", "driver", "features", "max_buffer_size", "chosen"] {
+        assert!(done.stdout.contains(word), "{word}: {}", done.stdout);
+    }
+    let done = folder.run(&["adapters", "--adapter", "software", "--json"]);
+    let list: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let chosen = list["chosen"].as_u64().expect("an index") as usize;
+    assert_eq!(list["adapters"][chosen]["kind"], "software");
+    assert!(list["because"].as_str().is_some_and(|why| !why.is_empty()));
+}
+
+fn explain(folder: &Folder, more: &[&str]) -> Value {
+    let done = folder.run_without_adapter(&[&["explain", "net.toml", "--json"], more].concat());
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    serde_json::from_str(&done.stdout).expect("JSON")
+}
+
+fn numbers(list: &Value, key: &str) -> u64 {
+    list.as_array().expect("a list").iter().map(|item| item[key].as_u64().expect("a number")).sum()
+}
+
+#[test]
+fn a_step_of_a_three_layer_perceptron_is_twelve_dispatches_at_most() {
+    let folder = Folder::new();
+    let three =
+        "model.layers=[\"flatten\", { linear = 64 }, \"relu\", { linear = 64 }, \"relu\", { linear = 10 }]";
+    let optimizers = [
+        "{ name = \"sgd\" }",
+        "{ name = \"sgd\", momentum = 0.9, nesterov = true }",
+        "{ name = \"rmsprop\", centered = true, momentum = 0.5 }",
+        "{ name = \"adam\", amsgrad = true }",
+        "{ name = \"adamw\" }",
+    ];
+    for target in ["gpu", "software"] {
+        for optimizer in optimizers {
+            for batch in ["data.batch_size=32", "data.batch_size=128", "data.batch_size=1000"] {
+                let optimizer = format!("optimizer={optimizer}");
+                let settings = ["--set", three, "--set", &optimizer, "--set", batch, "--target", target];
+                let plan = explain(&folder, &settings);
+                for build in plan["train"].as_array().expect("builds") {
+                    let dispatches = build["dispatches"].as_u64().expect("a number");
+                    assert!(dispatches <= 12, "{target}, {optimizer}, {batch}: {dispatches} dispatches");
+                    let kernels = build["kernels"].as_array().expect("kernels");
+                    assert_eq!(kernels.len() as u64, dispatches);
+                    let last = kernels.last().expect("kernels")["what"].as_str().expect("a title");
+                    assert_eq!(last, "optimizer");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_plan_adds_up() {
+    let folder = Folder::new();
+    for target in ["gpu", "software"] {
+        let plan = explain(&folder, &["--target", target]);
+        let count = (64 * 16 + 16) + (16 * 10 + 10);
+        assert_eq!(plan["parameter_count"], count);
+        assert_eq!(numbers(&plan["parameters"], "elements"), count);
+        assert_eq!(plan["parameters"][0]["name"], "1.weight");
+        assert_eq!(plan["parameters"][0]["shape"], serde_json::json!([16, 64]));
+        assert_eq!(plan["steps_per_epoch"], 15);
+        assert_eq!(numbers(&plan["buffers"], "bytes"), plan["peak_bytes"].as_u64().expect("bytes"));
+        let builds = plan["train"].as_array().expect("builds");
+        assert_eq!(builds.iter().map(|b| b["batch"].as_u64()).collect::<Vec<_>>(), [Some(100), Some(37)]);
+        assert_eq!(plan["eval"][0]["batch"], 360);
+        for build in builds {
+            let batch = build["batch"].as_u64().expect("a number");
+            let flops = build["flops"].as_u64().expect("a number");
+            assert_eq!(numbers(&build["kernels"], "flops"), flops);
+            // Forward and both gradients, but for the one of the input: the products alone.
+            let least = 2 * batch * (2 * 64 * 16 + 3 * 16 * 10);
+            assert!((least..2 * least).contains(&flops), "{flops} against {least}");
+            for kernel in build["kernels"].as_array().expect("kernels") {
+                assert!(kernel["bytes_written"].as_u64().is_some_and(|bytes| bytes > 0), "{kernel}");
+                assert!(kernel["shape"].is_array() && kernel["grid"].is_array(), "{kernel}");
+            }
+        }
+        let text = folder.run_without_adapter(&["explain", "net.toml", "--target", target]).stdout;
+        for word in
+            ["1.weight", "[16, 64]", "peak", "parameters", "optimizer", "matmul", "FLOPs", "evaluation"]
+        {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        let dispatches = builds[0]["dispatches"].as_u64().expect("a number");
+        assert!(text.contains(&format!("{dispatches} dispatches")), "{text}");
+    }
+}

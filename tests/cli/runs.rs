@@ -1,0 +1,222 @@
+//! Runs that work: what they write, and that options do what they say.
+
+use serde_json::Value;
+
+use crate::folder::{Folder, events};
+
+fn keys(line: &Value) -> Vec<&str> {
+    line.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+/// The lines without their only number that depends on the clock.
+fn timeless(lines: &[Value]) -> Vec<Value> {
+    let mut lines = lines.to_vec();
+    for line in &mut lines {
+        if let Some(line) = line.as_object_mut() {
+            line.remove("samples_per_second");
+        }
+    }
+    lines
+}
+
+/// Names and order of the keys are what later work and outside checks read.
+#[test]
+fn metrics_have_the_keys_of_the_interface() {
+    let folder = Folder::new();
+    folder.trained("run", &[]);
+    let text = String::from_utf8(folder.read("run/metrics.jsonl")).expect("UTF-8");
+    // serde_json sorts the keys of a value: their order is in the text.
+    let order = |line: &str| -> Vec<String> {
+        line.split('"')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| *word != "step" && *word != "epoch")
+            .map(Into::into)
+            .collect()
+    };
+    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(lines.len(), 16);
+    for (i, (line, text)) in lines[..15].iter().zip(text.lines()).enumerate() {
+        let mut sorted = keys(line);
+        sorted.sort_unstable();
+        assert_eq!(sorted, ["epoch", "event", "loss", "lr", "step"], "{line}");
+        assert!(
+            text.starts_with(&format!(r#"{{"event":"step","step":{},"epoch":1,"loss":"#, i + 1)),
+            "{text}"
+        );
+        assert!(text.ends_with(r#","lr":0.001}"#), "{text}");
+        assert!(line["loss"].as_f64().is_some_and(|loss| loss > 0.0 && loss < 10.0), "{line}");
+    }
+    let (last, text) = (&lines[15], text.lines().last().expect("lines"));
+    let mut sorted = keys(last);
+    sorted.sort_unstable();
+    let names = ["epoch", "eval_accuracy", "eval_loss", "event", "samples_per_second", "train_loss"];
+    assert_eq!(sorted, names, "{last}");
+    assert_eq!(order(text), ["event", "train_loss", "eval_loss", "eval_accuracy", "samples_per_second"]);
+    assert!(text.starts_with(r#"{"event":"epoch","epoch":1,"train_loss":"#), "{text}");
+    // The epoch's loss is the mean over its samples, 14 batches of 100 and one of 37.
+    let weighted: f64 = lines[..15]
+        .iter()
+        .enumerate()
+        .map(|(i, line)| line["loss"].as_f64().expect("a loss") * if i < 14 { 100.0 } else { 37.0 })
+        .sum();
+    let train_loss = last["train_loss"].as_f64().expect("a loss");
+    assert!((train_loss - weighted / 1437.0).abs() <= 1e-6 * train_loss, "{train_loss}");
+    let right = last["eval_accuracy"].as_f64().expect("a share") * 360.0;
+    assert!((right - right.round()).abs() <= 1e-6, "{right} of 360");
+    assert_eq!(
+        folder.listing(),
+        ["net.toml", "run", "run/config.toml", "run/metrics.jsonl", "run/model.safetensors"]
+    );
+}
+
+#[test]
+fn steps_stop_before_and_after_the_epochs_end() {
+    let folder = Folder::new();
+    for (steps, epochs) in [("1", 1), ("5", 1), ("15", 1), ("16", 2), ("40", 3)] {
+        let lines = folder.trained(&format!("run-{steps}"), &["--steps", steps]);
+        let done = events(&lines, "step");
+        assert_eq!(done.len().to_string(), steps);
+        for (i, line) in done.iter().enumerate() {
+            assert_eq!(
+                (line["step"].as_u64(), line["epoch"].as_u64()),
+                (Some(i as u64 + 1), Some(i as u64 / 15 + 1))
+            );
+        }
+        let ends = events(&lines, "epoch");
+        assert_eq!(ends.len(), epochs, "{steps}");
+        let last = lines.last().expect("lines");
+        assert_eq!(last, *ends.last().expect("an epoch"), "a part of an epoch is closed too");
+        assert_eq!(last["epoch"], epochs);
+        assert!(last["eval_loss"].is_number() && last["eval_accuracy"].is_number());
+    }
+    // A shorter run is the beginning of a longer one.
+    let [short, long] = ["run-16", "run-40"].map(|run| folder.metrics(run));
+    assert_eq!(events(&short, "step")[..], events(&long, "step")[..16]);
+}
+
+#[test]
+fn a_resolved_config_gives_the_run_again() {
+    let folder = Folder::new();
+    for (i, settings) in [
+        &["optimizer.lr=3e-3", "data.batch_size=full", "train.epochs=3"][..],
+        &["optimizer={ name = \"rmsprop\", lr = 1e-3, centered = true }", "data.shuffle=false"],
+        &["optimizer={ name = \"sgd\", momentum = 0.7, form = \"average\" }", "data.drop_last=true"],
+        &[
+            "model.layers=[\"flatten\", { linear = { out_features = 12, bias = false } }, { leaky_relu = 0.1 }, \
+             { linear = 12 }, { gelu = \"tanh\" }, { linear = 12 }, { softplus = { beta = 0.3 } }, { linear = 10 }]",
+            "model.loss={ cross_entropy = { label_smoothing = 0.1, ignore_index = 3 } }",
+        ],
+        &["model.loss={ huber = { delta = 0.7 } }", "data.batch_size=64"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let [first, again] = ["first", "again"].map(|name| format!("{name}-{i}"));
+        let mut options = vec!["--seed", "77", "--steps", "20"];
+        options.extend(settings.iter().flat_map(|setting| ["--set", *setting]));
+        let lines = folder.trained(&first, &options);
+        let config = format!("{first}/config.toml");
+        let done = folder.run(&["train", &config, "--adapter", "software", "--out", &again]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert_eq!(timeless(&folder.metrics(&again)), timeless(&lines), "{settings:?}");
+        for name in ["model.safetensors", "config.toml"] {
+            let [a, b] = [&first, &again].map(|run| folder.read(&format!("{run}/{name}")));
+            assert_eq!(a, b, "{name}: {settings:?}");
+        }
+        let text = String::from_utf8(folder.read(&config)).expect("UTF-8");
+        for key in ["seed = 77", "steps = 20", "shuffle = ", "drop_last = ", "weight_decay = ", "epochs = "] {
+            assert!(text.contains(key), "no {key} in {text}");
+        }
+    }
+}
+
+#[test]
+fn seeds_are_taken_from_the_command_line_or_the_config() {
+    let folder = Folder::new();
+    let weights = |run: &str, more: &[&str]| {
+        folder.trained(run, &[&["--steps", "3"], more].concat());
+        folder.read(&format!("{run}/model.safetensors"))
+    };
+    let plain = weights("a", &[]);
+    assert_eq!(weights("b", &["--seed", "4"]), plain, "the config says 4");
+    assert_eq!(weights("c", &["--set", "seed=4"]), plain);
+    assert_ne!(weights("d", &["--seed", "5"]), plain);
+    assert_eq!(weights("e", &["--seed", "5", "--set", "seed=6"]), weights("f", &["--set", "seed=5"]));
+    assert_ne!(weights("g", &["--seed", "9223372036854775807"]), plain);
+}
+
+/// Weights go out as they come in, and a run goes on from them.
+#[test]
+fn weights_go_round() {
+    let folder = Folder::new();
+    let first = folder.trained("first", &[]);
+    let still = ["--set", "optimizer={ name = \"sgd\", lr = 0 }"];
+    let options = [&["--init", "first/model.safetensors", "--steps", "1"], &still[..]].concat();
+    let still = folder.trained("still", &options);
+    assert_eq!(folder.read("still/model.safetensors"), folder.read("first/model.safetensors"));
+    let evals = [&first, &still].map(|lines| events(lines, "epoch")[0]["eval_loss"].clone());
+    assert_eq!(evals[0], evals[1], "the same weights, evaluated again");
+    let on = folder.trained("on", &["--init", "first/model.safetensors"]);
+    let loss = |lines: &[Value]| lines[0]["loss"].as_f64().expect("a loss");
+    assert!(loss(&on) < loss(&first) - 0.01, "{} against {}", loss(&on), loss(&first));
+
+    let file = folder.read("first/model.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(&file).expect("safetensors");
+    let mut shapes: Vec<(String, Vec<usize>)> =
+        tensors.tensors().into_iter().map(|(name, view)| (name, view.shape().to_vec())).collect();
+    shapes.sort();
+    let want =
+        [("1.bias", vec![16]), ("1.weight", vec![16, 64]), ("3.bias", vec![10]), ("3.weight", vec![10, 16])];
+    assert_eq!(shapes, want.map(|(name, shape)| (name.to_owned(), shape)));
+}
+
+#[test]
+fn batches_of_every_kind() {
+    let folder = Folder::new();
+    for (name, settings, steps) in [
+        ("full", &["data.batch_size=full"][..], 1),
+        ("larger", &["data.batch_size=5000"], 1),
+        ("all", &["data.batch_size=1437"], 1),
+        ("but one", &["data.batch_size=1436"], 2),
+        ("dropped", &["data.batch_size=1436", "data.drop_last=true"], 1),
+        ("short dropped", &["data.drop_last=true"], 14),
+        ("even", &["data.batch_size=479", "data.drop_last=true"], 3),
+        ("sevens", &["data.batch_size=7"], 206),
+    ] {
+        let settings: Vec<&str> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
+        let lines = folder.trained(name, &settings);
+        assert_eq!(events(&lines, "step").len(), steps, "{name}");
+        assert_eq!(events(&lines, "epoch").len(), 1, "{name}");
+    }
+    // All at once is all at once, whatever it is called.
+    let [full, larger, all] = ["full", "larger", "all"].map(|run| timeless(&folder.metrics(run)));
+    assert_eq!(full, larger);
+    assert_eq!(full, all);
+    // Nothing would be left.
+    let dropped = ["--set", "data.batch_size=5000", "--set", "data.drop_last=true", "--out", "none"];
+    folder.train(&dropped).refused(2, &["5000", "1437", "drop_last"]);
+}
+
+#[test]
+fn run_directories_are_numbered() {
+    let folder = Folder::new();
+    for number in 1..=2 {
+        let done = folder.train(&["--steps", "1"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let run = format!("runs/net-{number}");
+        assert!(done.stdout.contains(&run), "{}", done.stdout);
+        assert!(folder.path(&run).join("model.safetensors").exists());
+    }
+    // An empty directory of one's own is as good as none.
+    std::fs::create_dir(folder.path("mine")).expect("a folder");
+    folder.trained("mine", &["--steps", "1"]);
+    // In a pipe: plain lines, no control characters.
+    let done = folder.train(&["--steps", "1", "--out", "piped"]);
+    for text in [&done.stdout, &done.stderr] {
+        assert!(!text.contains(['\u{1b}', '\r']), "{text:?}");
+    }
+    for word in ["adapter", "loss", "accuracy", "samples/s", "piped", "next"] {
+        assert!(done.stdout.contains(word), "{word}: {}", done.stdout);
+    }
+}
