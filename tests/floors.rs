@@ -154,5 +154,5 @@ fn imports_are_found_in_every_form() {
     let text =
         "use crate::a::B;\nuse crate::{b, c::{self, D, E}, f::G};\nlet x = crate::h::i(); // crate::no";
     assert_eq!(imports(&code(text)), ["a", "b", "c", "f", "h"]);
-    assert_eq!(imports("use std::x;"), [String::new(); 0]);
+    assert!(imports("use std::x;").is_empty());
 }

@@ -27,11 +27,13 @@ const OPERATORS: &[(&str, &str)] = &[
     ("0.5", "0.25"),
 ];
 
+type Build = Box<dyn Fn(&[Tensor]) -> Vec<Tensor>>;
+
 /// One computation: inputs by name, graph, and what it must give, with the tolerance of each element.
 struct Case {
     inputs: Vec<(&'static str, Array)>,
     labels: Option<Array>,
-    build: Box<dyn Fn(&[Tensor]) -> Vec<Tensor>>,
+    build: Build,
     want: Vec<Array>,
 }
 
@@ -152,7 +154,7 @@ fn hunt(file: &str, family: Family, lines: &[&str], cases: &[Case], spared: &[(&
             let (from, to) = (with_ends(line), with_ends(&mutant));
             let change = |text: &str| text.contains(&from).then(|| text.replace(&from, &to));
             number += 1;
-            if number % every != 0 {
+            if !number.is_multiple_of(every) {
                 continue;
             }
             let mut met = false;
@@ -315,7 +317,7 @@ fn cross_entropy() {
         let gradient = {
             let labels = labels.clone();
             let value = move |inputs: &[Array]| f(&inputs[0], &labels).item();
-            oracle::difference::numeric_grad(&value, &[x.clone()], 0)
+            oracle::difference::numeric_grad(&value, std::slice::from_ref(&x), 0)
         };
         // The gradient is a hundredth of the loss and less: enlarged, so that the tolerance sees it.
         let enlarged = gradient.map(|g| g * 64.0);
