@@ -14,7 +14,7 @@ struct Print;
 
 impl Observer for Print {
     fn epoch(&mut self, e: &EpochRecord) -> Result<(), Error> {
-        if e.epoch % 5 == 0 {
+        if e.epoch.is_multiple_of(5) {
             let accuracy = 100.0 * e.eval_accuracy.unwrap_or(0.0);
             println!("epoch {:2}  loss {:.4}  accuracy {accuracy:.2}%", e.epoch, e.train_loss);
         }

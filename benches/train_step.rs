@@ -1,0 +1,42 @@
+//! Whole training steps, AdamW, dataset resident, submissions and readback of the losses included.
+//! `cargo bench --bench train_step`; one iteration is one step.
+
+mod common;
+
+use std::time::Instant;
+
+use criterion::{Criterion, Throughput};
+use downhill::data::BatchSize;
+use downhill::nn::loss;
+use downhill::optim::{AdamW, Optimizer};
+use downhill::train::{TrainOptions, Trainer};
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let gpu = common::gpu();
+    println!("adapter: {} ({})", gpu.adapter().name, gpu.adapter().driver);
+    for (widths, batch) in common::NETS {
+        let net = common::mlp(widths);
+        let options = TrainOptions { batch_size: BatchSize::Rows(batch), ..TrainOptions::default() };
+        let mut trainer = Trainer::new(
+            &gpu,
+            &|n, x| net.build(n, x),
+            &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
+            &Optimizer::AdamW(AdamW::default()),
+            &common::random(widths, batch),
+            &options,
+        )
+        .expect("the net fits");
+        let mut group = criterion.benchmark_group("adamw step");
+        group.throughput(Throughput::Elements(batch as u64)).sample_size(20);
+        group.bench_function(format!("{} batch {batch}", common::name(widths)), |b| {
+            b.iter_custom(|steps| {
+                let start = Instant::now();
+                trainer.advance(steps).expect("the loss stays finite");
+                start.elapsed()
+            });
+        });
+        group.finish();
+    }
+    criterion.final_summary();
+}
