@@ -3,6 +3,7 @@
 //! The only room that names `wgpu`.
 
 mod adapter;
+mod awake;
 mod buffer;
 mod ledger;
 mod pipeline;
@@ -57,6 +58,7 @@ struct Inner {
     why: String,
     shader_checks: bool,
     family: Family,
+    awake: awake::Awake,
     ledger: Ledger,
     pipelines: pipeline::PipelineCache,
     fault: Arc<Mutex<Option<String>>>,
@@ -115,6 +117,7 @@ impl Gpu {
         let inner = Inner {
             device,
             queue,
+            awake: awake::Awake::new(description.kind == AdapterKind::Software),
             adapter: description,
             why,
             shader_checks: options.shader_checks,

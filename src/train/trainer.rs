@@ -328,33 +328,39 @@ impl Trainer {
         Ok(())
     }
 
-    /// Runs up to `limit` steps, to the end of the current epoch at most. True where the epoch is complete.
+    /// Runs up to `limit` steps, to the end of the current epoch at most; the last may still be in flight.
     async fn part_of_epoch(
         &mut self,
         limit: u64,
         sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let steps = self.blueprint.batches.steps();
         if self.at == 0 {
             self.order = epoch_order(self.train_len, self.options.seed, self.epoch, self.options.shuffle);
         }
         let end = (self.at as u64 + limit).min(steps as u64) as usize;
-        self.submitted = Instant::now();
+        if self.flights.is_empty() {
+            self.submitted = Instant::now();
+        }
         while self.at < end {
             self.submit(self.per_submission.min(end - self.at))?;
             if self.flights.len() > 1 {
                 self.land(sink).await?;
             }
         }
-        while !self.flights.is_empty() {
-            self.land(sink).await?;
-        }
-        let complete = self.at == steps;
-        if complete {
+        if self.at == steps {
             self.at = 0;
             self.epoch += 1;
         }
-        Ok(complete)
+        Ok(())
+    }
+
+    /// Waits for everything in flight.
+    async fn land_all(&mut self, sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>) -> Result<()> {
+        while !self.flights.is_empty() {
+            self.land(sink).await?;
+        }
+        Ok(())
     }
 
     /// Runs `count` steps, over the ends of epochs, without evaluation.
@@ -363,14 +369,17 @@ impl Trainer {
     /// [`Error::Diverged`] at the first loss that is not finite; a lost device.
     pub fn advance(&mut self, count: u64) -> Result<Vec<StepRecord>> {
         let mut records = Vec::new();
+        let mut sink = |steps: &[StepRecord]| {
+            records.extend_from_slice(steps);
+            Ok(())
+        };
         let target = self.step + count;
-        while self.step < target {
-            let left = target - self.step;
-            pollster::block_on(self.part_of_epoch(left, &mut |steps| {
-                records.extend_from_slice(steps);
-                Ok(())
-            }))?;
-        }
+        pollster::block_on(async {
+            while self.step < target {
+                self.part_of_epoch(target - self.step, &mut sink).await?;
+            }
+            self.land_all(&mut sink).await
+        })?;
         Ok(records)
     }
 
@@ -444,7 +453,9 @@ impl Trainer {
             (self.loss_sum, self.loss_samples) = (0.0, 0);
             let start = Instant::now();
             let left = total - self.step;
-            self.part_of_epoch(left, &mut |steps| observer.steps(steps)).await?;
+            let mut sink = |steps: &[StepRecord]| observer.steps(steps);
+            self.part_of_epoch(left, &mut sink).await?;
+            self.land_all(&mut sink).await?;
             let seconds = start.elapsed().as_secs_f64();
             let evaluated = self.evaluate_async().await?;
             if let Some((loss, _)) = evaluated.filter(|(loss, _)| !loss.is_finite()) {
