@@ -1,7 +1,8 @@
 // Softmax cross-entropy of each row, its gradient, or both in one pass over the logits [ROWS, CLASSES]:
 //   loss = (1 - s) (lse - x_t) + s (lse - mean x), lse = log sum exp x; 0 where the target is ignored
 //   dx   = upstream (softmax x - (1 - s) [c = t] - s / CLASSES)
-// Probabilities are never stored. Grid: one invocation a row, 64 a workgroup, folded into y.
+// Probabilities are never stored. Loops run over addresses, not classes: of loops with a known count drivers make
+// straight code, which takes them long. Grid: one invocation a row, 64 a workgroup, folded into y.
 // Source: torch.nn.functional.cross_entropy.
 
 //#slot types
@@ -33,9 +34,9 @@ struct Row { index: u32, kept: bool, target_class: u32, lse: f32 }
 fn log_sum_exp(row: u32) -> f32 {
     let base = row * CLASSES;
     var largest = logits[base];
-    for (var c = 1u; c < CLASSES; c++) { largest = maximum(largest, logits[base + c]); }
+    for (var i = base + 1u; i < base + CLASSES; i++) { largest = maximum(largest, logits[i]); }
     var sum = 0.0;
-    for (var c = 0u; c < CLASSES; c++) { sum += exp_(logits[base + c] - largest); }
+    for (var i = base; i < base + CLASSES; i++) { sum += exp_(logits[i] - largest); }
     return log_(sum) + largest;
 }
 
@@ -51,7 +52,7 @@ fn write_loss(row: Row) {
     var value = row.lse - logits[base + row.target_class];
     if (SMOOTHING_BITS != 0u) {
         var mean = 0.0;
-        for (var c = 0u; c < CLASSES; c++) { mean += logits[base + c]; }
+        for (var i = base; i < base + CLASSES; i++) { mean += logits[i]; }
         value = (1.0 - s) * value + s * (row.lse - mean / f32(CLASSES));
     }
     loss[row.index] = select(0.0, value, row.kept);
@@ -61,10 +62,10 @@ fn write_gradient(row: Row) {
     let s = bitcast<f32>(SMOOTHING_BITS);
     let base = row.index * CLASSES;
     let up = select(0.0, upstream(row.index), row.kept);
-    for (var c = 0u; c < CLASSES; c++) {
-        let hit = select(0.0, 1.0 - s, c == row.target_class);
-        let d = exp_(logits[base + c] - row.lse) - hit - s / f32(CLASSES);
-        dlogits[base + c] = select(0.0, up * d, row.kept);
+    for (var i = base; i < base + CLASSES; i++) {
+        let hit = select(0.0, 1.0 - s, i == base + row.target_class);
+        let d = exp_(logits[i] - row.lse) - hit - s / f32(CLASSES);
+        dlogits[i] = select(0.0, up * d, row.kept);
     }
 }
 

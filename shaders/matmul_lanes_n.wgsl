@@ -266,22 +266,25 @@ fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         q += A_COL;
         s += B_ROW / 4u;
     }
-    store4(group.z, row + 0u, col, c0);
-    store4(group.z, row + 1u, col, c1);
-    store4(group.z, row + 2u, col, c2);
-    store4(group.z, row + 3u, col, c3);
-    store4(group.z, row + 4u, col, c4);
-    store4(group.z, row + 5u, col, c5);
-    store4(group.z, row + 6u, col, c6);
-    store4(group.z, row + 7u, col, c7);
-    store4(group.z, row + 8u, col, c8);
-    store4(group.z, row + 9u, col, c9);
-    store4(group.z, row + 10u, col, c10);
-    store4(group.z, row + 11u, col, c11);
-    store4(group.z, row + 12u, col, c12);
-    store4(group.z, row + 13u, col, c13);
-    store4(group.z, row + 14u, col, c14);
-    store4(group.z, row + 15u, col, c15);
+    // Four rows at a time: a loop, for a driver takes longer over each store's text than over its execution.
+    for (var r = row; r < min(row + 16u, M); r += 4u) {
+        store4(group.z, r + 0u, col, c0);
+        store4(group.z, r + 1u, col, c1);
+        store4(group.z, r + 2u, col, c2);
+        store4(group.z, r + 3u, col, c3);
+        c0 = c4;
+        c1 = c5;
+        c2 = c6;
+        c3 = c7;
+        c4 = c8;
+        c5 = c9;
+        c6 = c10;
+        c7 = c11;
+        c8 = c12;
+        c9 = c13;
+        c10 = c14;
+        c11 = c15;
+    }
     if (ROW_SUM && group.x == 0u) {
         if (A_COLS) {
             // Lanes l and l + 4 hold the same rows for different k.

@@ -12,6 +12,7 @@ alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
 @group(0) @binding(4) var<storage, read> in4: array<T4>;
 @group(0) @binding(5) var<storage, read> state: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(7) var<storage, read_write> out2: array<f32>; // a value on the way to out, where it is wanted too
 
 override OUTPUTS: u32;
 override LENGTH: u32;

@@ -220,9 +220,10 @@ impl Tensor {
     }
     /// The tanh form of gelu: 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
     pub fn gelu_tanh(&self) -> Tensor {
-        let cubic = self.square().mul(self).mul_scalar(0.044_715);
-        let inner = self.add(&cubic).mul_scalar((2.0 / std::f64::consts::PI).sqrt() as f32);
-        self.mul_scalar(0.5).mul(&inner.tanh().add_scalar(1.0))
+        // (1 + tanh u)/2 is sigmoid 2u, which keeps its digits where it is small.
+        let scale = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
+        let inner = self.mul(&self.square().mul_scalar((0.044_715 * scale) as f32).add_scalar(scale as f32));
+        self.mul(&inner.sigmoid())
     }
     /// x·sigmoid(x)
     pub fn silu(&self) -> Tensor {

@@ -13,7 +13,9 @@ impl Tensor {
         let Some(axes) = self.axes(axes) else { return self.clone() };
         let kept = self.shape.reduced(&axes, true);
         let out = self.shape.reduced(&axes, keepdim);
-        if kept == self.shape {
+        // Over a batch of one a sum stays a sum: as over any batch it costs nothing beside a weight's gradient.
+        let batch_of_one = fold == Fold::Sum && axes == [0];
+        if kept == self.shape && !batch_of_one {
             return self.reshape(out);
         }
         self.graph.push(Op::Reduce(fold, axes), &[self], kept, DType::F32).reshape(out)

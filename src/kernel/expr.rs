@@ -21,6 +21,7 @@ pub struct Printer<'a> {
     nodes: &'a [Node],
     stored: &'a dyn Fn(NodeId) -> bool,
     accumulator: Option<NodeId>,
+    beside: Option<NodeId>,
     inputs: Vec<NodeId>,
     body: String,
     next: usize,
@@ -64,6 +65,7 @@ impl<'a> Printer<'a> {
             nodes,
             stored,
             accumulator,
+            beside: None,
             inputs,
             body: String::new(),
             next: 0,
@@ -71,6 +73,20 @@ impl<'a> Printer<'a> {
             splits: HashMap::new(),
             flops: 0,
         }
+    }
+
+    /// Writes the value of `node`, at the index `i`, to the second output on the way.
+    pub fn beside(mut self, node: Option<NodeId>) -> Self {
+        self.beside = node;
+        if node.is_some() && node == self.accumulator {
+            self.write_beside("acc");
+        }
+        self
+    }
+
+    fn write_beside(&mut self, value: &str) {
+        self.beside = None;
+        let _ = writeln!(self.body, "    out2[i] = {value};");
     }
 
     /// Prints the value of `node` at `place` and gives back what was printed.
@@ -146,6 +162,9 @@ impl<'a> Printer<'a> {
             return name.clone();
         }
         let name = self.print(id, place);
+        if self.beside == Some(id) {
+            self.write_beside(&name);
+        }
         self.known.insert(key, name.clone());
         name
     }

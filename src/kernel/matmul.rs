@@ -31,6 +31,8 @@ pub struct Product<'a> {
     pub node: NodeId,
     /// The last node of the elementwise chain that follows, or `node` itself.
     pub root: NodeId,
+    /// A value of that chain that goes to the second output.
+    pub beside: Option<NodeId>,
     /// Which nodes lie in memory.
     pub stored: &'a dyn Fn(NodeId) -> bool,
     /// [m, k]
@@ -136,7 +138,7 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
     let mut inputs = Vec::new();
     let mut flops = 2 * (p.batch * p.m * p.n * p.k) as u64;
     if p.root != p.node && !split {
-        let mut printer = Printer::new(p.nodes, p.stored, Some(p.node), vec![]);
+        let mut printer = Printer::new(p.nodes, p.stored, Some(p.node), vec![]).beside(p.beside);
         let shape = &p.nodes[p.root.0].shape;
         let place = if *shape == p.nodes[p.node.0].shape {
             let lead = Shape::from(&shape[..shape.len() - 2]);
@@ -166,7 +168,7 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         (0..).zip(&inputs).map(|(slot, &node)| (slot, Access::Read, Operand::Node(node))).collect();
     let out = if split { Operand::Named(PARTIAL) } else { Operand::Output };
     operands.push((OUTPUT, Access::Write, out));
-    if p.row_sum {
+    if p.row_sum || (p.beside.is_some() && !split) {
         operands.push((SECOND, Access::Write, Operand::Second));
     }
     operands.push((8, Access::Read, Operand::Node(p.a.node)));

@@ -4,12 +4,12 @@
 use super::chain::{self, Sink, function, operands, sink_parts};
 use super::expr::{Place, Printer, input_types};
 use super::{Family, Kernel, Operand, Target, grid};
-use crate::gpu::wgsl;
+use crate::gpu::{Access, wgsl};
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::shape::Shape;
 
 /// Elements one invocation folds at most, for accuracy as much as for the loop limit.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 2048;
 
 /// What a reduction computes.
 pub struct Reduction<'a> {
@@ -19,6 +19,8 @@ pub struct Reduction<'a> {
     pub node: NodeId,
     /// The last node of the elementwise chain that follows, or `node` itself.
     pub root: NodeId,
+    /// A value of that chain that goes to the second output.
+    pub beside: Option<NodeId>,
     /// Which nodes lie in memory.
     pub stored: &'a dyn Fn(NodeId) -> bool,
     /// Where the result goes.
@@ -105,8 +107,9 @@ fn epilogue(r: &Reduction<'_>, inputs: Vec<NodeId>, slots: &mut Vec<(&str, Strin
     if r.root == r.node {
         return inputs;
     }
-    let printed =
-        Printer::new(r.nodes, r.stored, Some(r.node), inputs).finish(r.root, Place::Linear("i".into()));
+    let printed = Printer::new(r.nodes, r.stored, Some(r.node), inputs)
+        .beside(r.beside)
+        .finish(r.root, Place::Linear("i".into()));
     slots.push(("epilogue", function("fn epilogue(acc: f32, i: u32)", &printed)));
     printed.inputs
 }
@@ -140,6 +143,7 @@ pub fn kernels(r: &Reduction<'_>, target: Target) -> (Kernel, Option<(Kernel, u6
     let mut first = build(r, &form, &sizes, sink, &inputs, slots);
     first.flops += value.flops * (outputs * length) as u64;
     if parts == 1 {
+        first.operands.extend(second_output(r));
         return (first, None);
     }
     for (slot, _, operand) in &mut first.operands {
@@ -171,7 +175,12 @@ pub fn fold_partials(
             *operand = Operand::Named(PARTIAL);
         }
     }
+    kernel.operands.extend(second_output(r));
     kernel
+}
+
+fn second_output(r: &Reduction<'_>) -> Option<(u32, Access, Operand)> {
+    r.beside.map(|_| (chain::SECOND, Access::Write, Operand::Second))
 }
 
 /// The name under which two kernels share partial results.

@@ -48,11 +48,10 @@ pub fn huber(a: &Tensor, b: &Tensor, delta: f32) -> Tensor {
         return a.fail(format!("huber delta = {delta}: a number above 0"));
     }
     same(a, b, "huber").unwrap_or_else(|| {
+        // With c = d clamped to ±delta both branches are c (d − c/2).
         let d = a.sub(b);
-        let size = d.abs();
-        let near = d.square().mul_scalar(0.5);
-        let far = size.add_scalar(-0.5 * delta).mul_scalar(delta);
-        size.lt(&a.graph().constant(delta)).select(&near, &far).mean_all()
+        let c = d.clamp(-delta, delta);
+        c.mul(&d.sub(&c.mul_scalar(0.5))).mean_all()
     })
 }
 

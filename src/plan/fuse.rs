@@ -1,12 +1,15 @@
 //! What lies in memory, and what is computed on the way in or out of another kernel.
 
+use std::collections::HashMap;
+
+use super::absorb::Along;
 use super::view::Views;
 use crate::graph::{Node, NodeId, Op};
 use crate::kernel::MAX_INPUTS;
 use crate::kernel::expr::unary_cost;
 
 /// An elementwise value that costs more than this is computed once when several kernels want it.
-const CHEAP: u64 = 16;
+const CHEAP: u64 = 24;
 /// No printed expression grows past this.
 const LARGEST: u64 = 160;
 /// Distinct values in memory a printed expression may read; one binding stays free for a chain's extra input.
@@ -19,14 +22,16 @@ pub(super) struct Fusion {
     pub live: Vec<bool>,
     /// Lies in memory.
     pub stored: Vec<bool>,
-    /// For the last node of a chain, the matmul or reduction whose kernel computes it.
+    /// For the last value that a matmul's or reduction's kernel computes, that matmul or reduction.
     pub producer: Vec<Option<NodeId>>,
+    /// What the kernel of a matmul or reduction computes on the way out, by its node.
+    pub along: HashMap<NodeId, Along>,
     /// Consumers of each node.
     pub consumers: Vec<Vec<NodeId>>,
     /// Computed inside the kernel of some matmul or reduction.
-    claimed: Vec<bool>,
-    leaves: Vec<Vec<NodeId>>,
-    cost: Vec<u64>,
+    pub claimed: Vec<bool>,
+    /// What lies in memory of that which a node is computed from.
+    pub leaves: Vec<Vec<NodeId>>,
 }
 
 impl Fusion {
@@ -37,10 +42,10 @@ impl Fusion {
             live: vec![false; n],
             stored: vec![false; n],
             producer: vec![None; n],
+            along: HashMap::new(),
             consumers: vec![Vec::new(); n],
             claimed: vec![false; n],
             leaves: vec![Vec::new(); n],
-            cost: vec![0; n],
         };
         for id in outputs {
             f.live[id.0] = true;
@@ -111,12 +116,7 @@ impl Fusion {
             }
             op => {
                 self.gather_leaves(nodes, i);
-                let own = match op {
-                    Op::Unary(u) => unary_cost(*u),
-                    _ => 1,
-                };
-                let cost = own + node.inputs.iter().map(|&n| self.cost_of(n)).sum::<u64>();
-                self.cost[i] = cost;
+                let cost = self.cost(nodes, i);
                 let grows = |c: &NodeId| {
                     nodes[c.0].op == Op::Broadcast && nodes[c.0].shape.elements() > node.shape.elements()
                 };
@@ -132,8 +132,25 @@ impl Fusion {
         self.stored[i] = true;
     }
 
-    fn cost_of(&self, id: NodeId) -> u64 {
-        if self.stored[id.0] { 0 } else { self.cost[id.0] }
+    /// Operations for an element, each node between it and memory counted once.
+    fn cost(&self, nodes: &[Node], i: usize) -> u64 {
+        let mut cone = vec![i];
+        let mut cost = 0;
+        let mut at = 0;
+        while let Some(&node) = cone.get(at).filter(|_| cost <= LARGEST) {
+            cost += match nodes[node].op {
+                Op::Unary(u) => unary_cost(u),
+                Op::Constant(_) | Op::Iota(_) => 0,
+                _ => 1,
+            };
+            for input in nodes[node].inputs.iter().filter(|n| !self.stored[n.0]) {
+                if !cone.contains(&input.0) {
+                    cone.push(input.0);
+                }
+            }
+            at += 1;
+        }
+        cost
     }
 
     fn leaves_of(&self, id: NodeId) -> Vec<NodeId> {
@@ -163,52 +180,6 @@ impl Fusion {
                     return;
                 }
             }
-        }
-    }
-
-    /// Extends the kernel of `start` by the elementwise chain that follows it, as far as each link has one
-    /// consumer and the bindings suffice.
-    fn absorb(&mut self, nodes: &[Node], start: NodeId, outputs: &[NodeId]) {
-        let mut extra: Vec<NodeId> = match nodes[start.0].op {
-            Op::Reduce(..) => self.leaves[start.0].clone(),
-            _ => vec![],
-        };
-        // A partial result takes a binding of its own.
-        let room = MAX_INPUTS - 1;
-        let (mut cursor, mut root) = (start, start);
-        while let [next] = self.consumers[cursor.0][..] {
-            // Past a value that must lie in memory no kernel can go on.
-            let fixed = outputs.contains(&cursor) || (cursor != start && self.stored[cursor.0]);
-            if fixed {
-                break;
-            }
-            let node = &nodes[next.0];
-            if node.op == Op::Reshape {
-                cursor = next;
-                continue;
-            }
-            if !node.op.is_elementwise() || self.claimed[next.0] {
-                break;
-            }
-            let mut union = extra.clone();
-            for &other in node.inputs.iter().filter(|&&n| n != cursor) {
-                for leaf in self.leaves_of(other) {
-                    if !union.contains(&leaf) {
-                        union.push(leaf);
-                    }
-                }
-            }
-            if union.len() > room {
-                break;
-            }
-            extra = union;
-            self.claimed[next.0] = true;
-            (cursor, root) = (next, next);
-        }
-        if root != start {
-            self.stored[start.0] = false;
-            self.stored[root.0] = true;
-            self.producer[root.0] = Some(start);
         }
     }
 }

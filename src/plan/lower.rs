@@ -82,7 +82,8 @@ impl<'a> Lowering<'a> {
 
     pub fn run(mut self, arena: Arena) -> Result<Plan> {
         for i in 0..self.nodes.len() {
-            if self.fusion.live[i] && self.fusion.stored[i] && !self.done[i] {
+            let wanted = self.fusion.live[i] && self.fusion.stored[i] && !self.done[i];
+            if wanted && !self.fusion.made_beside(NodeId(i)) {
                 self.emit(NodeId(i));
             }
         }
@@ -114,21 +115,21 @@ impl<'a> Lowering<'a> {
     }
 
     fn draft(&mut self, kernel: Kernel, output: NodeId, start: NodeId) {
-        let title = self.title(output, start);
+        let title = self.title(start);
         let sink = self.owned.get(&output).cloned();
         self.done[output.0] = true;
         self.drafts.push(Draft { kernel, output, sink, second: None, partial: 0, title });
     }
 
-    /// `layer: matmul add relu`, from the first op of the kernel to the last.
-    fn title(&self, root: NodeId, start: NodeId) -> String {
+    /// `layer: matmul add relu`, from the first op of the kernel to the last; of many the middle is left out.
+    fn title(&self, start: NodeId) -> String {
         let mut names = vec![self.nodes[start.0].op.name()];
-        let mut cursor = start;
-        while cursor != root {
-            cursor = self.fusion.consumers[cursor.0][0];
-            if self.nodes[cursor.0].op.is_elementwise() {
-                names.push(self.nodes[cursor.0].op.name());
-            }
+        if let Some(along) = self.fusion.along.get(&start) {
+            let computed = along.nodes.iter().map(|n| &self.nodes[n.0].op).filter(|op| op.is_elementwise());
+            names.extend(computed.map(Op::name));
+        }
+        if names.len() > 5 {
+            names.splice(3..names.len() - 1, ["..".to_owned()]);
         }
         let scope = &self.nodes[start.0].scope;
         let names = names.join(" ");
@@ -152,15 +153,30 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// What the kernel of `start` writes beside its result.
+    fn beside(&self, start: NodeId) -> Option<NodeId> {
+        self.fusion.along.get(&start).and_then(|a| a.beside)
+    }
+
+    /// Enters that value as the second one of the kernel drafted last.
+    fn draft_beside(&mut self, start: NodeId) {
+        if let (Some(beside), Some(draft)) = (self.beside(start), self.drafts.last_mut()) {
+            draft.second = Some((beside, None));
+            self.done[beside.0] = true;
+        }
+    }
+
     fn emit_reduce(&mut self, start: NodeId, root: NodeId) {
-        let stored = |n: NodeId| n != root && self.fusion.stored[n.0];
+        let beside = self.beside(start);
+        let stored = |n: NodeId| n != root && Some(n) != beside && self.fusion.stored[n.0];
         let sink = self.kernel_sink(self.owned.get(&root));
-        let r = Reduction { nodes: self.nodes, node: start, root, stored: &stored, sink };
+        let r = Reduction { nodes: self.nodes, node: start, root, beside, stored: &stored, sink };
         let (kernel, more) = reduce::kernels(&r, self.target);
         self.draft(kernel, root, start);
         if let Some((second, bytes)) = more {
             self.follow(second, root, bytes);
         }
+        self.draft_beside(start);
     }
 
     /// A second kernel that folds the partial results of the one just drafted.
@@ -195,11 +211,13 @@ impl<'a> Lowering<'a> {
         let rank = node.shape.len();
         let a_shape = &self.nodes[node.inputs[0].0].shape;
         let sum = self.row_sums.get(&start).copied();
-        let stored = |n: NodeId| n != root && self.fusion.stored[n.0];
+        let beside = self.beside(start);
+        let stored = |n: NodeId| n != root && Some(n) != beside && self.fusion.stored[n.0];
         let product = Product {
             nodes: self.nodes,
             node: start,
             root,
+            beside,
             stored: &stored,
             a: turned(self.matrix(node.inputs[0]), trans_a),
             b: turned(self.matrix(node.inputs[1]), trans_b),
@@ -213,7 +231,7 @@ impl<'a> Lowering<'a> {
         if let Some(parts) = parts {
             let outputs = node.shape.elements();
             let sink = self.kernel_sink(self.owned.get(&root));
-            let r = Reduction { nodes: self.nodes, node: start, root, stored: &stored, sink };
+            let r = Reduction { nodes: self.nodes, node: start, root, beside, stored: &stored, sink };
             let index = "r * OUTPUTS + o"; // partial results are [parts, batch, m, n]
             let second = reduce::fold_partials(&r, Fold::Sum, outputs, parts, index, self.target);
             self.draft(kernel, root, start);
@@ -221,6 +239,7 @@ impl<'a> Lowering<'a> {
         } else {
             self.draft(kernel, root, start);
         }
+        self.draft_beside(start);
         if let (Some(sum), Some(draft)) = (sum, self.drafts.last_mut()) {
             draft.second = Some((sum, self.owned.get(&sum).cloned()));
             draft.title.push_str(" + row sums");
@@ -233,7 +252,7 @@ impl<'a> Lowering<'a> {
         let node = &self.nodes[start.0];
         let (Op::Matmul { trans_a: true, .. }, 2) = (&node.op, node.shape.len()) else { return None };
         let dy = node.inputs[0];
-        if matmul::long(self.nodes[dy.0].shape[0]) {
+        if matmul::long(self.nodes[dy.0].shape[0]) || self.beside(start).is_some() {
             return None;
         }
         self.fusion.consumers[dy.0].iter().copied().find(|&c| {

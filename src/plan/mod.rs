@@ -2,6 +2,7 @@
 //!
 //! The plan knows every byte before the first allocation; [`Program`] binds it to a device.
 
+mod absorb;
 mod function;
 mod fuse;
 mod lower;

@@ -78,8 +78,9 @@ pub struct Trainer {
     optimizer: Optimizer,
     lr: f64,
     memory: Memory,
-    train: Vec<(usize, Program)>,
-    eval: Vec<(usize, Program)>,
+    /// The blueprint's programs, as far as they have been needed.
+    train: Vec<Program>,
+    eval: Vec<Program>,
     eval_plan: Option<BatchPlan>,
     readback: VecDeque<Buffer>,
     flights: VecDeque<Flight>,
@@ -93,6 +94,21 @@ pub struct Trainer {
     submitted: Instant,
     loss_sum: f64,
     loss_samples: usize,
+}
+
+/// Makes programs until there are `count`: those of short batches and of evaluation wait for their first use, so
+/// that the first step does not wait for them.
+fn bind(
+    gpu: &Gpu,
+    builds: &[Build],
+    memory: &Memory,
+    programs: &mut Vec<Program>,
+    count: usize,
+) -> Result<()> {
+    while programs.len() < count {
+        programs.push(Program::new(gpu, &builds[programs.len()].plan, memory)?);
+    }
+    Ok(())
 }
 
 fn words(values: &Values) -> &[u8] {
@@ -134,11 +150,8 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let memory = Memory::allocate(gpu, &blueprint.memory)?;
-        let bind = |builds: &[Build]| -> Result<Vec<(usize, Program)>> {
-            builds.iter().map(|b| Ok((b.batch, Program::new(gpu, &b.plan, &memory)?))).collect()
-        };
-        let train = bind(&blueprint.train)?;
-        let eval = bind(&blueprint.eval)?;
+        let mut train = Vec::new();
+        bind(gpu, &blueprint.train, &memory, &mut train, 1)?;
         let upload = |part: &Part, names: [&str; 2]| {
             gpu.write(memory.get(names[0]), 0, words(part.inputs().values()));
             gpu.write(memory.get(names[1]), 0, words(part.targets().values()));
@@ -156,7 +169,7 @@ impl Trainer {
             lr: optimizer.lr(),
             memory,
             train,
-            eval,
+            eval: Vec::new(),
             eval_plan,
             readback,
             flights: VecDeque::new(),
@@ -281,12 +294,14 @@ impl Trainer {
         self.gpu.write(self.memory.get(STATE), 0, &[0; 8]);
 
         let full = batches.full_batches.saturating_sub(self.at).min(count);
+        let kinds = if full < count { 2 } else { 1 };
+        bind(&self.gpu, &self.blueprint.train, &self.memory, &mut self.train, kinds)?;
         let readback = self.free_readback()?;
         let bytes = (count * RING.columns * 4) as u64;
         let mut recorder = self.gpu.recorder();
-        recorder.pass(&self.train[0].1.dispatches, full);
+        recorder.pass(&self.train[0].dispatches, full);
         if full < count {
-            recorder.pass(&self.train[1].1.dispatches, 1);
+            recorder.pass(&self.train[1].dispatches, 1);
         }
         recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
         let after = recorder.submit()?;
@@ -411,12 +426,14 @@ impl Trainer {
             self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
             self.gpu.write(self.memory.get(STATE), 0, &[0; 8]);
             let full = plan.full_batches.saturating_sub(batch).min(count);
+            let kinds = if full < count { 2 } else { 1 };
+            bind(&self.gpu, &self.blueprint.eval, &self.memory, &mut self.eval, kinds)?;
             let readback = self.free_readback()?;
             let bytes = (count * RING.columns * 4) as u64;
             let mut recorder = self.gpu.recorder();
-            recorder.pass(&self.eval[0].1.dispatches, full);
+            recorder.pass(&self.eval[0].dispatches, full);
             if full < count {
-                recorder.pass(&self.eval[1].1.dispatches, 1);
+                recorder.pass(&self.eval[1].dispatches, 1);
             }
             recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
             let after = recorder.submit()?;

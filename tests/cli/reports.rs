@@ -84,9 +84,10 @@ fn a_step_of_a_three_layer_perceptron_is_twelve_dispatches_at_most() {
     ];
     for target in ["gpu", "software"] {
         for optimizer in optimizers {
-            for batch in ["data.batch_size=32", "data.batch_size=128", "data.batch_size=1000"] {
+            for batch in ["1", "32", "128", "1000", "\"full\""] {
+                let batch = format!("data.batch_size={batch}");
                 let optimizer = format!("optimizer={optimizer}");
-                let settings = ["--set", three, "--set", &optimizer, "--set", batch, "--target", target];
+                let settings = ["--set", three, "--set", &optimizer, "--set", &batch, "--target", target];
                 let plan = explain(&folder, &settings);
                 for build in plan["train"].as_array().expect("builds") {
                     let dispatches = build["dispatches"].as_u64().expect("a number");
@@ -96,6 +97,31 @@ fn a_step_of_a_three_layer_perceptron_is_twelve_dispatches_at_most() {
                     let last = kernels.last().expect("kernels")["what"].as_str().expect("a title");
                     assert_eq!(last, "optimizer");
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn twelve_whatever_activation_and_loss() {
+    let folder = Folder::new();
+    let activations =
+        ["relu", "leaky_relu", "elu", "gelu", "{ gelu = \"tanh\" }", "silu", "tanh", "sigmoid", "softplus"];
+    let losses = ["cross_entropy", "mse", "l1", "huber", "bce_with_logits"];
+    for (i, activation) in activations.into_iter().enumerate() {
+        let activation =
+            if activation.starts_with('{') { activation.into() } else { format!("\"{activation}\"") };
+        let layers = format!(
+            "model.layers=[\"flatten\", {{ linear = 64 }}, {activation}, {{ linear = 64 }}, {activation}, \
+             {{ linear = 10 }}]"
+        );
+        for loss in losses {
+            let loss = format!("model.loss=\"{loss}\"");
+            let target = ["gpu", "software"][i % 2];
+            let plan = explain(&folder, &["--set", &layers, "--set", &loss, "--target", target]);
+            for build in plan["train"].as_array().expect("builds") {
+                let dispatches = build["dispatches"].as_u64().expect("a number");
+                assert!(dispatches <= 12, "{layers}, {loss}, {target}: {dispatches} dispatches");
             }
         }
     }
