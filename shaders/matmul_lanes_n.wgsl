@@ -67,6 +67,11 @@ fn a_four(p: u32) -> vec4<f32> { return a[p]; }
 fn a_one(p: u32) -> f32 { return a[p].x; }
 //#end
 
+// c + a0 b0 + a1 b1 + a2 b2 + a3 b3, in this order: one row for four of K, while its sums are in registers.
+fn fours(c: vec4<f32>, a0: f32, a1: f32, a2: f32, a3: f32, b0: vec4<f32>, b1: vec4<f32>, b2: vec4<f32>, b3: vec4<f32>) -> vec4<f32> {
+    return (((c + a0 * b0) + a1 * b1) + a2 * b2) + a3 * b3;
+}
+
 fn store4(z: u32, row: u32, col: u32, v: vec4<f32>) {
     store(z, row, col, v.x);
     store(z, row, col + 1u, v.y);
@@ -122,110 +127,41 @@ fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         let b1 = b[s + B_ROW / 4u];
         let b2 = b[s + 2u * (B_ROW / 4u)];
         let b3 = b[s + 3u * (B_ROW / 4u)];
-        var r0_0 = low(u.x);
-        var r4_0 = high(u.x);
-        var r8_0 = low(v.x);
-        var r12_0 = high(v.x);
         if (A_COLS) {
-            r0_0 = subgroupBroadcast(u, 0u);
-            r4_0 = subgroupBroadcast(u, 1u);
-            r8_0 = subgroupBroadcast(u, 2u);
-            r12_0 = subgroupBroadcast(u, 3u);
+            c0 = fours(c0, subgroupBroadcast(u.x, 0u), subgroupBroadcast(u.x, 4u), subgroupBroadcast(v.x, 0u), subgroupBroadcast(v.x, 4u), b0, b1, b2, b3);
+            c1 = fours(c1, subgroupBroadcast(u.y, 0u), subgroupBroadcast(u.y, 4u), subgroupBroadcast(v.y, 0u), subgroupBroadcast(v.y, 4u), b0, b1, b2, b3);
+            c2 = fours(c2, subgroupBroadcast(u.z, 0u), subgroupBroadcast(u.z, 4u), subgroupBroadcast(v.z, 0u), subgroupBroadcast(v.z, 4u), b0, b1, b2, b3);
+            c3 = fours(c3, subgroupBroadcast(u.w, 0u), subgroupBroadcast(u.w, 4u), subgroupBroadcast(v.w, 0u), subgroupBroadcast(v.w, 4u), b0, b1, b2, b3);
+            c4 = fours(c4, subgroupBroadcast(u.x, 1u), subgroupBroadcast(u.x, 5u), subgroupBroadcast(v.x, 1u), subgroupBroadcast(v.x, 5u), b0, b1, b2, b3);
+            c5 = fours(c5, subgroupBroadcast(u.y, 1u), subgroupBroadcast(u.y, 5u), subgroupBroadcast(v.y, 1u), subgroupBroadcast(v.y, 5u), b0, b1, b2, b3);
+            c6 = fours(c6, subgroupBroadcast(u.z, 1u), subgroupBroadcast(u.z, 5u), subgroupBroadcast(v.z, 1u), subgroupBroadcast(v.z, 5u), b0, b1, b2, b3);
+            c7 = fours(c7, subgroupBroadcast(u.w, 1u), subgroupBroadcast(u.w, 5u), subgroupBroadcast(v.w, 1u), subgroupBroadcast(v.w, 5u), b0, b1, b2, b3);
+            c8 = fours(c8, subgroupBroadcast(u.x, 2u), subgroupBroadcast(u.x, 6u), subgroupBroadcast(v.x, 2u), subgroupBroadcast(v.x, 6u), b0, b1, b2, b3);
+            c9 = fours(c9, subgroupBroadcast(u.y, 2u), subgroupBroadcast(u.y, 6u), subgroupBroadcast(v.y, 2u), subgroupBroadcast(v.y, 6u), b0, b1, b2, b3);
+            c10 = fours(c10, subgroupBroadcast(u.z, 2u), subgroupBroadcast(u.z, 6u), subgroupBroadcast(v.z, 2u), subgroupBroadcast(v.z, 6u), b0, b1, b2, b3);
+            c11 = fours(c11, subgroupBroadcast(u.w, 2u), subgroupBroadcast(u.w, 6u), subgroupBroadcast(v.w, 2u), subgroupBroadcast(v.w, 6u), b0, b1, b2, b3);
+            c12 = fours(c12, subgroupBroadcast(u.x, 3u), subgroupBroadcast(u.x, 7u), subgroupBroadcast(v.x, 3u), subgroupBroadcast(v.x, 7u), b0, b1, b2, b3);
+            c13 = fours(c13, subgroupBroadcast(u.y, 3u), subgroupBroadcast(u.y, 7u), subgroupBroadcast(v.y, 3u), subgroupBroadcast(v.y, 7u), b0, b1, b2, b3);
+            c14 = fours(c14, subgroupBroadcast(u.z, 3u), subgroupBroadcast(u.z, 7u), subgroupBroadcast(v.z, 3u), subgroupBroadcast(v.z, 7u), b0, b1, b2, b3);
+            c15 = fours(c15, subgroupBroadcast(u.w, 3u), subgroupBroadcast(u.w, 7u), subgroupBroadcast(v.w, 3u), subgroupBroadcast(v.w, 7u), b0, b1, b2, b3);
+        } else {
+            c0 = fours(c0, subgroupBroadcast(u.x, 0u), subgroupBroadcast(u.y, 0u), subgroupBroadcast(u.z, 0u), subgroupBroadcast(u.w, 0u), b0, b1, b2, b3);
+            c1 = fours(c1, subgroupBroadcast(u.x, 1u), subgroupBroadcast(u.y, 1u), subgroupBroadcast(u.z, 1u), subgroupBroadcast(u.w, 1u), b0, b1, b2, b3);
+            c2 = fours(c2, subgroupBroadcast(u.x, 2u), subgroupBroadcast(u.y, 2u), subgroupBroadcast(u.z, 2u), subgroupBroadcast(u.w, 2u), b0, b1, b2, b3);
+            c3 = fours(c3, subgroupBroadcast(u.x, 3u), subgroupBroadcast(u.y, 3u), subgroupBroadcast(u.z, 3u), subgroupBroadcast(u.w, 3u), b0, b1, b2, b3);
+            c4 = fours(c4, subgroupBroadcast(u.x, 4u), subgroupBroadcast(u.y, 4u), subgroupBroadcast(u.z, 4u), subgroupBroadcast(u.w, 4u), b0, b1, b2, b3);
+            c5 = fours(c5, subgroupBroadcast(u.x, 5u), subgroupBroadcast(u.y, 5u), subgroupBroadcast(u.z, 5u), subgroupBroadcast(u.w, 5u), b0, b1, b2, b3);
+            c6 = fours(c6, subgroupBroadcast(u.x, 6u), subgroupBroadcast(u.y, 6u), subgroupBroadcast(u.z, 6u), subgroupBroadcast(u.w, 6u), b0, b1, b2, b3);
+            c7 = fours(c7, subgroupBroadcast(u.x, 7u), subgroupBroadcast(u.y, 7u), subgroupBroadcast(u.z, 7u), subgroupBroadcast(u.w, 7u), b0, b1, b2, b3);
+            c8 = fours(c8, subgroupBroadcast(v.x, 0u), subgroupBroadcast(v.y, 0u), subgroupBroadcast(v.z, 0u), subgroupBroadcast(v.w, 0u), b0, b1, b2, b3);
+            c9 = fours(c9, subgroupBroadcast(v.x, 1u), subgroupBroadcast(v.y, 1u), subgroupBroadcast(v.z, 1u), subgroupBroadcast(v.w, 1u), b0, b1, b2, b3);
+            c10 = fours(c10, subgroupBroadcast(v.x, 2u), subgroupBroadcast(v.y, 2u), subgroupBroadcast(v.z, 2u), subgroupBroadcast(v.w, 2u), b0, b1, b2, b3);
+            c11 = fours(c11, subgroupBroadcast(v.x, 3u), subgroupBroadcast(v.y, 3u), subgroupBroadcast(v.z, 3u), subgroupBroadcast(v.w, 3u), b0, b1, b2, b3);
+            c12 = fours(c12, subgroupBroadcast(v.x, 4u), subgroupBroadcast(v.y, 4u), subgroupBroadcast(v.z, 4u), subgroupBroadcast(v.w, 4u), b0, b1, b2, b3);
+            c13 = fours(c13, subgroupBroadcast(v.x, 5u), subgroupBroadcast(v.y, 5u), subgroupBroadcast(v.z, 5u), subgroupBroadcast(v.w, 5u), b0, b1, b2, b3);
+            c14 = fours(c14, subgroupBroadcast(v.x, 6u), subgroupBroadcast(v.y, 6u), subgroupBroadcast(v.z, 6u), subgroupBroadcast(v.w, 6u), b0, b1, b2, b3);
+            c15 = fours(c15, subgroupBroadcast(v.x, 7u), subgroupBroadcast(v.y, 7u), subgroupBroadcast(v.z, 7u), subgroupBroadcast(v.w, 7u), b0, b1, b2, b3);
         }
-        c0 += r0_0.x * b0;
-        c1 += r0_0.y * b0;
-        c2 += r0_0.z * b0;
-        c3 += r0_0.w * b0;
-        c4 += r4_0.x * b0;
-        c5 += r4_0.y * b0;
-        c6 += r4_0.z * b0;
-        c7 += r4_0.w * b0;
-        c8 += r8_0.x * b0;
-        c9 += r8_0.y * b0;
-        c10 += r8_0.z * b0;
-        c11 += r8_0.w * b0;
-        c12 += r12_0.x * b0;
-        c13 += r12_0.y * b0;
-        c14 += r12_0.z * b0;
-        c15 += r12_0.w * b0;
-        var r0_1 = low(u.y);
-        var r4_1 = high(u.y);
-        var r8_1 = low(v.y);
-        var r12_1 = high(v.y);
-        if (A_COLS) {
-            r0_1 = subgroupBroadcast(u, 4u);
-            r4_1 = subgroupBroadcast(u, 5u);
-            r8_1 = subgroupBroadcast(u, 6u);
-            r12_1 = subgroupBroadcast(u, 7u);
-        }
-        c0 += r0_1.x * b1;
-        c1 += r0_1.y * b1;
-        c2 += r0_1.z * b1;
-        c3 += r0_1.w * b1;
-        c4 += r4_1.x * b1;
-        c5 += r4_1.y * b1;
-        c6 += r4_1.z * b1;
-        c7 += r4_1.w * b1;
-        c8 += r8_1.x * b1;
-        c9 += r8_1.y * b1;
-        c10 += r8_1.z * b1;
-        c11 += r8_1.w * b1;
-        c12 += r12_1.x * b1;
-        c13 += r12_1.y * b1;
-        c14 += r12_1.z * b1;
-        c15 += r12_1.w * b1;
-        var r0_2 = low(u.z);
-        var r4_2 = high(u.z);
-        var r8_2 = low(v.z);
-        var r12_2 = high(v.z);
-        if (A_COLS) {
-            r0_2 = subgroupBroadcast(v, 0u);
-            r4_2 = subgroupBroadcast(v, 1u);
-            r8_2 = subgroupBroadcast(v, 2u);
-            r12_2 = subgroupBroadcast(v, 3u);
-        }
-        c0 += r0_2.x * b2;
-        c1 += r0_2.y * b2;
-        c2 += r0_2.z * b2;
-        c3 += r0_2.w * b2;
-        c4 += r4_2.x * b2;
-        c5 += r4_2.y * b2;
-        c6 += r4_2.z * b2;
-        c7 += r4_2.w * b2;
-        c8 += r8_2.x * b2;
-        c9 += r8_2.y * b2;
-        c10 += r8_2.z * b2;
-        c11 += r8_2.w * b2;
-        c12 += r12_2.x * b2;
-        c13 += r12_2.y * b2;
-        c14 += r12_2.z * b2;
-        c15 += r12_2.w * b2;
-        var r0_3 = low(u.w);
-        var r4_3 = high(u.w);
-        var r8_3 = low(v.w);
-        var r12_3 = high(v.w);
-        if (A_COLS) {
-            r0_3 = subgroupBroadcast(v, 4u);
-            r4_3 = subgroupBroadcast(v, 5u);
-            r8_3 = subgroupBroadcast(v, 6u);
-            r12_3 = subgroupBroadcast(v, 7u);
-        }
-        c0 += r0_3.x * b3;
-        c1 += r0_3.y * b3;
-        c2 += r0_3.z * b3;
-        c3 += r0_3.w * b3;
-        c4 += r4_3.x * b3;
-        c5 += r4_3.y * b3;
-        c6 += r4_3.z * b3;
-        c7 += r4_3.w * b3;
-        c8 += r8_3.x * b3;
-        c9 += r8_3.y * b3;
-        c10 += r8_3.z * b3;
-        c11 += r8_3.w * b3;
-        c12 += r12_3.x * b3;
-        c13 += r12_3.y * b3;
-        c14 += r12_3.z * b3;
-        c15 += r12_3.w * b3;
         if (ROW_SUM) {
             sum0 += u;
             sum1 += v;

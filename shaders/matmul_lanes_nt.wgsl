@@ -47,12 +47,9 @@ fn store(z: u32, row: u32, col: u32, acc: f32) {
     }
 }
 
-// Lanes 0 to 3, and 4 to 7, of a value.
-fn low(v: f32) -> vec4<f32> {
-    return vec4<f32>(subgroupBroadcast(v, 0u), subgroupBroadcast(v, 1u), subgroupBroadcast(v, 2u), subgroupBroadcast(v, 3u));
-}
-fn high(v: f32) -> vec4<f32> {
-    return vec4<f32>(subgroupBroadcast(v, 4u), subgroupBroadcast(v, 5u), subgroupBroadcast(v, 6u), subgroupBroadcast(v, 7u));
+// c + a0 b0 + a1 b1 + a2 b2 + a3 b3, in this order: one row for four of K, while its sums are in registers.
+fn fours(c: vec2<f32>, a0: f32, a1: f32, a2: f32, a3: f32, b0: vec2<f32>, b1: vec2<f32>, b2: vec2<f32>, b3: vec2<f32>) -> vec2<f32> {
+    return (((c + a0 * b0) + a1 * b1) + a2 * b2) + a3 * b3;
 }
 
 @compute @workgroup_size(8)
@@ -66,67 +63,47 @@ fn matmul_lanes_nt(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
     var q = (A_OFFSET + batch * A_BATCH + min(row + 8u + lane, M - 1u) * A_ROW + start) / 4u;
     var s = (B_OFFSET + batch * B_BATCH + min(col, N - 1u) * B_COL + start) / 4u;
     var t = (B_OFFSET + batch * B_BATCH + min(col + 8u, N - 1u) * B_COL + start) / 4u;
-    var c0 = vec4<f32>();
-    var d0 = vec4<f32>();
-    var c1 = vec4<f32>();
-    var d1 = vec4<f32>();
-    var c2 = vec4<f32>();
-    var d2 = vec4<f32>();
-    var c3 = vec4<f32>();
-    var d3 = vec4<f32>();
+    var c0 = vec2<f32>();
+    var c1 = vec2<f32>();
+    var c2 = vec2<f32>();
+    var c3 = vec2<f32>();
+    var c4 = vec2<f32>();
+    var c5 = vec2<f32>();
+    var c6 = vec2<f32>();
+    var c7 = vec2<f32>();
+    var c8 = vec2<f32>();
+    var c9 = vec2<f32>();
+    var c10 = vec2<f32>();
+    var c11 = vec2<f32>();
+    var c12 = vec2<f32>();
+    var c13 = vec2<f32>();
+    var c14 = vec2<f32>();
+    var c15 = vec2<f32>();
     for (var k = 0u; k < length / 4u; k++) {
         let u = a[p];
         let v = a[q];
         let x = b[s];
         let y = b[t];
-        let u0x = low(u.x);
-        let u1x = high(u.x);
-        let v0x = low(v.x);
-        let v1x = high(v.x);
-        c0 += u0x * x.x;
-        d0 += u0x * y.x;
-        c1 += u1x * x.x;
-        d1 += u1x * y.x;
-        c2 += v0x * x.x;
-        d2 += v0x * y.x;
-        c3 += v1x * x.x;
-        d3 += v1x * y.x;
-        let u0y = low(u.y);
-        let u1y = high(u.y);
-        let v0y = low(v.y);
-        let v1y = high(v.y);
-        c0 += u0y * x.y;
-        d0 += u0y * y.y;
-        c1 += u1y * x.y;
-        d1 += u1y * y.y;
-        c2 += v0y * x.y;
-        d2 += v0y * y.y;
-        c3 += v1y * x.y;
-        d3 += v1y * y.y;
-        let u0z = low(u.z);
-        let u1z = high(u.z);
-        let v0z = low(v.z);
-        let v1z = high(v.z);
-        c0 += u0z * x.z;
-        d0 += u0z * y.z;
-        c1 += u1z * x.z;
-        d1 += u1z * y.z;
-        c2 += v0z * x.z;
-        d2 += v0z * y.z;
-        c3 += v1z * x.z;
-        d3 += v1z * y.z;
-        let u0w = low(u.w);
-        let u1w = high(u.w);
-        let v0w = low(v.w);
-        let v1w = high(v.w);
-        c0 += u0w * x.w;
-        d0 += u0w * y.w;
-        c1 += u1w * x.w;
-        d1 += u1w * y.w;
-        c2 += v0w * x.w;
-        d2 += v0w * y.w;
-        c3 += v1w * x.w;
-        d3 += v1w * y.w;
+        let b0 = vec2<f32>(x.x, y.x);
+        let b1 = vec2<f32>(x.y, y.y);
+        let b2 = vec2<f32>(x.z, y.z);
+        let b3 = vec2<f32>(x.w, y.w);
+        c0 = fours(c0, subgroupBroadcast(u.x, 0u), subgroupBroadcast(u.y, 0u), subgroupBroadcast(u.z, 0u), subgroupBroadcast(u.w, 0u), b0, b1, b2, b3);
+        c1 = fours(c1, subgroupBroadcast(u.x, 1u), subgroupBroadcast(u.y, 1u), subgroupBroadcast(u.z, 1u), subgroupBroadcast(u.w, 1u), b0, b1, b2, b3);
+        c2 = fours(c2, subgroupBroadcast(u.x, 2u), subgroupBroadcast(u.y, 2u), subgroupBroadcast(u.z, 2u), subgroupBroadcast(u.w, 2u), b0, b1, b2, b3);
+        c3 = fours(c3, subgroupBroadcast(u.x, 3u), subgroupBroadcast(u.y, 3u), subgroupBroadcast(u.z, 3u), subgroupBroadcast(u.w, 3u), b0, b1, b2, b3);
+        c4 = fours(c4, subgroupBroadcast(u.x, 4u), subgroupBroadcast(u.y, 4u), subgroupBroadcast(u.z, 4u), subgroupBroadcast(u.w, 4u), b0, b1, b2, b3);
+        c5 = fours(c5, subgroupBroadcast(u.x, 5u), subgroupBroadcast(u.y, 5u), subgroupBroadcast(u.z, 5u), subgroupBroadcast(u.w, 5u), b0, b1, b2, b3);
+        c6 = fours(c6, subgroupBroadcast(u.x, 6u), subgroupBroadcast(u.y, 6u), subgroupBroadcast(u.z, 6u), subgroupBroadcast(u.w, 6u), b0, b1, b2, b3);
+        c7 = fours(c7, subgroupBroadcast(u.x, 7u), subgroupBroadcast(u.y, 7u), subgroupBroadcast(u.z, 7u), subgroupBroadcast(u.w, 7u), b0, b1, b2, b3);
+        c8 = fours(c8, subgroupBroadcast(v.x, 0u), subgroupBroadcast(v.y, 0u), subgroupBroadcast(v.z, 0u), subgroupBroadcast(v.w, 0u), b0, b1, b2, b3);
+        c9 = fours(c9, subgroupBroadcast(v.x, 1u), subgroupBroadcast(v.y, 1u), subgroupBroadcast(v.z, 1u), subgroupBroadcast(v.w, 1u), b0, b1, b2, b3);
+        c10 = fours(c10, subgroupBroadcast(v.x, 2u), subgroupBroadcast(v.y, 2u), subgroupBroadcast(v.z, 2u), subgroupBroadcast(v.w, 2u), b0, b1, b2, b3);
+        c11 = fours(c11, subgroupBroadcast(v.x, 3u), subgroupBroadcast(v.y, 3u), subgroupBroadcast(v.z, 3u), subgroupBroadcast(v.w, 3u), b0, b1, b2, b3);
+        c12 = fours(c12, subgroupBroadcast(v.x, 4u), subgroupBroadcast(v.y, 4u), subgroupBroadcast(v.z, 4u), subgroupBroadcast(v.w, 4u), b0, b1, b2, b3);
+        c13 = fours(c13, subgroupBroadcast(v.x, 5u), subgroupBroadcast(v.y, 5u), subgroupBroadcast(v.z, 5u), subgroupBroadcast(v.w, 5u), b0, b1, b2, b3);
+        c14 = fours(c14, subgroupBroadcast(v.x, 6u), subgroupBroadcast(v.y, 6u), subgroupBroadcast(v.z, 6u), subgroupBroadcast(v.w, 6u), b0, b1, b2, b3);
+        c15 = fours(c15, subgroupBroadcast(v.x, 7u), subgroupBroadcast(v.y, 7u), subgroupBroadcast(v.z, 7u), subgroupBroadcast(v.w, 7u), b0, b1, b2, b3);
         p += 1u;
         q += 1u;
         s += 1u;
@@ -135,18 +112,24 @@ fn matmul_lanes_nt(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
     // Four rows at a time: a loop, for a driver takes longer over each store's text than over its execution.
     for (var r = row; r < min(row + 16u, M); r += 4u) {
         store(group.z, r + 0u, col, c0.x);
-        store(group.z, r + 0u, col + 8u, d0.x);
-        store(group.z, r + 1u, col, c0.y);
-        store(group.z, r + 1u, col + 8u, d0.y);
-        store(group.z, r + 2u, col, c0.z);
-        store(group.z, r + 2u, col + 8u, d0.z);
-        store(group.z, r + 3u, col, c0.w);
-        store(group.z, r + 3u, col + 8u, d0.w);
-        c0 = c1;
-        d0 = d1;
-        c1 = c2;
-        d1 = d2;
-        c2 = c3;
-        d2 = d3;
+        store(group.z, r + 0u, col + 8u, c0.y);
+        store(group.z, r + 1u, col, c1.x);
+        store(group.z, r + 1u, col + 8u, c1.y);
+        store(group.z, r + 2u, col, c2.x);
+        store(group.z, r + 2u, col + 8u, c2.y);
+        store(group.z, r + 3u, col, c3.x);
+        store(group.z, r + 3u, col + 8u, c3.y);
+        c0 = c4;
+        c1 = c5;
+        c2 = c6;
+        c3 = c7;
+        c4 = c8;
+        c5 = c9;
+        c6 = c10;
+        c7 = c11;
+        c8 = c12;
+        c9 = c13;
+        c10 = c14;
+        c11 = c15;
     }
 }
