@@ -20,7 +20,13 @@ pub fn count(n: f64) -> String {
         x if x >= 1e3 => (1e3, " k"),
         _ => return format!("{n:.0}"),
     };
-    format!("{:.3}{prefix}", n / scale)
+    let value = n / scale;
+    let decimals = match value.abs() {
+        x if x >= 99.95 => 0,
+        x if x >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.decimals$}{prefix}")
 }
 
 /// A duration as `850 ms`, `12.3 s` or `3 min 20 s`.
@@ -42,7 +48,10 @@ mod tests {
     fn units_are_readable() {
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(18_637), "18.2 KiB");
-        assert_eq!(count(4_560_000.0), "4.560 M");
+        assert_eq!(count(950.0), "950");
+        assert_eq!(count(12_345.0), "12.3 k");
+        assert_eq!(count(99_960.0), "100 k");
+        assert_eq!(count(4_560_000.0), "4.56 M");
         assert_eq!(seconds(200.4), "3 min 20 s");
     }
 }

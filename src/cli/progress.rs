@@ -25,17 +25,31 @@ pub(super) struct Progress {
     printed: Option<Instant>,
 }
 
-/// Samples a second over the steps seen.
+/// Samples a second of training in the current epoch, from its first window's end on; before that the last epoch's.
+#[derive(Default)]
 struct Rate {
-    start: Instant,
+    start: Option<Instant>,
     samples: u64,
+    last: Option<f64>,
+}
+
+impl Rate {
+    fn add(&mut self, samples: u64) {
+        match self.start {
+            None => self.start = Some(Instant::now()),
+            Some(start) => {
+                self.samples += samples;
+                self.last = Some(self.samples as f64 / start.elapsed().as_secs_f64());
+            }
+        }
+    }
 }
 
 impl Progress {
     pub fn new(dir: RunDir, total: u64, epochs: u64, batch: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            let shape = if colour { "{bar:32.green/dim}" } else { "{bar:32}" };
+            let shape = if colour { "{wide_bar:.green/dim}" } else { "{wide_bar}" };
             let template = format!("{{prefix}} {shape} {{percent:>3}}%  {{msg}}  {{eta}} left");
             let style = ProgressStyle::with_template(&template).unwrap_or(ProgressStyle::default_bar());
             let bar = ProgressBar::new(total).with_style(style.progress_chars("━╸ "));
@@ -43,13 +57,12 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        let samples = Rate { start: Instant::now(), samples: 0 };
         Progress {
             dir,
             bar,
             total,
             epochs,
-            samples,
+            samples: Rate::default(),
             batch: batch as u64,
             loss: 0.0,
             accuracy: None,
@@ -68,9 +81,10 @@ impl Progress {
         }
     }
 
-    fn message(&self, speed: f64) -> String {
+    fn message(&self, speed: Option<f64>) -> String {
         let accuracy = self.accuracy.map(|a| format!("  accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
-        format!("loss {:.4}{accuracy}  {} samples/s", self.loss, units::count(speed))
+        let speed = speed.map(|s| format!("  {} samples/s", units::count(s))).unwrap_or_default();
+        format!("loss {:.4}{accuracy}{speed}", self.loss)
     }
 }
 
@@ -78,19 +92,24 @@ impl Observer for Progress {
     fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
         self.dir.steps(steps)?;
         let Some(last) = steps.last() else { return Ok(()) };
-        self.samples.samples += self.batch * steps.len() as u64;
+        let first = self.samples.last.is_none() && self.samples.start.is_none();
+        self.samples.add(self.batch * steps.len() as u64);
         self.loss = steps.iter().map(|s| f64::from(s.loss)).sum::<f64>() / steps.len() as f64;
         if let Some(bar) = &self.bar {
-            let speed = self.samples.samples as f64 / self.samples.start.elapsed().as_secs_f64();
             bar.set_prefix(format!("epoch {}/{}", last.epoch, self.epochs));
-            bar.set_message(self.message(speed));
+            bar.set_message(self.message(self.samples.last));
             bar.set_position(last.step);
+            if first {
+                // What came before was compiling.
+                bar.reset_eta();
+            }
         }
         Ok(())
     }
 
     fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
         self.dir.epoch(epoch)?;
+        self.samples = Rate { last: Some(epoch.samples_per_second), ..Rate::default() };
         self.accuracy = epoch.eval_accuracy;
         self.loss = epoch.train_loss;
         let due = self.printed.is_none_or(|at| at.elapsed() > PLAIN) || epoch.step == self.total;
@@ -101,7 +120,7 @@ impl Observer for Progress {
                 "epoch {}/{}  {}{eval}",
                 epoch.epoch,
                 self.epochs,
-                self.message(epoch.samples_per_second)
+                self.message(Some(epoch.samples_per_second))
             );
             say(&line);
         }

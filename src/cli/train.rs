@@ -89,11 +89,13 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let shown = progress.dir().path().display();
     say(&format!("run      {shown}/ (config.toml, metrics.jsonl, model.safetensors)"));
+    let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
+    let file = args.config.display();
     say(&format!(
-        "next     downhill train {0} --set optimizer.lr=3e-3    another learning rate\n         \
-         downhill train {0} --init {shown}/model.safetensors    go on from these weights\n         \
-         downhill explain {0}    each kernel of a step, and the memory",
-        args.config.display()
+        "next     {program} train {file} --set optimizer.lr={:.0e}    a smaller learning rate\n         \
+         {program} train {file} --init {shown}/model.safetensors    go on from these weights\n         \
+         {program} explain {file}    each kernel of a step, and the memory",
+        config.optimizer.lr() / 3.0
     ));
     Ok(())
 }

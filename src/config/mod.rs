@@ -185,9 +185,17 @@ fn optimizer(section: Section) -> Result<Optimizer> {
             ("name".to_owned(), Value::String(name.clone())),
             (key.clone(), value.clone()),
         ]);
-        if let Err(err) = Value::Table(one).try_into::<Optimizer>() {
-            let text = err.to_string();
-            return Err(Error::Config(format!("optimizer.{key} = {value}: {}", text.trim())));
+        if Value::Table(one).try_into::<Optimizer>().is_err() {
+            let wanted = match key.as_str() {
+                "betas" => "two numbers, as [0.9, 0.999],",
+                "form" => "\"torch\", \"velocity\" or \"average\"",
+                "nesterov" | "centered" | "amsgrad" | "bias_correction" => "true or false",
+                _ => "a number",
+            };
+            let what = kind(value);
+            return Err(Error::Config(format!(
+                "optimizer.{key} = {value}: {wanted} is needed, and this is {what}"
+            )));
         }
     }
     let optimizer: Optimizer = Value::Table(table)
@@ -210,6 +218,11 @@ fn set(table: &mut Table, setting: &str) -> Result<()> {
         Err(_) => Value::String(text.to_owned()),
     };
     let mut keys: Vec<&str> = path.split('.').collect();
+    if keys.iter().any(|key| key.is_empty()) {
+        return Err(Error::Config(format!(
+            "--set {setting}: the key is not whole; for example --set optimizer.lr=0.01"
+        )));
+    }
     let last = keys.pop().unwrap_or_default();
     let mut table = table;
     for key in keys {

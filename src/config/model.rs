@@ -8,7 +8,7 @@ use crate::graph::Tensor;
 use crate::nn::loss::{self, CrossEntropy};
 use crate::nn::{Activation, Layer, Linear};
 
-const LAYERS: &[&str] = &[
+pub(super) const LAYERS: &[&str] = &[
     "flatten",
     "linear",
     "relu",
@@ -22,7 +22,7 @@ const LAYERS: &[&str] = &[
     "softmax",
     "log_softmax",
 ];
-const LOSSES: &[&str] = &["cross_entropy", "mse", "l1", "huber", "bce_with_logits"];
+pub(super) const LOSSES: &[&str] = &["cross_entropy", "mse", "l1", "huber", "bce_with_logits"];
 
 /// A loss by name.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -177,7 +177,7 @@ fn layer(index: usize, value: Value) -> Result<Layer> {
             }
             Layer::Activation(Activation::Softplus { beta, threshold })
         }
-        _ => {
+        "gelu" => {
             let tanh = match s.take("approximate") {
                 None => false,
                 Some(Value::String(form)) if form == "tanh" => true,
@@ -189,6 +189,7 @@ fn layer(index: usize, value: Value) -> Result<Layer> {
             };
             Layer::Activation(Activation::Gelu { tanh })
         }
+        other => unreachable!("{other} is in LAYERS and has no arm"),
     };
     s.finish()?;
     Ok(layer)
@@ -211,6 +212,11 @@ pub(super) fn layers(value: Value) -> Result<Vec<Layer>> {
 pub(super) fn loss(value: Value) -> Result<LossSpec> {
     let (name, given) = entry("model.loss", value, "loss", LOSSES)?;
     let main = (name == "huber").then_some("delta");
+    if let ("cross_entropy", Some(value)) = (name.as_str(), given.as_ref().filter(|v| !v.is_table())) {
+        return Err(Error::Config(format!(
+            "model.loss.cross_entropy = {value}: its options go by name, as {{ label_smoothing = 0.1 }}"
+        )));
+    }
     let mut s = options(format!("model.loss.{name}"), given, main)?;
     let spec = match name.as_str() {
         "mse" => LossSpec::Mse,
@@ -223,7 +229,7 @@ pub(super) fn loss(value: Value) -> Result<LossSpec> {
             }
             LossSpec::Huber { delta }
         }
-        _ => {
+        "cross_entropy" => {
             let label_smoothing = finite(&mut s, "label_smoothing", 0.0)?;
             if !(0.0..=1.0).contains(&label_smoothing) {
                 return Err(Error::Config(format!(
@@ -240,6 +246,7 @@ pub(super) fn loss(value: Value) -> Result<LossSpec> {
             };
             LossSpec::CrossEntropy(CrossEntropy { label_smoothing, ignore_index })
         }
+        other => unreachable!("{other} is in LOSSES and has no arm"),
     };
     s.finish()?;
     Ok(spec)

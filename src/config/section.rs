@@ -23,6 +23,7 @@ pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
 pub(super) fn suggestion(word: &str, names: &[&str]) -> String {
     match nearest(word, names) {
         Some(name) => format!("did you mean \"{name}\"?"),
+        None if names.is_empty() => "there are none".into(),
         None => format!("there are: {}", names.join(", ")),
     }
 }
@@ -31,6 +32,7 @@ pub(super) fn suggestion(word: &str, names: &[&str]) -> String {
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "a string",
+        Value::Integer(i) if *i < 0 => "a negative number",
         Value::Integer(_) => "an integer",
         Value::Float(_) => "a number",
         Value::Boolean(_) => "true or false",
@@ -99,7 +101,7 @@ impl Section {
         match self.take(key) {
             None => Ok(None),
             Some(Value::Integer(i)) if i >= 0 => Ok(Some(i as u64)),
-            Some(value) => self.wrong(key, &value, "a whole number, 0 or more,"),
+            Some(value) => self.wrong(key, &value, "a whole number from 0 on"),
         }
     }
 

@@ -44,6 +44,19 @@ fn settings_override() {
 }
 
 #[test]
+fn every_name_is_a_layer_or_a_loss() {
+    for name in model::LAYERS {
+        let layer = if *name == "linear" { "{ linear = 3 }".to_owned() } else { format!("\"{name}\"") };
+        let config = Config::parse(DIGITS, &[format!("model.layers=[{layer}]")]).unwrap();
+        assert_eq!(config.model.layers[0].name(), *name);
+    }
+    for name in model::LOSSES {
+        let config = Config::parse(DIGITS, &[format!("model.loss={name}")]).unwrap();
+        assert!(config.loss.to_toml().to_string().contains(name));
+    }
+}
+
+#[test]
 fn faults_name_key_value_and_remedy() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["optimizer.lrr=1"], &["optimizer.lrr", "\"lr\""]),
@@ -65,6 +78,13 @@ fn faults_name_key_value_and_remedy() {
         (&["train.epochs=2.5"], &["train.epochs", "whole number"]),
         (&["trian.epochs=2"], &["trian", "\"train\""]),
         (&["seed"], &["--set seed"]),
+        (&["=3"], &["--set =3", "key"]),
+        (&["optimizer.=3"], &["--set optimizer.=3", "key"]),
+        (&["seed=-1"], &["seed = -1", "negative"]),
+        (&["optimizer.betas=[0.9]"], &["optimizer.betas", "two numbers"]),
+        (&["optimizer.amsgrad=1"], &["optimizer.amsgrad", "true or false", "integer"]),
+        (&["model.loss={ cross_entropy = 0.1 }"], &["cross_entropy = 0.1", "label_smoothing"]),
+        (&["model.loss={ mse = { beta = 1 } }"], &["model.loss.mse.beta", "none"]),
     ];
     for (settings, words) in cases {
         let text = error(DIGITS, settings);

@@ -82,8 +82,9 @@ impl Tensor {
             && targets.shape() == &self.shape[..1]
             && self.dtype == DType::F32;
         if !fits {
+            let hint = if self.shape.len() > 2 { "; is a flatten missing before the layers?" } else { "" };
             return self.fail(format!(
-                "cross_entropy needs logits [n, classes] and integer targets [n]; got {:?} {} and {:?} {}",
+                "cross_entropy needs logits [n, classes] and integer targets [n]; got {:?} {} and {:?} {}{hint}",
                 self.dtype, self.shape, targets.dtype, targets.shape
             ));
         }

@@ -178,8 +178,11 @@ impl Graph {
     pub(crate) fn fail(&self, message: String) {
         let mut inner = self.inner.borrow_mut();
         if inner.error.is_none() {
-            let context =
-                if inner.scope.is_empty() { String::new() } else { format!("layer {}: ", inner.scope) };
+            let context = match inner.scope.as_str() {
+                "" => String::new(),
+                "loss" => "loss: ".to_owned(),
+                layer => format!("layer {layer}: "),
+            };
             inner.error = Some(Error::Shape { context, message });
         }
     }

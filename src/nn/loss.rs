@@ -65,8 +65,10 @@ pub fn bce_with_logits(logits: &Tensor, targets: &Tensor) -> Tensor {
 /// An error where the shapes differ: a broadcast loss is a mistake more often than a wish.
 fn same(a: &Tensor, b: &Tensor, name: &str) -> Option<Tensor> {
     (a.shape() != b.shape()).then(|| {
+        let hint =
+            if a.shape().len() > b.shape().len() { "; is a flatten missing before the layers?" } else { "" };
         a.fail(format!(
-            "{name} needs output and target of one shape; got {:?} and {:?}",
+            "{name} needs output and target of one shape; got {:?} and {:?}{hint}",
             a.shape(),
             b.shape()
         ))

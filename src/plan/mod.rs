@@ -125,8 +125,8 @@ impl Plan {
             Some(step) => Err(Error::Shape {
                 context: String::new(),
                 message: format!(
-                    "{} would loop {} times in one invocation, and software adapters cut loops at 65535; \
-                     make the reduced axis smaller",
+                    "{} would loop {} times in one invocation, past the limit of {MAX_ITERATIONS} (software \
+                     adapters cut long loops without a word); make the axis it runs along shorter",
                     step.title, step.kernel.iterations
                 ),
             }),
