@@ -1,5 +1,7 @@
 //! The binary as a person meets it: what it prints, where it exits, what it leaves on disk.
 
+mod adapter;
+
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/folder.rs"]

@@ -1,5 +1,7 @@
 //! The same seed gives the same bits, however the steps are submitted; another seed gives others.
 
+mod adapter;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -8,11 +10,10 @@ use downhill::gpu::Family;
 use downhill::nn::{Net, loss};
 use downhill::optim::{AdamW, Optimizer};
 use downhill::train::{EpochRecord, NamedTensor, Observer, StepRecord, TrainOptions, Trainer};
-use downhill::{Gpu, GpuOptions, Tensor};
+use downhill::{Gpu, Tensor};
 
 fn gpu(family: Family) -> Gpu {
-    let options = GpuOptions { adapter: "software".into(), family: Some(family), ..GpuOptions::default() };
-    Gpu::open(&options).expect("the software adapter")
+    adapter::open(family)
 }
 
 fn model(net: &Net, x: &Tensor) -> Tensor {
@@ -61,7 +62,7 @@ impl Observer for Heard {
 #[test]
 fn submissions_of_any_size_give_the_same_bits() {
     let data = digits().expect("digits");
-    for family in [Family::Lanes, Family::Tiled] {
+    for &family in adapter::families() {
         let gpu = gpu(family);
         // Two epochs of 15 steps, the last of each short.
         let mut whole = trainer(&gpu, &data, 3);
@@ -95,7 +96,7 @@ fn submissions_of_any_size_give_the_same_bits() {
 #[test]
 fn seeds_decide_weights_and_order() {
     let data = digits().expect("digits");
-    let gpu = gpu(Family::Lanes);
+    let gpu = gpu(adapter::families()[0]);
     let mut run = |seed| {
         let mut trainer = trainer(&gpu, &data, seed);
         let initial = bits(&trainer.parameters().expect("parameters"));
@@ -117,7 +118,7 @@ fn seeds_decide_weights_and_order() {
 fn run(out: &Path, seed: &str) -> (Vec<u8>, Vec<serde_json::Value>, String) {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits.toml");
     let output = Command::new(env!("CARGO_BIN_EXE_downhill"))
-        .args(["train", "--adapter", "software", "--steps", "60", "--seed", seed, "--out"])
+        .args(["train", "--adapter", &adapter::wanted(), "--steps", "60", "--seed", seed, "--out"])
         .arg(out)
         .arg(config)
         .output()

@@ -2,6 +2,8 @@
 //! optimizer, a hundred steps of whole runs. The numbers are made by `golden/make.py`; see
 //! `golden/README.md`. `--nocapture` shows how much of each tolerance is used.
 
+mod adapter;
+
 #[path = "golden/op_table.rs"]
 mod op_table;
 #[path = "golden/ops.rs"]

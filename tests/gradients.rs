@@ -16,6 +16,7 @@
 //! inputs and weights of order 1 that cancel (1 − tanh²). For values of order 1 that is 4e-6, where a
 //! wrong formula is off by 1e-3 or more.
 
+mod adapter;
 mod oracle;
 
 #[path = "gradients/case.rs"]

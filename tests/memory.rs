@@ -1,5 +1,7 @@
 //! The plan's bytes are the ledger's bytes, a budget is kept to the byte, and nothing is compiled late.
 
+mod adapter;
+
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::gpu::Family;
 use downhill::kernel::Target;
@@ -9,9 +11,7 @@ use downhill::train::{Blueprint, EpochRecord, Observer, TrainOptions, Trainer};
 use downhill::{Error, Gpu, GpuOptions, Tensor};
 
 fn gpu(family: Family, memory: Option<u64>) -> Gpu {
-    let options =
-        GpuOptions { adapter: "software".into(), family: Some(family), memory, ..GpuOptions::default() };
-    Gpu::open(&options).expect("the software adapter")
+    adapter::open_with(GpuOptions { family: Some(family), memory, ..GpuOptions::default() })
 }
 
 /// 37 samples of 5 numbers in 3 classes, and as many to evaluate on as asked.
@@ -69,7 +69,7 @@ impl Observer for Pipelines<'_> {
 fn the_ledger_holds_what_the_plan_says() {
     for (case, (eval, batch_size)) in CASES.into_iter().enumerate() {
         let optimizer = &optimizers()[case % 4];
-        let family = if case % 2 == 0 { Family::Lanes } else { Family::Tiled };
+        let family = adapter::families()[case % adapter::families().len()];
         let data = data(eval);
         let options = TrainOptions { batch_size, epochs: 2, ..TrainOptions::default() };
         let label = format!("{eval} to evaluate on, {batch_size:?}, {optimizer:?}, {family:?}");
@@ -109,9 +109,10 @@ fn a_budget_one_byte_too_small_is_an_error_that_itemises() {
         let options = TrainOptions { batch_size, ..TrainOptions::default() };
         let optimizer = &optimizers()[3];
         let batches = BatchPlan::new(37, batch_size, false).expect("batches");
-        let target = Target { family: Family::Lanes };
+        let family = adapter::families()[0];
+        let target = Target { family };
         let plan = Blueprint::new(&model, &cross_entropy, optimizer, &data, batches, target).expect("a plan");
-        let gpu = gpu(Family::Lanes, Some(plan.peak_bytes() - 1));
+        let gpu = gpu(family, Some(plan.peak_bytes() - 1));
         let err =
             Trainer::new(&gpu, &model, &cross_entropy, optimizer, &data, &options).expect_err("one less");
         assert!(matches!(err, Error::Budget(_)), "{err:?}");
@@ -126,7 +127,7 @@ fn a_budget_one_byte_too_small_is_an_error_that_itemises() {
 /// Two trainers on one device share kernels, and the book holds both.
 #[test]
 fn a_second_trainer_compiles_nothing() {
-    let gpu = gpu(Family::Lanes, None);
+    let gpu = gpu(adapter::families()[0], None);
     let data = data(20);
     let options = TrainOptions { batch_size: BatchSize::Rows(8), ..TrainOptions::default() };
     let make = || Trainer::new(&gpu, &model, &cross_entropy, &optimizers()[0], &data, &options).expect("one");

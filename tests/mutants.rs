@@ -4,6 +4,7 @@
 //! plan is about to compile; the few whose change makes no difference are listed with the reason. Shader checks
 //! are on, so that a mutant may stray but not crash. The optimizers' mutants are in `src/optim/tests.rs`.
 
+mod adapter;
 mod oracle;
 
 use downhill::gpu::{Family, wgsl};
@@ -116,9 +117,7 @@ impl<'a> Bench<'a> {
 }
 
 fn gpu(family: Family) -> Gpu {
-    let adapter = "software".to_owned();
-    let options = GpuOptions { adapter, shader_checks: true, family: Some(family), ..GpuOptions::default() };
-    Gpu::open(&options).expect("the software adapter")
+    adapter::open_with(GpuOptions { shader_checks: true, family: Some(family), ..GpuOptions::default() })
 }
 
 /// The line with its `place`th operator of this kind changed.
@@ -132,6 +131,9 @@ fn mutated(line: &str, (from, to): (&str, &str)) -> Option<String> {
 ///
 /// `spared`: parts of lines that may change without a difference, and why.
 fn hunt(file: &str, family: Family, lines: &[&str], cases: &[Case], spared: &[(&str, &str)]) {
+    if !adapter::families().contains(&family) {
+        return;
+    }
     let gpu = gpu(family);
     let benches: Vec<Bench<'_>> = cases.iter().map(|case| Bench::new(&gpu, case)).collect();
     for (i, bench) in benches.iter().enumerate() {

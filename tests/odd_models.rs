@@ -1,12 +1,13 @@
 //! Models at the edges of what a plan expects, each small enough to work out by hand. All numbers are exact
 //! in f32.
 
+mod adapter;
+
 use downhill::data::{BatchSize, Dataset};
-use downhill::gpu::Family;
 use downhill::nn::Net;
 use downhill::optim::{Optimizer, Sgd};
 use downhill::train::{NamedTensor, TrainOptions, Trainer};
-use downhill::{Error, Gpu, GpuOptions, Init, Tensor};
+use downhill::{Error, GpuOptions, Init, Tensor};
 
 const X: [f32; 3] = [1.0, -2.0, 4.0];
 
@@ -18,11 +19,9 @@ fn step(
     loss: f32,
     after: &[&[f32]],
 ) {
-    for family in [Family::Lanes, Family::Tiled] {
+    for &family in adapter::families() {
         let what = format!("{what} on {family:?}");
-        let options =
-            GpuOptions { adapter: "software".into(), family: Some(family), ..GpuOptions::default() };
-        let gpu = Gpu::open(&options).expect("the software adapter");
+        let gpu = adapter::open(family);
         let data = Dataset::from_arrays("one", [3], X.to_vec(), [], vec![0.0]).expect("a sample");
         let options = TrainOptions { batch_size: BatchSize::Full, ..TrainOptions::default() };
         let sgd = Optimizer::Sgd(Sgd { lr: 0.5, ..Sgd::default() });
@@ -186,8 +185,7 @@ fn views_of_a_parameter_lead_its_gradient_back() {
 
 #[test]
 fn what_cannot_train_is_refused() {
-    let options = GpuOptions { adapter: "software".into(), ..GpuOptions::default() };
-    let gpu = Gpu::open(&options).expect("the software adapter");
+    let gpu = adapter::open_with(GpuOptions::default());
     let data = Dataset::from_arrays("one", [3], X.to_vec(), [], vec![0.0]).expect("a sample");
     let sgd = Optimizer::Sgd(Sgd::default());
     let refused = |model: &dyn Fn(&Net, &Tensor) -> Tensor, words: &[&str]| {

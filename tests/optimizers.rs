@@ -9,13 +9,14 @@
 //! for the median step of every form, and `the_data_tells_the_forms_apart` that it is under a tenth
 //! of what any two forms differ by: a wrong sign, a missing correction or a misplaced ε cannot hide.
 
+mod adapter;
 mod oracle;
 
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
 use downhill::train::{NamedTensor, TrainOptions, Trainer};
-use downhill::{Gpu, GpuOptions, Init, Tensor};
+use downhill::{GpuOptions, Init, Tensor};
 use oracle::{
     ROUNDOFF,
     compare::Cases,
@@ -39,9 +40,8 @@ fn gpu_trace(optimizer: &Optimizer, init: &[f32], grads: &[Vec<f32>]) -> Vec<Vec
         w.mul(&x.reshape([init.len()])).sum_all()
     };
     let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
-    let gpu = Gpu::open(&GpuOptions { adapter: "software".into(), ..GpuOptions::default() });
     let mut trainer = Trainer::new(
-        &gpu.expect("the software adapter"),
+        &adapter::open_with(GpuOptions::default()),
         &model,
         &|loss, _| loss.clone(),
         optimizer,

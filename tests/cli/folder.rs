@@ -70,9 +70,9 @@ impl Folder {
         Done::of(&self.command(args).envs(nowhere).output().expect("the binary"))
     }
 
-    /// `train net.toml` in software with more arguments.
+    /// `train net.toml` on the adapter under test, with more arguments.
     pub fn train(&self, more: &[&str]) -> Done {
-        self.run(&[&["train", "net.toml", "--adapter", "software"], more].concat())
+        self.run(&[&["train", "net.toml", "--adapter", &crate::adapter::wanted()], more].concat())
     }
 
     /// [`Folder::train`] into `out`, which must succeed: its metrics.

@@ -117,7 +117,7 @@ fn a_resolved_config_gives_the_run_again() {
         options.extend(settings.iter().flat_map(|setting| ["--set", *setting]));
         let lines = folder.trained(&first, &options);
         let config = format!("{first}/config.toml");
-        let done = folder.run(&["train", &config, "--adapter", "software", "--out", &again]);
+        let done = folder.run(&["train", &config, "--adapter", &crate::adapter::wanted(), "--out", &again]);
         assert_eq!(done.code, 0, "{}", done.stderr);
         assert_eq!(timeless(&folder.metrics(&again)), timeless(&lines), "{settings:?}");
         for name in ["model.safetensors", "config.toml"] {

@@ -6,6 +6,7 @@ use downhill::gpu::Family;
 use downhill::{Function, Gpu, GpuOptions, Graph, Tensor, Value};
 use serde::Deserialize;
 
+use crate::adapter;
 use crate::op_table::{Case, OPS, build, tolerance};
 use crate::store::{self, Data, ROUNDOFF, Report, Tensors};
 
@@ -144,9 +145,11 @@ fn check_family(family: &str) {
             .into_iter()
             .enumerate()
     {
-        let adapter = "software".to_owned();
-        let options = GpuOptions { adapter, shader_checks, family: Some(kernels), ..GpuOptions::default() };
-        let gpu = Gpu::open(&options).expect("the software adapter");
+        if !adapter::families().contains(&kernels) {
+            continue;
+        }
+        let options = GpuOptions { shader_checks, family: Some(kernels), ..GpuOptions::default() };
+        let gpu = adapter::open_with(options);
         for (number, case) in golden.cases.iter().filter(|case| case.family == family).enumerate() {
             if family != "matmul" && turn / 2 != number % 2 {
                 continue;

@@ -4,9 +4,10 @@ use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
 use downhill::train::{NamedTensor, TrainOptions, Trainer};
-use downhill::{Gpu, GpuOptions, Init, Tensor};
+use downhill::{GpuOptions, Init, Tensor};
 use serde::Deserialize;
 
+use crate::adapter;
 use crate::store::{self, ROUNDOFF, Report, Tensors};
 
 #[derive(Deserialize)]
@@ -119,7 +120,7 @@ fn drive(
         params.iter().map(term).reduce(|a, b| a.add(&b)).expect("a parameter")
     };
     let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
-    let gpu = Gpu::open(&GpuOptions { adapter: "software".into(), ..GpuOptions::default() })?;
+    let gpu = adapter::open_with(GpuOptions::default());
     let mut trainer = Trainer::new(&gpu, &model, &|loss, _| loss.clone(), optimizer, &data, &options)?;
     let start = |p: &Param| NamedTensor {
         name: p.name.clone(),

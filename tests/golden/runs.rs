@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+use crate::adapter;
 use crate::store::{self, within};
 
 /// The promise: every step's loss is within this of PyTorch in f64, relatively. torch's own f32 stays within
@@ -69,7 +70,7 @@ fn train(run: &Run, steps: usize, out: &Path) -> Result<Vec<Line>, String> {
         .arg(file("toml"))
         .arg("--init")
         .arg(file("safetensors"))
-        .args(["--adapter", "software", "--steps", &steps.to_string(), "--out"])
+        .args(["--adapter", &adapter::wanted(), "--steps", &steps.to_string(), "--out"])
         .arg(out)
         .output()
         .map_err(|e| e.to_string())?;

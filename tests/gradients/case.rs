@@ -5,10 +5,11 @@ use std::sync::OnceLock;
 use downhill::gpu::Family;
 use downhill::{Function, Gpu, GpuOptions, Graph, Tensor, Value};
 
+use crate::adapter::{families, open_with};
 use crate::oracle::{
     Array,
     compare::{self, check_gradient, compare, tolerance},
-    draw::{self, Input, Kind, Rng, env},
+    draw::{self, Input, Kind, Rng},
 };
 
 /// An adapter opened in each way that must be right: both kernel families, and shaders checked for bounds
@@ -16,18 +17,12 @@ use crate::oracle::{
 pub fn gpus() -> &'static [Gpu] {
     static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
     GPUS.get_or_init(|| {
-        let adapter: String = env("DOWNHILL_ADAPTER").unwrap_or("software".to_owned());
-        let open = |family, shader_checks| {
-            let options =
-                GpuOptions { adapter: adapter.clone(), shader_checks, family, ..GpuOptions::default() };
-            Gpu::open(&options).expect("the adapter under test")
+        let both = |&family: &Family| {
+            [true, false].map(|shader_checks| {
+                open_with(GpuOptions { shader_checks, family: Some(family), ..GpuOptions::default() })
+            })
         };
-        let tiled = [true, false].map(|checks| open(Some(Family::Tiled), checks));
-        let adapter = tiled[0].adapter();
-        let has_lanes = (adapter.subgroup_min, adapter.subgroup_max) == (8, 8);
-        let lanes =
-            [true, false].into_iter().filter(|_| has_lanes).map(|checks| open(Some(Family::Lanes), checks));
-        lanes.chain(tiled.clone()).collect()
+        families().iter().flat_map(both).collect()
     })
 }
 

@@ -1,0 +1,33 @@
+//! The adapter under test: the software one, or the one that `DOWNHILL_ADAPTER` names; and its kernel families.
+
+#![allow(dead_code, reason = "each test binary needs a part of it")]
+
+use std::sync::OnceLock;
+
+use downhill::gpu::Family;
+use downhill::{Gpu, GpuOptions};
+
+/// As `--adapter` takes it.
+pub fn wanted() -> String {
+    std::env::var("DOWNHILL_ADAPTER").unwrap_or_else(|_| "software".into())
+}
+
+/// A device of one family of kernels, as in a release otherwise.
+pub fn open(family: Family) -> Gpu {
+    open_with(GpuOptions { family: Some(family), ..GpuOptions::default() })
+}
+
+/// A device by options, but for the adapter.
+pub fn open_with(options: GpuOptions) -> Gpu {
+    Gpu::open(&GpuOptions { adapter: wanted(), ..options }).expect("the adapter under test")
+}
+
+/// Tiled, and where subgroups are of eight lanes as well.
+pub fn families() -> &'static [Family] {
+    static FAMILIES: OnceLock<&[Family]> = OnceLock::new();
+    FAMILIES.get_or_init(|| {
+        let gpu = open(Family::Tiled);
+        let eight = (gpu.adapter().subgroup_min, gpu.adapter().subgroup_max) == (8, 8);
+        if eight { &[Family::Lanes, Family::Tiled] } else { &[Family::Tiled] }
+    })
+}
