@@ -60,7 +60,7 @@ fn wrong_settings() {
         ("model.loss={ huber = { delta = 0 } }", &["delta"]),
         // no key, no value
         ("optimizer.lr", &["optimizer.lr", "="]),
-        ("=3", &["unknown key"]),
+        ("=3", &["--set =3", "the key"]),
         ("optimizer.lr.x=3", &["optimizer.lr.x=3", "not a table"]),
         // layers that do not fit: the layer, and both shapes
         ("model.layers=[{ linear = 10 }]", &["[100, 1, 8, 10]", "[100]"]),
