@@ -2,7 +2,7 @@
 
 use std::ops;
 
-use super::{Binary, DType, Op, Tensor, Unary};
+use super::{Binary, DType, Node, Op, Tensor, Unary};
 
 const INV_SQRT_2: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
@@ -26,6 +26,17 @@ fn fold_binary(op: Binary, a: Option<f32>, b: Option<f32>) -> Option<f32> {
     }
 }
 
+/// Where an operand is a permuted tensor: all of them with that permutation taken back, and the permutation. What is
+/// computed element by element then lies in the order of what it is computed from, and fuses with it.
+fn in_memory_order(operands: &[&Tensor]) -> Option<(Vec<Tensor>, Vec<usize>)> {
+    let perm = operands.iter().find_map(|t| t.permutation())?.1;
+    let mut inverse = vec![0; perm.len()];
+    for (i, &p) in perm.iter().enumerate() {
+        inverse[p] = i;
+    }
+    Some((operands.iter().map(|t| t.permute(&inverse)).collect(), perm))
+}
+
 impl Tensor {
     pub(crate) fn unary(&self, op: Unary) -> Tensor {
         if (self.dtype == DType::I32) != (op == Unary::ToF32) {
@@ -33,6 +44,9 @@ impl Tensor {
         }
         if let Some(value) = self.as_constant().and_then(|x| fold_unary(op, x)) {
             return self.graph.full(value, &self.shape);
+        }
+        if let Some((source, perm)) = self.permutation() {
+            return source.unary(op).permute(&perm);
         }
         self.graph.push(Op::Unary(op), &[self], self.shape.clone(), DType::F32)
     }
@@ -57,8 +71,24 @@ impl Tensor {
         match (op, ca, cb) {
             (Binary::Add, Some(0.0), _) | (Binary::Mul, Some(1.0), _) => b,
             (Binary::Add | Binary::Sub, _, Some(0.0)) | (Binary::Mul | Binary::Div, _, Some(1.0)) => a,
-            _ => self.graph.push(Op::Binary(op), &[&a, &b], shape, DType::F32),
+            _ => match in_memory_order(&[&a, &b]) {
+                Some((inputs, perm)) => {
+                    let shape = inputs[0].shape.clone();
+                    let inputs: Vec<&Tensor> = inputs.iter().collect();
+                    self.graph.push(Op::Binary(op), &inputs, shape, DType::F32).permute(&perm)
+                }
+                None => self.graph.push(Op::Binary(op), &[&a, &b], shape, DType::F32),
+            },
         }
+    }
+
+    /// The tensor and the order of its axes that this one is a permutation of, if it is one.
+    pub(crate) fn permutation(&self) -> Option<(Tensor, Vec<usize>)> {
+        let source = match &self.graph.inner.borrow().nodes[self.id.0] {
+            Node { op: Op::Permute(perm), inputs, .. } => (inputs[0], perm.clone()),
+            _ => return None,
+        };
+        Some((self.graph.tensor(source.0), source.1))
     }
 
     /// self + other
@@ -127,6 +157,11 @@ impl Tensor {
             return self.fail("select needs f32 tensors".into());
         }
         let inputs = [self.broadcast_to(&shape), a.broadcast_to(&shape), b.broadcast_to(&shape)];
+        if let Some((inputs, perm)) = in_memory_order(&[&inputs[0], &inputs[1], &inputs[2]]) {
+            let shape = inputs[0].shape.clone();
+            let inputs: Vec<&Tensor> = inputs.iter().collect();
+            return self.graph.push(Op::Select, &inputs, shape, DType::F32).permute(&perm);
+        }
         self.graph.push(Op::Select, &[&inputs[0], &inputs[1], &inputs[2]], shape, DType::F32)
     }
 

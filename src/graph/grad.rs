@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Binary, Fold, Graph, Node, NodeId, Op, Tensor, Unary};
+use super::{Binary, Fold, Graph, Node, NodeId, Op, Tensor, Unary, Windowed};
 use crate::graph::DType;
 use crate::shape::Shape;
 
@@ -15,7 +15,7 @@ impl Graph {
         }
         let nodes = self.nodes();
         let wanted: HashSet<NodeId> = wrt.iter().map(|t| t.id()).collect();
-        let reaches = reaching(&nodes, &wanted);
+        let reaches = self.reaching(&nodes, &wanted);
         let mut grads: HashMap<NodeId, Tensor> = HashMap::new();
         grads.insert(loss.id(), self.full(1.0, &loss.shape));
         for index in (0..=loss.id().0).rev() {
@@ -25,11 +25,20 @@ impl Graph {
             }
             let Some(dy) = grads.get(&id).cloned() else { continue };
             let node = &nodes[index];
-            let y = self.tensor(id);
-            let inputs: Vec<Tensor> = node.inputs.iter().map(|&i| self.tensor(i)).collect();
-            let needed: Vec<bool> = node.inputs.iter().map(|i| reaches[i.0]).collect();
-            let parts = self.scoped(&node.scope, || backward(node, &inputs, &needed, &y, &dy));
-            for (input, part) in node.inputs.iter().zip(parts) {
+            let (sources, parts) = match self.prescription(id) {
+                Some((sources, rule)) => {
+                    let parts = self.scoped(&node.scope, || rule(&dy));
+                    (sources, parts)
+                }
+                None => {
+                    let y = self.tensor(id);
+                    let inputs: Vec<Tensor> = node.inputs.iter().map(|&i| self.tensor(i)).collect();
+                    let needed: Vec<bool> = node.inputs.iter().map(|i| reaches[i.0]).collect();
+                    let parts = self.scoped(&node.scope, || backward(node, &inputs, &needed, &y, &dy));
+                    (node.inputs.clone(), parts)
+                }
+            };
+            for (input, part) in sources.iter().zip(parts) {
                 if let Some(part) = part.filter(|_| reaches[input.0]) {
                     let sum = match grads.get(input) {
                         Some(sum) => sum.add(&part),
@@ -41,17 +50,21 @@ impl Graph {
         }
         wrt.iter().map(|t| grads.get(&t.id()).cloned().unwrap_or_else(|| self.full(0.0, &t.shape))).collect()
     }
-}
 
-/// Which nodes depend on a wanted one through operations that carry gradients.
-fn reaching(nodes: &[Node], wanted: &HashSet<NodeId>) -> Vec<bool> {
-    let mut reaches = vec![false; nodes.len()];
-    for (i, node) in nodes.iter().enumerate() {
-        // A reshape to its own shape is `detach`.
-        let detached = node.op == Op::Reshape && nodes[node.inputs[0].0].shape == node.shape;
-        reaches[i] = wanted.contains(&NodeId(i)) || !detached && node.inputs.iter().any(|n| reaches[n.0]);
+    /// Which nodes depend on a wanted one through operations that carry gradients.
+    fn reaching(&self, nodes: &[Node], wanted: &HashSet<NodeId>) -> Vec<bool> {
+        let mut reaches = vec![false; nodes.len()];
+        for (i, node) in nodes.iter().enumerate() {
+            let through = match self.prescription(NodeId(i)) {
+                Some((sources, _)) => sources.iter().any(|n| reaches[n.0]),
+                // A reshape to its own shape is `detach`.
+                None if node.op == Op::Reshape && nodes[node.inputs[0].0].shape == node.shape => false,
+                None => node.inputs.iter().any(|n| reaches[n.0]),
+            };
+            reaches[i] = through || wanted.contains(&NodeId(i));
+        }
+        reaches
     }
-    reaches
 }
 
 /// Sums `t` over the axes along which `shape` was broadcast, back to `shape`.
@@ -102,6 +115,14 @@ fn backward(node: &Node, inputs: &[Tensor], needed: &[bool], y: &Tensor, dy: &Te
                 Some(dy.window(starts, t.shape.clone()))
             };
             inputs.iter().map(&mut part).collect()
+        }
+        Op::Window(window, seen) => {
+            let shape = &inputs[0].shape;
+            vec![Some(match seen {
+                Windowed::Unfold(_) => dy.place(*window, shape[window.axis]).sum(&[-1], false),
+                Windowed::Place => dy.pick(*window, shape[window.axis]),
+                Windowed::Pick => dy.place(*window, shape[window.axis]),
+            })]
         }
         Op::Gather(axis) => vec![Some(scatter(*axis, &inputs[0].shape, &inputs[1], dy)), None],
         Op::CrossEntropy(attrs) => {

@@ -3,19 +3,22 @@
 //! Operations never panic on a bad shape: the first error is kept and comes out of [`Graph::check`] and of
 //! whatever compiles the graph, so that model functions read like formulas.
 
+mod conv;
 mod elementwise;
 mod grad;
 mod linear;
 mod op;
 mod reduce;
 mod view;
+mod window;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
-pub use op::{Binary, Bits, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary};
+pub use conv::Geometry;
+pub use op::{Binary, Bits, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window, Windowed};
 
 use crate::error::{Error, Result};
 use crate::shape::{MAX_ELEMENTS, Shape};
@@ -54,10 +57,15 @@ pub struct Parameter {
     pub node: NodeId,
 }
 
-#[derive(Debug, Default)]
+/// From the gradient of a value to those of what it was computed from.
+type Backward = Rc<dyn Fn(&Tensor) -> Vec<Option<Tensor>>>;
+
+#[derive(Default)]
 struct Inner {
     nodes: Vec<Node>,
     known: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
+    /// Nodes whose gradient is said, not derived: for which tensors, and how.
+    prescribed: HashMap<NodeId, (Vec<NodeId>, Backward)>,
     parameters: Vec<Parameter>,
     scope: String,
     error: Option<Error>,
@@ -191,6 +199,46 @@ impl Graph {
         let inner = self.inner.borrow();
         let node = &inner.nodes[id.0];
         Tensor { graph: self.clone(), id, shape: node.shape.clone(), dtype: node.dtype }
+    }
+
+    /// `value`, but its gradient goes to `inputs` by `backward`, whatever `value` was computed from.
+    ///
+    /// `backward` gives a gradient for each of `inputs`, of its shape, from that of the value. For functions whose
+    /// derivative has a better form than that of the operations they are composed of, or another on purpose.
+    pub fn prescribe(
+        &self,
+        value: &Tensor,
+        inputs: &[&Tensor],
+        backward: impl Fn(&Tensor) -> Vec<Option<Tensor>> + 'static,
+    ) -> Tensor {
+        self.prescribe_rule(value, inputs, Rc::new(backward))
+    }
+
+    fn prescribe_rule(&self, value: &Tensor, inputs: &[&Tensor], backward: Backward) -> Tensor {
+        if let Some((source, perm)) = value.permutation() {
+            let order = perm.clone();
+            let rule = Rc::new(move |dy: &Tensor| backward(&dy.permute(&order)));
+            return self.prescribe_rule(&source, inputs, rule).permute(&perm);
+        }
+        let mut inner = self.inner.borrow_mut();
+        let id = NodeId(inner.nodes.len());
+        let scope = inner.scope.clone();
+        let (shape, dtype) = (value.shape.clone(), value.dtype);
+        // The same elements: a reshape to the same shape, and never taken for another.
+        inner.nodes.push(Node {
+            op: Op::Reshape,
+            inputs: vec![value.id],
+            shape: shape.clone(),
+            dtype,
+            scope,
+        });
+        inner.prescribed.insert(id, (inputs.iter().map(|t| t.id).collect(), backward));
+        Tensor { graph: self.clone(), id, shape, dtype }
+    }
+
+    /// How the gradient of a node is said, where it is.
+    fn prescription(&self, id: NodeId) -> Option<(Vec<NodeId>, Backward)> {
+        self.inner.borrow().prescribed.get(&id).cloned()
     }
 
     pub(crate) fn push(&self, op: Op, inputs: &[&Tensor], shape: Shape, dtype: DType) -> Tensor {

@@ -91,6 +91,33 @@ pub struct CrossEntropyAttrs {
     pub ignore_index: Option<i32>,
 }
 
+/// How windows lie along an axis: element j of the window at position o is the input's coordinate
+/// o·stride + j·dilation − padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// The axis of positions, or of the coordinates they stand for.
+    pub axis: usize,
+    /// The axis of a window's elements.
+    pub element: usize,
+    /// From window to window.
+    pub stride: usize,
+    /// From element to element.
+    pub dilation: usize,
+    /// Elements before the input that the first window begins at.
+    pub padding: usize,
+}
+
+/// A view through windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Windowed {
+    /// Coordinates to positions, and a new last axis of elements; outside of the input lies this number.
+    Unfold(Bits),
+    /// Positions to coordinates: each element where it came from, 0 where none did.
+    Place,
+    /// Coordinates to positions, the transpose of `Place`.
+    Pick,
+}
+
 /// A node's operation. Shapes are in the node; inputs are already broadcast to them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Op {
@@ -129,6 +156,8 @@ pub enum Op {
     Pad(Vec<usize>),
     /// Inputs one after the other along an axis.
     Concat(usize),
+    /// The input seen through windows along an axis.
+    Window(Window, Windowed),
     /// inputs (x, index): x at the output's coordinates, with the axis taken from `index`.
     Gather(usize),
     /// inputs (logits [n, c], targets i32 [n]): the loss of each row, [n].
@@ -148,6 +177,7 @@ impl Op {
                 | Op::Slice(_)
                 | Op::Pad(_)
                 | Op::Concat(_)
+                | Op::Window(..)
                 | Op::Gather(_)
         )
     }

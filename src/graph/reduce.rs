@@ -18,6 +18,10 @@ impl Tensor {
         if kept == self.shape && !batch_of_one {
             return self.reshape(out);
         }
+        if let Some((source, perm)) = self.permutation() {
+            let inner: Vec<isize> = axes.iter().map(|&a| perm[a] as isize).collect();
+            return source.fold(fold, &inner, true).permute(&perm).reshape(out);
+        }
         self.graph.push(Op::Reduce(fold, axes), &[self], kept, DType::F32).reshape(out)
     }
 

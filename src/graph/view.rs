@@ -34,7 +34,14 @@ impl Tensor {
         if perm.is_sorted() {
             return self.clone();
         }
+        if let Some((source, inner)) = self.permutation() {
+            return source.permute(&perm.iter().map(|&p| inner[p]).collect::<Vec<_>>());
+        }
         let shape: Vec<usize> = perm.iter().map(|&p| self.shape[p]).collect();
+        // Extents of 1 may go anywhere: no element moves.
+        if perm.iter().filter(|&&p| self.shape[p] != 1).is_sorted() {
+            return self.reshape(shape);
+        }
         self.graph.push(Op::Permute(perm.to_vec()), &[self], shape.into(), self.dtype)
     }
 

@@ -2,9 +2,9 @@
 //! arithmetic, materialised nodes become loads.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
-use crate::graph::{Binary, DType, Node, NodeId, Op, Unary};
+use super::text::{binary, literal, unary, unary_cost};
+use crate::graph::{DType, Node, NodeId, Op, Window, Windowed};
 use crate::shape::Shape;
 
 /// Where in a tensor an element lies.
@@ -16,6 +16,27 @@ pub enum Place {
     Axes(Vec<String>),
 }
 
+/// A line of a printed body.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// The name it binds, if it binds one.
+    pub name: Option<String>,
+    /// It binds a u32, from which an element's place is computed.
+    pub index: bool,
+    /// Its right side.
+    pub text: String,
+}
+
+impl Statement {
+    /// As WGSL.
+    pub fn line(&self) -> String {
+        match &self.name {
+            Some(name) => format!("    let {name} = {};\n", self.text),
+            None => format!("    {};\n", self.text),
+        }
+    }
+}
+
 /// Prints statements into one WGSL function.
 pub struct Printer<'a> {
     nodes: &'a [Node],
@@ -23,8 +44,7 @@ pub struct Printer<'a> {
     accumulator: Option<NodeId>,
     beside: Option<NodeId>,
     inputs: Vec<NodeId>,
-    body: String,
-    next: usize,
+    statements: Vec<Statement>,
     known: HashMap<(NodeId, Place), String>,
     splits: HashMap<(String, Shape), Vec<String>>,
     flops: u64,
@@ -42,17 +62,6 @@ pub struct Printed {
     pub flops: u64,
 }
 
-/// A float as a WGSL literal; what is not finite goes through bits that the compiler does not fold.
-fn literal(x: f32) -> String {
-    if x.is_finite() {
-        format!("{x:?}f")
-    } else if x.is_nan() {
-        "bitcast<f32>(nan_bits)".into()
-    } else {
-        format!("{}bitcast<f32>(infinity_bits)", if x < 0.0 { "-" } else { "" })
-    }
-}
-
 impl<'a> Printer<'a> {
     /// A printer over `nodes`; those for which `stored` holds are loaded, `accumulator` is the variable `acc`.
     pub fn new(
@@ -67,8 +76,7 @@ impl<'a> Printer<'a> {
             accumulator,
             beside: None,
             inputs,
-            body: String::new(),
-            next: 0,
+            statements: Vec::new(),
             known: HashMap::new(),
             splits: HashMap::new(),
             flops: 0,
@@ -86,20 +94,36 @@ impl<'a> Printer<'a> {
 
     fn write_beside(&mut self, value: &str) {
         self.beside = None;
-        let _ = writeln!(self.body, "    out2[i] = {value};");
+        self.statements.push(Statement { name: None, index: false, text: format!("out2[i] = {value}") });
+    }
+
+    /// Prints the value of `node` at `place`, statement by statement.
+    pub fn statements(mut self, node: NodeId, place: &Place) -> (Vec<Statement>, String, Vec<NodeId>) {
+        let value = self.value(node, place);
+        (self.statements, value, self.inputs)
     }
 
     /// Prints the value of `node` at `place` and gives back what was printed.
     pub fn finish(mut self, node: NodeId, place: Place) -> Printed {
         let value = self.value(node, &place);
-        Printed { body: self.body, value, inputs: self.inputs, flops: self.flops }
+        let lines = self.statements.iter().map(Statement::line);
+        Printed { body: lines.collect(), value, inputs: self.inputs, flops: self.flops }
     }
 
-    fn bind(&mut self, expr: &str) -> String {
-        let name = format!("v{}", self.next);
-        self.next += 1;
-        let _ = writeln!(self.body, "    let {name} = {expr};");
+    fn statement(&mut self, text: &str, index: bool) -> String {
+        let name = format!("v{}", self.statements.len());
+        self.statements.push(Statement { name: Some(name.clone()), index, text: text.to_owned() });
         name
+    }
+
+    /// Names a number of the graph.
+    fn bind(&mut self, expr: &str) -> String {
+        self.statement(expr, false)
+    }
+
+    /// Names an index, which is a u32.
+    fn bind_index(&mut self, expr: &str) -> String {
+        self.statement(expr, true)
     }
 
     fn axes(&mut self, place: &Place, shape: &Shape) -> Vec<String> {
@@ -131,7 +155,7 @@ impl<'a> Printer<'a> {
                 expr = format!("({expr}) % {dim}u");
             }
             outermost = false;
-            axes.push(if expr == index { expr } else { self.bind(&expr) });
+            axes.push(if expr == index { expr } else { self.bind_index(&expr) });
         }
         self.splits.insert(key, axes.clone());
         axes
@@ -211,8 +235,12 @@ impl<'a> Printer<'a> {
             Op::Reshape => {
                 let inner = &nodes[input(0).0].shape;
                 let place = match place {
-                    Place::Linear(_) => place.clone(),
+                    // Memory is read by its row-major index, whatever the shape.
+                    Place::Axes(_) if (self.stored)(input(0)) => {
+                        Place::Linear(self.linear(place, &node.shape))
+                    }
                     Place::Axes(axes) => self.reshaped(axes, &node.shape, inner),
+                    Place::Linear(_) => place.clone(),
                 };
                 self.value(input(0), &place)
             }
@@ -282,12 +310,23 @@ impl<'a> Printer<'a> {
                 }
                 value
             }
+            Op::Window(window, seen) => {
+                let axes = self.axes(place, &node.shape);
+                let inner = &nodes[input(0).0].shape;
+                let (coords, inside) = self.windowed(*window, *seen, axes, inner, &node.shape);
+                let v = self.value(input(0), &Place::Axes(coords));
+                let fill = if let Windowed::Unfold(fill) = seen { fill.get() } else { 0.0 };
+                match inside {
+                    Some(test) => self.bind(&format!("select({}, {v}, {test})", literal(fill))),
+                    None => v,
+                }
+            }
             Op::Gather(axis) => {
                 let axes = self.axes(place, &node.shape);
                 let index = self.value(input(1), place);
                 let last = nodes[input(0).0].shape[*axis] - 1;
                 let mut coords = axes;
-                coords[*axis] = self.bind(&format!("u32(clamp({index}, 0i, {last}i))"));
+                coords[*axis] = self.bind_index(&format!("u32(clamp({index}, 0i, {last}i))"));
                 self.value(input(0), &Place::Axes(coords))
             }
             Op::Input(_)
@@ -305,25 +344,104 @@ impl<'a> Printer<'a> {
             return (c.to_owned(), None);
         }
         // Before the window the difference wraps to a huge number, which the minimum brings back.
-        let shifted = if start == 0 { c.to_owned() } else { self.bind(&format!("{c} - {start}u")) };
-        let clamped = self.bind(&format!("min({shifted}, {}u)", extent - 1));
+        let shifted = if start == 0 { c.to_owned() } else { self.bind_index(&format!("{c} - {start}u")) };
+        let clamped = self.bind_index(&format!("min({shifted}, {}u)", extent - 1));
         (clamped, Some(format!("{shifted} < {extent}u")))
     }
 
-    /// Coordinates of the same element under another shape; extents of 1 come and go for free.
-    fn reshaped(&mut self, axes: &[String], outer: &Shape, inner: &Shape) -> Place {
-        let wide = |s: &Shape| s.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
-        if wide(outer) != wide(inner) {
-            let index = self.linear(&Place::Axes(axes.to_vec()), outer);
-            let index = self.bind(&index);
-            return Place::Linear(index);
+    /// The input's coordinates behind a view through windows, and the test for being inside it.
+    fn windowed(
+        &mut self,
+        w: Window,
+        seen: Windowed,
+        mut axes: Vec<String>,
+        inner: &Shape,
+        outer: &Shape,
+    ) -> (Vec<String>, Option<String>) {
+        let times = |c: &str, n: usize| match n {
+            1 => c.to_owned(),
+            n => format!("{c} * {n}u"),
+        };
+        let element = times(&axes[w.element], w.dilation);
+        let extent = inner[w.axis];
+        if seen == Windowed::Place {
+            // Coordinates before the window wrap to huge numbers, and stay past the end when divided.
+            let from = match w.padding {
+                0 => axes[w.axis].clone(),
+                p => format!("{} + {p}u", axes[w.axis]),
+            };
+            let from = if element == "0u" { from } else { format!("{from} - {element}") };
+            let from = self.bind_index(&from);
+            let at = if w.stride == 1 {
+                from.clone()
+            } else {
+                self.bind_index(&format!("{from} / {}u", w.stride))
+            };
+            axes[w.axis] = self.bind_index(&format!("min({at}, {}u)", extent - 1));
+            let whole =
+                if w.stride == 1 { String::new() } else { format!(" && {at} * {}u == {from}", w.stride) };
+            return (axes, Some(format!("{at} < {extent}u{whole}")));
         }
-        let mut kept = axes.iter().zip(outer.iter()).filter(|(_, d)| **d != 1).map(|(c, _)| c.clone());
-        let inner = inner
-            .iter()
-            .map(|&d| if d == 1 { "0u".to_owned() } else { kept.next().unwrap_or_default() })
-            .collect();
-        Place::Axes(inner)
+        let position = times(&axes[w.axis], w.stride);
+        let mut at = match (position.as_str(), element.as_str()) {
+            ("0u", _) => element.clone(),
+            (_, "0u") => position.clone(),
+            _ => format!("{position} + {element}"),
+        };
+        let size = outer[w.element];
+        if seen != Windowed::Pick {
+            axes.remove(w.element);
+        }
+        let reach = (outer[w.axis] - 1) * w.stride + (size - 1) * w.dilation;
+        if w.padding == 0 && reach < extent {
+            axes[w.axis] = if at == axes[w.axis] { at } else { self.bind_index(&at) };
+            return (axes, None);
+        }
+        if w.padding > 0 {
+            at = format!("{at} - {}u", w.padding);
+        }
+        let at = self.bind_index(&at);
+        axes[w.axis] = self.bind_index(&format!("min({at}, {}u)", extent - 1));
+        (axes, Some(format!("{at} < {extent}u")))
+    }
+
+    /// Coordinates of the same element under another shape. Axes are taken together in the smallest groups that hold
+    /// the same elements in both, so that what does not change costs nothing.
+    fn reshaped(&mut self, axes: &[String], outer: &Shape, inner: &Shape) -> Place {
+        let wide = |s: &Shape| (0..s.len()).filter(|&k| s[k] != 1).collect::<Vec<_>>();
+        let (from, to) = (wide(outer), wide(inner));
+        let (mut from, mut to) = (from.as_slice(), to.as_slice());
+        let mut coords = vec!["0u".to_owned(); inner.len()];
+        while let ([first, ..], [target, ..]) = (from, to) {
+            let (mut a, mut b) = (outer[*first], inner[*target]);
+            let (mut i, mut j) = (1, 1);
+            while a != b && i <= from.len() && j <= to.len() {
+                if a < b {
+                    a *= from.get(i).map_or(1, |&k| outer[k]);
+                    i += 1;
+                } else {
+                    b *= to.get(j).map_or(1, |&k| inner[k]);
+                    j += 1;
+                }
+            }
+            let (group, targets) = (&from[..i.min(from.len())], &to[..j.min(to.len())]);
+            if let ([k], [t]) = (group, targets) {
+                coords[*t] = axes[*k].clone();
+            } else {
+                let pick =
+                    |keys: &[usize], s: &Shape| Shape::from(keys.iter().map(|&k| s[k]).collect::<Vec<_>>());
+                let at: Vec<String> = group.iter().map(|&k| axes[k].clone()).collect();
+                let index = self.linear(&Place::Axes(at), &pick(group, outer));
+                let index = if group.len() > 1 { self.bind_index(&index) } else { index };
+                let parts =
+                    if targets.len() > 1 { self.split(&index, &pick(targets, inner)) } else { vec![index] };
+                for (&t, part) in targets.iter().zip(parts) {
+                    coords[t] = part;
+                }
+            }
+            (from, to) = (&from[group.len()..], &to[targets.len()..]);
+        }
+        Place::Axes(coords)
     }
 }
 
@@ -335,61 +453,4 @@ pub fn input_types(nodes: &[Node], inputs: &[NodeId]) -> String {
             format!("alias T{i} = {};\n", if integer { "i32" } else { "f32" })
         })
         .collect()
-}
-
-/// Rough cost of a function in floating-point operations.
-pub fn unary_cost(op: Unary) -> u64 {
-    match op {
-        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Relu | Unary::LeakyRelu(_) | Unary::ToF32 => 1,
-        Unary::Sqrt | Unary::Recip => 2,
-        _ => 8,
-    }
-}
-
-fn unary(op: Unary, x: &str) -> String {
-    match op {
-        Unary::Neg => format!("-({x})"),
-        Unary::Exp => format!("exp_({x})"),
-        Unary::Log => format!("log_({x})"),
-        Unary::Sqrt => format!("sqrt({x})"),
-        Unary::Recip => format!("1.0f / {x}"),
-        Unary::Abs => format!("abs({x})"),
-        Unary::Sign => format!("sign({x})"),
-        Unary::Sin => format!("sin_({x})"),
-        Unary::Cos => format!("cos_({x})"),
-        Unary::Tanh => format!("tanh_({x})"),
-        Unary::Sigmoid => format!("sigmoid({x})"),
-        Unary::Erf => format!("erf({x})"),
-        Unary::Relu => format!("select({x}, 0.0f, {x} <= 0.0f)"),
-        Unary::LeakyRelu(s) => format!("select({x} * {}, {x}, {x} > 0.0f)", literal(s.get())),
-        Unary::Elu(a) => format!("elu({x}, {})", literal(a.get())),
-        Unary::Softplus(b, t) => format!("softplus({x}, {}, {})", literal(b.get()), literal(t.get())),
-        Unary::PowConst(c) => match c.get() {
-            3.0 => format!("{x} * {x} * {x}"),
-            4.0 => format!("({x} * {x}) * ({x} * {x})"),
-            -2.0 => format!("1.0f / ({x} * {x})"),
-            -0.5 => format!("1.0f / sqrt({x})"),
-            c => format!("pow_({x}, {})", literal(c)),
-        },
-        Unary::ToF32 => format!("f32({x})"),
-    }
-}
-
-fn binary(op: Binary, a: &str, b: &str) -> String {
-    let compare = |sign: &str| format!("select(0.0f, 1.0f, {a} {sign} {b})");
-    match op {
-        Binary::Add => format!("{a} + {b}"),
-        Binary::Sub => format!("{a} - {b}"),
-        Binary::Mul => format!("{a} * {b}"),
-        Binary::Div => format!("{a} / {b}"),
-        Binary::Pow => format!("pow_({a}, {b})"),
-        Binary::Min => format!("minimum({a}, {b})"),
-        Binary::Max => format!("maximum({a}, {b})"),
-        Binary::Eq => compare("=="),
-        Binary::Ne => compare("!="),
-        Binary::Lt => compare("<"),
-        Binary::Le => compare("<="),
-        Binary::Gt => compare(">"),
-        Binary::Ge => compare(">="),
-    }
 }

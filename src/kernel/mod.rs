@@ -6,6 +6,7 @@ pub mod expr;
 pub mod feed;
 pub mod matmul;
 pub mod reduce;
+pub mod text;
 pub mod update;
 
 pub use crate::gpu::Family;

@@ -1,9 +1,11 @@
 //! Layers, losses, initialisers: a layer is a function from tensor to tensor.
 
+mod conv;
 pub mod init;
 pub mod loss;
 mod sequential;
 
+pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, Padding};
 pub use sequential::{Activation, Layer, Linear, Sequential};
 
 use crate::graph::{Graph, Init, Tensor};

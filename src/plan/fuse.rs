@@ -6,7 +6,7 @@ use super::absorb::Along;
 use super::view::Views;
 use crate::graph::{Node, NodeId, Op};
 use crate::kernel::MAX_INPUTS;
-use crate::kernel::expr::unary_cost;
+use crate::kernel::text::unary_cost;
 
 /// An elementwise value that costs more than this is computed once when several kernels want it.
 const CHEAP: u64 = 24;

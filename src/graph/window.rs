@@ -1,0 +1,34 @@
+//! Tensors seen through windows along an axis: what convolutions and pools read and write.
+
+use super::{Bits, Op, Tensor, Window, Windowed};
+use crate::shape::Shape;
+
+impl Tensor {
+    /// `torch.Tensor.unfold` with dilation and padding: [.., length, ..] to [.., positions, .., size].
+    ///
+    /// out[.., o, .., j] = self[.., o·stride + j·dilation − padding, ..], and `fill` outside.
+    pub(crate) fn unfold(&self, window: Window, positions: usize, size: usize, fill: f32) -> Tensor {
+        let mut shape = self.shape.to_vec();
+        shape[window.axis] = positions;
+        shape.push(size);
+        let op = Op::Window(window, Windowed::Unfold(Bits::from(fill)));
+        self.graph.push(op, &[self], shape.into(), self.dtype)
+    }
+
+    /// The way back, without the sum: out[.., h, .., j] = self[.., o, .., j] where h = o·stride + j·dilation −
+    /// padding for a whole o, else 0. Summed over j it is the transpose of `unfold`.
+    pub(crate) fn place(&self, window: Window, length: usize) -> Tensor {
+        self.windowed(window, Windowed::Place, length)
+    }
+
+    /// out[.., o, .., j] = self[.., o·stride + j·dilation − padding, .., j], 0 outside: the transpose of `place`.
+    pub(crate) fn pick(&self, window: Window, positions: usize) -> Tensor {
+        self.windowed(window, Windowed::Pick, positions)
+    }
+
+    fn windowed(&self, window: Window, seen: Windowed, extent: usize) -> Tensor {
+        let mut shape = self.shape.to_vec();
+        shape[window.axis] = extent;
+        self.graph.push(Op::Window(window, seen), &[self], Shape::from(shape), self.dtype)
+    }
+}

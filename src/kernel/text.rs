@@ -1,0 +1,73 @@
+//! The functions of one and two elements as WGSL.
+
+use crate::graph::{Binary, Unary};
+
+/// A float as a WGSL literal; what is not finite goes through bits that the compiler does not fold.
+pub fn literal(x: f32) -> String {
+    if x.is_finite() {
+        format!("{x:?}f")
+    } else if x.is_nan() {
+        "bitcast<f32>(nan_bits)".into()
+    } else {
+        format!("{}bitcast<f32>(infinity_bits)", if x < 0.0 { "-" } else { "" })
+    }
+}
+
+/// Rough cost of a function in floating-point operations.
+pub fn unary_cost(op: Unary) -> u64 {
+    match op {
+        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Relu | Unary::LeakyRelu(_) | Unary::ToF32 => 1,
+        Unary::Sqrt | Unary::Recip => 2,
+        _ => 8,
+    }
+}
+
+/// f(x)
+pub fn unary(op: Unary, x: &str) -> String {
+    match op {
+        Unary::Neg => format!("-({x})"),
+        Unary::Exp => format!("exp_({x})"),
+        Unary::Log => format!("log_({x})"),
+        Unary::Sqrt => format!("sqrt({x})"),
+        Unary::Recip => format!("1.0f / {x}"),
+        Unary::Abs => format!("abs({x})"),
+        Unary::Sign => format!("sign({x})"),
+        Unary::Sin => format!("sin_({x})"),
+        Unary::Cos => format!("cos_({x})"),
+        Unary::Tanh => format!("tanh_({x})"),
+        Unary::Sigmoid => format!("sigmoid({x})"),
+        Unary::Erf => format!("erf({x})"),
+        Unary::Relu => format!("select({x}, 0.0f, {x} <= 0.0f)"),
+        Unary::LeakyRelu(s) => format!("select({x} * {}, {x}, {x} > 0.0f)", literal(s.get())),
+        Unary::Elu(a) => format!("elu({x}, {})", literal(a.get())),
+        Unary::Softplus(b, t) => format!("softplus({x}, {}, {})", literal(b.get()), literal(t.get())),
+        Unary::PowConst(c) => match c.get() {
+            3.0 => format!("{x} * {x} * {x}"),
+            4.0 => format!("({x} * {x}) * ({x} * {x})"),
+            -2.0 => format!("1.0f / ({x} * {x})"),
+            -0.5 => format!("1.0f / sqrt({x})"),
+            c => format!("pow_({x}, {})", literal(c)),
+        },
+        Unary::ToF32 => format!("f32({x})"),
+    }
+}
+
+/// f(a, b)
+pub fn binary(op: Binary, a: &str, b: &str) -> String {
+    let compare = |sign: &str| format!("select(0.0f, 1.0f, {a} {sign} {b})");
+    match op {
+        Binary::Add => format!("{a} + {b}"),
+        Binary::Sub => format!("{a} - {b}"),
+        Binary::Mul => format!("{a} * {b}"),
+        Binary::Div => format!("{a} / {b}"),
+        Binary::Pow => format!("pow_({a}, {b})"),
+        Binary::Min => format!("minimum({a}, {b})"),
+        Binary::Max => format!("maximum({a}, {b})"),
+        Binary::Eq => compare("=="),
+        Binary::Ne => compare("!="),
+        Binary::Lt => compare("<"),
+        Binary::Le => compare("<="),
+        Binary::Gt => compare(">"),
+        Binary::Ge => compare(">="),
+    }
+}
