@@ -1,4 +1,4 @@
-// Matrix product for GPUs, any strides: out[z] = epilogue(A[z] B[z]), [M, K] by [K, N].
+// Matrix product for GPUs, operands by strides or through views: out[z] = epilogue(A[z] B[z]), [M, K] by [K, N].
 // A workgroup of THREADS x THREADS invocations makes a square tile of 4 THREADS, 4 by 4 elements an invocation, from
 // slabs of 16 along K held in workgroup memory.
 // Grid: x over columns by the tile, y over rows by the tile, z over batch and parts of K.
@@ -47,6 +47,23 @@ fn store(z: u32, row: u32, col: u32, acc: f32) {
         out[(z * M + row) * N + col] = epilogue(acc, z, row, col);
     }
 }
+
+//#slot a_map
+alias ALine = u32;
+alias AStep = u32;
+fn a_line(z: u32, i: u32) -> ALine { return A_OFFSET + z * A_BATCH + i * A_ROW; }
+fn a_step(k: u32) -> AStep { return k * A_COL; }
+fn a_at(line: ALine, step: AStep) -> f32 { return a[line + step]; }
+//#end
+
+//#slot b_map
+alias BLine = u32;
+alias BStep = u32;
+fn b_line(z: u32, i: u32) -> BLine { return B_OFFSET + z * B_BATCH + i * B_COL; }
+fn b_step(k: u32) -> BStep { return k * B_ROW; }
+fn b_at(line: BLine, step: BStep) -> f32 { return b[line + step]; }
+//#end
+
 override THREADS: u32 = 8u;
 override TILE: u32 = 32u;        // 4 THREADS
 override SLAB: u32 = 512u;       // 16 TILE
@@ -67,8 +84,6 @@ fn matmul_tiled(
     let batch = group.z % BATCHES;
     let start = (group.z / BATCHES) * CHUNK;
     let end = min(K, start + CHUNK);
-    let a_base = A_OFFSET + batch * A_BATCH;
-    let b_base = B_OFFSET + batch * B_BATCH;
     var c0 = vec4<f32>();
     var c1 = vec4<f32>();
     var c2 = vec4<f32>();
@@ -78,12 +93,12 @@ fn matmul_tiled(
         for (var i = lane; i < SLAB; i += THREADS * THREADS) {
             let ak = select(i / TILE, i % 16u, A_ALONG_K);
             let am = select(i % TILE, i / 16u, A_ALONG_K);
-            let a_at = a_base + min(row0 + am, M - 1u) * A_ROW + min(k0 + ak, end - 1u) * A_COL;
-            a_slab[ak * TILE + am] = select(0.0, a[a_at], k0 + ak < end);
+            let a_value = a_at(a_line(batch, min(row0 + am, M - 1u)), a_step(min(k0 + ak, end - 1u)));
+            a_slab[ak * TILE + am] = select(0.0, a_value, k0 + ak < end);
             let bk = select(i / TILE, i % 16u, B_ALONG_K);
             let bn = select(i % TILE, i / 16u, B_ALONG_K);
-            let b_at = b_base + min(col0 + bn, N - 1u) * B_COL + min(k0 + bk, end - 1u) * B_ROW;
-            b_slab[bk * TILE + bn] = select(0.0, b[b_at], k0 + bk < end);
+            let b_value = b_at(b_line(batch, min(col0 + bn, N - 1u)), b_step(min(k0 + bk, end - 1u)));
+            b_slab[bk * TILE + bn] = select(0.0, b_value, k0 + bk < end);
         }
         workgroupBarrier();
         for (var k = 0u; k < 16u; k++) {

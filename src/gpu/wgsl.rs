@@ -30,6 +30,7 @@ pub const FILES: &[(&str, &str)] = files![
     "reduce",
     "reduce_rows",
     "matmul_lanes_any",
+    "matmul_lanes_map",
     "matmul_lanes_n",
     "matmul_lanes_nt",
     "matmul_tiled",

@@ -182,6 +182,11 @@ impl Op {
         )
     }
 
+    /// Has numbers that can lie in memory; a constant or a count is better printed.
+    pub fn has_value(&self) -> bool {
+        !matches!(self, Op::Constant(_) | Op::Iota(_))
+    }
+
     /// Computes each element from the inputs' elements at the same place.
     pub fn is_elementwise(&self) -> bool {
         matches!(self, Op::Unary(_) | Op::Binary(_) | Op::Select)

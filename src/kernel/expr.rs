@@ -139,6 +139,7 @@ impl<'a> Printer<'a> {
         if let Some(axes) = self.splits.get(&key) {
             return axes.clone();
         }
+        let index = &self.atom(index);
         let strides = shape.strides();
         let mut outermost = true;
         let mut axes = Vec::with_capacity(shape.len());
@@ -155,10 +156,15 @@ impl<'a> Printer<'a> {
                 expr = format!("({expr}) % {dim}u");
             }
             outermost = false;
-            axes.push(if expr == index { expr } else { self.bind_index(&expr) });
+            axes.push(if expr == *index { expr } else { self.bind_index(&expr) });
         }
         self.splits.insert(key, axes.clone());
         axes
+    }
+
+    /// An index that can be a factor: a sum gets a name.
+    fn atom(&mut self, index: &str) -> String {
+        if index.contains(" + ") { self.bind_index(index) } else { index.to_owned() }
     }
 
     fn linear(&mut self, place: &Place, shape: &Shape) -> String {
@@ -170,7 +176,11 @@ impl<'a> Printer<'a> {
                     .iter()
                     .zip(shape.iter().zip(strides))
                     .filter(|(c, (d, _))| **d != 1 && *c != "0u")
-                    .map(|(c, (_, s))| if s == 1 { c.clone() } else { format!("{c} * {s}u") })
+                    .map(|(c, (_, s))| match s {
+                        1 => c.clone(),
+                        // A sum is multiplied term by term, so that its terms can be computed apart.
+                        s => c.split(" + ").map(|t| format!("{t} * {s}u")).collect::<Vec<_>>().join(" + "),
+                    })
                     .collect();
                 if terms.is_empty() { "0u".into() } else { terms.join(" + ") }
             }
@@ -212,7 +222,7 @@ impl<'a> Printer<'a> {
             Op::Constant(bits) => literal(bits.get()),
             Op::Iota(axis) => {
                 let axes = self.axes(place, &node.shape);
-                format!("i32({})", axes[*axis])
+                format!("i32({})", axes[*axis].clone())
             }
             Op::Unary(op) => {
                 let x = self.value(input(0), place);
@@ -271,7 +281,7 @@ impl<'a> Printer<'a> {
                 let inner = axes
                     .iter()
                     .zip(starts)
-                    .map(|(c, &s)| if s == 0 { c.clone() } else { format!("({c} + {s}u)") })
+                    .map(|(c, &s)| if s == 0 { c.clone() } else { format!("{c} + {s}u") })
                     .collect();
                 self.value(input(0), &Place::Axes(inner))
             }
@@ -344,7 +354,7 @@ impl<'a> Printer<'a> {
             return (c.to_owned(), None);
         }
         // Before the window the difference wraps to a huge number, which the minimum brings back.
-        let shifted = if start == 0 { c.to_owned() } else { self.bind_index(&format!("{c} - {start}u")) };
+        let shifted = if start == 0 { self.atom(c) } else { self.bind_index(&format!("{c} - {start}u")) };
         let clamped = self.bind_index(&format!("min({shifted}, {}u)", extent - 1));
         (clamped, Some(format!("{shifted} < {extent}u")))
     }
@@ -362,6 +372,9 @@ impl<'a> Printer<'a> {
             1 => c.to_owned(),
             n => format!("{c} * {n}u"),
         };
+        for axis in [w.axis, w.element] {
+            axes[axis] = self.atom(&axes[axis].clone());
+        }
         let element = times(&axes[w.element], w.dilation);
         let extent = inner[w.axis];
         if seen == Windowed::Place {
@@ -394,7 +407,7 @@ impl<'a> Printer<'a> {
         }
         let reach = (outer[w.axis] - 1) * w.stride + (size - 1) * w.dilation;
         if w.padding == 0 && reach < extent {
-            axes[w.axis] = if at == axes[w.axis] { at } else { self.bind_index(&at) };
+            axes[w.axis] = at;
             return (axes, None);
         }
         if w.padding > 0 {

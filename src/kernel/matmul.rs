@@ -2,6 +2,7 @@
 
 use super::chain::{OUTPUT, SECOND, function};
 use super::expr::{Place, Printer, input_types};
+use super::map::{self, Side};
 use super::reduce::PARTIAL;
 use super::{Family, Kernel, MAX_ITERATIONS, Operand, Target};
 use crate::gpu::{Access, wgsl};
@@ -23,6 +24,43 @@ pub struct MatrixView {
     pub batch: usize,
 }
 
+/// A matrix operand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matrix {
+    /// Strides over a node in memory.
+    Strided(MatrixView),
+    /// A chain of views [batch.., rows, columns] over a node in memory, computed element by element.
+    Mapped {
+        /// The node in memory.
+        base: NodeId,
+        /// The last view.
+        view: NodeId,
+        /// The view is [batch.., columns, rows].
+        turned: bool,
+    },
+}
+
+impl Matrix {
+    fn node(&self) -> NodeId {
+        match self {
+            Matrix::Strided(view) => view.node,
+            Matrix::Mapped { base, .. } => *base,
+        }
+    }
+
+    /// Its strides; zeros where it has none, which no kernel reads then.
+    fn strides(&self) -> MatrixView {
+        match self {
+            Matrix::Strided(view) => view.clone(),
+            Matrix::Mapped { base, .. } => MatrixView { node: *base, offset: 0, row: 0, col: 0, batch: 0 },
+        }
+    }
+
+    fn is_mapped(&self) -> bool {
+        matches!(self, Matrix::Mapped { .. })
+    }
+}
+
 /// out[z] = epilogue(A[z]·B[z]).
 pub struct Product<'a> {
     /// All nodes.
@@ -36,9 +74,9 @@ pub struct Product<'a> {
     /// Which nodes lie in memory.
     pub stored: &'a dyn Fn(NodeId) -> bool,
     /// [m, k]
-    pub a: MatrixView,
+    pub a: Matrix,
     /// [k, n]
-    pub b: MatrixView,
+    pub b: Matrix,
     /// Products in the batch.
     pub batch: usize,
     /// Rows of the result.
@@ -68,6 +106,7 @@ fn flag(b: bool) -> u32 {
 
 /// The kernel for a product, by family and strides.
 fn variant(p: &Product<'_>, target: Target) -> Variant {
+    let (a, b) = (p.a.strides(), p.b.strides());
     if target.family == Family::Tiled {
         let large = p.m >= 512 && p.n >= 512;
         let threads = if large { 16 } else { 8 };
@@ -75,19 +114,24 @@ fn variant(p: &Product<'_>, target: Target) -> Variant {
             ("THREADS", threads),
             ("TILE", 4 * threads),
             ("SLAB", 64 * threads),
-            ("A_ALONG_K", flag(p.a.col == 1)),
-            ("B_ALONG_K", flag(p.b.row == 1)),
+            ("A_ALONG_K", flag(a.col == 1)),
+            ("B_ALONG_K", flag(b.row == 1)),
         ];
         let tile = 4 * threads as usize;
         return Variant { entry: "matmul_tiled", rows: tile, cols: tile, constants, slab: 1, by_one: false };
     }
+    if p.a.is_mapped() || p.b.is_mapped() {
+        let (rows, cols) = (if p.m <= 8 { 8 } else { 16 }, 32);
+        let constants = vec![("ROWS", rows as u32)];
+        return Variant { entry: "matmul_lanes_map", rows, cols, constants, slab: 2, by_one: false };
+    }
     let fours =
         |v: &MatrixView, stride: usize| [v.offset, v.batch, stride].iter().all(|x| x.is_multiple_of(4));
     let k4 = p.k.is_multiple_of(4);
-    let a_rows = p.a.col == 1 && fours(&p.a, p.a.row);
-    let a_cols = p.a.row == 1 && fours(&p.a, p.a.col) && p.m.is_multiple_of(4);
-    let b_cols = p.b.col == 1 && fours(&p.b, p.b.row) && p.n.is_multiple_of(4);
-    if k4 && a_rows && p.b.row == 1 && fours(&p.b, p.b.col) && !p.row_sum {
+    let a_rows = a.col == 1 && fours(&a, a.row);
+    let a_cols = a.row == 1 && fours(&a, a.col) && p.m.is_multiple_of(4);
+    let b_cols = b.col == 1 && fours(&b, b.row) && p.n.is_multiple_of(4);
+    if k4 && a_rows && b.row == 1 && fours(&b, b.col) && !p.row_sum {
         return Variant {
             entry: "matmul_lanes_nt",
             rows: 16,
@@ -114,6 +158,8 @@ fn splits(p: &Product<'_>, v: &Variant, target: Target) -> usize {
     let needed = p.k.div_ceil(MAX_ITERATIONS / 2 * v.slab);
     let groups = p.m.div_ceil(v.rows) * p.n.div_ceil(v.cols) * p.batch;
     let wanted = match target.family {
+        // A convolution's weight gradient: few elements, each a sum over every position of the batch.
+        Family::Lanes if v.entry == "matmul_lanes_map" && p.k >= 512 && groups < 8 => (p.k / 256).min(8 / groups),
         Family::Tiled if p.k >= 1024 && groups < 64 => (p.k / 512).min(128 / groups).max(1),
         _ => 1,
     };
@@ -162,6 +208,11 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
     if v.by_one {
         slots.push(("a_unit", wgsl::source("shared/a_numbers").unwrap_or_default().to_owned()));
     }
+    for (slot, side, matrix) in [("a_map", Side::A, &p.a), ("b_map", Side::B, &p.b)] {
+        if let Matrix::Mapped { view, turned, .. } = matrix {
+            slots.push((slot, map::operand(p.nodes, p.stored, side, *view, *turned)));
+        }
+    }
     slots.push(("types", input_types(p.nodes, &inputs)));
 
     let mut operands: Vec<_> =
@@ -171,9 +222,10 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
     if p.row_sum || (p.beside.is_some() && !split) {
         operands.push((SECOND, Access::Write, Operand::Second));
     }
-    operands.push((8, Access::Read, Operand::Node(p.a.node)));
-    operands.push((9, Access::Read, Operand::Node(p.b.node)));
+    operands.push((8, Access::Read, Operand::Node(p.a.node())));
+    operands.push((9, Access::Read, Operand::Node(p.b.node())));
 
+    let (a, b) = (p.a.strides(), p.b.strides());
     let mut constants = v.constants;
     let number = |n: usize| n as u32;
     constants.extend([
@@ -182,14 +234,14 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         ("K", number(p.k)),
         ("BATCHES", number(p.batch)),
         ("CHUNK", number(chunk)),
-        ("A_OFFSET", number(p.a.offset)),
-        ("A_ROW", number(p.a.row)),
-        ("A_COL", number(p.a.col)),
-        ("A_BATCH", number(p.a.batch)),
-        ("B_OFFSET", number(p.b.offset)),
-        ("B_ROW", number(p.b.row)),
-        ("B_COL", number(p.b.col)),
-        ("B_BATCH", number(p.b.batch)),
+        ("A_OFFSET", number(a.offset)),
+        ("A_ROW", number(a.row)),
+        ("A_COL", number(a.col)),
+        ("A_BATCH", number(a.batch)),
+        ("B_OFFSET", number(b.offset)),
+        ("B_ROW", number(b.row)),
+        ("B_COL", number(b.col)),
+        ("B_BATCH", number(b.batch)),
         ("ROW_SUM", flag(p.row_sum)),
     ]);
     let kernel = Kernel {

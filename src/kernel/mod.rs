@@ -4,6 +4,7 @@ pub mod chain;
 pub mod cross_entropy;
 pub mod expr;
 pub mod feed;
+pub mod map;
 pub mod matmul;
 pub mod reduce;
 pub mod text;

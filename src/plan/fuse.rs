@@ -97,7 +97,9 @@ impl Fusion {
             Op::Constant(_) | Op::Iota(_) => {}
             Op::Matmul { .. } => {
                 for &operand in &node.inputs {
-                    let base = Views::new(nodes, &self.stored).matrix(operand).map_or(operand, |v| v.node);
+                    let views = Views::new(nodes, &self.stored);
+                    let strided = views.matrix(operand).map(|v| v.node);
+                    let base = strided.or_else(|| views.mapped(operand)).unwrap_or(operand);
                     self.store(base.0);
                 }
                 self.store(i);
@@ -118,7 +120,8 @@ impl Fusion {
                 self.gather_leaves(nodes, i);
                 let cost = self.cost(nodes, i);
                 let grows = |c: &NodeId| {
-                    nodes[c.0].op == Op::Broadcast && nodes[c.0].shape.elements() > node.shape.elements()
+                    matches!(nodes[c.0].op, Op::Broadcast | Op::Window(..))
+                        && nodes[c.0].shape.elements() > node.shape.elements()
                 };
                 let repeated = self.demand(nodes, i) > 1 || self.consumers[i].iter().any(grows);
                 if op.is_elementwise() && (cost > LARGEST || (cost > CHEAP && repeated)) {

@@ -9,7 +9,7 @@ use super::{Location, Plan, Ring, Sink, Step, fixed, sink_buffer};
 use crate::error::Result;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::chain::{self, Sink as KernelSink};
-use crate::kernel::matmul::{MatrixView, Product};
+use crate::kernel::matmul::{Matrix, MatrixView, Product};
 use crate::kernel::reduce::{PARTIAL, Reduction};
 use crate::kernel::{Kernel, Operand, Target, cross_entropy, matmul, reduce};
 use crate::shape::Shape;
@@ -190,24 +190,32 @@ impl<'a> Lowering<'a> {
         self.drafts.push(Draft { kernel, output: root, sink, second: None, partial: bytes, title });
     }
 
-    fn matrix(&self, id: NodeId) -> MatrixView {
-        let copied = || {
-            let shape = &self.nodes[id.0].shape;
-            let strides = shape.strides();
-            let rank = shape.len();
-            let batch = if shape[..rank - 2].iter().product::<usize>() == 1 { 0 } else { strides[rank - 3] };
-            MatrixView { node: id, offset: 0, row: strides[rank - 2], col: strides[rank - 1], batch }
+    /// A matmul's operand where it lies; `turned` says that it is stored transposed.
+    fn matrix(&self, id: NodeId, turned: bool) -> Matrix {
+        let views = Views::new(self.nodes, &self.fusion.stored);
+        let view = match (views.matrix(id), views.mapped(id)) {
+            (Some(view), _) => view,
+            (None, Some(base)) if self.fusion.stored[base.0] => {
+                return Matrix::Mapped { base, view: id, turned };
+            }
+            _ => {
+                let shape = &self.nodes[id.0].shape;
+                let strides = shape.strides();
+                let rank = shape.len();
+                let alone = shape[..rank - 2].iter().product::<usize>() == 1;
+                let batch = if alone { 0 } else { strides[rank - 3] };
+                MatrixView { node: id, offset: 0, row: strides[rank - 2], col: strides[rank - 1], batch }
+            }
         };
-        Views::new(self.nodes, &self.fusion.stored).matrix(id).unwrap_or_else(copied)
+        Matrix::Strided(match turned {
+            true => MatrixView { row: view.col, col: view.row, ..view },
+            false => view,
+        })
     }
 
     fn emit_matmul(&mut self, start: NodeId, root: NodeId) {
         let node = &self.nodes[start.0];
         let Op::Matmul { trans_a, trans_b } = node.op else { unreachable!("not a matmul") };
-        let turned = |view: MatrixView, turn: bool| match turn {
-            true => MatrixView { row: view.col, col: view.row, ..view },
-            false => view,
-        };
         let rank = node.shape.len();
         let a_shape = &self.nodes[node.inputs[0].0].shape;
         let sum = self.row_sums.get(&start).copied();
@@ -219,8 +227,8 @@ impl<'a> Lowering<'a> {
             root,
             beside,
             stored: &stored,
-            a: turned(self.matrix(node.inputs[0]), trans_a),
-            b: turned(self.matrix(node.inputs[1]), trans_b),
+            a: self.matrix(node.inputs[0], trans_a),
+            b: self.matrix(node.inputs[1], trans_b),
             batch: node.shape[..rank - 2].iter().product(),
             m: node.shape[rank - 2],
             n: node.shape[rank - 1],

@@ -1,6 +1,6 @@
 //! Views as strides: how a matrix operand is read without a copy.
 
-use crate::graph::{Node, NodeId, Op};
+use crate::graph::{Node, NodeId, Op, Windowed};
 use crate::kernel::matmul::MatrixView;
 use crate::shape::Shape;
 
@@ -72,6 +72,17 @@ impl<'a> Views<'a> {
                 inner.shape = node.shape.clone();
                 Some(inner)
             }
+            Op::Window(w, Windowed::Unfold(_)) => {
+                let size = node.shape[w.element];
+                let reach = (node.shape[w.axis] - 1) * w.stride + (size - 1) * w.dilation;
+                if w.padding > 0 || reach >= inner.shape[w.axis] {
+                    return None;
+                }
+                inner.strides.push(inner.strides[w.axis] * w.dilation);
+                inner.strides[w.axis] *= w.stride;
+                inner.shape = node.shape.clone();
+                Some(inner)
+            }
             Op::Slice(starts) => {
                 inner.offset += starts.iter().zip(&inner.strides).map(|(s, t)| s * t).sum::<usize>();
                 inner.shape = node.shape.clone();
@@ -93,6 +104,20 @@ impl<'a> Views<'a> {
             col: view.strides[rank - 1],
             batch,
         })
+    }
+
+    /// The node below a chain of views that has windows in it, whose elements a product's kernel finds by itself.
+    pub fn mapped(&self, id: NodeId) -> Option<NodeId> {
+        let (mut base, mut windows) = (id, false);
+        while !self.stored[base.0] && self.nodes[base.0].op.is_view() {
+            let node = &self.nodes[base.0];
+            if matches!(node.op, Op::Concat(_) | Op::Gather(_)) {
+                return None;
+            }
+            windows |= matches!(node.op, Op::Window(..));
+            base = node.inputs[0];
+        }
+        (windows && self.nodes[base.0].op.has_value()).then_some(base)
     }
 
     /// The node in whose memory `id` lies whole and in order, or `id` itself, which then must be stored.
