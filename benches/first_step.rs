@@ -17,15 +17,14 @@ const CHILD: &str = "DOWNHILL_FIRST_STEP";
 
 /// One step of a net.
 fn step(net: usize) {
-    let (widths, batch) = common::NETS[net];
-    let model = common::mlp(widths);
+    let common::Workload { model, data, batch, .. } = common::workloads().swap_remove(net);
     let options = TrainOptions { batch_size: BatchSize::Rows(batch), ..TrainOptions::default() };
     let records = Trainer::new(
         &common::gpu(),
-        &|n, x| model.build(n, x),
+        &*model,
         &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
         &Optimizer::AdamW(AdamW::default()),
-        &common::random(widths, batch),
+        &data,
         &options,
     )
     .and_then(|mut trainer| trainer.advance(1))
@@ -40,6 +39,7 @@ fn median(net: usize, without_cache: bool) -> f64 {
         .map(|_| {
             let start = Instant::now();
             let status = Command::new(&program)
+                .args(std::env::args().skip(1).find(|a| !a.starts_with('-')))
                 .env(CHILD, net.to_string())
                 .env("MESA_SHADER_CACHE_DISABLE", without_cache.to_string())
                 .stderr(std::process::Stdio::null())
@@ -60,11 +60,8 @@ fn main() {
     if std::env::args().any(|a| a == "--test") {
         return;
     }
-    for (net, (widths, batch)) in common::NETS.into_iter().enumerate() {
+    for (net, workload) in common::workloads().into_iter().enumerate() {
         let (cold, warm) = (median(net, true), median(net, false));
-        println!(
-            "{} batch {batch}: {cold:.0} ms without the driver's cache, {warm:.0} ms with it",
-            common::name(widths)
-        );
+        println!("{}: {cold:.0} ms without the driver's cache, {warm:.0} ms with it", workload.name);
     }
 }

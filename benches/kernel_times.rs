@@ -35,11 +35,9 @@ fn main() {
     }
     let gpu = common::gpu();
     println!("adapter: {} ({})", gpu.adapter().name, gpu.adapter().driver);
-    for (widths, batch) in common::NETS {
-        let net = common::mlp(widths);
-        let data = common::random(widths, batch);
+    for common::Workload { name, batch, model, data } in common::workloads() {
         let blueprint = Blueprint::new(
-            &|n, x| net.build(n, x),
+            &*model,
             &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
             &Optimizer::AdamW(AdamW::default()),
             &data,
@@ -52,14 +50,17 @@ fn main() {
         let program = Program::new(&gpu, plan, &memory).expect("kernels");
         // A step is open, so that every kernel finds its row.
         gpu.write(memory.get("state"), 0, bytemuck::cast_slice(&[0u32, 1]));
-        println!("\n{} batch {batch}", common::name(widths));
+        println!("\n{name}");
         let mut sum = 0.0;
         for (i, step) in plan.steps.iter().enumerate() {
             let n = if step.kernel.flops > 10_000_000 { 10 } else { 200 };
             let us = time(&gpu, &program.dispatches[i..=i], n);
             sum += us;
             let rate = step.kernel.flops as f64 / us / 1e3;
-            println!("{us:>10.1} µs {rate:>7.2} GFLOP/s  {:<20} {}", step.kernel.entry, step.title);
+            println!(
+                "{us:>10.1} µs {rate:>7.2} GFLOP/s  {:<18} {} {}",
+                step.kernel.entry, step.title, step.shape
+            );
         }
         println!("{sum:>10.1} µs in all");
     }

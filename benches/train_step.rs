@@ -15,21 +15,20 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let gpu = common::gpu();
     println!("adapter: {} ({})", gpu.adapter().name, gpu.adapter().driver);
-    for (widths, batch) in common::NETS {
-        let net = common::mlp(widths);
+    for common::Workload { name, batch, model, data } in common::workloads() {
         let options = TrainOptions { batch_size: BatchSize::Rows(batch), ..TrainOptions::default() };
         let mut trainer = Trainer::new(
             &gpu,
-            &|n, x| net.build(n, x),
+            &*model,
             &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
             &Optimizer::AdamW(AdamW::default()),
-            &common::random(widths, batch),
+            &data,
             &options,
         )
         .expect("the net fits");
         let mut group = criterion.benchmark_group("adamw step");
         group.throughput(Throughput::Elements(batch as u64)).sample_size(20);
-        group.bench_function(format!("{} batch {batch}", common::name(widths)), |b| {
+        group.bench_function(name, |b| {
             b.iter_custom(|steps| {
                 let start = Instant::now();
                 trainer.advance(steps).expect("the loss stays finite");

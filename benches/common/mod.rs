@@ -1,42 +1,77 @@
 //! The nets that are measured, with random data.
 
 use downhill::data::Dataset;
-use downhill::nn::{Activation, Layer, Linear, Sequential};
-use downhill::{Gpu, GpuOptions};
+use downhill::nn::{Conv2d, Net, Padding, Pool2d};
+use downhill::train::Model;
+use downhill::{Gpu, GpuOptions, Tensor};
 
-/// Widths and batch.
-pub const NETS: [(&[usize], usize); 3] =
-    [(&[64, 64, 64, 10], 128), (&[784, 256, 256, 10], 128), (&[784, 512, 512, 10], 512)];
+/// A net with its loss and data.
+pub struct Workload {
+    /// As in `benches/RESULTS.md`.
+    pub name: String,
+    /// Samples in a batch.
+    pub batch: usize,
+    /// The net.
+    pub model: Box<Model<'static>>,
+    /// Four batches.
+    pub data: Dataset,
+}
 
-/// `64-64-64-10`
-pub fn name(widths: &[usize]) -> String {
-    widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-")
+/// The nets in the order of the table; those whose name holds the argument only, if there is one.
+pub fn workloads() -> Vec<Workload> {
+    let mlps: [(&'static [usize], usize); 3] =
+        [(&[64, 64, 64, 10], 128), (&[784, 256, 256, 10], 128), (&[784, 512, 512, 10], 512)];
+    let mut all: Vec<Workload> = mlps.map(|(widths, batch)| mlp(widths, batch)).into();
+    all.push(lenet());
+    let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+    all.retain(|w| wanted.as_ref().is_none_or(|part| w.name.contains(part.as_str())));
+    all
 }
 
 /// Dense layers with ReLU between them.
-pub fn mlp(widths: &[usize]) -> Sequential {
-    let mut layers = Vec::new();
-    for (i, &out_features) in widths[1..].iter().enumerate() {
-        if i > 0 {
-            layers.push(Layer::Activation(Activation::Relu));
+pub fn mlp(widths: &'static [usize], batch: usize) -> Workload {
+    let model = |net: &Net, x: &Tensor| {
+        let mut x = x.clone();
+        for (i, &width) in widths[1..].iter().enumerate() {
+            x = if i > 0 { x.relu() } else { x };
+            x = net.linear(&i.to_string(), &x, width);
         }
-        layers.push(Layer::Linear(Linear { out_features, bias: true }));
+        x
+    };
+    let name = widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+    let data = random(&widths[..1], widths[widths.len() - 1], batch);
+    Workload { name: format!("{name} batch {batch}"), batch, model: Box::new(model), data }
+}
+
+/// Two convolutions with pools and three dense layers, after LeNet-5 (LeCun et al. 1998).
+pub fn lenet() -> Workload {
+    let model = |net: &Net, x: &Tensor| {
+        let same = Conv2d { padding: Padding::Explicit([2, 2]), ..Conv2d::new(6, [5, 5]) };
+        let x = net.conv2d("c1", x, &same).relu().max_pool(&Pool2d::new([2, 2]));
+        let x = net.conv2d("c2", &x, &Conv2d::new(16, [5, 5])).relu().max_pool(&Pool2d::new([2, 2]));
+        let x = net.linear("f1", &x.flatten(), 120).relu();
+        let x = net.linear("f2", &x, 84).relu();
+        net.linear("f3", &x, 10)
+    };
+    Workload {
+        name: "lenet 1x28x28 batch 64".into(),
+        batch: 64,
+        model: Box::new(model),
+        data: random(&[1, 28, 28], 10, 64),
     }
-    Sequential { layers }
 }
 
 /// Inputs in [0, 1) and labels for four batches, from a generator of this file's own.
-pub fn random(widths: &[usize], batch: usize) -> Dataset {
-    let (features, classes) = (widths[0], widths[widths.len() - 1]);
+fn random(shape: &[usize], classes: usize, batch: usize) -> Dataset {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1u64 << 24) as f32
     };
     let n = 4 * batch;
-    let inputs: Vec<f32> = (0..n * features).map(|_| next()).collect();
+    let inputs: Vec<f32> = (0..n * shape.iter().product::<usize>()).map(|_| next()).collect();
     let labels: Vec<i32> = (0..n).map(|_| (next() * classes as f32) as i32).collect();
-    Dataset::from_arrays("random", [features], inputs, [], labels)
+    Dataset::from_arrays("random", shape, inputs, [], labels)
         .and_then(|d| d.with_classes(classes))
         .expect("the arrays fit")
 }

@@ -95,7 +95,7 @@ impl<const N: usize> ConvTranspose<N> {
 }
 
 /// The first of these demands that is not met, as an error.
-fn demand(demands: &[(bool, String)]) -> Result<(), String> {
+pub(super) fn demand(demands: &[(bool, String)]) -> Result<(), String> {
     demands.iter().find(|(met, _)| !met).map_or(Ok(()), |(_, text)| Err(text.clone()))
 }
 

@@ -3,9 +3,13 @@
 mod conv;
 pub mod init;
 pub mod loss;
+mod pool;
+mod resize;
 mod sequential;
 
 pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, Padding};
+pub use pool::{Pool, Pool1d, Pool2d};
+pub use resize::{Upsample, UpsampleMode, UpsampleSize};
 pub use sequential::{Activation, Layer, Linear, Sequential};
 
 use crate::graph::{Graph, Init, Tensor};

@@ -1,0 +1,99 @@
+//! Images made larger or smaller.
+
+use crate::graph::Tensor;
+use crate::shape::Shape;
+
+/// The size an [`Upsample`] gives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum UpsampleSize {
+    /// Height and width.
+    Size([usize; 2]),
+    /// So many times the input's, rounded down.
+    Scale([f64; 2]),
+}
+
+/// Between which elements an [`Upsample`] chooses or mixes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpsampleMode {
+    /// The one at ⌊o·in/out⌋.
+    Nearest,
+    /// The two around (o + ½)·in/out − ½ along each axis, or around o·(in − 1)/(out − 1) with corners aligned.
+    Bilinear {
+        /// The corners of input and output are the same points.
+        align_corners: bool,
+    },
+}
+
+/// Options of [`Tensor::upsample`]; torch's names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Upsample {
+    /// What comes out.
+    pub size: UpsampleSize,
+    /// How.
+    pub mode: UpsampleMode,
+}
+
+impl Tensor {
+    /// [n, c, h, w] to [n, c, h', w']. Source: `torch.nn.Upsample`.
+    pub fn upsample(&self, options: &Upsample) -> Tensor {
+        let &[_, _, h, w] = self.shape() else {
+            return self.fail(format!(
+                "upsample needs an input [batch, channels, height, width]; got {:?}",
+                self.shape()
+            ));
+        };
+        let length = [h, w];
+        let (out, ratio) = match options.size {
+            UpsampleSize::Size(size) => (size, std::array::from_fn(|i| length[i] as f64 / size[i] as f64)),
+            UpsampleSize::Scale(scale) => {
+                let out = std::array::from_fn(|i| (length[i] as f64 * scale[i]).floor().max(0.0) as usize);
+                (out, scale.map(f64::recip))
+            }
+        };
+        if out.contains(&0) || out.iter().any(|&n| n > crate::shape::MAX_ELEMENTS) {
+            return self.fail(format!("upsample of {length:?} to {out:?}: at least 1 is needed along each axis"));
+        }
+        (0..2).fold(self.clone(), |x, i| x.resize(2 + i, out[i], ratio[i], options.mode))
+    }
+
+    fn resize(&self, axis: usize, out: usize, ratio: f64, mode: UpsampleMode) -> Tensor {
+        let length = self.shape()[axis];
+        if mode == UpsampleMode::Nearest && ratio * out as f64 == length as f64 && out.is_multiple_of(length) {
+            return self.repeat(axis, out / length);
+        }
+        // A matrix [length, out] of weights: that of input j for output o depends on how far they are apart.
+        let g = self.graph();
+        let shape = Shape::from([length, out]);
+        let (j, o) = (g.iota(0, &shape).to_f32(), g.iota(1, &shape).to_f32());
+        let matrix = match mode {
+            UpsampleMode::Nearest => {
+                // The last input serves what rounding would put behind it.
+                let at = o.mul_scalar(ratio as f32).minimum(&g.constant((length - 1) as f32));
+                j.le(&at).mul(&at.lt(&j.add_scalar(1.0)))
+            }
+            UpsampleMode::Bilinear { align_corners } => {
+                let at = if align_corners {
+                    let step = if out > 1 { (length - 1) as f64 / (out - 1) as f64 } else { 0.0 };
+                    o.mul_scalar(step as f32)
+                } else {
+                    o.add_scalar(0.5).mul_scalar(ratio as f32).add_scalar(-0.5)
+                };
+                let last = g.constant((length - 1) as f32);
+                let at = at.maximum(&g.constant(0.0)).minimum(&last);
+                (1.0 - at.sub(&j).abs()).maximum(&g.constant(0.0))
+            }
+        };
+        self.along(axis, &matrix)
+    }
+
+    /// Each element so many times in a row along an axis.
+    fn repeat(&self, axis: usize, times: usize) -> Tensor {
+        let mut shape = self.shape().to_vec();
+        let mut line = shape.clone();
+        line.insert(axis + 1, 1);
+        let mut wide = line.clone();
+        wide[axis + 1] = times;
+        shape[axis] *= times;
+        self.reshape(line).broadcast_to(wide).reshape(shape)
+    }
+}
