@@ -18,6 +18,7 @@ override COLUMNS: u32 = 0u; // of the ring of step metrics, where the output is 
 override COLUMN: u32 = 0u;
 
 //#import math
+//#import random
 
 //#slot value
 fn value(i: u32) -> f32 { return in0[i]; }

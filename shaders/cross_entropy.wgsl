@@ -24,6 +24,7 @@ override HAS_IGNORE: bool = false;
 override IGNORE_BITS: u32 = 0u;
 
 //#import math
+//#import random
 
 //#slot upstream
 fn upstream(i: u32) -> f32 { return 1.0; }

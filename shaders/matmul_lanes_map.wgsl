@@ -33,6 +33,7 @@ override B_BATCH: u32 = 0u;
 override ROW_SUM: bool = false;
 
 //#import math
+//#import random
 
 //#slot epilogue
 fn epilogue(acc: f32, batch: u32, row: u32, col: u32) -> f32 { return acc; }

@@ -23,6 +23,7 @@ override COLUMNS: u32 = 0u;
 override COLUMN: u32 = 0u;
 
 //#import math
+//#import random
 
 //#slot fold
 fn fold(a: f32, b: f32) -> f32 { return a + b; }

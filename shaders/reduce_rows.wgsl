@@ -24,6 +24,7 @@ override COLUMN: u32 = 0u;
 var<workgroup> partial: array<f32, 64>;
 
 //#import math
+//#import random
 
 //#slot fold
 fn fold(a: f32, b: f32) -> f32 { return a + b; }

@@ -68,7 +68,7 @@ fn submissions_of_any_size_give_the_same_bits() {
         let mut whole = trainer(&gpu, &data, 3);
         let mut heard = Heard::default();
         whole.run(&mut heard).expect("a run");
-        let want = bits(&whole.parameters().expect("parameters"));
+        let want = bits(&whole.state_dict().expect("parameters"));
         assert_eq!((heard.steps.len(), heard.epochs.len()), (30, 2));
         for parts in [vec![1; 30], vec![30], vec![7, 8, 1, 14], vec![16, 14]] {
             let mut pieces = trainer(&gpu, &data, 3);
@@ -76,7 +76,7 @@ fn submissions_of_any_size_give_the_same_bits() {
             for &part in &parts {
                 records.extend(pieces.advance(part).expect("steps"));
             }
-            assert_eq!(bits(&pieces.parameters().expect("parameters")), want, "{family:?}, {parts:?}");
+            assert_eq!(bits(&pieces.state_dict().expect("parameters")), want, "{family:?}, {parts:?}");
             assert_eq!(losses(&records), losses(&heard.steps), "{family:?}, {parts:?}");
             assert_eq!(records, heard.steps);
         }
@@ -86,7 +86,7 @@ fn submissions_of_any_size_give_the_same_bits() {
             evaluated.advance(1).expect("a step");
             evaluated.evaluate().expect("an evaluation");
         }
-        assert_eq!(bits(&evaluated.parameters().expect("parameters")), want, "{family:?}, evaluated");
+        assert_eq!(bits(&evaluated.state_dict().expect("parameters")), want, "{family:?}, evaluated");
         let (loss, accuracy) = evaluated.evaluate().expect("an evaluation").expect("an evaluation part");
         let last = heard.epochs[1];
         assert_eq!((Some(loss), accuracy), (last.eval_loss, last.eval_accuracy));
@@ -99,9 +99,9 @@ fn seeds_decide_weights_and_order() {
     let gpu = gpu(adapter::families()[0]);
     let mut run = |seed| {
         let mut trainer = trainer(&gpu, &data, seed);
-        let initial = bits(&trainer.parameters().expect("parameters"));
+        let initial = bits(&trainer.state_dict().expect("parameters"));
         let losses = losses(&trainer.advance(20).expect("steps"));
-        (initial, losses, bits(&trainer.parameters().expect("parameters")))
+        (initial, losses, bits(&trainer.state_dict().expect("parameters")))
     };
     let [first, again, other] = [5, 5, 6].map(&mut run);
     assert_eq!(first, again);
@@ -110,7 +110,7 @@ fn seeds_decide_weights_and_order() {
     assert_ne!(first.2, other.2);
     // The order alone differs too: other seed, the first one's weights.
     let mut mixed = trainer(&gpu, &data, 6);
-    mixed.set_parameters(&trainer(&gpu, &data, 5).parameters().expect("parameters")).expect("they fit");
+    mixed.load_state_dict(&trainer(&gpu, &data, 5).state_dict().expect("parameters")).expect("they fit");
     assert_ne!(losses(&mixed.advance(20).expect("steps")), first.1);
 }
 

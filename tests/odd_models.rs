@@ -33,12 +33,12 @@ fn step(
             values: values.to_vec(),
         };
         let start: Vec<NamedTensor> = initial.iter().map(named).collect();
-        trainer.set_parameters(&start).expect("the model's own");
-        assert_eq!(trainer.parameters().expect("parameters"), start, "{what}: before the step");
+        trainer.load_state_dict(&start).expect("the model's own");
+        assert_eq!(trainer.state_dict().expect("parameters"), start, "{what}: before the step");
         let records = trainer.advance(1).expect("a step");
         assert_eq!(records[0].loss, loss, "{what}: loss");
         let got: Vec<Vec<f32>> =
-            trainer.parameters().expect("parameters").into_iter().map(|t| t.values).collect();
+            trainer.state_dict().expect("parameters").into_iter().map(|t| t.values).collect();
         assert_eq!(got, after, "{what}: after the step");
     }
 }
@@ -205,15 +205,15 @@ fn what_cannot_train_is_refused() {
     let model = |net: &Net, x: &Tensor| x.matmul(&parameter(net, "w", &[3, 1]));
     let made = Trainer::new(&gpu, &model, &|y, _| y.clone(), &sgd, &data, &TrainOptions::default());
     let mut trainer = made.expect("a trainer");
-    let before = trainer.parameters().expect("parameters");
+    let before = trainer.state_dict().expect("parameters");
     for (name, shape) in [("v", [3, 1]), ("w", [1, 3])] {
         let values = vec![1.0; 3];
-        let err = trainer.set_parameters(&[NamedTensor { name: name.into(), shape: shape.into(), values }]);
+        let err = trainer.load_state_dict(&[NamedTensor { name: name.into(), shape: shape.into(), values }]);
         let text = err.expect_err("refused").to_string();
         assert!(text.contains("w [3, 1]") && text.contains(&format!("{name} {shape:?}")), "{text}");
     }
     // The right names and shapes, and too few values.
     let short = NamedTensor { name: "w".into(), shape: [3, 1].into(), values: vec![1.0; 2] };
-    assert!(matches!(trainer.set_parameters(&[short]), Err(Error::Weights(_))));
-    assert_eq!(trainer.parameters().expect("parameters"), before);
+    assert!(matches!(trainer.load_state_dict(&[short]), Err(Error::Weights(_))));
+    assert_eq!(trainer.state_dict().expect("parameters"), before);
 }

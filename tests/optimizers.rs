@@ -50,10 +50,10 @@ fn gpu_trace(optimizer: &Optimizer, init: &[f32], grads: &[Vec<f32>]) -> Vec<Vec
     )
     .expect("a trainer");
     let start = NamedTensor { name: "w".into(), shape: [init.len()].into(), values: init.to_vec() };
-    trainer.set_parameters(&[start]).expect("the model's own tensor");
+    trainer.load_state_dict(&[start]).expect("the model's own tensor");
     let step = |_: &Vec<f32>| {
         trainer.advance(1).expect("a step");
-        trainer.parameters().expect("parameters").swap_remove(0).values
+        trainer.state_dict().expect("parameters").swap_remove(0).values
     };
     grads.iter().map(step).collect()
 }

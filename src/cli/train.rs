@@ -45,7 +45,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let dispatches = blueprint.train[0].plan.steps.len();
     let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &config.optimizer, &data, &config.options)?;
     if let Some(weights) = &weights {
-        trainer.set_parameters(weights)?;
+        trainer.load_state_dict(weights)?;
     }
     let path = args.out.clone().unwrap_or_else(|| default_dir(&args.config));
     let dir = RunDir::create(&path, &config.to_toml())?;
@@ -75,7 +75,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let result = trainer.run(&mut progress);
     progress.clear();
     let last = result?;
-    train::save(&progress.dir().weights(), &trainer.parameters()?)?;
+    train::save(&progress.dir().weights(), &trainer.state_dict()?)?;
 
     if let Some(last) = last {
         let loss = last.eval_loss.map(|l| format!(", eval loss {l:.4}")).unwrap_or_default();

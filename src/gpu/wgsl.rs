@@ -23,6 +23,7 @@ macro_rules! files {
 /// Every shader of the engine.
 pub const FILES: &[(&str, &str)] = files![
     "shared/math",
+    "shared/random",
     "shared/a_numbers",
     "shared/ring",
     "shared/row_sum",
@@ -37,6 +38,7 @@ pub const FILES: &[(&str, &str)] = files![
     "cross_entropy",
     "feed_gather",
     "step_close",
+    "buffers_commit",
     "optim/sgd",
     "optim/rmsprop",
     "optim/adam",

@@ -30,7 +30,8 @@ fn fold_binary(op: Binary, a: Option<f32>, b: Option<f32>) -> Option<f32> {
 /// permutation. What is computed element by element then lies in the order of what it is computed from, and fuses
 /// with it. An operand that is in order already decides otherwise.
 fn in_memory_order(operands: &[&Tensor]) -> Option<(Vec<Tensor>, Vec<usize>)> {
-    let repeats = |t: &&Tensor| matches!(t.graph.inner.borrow().nodes[t.id.0].op, Op::Broadcast | Op::Constant(_));
+    let repeats =
+        |t: &&Tensor| matches!(t.graph.inner.borrow().nodes[t.id.0].op, Op::Broadcast | Op::Constant(_));
     let perm = operands.iter().find_map(|t| t.permutation())?.1;
     if !operands.iter().all(|t| repeats(t) || t.permutation().is_some()) {
         return None;

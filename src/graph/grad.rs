@@ -81,7 +81,13 @@ fn unbroadcast(t: &Tensor, shape: &Shape) -> Tensor {
 fn backward(node: &Node, inputs: &[Tensor], needed: &[bool], y: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
     let zero = || dy.graph.constant(0.0);
     match &node.op {
-        Op::Input(_) | Op::Parameter(_) | Op::Constant(_) | Op::Iota(_) => vec![],
+        Op::Input(_)
+        | Op::Parameter(_)
+        | Op::Buffer(_)
+        | Op::Clock
+        | Op::Random(_)
+        | Op::Constant(_)
+        | Op::Iota(_) => vec![None; node.inputs.len()],
         Op::Unary(op) => vec![unary(*op, &inputs[0], y, dy)],
         Op::Binary(op) => binary(*op, &inputs[0], &inputs[1], needed, y, dy),
         Op::Select => {

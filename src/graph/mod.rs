@@ -18,7 +18,9 @@ use std::fmt;
 use std::rc::Rc;
 
 pub use conv::Geometry;
-pub use op::{Binary, Bits, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window, Windowed};
+pub use op::{
+    Binary, Bits, Clock, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window, Windowed,
+};
 
 use crate::error::{Error, Result};
 use crate::shape::{MAX_ELEMENTS, Shape};
@@ -60,6 +62,21 @@ pub struct Parameter {
 /// From the gradient of a value to those of what it was computed from.
 type Backward = Rc<dyn Fn(&Tensor) -> Vec<Option<Tensor>>>;
 
+/// A tensor that is kept from step to step and saved, but not trained: a running mean.
+#[derive(Debug, Clone)]
+pub struct StateBuffer {
+    /// Name in the weights file, as in torch: `1.running_mean`.
+    pub name: String,
+    /// Shape.
+    pub shape: Shape,
+    /// Every element's first value.
+    pub init: f32,
+    /// Its node; none for a count of training steps, which the host knows.
+    pub node: Option<NodeId>,
+    /// What it becomes at the end of a step, where this graph says so.
+    pub next: Option<NodeId>,
+}
+
 #[derive(Default)]
 struct Inner {
     nodes: Vec<Node>,
@@ -67,6 +84,8 @@ struct Inner {
     /// Nodes whose gradient is said, not derived: for which tensors, and how.
     prescribed: HashMap<NodeId, (Vec<NodeId>, Backward)>,
     parameters: Vec<Parameter>,
+    buffers: Vec<StateBuffer>,
+    streams: u32,
     scope: String,
     error: Option<Error>,
 }
@@ -137,9 +156,7 @@ impl Graph {
     pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Tensor {
         let shape = shape.into();
         let index = self.inner.borrow().parameters.len();
-        if self.inner.borrow().parameters.iter().any(|p| p.name == name) {
-            self.fail(format!("two parameters are named \"{name}\""));
-        }
+        self.check_name(name);
         if shape.elements() == 0 {
             self.fail(format!("parameter \"{name}\" of shape {shape} has no elements"));
         }
@@ -151,6 +168,82 @@ impl Graph {
             node: tensor.id,
         });
         tensor
+    }
+
+    fn check_name(&self, name: &str) {
+        let inner = self.inner.borrow();
+        let mut names = inner.parameters.iter().map(|p| &p.name).chain(inner.buffers.iter().map(|b| &b.name));
+        let taken = names.any(|n| n == name);
+        drop(inner);
+        if taken {
+            self.fail(format!("two parameters are named \"{name}\""));
+        }
+    }
+
+    /// A new tensor that is kept from step to step and saved, but not trained. [`Graph::update`] says what it becomes.
+    pub fn buffer(&self, name: &str, shape: impl Into<Shape>, init: f32) -> Tensor {
+        let shape = shape.into();
+        let index = self.inner.borrow().buffers.len();
+        self.check_name(name);
+        let tensor = self.push(Op::Buffer(index), &[], shape.clone(), DType::F32);
+        let node = Some(tensor.id);
+        self.inner.borrow_mut().buffers.push(StateBuffer {
+            name: name.to_owned(),
+            shape,
+            init,
+            node,
+            next: None,
+        });
+        tensor
+    }
+
+    /// A number saved under `name` that counts the training steps its layer has seen, this one included where it is
+    /// trained: an f32 scalar.
+    pub fn step_count(&self, name: &str) -> Tensor {
+        self.check_name(name);
+        self.inner.borrow_mut().buffers.push(StateBuffer {
+            name: name.to_owned(),
+            shape: Shape::default(),
+            init: 0.0,
+            node: None,
+            next: None,
+        });
+        let clock = self.clock();
+        let word = |c: Clock| clock.slice(0, c as usize, c as usize + 1).reshape([]).to_f32();
+        word(Clock::Tracked).add(&word(Clock::Open))
+    }
+
+    /// At the end of a step `buffer`, made by [`Graph::buffer`], becomes `value`; no gradient flows into either.
+    pub fn update(&self, buffer: &Tensor, value: &Tensor) {
+        if buffer.shape != value.shape {
+            self.fail(format!("a buffer of shape {} cannot become {}", buffer.shape, value.shape));
+        }
+        let mut inner = self.inner.borrow_mut();
+        match inner.buffers.iter_mut().find(|b| b.node == Some(buffer.id)) {
+            Some(b) => b.next = Some(value.id),
+            None => {
+                drop(inner);
+                self.fail("only what `buffer` made can be updated".into());
+            }
+        }
+    }
+
+    /// The buffers in the order they were made.
+    pub fn buffers(&self) -> Vec<StateBuffer> {
+        self.inner.borrow().buffers.clone()
+    }
+
+    /// The words of the open step, i32 [8]; [`Clock`] names them.
+    pub(crate) fn clock(&self) -> Tensor {
+        self.push(Op::Clock, &[], Shape::from([Clock::WORDS]), DType::I32)
+    }
+
+    /// Numbers uniform in [0, 1), new ones each step: from the run's seed, the step, how many calls came before this
+    /// one, and the element's index alone. Nothing is stored, and a resumed run draws the same.
+    pub fn random_uniform(&self, shape: impl Into<Shape>) -> Tensor {
+        let stream = self.inner.borrow().streams;
+        self.inner.borrow_mut().streams += 1;
+        self.push(Op::Random(stream), &[&self.clock()], shape.into(), DType::F32)
     }
 
     /// The trainable tensors in the order they were made.
@@ -231,6 +324,7 @@ impl Graph {
             shape: shape.clone(),
             dtype,
             scope,
+            kept: false,
         });
         inner.prescribed.insert(id, (inputs.iter().map(|t| t.id).collect(), backward));
         Tensor { graph: self.clone(), id, shape, dtype }
@@ -258,7 +352,7 @@ impl Graph {
                 let id = NodeId(inner.nodes.len());
                 let (op, inputs, shape) = key.clone();
                 let scope = inner.scope.clone();
-                inner.nodes.push(Node { op, inputs, shape, dtype, scope });
+                inner.nodes.push(Node { op, inputs, shape, dtype, scope, kept: false });
                 inner.known.insert(key.clone(), id);
                 id
             }
@@ -281,6 +375,12 @@ impl Tensor {
     /// The graph it belongs to.
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// Asks for this tensor to lie in memory: several small ones put together, say, that one kernel reads.
+    pub(crate) fn kept(self) -> Tensor {
+        self.graph.inner.borrow_mut().nodes[self.id.0].kept = true;
+        self
     }
 
     pub(crate) fn id(&self) -> NodeId {

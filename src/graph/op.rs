@@ -118,6 +118,28 @@ pub enum Windowed {
     Pick,
 }
 
+/// The words of the engine's step state, by index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// Steps done in this window.
+    Done = 0,
+    /// The open step within this window, from 1.
+    Open = 1,
+    /// Steps of the run before this window.
+    Before = 2,
+    /// The run's seed, low word.
+    SeedLow = 3,
+    /// The run's seed, high word.
+    SeedHigh = 4,
+    /// Training steps that the weights had seen before this window.
+    Tracked = 5,
+}
+
+impl Clock {
+    /// Words in all.
+    pub const WORDS: usize = 8;
+}
+
 /// A node's operation. Shapes are in the node; inputs are already broadcast to them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Op {
@@ -125,6 +147,12 @@ pub enum Op {
     Input(String),
     /// The i-th trainable tensor.
     Parameter(usize),
+    /// The i-th tensor that is kept and saved, but not trained.
+    Buffer(usize),
+    /// i32 [8], the words of the open step; see [`Clock`].
+    Clock,
+    /// inputs (clock): uniform in [0, 1), from seed, step, this stream's number and the element's index alone.
+    Random(u32),
     /// The same number everywhere.
     Constant(Bits),
     /// The index along an axis, i32.
@@ -227,4 +255,6 @@ pub struct Node {
     pub dtype: DType,
     /// The layer that made it, e.g. `3 (linear)`; empty outside layers.
     pub scope: String,
+    /// It is to lie in memory, whoever reads it.
+    pub kept: bool,
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::text::{binary, literal, unary, unary_cost};
-use crate::graph::{DType, Node, NodeId, Op, Window, Windowed};
+use crate::graph::{Clock, DType, Node, NodeId, Op, Window, Windowed};
 use crate::shape::Shape;
 
 /// Where in a tensor an element lies.
@@ -203,17 +203,20 @@ impl<'a> Printer<'a> {
         name
     }
 
+    /// The binding of a node in memory.
+    fn slot(&mut self, id: NodeId) -> usize {
+        if let Some(slot) = self.inputs.iter().position(|&n| n == id) {
+            return slot;
+        }
+        self.inputs.push(id);
+        self.inputs.len() - 1
+    }
+
     fn print(&mut self, id: NodeId, place: &Place) -> String {
         let nodes = self.nodes;
         let node = &nodes[id.0];
         if (self.stored)(id) {
-            let slot = match self.inputs.iter().position(|&n| n == id) {
-                Some(slot) => slot,
-                None => {
-                    self.inputs.push(id);
-                    self.inputs.len() - 1
-                }
-            };
+            let slot = self.slot(id);
             let index = self.linear(place, &node.shape);
             return self.bind(&format!("in{slot}[{index}]"));
         }
@@ -223,6 +226,15 @@ impl<'a> Printer<'a> {
             Op::Iota(axis) => {
                 let axes = self.axes(place, &node.shape);
                 format!("i32({})", axes[*axis].clone())
+            }
+            Op::Random(stream) => {
+                let at = self.linear(place, &node.shape);
+                let slot = self.slot(input(0));
+                let word = |c: Clock| format!("bitcast<u32>(in{slot}[{}])", c as u32);
+                let step = format!("{} + {}", word(Clock::Before), word(Clock::Open));
+                let (low, high) = (word(Clock::SeedLow), word(Clock::SeedHigh));
+                self.flops += 16;
+                self.bind(&format!("uniform({at}, {stream}u, {step}, {low}, {high})"))
             }
             Op::Unary(op) => {
                 let x = self.value(input(0), place);
@@ -341,6 +353,8 @@ impl<'a> Printer<'a> {
             }
             Op::Input(_)
             | Op::Parameter(_)
+            | Op::Buffer(_)
+            | Op::Clock
             | Op::Reduce(..)
             | Op::Matmul { .. }
             | Op::CrossEntropy(_)

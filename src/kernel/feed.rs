@@ -2,6 +2,7 @@
 
 use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
+use crate::graph::Clock;
 
 /// Gathers `batch` samples of `x` and `t` words each from the buffers `data`, through row `steps done` of the
 /// order table, whose rows are `stride` long.
@@ -29,6 +30,23 @@ pub fn gather(batch: usize, stride: usize, x: usize, t: usize, data: [&'static s
     }
 }
 
+/// Copies the arena of what the buffers become, of `bytes`, over that of the buffers.
+pub fn commit(bytes: u64) -> Kernel {
+    let fours = bytes as usize / 16;
+    Kernel {
+        entry: "buffers_commit",
+        wgsl: wgsl::compose("buffers_commit", &[]),
+        constants: vec![("LENGTH", fours as u32)],
+        operands: vec![
+            (0, Access::Read, Operand::Named(NEXT_BUFFERS)),
+            (1, Access::Write, Operand::Named(BUFFERS)),
+        ],
+        grid: grid(fours.div_ceil(64)),
+        flops: 0,
+        iterations: 1,
+    }
+}
+
 /// Closes a step that no optimizer closes.
 pub fn close() -> Kernel {
     Kernel {
@@ -44,8 +62,14 @@ pub fn close() -> Kernel {
 
 /// Sample numbers, a row a step.
 pub const ORDER: &str = "order";
-/// The step counter.
+/// The words of the open step.
 pub const STATE: &str = "state";
+/// Bytes of [`STATE`].
+pub const STATE_BYTES: u64 = Clock::WORDS as u64 * 4;
+/// Tensors kept from step to step that are not trained.
+pub const BUFFERS: &str = "running buffers";
+/// What those become at the end of the step.
+pub const NEXT_BUFFERS: &str = "running buffers next";
 /// The buffer of the graph's input `x`, the model's input.
 pub const INPUT_X: &str = "input x";
 /// The buffer of the graph's input `t`, the target.

@@ -159,7 +159,9 @@ fn splits(p: &Product<'_>, v: &Variant, target: Target) -> usize {
     let groups = p.m.div_ceil(v.rows) * p.n.div_ceil(v.cols) * p.batch;
     let wanted = match target.family {
         // A convolution's weight gradient: few elements, each a sum over every position of the batch.
-        Family::Lanes if v.entry == "matmul_lanes_map" && p.k >= 512 && groups < 8 => (p.k / 256).min(8 / groups),
+        Family::Lanes if v.entry == "matmul_lanes_map" && p.k >= 512 && groups < 8 => {
+            (p.k / 256).min(8 / groups)
+        }
         Family::Tiled if p.k >= 1024 && groups < 64 => (p.k / 512).min(128 / groups).max(1),
         _ => 1,
     };

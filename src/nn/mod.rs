@@ -1,13 +1,16 @@
 //! Layers, losses, initialisers: a layer is a function from tensor to tensor.
 
 mod conv;
+mod dropout;
 pub mod init;
 pub mod loss;
+mod norm;
 mod pool;
 mod resize;
 mod sequential;
 
 pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, Padding};
+pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
 pub use pool::{Pool, Pool1d, Pool2d};
 pub use resize::{Upsample, UpsampleMode, UpsampleSize};
 pub use sequential::{Activation, Layer, Linear, Sequential};

@@ -108,7 +108,8 @@ impl<const N: usize> Pool<N> {
             let whole = windows.permute(&order).reshape([lead.as_slice(), &covered].concat());
             return whole.pad(vec![0; 2 + N], Shape::from([lead.as_slice(), length].concat()));
         }
-        let placed = (0..N).fold(windows.clone(), |w, i| w.place(self.window(i, 2 + i, 2 + N + i), length[i]));
+        let placed =
+            (0..N).fold(windows.clone(), |w, i| w.place(self.window(i, 2 + i, 2 + N + i), length[i]));
         placed.sum(&last_axes::<N>(), false)
     }
 }

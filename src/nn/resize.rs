@@ -51,14 +51,16 @@ impl Tensor {
             }
         };
         if out.contains(&0) || out.iter().any(|&n| n > crate::shape::MAX_ELEMENTS) {
-            return self.fail(format!("upsample of {length:?} to {out:?}: at least 1 is needed along each axis"));
+            return self
+                .fail(format!("upsample of {length:?} to {out:?}: at least 1 is needed along each axis"));
         }
         (0..2).fold(self.clone(), |x, i| x.resize(2 + i, out[i], ratio[i], options.mode))
     }
 
     fn resize(&self, axis: usize, out: usize, ratio: f64, mode: UpsampleMode) -> Tensor {
         let length = self.shape()[axis];
-        if mode == UpsampleMode::Nearest && ratio * out as f64 == length as f64 && out.is_multiple_of(length) {
+        if mode == UpsampleMode::Nearest && ratio * out as f64 == length as f64 && out.is_multiple_of(length)
+        {
             return self.repeat(axis, out / length);
         }
         // A matrix [length, out] of weights: that of input j for output o depends on how far they are apart.

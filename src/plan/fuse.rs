@@ -93,7 +93,11 @@ impl Fusion {
     fn decide(&mut self, nodes: &[Node], i: usize) {
         let node = &nodes[i];
         match &node.op {
-            Op::Input(_) | Op::Parameter(_) => self.stored[i] = true,
+            Op::Input(_) | Op::Parameter(_) | Op::Buffer(_) | Op::Clock => self.stored[i] = true,
+            _ if node.kept => {
+                self.gather_leaves(nodes, i);
+                self.store(i);
+            }
             Op::Constant(_) | Op::Iota(_) => {}
             Op::Matmul { .. } => {
                 for &operand in &node.inputs {

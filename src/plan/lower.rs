@@ -9,6 +9,7 @@ use super::{Location, Plan, Ring, Sink, Step, fixed, sink_buffer};
 use crate::error::Result;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::chain::{self, Sink as KernelSink};
+use crate::kernel::feed::{BUFFERS, STATE, STATE_BYTES};
 use crate::kernel::matmul::{Matrix, MatrixView, Product};
 use crate::kernel::reduce::{PARTIAL, Reduction};
 use crate::kernel::{Kernel, Operand, Target, cross_entropy, matmul, reduce};
@@ -80,7 +81,7 @@ impl<'a> Lowering<'a> {
         lowering
     }
 
-    pub fn run(mut self, arena: Arena) -> Result<Plan> {
+    pub fn run(mut self, arena: Arena, state: Arena) -> Result<Plan> {
         for i in 0..self.nodes.len() {
             let wanted = self.fusion.live[i] && self.fusion.stored[i] && !self.done[i];
             if wanted && !self.fusion.made_beside(NodeId(i)) {
@@ -102,7 +103,7 @@ impl<'a> Lowering<'a> {
                 });
             }
         }
-        Ok(self.place(arena))
+        Ok(self.place(arena, state))
     }
 
     fn kernel_sink(&self, sink: Option<&Sink>) -> KernelSink {
@@ -139,7 +140,7 @@ impl<'a> Lowering<'a> {
     fn emit(&mut self, root: NodeId) {
         let start = self.fusion.producer[root.0].unwrap_or(root);
         match &self.nodes[start.0].op {
-            Op::Input(_) | Op::Parameter(_) => self.done[root.0] = true,
+            Op::Input(_) | Op::Parameter(_) | Op::Buffer(_) | Op::Clock => self.done[root.0] = true,
             Op::Matmul { .. } => self.emit_matmul(start, root),
             Op::Reduce(..) => self.emit_reduce(start, root),
             Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => self.emit_cross_entropy(root),
@@ -310,8 +311,8 @@ impl<'a> Lowering<'a> {
     }
 
     /// Gives every value its place.
-    fn place(self, arena: Arena) -> Plan {
-        let mut plan = Plan { arena, ..Plan::default() };
+    fn place(self, arena: Arena, state: Arena) -> Plan {
+        let mut plan = Plan { arena, state, ..Plan::default() };
         let bytes = |id: NodeId| (self.nodes[id.0].shape.elements() as u64 * 4).next_multiple_of(16);
 
         // Lives of what has no fixed place: values, and partial results under a key of their own.
@@ -357,6 +358,10 @@ impl<'a> Lowering<'a> {
                         let buffer = plan.buffer(&sink_buffer(&Sink::Gradient(*p)), plan.arena.bytes);
                         Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
                     }
+                    (Some(Sink::Next(i)), _) => {
+                        let buffer = plan.buffer(&sink_buffer(&Sink::Next(*i)), plan.state.bytes);
+                        Location { buffer, offset: plan.state.offsets[*i], bytes: bytes(node) }
+                    }
                     (Some(Sink::Metric(_)), _) => {
                         let buffer = plan.buffer(super::METRICS, self.ring.bytes());
                         Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
@@ -368,6 +373,14 @@ impl<'a> Lowering<'a> {
                     (None, Op::Parameter(p)) => {
                         let buffer = plan.buffer(crate::kernel::update::PARAMETERS, plan.arena.bytes);
                         Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
+                    }
+                    (None, Op::Buffer(i)) => {
+                        let buffer = plan.buffer(BUFFERS, plan.state.bytes);
+                        Location { buffer, offset: plan.state.offsets[*i], bytes: bytes(node) }
+                    }
+                    (None, Op::Clock) => {
+                        let buffer = plan.buffer(STATE, STATE_BYTES);
+                        Location { buffer, offset: 0, bytes: STATE_BYTES }
                     }
                     (None, Op::Input(name)) => {
                         let buffer = plan.buffer(&super::input_buffer(name), bytes(node));
@@ -394,7 +407,7 @@ impl<'a> Lowering<'a> {
                         Location { buffer: shared[places[life]], offset: 0, bytes: lives[life].bytes }
                     }
                     Operand::Named(name) => {
-                        let buffer = plan.buffer(name, 8);
+                        let buffer = plan.buffer(name, if name == STATE { STATE_BYTES } else { 8 });
                         Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
                     }
                 };

@@ -1,6 +1,6 @@
 //! Where things lie: arenas for what lasts, buffers shared by lifetime for what does not.
 
-use crate::graph::Parameter;
+use crate::shape::Shape;
 
 /// Tensors begin at multiples of this in an arena, and bindings must.
 pub const ALIGNMENT: u64 = 256;
@@ -15,12 +15,12 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Parameters in order, each aligned.
-    pub fn new(parameters: &[Parameter]) -> Self {
+    /// Tensors of these shapes in order, each aligned.
+    pub fn new<'a>(shapes: impl IntoIterator<Item = &'a Shape>) -> Self {
         let mut arena = Arena::default();
-        for p in parameters {
+        for shape in shapes {
             arena.offsets.push(arena.bytes);
-            arena.bytes += (p.shape.elements() as u64 * 4).next_multiple_of(ALIGNMENT);
+            arena.bytes += (shape.elements() as u64 * 4).next_multiple_of(ALIGNMENT);
         }
         arena
     }

@@ -17,6 +17,7 @@ pub use program::{Memory, Program};
 use crate::error::{Error, Result};
 use crate::gpu::Access;
 use crate::graph::{Graph, NodeId, Op, Tensor};
+use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};
 use crate::kernel::{Kernel, MAX_ITERATIONS, Operand, Target};
 use crate::shape::Shape;
@@ -30,6 +31,8 @@ pub enum Sink {
     Gradient(usize),
     /// A column of the ring of step metrics; the value is a scalar.
     Metric(usize),
+    /// What this buffer of the graph becomes at the end of the step.
+    Next(usize),
 }
 
 /// The ring of step metrics.
@@ -100,6 +103,8 @@ pub struct Plan {
     pub buffers: Vec<BufferPlan>,
     /// The layout of the parameters.
     pub arena: Arena,
+    /// The layout of the buffers that are kept from step to step.
+    pub state: Arena,
 }
 
 impl Plan {
@@ -110,10 +115,14 @@ impl Plan {
     pub fn new(graph: &Graph, outputs: &[(Tensor, Sink)], ring: Ring, target: Target) -> Result<Plan> {
         graph.check()?;
         let nodes = graph.nodes();
-        let arena = Arena::new(&graph.parameters());
+        let arena = Arena::new(graph.parameters().iter().map(|p| &p.shape));
+        // A count of steps is the host's and takes no memory.
+        let none = Shape::from([0]);
+        let buffers = graph.buffers();
+        let state = Arena::new(buffers.iter().map(|b| if b.node.is_some() { &b.shape } else { &none }));
         let outputs: Vec<(NodeId, Sink)> =
             outputs.iter().map(|(t, sink)| (lower::strip(&nodes, t.id()), sink.clone())).collect();
-        let mut plan = lower::Lowering::new(&nodes, &outputs, ring, target).run(arena)?;
+        let mut plan = lower::Lowering::new(&nodes, &outputs, ring, target).run(arena, state)?;
         plan.check()?;
         plan.buffers.retain(|b| b.bytes > 0);
         Ok(plan)
@@ -190,6 +199,8 @@ fn fixed(op: &Op) -> Option<String> {
     match op {
         Op::Input(name) => Some(input_buffer(name)),
         Op::Parameter(_) => Some(PARAMETERS.into()),
+        Op::Buffer(_) => Some(BUFFERS.into()),
+        Op::Clock => Some(STATE.into()),
         _ => None,
     }
 }
@@ -200,5 +211,6 @@ fn sink_buffer(sink: &Sink) -> String {
         Sink::Buffer(name) => name.clone(),
         Sink::Gradient(_) => GRADIENTS.into(),
         Sink::Metric(_) => METRICS.into(),
+        Sink::Next(_) => NEXT_BUFFERS.into(),
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::data::{BatchPlan, BatchSize, Dataset, Field, Part, Values};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Parameter, Tensor};
-use crate::kernel::feed::{self, INPUT_T, INPUT_X, ORDER, STATE};
+use crate::graph::{Graph, Parameter, StateBuffer, Tensor};
+use crate::kernel::feed::{self, BUFFERS, INPUT_T, INPUT_X, NEXT_BUFFERS, ORDER, STATE, STATE_BYTES};
 use crate::kernel::update::{self, GRADIENTS, PARAMETERS, TABLE};
 use crate::kernel::{Kernel, Target};
 use crate::nn::Net;
@@ -45,6 +45,8 @@ pub struct Build {
 pub struct Blueprint {
     /// Trainable tensors.
     pub parameters: Vec<Parameter>,
+    /// Tensors that are kept and saved, but not trained.
+    pub buffers: Vec<StateBuffer>,
     /// The batches of an epoch.
     pub batches: BatchPlan,
     /// The training step, and that of a short last batch.
@@ -72,11 +74,11 @@ impl Blueprint {
     ) -> Result<Blueprint> {
         optimizer.validate()?;
         let draft = Draft { model, loss, data, target };
-        let mut parameters = Vec::new();
+        let (mut parameters, mut buffers) = (Vec::new(), Vec::new());
         let mut train = Vec::new();
         for batch in std::iter::once(batches.rows).chain(batches.last) {
-            let (plan, made) = draft.train(batch, batches.rows, optimizer)?;
-            parameters = made;
+            let (plan, graph) = draft.train(batch, batches.rows, optimizer)?;
+            (parameters, buffers) = (graph.parameters(), graph.buffers());
             train.push(Build { batch, plan });
         }
         let mut eval = Vec::new();
@@ -84,13 +86,13 @@ impl Blueprint {
         if let Some(part) = data.eval() {
             let batches = eval_batches(part.len())?;
             for batch in std::iter::once(batches.rows).chain(batches.last) {
-                let (plan, counts) = draft.eval(batch, batches.rows, &parameters)?;
+                let (plan, counts) = draft.eval(batch, batches.rows, &names(&parameters, &buffers))?;
                 counts_correct = counts;
                 eval.push(Build { batch, plan });
             }
         }
         let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan));
-        Ok(Blueprint { parameters, batches, train, eval, counts_correct, memory })
+        Ok(Blueprint { parameters, buffers, batches, train, eval, counts_correct, memory })
     }
 
     /// How many numbers are trained.
@@ -108,6 +110,12 @@ impl Blueprint {
     pub fn peak_bytes(&self) -> u64 {
         self.all_buffers().iter().map(|b| b.bytes).sum()
     }
+}
+
+/// Names and shapes of everything that a weights file holds, in order.
+fn names(parameters: &[Parameter], buffers: &[StateBuffer]) -> Vec<(String, Shape)> {
+    let parameters = parameters.iter().map(|p| (p.name.clone(), p.shape.clone()));
+    parameters.chain(buffers.iter().map(|b| (b.name.clone(), b.shape.clone()))).collect()
 }
 
 /// How an evaluation part of `len` samples is cut.
@@ -164,7 +172,7 @@ impl Draft<'_> {
         Ok((graph, y, t, loss))
     }
 
-    fn train(&self, batch: usize, stride: usize, optimizer: &Optimizer) -> Result<(Plan, Vec<Parameter>)> {
+    fn train(&self, batch: usize, stride: usize, optimizer: &Optimizer) -> Result<(Plan, Graph)> {
         let (graph, _, _, loss) = self.forward(batch, true)?;
         let parameters = graph.parameters();
         if parameters.is_empty() {
@@ -174,26 +182,43 @@ impl Draft<'_> {
         let grads = graph.grad(&loss, &tensors.iter().collect::<Vec<_>>());
         let mut outputs = vec![(loss, Sink::Metric(0))];
         outputs.extend(grads.into_iter().enumerate().map(|(i, g)| (g, Sink::Gradient(i))));
+        // All buffers go over at once; what this graph does not change, as it is.
+        let buffers = graph.buffers();
+        if buffers.iter().any(|b| b.next.is_some()) {
+            let next = |b: &StateBuffer| b.next.or(b.node).map(|id| graph.tensor(id));
+            let moved = (0..).zip(&buffers).filter_map(|(i, b)| next(b).map(|t| (t, Sink::Next(i))));
+            outputs.extend(moved);
+        }
         let mut plan = Plan::new(&graph, &outputs, RING, self.target)?;
+        let kept = plan.state.bytes;
+        if kept > 0 {
+            plan.buffer(BUFFERS, kept);
+        }
+        if buffers.iter().any(|b| b.next.is_some()) {
+            let bytes = [(BUFFERS, kept), (NEXT_BUFFERS, kept)];
+            plan.surround(feed::commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes, false);
+        }
 
         let kernel = optimizer.kernel();
         let arena = plan.arena.bytes;
         let count: usize = parameters.iter().map(|p| p.shape.elements()).sum();
-        let mut bytes =
-            vec![(GRADIENTS, arena), (PARAMETERS, arena), (TABLE, (WINDOW * ROW * 4) as u64), (STATE, 8)];
+        let mut bytes = vec![
+            (GRADIENTS, arena),
+            (PARAMETERS, arena),
+            (TABLE, (WINDOW * ROW * 4) as u64),
+            (STATE, STATE_BYTES),
+        ];
         bytes.extend(kernel.slots.iter().map(|&slot| (slot, arena)));
         let update = update::kernel(&kernel, (arena / 4) as usize, count);
         plan.surround(update, "optimizer", Shape::from([count]), &bytes, false);
         self.feed(&mut plan, batch, stride, TRAIN_DATA, self.data.train());
-        Ok((plan, parameters))
+        Ok((plan, graph))
     }
 
-    fn eval(&self, batch: usize, stride: usize, trained: &[Parameter]) -> Result<(Plan, bool)> {
+    fn eval(&self, batch: usize, stride: usize, trained: &[(String, Shape)]) -> Result<(Plan, bool)> {
         let part = self.data.eval().unwrap_or(self.data.train());
         let (graph, y, t, loss) = self.forward(batch, false)?;
-        let names =
-            |ps: &[Parameter]| ps.iter().map(|p| (p.name.clone(), p.shape.clone())).collect::<Vec<_>>();
-        if names(&graph.parameters()) != names(trained) {
+        if names(&graph.parameters(), &graph.buffers()) != trained {
             return Err(Error::Config(
                 "the model function makes other parameters for evaluation than for training".into(),
             ));
@@ -206,7 +231,7 @@ impl Draft<'_> {
             outputs.push((hit, Sink::Metric(1)));
         }
         let mut plan = Plan::new(&graph, &outputs, RING, self.target)?;
-        plan.surround(feed::close(), "close the step", Shape::default(), &[(STATE, 8)], false);
+        plan.surround(feed::close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
         self.feed(&mut plan, batch, stride, EVAL_DATA, part);
         Ok((plan, counts))
     }
@@ -221,7 +246,7 @@ impl Draft<'_> {
             (data[0], whole(x)),
             (data[1], whole(t)),
             (ORDER, (WINDOW * stride * 4) as u64),
-            (STATE, 8),
+            (STATE, STATE_BYTES),
             (INPUT_X, ((batch * words(x) * 4) as u64).next_multiple_of(16)),
             (INPUT_T, ((batch * words(t) * 4) as u64).next_multiple_of(16)),
         ];

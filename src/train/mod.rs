@@ -3,11 +3,13 @@
 mod blueprint;
 mod observer;
 mod run_dir;
+mod state;
 mod trainer;
 mod weights;
 
 pub use blueprint::{Blueprint, Build, Loss, Model, WINDOW};
 pub use observer::{EpochRecord, Observer, StepRecord};
 pub use run_dir::{RunDir, write_whole};
-pub use trainer::{NamedTensor, TrainOptions, Trainer};
+pub use state::NamedTensor;
+pub use trainer::{TrainOptions, Trainer};
 pub use weights::{load, save};

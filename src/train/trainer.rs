@@ -11,12 +11,10 @@ use crate::data::{BatchPlan, BatchSize, Dataset, Part, Values, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Pending};
 use crate::kernel::Target;
-use crate::kernel::feed::{ORDER, STATE};
-use crate::kernel::update::{PARAMETERS, TABLE};
-use crate::nn::init;
+use crate::kernel::feed::ORDER;
+use crate::kernel::update::TABLE;
 use crate::optim::Optimizer;
 use crate::plan::{METRICS, Memory, Program};
-use crate::shape::Shape;
 
 /// A submission is made this long, so that progress shows and no driver's watchdog wakes.
 const SUBMISSION: Duration = Duration::from_millis(100);
@@ -51,17 +49,6 @@ impl Default for TrainOptions {
     }
 }
 
-/// A tensor of the model with its values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NamedTensor {
-    /// As in `torch.nn.Sequential`: `1.weight`.
-    pub name: String,
-    /// Its shape.
-    pub shape: Shape,
-    /// Row-major.
-    pub values: Vec<f32>,
-}
-
 #[derive(Debug)]
 struct Flight {
     pending: Pending,
@@ -72,12 +59,12 @@ struct Flight {
 /// A model on a device, with its data and its optimizer.
 #[derive(Debug)]
 pub struct Trainer {
-    gpu: Gpu,
-    blueprint: Blueprint,
-    options: TrainOptions,
+    pub(super) gpu: Gpu,
+    pub(super) blueprint: Blueprint,
+    pub(super) options: TrainOptions,
     optimizer: Optimizer,
     lr: f64,
-    memory: Memory,
+    pub(super) memory: Memory,
     /// The blueprint's programs, as far as they have been needed.
     train: Vec<Program>,
     eval: Vec<Program>,
@@ -86,9 +73,11 @@ pub struct Trainer {
     flights: VecDeque<Flight>,
     train_len: usize,
     /// Steps submitted, of the whole run and of the current epoch.
-    step: u64,
+    pub(super) step: u64,
     at: usize,
     epoch: u64,
+    /// Training steps that the weights had seen before this run.
+    pub(super) tracked: u64,
     order: Vec<u32>,
     per_submission: usize,
     submitted: Instant,
@@ -177,6 +166,7 @@ impl Trainer {
             step: 0,
             at: 0,
             epoch: 0,
+            tracked: 0,
             order: Vec::new(),
             per_submission: 1,
             submitted: Instant::now(),
@@ -184,16 +174,7 @@ impl Trainer {
             loss_samples: 0,
             blueprint,
         };
-        let first: Vec<Vec<f32>> = trainer
-            .blueprint
-            .parameters
-            .iter()
-            .enumerate()
-            .map(|(i, p)| init::draw(p, i, options.seed))
-            .collect();
-        for (index, values) in first.iter().enumerate() {
-            trainer.write_parameter(index, values);
-        }
+        trainer.write_first();
         Ok(trainer)
     }
 
@@ -218,60 +199,6 @@ impl Trainer {
         self.lr = lr;
     }
 
-    fn write_parameter(&self, index: usize, values: &[f32]) {
-        let arena = &self.blueprint.train[0].plan.arena;
-        self.gpu.write(self.memory.get(PARAMETERS), arena.offsets[index], bytemuck::cast_slice(values));
-    }
-
-    /// Reads every trainable tensor back.
-    ///
-    /// # Errors
-    /// A lost device.
-    pub fn parameters(&self) -> Result<Vec<NamedTensor>> {
-        let arena = &self.blueprint.train[0].plan.arena;
-        let bytes = pollster::block_on(self.gpu.read(self.memory.get(PARAMETERS), 0, arena.bytes))?;
-        let tensor = |(p, &offset): (&crate::graph::Parameter, &u64)| {
-            let start = offset as usize;
-            let values = bytemuck::pod_collect_to_vec(&bytes[start..start + p.shape.elements() * 4]);
-            NamedTensor { name: p.name.clone(), shape: p.shape.clone(), values }
-        };
-        Ok(self.blueprint.parameters.iter().zip(&arena.offsets).map(tensor).collect())
-    }
-
-    /// Replaces every trainable tensor; names and shapes must be the model's.
-    ///
-    /// # Errors
-    /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
-    pub fn set_parameters(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        let list = |items: Vec<(&String, &Shape)>| {
-            let lines: Vec<String> = items.iter().map(|(n, s)| format!("\n  {n} {s}")).collect();
-            lines.concat()
-        };
-        let model: Vec<_> = self.blueprint.parameters.iter().map(|p| (&p.name, &p.shape)).collect();
-        let file: Vec<_> = tensors.iter().map(|t| (&t.name, &t.shape)).collect();
-        let fits = model.len() == file.len() && model.iter().all(|m| file.contains(m));
-        if !fits {
-            return Err(Error::Weights(format!(
-                "the weights do not fit the model.\nThe model has:{}\nThe weights are:{}",
-                list(model),
-                list(file)
-            )));
-        }
-        if let Some(t) = tensors.iter().find(|t| t.values.len() != t.shape.elements()) {
-            let values = t.values.len();
-            return Err(Error::Weights(format!(
-                "tensor {} of shape {} has {values} values",
-                t.name, t.shape
-            )));
-        }
-        for (index, p) in self.blueprint.parameters.iter().enumerate() {
-            if let Some(t) = tensors.iter().find(|t| t.name == p.name) {
-                self.write_parameter(index, &t.values);
-            }
-        }
-        Ok(())
-    }
-
     /// Records the next `count` steps of the current epoch, submits them, and reads what is ready.
     fn submit(&mut self, count: usize) -> Result<()> {
         let batches = self.blueprint.batches;
@@ -291,7 +218,7 @@ impl Trainer {
         }
         self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
         self.gpu.write(self.memory.get(TABLE), 0, bytemuck::cast_slice(&table));
-        self.gpu.write(self.memory.get(STATE), 0, &[0; 8]);
+        self.open_window();
 
         let full = batches.full_batches.saturating_sub(self.at).min(count);
         let kinds = if full < count { 2 } else { 1 };
@@ -424,7 +351,7 @@ impl Trainer {
                 rows.push(n);
             }
             self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
-            self.gpu.write(self.memory.get(STATE), 0, &[0; 8]);
+            self.open_window();
             let full = plan.full_batches.saturating_sub(batch).min(count);
             let kinds = if full < count { 2 } else { 1 };
             bind(&self.gpu, &self.blueprint.eval, &self.memory, &mut self.eval, kinds)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::trainer::NamedTensor;
+use super::state::NamedTensor;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 
@@ -24,6 +24,8 @@ pub fn load(path: &Path) -> Result<Vec<NamedTensor>> {
         let values = match view.dtype() {
             Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+            // torch counts a batch norm's steps in whole numbers.
+            Dtype::I64 => data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect(),
             other => return Err(wrong(format!("tensor {name} is {other:?}; f32 or f64 is needed"))),
         };
         tensors.push(NamedTensor { name, shape: Shape::from(view.shape()), values });

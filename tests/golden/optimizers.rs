@@ -127,11 +127,11 @@ fn drive(
         shape: (&p.shape[..]).into(),
         values: p.init.clone(),
     };
-    trainer.set_parameters(&params.iter().map(start).collect::<Vec<_>>())?;
+    trainer.load_state_dict(&params.iter().map(start).collect::<Vec<_>>())?;
     let step = |&lr: &f64| {
         trainer.set_lr(lr);
         trainer.advance(1)?;
-        Ok(trainer.parameters()?.into_iter().map(|tensor| tensor.values).collect())
+        Ok(trainer.state_dict()?.into_iter().map(|tensor| tensor.values).collect())
     };
     lrs.iter().map(step).collect()
 }

@@ -1,0 +1,129 @@
+//! What a run knows of its model by name: the tensors of a weights file, and the words a step's kernels read.
+
+use super::trainer::Trainer;
+use crate::error::{Error, Result};
+use crate::graph::Clock;
+use crate::kernel::feed::{BUFFERS, STATE};
+use crate::kernel::update::PARAMETERS;
+use crate::nn::init;
+use crate::shape::Shape;
+
+/// A tensor of the model with its values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// As in `torch.nn.Sequential`: `1.weight`.
+    pub name: String,
+    /// Its shape.
+    pub shape: Shape,
+    /// Row-major.
+    pub values: Vec<f32>,
+}
+
+/// Where a tensor of the weights file lives.
+enum Home {
+    /// In a buffer of the device, from this byte.
+    Device(&'static str, u64),
+    /// The host counts.
+    StepCount,
+}
+
+impl Trainer {
+    /// Everything a weights file holds, in order: parameters, then buffers.
+    fn tensors(&self) -> Vec<(String, Shape, Home)> {
+        let plan = &self.blueprint.train[0].plan;
+        let parameters = self.blueprint.parameters.iter().zip(&plan.arena.offsets);
+        let parameters =
+            parameters.map(|(p, &at)| (p.name.clone(), p.shape.clone(), Home::Device(PARAMETERS, at)));
+        let buffers = self.blueprint.buffers.iter().zip(&plan.state.offsets).map(|(b, &at)| {
+            let home = if b.node.is_some() { Home::Device(BUFFERS, at) } else { Home::StepCount };
+            (b.name.clone(), b.shape.clone(), home)
+        });
+        parameters.chain(buffers).collect()
+    }
+
+    /// Puts the values on the device that training starts from.
+    pub(super) fn write_first(&self) {
+        let drawn = |(i, p)| init::draw(p, i, self.options.seed);
+        let parameters = self.blueprint.parameters.iter().enumerate().map(drawn);
+        let buffers = self.blueprint.buffers.iter().map(|b| vec![b.init; b.shape.elements()]);
+        let values: Vec<Vec<f32>> = parameters.chain(buffers).collect();
+        for ((_, _, home), values) in self.tensors().iter().zip(&values) {
+            if let Home::Device(buffer, at) = home {
+                self.gpu.write(self.memory.get(buffer), *at, bytemuck::cast_slice(values));
+            }
+        }
+    }
+
+    /// Writes the words that the steps of the next submission begin from.
+    pub(super) fn open_window(&self) {
+        let mut words = [0u32; Clock::WORDS];
+        words[Clock::Before as usize] = self.step as u32;
+        words[Clock::SeedLow as usize] = self.options.seed as u32;
+        words[Clock::SeedHigh as usize] = (self.options.seed >> 32) as u32;
+        words[Clock::Tracked as usize] = (self.tracked + self.step) as u32;
+        self.gpu.write(self.memory.get(STATE), 0, bytemuck::cast_slice(&words));
+    }
+
+    /// Reads the model back: parameters in the order they were made, then buffers. torch's `state_dict`.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn state_dict(&self) -> Result<Vec<NamedTensor>> {
+        let plan = &self.blueprint.train[0].plan;
+        let read = |name, bytes| match bytes {
+            0 => Ok(Vec::new()),
+            bytes => pollster::block_on(self.gpu.read(self.memory.get(name), 0, bytes)),
+        };
+        let (parameters, buffers) = (read(PARAMETERS, plan.arena.bytes)?, read(BUFFERS, plan.state.bytes)?);
+        let tensor = |(name, shape, home): (String, Shape, Home)| {
+            let values = match home {
+                Home::Device(of, at) => {
+                    let bytes = if of == PARAMETERS { &parameters } else { &buffers };
+                    bytemuck::pod_collect_to_vec(&bytes[at as usize..at as usize + shape.elements() * 4])
+                }
+                Home::StepCount => vec![(self.tracked + self.step) as f32],
+            };
+            NamedTensor { name, shape, values }
+        };
+        Ok(self.tensors().into_iter().map(tensor).collect())
+    }
+
+    /// Replaces every tensor of the model; names and shapes must be the model's.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
+    pub fn load_state_dict(&mut self, tensors: &[NamedTensor]) -> Result<()> {
+        let list = |items: Vec<(&String, &Shape)>| {
+            let lines: Vec<String> = items.iter().map(|(n, s)| format!("\n  {n} {s}")).collect();
+            lines.concat()
+        };
+        let homes = self.tensors();
+        let model: Vec<_> = homes.iter().map(|(name, shape, _)| (name, shape)).collect();
+        let file: Vec<_> = tensors.iter().map(|t| (&t.name, &t.shape)).collect();
+        let fits = model.len() == file.len() && model.iter().all(|m| file.contains(m));
+        if !fits {
+            return Err(Error::Weights(format!(
+                "the weights do not fit the model.\nThe model has:{}\nThe weights are:{}",
+                list(model),
+                list(file)
+            )));
+        }
+        if let Some(t) = tensors.iter().find(|t| t.values.len() != t.shape.elements()) {
+            let values = t.values.len();
+            return Err(Error::Weights(format!(
+                "tensor {} of shape {} has {values} values",
+                t.name, t.shape
+            )));
+        }
+        for (name, _, home) in &homes {
+            let Some(t) = tensors.iter().find(|t| t.name == *name) else { continue };
+            match home {
+                Home::Device(buffer, at) => {
+                    self.gpu.write(self.memory.get(buffer), *at, bytemuck::cast_slice(&t.values));
+                }
+                Home::StepCount => self.tracked = (t.values[0].max(0.0) as u64).saturating_sub(self.step),
+            }
+        }
+        Ok(())
+    }
+}
