@@ -24,6 +24,8 @@ macro_rules! files {
 pub const FILES: &[(&str, &str)] = files![
     "shared/math",
     "shared/random",
+    "shared/attention",
+    "shared/attention_lse",
     "shared/a_numbers",
     "shared/ring",
     "shared/row_sum",
@@ -36,6 +38,9 @@ pub const FILES: &[(&str, &str)] = files![
     "matmul_lanes_nt",
     "matmul_tiled",
     "cross_entropy",
+    "attention_lanes",
+    "attention_tiled",
+    "segment_sum",
     "feed_gather",
     "step_close",
     "buffers_commit",
@@ -97,7 +102,13 @@ mod tests {
         }
         assert_eq!(on_disk, FILES.len());
         // Fragments name what the files that import them declare.
-        let fragments = ["shared/a_numbers", "shared/ring", "shared/row_sum"];
+        let fragments = [
+            "shared/a_numbers",
+            "shared/attention",
+            "shared/attention_lse",
+            "shared/ring",
+            "shared/row_sum",
+        ];
         for (name, _) in FILES.iter().filter(|(name, _)| !fragments.contains(name)) {
             let text = compose(name, &[]);
             if let Err(err) = wgpu::naga::front::wgsl::parse_str(&text) {

@@ -134,6 +134,14 @@ fn backward(node: &Node, inputs: &[Tensor], needed: &[bool], y: &Tensor, dy: &Te
         Op::CrossEntropy(attrs) => {
             vec![Some(inputs[0].cross_entropy_grad(&inputs[1], dy, *attrs)), None]
         }
+        Op::Attention(_)
+        | Op::AttentionLse(_)
+        | Op::AttentionGradQ(_)
+        | Op::AttentionGradKv(_)
+        | Op::SegmentSum => {
+            dy.fail(format!("{} has no second derivative here", node.op.name()));
+            vec![None; node.inputs.len()]
+        }
         Op::CrossEntropyGrad(_) => {
             dy.fail("cross_entropy has no second derivative here; compose it from log_softmax".into());
             vec![None; 3]

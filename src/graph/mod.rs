@@ -3,6 +3,7 @@
 //! Operations never panic on a bad shape: the first error is kept and comes out of [`Graph::check`] and of
 //! whatever compiles the graph, so that model functions read like formulas.
 
+mod attention;
 mod conv;
 mod elementwise;
 mod grad;
@@ -17,9 +18,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
+pub use attention::AttentionOptions;
 pub use conv::Geometry;
 pub use op::{
-    Binary, Bits, Clock, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window, Windowed,
+    AttentionAttrs, Binary, Bits, Clock, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window, Windowed,
 };
 
 use crate::error::{Error, Result};

@@ -91,6 +91,19 @@ pub struct CrossEntropyAttrs {
     pub ignore_index: Option<i32>,
 }
 
+/// Options of attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AttentionAttrs {
+    /// A query looks at keys up to its own place only.
+    pub causal: bool,
+    /// Times q·k.
+    pub scale: Bits,
+    /// An input [n, heads, queries, keys] is added to the scores.
+    pub masked: bool,
+    /// An input [n, heads, queries, keys], the last, is multiplied with the weights.
+    pub kept: bool,
+}
+
 /// How windows lie along an axis: element j of the window at position o is the input's coordinate
 /// o·stride + j·dilation − padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -190,6 +203,16 @@ pub enum Op {
     Gather(usize),
     /// inputs (logits [n, c], targets i32 [n]): the loss of each row, [n].
     CrossEntropy(CrossEntropyAttrs),
+    /// inputs (q, k, v [n, t, heads, d], mask?, keep?): [n, tq, heads, d].
+    Attention(AttentionAttrs),
+    /// The same inputs: the log of the sum of each query's exponentials, [n, tq, heads].
+    AttentionLse(AttentionAttrs),
+    /// inputs (q, k, v, dout, stats [2n, tq, heads], mask?, keep?): the gradient of q.
+    AttentionGradQ(AttentionAttrs),
+    /// The same inputs: the gradients of k and of v, [2, n, tk, heads, d].
+    AttentionGradKv(AttentionAttrs),
+    /// inputs (x [rows, width], head [segments], next [rows]): sums of the chains of rows, [segments, width].
+    SegmentSum,
     /// inputs (logits, targets, upstream [n]): gradient for the logits, [n, c].
     CrossEntropyGrad(CrossEntropyAttrs),
 }
@@ -215,6 +238,16 @@ impl Op {
         !matches!(self, Op::Constant(_) | Op::Iota(_))
     }
 
+    /// How many of the first inputs a kernel of its own reads from memory by itself; the others are printed.
+    pub fn direct_inputs(&self) -> usize {
+        match self {
+            Op::Matmul { .. } | Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => 2,
+            Op::Attention(_) | Op::AttentionLse(_) | Op::SegmentSum => 3,
+            Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => 5,
+            _ => 0,
+        }
+    }
+
     /// Computes each element from the inputs' elements at the same place.
     pub fn is_elementwise(&self) -> bool {
         matches!(self, Op::Unary(_) | Op::Binary(_) | Op::Select)
@@ -228,6 +261,11 @@ impl Op {
             Op::Binary(b) => format!("{b:?}").to_lowercase(),
             Op::Reduce(Fold::Sum, _) => "sum".into(),
             Op::Reduce(Fold::Max, _) => "amax".into(),
+            Op::Attention(_) => "attention".into(),
+            Op::AttentionLse(_) => "attention log-sum-exp".into(),
+            Op::AttentionGradQ(_) => "attention gradient q".into(),
+            Op::AttentionGradKv(_) => "attention gradient k v".into(),
+            Op::SegmentSum => "segment_sum".into(),
             Op::CrossEntropy(_) => "cross_entropy".into(),
             Op::CrossEntropyGrad(_) => "cross_entropy_grad".into(),
             other => {

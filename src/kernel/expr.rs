@@ -357,6 +357,11 @@ impl<'a> Printer<'a> {
             | Op::Clock
             | Op::Reduce(..)
             | Op::Matmul { .. }
+            | Op::Attention(_)
+            | Op::AttentionLse(_)
+            | Op::AttentionGradQ(_)
+            | Op::AttentionGradKv(_)
+            | Op::SegmentSum
             | Op::CrossEntropy(_)
             | Op::CrossEntropyGrad(_) => unreachable!("{} is stored before it is read", node.op.name()),
         }

@@ -1,5 +1,6 @@
 //! One file a WGSL family: which op it serves, its bindings, variants, grid, and cost.
 
+pub mod attention;
 pub mod chain;
 pub mod cross_entropy;
 pub mod expr;

@@ -15,6 +15,15 @@ const LARGEST: u64 = 160;
 /// Distinct values in memory a printed expression may read; one binding stays free for a chain's extra input.
 const MAX_LEAVES: usize = MAX_INPUTS - 1;
 
+/// Distinct values in memory that what is printed into a kernel may read.
+fn most_leaves(op: &Op) -> usize {
+    match op {
+        // These bind six buffers of their own.
+        Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => 2,
+        _ => MAX_LEAVES,
+    }
+}
+
 /// The decisions for a graph.
 #[derive(Debug)]
 pub(super) struct Fusion {
@@ -108,8 +117,18 @@ impl Fusion {
                 }
                 self.store(i);
             }
-            Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => {
-                for &operand in &node.inputs[..2] {
+            Op::Attention(_) | Op::AttentionLse(_) | Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => {
+                for (place, &operand) in node.inputs[..node.op.direct_inputs()].iter().enumerate() {
+                    let views = Views::new(nodes, &self.stored);
+                    let rows = views.rows(operand).map(|v| v.node);
+                    let base = if place < 3 { rows } else { Some(views.contiguous(operand)) };
+                    self.store(base.unwrap_or(operand).0);
+                }
+                self.gather_leaves(nodes, i);
+                self.store(i);
+            }
+            Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) | Op::SegmentSum => {
+                for &operand in &node.inputs[..node.op.direct_inputs()] {
                     let base = Views::new(nodes, &self.stored).contiguous(operand);
                     self.store(base.0);
                 }
@@ -169,7 +188,7 @@ impl Fusion {
         loop {
             let mut union: Vec<NodeId> = Vec::new();
             let mut most: Option<(usize, NodeId)> = None;
-            for &input in &nodes[i].inputs {
+            for &input in &nodes[i].inputs[nodes[i].op.direct_inputs()..] {
                 let leaves = self.leaves_of(input);
                 if leaves.len() > 1 && most.is_none_or(|(n, _)| leaves.len() > n) {
                     most = Some((leaves.len(), input));
@@ -181,7 +200,7 @@ impl Fusion {
                 }
             }
             match most {
-                Some((_, input)) if union.len() > MAX_LEAVES => self.store(input.0),
+                Some((_, input)) if union.len() > most_leaves(&nodes[i].op) => self.store(input.0),
                 _ => {
                     self.leaves[i] = union;
                     return;

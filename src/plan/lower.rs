@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::chain::{self, Sink as KernelSink};
 use crate::kernel::feed::{BUFFERS, STATE, STATE_BYTES};
+use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::matmul::{Matrix, MatrixView, Product};
 use crate::kernel::reduce::{PARTIAL, Reduction};
 use crate::kernel::{Kernel, Operand, Target, cross_entropy, matmul, reduce};
@@ -144,6 +145,14 @@ impl<'a> Lowering<'a> {
             Op::Matmul { .. } => self.emit_matmul(start, root),
             Op::Reduce(..) => self.emit_reduce(start, root),
             Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => self.emit_cross_entropy(root),
+            Op::Attention(_) | Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => self.emit_attention(root),
+            Op::AttentionLse(_) => unreachable!("the output is made first, and this with it"),
+            Op::SegmentSum => {
+                let views = Views::new(self.nodes, &self.fusion.stored);
+                let at = |i: usize| views.contiguous(self.nodes[start.0].inputs[i]);
+                let kernel = attention::segment_sum(self.nodes, start, [at(0), at(1), at(2)]);
+                self.draft(kernel, root, root);
+            }
             _ => {
                 // The root itself is being made; what it reads lies in memory.
                 let stored = |n: NodeId| n != root && self.fusion.stored[n.0];
@@ -302,6 +311,43 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    fn emit_attention(&mut self, id: NodeId) {
+        let node = &self.nodes[id.0];
+        let views = Views::new(self.nodes, &self.fusion.stored);
+        let rows = |i: usize| {
+            let input = node.inputs[i];
+            let strides = self.nodes[input.0].shape.strides();
+            let whole = RowsView { node: input, offset: 0, batch: strides[0], row: strides[1], head: strides[2] };
+            views.rows(input).unwrap_or(whole)
+        };
+        let given = (node.op.direct_inputs() == 5)
+            .then(|| [3, 4].map(|i| views.contiguous(node.inputs[i])));
+        let lse = match node.op {
+            Op::Attention(attrs) => (0..self.nodes.len()).map(NodeId).find(|&l| {
+                let other = &self.nodes[l.0];
+                self.fusion.live[l.0] && other.op == Op::AttentionLse(attrs) && other.inputs == node.inputs
+            }),
+            _ => None,
+        };
+        let stored = |n: NodeId| self.fusion.stored[n.0];
+        let kernel = attention::kernel(
+            &Attention {
+                nodes: self.nodes,
+                node: id,
+                stored: &stored,
+                rows: [rows(0), rows(1), rows(2)],
+                given,
+                lse: lse.is_some(),
+            },
+            self.target,
+        );
+        self.draft(kernel, id, id);
+        if let (Some(lse), Some(draft)) = (lse, self.drafts.last_mut()) {
+            draft.second = Some((lse, self.owned.get(&lse).cloned()));
+            self.done[lse.0] = true;
+        }
+    }
+
     /// True where everything in memory that `id` is computed from is made already.
     fn ready(&self, id: NodeId) -> bool {
         if self.fusion.stored[id.0] {
@@ -431,5 +477,5 @@ impl<'a> Lowering<'a> {
 /// True where the kernel that makes `id` can write to the ring of metrics.
 fn makes_metrics(nodes: &[Node], fusion: &Fusion, id: NodeId) -> bool {
     let start = fusion.producer[id.0].unwrap_or(id);
-    !matches!(nodes[start.0].op, Op::Matmul { .. } | Op::CrossEntropy(_) | Op::CrossEntropyGrad(_))
+    nodes[start.0].op.direct_inputs() == 0
 }

@@ -1,6 +1,7 @@
 //! Views as strides: how a matrix operand is read without a copy.
 
 use crate::graph::{Node, NodeId, Op, Windowed};
+use crate::kernel::attention::RowsView;
 use crate::kernel::matmul::MatrixView;
 use crate::shape::Shape;
 
@@ -104,6 +105,14 @@ impl<'a> Views<'a> {
             col: view.strides[rank - 1],
             batch,
         })
+    }
+
+    /// Rows [n, t, heads, d] as strides, the last of which is 1, or `None` where they must be copied first.
+    pub fn rows(&self, id: NodeId) -> Option<RowsView> {
+        let view = self.strided(id)?;
+        let [batch, row, head, element] = view.strides[..] else { return None };
+        let adjacent = element == 1 || view.shape[3] == 1;
+        adjacent.then_some(RowsView { node: view.base, offset: view.offset, batch, row, head })
     }
 
     /// The node below a chain of views that has windows in it, whose elements a product's kernel finds by itself.

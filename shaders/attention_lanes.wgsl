@@ -1,0 +1,210 @@
+// Attention for CPU adapters with subgroups of eight: out = softmax(scale q k' + mask) v, one head at a time, without the
+// matrix of weights ever in memory (Dao et al. 2022). q, k, v are [n, t, heads, D] by strides, out is [n, TQ, HEADS, D].
+// A workgroup is one subgroup: a lane has a row of its own, and eight rows of the other side pass by broadcast.
+// Grid: x over rows by 8, y over heads, z over the batch.
+//
+// forward: rows of q; also lse[n, TQ, HEADS] = log of the sum of the exponentials.
+// grad_q: rows of q. With p = exp(s - lse), dp = (dout v') keep, ds = p (dp - delta): dq = scale ds k.
+// grad_kv: rows of k and v: dk = scale ds' q, dv = (p keep)' dout, one after the other in out.
+// stats holds lse, then delta = sum of dout out over D, both [n, TQ, HEADS].
+
+//#slot types
+alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
+//#end
+@group(0) @binding(0) var<storage, read> in0: array<T0>;
+@group(0) @binding(1) var<storage, read> in1: array<T1>;
+@group(0) @binding(2) var<storage, read> in2: array<T2>;
+@group(0) @binding(3) var<storage, read> in3: array<T3>;
+@group(0) @binding(4) var<storage, read> in4: array<T4>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(7) var<storage, read_write> out2: array<f32>;
+@group(0) @binding(8) var<storage, read> q: array<f32>;
+@group(0) @binding(9) var<storage, read> k: array<f32>;
+@group(0) @binding(10) var<storage, read> v: array<f32>;
+@group(0) @binding(11) var<storage, read> dout: array<f32>;
+@group(0) @binding(12) var<storage, read> stats: array<f32>;
+
+//#slot sizes
+const D = 4u;
+const D4 = 1u; // vec4s a row
+//#end
+
+override BATCH: u32;
+override HEADS: u32;
+override TQ: u32;
+override TK: u32;
+override CAUSAL: bool = false;
+override SCALE_BITS: u32;
+override Q_OFFSET: u32; override Q_BATCH: u32; override Q_ROW: u32; override Q_HEAD: u32;
+override K_OFFSET: u32; override K_BATCH: u32; override K_ROW: u32; override K_HEAD: u32;
+override V_OFFSET: u32; override V_BATCH: u32; override V_ROW: u32; override V_HEAD: u32;
+
+//#import math
+//#import random
+
+//#slot mask
+fn mask(n: u32, h: u32, row: u32, col: u32) -> f32 { return 0.0; }
+//#end
+
+//#slot keep
+fn keep(n: u32, h: u32, row: u32, col: u32) -> f32 { return 1.0; }
+//#end
+
+//#import attention
+
+//#slot lse
+fn store_lse(at: u32, most: f32, sum: f32) {}
+//#end
+
+fn low(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(
+        dot(x, subgroupBroadcast(y, 0u)), dot(x, subgroupBroadcast(y, 1u)),
+        dot(x, subgroupBroadcast(y, 2u)), dot(x, subgroupBroadcast(y, 3u)),
+    );
+}
+fn high(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(
+        dot(x, subgroupBroadcast(y, 4u)), dot(x, subgroupBroadcast(y, 5u)),
+        dot(x, subgroupBroadcast(y, 6u)), dot(x, subgroupBroadcast(y, 7u)),
+    );
+}
+// The sum of eight lanes' vectors, weighted.
+fn weighted(low: vec4<f32>, high: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+    let a = low.x * subgroupBroadcast(y, 0u) + low.y * subgroupBroadcast(y, 1u);
+    let b = low.z * subgroupBroadcast(y, 2u) + low.w * subgroupBroadcast(y, 3u);
+    let c = high.x * subgroupBroadcast(y, 4u) + high.y * subgroupBroadcast(y, 5u);
+    let d = high.z * subgroupBroadcast(y, 6u) + high.w * subgroupBroadcast(y, 7u);
+    return (a + b) + (c + d);
+}
+@compute @workgroup_size(8)
+fn attention_lanes_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let n = group.z;
+    let h = group.y;
+    let row = group.x * 8u + lane;
+    let at = min(row, TQ - 1u);
+    var mine: array<vec4<f32>, D4>;
+    var acc: array<vec4<f32>, D4>;
+    for (var c = 0u; c < D4; c++) { mine[c] = q_four(n, at, h, c) * scale(); }
+    var most = lowest();
+    var sum = 0.0;
+    let end = last_key(group.x * 8u + 7u);
+    for (var col = 0u; col < end; col += 8u) {
+        let other = min(col + lane, TK - 1u);
+        var s0 = vec4<f32>();
+        var s1 = vec4<f32>();
+        for (var c = 0u; c < D4; c++) {
+            let theirs = k_four(n, other, h, c);
+            s0 += low(mine[c], theirs);
+            s1 += high(mine[c], theirs);
+        }
+        s0 = scores(s0, n, h, row, col);
+        s1 = scores(s1, n, h, row, col + 4u);
+        let both = max(s0, s1);
+        let next = max(most, max(max(both.x, both.y), max(both.z, both.w)));
+        let shrink = exp_(most - next);
+        s0 = exps(s0 - next);
+        s1 = exps(s1 - next);
+        sum = sum * shrink + total(s0 + s1);
+        s0 *= keeps(n, h, row, col);
+        s1 *= keeps(n, h, row, col + 4u);
+        for (var c = 0u; c < D4; c++) {
+            acc[c] = acc[c] * shrink + weighted(s0, s1, v_four(n, other, h, c));
+        }
+        most = next;
+    }
+    if (row >= TQ) { return; }
+    let by = reciprocal(sum);
+    for (var c = 0u; c < D4; c++) { store_four(((n * TQ + row) * HEADS + h) * D, c, acc[c] * by); }
+    store_lse((n * TQ + row) * HEADS + h, most, sum);
+}
+
+@compute @workgroup_size(8)
+fn attention_lanes_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let n = group.z;
+    let h = group.y;
+    let row = group.x * 8u + lane;
+    let at = min(row, TQ - 1u);
+    var mine: array<vec4<f32>, D4>;
+    var grad: array<vec4<f32>, D4>;
+    var acc: array<vec4<f32>, D4>;
+    for (var c = 0u; c < D4; c++) {
+        mine[c] = q_four(n, at, h, c) * scale();
+        grad[c] = dout_four(n, at, h, c);
+    }
+    let lse = stats[(n * TQ + at) * HEADS + h];
+    let delta = stats[((BATCH + n) * TQ + at) * HEADS + h];
+    let end = last_key(group.x * 8u + 7u);
+    for (var col = 0u; col < end; col += 8u) {
+        let other = min(col + lane, TK - 1u);
+        var s0 = vec4<f32>();
+        var s1 = vec4<f32>();
+        var d0 = vec4<f32>();
+        var d1 = vec4<f32>();
+        for (var c = 0u; c < D4; c++) {
+            let key = k_four(n, other, h, c);
+            let value = v_four(n, other, h, c);
+            s0 += low(mine[c], key);
+            s1 += high(mine[c], key);
+            d0 += low(grad[c], value);
+            d1 += high(grad[c], value);
+        }
+        s0 = exps(scores(s0, n, h, row, col) - lse) * (d0 * keeps(n, h, row, col) - delta);
+        s1 = exps(scores(s1, n, h, row, col + 4u) - lse) * (d1 * keeps(n, h, row, col + 4u) - delta);
+        for (var c = 0u; c < D4; c++) { acc[c] += weighted(s0, s1, k_four(n, other, h, c)); }
+    }
+    if (row >= TQ) { return; }
+    for (var c = 0u; c < D4; c++) { store_four(((n * TQ + row) * HEADS + h) * D, c, acc[c] * scale()); }
+}
+
+@compute @workgroup_size(8)
+fn attention_lanes_grad_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let n = group.z;
+    let h = group.y;
+    let col = group.x * 8u + lane;
+    let at = min(col, TK - 1u);
+    var key: array<vec4<f32>, D4>;
+    var value: array<vec4<f32>, D4>;
+    var dk: array<vec4<f32>, D4>;
+    var dv: array<vec4<f32>, D4>;
+    for (var c = 0u; c < D4; c++) {
+        key[c] = k_four(n, at, h, c) * scale();
+        value[c] = v_four(n, at, h, c);
+    }
+    for (var row = first_row(group.x * 8u); row < TQ; row += 8u) {
+        let other = min(row + lane, TQ - 1u);
+        let lse = stats[(n * TQ + other) * HEADS + h];
+        let delta = stats[((BATCH + n) * TQ + other) * HEADS + h];
+        var s0 = vec4<f32>();
+        var s1 = vec4<f32>();
+        var d0 = vec4<f32>();
+        var d1 = vec4<f32>();
+        for (var c = 0u; c < D4; c++) {
+            let query = q_four(n, other, h, c);
+            let grad = dout_four(n, other, h, c);
+            s0 += low(key[c], query);
+            s1 += high(key[c], query);
+            d0 += low(value[c], grad);
+            d1 += high(value[c], grad);
+        }
+        let l0 = vec4<f32>(subgroupBroadcast(lse, 0u), subgroupBroadcast(lse, 1u), subgroupBroadcast(lse, 2u), subgroupBroadcast(lse, 3u));
+        let l1 = vec4<f32>(subgroupBroadcast(lse, 4u), subgroupBroadcast(lse, 5u), subgroupBroadcast(lse, 6u), subgroupBroadcast(lse, 7u));
+        let e0 = vec4<f32>(subgroupBroadcast(delta, 0u), subgroupBroadcast(delta, 1u), subgroupBroadcast(delta, 2u), subgroupBroadcast(delta, 3u));
+        let e1 = vec4<f32>(subgroupBroadcast(delta, 4u), subgroupBroadcast(delta, 5u), subgroupBroadcast(delta, 6u), subgroupBroadcast(delta, 7u));
+        let p0 = exps(scores_of(s0, n, h, row, col) - l0);
+        let p1 = exps(scores_of(s1, n, h, row + 4u, col) - l1);
+        let k0 = keeps_of(n, h, row, col);
+        let k1 = keeps_of(n, h, row + 4u, col);
+        let ds0 = p0 * (d0 * k0 - e0);
+        let ds1 = p1 * (d1 * k1 - e1);
+        for (var c = 0u; c < D4; c++) {
+            dk[c] += weighted(ds0, ds1, q_four(n, other, h, c));
+            dv[c] += weighted(p0 * k0, p1 * k1, dout_four(n, other, h, c));
+        }
+    }
+    if (col >= TK) { return; }
+    let place = ((n * TK + col) * HEADS + h) * D;
+    for (var c = 0u; c < D4; c++) {
+        store_four(place, c, dk[c] * scale());
+        store_four(BATCH * TK * HEADS * D + place, c, dv[c]);
+    }
+}

@@ -1,0 +1,132 @@
+//! `attention_*.wgsl` and `segment_sum.wgsl`: attention without its matrix of weights, and sums of rows by number.
+
+use super::chain::{OUTPUT, SECOND, function};
+use super::expr::{Place, Printer, input_types};
+use super::{Family, Kernel, Operand, Target, grid};
+use crate::gpu::{Access, wgsl};
+use crate::graph::{AttentionAttrs, Node, NodeId, Op};
+
+/// Rows in memory: element (n, t, h, i) is at `offset + n·batch + t·row + h·head + i` of `node`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowsView {
+    /// The node whose memory is read.
+    pub node: NodeId,
+    /// First element.
+    pub offset: usize,
+    /// From sample to sample.
+    pub batch: usize,
+    /// From row to row.
+    pub row: usize,
+    /// From head to head.
+    pub head: usize,
+}
+
+/// One of the three kernels of attention.
+pub struct Attention<'a> {
+    /// All nodes.
+    pub nodes: &'a [Node],
+    /// The node computed.
+    pub node: NodeId,
+    /// Which nodes lie in memory.
+    pub stored: &'a dyn Fn(NodeId) -> bool,
+    /// Queries, keys and values.
+    pub rows: [RowsView; 3],
+    /// The nodes in whose memory dout and stats lie, for a gradient.
+    pub given: Option<[NodeId; 2]>,
+    /// The second output is the log-sum-exp.
+    pub lse: bool,
+}
+
+/// The kernel of an attention node or of one of its gradients.
+pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
+    let node = &a.nodes[a.node.0];
+    let (Op::Attention(attrs) | Op::AttentionGradQ(attrs) | Op::AttentionGradKv(attrs)) = &node.op else {
+        unreachable!("not attention")
+    };
+    let AttentionAttrs { causal, scale, masked, kept } = *attrs;
+    let query = &a.nodes[node.inputs[0].0].shape;
+    let (n, tq, heads, d) = (query[0], query[1], query[2], query[3]);
+    let tk = a.nodes[node.inputs[1].0].shape[1];
+
+    let mut slots = vec![("sizes", format!("const D = {d}u;\nconst D4 = {}u;\n", d.div_ceil(4)))];
+    let mut inputs: Vec<NodeId> = Vec::new();
+    let mut flops = 0;
+    let names = ["mask", "keep"].into_iter().zip([masked, kept]).filter(|(_, given)| *given);
+    for ((name, _), &input) in names.zip(&node.inputs[node.op.direct_inputs()..]) {
+        let axes = ["n", "h", "row", "col"].map(str::to_owned).to_vec();
+        let printed =
+            Printer::new(a.nodes, a.stored, None, inputs).finish(input, Place::Axes(axes));
+        slots.push((name, function(&format!("fn {name}(n: u32, h: u32, row: u32, col: u32)"), &printed)));
+        flops += printed.flops;
+        inputs = printed.inputs;
+    }
+    if a.lse {
+        slots.push(("lse", wgsl::source("shared/attention_lse").unwrap_or_default().to_owned()));
+    }
+    slots.push(("types", input_types(a.nodes, &inputs)));
+
+    let mut operands: Vec<_> =
+        (0..).zip(&inputs).map(|(slot, &id)| (slot, Access::Read, Operand::Node(id))).collect();
+    operands.push((OUTPUT, Access::Write, Operand::Output));
+    if a.lse {
+        operands.push((SECOND, Access::Write, Operand::Second));
+    }
+    let given = a.rows.iter().map(|r| r.node).chain(a.given.into_iter().flatten());
+    operands.extend((8..).zip(given).map(|(slot, id)| (slot, Access::Read, Operand::Node(id))));
+
+    let (file, width) = match target.family {
+        Family::Lanes => ("attention_lanes", 8),
+        Family::Tiled => ("attention_tiled", 32),
+    };
+    // Rows of one's own, rows of the other side, and multiplications of D for each pair.
+    let (entry, own, other, products) = match (&node.op, target.family) {
+        (Op::Attention(_), Family::Lanes) => ("attention_lanes_forward", tq, tk, 2),
+        (Op::Attention(_), Family::Tiled) => ("attention_tiled_forward", tq, tk, 2),
+        (Op::AttentionGradQ(_), Family::Lanes) => ("attention_lanes_grad_q", tq, tk, 3),
+        (Op::AttentionGradQ(_), Family::Tiled) => ("attention_tiled_grad_q", tq, tk, 3),
+        (_, Family::Lanes) => ("attention_lanes_grad_kv", tk, tq, 4),
+        (_, Family::Tiled) => ("attention_tiled_grad_kv", tk, tq, 4),
+    };
+    let pairs = n * heads * if causal { tq * (tq + 1) / 2 } else { tq * tk };
+    let mut constants = vec![
+        ("BATCH", n as u32),
+        ("HEADS", heads as u32),
+        ("TQ", tq as u32),
+        ("TK", tk as u32),
+        ("CAUSAL", u32::from(causal)),
+        ("SCALE_BITS", scale.get().to_bits()),
+    ];
+    let names = [
+        ["Q_OFFSET", "Q_BATCH", "Q_ROW", "Q_HEAD"],
+        ["K_OFFSET", "K_BATCH", "K_ROW", "K_HEAD"],
+        ["V_OFFSET", "V_BATCH", "V_ROW", "V_HEAD"],
+    ];
+    for (names, r) in names.into_iter().zip(&a.rows) {
+        constants.extend(names.into_iter().zip([r.offset, r.batch, r.row, r.head].map(|x| x as u32)));
+    }
+    Kernel {
+        entry,
+        wgsl: wgsl::compose(file, &slots),
+        constants,
+        operands,
+        grid: [own.div_ceil(width) as u32, heads as u32, n as u32],
+        flops: pairs as u64 * (2 * (products * d) as u64 + 12 + flops),
+        iterations: other.div_ceil(8) * (3 * d.div_ceil(4) + 1) + 4 * d.div_ceil(4),
+    }
+}
+
+/// Sums of chains of rows: x [rows, width] from the node `x`, by `head` and `next`.
+pub fn segment_sum(nodes: &[Node], node: NodeId, [x, head, next]: [NodeId; 3]) -> Kernel {
+    let shape = &nodes[node.0].shape;
+    let rows = nodes[nodes[node.0].inputs[0].0].shape[0];
+    let read = |slot, id| (slot, Access::Read, Operand::Node(id));
+    Kernel {
+        entry: "segment_sum",
+        wgsl: wgsl::compose("segment_sum", &[]),
+        constants: vec![("SEGMENTS", shape[0] as u32), ("WIDTH", shape[1] as u32), ("ROWS", rows as u32)],
+        operands: vec![(OUTPUT, Access::Write, Operand::Output), read(8, x), read(9, head), read(10, next)],
+        grid: grid(shape.elements().div_ceil(64)),
+        flops: (rows * shape[1]) as u64,
+        iterations: rows,
+    }
+}
