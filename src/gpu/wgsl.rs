@@ -102,13 +102,8 @@ mod tests {
         }
         assert_eq!(on_disk, FILES.len());
         // Fragments name what the files that import them declare.
-        let fragments = [
-            "shared/a_numbers",
-            "shared/attention",
-            "shared/attention_lse",
-            "shared/ring",
-            "shared/row_sum",
-        ];
+        let fragments =
+            ["shared/a_numbers", "shared/attention", "shared/attention_lse", "shared/ring", "shared/row_sum"];
         for (name, _) in FILES.iter().filter(|(name, _)| !fragments.contains(name)) {
             let text = compose(name, &[]);
             if let Err(err) = wgpu::naga::front::wgsl::parse_str(&text) {

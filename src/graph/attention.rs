@@ -39,7 +39,8 @@ impl Tensor {
         let (n, tq, heads, d) = (self.shape[0], self.shape[1], self.shape[2], self.shape[3]);
         let pairs = Shape::from([n, heads, tq, k.shape[1]]);
         if options.causal && tq != k.shape[1] {
-            return self.fail(format!("causal attention of {tq} queries needs as many keys; got {}", k.shape[1]));
+            return self
+                .fail(format!("causal attention of {tq} queries needs as many keys; got {}", k.shape[1]));
         }
         let attrs = AttentionAttrs {
             causal: options.causal,
@@ -47,8 +48,11 @@ impl Tensor {
             masked: options.mask.is_some(),
             kept: options.keep.is_some(),
         };
-        let weights: Vec<Tensor> =
-            [&options.mask, &options.keep].into_iter().flatten().map(|t| t.detach().broadcast_to(&pairs)).collect();
+        let weights: Vec<Tensor> = [&options.mask, &options.keep]
+            .into_iter()
+            .flatten()
+            .map(|t| t.detach().broadcast_to(&pairs))
+            .collect();
         let with = |given: &[&Tensor]| -> Vec<Tensor> {
             given.iter().map(|t| (*t).clone()).chain(weights.iter().cloned()).collect()
         };

@@ -21,7 +21,8 @@ use std::rc::Rc;
 pub use attention::AttentionOptions;
 pub use conv::Geometry;
 pub use op::{
-    AttentionAttrs, Binary, Bits, Clock, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window, Windowed,
+    AttentionAttrs, Binary, Bits, Clock, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window,
+    Windowed,
 };
 
 use crate::error::{Error, Result};
@@ -45,6 +46,15 @@ pub enum Init {
         mean: f64,
         /// Standard deviation.
         std: f64,
+    },
+    /// N(0, std²) for a table of rows, one of them 0.
+    NormalButRow {
+        /// Standard deviation.
+        std: f64,
+        /// Elements of a row.
+        width: usize,
+        /// The row of zeros.
+        row: usize,
     },
 }
 
@@ -251,6 +261,18 @@ impl Graph {
     /// The trainable tensors in the order they were made.
     pub fn parameters(&self) -> Vec<Parameter> {
         self.inner.borrow().parameters.clone()
+    }
+
+    /// The tensor of the parameter of this name; the graph's error if there is none.
+    pub fn parameter_of(&self, name: &str) -> Tensor {
+        let node = self.inner.borrow().parameters.iter().find(|p| p.name == name).map(|p| p.node);
+        match node {
+            Some(id) => self.tensor(id),
+            None => {
+                self.fail(format!("no parameter is named \"{name}\""));
+                self.constant(0.0)
+            }
+        }
     }
 
     /// The tensor of a parameter.

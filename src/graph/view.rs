@@ -119,10 +119,22 @@ impl Tensor {
             }
             shape[a] += t.shape[a];
         }
+        // A kernel reads few tensors: many are joined some at a time, in memory.
+        const AT_ONCE: usize = 4;
+        if tensors.len() > AT_ONCE {
+            let parts: Vec<Tensor> =
+                tensors.chunks(AT_ONCE).map(|c| Tensor::concat(c, axis).joined(c)).collect();
+            return Tensor::concat(&parts.iter().collect::<Vec<_>>(), axis);
+        }
         if tensors.len() == 1 {
             return first.clone();
         }
         first.graph.push(Op::Concat(a), tensors, shape.into(), first.dtype)
+    }
+
+    /// In memory, if it was made of several.
+    fn joined(self, parts: &[&Tensor]) -> Tensor {
+        if parts.len() > 1 { self.kept() } else { self }
     }
 
     /// `torch.gather`: out[c] = self[c with c[axis] = index[c]]. Index i32, of the same rank.

@@ -54,8 +54,7 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
     let names = ["mask", "keep"].into_iter().zip([masked, kept]).filter(|(_, given)| *given);
     for ((name, _), &input) in names.zip(&node.inputs[node.op.direct_inputs()..]) {
         let axes = ["n", "h", "row", "col"].map(str::to_owned).to_vec();
-        let printed =
-            Printer::new(a.nodes, a.stored, None, inputs).finish(input, Place::Axes(axes));
+        let printed = Printer::new(a.nodes, a.stored, None, inputs).finish(input, Place::Axes(axes));
         slots.push((name, function(&format!("fn {name}(n: u32, h: u32, row: u32, col: u32)"), &printed)));
         flops += printed.flops;
         inputs = printed.inputs;

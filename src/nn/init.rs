@@ -35,6 +35,12 @@ impl Init {
     }
 }
 
+/// Box and Muller; the first number is kept away from 0.
+fn normal(unit: &mut impl FnMut() -> f64, mean: f64, std: f64) -> f32 {
+    let radius = (-2.0 * (1.0 - unit()).ln()).sqrt();
+    (mean + std * radius * (std::f64::consts::TAU * unit()).cos()) as f32
+}
+
 /// The first values of a parameter: from (seed, index) alone, so that they do not depend on other tensors.
 pub fn draw(parameter: &Parameter, index: usize, seed: u64) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -44,13 +50,11 @@ pub fn draw(parameter: &Parameter, index: usize, seed: u64) -> Vec<f32> {
     match parameter.init {
         Init::Constant(value) => vec![value; n],
         Init::Uniform { low, high } => (0..n).map(|_| (low + (high - low) * unit()) as f32).collect(),
-        Init::Normal { mean, std } => {
-            // Box and Muller; the first number is kept away from 0.
-            let mut normal = || {
-                let radius = (-2.0 * (1.0 - unit()).ln()).sqrt();
-                mean + std * radius * (std::f64::consts::TAU * unit()).cos()
-            };
-            (0..n).map(|_| normal() as f32).collect()
+        Init::Normal { mean, std } => (0..n).map(|_| normal(&mut unit, mean, std)).collect(),
+        Init::NormalButRow { std, width, row } => {
+            let mut values: Vec<f32> = (0..n).map(|_| normal(&mut unit, 0.0, std)).collect();
+            values[row * width..(row + 1) * width].fill(0.0);
+            values
         }
     }
 }

@@ -1,17 +1,23 @@
 //! Layers, losses, initialisers: a layer is a function from tensor to tensor.
 
+mod attention;
 mod conv;
 mod dropout;
+mod embedding;
 pub mod init;
 pub mod loss;
 mod norm;
 mod pool;
+mod recurrent;
 mod resize;
 mod sequential;
 
+pub use attention::MultiHeadAttention;
 pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, Padding};
+pub use embedding::{Embedding, Positional};
 pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
 pub use pool::{Pool, Pool1d, Pool2d};
+pub use recurrent::Recurrent;
 pub use resize::{Upsample, UpsampleMode, UpsampleSize};
 pub use sequential::{Activation, Layer, Linear, Sequential};
 

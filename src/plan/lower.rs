@@ -8,9 +8,9 @@ use super::view::Views;
 use super::{Location, Plan, Ring, Sink, Step, fixed, sink_buffer};
 use crate::error::Result;
 use crate::graph::{Fold, Node, NodeId, Op};
+use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::chain::{self, Sink as KernelSink};
 use crate::kernel::feed::{BUFFERS, STATE, STATE_BYTES};
-use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::matmul::{Matrix, MatrixView, Product};
 use crate::kernel::reduce::{PARTIAL, Reduction};
 use crate::kernel::{Kernel, Operand, Target, cross_entropy, matmul, reduce};
@@ -317,11 +317,11 @@ impl<'a> Lowering<'a> {
         let rows = |i: usize| {
             let input = node.inputs[i];
             let strides = self.nodes[input.0].shape.strides();
-            let whole = RowsView { node: input, offset: 0, batch: strides[0], row: strides[1], head: strides[2] };
+            let whole =
+                RowsView { node: input, offset: 0, batch: strides[0], row: strides[1], head: strides[2] };
             views.rows(input).unwrap_or(whole)
         };
-        let given = (node.op.direct_inputs() == 5)
-            .then(|| [3, 4].map(|i| views.contiguous(node.inputs[i])));
+        let given = (node.op.direct_inputs() == 5).then(|| [3, 4].map(|i| views.contiguous(node.inputs[i])));
         let lse = match node.op {
             Op::Attention(attrs) => (0..self.nodes.len()).map(NodeId).find(|&l| {
                 let other = &self.nodes[l.0];

@@ -1,0 +1,112 @@
+//! Rows of a table by number, and where in a sequence they stand.
+
+use super::Net;
+use crate::graph::{DType, Init, Tensor};
+use crate::shape::Shape;
+
+/// Options of [`Net::embedding`]; torch's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Embedding {
+    /// Rows of the table; indices are from 0 to one less.
+    pub num_embeddings: usize,
+    /// Width of a row.
+    pub embedding_dim: usize,
+    /// A row that starts at 0 and gets no gradient.
+    pub padding_idx: Option<usize>,
+}
+
+/// What [`Net::positional_embedding`] adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Positional {
+    /// A trained row for each place of a sequence of at most so many.
+    Learned {
+        /// The longest sequence.
+        max_len: usize,
+    },
+    /// sin and cos of the place, of wavelengths from 2π to 10,000·2π.
+    Sinusoidal,
+}
+
+impl Net {
+    /// Rows of a trained table: indices i32 [..] to [.., embedding_dim].
+    ///
+    /// Parameter `name.weight` [num_embeddings, embedding_dim] from N(0, 1). The gradient of a row sums over its uses in
+    /// their order. An index out of range takes the nearest row; data of a config is checked beforehand. Source:
+    /// `torch.nn.Embedding`.
+    pub fn embedding(&self, name: &str, indices: &Tensor, options: &Embedding) -> Tensor {
+        self.graph().scoped(&format!("{name} (embedding)"), || {
+            let Embedding { num_embeddings, embedding_dim, padding_idx } = *options;
+            if indices.dtype() != DType::I32 {
+                return indices.fail("an embedding needs integers; these are f32".into());
+            }
+            if num_embeddings == 0 || embedding_dim == 0 {
+                return indices.fail(format!(
+                    "num_embeddings = {num_embeddings}, embedding_dim = {embedding_dim}: at least 1 each is needed"
+                ));
+            }
+            if padding_idx.is_some_and(|p| p >= num_embeddings) {
+                return indices.fail(format!(
+                    "padding_idx = {} is past the last of the {num_embeddings} embeddings",
+                    padding_idx.unwrap_or(0)
+                ));
+            }
+            let init = match padding_idx {
+                None => Init::Normal { mean: 0.0, std: 1.0 },
+                Some(row) => Init::NormalButRow { std: 1.0, width: embedding_dim, row },
+            };
+            let weight = self.parameter(&format!("{name}.weight"), [num_embeddings, embedding_dim], init);
+            let count = indices.shape().iter().product::<usize>();
+            let numbers = indices.reshape([count]);
+            let rows = weight.index_select(0, &numbers);
+            let rows = rows.graph().prescribe(&rows, &[&weight], move |dy| {
+                let sums = dy.segment_sum(&numbers, num_embeddings);
+                vec![Some(match padding_idx {
+                    None => sums,
+                    Some(row) => {
+                        let at = sums.graph().iota(0, &Shape::from([num_embeddings, 1])).to_f32();
+                        sums.mul(&at.ne(&sums.graph().constant(row as f32)))
+                    }
+                })]
+            });
+            rows.reshape([indices.shape(), &[embedding_dim]].concat())
+        })
+    }
+
+    /// x [n, t, d] plus something for each place t.
+    ///
+    /// Learned: parameter `name.weight` [max_len, d] from N(0, 1). Sinusoidal: sin(t/10,000^(2i/d)) at 2i, cos of the
+    /// same at 2i + 1. Source: Vaswani et al. 2017.
+    pub fn positional_embedding(&self, name: &str, x: &Tensor, kind: Positional) -> Tensor {
+        self.graph().scoped(&format!("{name} (positional_embedding)"), || {
+            let &[_, t, d] = x.shape() else {
+                return x.fail(format!("positional_embedding needs an input [n, t, d]; got {:?}", x.shape()));
+            };
+            match kind {
+                Positional::Learned { max_len } if t > max_len => x.fail(format!(
+                    "a sequence of {t} is longer than the context of {max_len}; make max_len larger or the \
+                     sequence shorter"
+                )),
+                Positional::Learned { max_len } => {
+                    let init = Init::Normal { mean: 0.0, std: 1.0 };
+                    let weight = self.parameter(&format!("{name}.weight"), [max_len, d], init);
+                    x.add(&weight.slice(0, 0, t))
+                }
+                Positional::Sinusoidal => {
+                    let half = d.div_ceil(2);
+                    let angle = angles(x, t, half, d, 10_000.0);
+                    let pair = [&angle.sin(), &angle.cos()].map(|w| w.reshape([t, half, 1]));
+                    let wave = Tensor::concat(&[&pair[0], &pair[1]], 2).reshape([t, 2 * half]);
+                    x.add(&wave.slice(1, 0, d).kept())
+                }
+            }
+        })
+    }
+}
+
+/// t/base^(2i/d), [t, half].
+pub(super) fn angles(x: &Tensor, t: usize, half: usize, d: usize, base: f64) -> Tensor {
+    let graph = x.graph();
+    let shape = Shape::from([t, half]);
+    let rate = graph.iota(1, &shape).to_f32().mul_scalar((-2.0 * base.ln() / d as f64) as f32).exp();
+    graph.iota(0, &shape).to_f32().mul(&rate)
+}
