@@ -119,6 +119,51 @@ fn kl_div_of_a_distribution_from_itself_is_nothing() {
     }
 }
 
+/// `nll_loss`, `kl_div` and `smooth_l1_loss` of torch.nn.functional, PyTorch 2.15, f32.
+#[test]
+fn numbers_of_pytorch() {
+    const X: [f32; 8] = [0.5, -1.0, 2.0, 0.25, 1.5, 0.0, -0.5, 3.0];
+    const P: [f32; 8] = [0.1, 0.2, 0.7, 0.0, 0.25, 0.25, 0.25, 0.25];
+    const Y: [f32; 8] = [0.0, -1.5, 0.0, 0.5, 1.0, 1.0, -0.5, 0.0];
+    let got = values(&[2, 4], &X, (&[2], &[2, 0]), |x, t| {
+        let fixed = |values: [f32; 8]| {
+            let g = x.graph();
+            let rows: Vec<Tensor> = values.iter().map(|v| g.constant(*v).reshape([1])).collect();
+            Tensor::concat(&rows.iter().collect::<Vec<_>>(), 0).reshape([2, 4])
+        };
+        let log = x.log_softmax(&[-1]);
+        let kl = |reduction| loss::kl_div(&log, &fixed(P), &KlDiv { reduction, log_target: false });
+        let l1 = |beta| loss::smooth_l1(x, &fixed(Y), beta);
+        vec![
+            kl(KlReduction::BatchMean),
+            l1(0.5),
+            loss::nll(&log, t, &Nll::default()),
+            loss::nll(&log, t, &Nll { ignore_index: Some(2) }),
+            kl(KlReduction::Mean),
+            kl(KlReduction::Sum),
+            l1(1.0),
+            l1(2.0),
+            l1(0.0),
+        ]
+    });
+    let torch = [
+        0.597_961_66,
+        0.757_812_5,
+        1.067_018_2,
+        1.764_757_3,
+        0.149_490_42,
+        1.195_923_3,
+        0.613_281_25,
+        0.431_640_63,
+        0.968_75,
+    ];
+    close(&got[..9].concat(), &torch, 3e-7, "values");
+    let kl = [0.0271, -0.0828, -0.0044, 0.0601, -0.0394, -0.1059, -0.1134, 0.2587];
+    close(&got[9], &kl, 6e-5, "gradient of kl_div, which torch printed to four places");
+    let l1 = [0.125, 0.125, 0.125, -0.0625, 0.125, -0.125, 0.0, 0.125];
+    close(&got[10], &l1, 1e-7, "gradient of smooth_l1");
+}
+
 /// torch.nn.functional.kl_div(log_softmax(x), one_hot, reduction="batchmean") is nll of the same.
 #[test]
 fn a_target_of_zero_adds_nothing_to_kl_div() {
