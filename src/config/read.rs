@@ -68,6 +68,12 @@ impl de::Error for Fault {
     }
 }
 
+/// Begins as `key = `.
+fn names_a_key(text: &str) -> bool {
+    let key = text.split_once(" = ").map_or("", |(key, _)| key);
+    !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
 /// A value with its place.
 struct Reader {
     path: String,
@@ -96,6 +102,7 @@ impl Reader {
                     Some(form) => format!("{path}.{key} is missing; for example {}", form.example),
                     None => format!("{path}.{key} is missing"),
                 },
+                Fault::Other(text) if names_a_key(&text) => format!("{path}.{text}"),
                 Fault::Other(text) => format!("{path}: {text}"),
             })
         })

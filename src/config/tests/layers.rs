@@ -239,7 +239,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
         ("[{ conv2d = { out_channels = 1, kernel_size = 9000000000 } }]", &["kernel_size = 9000000000"]),
         (
             "[{ conv2d = { out_channels = 1, kernel_size = 0 } }]",
-            &["model.layers[0].conv2d", "kernel_size = [0, 0]"],
+            &["model.layers[0].conv2d.kernel_size = [0, 0]"],
         ),
         ("[{ conv2d = { out_channels = 0, kernel_size = 1 } }]", &["out_channels = 0", "at least 1"]),
         (
@@ -247,7 +247,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
             &["model.layers[0].conv1d.padding = \"valid\"", "\"same\", or a whole number"],
         ),
         ("[{ gelu = \"erf\" }]", &["gelu.approximate = \"erf\"", "\"none\" or \"tanh\" is needed"]),
-        ("[{ softplus = 0 }]", &["model.layers[0].softplus", "beta = 0", "above 0"]),
+        ("[{ softplus = 0 }]", &["model.layers[0].softplus.beta = 0", "above 0"]),
         ("[{ elu = 1e39 }]", &["model.layers[0].elu.alpha", "finite"]),
         ("[{ elu = \"1\" }]", &["model.layers[0].elu.alpha = \"1\"", "a number is needed", "a string"]),
         ("[{ relu = { slope = 1 } }]", &["model.layers[0].relu.slope", "none"]),
@@ -272,14 +272,14 @@ fn what_cannot_be_read_is_named_with_its_place() {
         // within containers
         ("[{ residual = [\"relu\", \"rellu\"] }]", &["model.layers[0].residual.layers[1]", "\"relu\""]),
         ("[{ residual = \"relu\" }]", &["model.layers[0].residual.layers = \"relu\"", "a list"]),
-        ("[{ residual = [] }]", &["model.layers[0].residual", "layers = []"]),
+        ("[{ residual = [] }]", &["model.layers[0].residual.layers = []"]),
         (
             "[{ residual = { layers = [\"relu\"], shortcut = [{ linear = -1 }] } }]",
             &["model.layers[0].residual.shortcut[0].linear.out_features = -1"],
         ),
         ("[{ parallel = [\"relu\"] }]", &["model.layers[0].parallel.branches[0] = \"relu\"", "a list"]),
         ("[{ parallel = [[\"relu\"], [3]] }]", &["model.layers[0].parallel.branches[1][0] = 3"]),
-        ("[{ parallel = [] }]", &["model.layers[0].parallel", "branches = []"]),
+        ("[{ parallel = [] }]", &["model.layers[0].parallel.branches = []"]),
         ("[{ parallel = { branches = [[]], axis = 0 } }]", &["axis = 0", "batch axis"]),
         (
             "[{ parallel = { branches = [[]], join = \"sum\" } }]",
