@@ -9,9 +9,10 @@ use serde::de::{self, Deserialize, Deserializer, EnumAccess, VariantAccess};
 use serde::ser::{Serialize, Serializer};
 
 use super::{
-    AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, Block, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Elu,
-    Flatten, Gelu, GlobalAvgPool, GlobalMaxPool, LeakyRelu, Linear, LogSoftmax, MaxPool1d, MaxPool2d, Net,
-    Parallel, Permute, Relu, Repeat, Reshape, Residual, Sigmoid, Silu, Softmax, Softplus, Tanh, Upsample,
+    AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Block, Conv1d, Conv2d, ConvTranspose1d,
+    ConvTranspose2d, Dropout, Dropout2d, Elu, Flatten, Gelu, GlobalAvgPool, GlobalMaxPool, GroupNorm,
+    InstanceNorm, LayerNorm, LeakyRelu, Linear, LogSoftmax, MaxPool1d, MaxPool2d, Net, Parallel, Permute,
+    Relu, Repeat, Reshape, Residual, RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh, Upsample,
 };
 use crate::graph::Tensor;
 
@@ -155,6 +156,13 @@ layers! {
     "global_avg_pool" GlobalAvgPool;
     "global_max_pool" GlobalMaxPool;
     "upsample" Upsample short "scale_factor" as "{ upsample = 2 }";
+    "batch_norm" BatchNorm;
+    "layer_norm" LayerNorm short "axes";
+    "rms_norm" RmsNorm short "axes";
+    "group_norm" GroupNorm short "num_groups" as "{ group_norm = 4 }";
+    "instance_norm" InstanceNorm;
+    "dropout" Dropout short "p";
+    "dropout2d" Dropout2d short "p";
     "relu" Relu;
     "leaky_relu" LeakyRelu short "negative_slope";
     "elu" Elu short "alpha";

@@ -11,6 +11,7 @@ pub mod init;
 mod layer;
 mod linear;
 pub mod loss;
+mod or_none;
 mod norm;
 mod pool;
 mod pooling;
@@ -23,6 +24,7 @@ pub use activation::{
 };
 pub use container::{Block, Join, Parallel, Repeat, Residual};
 pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, Padding};
+pub use entries::{Dropout, Dropout2d};
 pub use layer::{Form, Layer};
 pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};

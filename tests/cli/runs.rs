@@ -116,6 +116,11 @@ fn a_resolved_config_gives_the_run_again() {
              { block = { name = \"head\", layers = [\"flatten\", { linear = 10 }, \"log_softmax\"] } }]",
             "model.loss=nll",
         ],
+        &[
+            "model.layers=[\"flatten\", { linear = 24 }, { batch_norm = { momentum = \"none\" } }, \"relu\", \
+             { dropout = 0.2 }, { reshape = [6, -1] }, { group_norm = 3 }, { rms_norm = 2 }, \"flatten\", \
+             \"layer_norm\", { linear = 10 }]",
+        ],
     ]
     .into_iter()
     .enumerate()

@@ -35,7 +35,7 @@ fn others(value: Option<&Value>) -> Vec<Value> {
     let mut others: Vec<Value> = match value {
         Some(Value::Boolean(b)) => vec![(!b).into()],
         Some(Value::Integer(i)) => vec![(i + 1).into(), (i * 2).into(), (i - 1).into(), "same".into()],
-        Some(Value::Float(f)) => vec![(f * 0.5 + 0.125).into()],
+        Some(Value::Float(f)) => vec![(f * 0.5 + 0.125).into(), "none".into()],
         Some(Value::String(_)) => ["tanh", "add", "bilinear", "decoder"].map(Value::from).to_vec(),
         Some(Value::Array(list)) => {
             let mut first = list.clone();
@@ -264,6 +264,17 @@ fn what_cannot_be_read_is_named_with_its_place() {
         ("[{ upsample = 0 }]", &["scale_factor = [0.0, 0.0]"]),
         ("[{ upsample = [2, \"x\"] }]", &["model.layers[0].upsample.scale_factor[1] = \"x\"", "a number"]),
         ("[{ upsample = { scale_factor = 2, align_corners = true } }]", &["bilinear"]),
+        ("[{ batch_norm = 1e-3 }]", &["model.layers[0].batch_norm = 0.001", "by name"]),
+        (
+            "[{ batch_norm = { momentum = \"no\" } }]",
+            &["batch_norm.momentum = \"no\"", "a number or \"none\" is needed"],
+        ),
+        ("[{ batch_norm = { momentum = 1.5 } }]", &["batch_norm.momentum = 1.5", "from 0 to 1"]),
+        ("[{ layer_norm = { eps = -1 } }]", &["layer_norm.eps = -1", "from 0 on"]),
+        ("[{ rms_norm = 0 }]", &["rms_norm.axes = 0", "at least 1"]),
+        ("[\"group_norm\"]", &["group_norm.num_groups is missing", "{ group_norm = 4 }"]),
+        ("[{ dropout = 1.5 }]", &["model.layers[0].dropout.p = 1.5", "from 0 to 1"]),
+        ("[{ dropout2d = true }]", &["model.layers[0].dropout2d.p = true", "a number"]),
         ("[{ flatten = 0 }]", &["start_axis = 0", "batch axis"]),
         ("[{ reshape = [2, 0] }]", &["[2, 0]", "at least 1"]),
         ("[{ reshape = [-1, -1] }]", &["[-1, -1]", "only once"]),
@@ -379,6 +390,10 @@ fn what_does_not_fit_is_named_with_its_layer() {
             &[5, 2, 8],
             &["layer 0 (avg_pool1d)", "padding = 2", "half of the kernel of 2"],
         ),
+        ("[{ group_norm = 4 }]", &[5, 6, 8], &["layer 0 (group_norm)", "4", "6"]),
+        ("[\"batch_norm\"]", &[1, 6], &["layer 0 (batch_norm)", "more than one value"]),
+        ("[{ layer_norm = 3 }]", &[5, 6], &["layer 0 (layer_norm)", "[5, 6]"]),
+        ("[\"dropout2d\"]", &[5, 6], &["layer 0 (dropout2d)", "[5, 6]"]),
         ("[\"global_avg_pool\"]", &[5, 2], &["layer 0 (global_avg_pool)", "[5, 2]"]),
         ("[{ conv2d = { out_channels = 6, kernel_size = 3 } }]", &[5, 8], &["batch, channels, height, width", "[5, 8]"]),
     ] {
