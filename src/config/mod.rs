@@ -1,13 +1,15 @@
 //! The config file of a run: data, model, optimizer, training. Unknown keys are refused.
 
+mod loss;
 mod model;
+mod read;
 mod section;
 
 use std::path::Path;
 
 use toml::{Table, Value};
 
-pub use model::LossSpec;
+pub use loss::LossSpec;
 use section::{Section, kind, suggestion};
 
 use crate::data::{self, BatchSize, Dataset};
@@ -95,8 +97,8 @@ impl Config {
         s.finish()?;
 
         let mut s = root.section("model")?;
-        let layers = model::layers(s.required("layers", "[\"flatten\", { linear = 10 }]")?)?;
-        let loss = model::loss(s.required("loss", "\"cross_entropy\"")?)?;
+        let model = model::layers(s.required("layers", "[\"flatten\", { linear = 10 }]")?)?;
+        let loss = LossSpec::read(s.required("loss", "\"cross_entropy\"")?)?;
         s.finish()?;
 
         let optimizer = optimizer(root.section("optimizer")?)?;
@@ -110,7 +112,7 @@ impl Config {
         s.finish()?;
         root.finish()?;
         let options = TrainOptions { batch_size, shuffle, drop_last, epochs, steps, seed };
-        Ok(Config { source, model: Sequential { layers }, loss, optimizer, options })
+        Ok(Config { source, model, loss, optimizer, options })
     }
 
     /// The data the config names.
@@ -130,7 +132,6 @@ impl Config {
         };
         let mut train = Table::from_iter([("epochs".to_owned(), integer(self.options.epochs))]);
         train.extend(self.options.steps.map(|n| ("steps".to_owned(), integer(n))));
-        let layers = self.model.layers.iter().map(model::layer_to_toml).collect();
         let section = |entries: Vec<(&str, Value)>| {
             Value::Table(entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
         };
@@ -147,7 +148,7 @@ impl Config {
             ),
             (
                 "model".to_owned(),
-                section(vec![("layers", Value::Array(layers)), ("loss", self.loss.to_toml())]),
+                section(vec![("layers", model::to_value(&self.model)), ("loss", self.loss.to_toml())]),
             ),
             ("optimizer".to_owned(), Value::try_from(&self.optimizer).unwrap_or("".into())),
             ("train".to_owned(), Value::Table(train)),

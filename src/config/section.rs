@@ -105,15 +105,6 @@ impl Section {
         }
     }
 
-    pub fn number(&mut self, key: &'static str, default: f64) -> Result<f64> {
-        match self.take(key) {
-            None => Ok(default),
-            Some(Value::Float(f)) => Ok(f),
-            Some(Value::Integer(i)) => Ok(i as f64),
-            Some(value) => self.wrong(key, &value, "a number"),
-        }
-    }
-
     /// Refuses what nobody asked for.
     pub fn finish(self) -> Result<()> {
         match self.table.keys().next() {

@@ -1,4 +1,7 @@
 use super::*;
+use crate::nn::{Form, Layer};
+
+mod layers;
 
 const DIGITS: &str = r#"
 seed = 3
@@ -45,12 +48,11 @@ fn settings_override() {
 
 #[test]
 fn every_name_is_a_layer_or_a_loss() {
-    for name in model::LAYERS {
-        let layer = if *name == "linear" { "{ linear = 3 }".to_owned() } else { format!("\"{name}\"") };
-        let config = Config::parse(DIGITS, &[format!("model.layers=[{layer}]")]).unwrap();
-        assert_eq!(config.model.layers[0].name(), *name);
+    for form in Layer::FORMS {
+        let config = Config::parse(DIGITS, &[format!("model.layers=[{}]", form.example)]).unwrap();
+        assert_eq!(config.model.layers[0].name(), form.name);
     }
-    for name in model::LOSSES {
+    for Form { name, .. } in loss::FORMS {
         let config = Config::parse(DIGITS, &[format!("model.loss={name}")]).unwrap();
         assert!(config.loss.to_toml().to_string().contains(name));
     }

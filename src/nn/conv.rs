@@ -1,6 +1,9 @@
 //! Convolutions along one or two axes, and their transposes.
 
+use serde::{Deserialize, Serialize};
+
 use super::Net;
+use super::axes::{self, one, ones, yes, zeros};
 use crate::graph::{DType, Geometry, Init, Tensor};
 
 /// Zeros around the input of a convolution.
@@ -14,21 +17,28 @@ pub enum Padding<const N: usize> {
 }
 
 /// Options of a convolution along N axes; torch's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Conv<const N: usize> {
     /// Channels of the output.
     pub out_channels: usize,
     /// Extents of a window.
+    #[serde(with = "axes")]
     pub kernel_size: [usize; N],
     /// From window to window.
+    #[serde(with = "axes", default = "ones")]
     pub stride: [usize; N],
     /// Zeros around the input.
+    #[serde(default)]
     pub padding: Padding<N>,
     /// From element to element of a window.
+    #[serde(with = "axes", default = "ones")]
     pub dilation: [usize; N],
     /// Connects channels within so many equal groups only; as many as channels is a depthwise convolution.
+    #[serde(default = "one")]
     pub groups: usize,
     /// Adds a trainable number to each output channel.
+    #[serde(default = "yes")]
     pub bias: bool,
 }
 
@@ -53,23 +63,31 @@ impl<const N: usize> Conv<N> {
 }
 
 /// Options of a transposed convolution along N axes; torch's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConvTranspose<const N: usize> {
     /// Channels of the output.
     pub out_channels: usize,
     /// Extents of a window.
+    #[serde(with = "axes")]
     pub kernel_size: [usize; N],
     /// From window to window of the output.
+    #[serde(with = "axes", default = "ones")]
     pub stride: [usize; N],
     /// So many of the output's elements are left out on both sides.
+    #[serde(with = "axes", default = "zeros")]
     pub padding: [usize; N],
     /// So many more of the output's elements after the last window, fewer than the stride or the dilation.
+    #[serde(with = "axes", default = "zeros")]
     pub output_padding: [usize; N],
     /// From element to element of a window.
+    #[serde(with = "axes", default = "ones")]
     pub dilation: [usize; N],
     /// Connects channels within so many equal groups only.
+    #[serde(default = "one")]
     pub groups: usize,
     /// Adds a trainable number to each output channel.
+    #[serde(default = "yes")]
     pub bias: bool,
 }
 

@@ -1,9 +1,13 @@
 //! Losses: scalar means over the batch, in the forms that do not overflow.
 
-use crate::graph::{CrossEntropyAttrs, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::graph::{CrossEntropyAttrs, DType, Tensor};
+use crate::shape::Shape;
 
 /// Options of [`cross_entropy`]; torch's names and defaults, but that nothing is ignored unless asked.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct CrossEntropy {
     /// Weight of the uniform distribution in the target, 0 to 1.
     pub label_smoothing: f32,
@@ -11,10 +15,11 @@ pub struct CrossEntropy {
     pub ignore_index: Option<i32>,
 }
 
-/// Softmax cross-entropy of logits [n, classes] against integer targets [n].
+/// Softmax cross-entropy of logits [n, .., classes] against integer targets [n, ..].
 ///
 /// mean over rows of (1 − s)·(lse − xₜ) + s·(lse − mean x), lse = log Σ eˣ. One kernel makes the losses and the
-/// gradient; probabilities are never stored. Source: `torch.nn.functional.cross_entropy`.
+/// gradient; probabilities are never stored. Classes are the last axis, where torch has them second: a language
+/// model's logits [n, t, classes] go in as they are. Source: `torch.nn.functional.cross_entropy`.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) -> Tensor {
     if !(0.0..=1.0).contains(&options.label_smoothing) {
         return logits.fail(format!("label_smoothing = {}: from 0 to 1", options.label_smoothing));
@@ -23,13 +28,113 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) 
         label_smoothing: options.label_smoothing.into(),
         ignore_index: options.ignore_index,
     };
+    let Some((logits, targets)) = rows(logits, targets, "cross_entropy", "logits") else {
+        return logits.clone();
+    };
     match options.ignore_index {
-        None => logits.cross_entropy_rows(targets, attrs).mean_all(),
+        None => logits.cross_entropy_rows(&targets, attrs).mean_all(),
         Some(ignored) => {
             let kept = targets.ne_i32(ignored).sum_all();
-            logits.cross_entropy_rows(targets, attrs).sum_all().div(&kept)
+            logits.cross_entropy_rows(&targets, attrs).sum_all().div(&kept)
         }
     }
+}
+
+/// Options of [`nll`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nll {
+    /// Rows with this target count neither in the sum nor in the mean.
+    pub ignore_index: Option<i32>,
+}
+
+/// Negative log-likelihood of log-probabilities [n, .., classes], as from `log_softmax`, against integer targets
+/// [n, ..].
+///
+/// mean over rows of −xₜ. Classes are the last axis. Source: `torch.nn.functional.nll_loss`.
+pub fn nll(log_probabilities: &Tensor, targets: &Tensor, options: &Nll) -> Tensor {
+    let Some((x, targets)) = rows(log_probabilities, targets, "nll", "log-probabilities") else {
+        return log_probabilities.clone();
+    };
+    let loss = x.gather(1, &targets.reshape([x.shape()[0], 1])).neg().reshape([x.shape()[0]]);
+    match options.ignore_index {
+        None => loss.mean_all(),
+        Some(ignored) => {
+            let kept = targets.ne_i32(ignored);
+            kept.select(&loss, &x.graph().constant(0.0)).sum_all().div(&kept.sum_all())
+        }
+    }
+}
+
+/// One row a prediction: x [n, .., classes] to [rows, classes], targets [n, ..] to [rows].
+fn rows(x: &Tensor, targets: &Tensor, name: &str, what: &str) -> Option<(Tensor, Tensor)> {
+    let fits = |(_, lead): (&usize, &[usize])| !lead.is_empty() && lead == targets.shape();
+    if !x.shape().split_last().is_some_and(fits) || targets.dtype() != DType::I32 || x.dtype() != DType::F32 {
+        let hint = if x.shape().len() > 2 && targets.shape().len() == 1 {
+            "; is a flatten missing before the layers?"
+        } else {
+            ""
+        };
+        x.fail(format!(
+            "{name} needs {what} [n, .., classes] and integer targets [n, ..]; got {:?} {:?} and {:?} {:?}{hint}",
+            x.dtype(),
+            x.shape(),
+            targets.dtype(),
+            targets.shape()
+        ));
+        return None;
+    }
+    let n = Shape::from(targets.shape()).elements();
+    Some((x.reshape([n, x.shape()[x.shape().len() - 1]]), targets.reshape([n])))
+}
+
+/// What [`kl_div`] divides the sum by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KlReduction {
+    /// The batch: the first extent.
+    #[default]
+    BatchMean,
+    /// The number of elements, classes included.
+    Mean,
+    /// 1.
+    Sum,
+}
+
+/// Options of [`kl_div`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KlDiv {
+    /// `batchmean` unless told: a mean over elements is the divergence divided by the number of classes. torch's
+    /// default is `mean`, with a warning that says to ask for `batchmean`.
+    pub reduction: KlReduction,
+    /// Targets are log-probabilities too.
+    pub log_target: bool,
+}
+
+/// Kullback and Leibler's divergence of targets t from log-probabilities x, of one shape [n, ..].
+///
+/// Σ t·(log t − x), or Σ eᵗ·(t − x) of log targets, divided by n; where t = 0 the term is 0. Source:
+/// `torch.nn.functional.kl_div`.
+pub fn kl_div(log_probabilities: &Tensor, targets: &Tensor, options: &KlDiv) -> Tensor {
+    let (x, t) = (log_probabilities, targets);
+    same(x, t, "kl_div").unwrap_or_else(|| {
+        let terms = if options.log_target {
+            t.exp().mul(&t.sub(x))
+        } else {
+            // log 1 in place of log 0, so that neither value nor gradient is NaN
+            let some = t.gt(&t.graph().constant(0.0));
+            t.mul(&some.select(t, &t.graph().constant(1.0)).log().sub(x))
+        };
+        match options.reduction {
+            KlReduction::Mean => terms.mean_all(),
+            KlReduction::Sum => terms.sum_all(),
+            KlReduction::BatchMean => {
+                let n = x.shape().first().copied().unwrap_or(1);
+                terms.sum_all().mul_scalar((1.0 / n as f64) as f32)
+            }
+        }
+    })
 }
 
 /// mean (a − b)²
@@ -52,6 +157,24 @@ pub fn huber(a: &Tensor, b: &Tensor, delta: f32) -> Tensor {
         let d = a.sub(b);
         let c = d.clamp(-delta, delta);
         c.mul(&d.sub(&c.mul_scalar(0.5))).mean_all()
+    })
+}
+
+/// mean of d²/(2·beta) where |d| < beta, else |d| − beta/2, d = a − b; `l1` at beta 0.
+///
+/// Source: `torch.nn.functional.smooth_l1_loss`.
+pub fn smooth_l1(a: &Tensor, b: &Tensor, beta: f32) -> Tensor {
+    if !(beta >= 0.0 && beta.is_finite()) {
+        return a.fail(format!("smooth_l1 beta = {beta}: a number from 0 on"));
+    }
+    same(a, b, "smooth_l1").unwrap_or_else(|| {
+        if beta == 0.0 {
+            return l1(a, b);
+        }
+        // As in `huber`, divided by beta.
+        let d = a.sub(b);
+        let c = d.clamp(-beta, beta);
+        c.mul(&d.sub(&c.mul_scalar(0.5))).mul_scalar(1.0 / beta).mean_all()
     })
 }
 

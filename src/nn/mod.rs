@@ -1,25 +1,47 @@
 //! Layers, losses, initialisers: a layer is a function from tensor to tensor.
 
+mod activation;
 mod attention;
+mod axes;
+mod checkpoint;
+mod container;
 mod conv;
 mod dropout;
 mod embedding;
+mod entries;
 pub mod init;
+mod layer;
+mod linear;
 pub mod loss;
 mod norm;
+mod or_none;
 mod pool;
+mod pooling;
 mod recurrent;
 mod resize;
 mod sequential;
+mod shaping;
 
+pub use activation::{
+    Approximate, Elu, Gelu, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
+};
 pub use attention::MultiHeadAttention;
+pub use container::{Block, Join, Parallel, Repeat, Residual};
 pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, Padding};
 pub use embedding::{Embedding, Positional};
+pub use entries::{Dropout, Dropout2d};
+pub use layer::{Form, Layer};
+pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
 pub use pool::{Pool, Pool1d, Pool2d};
+pub use pooling::{
+    AdaptiveAvgPool2d, AvgPool, AvgPool1d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool, MaxPool1d,
+    MaxPool2d,
+};
 pub use recurrent::Recurrent;
 pub use resize::{Upsample, UpsampleMode, UpsampleSize};
-pub use sequential::{Activation, Layer, Linear, Sequential};
+pub use sequential::Sequential;
+pub use shaping::{Flatten, Permute, Reshape};
 
 use crate::graph::{Graph, Init, Tensor};
 

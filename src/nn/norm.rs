@@ -1,14 +1,20 @@
 //! Normalisation: x̂ = (x − mean)/√(var + ε) over some axes, then a trained scale and shift.
 
+use serde::{Deserialize, Serialize};
+
 use super::Net;
+use super::axes::yes;
+use super::or_none;
 use crate::graph::{DType, Init, Tensor};
 
 /// Options of [`Net::batch_norm`]; torch's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct BatchNorm {
     /// Added to the variance. 1e-5.
     pub eps: f64,
     /// Weight of the newest batch in the running statistics, 0.1; none for the mean over all batches.
+    #[serde(with = "or_none")]
     pub momentum: Option<f64>,
     /// Trains a scale and a shift for each channel.
     pub affine: bool,
@@ -23,7 +29,8 @@ impl Default for BatchNorm {
 }
 
 /// Options of [`Net::layer_norm`]; torch's defaults.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct LayerNorm {
     /// How many of the last axes are normalised together. 1.
     pub axes: usize,
@@ -42,7 +49,8 @@ impl Default for LayerNorm {
 }
 
 /// Options of [`Net::rms_norm`]; torch's defaults.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RmsNorm {
     /// How many of the last axes are normalised together. 1.
     pub axes: usize,
@@ -59,14 +67,21 @@ impl Default for RmsNorm {
 }
 
 /// Options of [`Net::group_norm`]; torch's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupNorm {
     /// Channels are normalised in so many equal groups.
     pub num_groups: usize,
     /// Added to the variance. 1e-5.
+    #[serde(default = "small")]
     pub eps: f64,
     /// Trains a scale and a shift for each channel.
+    #[serde(default = "yes")]
     pub affine: bool,
+}
+
+fn small() -> f64 {
+    1e-5
 }
 
 impl GroupNorm {
@@ -77,7 +92,8 @@ impl GroupNorm {
 }
 
 /// Options of [`Net::instance_norm`]; torch's names and defaults.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct InstanceNorm {
     /// Added to the variance. 1e-5.
     pub eps: f64,

@@ -1,5 +1,8 @@
 //! Images made larger or smaller.
 
+use serde::{Deserialize, Serialize};
+
+use super::axes::PerAxis;
 use crate::graph::Tensor;
 use crate::shape::Shape;
 
@@ -25,12 +28,65 @@ pub enum UpsampleMode {
 }
 
 /// Options of [`Tensor::upsample`]; torch's names.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Keys", into = "Keys")]
 pub struct Upsample {
     /// What comes out.
     pub size: UpsampleSize,
     /// How.
     pub mode: UpsampleMode,
+}
+
+/// [`Upsample`] in a config, by torch's names.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    scale_factor: Option<PerAxis<f64, 2>>,
+    size: Option<PerAxis<usize, 2>>,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    align_corners: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    #[default]
+    Nearest,
+    Bilinear,
+}
+
+impl TryFrom<Keys> for Upsample {
+    type Error = &'static str;
+
+    fn try_from(keys: Keys) -> Result<Self, Self::Error> {
+        let size = match (keys.scale_factor, keys.size) {
+            (Some(PerAxis(scale)), None) => UpsampleSize::Scale(scale),
+            (None, Some(PerAxis(size))) => UpsampleSize::Size(size),
+            _ => return Err("one of scale_factor and size is needed"),
+        };
+        let mode = match (keys.mode, keys.align_corners) {
+            (Mode::Bilinear, align_corners) => UpsampleMode::Bilinear { align_corners },
+            (Mode::Nearest, false) => UpsampleMode::Nearest,
+            (Mode::Nearest, true) => return Err("align_corners goes with mode = \"bilinear\" only"),
+        };
+        Ok(Upsample { size, mode })
+    }
+}
+
+impl From<Upsample> for Keys {
+    fn from(upsample: Upsample) -> Keys {
+        let (scale_factor, size) = match upsample.size {
+            UpsampleSize::Scale(scale) => (Some(PerAxis(scale)), None),
+            UpsampleSize::Size(size) => (None, Some(PerAxis(size))),
+        };
+        let (mode, align_corners) = match upsample.mode {
+            UpsampleMode::Nearest => (Mode::Nearest, false),
+            UpsampleMode::Bilinear { align_corners } => (Mode::Bilinear, align_corners),
+        };
+        Keys { scale_factor, size, mode, align_corners }
+    }
 }
 
 impl Tensor {

@@ -108,6 +108,19 @@ fn a_resolved_config_gives_the_run_again() {
             "model.loss={ cross_entropy = { label_smoothing = 0.1, ignore_index = 3 } }",
         ],
         &["model.loss={ huber = { delta = 0.7 } }", "data.batch_size=64"],
+        &[
+            "model.layers=[{ conv2d = { out_channels = 4, kernel_size = 3, padding = \"same\" } }, \
+             { repeat = { times = 2, layers = [{ residual = [\"relu\", { conv2d = { out_channels = 4, \
+             kernel_size = [3, 1], padding = [1, 0] } }] }] } }, { max_pool2d = 2 }, \
+             { parallel = [[{ avg_pool2d = { kernel_size = 3, stride = 1, padding = 1 } }], []] }, \
+             { block = { name = \"head\", layers = [\"flatten\", { linear = 10 }, \"log_softmax\"] } }]",
+            "model.loss=nll",
+        ],
+        &[
+            "model.layers=[\"flatten\", { linear = 24 }, { batch_norm = { momentum = \"none\" } }, \"relu\", \
+             { dropout = 0.2 }, { reshape = [6, -1] }, { group_norm = 3 }, { rms_norm = 2 }, \"flatten\", \
+             \"layer_norm\", { linear = 10 }]",
+        ],
     ]
     .into_iter()
     .enumerate()

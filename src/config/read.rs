@@ -1,0 +1,391 @@
+//! Reading options from TOML by serde, with errors that name place, value and what is needed.
+//!
+//! serde's derive tells a reader which fields a struct has and which type each needs. So an options struct alone
+//! decides what is a key, what is wrong with a value, and which name is the nearest.
+
+use std::fmt::Display;
+
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
+use toml::{Table, Value};
+
+use super::section::{kind, suggestion};
+use crate::error::Error;
+use crate::nn::Form;
+
+/// Enums read as entries: a name, or a table of one name with its options. Others are a choice of names.
+const ENTRIES: [&str; 2] = ["layer", "loss"];
+
+/// Reads `value`, found at `path`; `forms` knows the short forms of entries.
+pub(super) fn read<'de, T: Deserialize<'de>>(
+    path: &str,
+    value: Value,
+    forms: fn(&str) -> Option<&'static Form>,
+) -> Result<T, Error> {
+    T::deserialize(Reader { path: path.to_owned(), value, forms, form: None }).map_err(|fault| match fault {
+        Fault::Placed(text) => Error::Config(text),
+        other => Error::Config(format!("{path}: {other}")),
+    })
+}
+
+/// What is wrong, with its place as soon as a reader knows it.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("{0}")]
+    Placed(String),
+    #[error("{0} is needed")]
+    Wanted(String),
+    #[error("unknown key {0}; {1}")]
+    Unknown(String, String),
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl de::Error for Fault {
+    fn custom<T: Display>(text: T) -> Self {
+        Fault::Other(text.to_string())
+    }
+
+    fn invalid_type(_: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
+        Fault::Wanted(wanted.to_string())
+    }
+
+    fn invalid_value(_: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
+        Fault::Wanted(wanted.to_string())
+    }
+
+    fn invalid_length(_: usize, wanted: &dyn de::Expected) -> Self {
+        Fault::Wanted(wanted.to_string())
+    }
+
+    fn unknown_field(key: &str, keys: &'static [&'static str]) -> Self {
+        Fault::Unknown(key.to_owned(), suggestion(key, keys))
+    }
+
+    fn missing_field(key: &'static str) -> Self {
+        Fault::Missing(key)
+    }
+}
+
+/// Begins as `key = `.
+fn names_a_key(text: &str) -> bool {
+    let key = text.split_once(" = ").map_or("", |(key, _)| key);
+    !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+/// A value with its place.
+struct Reader {
+    path: String,
+    value: Value,
+    forms: fn(&str) -> Option<&'static Form>,
+    /// Of the entry whose options these are.
+    form: Option<&'static Form>,
+}
+
+impl Reader {
+    fn inner(&self, path: String, value: Value) -> Reader {
+        Reader { path, value, forms: self.forms, form: None }
+    }
+
+    /// Runs `visit` on the value and gives its fault this place, unless it has one further in.
+    fn visit<T>(self, visit: impl FnOnce(Reader) -> Result<T, Fault>) -> Result<T, Fault> {
+        let (path, value, form) = (self.path.clone(), self.value.clone(), self.form);
+        visit(self).map_err(|fault| {
+            Fault::Placed(match fault {
+                Fault::Placed(text) => text,
+                Fault::Wanted(wanted) => {
+                    format!("{path} = {value}: {wanted} is needed, and this is {}", kind(&value))
+                }
+                Fault::Unknown(key, hint) => format!("unknown key {path}.{key}; {hint}"),
+                Fault::Missing(key) => match form {
+                    Some(form) => format!("{path}.{key} is missing; for example {}", form.example),
+                    None => format!("{path}.{key} is missing"),
+                },
+                Fault::Other(text) if names_a_key(&text) => format!("{path}.{text}"),
+                Fault::Other(text) => format!("{path}: {text}"),
+            })
+        })
+    }
+
+    /// The options as a table: as given, or one value for the main one of `keys`.
+    fn table(&self, keys: &'static [&'static str]) -> Result<Table, Fault> {
+        match (&self.value, self.form.and_then(|form| form.short)) {
+            (Value::Table(table), _) => match table.keys().find(|key| !keys.contains(&key.as_str())) {
+                Some(key) => Err(de::Error::unknown_field(key, keys)),
+                None => Ok(table.clone()),
+            },
+            (value, Some(short)) => Ok(Table::from_iter([(short.to_owned(), value.clone())])),
+            (value, None) => Err(Fault::Placed(match keys {
+                [] => format!("{} = {value}: it takes no options", self.path),
+                [first, ..] if self.form.is_some() => {
+                    format!("{} = {value}: its options go by name, as {{ {first} = .. }}", self.path)
+                }
+                _ => format!("{} = {value}: a table is needed, and this is {}", self.path, kind(value)),
+            })),
+        }
+    }
+
+    fn whole<'de, V: Visitor<'de>>(self, visitor: V, wanted: &str) -> Result<V::Value, Fault> {
+        self.visit(|reader| match reader.value {
+            Value::Integer(i) => visitor.visit_i64(i).map_err(|_: Fault| Fault::Wanted(wanted.to_owned())),
+            _ => Err(Fault::Wanted(wanted.to_owned())),
+        })
+    }
+
+    fn number<'de, V: Visitor<'de>>(self, visitor: V, largest: f64) -> Result<V::Value, Fault> {
+        self.visit(|reader| {
+            let number = match reader.value {
+                Value::Integer(i) => i as f64,
+                Value::Float(f) => f,
+                _ => return Err(Fault::Wanted("a number".into())),
+            };
+            if number.abs() <= largest {
+                return visitor.visit_f64(number);
+            }
+            Err(Fault::Placed(format!("{} = {}: a finite number is needed", reader.path, reader.value)))
+        })
+    }
+}
+
+/// Methods that read a whole number of a type.
+macro_rules! whole {
+    ($($method:ident $wanted:literal)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            self.whole(visitor, $wanted)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Reader {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.visit(|reader| match reader.value.clone() {
+            Value::String(text) => visitor.visit_string(text),
+            Value::Integer(i) => visitor.visit_i64(i),
+            Value::Float(f) => visitor.visit_f64(f),
+            Value::Boolean(b) => visitor.visit_bool(b),
+            Value::Datetime(date) => visitor.visit_string(date.to_string()),
+            Value::Array(list) => {
+                visitor.visit_seq(List { list: list.into_iter().enumerate(), parent: &reader })
+            }
+            Value::Table(table) => {
+                visitor.visit_map(Keys { rest: table.into_iter(), next: None, parent: &reader })
+            }
+        })
+    }
+
+    whole! {
+        deserialize_u8 "a whole number from 0 on"
+        deserialize_u16 "a whole number from 0 on"
+        deserialize_u32 "a whole number from 0 on"
+        deserialize_u64 "a whole number from 0 on"
+        deserialize_i8 "a whole number"
+        deserialize_i16 "a whole number"
+        deserialize_i32 "a whole number of 32 bits"
+        deserialize_i64 "a whole number"
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.number(visitor, f32::MAX.into())
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.number(visitor, f64::MAX)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.visit(|reader| match reader.value {
+            Value::Boolean(b) => visitor.visit_bool(b),
+            _ => Err(Fault::Wanted("true or false".into())),
+        })
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.visit(|reader| match reader.value {
+            Value::String(text) => visitor.visit_string(text),
+            _ => Err(Fault::Wanted("a name".into())),
+        })
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::Array(_) => self.deserialize_any(visitor),
+            _ => self.visit(|_| Err(Fault::Wanted("a list".into()))),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        keys: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.visit(|reader| {
+            let rest = reader.table(keys)?.into_iter();
+            visitor.visit_map(Keys { rest, next: None, parent: &reader })
+        })
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.visit(|reader| {
+            reader.table(&[])?;
+            visitor.visit_unit()
+        })
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        what: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        if ENTRIES.contains(&what) {
+            return self.visit(|reader| visitor.visit_enum(Entry::new(&reader, what, names)?));
+        }
+        self.visit(|reader| match &reader.value {
+            Value::String(name) if names.contains(&name.as_str()) => {
+                visitor.visit_enum(name.as_str().into_deserializer())
+            }
+            value => {
+                let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+                let text = format!("{} = {value}: {} is needed", reader.path, quoted.join(" or "));
+                Err(Fault::Placed(text))
+            }
+        })
+    }
+
+    serde::forward_to_deserialize_any! {
+        char bytes byte_buf unit tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// The elements of a list.
+struct List<'a> {
+    list: std::iter::Enumerate<std::vec::IntoIter<Value>>,
+    parent: &'a Reader,
+}
+
+impl<'de> de::SeqAccess<'de> for List<'_> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Some((i, value)) = self.list.next() else { return Ok(None) };
+        seed.deserialize(self.parent.inner(format!("{}[{i}]", self.parent.path), value)).map(Some)
+    }
+}
+
+/// The keys and values of a table.
+struct Keys<'a> {
+    rest: toml::map::IntoIter<String, Value>,
+    next: Option<(String, Value)>,
+    parent: &'a Reader,
+}
+
+impl<'de> de::MapAccess<'de> for Keys<'_> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        self.next = self.rest.next();
+        self.next.as_ref().map(|(key, _)| seed.deserialize(key.as_str().into_deserializer())).transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let Some((key, value)) = self.next.take() else { return Err(Fault::Other("a value alone".into())) };
+        seed.deserialize(self.parent.inner(format!("{}.{key}", self.parent.path), value))
+    }
+}
+
+/// A name with its options.
+struct Entry {
+    name: String,
+    options: Reader,
+}
+
+impl Entry {
+    /// A name alone, or a table of one name with its options: `"relu"`, `{ linear = 128 }`.
+    fn new(reader: &Reader, what: &str, names: &'static [&'static str]) -> Result<Entry, Fault> {
+        let path = &reader.path;
+        let (name, options) = match reader.value.clone() {
+            Value::String(name) => (name, Value::Table(Table::new())),
+            Value::Table(mut table) if table.len() == 1 => {
+                let name = table.keys().next().cloned().unwrap_or_default();
+                let options = table.remove(&name).unwrap_or(Value::Table(Table::new()));
+                (name, options)
+            }
+            other => {
+                let form =
+                    names.iter().filter_map(|name| (reader.forms)(name)).find(|form| form.short.is_some());
+                let example = form.map_or(String::new(), |form| format!(" or {}", form.example));
+                return Err(Fault::Placed(format!(
+                    "{path} = {other}: a {what} is a name or a table of one name, and this is {}; for example \
+                     \"{}\"{example}",
+                    kind(&other),
+                    names[0]
+                )));
+            }
+        };
+        if !names.contains(&name.as_str()) {
+            let hint = suggestion(&name, names);
+            return Err(Fault::Placed(format!("{path}: unknown {what} \"{name}\"; {hint}")));
+        }
+        let mut options = reader.inner(format!("{path}.{name}"), options);
+        options.form = (reader.forms)(&name);
+        Ok(Entry { name, options })
+    }
+}
+
+impl<'de> de::EnumAccess<'de> for Entry {
+    type Error = Fault;
+    type Variant = Reader;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Reader), Fault> {
+        let name = seed.deserialize(self.name.as_str().into_deserializer())?;
+        Ok((name, self.options))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Reader {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        self.visit(|reader| reader.table(&[]).map(|_| ()))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
+        self.visit(|reader| seed.deserialize(reader))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        keys: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_struct("", keys, visitor)
+    }
+}
