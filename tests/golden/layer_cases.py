@@ -40,6 +40,16 @@ class Table:
         self.cases.append(dict(name=name, layer=layer, family=self.family, args=args, x=x))
 
 
+def linear(t):
+    t.family = "linear"
+    for bias in [True, False]:
+        more = "" if bias else "_no_bias"
+        t.add(f"linear{more}", "linear", (5, 7), out_features=3, bias=bias)
+        t.add(f"linear_of_one{more}", "linear", (1, 1), out_features=1, bias=bias)
+        t.add(f"linear_3d{more}", "linear", (2, 3, 5), out_features=4, bias=bias)
+    t.add("linear_wide", "linear", (3, 65), out_features=33, bias=True)
+
+
 def conv(t):
     t.family = "conv"
 
@@ -355,6 +365,6 @@ def recurrent(t):
 
 def cases():
     table = Table()
-    for family in [conv, conv_transpose, pool, upsample, norm, embedding, attention, recurrent]:
+    for family in [linear, conv, conv_transpose, pool, upsample, norm, embedding, attention, recurrent]:
         family(table)
     return table.cases

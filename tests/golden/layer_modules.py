@@ -170,6 +170,7 @@ def attention(x, a):
 
 # layer -> (x, options) -> module
 MODULES = {
+    "linear": lambda x, a: nn.Linear(x.shape[-1], **a),
     "conv1d": conv(nn.Conv1d),
     "conv2d": conv(nn.Conv2d),
     "conv_transpose1d": conv(nn.ConvTranspose1d),

@@ -31,13 +31,14 @@ ROUNDOFF = 2.0**-24
 SAMPLES = 16
 
 LINEAR = {
-    "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "avg_pool1d", "avg_pool2d",
+    "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "avg_pool1d", "avg_pool2d",
     "adaptive_avg_pool2d", "global_avg_pool", "upsample", "embedding",
 }  # fmt: skip
 SELECTION = {"max_pool1d", "max_pool2d", "global_max_pool"}
 
 # Roundoffs of the scale, by family.
 FACTORS = {
+    "linear": 8,
     "conv": 8,
     "conv_transpose": 8,
     "pool": 8,

@@ -1,0 +1,108 @@
+//! How each case of a layer is built.
+
+use downhill::Tensor;
+use downhill::nn::{Conv, ConvTranspose, Net, Padding};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// One row of `layers.json`.
+#[derive(Deserialize)]
+pub struct Case {
+    pub name: String,
+    pub layer: String,
+    pub family: String,
+    pub args: Map<String, Value>,
+    /// Names of the parameters, as in torch.
+    pub params: Vec<String>,
+    /// Names of the running buffers, as in torch.
+    pub buffers: Vec<String>,
+    /// The input, if it has one, and the parameters: those whose gradient is stored.
+    pub grads: Vec<String>,
+    /// Roundoffs of the stored scale that a value may be off by.
+    pub factor: f64,
+}
+
+impl Case {
+    pub fn parse<T: DeserializeOwned>(&self, key: &str) -> T {
+        let value = self.args.get(key).unwrap_or_else(|| panic!("{}: no argument {key}", self.name));
+        serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{}: {key}: {e}", self.name))
+    }
+
+    /// Whether the layer is built for training; only where that makes a difference does a case say so.
+    pub fn training(&self) -> bool {
+        !self.args.contains_key("training") || self.parse("training")
+    }
+
+    /// Whether x holds several batches, one after the other.
+    pub fn batches(&self) -> bool {
+        self.args.contains_key("training") && self.training()
+    }
+
+    /// What a trainer of the case is given: names in the model, names in the golden file.
+    pub fn weights(&self) -> impl Iterator<Item = (String, String)> {
+        let name = &self.name;
+        let x = self.grads.iter().filter(|g| *g == "x").map(move |g| (g.clone(), format!("{name}/in/x")));
+        let u = std::iter::once(("u".to_owned(), format!("{name}/u")));
+        let params = self.params.iter().map(move |p| (format!("layer.{p}"), format!("{name}/in/{p}")));
+        x.chain(u).chain(params)
+    }
+
+    /// The golden name of what moves a parameter of the model: u is moved by the output.
+    pub fn golden_gradient(&self, name: &str) -> String {
+        match name {
+            "u" => "out".to_owned(),
+            _ => format!("grad/{}", name.strip_prefix("layer.").unwrap_or(name)),
+        }
+    }
+}
+
+/// Every layer that must have a case.
+pub const LAYERS: &[&str] = &["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear"];
+
+fn conv<const N: usize>(case: &Case) -> Conv<N>
+where
+    [usize; N]: DeserializeOwned,
+{
+    Conv {
+        out_channels: case.parse("out_channels"),
+        kernel_size: case.parse("kernel_size"),
+        stride: case.parse("stride"),
+        padding: match case.args["padding"].as_str() {
+            Some("same") => Padding::Same,
+            _ => Padding::Explicit(case.parse("padding")),
+        },
+        dilation: case.parse("dilation"),
+        groups: case.parse("groups"),
+        bias: case.parse("bias"),
+    }
+}
+
+fn conv_transpose<const N: usize>(case: &Case) -> ConvTranspose<N>
+where
+    [usize; N]: DeserializeOwned,
+{
+    ConvTranspose {
+        out_channels: case.parse("out_channels"),
+        kernel_size: case.parse("kernel_size"),
+        stride: case.parse("stride"),
+        padding: case.parse("padding"),
+        output_padding: case.parse("output_padding"),
+        dilation: case.parse("dilation"),
+        groups: case.parse("groups"),
+        bias: case.parse("bias"),
+    }
+}
+
+/// The case's layer on `x`. Parameters are named `layer.weight` and so on.
+pub fn build(case: &Case, net: &Net, x: &Tensor) -> Tensor {
+    match case.layer.as_str() {
+        "conv1d" => net.conv1d("layer", x, &conv(case)),
+        "conv2d" => net.conv2d("layer", x, &conv(case)),
+        "conv_transpose1d" => net.conv_transpose1d("layer", x, &conv_transpose(case)),
+        "conv_transpose2d" => net.conv_transpose2d("layer", x, &conv_transpose(case)),
+        "linear" if case.parse("bias") => net.linear("layer", x, case.parse("out_features")),
+        "linear" => net.linear_no_bias("layer", x, case.parse("out_features")),
+        other => panic!("{}: no layer {other} in the table", case.name),
+    }
+}
