@@ -33,3 +33,5 @@ mod ops;
 mod products;
 #[path = "gradients/ties.rs"]
 mod ties;
+#[path = "gradients/windows.rs"]
+mod windows;

@@ -1,7 +1,7 @@
 //! How each case of a layer is built.
 
 use downhill::Tensor;
-use downhill::nn::{Conv, ConvTranspose, Net, Padding};
+use downhill::nn::{Conv, ConvTranspose, Net, Padding, Pool, Upsample, UpsampleMode, UpsampleSize};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -58,7 +58,21 @@ impl Case {
 }
 
 /// Every layer that must have a case.
-pub const LAYERS: &[&str] = &["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear"];
+pub const LAYERS: &[&str] = &[
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "global_avg_pool",
+    "global_max_pool",
+    "linear",
+    "max_pool1d",
+    "max_pool2d",
+    "upsample",
+];
 
 fn conv<const N: usize>(case: &Case) -> Conv<N>
 where
@@ -94,13 +108,47 @@ where
     }
 }
 
+fn pool<const N: usize>(case: &Case) -> Pool<N>
+where
+    [usize; N]: DeserializeOwned,
+{
+    Pool {
+        kernel_size: case.parse("kernel_size"),
+        stride: case.parse("stride"),
+        padding: case.parse("padding"),
+        dilation: if case.args.contains_key("dilation") { case.parse("dilation") } else { [1; N] },
+        ceil_mode: case.parse("ceil_mode"),
+    }
+}
+
+fn upsample(case: &Case) -> Upsample {
+    Upsample {
+        size: match case.args.contains_key("size") {
+            true => UpsampleSize::Size(case.parse("size")),
+            false => UpsampleSize::Scale(case.parse("scale")),
+        },
+        mode: match case.parse::<String>("mode").as_str() {
+            "nearest" => UpsampleMode::Nearest,
+            _ => UpsampleMode::Bilinear { align_corners: case.parse("align_corners") },
+        },
+    }
+}
+
 /// The case's layer on `x`. Parameters are named `layer.weight` and so on.
 pub fn build(case: &Case, net: &Net, x: &Tensor) -> Tensor {
     match case.layer.as_str() {
+        "adaptive_avg_pool2d" => x.adaptive_avg_pool2d(case.parse("output_size")),
+        "avg_pool1d" => x.avg_pool(&pool::<1>(case), case.parse("count_include_pad")),
+        "avg_pool2d" => x.avg_pool(&pool::<2>(case), case.parse("count_include_pad")),
         "conv1d" => net.conv1d("layer", x, &conv(case)),
         "conv2d" => net.conv2d("layer", x, &conv(case)),
         "conv_transpose1d" => net.conv_transpose1d("layer", x, &conv_transpose(case)),
         "conv_transpose2d" => net.conv_transpose2d("layer", x, &conv_transpose(case)),
+        "global_avg_pool" => x.global_avg_pool(),
+        "global_max_pool" => x.global_max_pool(),
+        "max_pool1d" => x.max_pool(&pool::<1>(case)),
+        "max_pool2d" => x.max_pool(&pool::<2>(case)),
+        "upsample" => x.upsample(&upsample(case)),
         "linear" if case.parse("bias") => net.linear("layer", x, case.parse("out_features")),
         "linear" => net.linear_no_bias("layer", x, case.parse("out_features")),
         other => panic!("{}: no layer {other} in the table", case.name),

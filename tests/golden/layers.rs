@@ -14,7 +14,7 @@ use crate::adapter;
 use crate::layer_table::{Case, LAYERS, build};
 use crate::store::{self, Data, ROUNDOFF, Report, Tensors};
 
-const FAMILIES: &[&str] = &["conv", "conv_transpose", "linear"];
+const FAMILIES: &[&str] = &["conv", "conv_transpose", "linear", "pool", "upsample"];
 
 /// Families of layers whose kernels differ by the adapter.
 const PRODUCTS: &[&str] = &["attention", "conv", "conv_transpose", "linear", "recurrent"];
@@ -180,6 +180,16 @@ fn convolutions() {
 #[test]
 fn transposed_convolutions() {
     check_family("conv_transpose");
+}
+
+#[test]
+fn pools() {
+    check_family("pool");
+}
+
+#[test]
+fn upsampling() {
+    check_family("upsample");
 }
 
 #[test]
