@@ -220,10 +220,10 @@ def upsample(t):
     }
     for mode, options in modes.items():
         for name, x, to in [
-            ("double", (2, 2, 3, 4), dict(scale=[2.0, 2.0])),
-            ("triple", (1, 2, 3, 5), dict(scale=[3.0, 2.0])),
-            ("broken", (1, 2, 5, 7), dict(scale=[1.5, 2.5])),
-            ("down", (1, 2, 8, 9), dict(scale=[0.5, 0.75])),
+            ("double", (2, 2, 3, 4), dict(scale_factor=[2.0, 2.0])),
+            ("triple", (1, 2, 3, 5), dict(scale_factor=[3.0, 2.0])),
+            ("broken", (1, 2, 5, 7), dict(scale_factor=[1.5, 2.5])),
+            ("down", (1, 2, 8, 9), dict(scale_factor=[0.5, 0.75])),
             ("size", (2, 2, 3, 5), dict(size=[7, 8])),
             ("size_down", (1, 2, 9, 7), dict(size=[4, 3])),
             ("same", (1, 2, 3, 4), dict(size=[3, 4])),

@@ -30,7 +30,7 @@ def sinusoids(length, width):
 class Learned(nn.Module):
     def __init__(self, max_len, width):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(max_len, width))
+        self.weight = nn.Parameter(0.02 * torch.randn(max_len, width))
 
     def forward(self, x):
         return x + self.weight[: x.shape[1]]
@@ -182,7 +182,7 @@ MODULES = {
     "adaptive_avg_pool2d": apply(F.adaptive_avg_pool2d, "output_size"),
     "global_avg_pool": lambda x, a: Apply(lambda x: x.flatten(2).mean(-1)),
     "global_max_pool": lambda x, a: Apply(lambda x: x.flatten(2).amax(-1)),
-    "upsample": apply(F.interpolate, "size", "mode", "align_corners", scale="scale_factor"),
+    "upsample": apply(F.interpolate, "size", "scale_factor", "mode", "align_corners"),
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,

@@ -134,14 +134,21 @@ fn transposed<const N: usize>(name: &str) {
 fn pools<const N: usize>(name: &str, maximum: bool) {
     check(name, 10, |rng| {
         let lengths = lengths::<N>(rng);
-        let mut window = windows::<N>(rng, &lengths, 4);
-        window.ceil_mode = rng.random_bool(0.4);
-        if !maximum {
-            window.dilation = vec![1; N];
-        }
-        if rng.random_bool(0.3) {
-            window.stride = window.size.clone();
-        }
+        let window = loop {
+            let mut window = windows::<N>(rng, &lengths, 4);
+            window.ceil_mode = rng.random_bool(0.4);
+            if !maximum {
+                window.dilation = vec![1; N];
+            }
+            if rng.random_bool(0.3) {
+                window.stride = window.size.clone();
+            }
+            // A dilated window may step over an input of one element, and the maximum of nothing is −∞.
+            let ones = Array::full(&[&[1, 1][..], &lengths].concat(), 1.0);
+            if window::max_pool(&ones, &window).max_abs() == 1.0 {
+                break window;
+            }
+        };
         let shape = [&[rng.random_range(1..=3), rng.random_range(1..=4)][..], &lengths].concat();
         let domain = if maximum { Domain::Distinct } else { Domain::Uniform(-3.0, 3.0) };
         let x = domain.draw(rng, &shape);
