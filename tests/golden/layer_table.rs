@@ -1,7 +1,10 @@
 //! How each case of a layer is built.
 
 use downhill::Tensor;
-use downhill::nn::{Conv, ConvTranspose, Net, Padding, Pool, Upsample, UpsampleMode, UpsampleSize};
+use downhill::nn::{
+    BatchNorm, Conv, ConvTranspose, GroupNorm, InstanceNorm, LayerNorm, Net, Padding, Pool, RmsNorm,
+    Upsample, UpsampleMode, UpsampleSize,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -39,13 +42,10 @@ impl Case {
         self.args.contains_key("training") && self.training()
     }
 
-    /// What a trainer of the case is given: names in the model, names in the golden file.
-    pub fn weights(&self) -> impl Iterator<Item = (String, String)> {
-        let name = &self.name;
-        let x = self.grads.iter().filter(|g| *g == "x").map(move |g| (g.clone(), format!("{name}/in/x")));
-        let u = std::iter::once(("u".to_owned(), format!("{name}/u")));
-        let params = self.params.iter().map(move |p| (format!("layer.{p}"), format!("{name}/in/{p}")));
-        x.chain(u).chain(params)
+    /// What the layer itself keeps, parameters and buffers: names in the model, names in the golden file.
+    pub fn state(&self) -> impl Iterator<Item = (String, String)> {
+        let both = self.params.iter().chain(&self.buffers);
+        both.map(|key| (format!("layer.{key}"), format!("{}/in/{key}", self.name)))
     }
 
     /// The golden name of what moves a parameter of the model: u is moved by the output.
@@ -62,15 +62,20 @@ pub const LAYERS: &[&str] = &[
     "adaptive_avg_pool2d",
     "avg_pool1d",
     "avg_pool2d",
+    "batch_norm",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
     "global_avg_pool",
     "global_max_pool",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
     "linear",
     "max_pool1d",
     "max_pool2d",
+    "rms_norm",
     "upsample",
 ];
 
@@ -125,7 +130,7 @@ fn upsample(case: &Case) -> Upsample {
     Upsample {
         size: match case.args.contains_key("size") {
             true => UpsampleSize::Size(case.parse("size")),
-            false => UpsampleSize::Scale(case.parse("scale")),
+            false => UpsampleSize::Scale(case.parse("scale_factor")),
         },
         mode: match case.parse::<String>("mode").as_str() {
             "nearest" => UpsampleMode::Nearest,
@@ -149,6 +154,34 @@ pub fn build(case: &Case, net: &Net, x: &Tensor) -> Tensor {
         "max_pool1d" => x.max_pool(&pool::<1>(case)),
         "max_pool2d" => x.max_pool(&pool::<2>(case)),
         "upsample" => x.upsample(&upsample(case)),
+        "batch_norm" => {
+            let options = BatchNorm {
+                eps: case.parse("eps"),
+                momentum: case.parse("momentum"),
+                affine: case.parse("affine"),
+                track_running_stats: case.parse("track_running_stats"),
+            };
+            net.batch_norm("layer", x, &options)
+        }
+        "group_norm" => {
+            let (num_groups, eps, affine) =
+                (case.parse("num_groups"), case.parse("eps"), case.parse("affine"));
+            net.group_norm("layer", x, &GroupNorm { num_groups, eps, affine })
+        }
+        "instance_norm" => {
+            let (eps, affine) = (case.parse("eps"), case.parse("affine"));
+            net.instance_norm("layer", x, &InstanceNorm { eps, affine })
+        }
+        "layer_norm" => {
+            let (axes, eps, bias) = (case.parse("axes"), case.parse("eps"), case.parse("bias"));
+            let elementwise_affine = case.parse("elementwise_affine");
+            net.layer_norm("layer", x, &LayerNorm { axes, eps, elementwise_affine, bias })
+        }
+        "rms_norm" => {
+            let (axes, eps) = (case.parse("axes"), case.parse("eps"));
+            let elementwise_affine = case.parse("elementwise_affine");
+            net.rms_norm("layer", x, &RmsNorm { axes, eps, elementwise_affine })
+        }
         "linear" if case.parse("bias") => net.linear("layer", x, case.parse("out_features")),
         "linear" => net.linear_no_bias("layer", x, case.parse("out_features")),
         other => panic!("{}: no layer {other} in the table", case.name),

@@ -14,7 +14,7 @@ use crate::adapter;
 use crate::layer_table::{Case, LAYERS, build};
 use crate::store::{self, Data, ROUNDOFF, Report, Tensors};
 
-const FAMILIES: &[&str] = &["conv", "conv_transpose", "linear", "pool", "upsample"];
+const FAMILIES: &[&str] = &["conv", "conv_transpose", "linear", "norm", "pool", "upsample"];
 
 /// Families of layers whose kernels differ by the adapter.
 const PRODUCTS: &[&str] = &["attention", "conv", "conv_transpose", "linear", "recurrent"];
@@ -33,16 +33,12 @@ struct Golden {
 /// What the engine gives for a case, by the names of the golden file.
 type Got = BTreeMap<String, Vec<f32>>;
 
-/// The first batch of what goes in, and the shape of one.
-fn first<'a>(case: &Case, tensors: &'a Tensors) -> (&'a Data, Vec<usize>) {
+/// What goes in, of several batches the first, and its shape.
+fn input<'a>(case: &Case, tensors: &'a Tensors) -> (Value<'a>, Vec<usize>) {
     let x = tensors.get(&format!("{}/in/x", case.name));
-    (&x.data, x.shape[usize::from(case.batches())..].to_vec())
-}
-
-fn slice<'a>(case: &Case, tensors: &'a Tensors) -> (Value<'a>, Vec<usize>) {
-    let (data, shape) = first(case, tensors);
+    let shape = x.shape[usize::from(case.batches())..].to_vec();
     let n = shape.iter().product();
-    match data {
+    match &x.data {
         Data::F32(values) => (Value::F32(&values[..n]), shape),
         Data::I32(values) => (Value::I32(&values[..n]), shape),
         Data::F64(_) => panic!("{}: x is F64, and goes in", case.name),
@@ -57,7 +53,7 @@ fn layer(case: &Case, graph: &Graph, x: &Tensor) -> Tensor {
 /// A layer without parameters and buffers: a function of its input.
 fn call(case: &Case, tensors: &Tensors, gpu: &Gpu) -> Result<Got, Error> {
     let graph = Graph::new();
-    let (values, shape) = slice(case, tensors);
+    let (values, shape) = input(case, tensors);
     let x = graph.input("x", shape);
     let out = layer(case, &graph, &x);
     let u = graph.input("u", tensors.get(&format!("{}/u", case.name)).shape.clone());
@@ -70,7 +66,7 @@ fn call(case: &Case, tensors: &Tensors, gpu: &Gpu) -> Result<Got, Error> {
 /// A layer with parameters: one step of training in which x and u are parameters too, so that the step moves
 /// x by the gradient of x, and u by the output.
 fn train(case: &Case, tensors: &Tensors, gpu: &Gpu) -> Result<Got, Error> {
-    let (values, shape) = slice(case, tensors);
+    let (values, shape) = input(case, tensors);
     let u_shape = tensors.get(&format!("{}/u", case.name)).shape.clone();
     let data = match values {
         Value::I32(x) => Dataset::from_arrays("x", &shape[1..], x.to_vec(), [], vec![0.0; shape[0]])?,
@@ -85,39 +81,80 @@ fn train(case: &Case, tensors: &Tensors, gpu: &Gpu) -> Result<Got, Error> {
         let u = net.parameter("u", u_shape.clone(), zero);
         layer(case, net.graph(), &x).mul(&u).sum_all()
     };
-    let sgd = Optimizer::Sgd(Sgd { lr: LR.into(), ..Sgd::default() });
     let options = TrainOptions { batch_size: BatchSize::Full, ..TrainOptions::default() };
-    let mut trainer = Trainer::new(gpu, &model, &|y, _| y.clone(), &sgd, &data, &options)?;
-    let start: Vec<NamedTensor> = case
-        .weights()
-        .map(|(name, golden)| {
-            let array = tensors.get(&golden);
-            let n = if name == "x" { shape.iter().product() } else { array.shape.iter().product() };
-            let shape = if name == "x" { shape.clone() } else { array.shape.clone() };
-            NamedTensor { name, shape: shape.into(), values: tensors.f32(&golden)[..n].to_vec() }
-        })
-        .collect();
-    trainer.set_parameters(&start)?;
+    let mut trainer = Trainer::new(gpu, &model, &|y, _| y.clone(), &sgd(LR), &data, &options)?;
+    let mut start = vec![named("u".into(), u_shape.clone(), tensors.f32(&format!("{}/u", case.name)))];
+    if let Value::F32(x) = values {
+        start.push(named("x".into(), shape.clone(), x));
+    }
+    start.extend(state(case, tensors));
+    trainer.load_state_dict(&start)?;
     trainer.advance(1)?;
-    let after = trainer.parameters()?;
+    let after = trainer.state_dict()?;
     let mut got = Got::new();
-    for (before, after) in start.iter().map(|b| (b, after.iter().find(|a| a.name == b.name))) {
-        let after = after.expect("what was set");
-        let step = |(b, a): (&f32, &f32)| ((f64::from(*b) - f64::from(*a)) / f64::from(LR)) as f32;
-        let grad = before.values.iter().zip(&after.values).map(step).collect();
-        got.insert(case.golden_gradient(&before.name), grad);
+    for before in start {
+        let after = after.iter().find(|a| a.name == before.name).expect("what was loaded");
+        let moved = |(b, a): (&f32, &f32)| ((f64::from(*b) - f64::from(*a)) / f64::from(LR)) as f32;
+        let moved = before.values.iter().zip(&after.values).map(moved).collect();
+        got.insert(case.golden_gradient(&before.name), moved);
     }
     Ok(got)
 }
 
+/// The buffers after all batches of the case, one after the other; nothing is trained.
+fn run(case: &Case, tensors: &Tensors, gpu: &Gpu) -> Result<Got, Error> {
+    let all = tensors.get(&format!("{}/in/x", case.name));
+    let (batches, batch) = (all.shape[0], all.shape[1]);
+    let x = tensors.f32(&format!("{}/in/x", case.name)).to_vec();
+    let data = Dataset::from_arrays("x", &all.shape[2..], x, [], vec![0.0; batches * batch])?;
+    let model = |net: &Net, x: &Tensor| {
+        net.parameter("idle", [1], Init::Constant(0.0)).sum_all().add(&layer(case, net.graph(), x).sum_all())
+    };
+    let batch_size = BatchSize::Rows(batch);
+    let options = TrainOptions { batch_size, shuffle: false, ..TrainOptions::default() };
+    let mut trainer = Trainer::new(gpu, &model, &|y, _| y.clone(), &sgd(0.0), &data, &options)?;
+    let mut start = vec![named("idle".into(), vec![1], &[0.0])];
+    start.extend(state(case, tensors));
+    trainer.load_state_dict(&start)?;
+    trainer.advance(batches as u64)?;
+    let of_layer = |t: NamedTensor| Some((format!("after/{}", t.name.strip_prefix("layer.")?), t.values));
+    Ok(trainer.state_dict()?.into_iter().filter_map(of_layer).collect())
+}
+
+fn sgd(lr: f32) -> Optimizer {
+    Optimizer::Sgd(Sgd { lr: lr.into(), ..Sgd::default() })
+}
+
+fn named(name: String, shape: Vec<usize>, values: &[f32]) -> NamedTensor {
+    NamedTensor { name, shape: shape.into(), values: values.to_vec() }
+}
+
+/// What the layer itself keeps.
+fn state(case: &Case, tensors: &Tensors) -> Vec<NamedTensor> {
+    let tensor = |(name, golden): (String, String)| {
+        named(name, tensors.get(&golden).shape.clone(), tensors.f32(&golden))
+    };
+    case.state().map(tensor).collect()
+}
+
 fn check_case(report: &mut Report, gpu: &Gpu, label: &str, case: &Case, tensors: &Tensors) {
     let bare = case.params.is_empty() && case.buffers.is_empty();
-    let got = match if bare { call(case, tensors, gpu) } else { train(case, tensors, gpu) } {
+    let mut got = match if bare { call(case, tensors, gpu) } else { train(case, tensors, gpu) } {
         Ok(got) => got,
         Err(e) => return report.fail(label, e),
     };
+    if case.batches() {
+        match run(case, tensors, gpu) {
+            Ok(after) => got.extend(after),
+            Err(e) => return report.fail(label, e),
+        }
+    }
     let largest = tensors.f32(&format!("{}/u", case.name)).iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-    let wanted = std::iter::once("out".to_owned()).chain(case.grads.iter().map(|g| format!("grad/{g}")));
+    let mut wanted = vec!["out".to_owned()];
+    wanted.extend(case.grads.iter().map(|key| format!("grad/{key}")));
+    if case.batches() {
+        wanted.extend(case.buffers.iter().map(|key| format!("after/{key}")));
+    }
     for name in wanted {
         let golden = format!("{}/{name}", case.name);
         let label = format!("{label} {name}");
@@ -185,6 +222,11 @@ fn transposed_convolutions() {
 #[test]
 fn pools() {
     check_family("pool");
+}
+
+#[test]
+fn norms() {
+    check_family("norm");
 }
 
 #[test]
