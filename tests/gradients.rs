@@ -31,6 +31,8 @@ mod models;
 mod ops;
 #[path = "gradients/products.rs"]
 mod products;
+#[path = "gradients/second.rs"]
+mod second;
 #[path = "gradients/ties.rs"]
 mod ties;
 #[path = "gradients/windows.rs"]
