@@ -1,10 +1,10 @@
 //! Convolutions, pools and interpolation of random sizes against their definitions.
 
-use downhill::Tensor;
-use downhill::nn::{Conv, ConvTranspose, Padding, Pool, Upsample, UpsampleMode, UpsampleSize};
+use downhill::nn::{Conv, ConvTranspose, Padding, Pool, Pool1d, Upsample, UpsampleMode, UpsampleSize};
+use downhill::{Function, Graph, Tensor};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 
-use crate::case::{Case, gpu};
+use crate::case::{Case, Data, call, gpu, gpus};
 use crate::oracle::{
     Array,
     compare::Cases,
@@ -220,4 +220,38 @@ fn images_of_any_size() {
         let oracle = move |x: &[Array]| window::repeated(&x[0], times);
         (vec![real(x)], format!("{options:?}"), move |x: &[Tensor]| x[0].upsample(&options), oracle)
     });
+}
+
+/// NaN and infinities go to the windows that see them, and to no other; of maxima that are −∞ the first within
+/// the input takes the gradient.
+#[test]
+fn what_is_not_finite_stays_in_its_windows() {
+    const LOW: f32 = f32::NEG_INFINITY;
+    let pool = Pool1d { stride: [2], padding: [1], ..Pool1d::new([3]) };
+    let build = |pooled: &dyn Fn(&Tensor) -> Tensor, x: &[f32]| {
+        let graph = Graph::new();
+        let input = graph.input("x", [1, 1, x.len()]);
+        let y = pooled(&input);
+        let dx = graph.grad(&y.mul(&graph.input("u", y.shape())).sum_all(), &[&input]).remove(0);
+        let feed =
+            [("x".to_owned(), Data::F32(x.to_vec())), ("u".to_owned(), Data::F32(vec![1.0, 2.0, 4.0]))];
+        gpus()
+            .iter()
+            .map(|gpu| {
+                let mut function = Function::new(gpu, &graph, &[&y, &dx]).expect("a function");
+                call(&mut function, &feed).expect("a call")
+            })
+            .collect::<Vec<_>>()
+    };
+    // windows of _ 0 1, 1 2 3, 3 4 5
+    for values in build(&|x| x.max_pool(&pool), &[1.0, 2.0, 5.0, 3.0, f32::NAN, 4.0]) {
+        assert!(values[0][..2] == [2.0, 5.0] && values[0][2].is_nan(), "maximum: {values:?}");
+    }
+    for values in build(&|x| x.avg_pool(&pool, true), &[1.0, 2.0, 6.0, 4.0, f32::NAN, 4.0]) {
+        assert!(values[0][..2] == [1.0, 4.0] && values[0][2].is_nan(), "mean: {values:?}");
+        assert_eq!(values[1].iter().map(|g| g.is_finite()).collect::<Vec<_>>(), [true; 6], "{values:?}");
+    }
+    for values in build(&|x| x.max_pool(&pool), &[LOW, LOW, 5.0, LOW, LOW, LOW]) {
+        assert_eq!(values, [vec![LOW, 5.0, LOW], vec![1.0, 0.0, 2.0, 4.0, 0.0, 0.0]], "of -inf");
+    }
 }
