@@ -1,9 +1,13 @@
-//! The engine against PyTorch in f64: every op and loss with its gradients, thirty steps of every
+//! The engine against PyTorch in f64: every op, loss and layer with its gradients, thirty steps of every
 //! optimizer, a hundred steps of whole runs. The numbers are made by `golden/make.py`; see
 //! `golden/README.md`. `--nocapture` shows how much of each tolerance is used.
 
 mod adapter;
 
+#[path = "golden/layer_table.rs"]
+mod layer_table;
+#[path = "golden/layers.rs"]
+mod layers;
 #[path = "golden/op_table.rs"]
 mod op_table;
 #[path = "golden/ops.rs"]

@@ -31,5 +31,9 @@ mod models;
 mod ops;
 #[path = "gradients/products.rs"]
 mod products;
+#[path = "gradients/second.rs"]
+mod second;
 #[path = "gradients/ties.rs"]
 mod ties;
+#[path = "gradients/windows.rs"]
+mod windows;

@@ -9,21 +9,24 @@ import pathlib
 
 import torch
 
+import layer_cases
+import layers
 import op_cases
 import ops
 import optimizers
 import runs
 
 HERE = pathlib.Path(__file__).resolve().parent
+PARTS = ["ops", "layers", "optimizers", "runs"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", help="ops, optimizers, runs (default: all)")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--digits", type=pathlib.Path, help="folder with the digits IDX files")
     args = parser.parse_args()
-    parts = args.parts or ["ops", "optimizers", "runs"]
-    if unknown := set(parts) - {"ops", "optimizers", "runs"}:
+    parts = args.parts or PARTS
+    if unknown := set(parts) - set(PARTS):
         parser.error(f"unknown part: {', '.join(sorted(unknown))}")
     if "runs" in parts and args.digits is None:
         parser.error("runs need --digits DIR")
@@ -32,6 +35,8 @@ def main():
     torch.use_deterministic_algorithms(True)
     if "ops" in parts:
         ops.make(HERE, op_cases.cases())
+    if "layers" in parts:
+        layers.make(HERE, layer_cases.cases())
     if "optimizers" in parts:
         optimizers.make(HERE)
     if "runs" in parts:

@@ -7,13 +7,16 @@ for the curve to say anything about the engine. So is one where the input of a r
 so near 0 that rounding decides on which side it is, which moves the curve by 1e-4.
 """
 
+import tomllib
 import zlib
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+import nets
 from common import write_json, write_tensors
+from config_model import chain
 
 STEPS = 100
 BATCH = 100
@@ -24,16 +27,10 @@ KINK_BAR = 5e-8
 # Where the two best logits of a test image are closer, rounding may choose between them.
 MARGIN = 1e-4
 
-LAYERS = {
-    "relu": ('"relu"', torch.nn.ReLU),
-    "tanh": ('"tanh"', torch.nn.Tanh),
-    "sigmoid": ('"sigmoid"', torch.nn.Sigmoid),
-    "silu": ('"silu"', torch.nn.SiLU),
-    "gelu": ('"gelu"', torch.nn.GELU),
-    "gelu_tanh": ('{ gelu = "tanh" }', lambda: torch.nn.GELU(approximate="tanh")),
-    "leaky_relu": ("{ leaky_relu = 0.1 }", lambda: torch.nn.LeakyReLU(0.1)),
-    "elu": ("{ elu = 1.0 }", torch.nn.ELU),
-    "softplus": ('"softplus"', torch.nn.Softplus),
+ACTIVATIONS = {
+    "gelu_tanh": '{ gelu = "tanh" }',
+    "leaky_relu": "{ leaky_relu = 0.1 }",
+    "elu": "{ elu = 1.0 }",
 }
 
 
@@ -57,18 +54,17 @@ LOSSES = {
 def cases():
     table = []
 
+    def net(name, group, optimizer, layers, loss="cross_entropy"):
+        table.append(dict(name=name, group=group, optimizer=optimizer, layers=layers, loss=loss))
+
     def add(name, group, optimizer, hidden=(24,), act="relu", loss="cross_entropy", bias=True):
-        table.append(
-            dict(
-                name=name,
-                group=group,
-                optimizer=optimizer,
-                hidden=hidden,
-                act=act,
-                loss=loss,
-                bias=bias,
-            )
-        )
+        layers = ['"flatten"']
+        for i, width in enumerate([*hidden, CLASSES]):
+            layers += [ACTIVATIONS.get(act, f'"{act}"')] if i else []
+            plain = f"{{ linear = {width} }}"
+            bare = f"{{ linear = {{ out_features = {width}, bias = false }} }}"
+            layers.append(plain if bias else bare)
+        net(name, group, optimizer, ", ".join(layers), loss)
 
     wide = dict(group="optimizer", hidden=(48,))
     momentum = dict(name="sgd", lr=0.05, momentum=0.9)
@@ -101,6 +97,17 @@ def cases():
     add("label_smoothing", "loss", momentum, loss="smooth")
     add("deep", "net", adamw, hidden=(33, 17))
     add("no_bias", "net", adamw, bias=False)
+
+    net("cnn", "image", adamw, nets.CNN)
+    net("resnet", "image", {**momentum, "weight_decay": 0.01}, nets.RESNET)
+    net("depthwise", "image", adamw, nets.DEPTHWISE)
+    net("branches", "image", adamw, nets.BRANCHES, loss="smooth")
+    net("decoder", "image", adamw, nets.DECODER, loss="mse")
+    net("signal", "image", adamw, nets.SIGNAL)
+    net("transformer", "sequence", adamw, nets.TRANSFORMER)
+    net("causal", "sequence", adamw, nets.CAUSAL)
+    net("gru", "sequence", adamw, nets.GRU)
+    net("lstm", "sequence", adamw, nets.LSTM)
     return table
 
 
@@ -124,12 +131,7 @@ def digits(folder):
 def network(case):
     """torch's default initialisation in f32, from a seed of the case's own."""
     torch.manual_seed(zlib.crc32(case["name"].encode()))
-    widths = [64, *case["hidden"], CLASSES]
-    layers = [torch.nn.Flatten()]
-    for i, (n_in, n_out) in enumerate(zip(widths, widths[1:])):
-        layers += [LAYERS[case["act"]][1]()] if i else []
-        layers.append(torch.nn.Linear(n_in, n_out, bias=case["bias"]))
-    return torch.nn.Sequential(*layers)
+    return chain(tomllib.loads(toml(case))["model"]["layers"], torch.zeros(1, 1, 8, 8))
 
 
 class Average(torch.optim.Optimizer):
@@ -205,7 +207,7 @@ def train(case, weights, parts, dtype):
     net.load_state_dict(weights)
     nearest = [1.0]
     look = lambda module, inputs: nearest.append(min(nearest.pop(), inputs[0].abs().min().item()))
-    for module in net:
+    for module in net.modules():
         if isinstance(module, (torch.nn.ReLU, torch.nn.LeakyReLU)):
             module.register_forward_pre_hook(look)
     loss_of = LOSSES[case["loss"]][1]
@@ -220,6 +222,7 @@ def train(case, weights, parts, dtype):
             opt.step()
             if len(losses) == STEPS:
                 break
+        net.eval()
         with torch.no_grad():
             logits = net(test_images)
             best = logits.topk(2, dim=1)
@@ -231,18 +234,12 @@ def train(case, weights, parts, dtype):
                     close=int((best.values[:, 0] - best.values[:, 1] < MARGIN).sum()),
                 )
             )
+        net.train()
     return np.array(losses), evals, nearest[0]
 
 
 def toml(case):
     value = lambda v: str(v).lower() if isinstance(v, bool) else repr(v).replace("'", '"')
-    act = LAYERS[case["act"]][0]
-    layers = ['"flatten"']
-    for i, width in enumerate([*case["hidden"], CLASSES]):
-        layers += [act] if i else []
-        plain = f"{{ linear = {width} }}"
-        bare = f"{{ linear = {{ out_features = {width}, bias = false }} }}"
-        layers.append(plain if case["bias"] else bare)
     options = "\n".join(f"{k} = {value(v)}" for k, v in case["optimizer"].items())
     return f"""# Made by make.py; runs.json has the losses it must give.
 seed = 0
@@ -254,7 +251,7 @@ shuffle = false
 drop_last = false
 
 [model]
-layers = [{", ".join(layers)}]
+layers = [{case["layers"]}]
 loss = {LOSSES[case["loss"]][0]}
 
 [optimizer]

@@ -5,6 +5,7 @@ mod check_draws;
 mod check_ops;
 mod check_optim;
 mod check_training;
+mod check_windows;
 #[path = "mod.rs"]
 mod oracle;
 

@@ -19,6 +19,7 @@ pub mod optim;
 pub mod program;
 pub mod reduce;
 pub mod view;
+pub mod window;
 
 /// Half a unit in the last place of 1 in f32: the relative error of one rounding.
 pub const ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
