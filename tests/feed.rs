@@ -4,11 +4,13 @@ mod adapter;
 
 use std::sync::Arc;
 
-use downhill::data::{BatchPlan, BatchSize, Dataset, Field, Part, Values, Windows, epoch_order};
+use downhill::data::{
+    BatchPlan, BatchSize, Dataset, Field, Part, TextOptions, Values, Windows, epoch_order, text,
+};
 use downhill::gpu::Family;
 use downhill::kernel::Target;
-use downhill::nn::Net;
-use downhill::optim::{Optimizer, Sgd};
+use downhill::nn::{Net, loss};
+use downhill::optim::{Adam, Optimizer, Sgd};
 use downhill::train::{Batch, Blueprint, TrainOptions, Trainer};
 use downhill::{Error, Gpu, Graph, Init, Tensor};
 
@@ -51,7 +53,7 @@ fn ramp(graph: &Graph, len: usize) -> Tensor {
 }
 
 /// The same as a loss; the table is the model's only parameter, and never changes.
-fn loss(names: &[String], net: &Net, batch: &Batch) -> Tensor {
+fn weighted_sum(names: &[String], net: &Net, batch: &Batch) -> Tensor {
     let table = net.parameter("table", [KINDS], Init::Uniform { low: 0.0, high: 1.0 });
     let mut total = table.sum_all().mul_scalar(0.0);
     for (f, name) in names.iter().enumerate() {
@@ -74,7 +76,7 @@ fn open(gpu: &Gpu, family: Family, data: &Dataset, options: &TrainOptions) -> Re
     let still = Optimizer::Sgd(Sgd { lr: 0.0, ..Sgd::default() });
     let names: Vec<String> = data.train().fields().map(|(name, _)| name.to_owned()).collect();
     let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
-    let step = |net: &Net, batch: &Batch| loss(&names, net, batch);
+    let step = |net: &Net, batch: &Batch| weighted_sum(&names, net, batch);
     let blueprint = Blueprint::of_batches(&step, &still, data, batches, Target { family })?;
     Trainer::from_blueprint(gpu, blueprint, &still, data, options)
 }
@@ -204,4 +206,31 @@ fn a_plan_made_for_other_data_is_refused() {
         assert!(matches!(err, Error::Data(_)) && err.to_string().contains(buffer), "{err:?}");
     }
     assert_eq!(gpu.ledger().total(), 0);
+}
+
+/// A linear layer on one-hot characters learns which one follows which.
+#[test]
+fn the_next_character_is_learnt() {
+    let data = text("letters", &"abcd".repeat(150), &TextOptions { hop: Some(5), ..TextOptions::new(8) });
+    let data = data.expect("a text");
+    let classes = data.classes().expect("a vocabulary");
+    let model = |net: &Net, x: &Tensor| {
+        let y = net.linear("0", &x.one_hot(classes), classes);
+        y.reshape([y.shape()[0] * y.shape()[1], classes])
+    };
+    let loss = |y: &Tensor, t: &Tensor| {
+        loss::cross_entropy(y, &t.reshape([t.shape()[0] * t.shape()[1]]), &loss::CrossEntropy::default())
+    };
+    let gpu = adapter::open(adapter::families()[0]);
+    let adam = Optimizer::Adam(Adam { lr: 0.1, ..Adam::default() });
+    let options = TrainOptions { batch_size: BatchSize::Rows(16), epochs: 10, ..TrainOptions::default() };
+    let mut trainer = Trainer::new(&gpu, &model, &loss, &adam, &data, &options).expect("a trainer");
+    let last = trainer.run(&mut ()).expect("a run").expect("an epoch");
+    let eval = last.eval_loss.expect("a part to evaluate on");
+    assert!(last.train_loss < 0.05 && eval < 0.05, "{last:?}");
+    let weight = trainer.parameters().expect("weights").swap_remove(0).values; // [out, in]
+    for character in 0..4 {
+        let next = (0..4).max_by(|&a, &b| weight[a * 4 + character].total_cmp(&weight[b * 4 + character]));
+        assert_eq!(next, Some((character + 1) % 4), "after {character}: {weight:?}");
+    }
 }

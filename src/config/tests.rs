@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::BatchSize;
 
 const DIGITS: &str = r#"
 seed = 3

@@ -4,15 +4,21 @@
 //! in number, the evaluation part has the shapes of the training part, labels are in range.
 
 mod digits;
+mod encoding;
 mod field;
 pub mod idx;
 mod part;
 mod sampler;
+mod text;
 
 pub use digits::digits;
+pub use encoding::Encoding;
 pub use field::{Field, Values, Windows};
 pub use part::{Part, PartBuilder};
 pub use sampler::{BatchPlan, BatchSize, epoch_order};
+pub use text::{TextOptions, Vocabulary, sources, text, text_file};
+
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -24,6 +30,22 @@ pub struct Dataset {
     train: Part,
     eval: Option<Part>,
     classes: Option<usize>,
+    encoding: Option<Encoding>,
+}
+
+/// The name of a data set that comes from a file.
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// The share to evaluate on is a share.
+fn check_fraction(eval_fraction: f64) -> Result<()> {
+    if (0.0..1.0).contains(&eval_fraction) {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "data.eval_fraction = {eval_fraction}: from 0 (nothing to evaluate on) to below 1 is allowed"
+    )))
 }
 
 impl Dataset {
@@ -37,9 +59,8 @@ impl Dataset {
         eval: Option<Part>,
         classes: Option<usize>,
     ) -> Result<Dataset> {
-        let data = Dataset { name: name.into(), train, eval, classes };
-        data.check().map_err(|err| Error::Data(format!("data set \"{}\": {err}", data.name)))?;
-        Ok(data)
+        let data = Dataset { name: name.into(), train, eval, classes, encoding: None };
+        data.checked()
     }
 
     /// A data set to train on, from plain vectors. The shapes are those of one sample.
@@ -72,7 +93,7 @@ impl Dataset {
     pub fn with_eval(self, inputs: impl Into<Values>, targets: impl Into<Values>) -> Result<Dataset> {
         let inputs = Field::new(self.train.inputs().shape(), inputs)?;
         let targets = Field::new(self.train.targets().shape(), targets)?;
-        Dataset::new(self.name, self.train, Some(Part::new(inputs, targets)?), self.classes)
+        Dataset { eval: Some(Part::new(inputs, targets)?), ..self }.checked()
     }
 
     /// With targets that are labels in `0..classes`.
@@ -80,7 +101,19 @@ impl Dataset {
     /// # Errors
     /// As [`Part::check_labels`].
     pub fn with_classes(self, classes: usize) -> Result<Dataset> {
-        Dataset::new(self.name, self.train, self.eval, Some(classes))
+        Dataset { classes: Some(classes), ..self }.checked()
+    }
+
+    /// With what made numbers of the raw data.
+    pub fn with_encoding(self, encoding: Encoding) -> Dataset {
+        Dataset { encoding: Some(encoding), ..self }
+    }
+
+    fn checked(self) -> Result<Dataset> {
+        match self.check() {
+            Ok(()) => Ok(self),
+            Err(err) => Err(Error::Data(format!("data set \"{}\": {err}", self.name))),
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -113,6 +146,19 @@ impl Dataset {
     /// How many classes the labels have, where the targets are labels.
     pub fn classes(&self) -> Option<usize> {
         self.classes
+    }
+
+    /// What made numbers of the raw data, where they were no numbers.
+    pub fn encoding(&self) -> Option<&Encoding> {
+        self.encoding.as_ref()
+    }
+
+    /// The characters by their numbers, where the data are text.
+    pub fn vocabulary(&self) -> Option<&Vocabulary> {
+        match self.encoding() {
+            Some(Encoding::Text { vocabulary }) => Some(vocabulary),
+            _ => None,
+        }
     }
 }
 

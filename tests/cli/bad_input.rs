@@ -314,3 +314,32 @@ fn a_reader_that_goes_away_is_no_fault() {
     }
     assert!(folder.path("runs/net-1/model.safetensors").exists());
 }
+
+/// Texts that cannot be used: said before there is a run directory.
+#[test]
+fn texts_that_cannot_be_used() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("folder")).expect("a folder");
+    folder.write("short.txt", "forty characters, of which four are kept");
+    folder.write("bytes.txt", b"caf\xe9 au lait");
+    folder.write("empty.txt", "");
+    let before = folder.listing();
+    let cases: &[(&str, &str, i32, &[&str])] = &[
+        ("short.txt", "data.context=64", 1, &["short.txt", "40 characters, 36", "at least 65", "smaller"]),
+        ("short.txt", "data.context=8", 1, &["4 of them to evaluate on", "at least 9", "eval_fraction"]),
+        ("empty.txt", "data.context=8", 1, &["empty.txt", "0 characters"]),
+        ("bytes.txt", "data.context=8", 1, &["bytes.txt", "byte 3", "UTF-8"]),
+        ("missing.txt", "data.context=8", 2, &["missing.txt", "relative to the config's folder"]),
+        ("folder", "data.context=8", 2, &["folder"]),
+        ("short.txt", "data.context=0", 2, &["data.context = 0"]),
+        ("short.txt", "data.contxt=8", 2, &["data.contxt", "did you mean \"context\""]),
+    ];
+    for (file, setting, code, words) in cases {
+        let source = format!("data={{ source = {{ text = \"{file}\" }} }}");
+        for command in ["train", "explain"] {
+            let settings = ["--set", &source, "--set", setting];
+            folder.run(&[&[command, "net.toml"], &settings[..]].concat()).refused(*code, words);
+        }
+        assert_eq!(folder.listing(), before, "{file} left something behind");
+    }
+}
