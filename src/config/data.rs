@@ -5,16 +5,26 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::section::{Section, kind, suggestion};
-use crate::data::{self, BatchSize, Dataset, TextOptions};
+use crate::data::{self, BatchSize, CsvOptions, Dataset, TextOptions};
 use crate::error::{Error, Result};
 use crate::train::TrainOptions;
 
+/// A csv source, in errors.
+const CSV: &str = "{ csv = \"FILE\", target = \"COLUMN\" }";
 /// Sources that are part of the program.
 const SOURCES: &[&str] = &["digits", "sources"];
 /// Sources that are files.
-const FILES: &[&str] = &["text"];
+const FILES: &[&str] = &["text", "csv"];
 /// Keys of `[data]` that some sources have, and which.
-const OWNERS: &[(&str, &str)] = &[("context", "text"), ("hop", "text"), ("eval_fraction", "text")];
+const OWNERS: &[(&str, &str)] = &[
+    ("context", "text"),
+    ("hop", "text"),
+    ("eval_fraction", "text, and with csv without eval_csv"),
+    ("split_seed", "csv without eval_csv"),
+];
+/// Keys of a csv source, which are sometimes put beside it.
+const INSIDE: &[&str] =
+    &["target", "numeric", "categorical", "delimiter", "classes", "standardise_target", "eval_csv"];
 
 /// Where the samples come from. Paths are absolute.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,18 +35,31 @@ pub enum DataSpec {
     Sources(TextOptions),
     /// A text file.
     Text(PathBuf, TextOptions),
+    /// A CSV file.
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// What of it is what, but for the seed of the split.
+        options: CsvOptions,
+        /// The seed of the split; the run's where it is `None`.
+        split_seed: Option<u64>,
+    },
 }
 
 impl DataSpec {
-    /// The data.
+    /// The data, for a run of this seed.
     ///
     /// # Errors
     /// [`Error::Data`] where they are at fault, [`Error::Config`] where what the config says of them is.
-    pub fn load(&self) -> Result<Dataset> {
+    pub fn load(&self, seed: u64) -> Result<Dataset> {
         let result = match self {
             DataSpec::Digits => data::digits(),
             DataSpec::Sources(options) => data::sources(options),
             DataSpec::Text(path, options) => data::text_file(path, options),
+            DataSpec::Csv { path, options, split_seed } => {
+                let split_seed = split_seed.unwrap_or(seed);
+                data::csv(path, &CsvOptions { split_seed, ..options.clone() })
+            }
         };
         result.map_err(|err| match err {
             Error::Io { .. } => Error::Config(format!(
@@ -51,6 +74,7 @@ impl DataSpec {
             DataSpec::Digits => "digits".into(),
             DataSpec::Sources(_) => "sources".into(),
             DataSpec::Text(path, _) => Value::Table(Table::from_iter([entry("text", text(path))])),
+            DataSpec::Csv { path, options, .. } => Value::Table(csv_source(path, options)),
         }
     }
 
@@ -66,8 +90,30 @@ impl DataSpec {
                     entry("eval_fraction", options.eval_fraction.into()),
                 ])
             }
+            DataSpec::Csv { options, split_seed, .. } => {
+                let share = options.eval_csv.is_none();
+                let mut table = Table::new();
+                table.extend(share.then(|| entry("eval_fraction", options.eval_fraction.into())));
+                table.extend(split_seed.filter(|_| share).map(|seed| entry("split_seed", whole(seed))));
+                table
+            }
         }
     }
+}
+
+fn csv_source(path: &Path, options: &CsvOptions) -> Table {
+    let names = |list: &Vec<String>| Value::Array(list.iter().map(|name| name.as_str().into()).collect());
+    let mut table =
+        Table::from_iter([entry("csv", text(path)), entry("target", options.target.as_str().into())]);
+    table.extend(options.numeric.as_ref().map(|list| entry("numeric", names(list))));
+    table.extend(options.categorical.as_ref().map(|list| entry("categorical", names(list))));
+    table.extend([
+        entry("delimiter", char::from(options.delimiter).to_string().into()),
+        entry("classes", options.classes.into()),
+        entry("standardise_target", options.standardise_target.into()),
+    ]);
+    table.extend(options.eval_csv.as_deref().map(|path| entry("eval_csv", text(path))));
+    table
 }
 
 fn entry(key: &str, value: Value) -> (String, Value) {
@@ -75,6 +121,10 @@ fn entry(key: &str, value: Value) -> (String, Value) {
 }
 
 fn integer(n: usize) -> Value {
+    whole(n as u64)
+}
+
+fn whole(n: u64) -> Value {
     Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
@@ -112,6 +162,7 @@ fn text_options(s: &mut Section) -> Result<TextOptions> {
 fn unknown(name: &str) -> Error {
     let names = [SOURCES, FILES].concat();
     let hint = match names.iter().find(|n| **n == name) {
+        Some(&"csv") => format!("it needs a file, as source = {CSV}"),
         Some(file) => format!("it needs a file, as source = {{ {file} = \"FILE\" }}"),
         None => suggestion(name, &names),
     };
@@ -137,27 +188,80 @@ fn spec(s: &mut Section, folder: &Path) -> Result<DataSpec> {
         }
     };
     let mut source = Section::new("data.source", table);
-    let mut file = |key: &'static str| match source.take(key) {
-        None => Ok(None),
-        Some(Value::String(file)) => absolute(folder, &source.name(key), &file).map(Some),
-        Some(other) => Err(Error::Config(format!(
-            "data.source.{key} = {other}: a file is needed, and this is {}",
-            kind(&other)
-        ))),
-    };
-    let text = file("text")?;
-    let spec = match text {
-        Some(path) => DataSpec::Text(path, text_options(s)?),
-        None => {
+    let spec = match (file(&mut source, "text", folder)?, file(&mut source, "csv", folder)?) {
+        (Some(path), None) => DataSpec::Text(path, text_options(s)?),
+        (None, Some(path)) => csv(path, s, &mut source, folder)?,
+        (Some(_), Some(_)) => return Err(Error::Config("data.source: text or csv, not both".into())),
+        (None, None) => {
             for key in FILES {
                 source.misspelt(key)?;
             }
-            let text = "data.source: which file? For example source = { text = \"FILE\" }";
-            return Err(Error::Config(text.into()));
+            return Err(Error::Config(format!(
+                "data.source: which file? For example source = {{ text = \"FILE\" }} or {CSV}"
+            )));
         }
     };
     source.finish()?;
     Ok(spec)
+}
+
+fn csv(path: PathBuf, s: &mut Section, source: &mut Section, folder: &Path) -> Result<DataSpec> {
+    let Some(target) = string(source, "target", "the name of a column")? else {
+        source.misspelt("target")?;
+        return Err(Error::Config(format!("data.source.target is missing: the column to learn, as {CSV}")));
+    };
+    let mut options = CsvOptions::new(target);
+    options.numeric = names(source, "numeric")?;
+    options.categorical = names(source, "categorical")?;
+    if let Some(text) = string(source, "delimiter", "one character")? {
+        options.delimiter = match text.as_bytes() {
+            [one] => *one,
+            _ => {
+                let text = format!("data.source.delimiter = \"{text}\": one ASCII character is needed");
+                return Err(Error::Config(text));
+            }
+        };
+    }
+    options.classes = source.boolean("classes", options.classes)?;
+    options.standardise_target = source.boolean("standardise_target", options.standardise_target)?;
+    options.eval_csv = file(source, "eval_csv", folder)?;
+    let mut split_seed = None;
+    if options.eval_csv.is_none() {
+        options.eval_fraction = s.number("eval_fraction", options.eval_fraction)?;
+        split_seed = s.whole("split_seed")?;
+    }
+    Ok(DataSpec::Csv { path, options, split_seed })
+}
+
+fn string(source: &mut Section, key: &'static str, wanted: &str) -> Result<Option<String>> {
+    match source.take(key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => {
+            let (name, what) = (source.name(key), kind(&other));
+            Err(Error::Config(format!("{name} = {other}: {wanted} is needed, and this is {what}")))
+        }
+    }
+}
+
+fn file(source: &mut Section, key: &'static str, folder: &Path) -> Result<Option<PathBuf>> {
+    let name = source.name(key);
+    let file = string(source, key, "a file")?;
+    file.map(|file| absolute(folder, &name, &file)).transpose()
+}
+
+fn names(source: &mut Section, key: &'static str) -> Result<Option<Vec<String>>> {
+    let Some(value) = source.take(key) else { return Ok(None) };
+    let list = value.as_array().map(|list| list.iter().map(|v| v.as_str().map(str::to_owned)));
+    match list.and_then(Iterator::collect) {
+        Some(names) => Ok(Some(names)),
+        None => {
+            let (name, what) = (source.name(key), kind(&value));
+            let text =
+                format!("{name} = {value}: a list of columns is needed, as [\"COLUMN\"], and this is {what}");
+            Err(Error::Config(text))
+        }
+    }
 }
 
 /// Reads the table into `options` and what it says of the samples; `folder` is what paths are relative to.
@@ -180,6 +284,11 @@ pub(super) fn read(mut s: Section, folder: &Path, options: &mut TrainOptions) ->
                 "data.{key} goes with {owner}, and data.source is {}",
                 spec.source()
             )));
+        }
+    }
+    for key in INSIDE {
+        if s.take(key).is_some() {
+            return Err(Error::Config(format!("data.{key} belongs into data.source, beside csv, as {CSV}")));
         }
     }
     s.finish()?;
@@ -228,6 +337,10 @@ mod tests {
             "source = \"digits\"\nbatch_size = \"full\"",
             "source = \"sources\"\ncontext = 64",
             "source = { text = \"a b/c.txt\" }\ncontext = 64\nhop = 3\neval_fraction = 0.25\nshuffle = false",
+            "source = { csv = \"t.csv\", target = \"y\" }",
+            "source = { csv = \"t.csv\", target = \"y\", numeric = [\"a\"], categorical = [], delimiter = \"\\t\", \
+             classes = true }\neval_fraction = 0\nsplit_seed = 7",
+            "source = { csv = \"t.csv\", target = \"y\", standardise_target = true, eval_csv = \"e.csv\" }",
         ] {
             let config = parse(data).unwrap();
             let resolved = config.to_toml();
@@ -259,7 +372,7 @@ mod tests {
         assert_refused("source = \"digts\"", &["\"digts\"", "did you mean \"digits\""]);
         assert_refused("source = \"text\"", &["\"text\"", "{ text = \"FILE\" }"]);
         assert_refused("source = 3", &["data.source = 3", "an integer"]);
-        assert_refused("source = {}", &["data.source", "{ text = \"FILE\" }"]);
+        assert_refused("source = {}", &["data.source", "{ text = \"FILE\" }", CSV]);
         assert_refused("source = { txt = \"x\" }", &["data.source.txt", "did you mean \"text\""]);
         assert_refused("source = { text = 3 }", &["data.source.text = 3", "a file is needed"]);
         assert_refused("source = { text = \"\" }", &["data.source.text", "no path"]);
@@ -271,6 +384,27 @@ mod tests {
         let share = "source = \"sources\"\ncontext = 4\neval_fraction = 1";
         assert_refused(share, &["data.eval_fraction = 1", "below 1"]);
         assert_refused("source = \"digits\"\nhop = 4", &["data.hop goes with text", "\"digits\""]);
+        let csv = |rest: &str| format!("source = {{ csv = \"no.csv\"{rest}");
+        assert_refused("source = \"csv\"", &["\"csv\"", CSV]);
+        assert_refused(&csv(" }"), &["data.source.target is missing", CSV]);
+        assert_refused(&csv(", targt = \"y\" }"), &["data.source.targt", "did you mean \"target\""]);
+        assert_refused(&csv(", target = 3 }"), &["data.source.target = 3", "name of a column"]);
+        assert_refused(&csv(", text = \"x\" }"), &["text or csv, not both"]);
+        assert_refused(
+            &csv(", target = \"y\", numeric = \"a\" }"),
+            &["numeric = \"a\"", "a list of columns"],
+        );
+        assert_refused(&csv(", target = \"y\", numeric = [3] }"), &["numeric = [3]", "a list of columns"]);
+        assert_refused(
+            &csv(", target = \"y\", delimiter = \"tab\" }"),
+            &["delimiter = \"tab\"", "one ASCII"],
+        );
+        assert_refused(&csv(", target = \"y\", clases = true }"), &["clases", "did you mean \"classes\""]);
+        assert_refused(&csv(", target = \"y\" }"), &["no.csv", "relative to the config's folder"]);
+        assert_refused(&csv(", target = \"y\" }\ncontext = 4"), &["data.context goes with text", "no.csv"]);
+        assert_refused(&csv(", target = \"y\" }\nnumeric = []"), &["data.numeric belongs into data.source"]);
+        let both = csv(", target = \"y\", eval_csv = \"e.csv\" }\neval_fraction = 0.1");
+        assert_refused(&both, &["data.eval_fraction goes with", "without eval_csv"]);
         let missing = "source = { text = \"no/such/file.txt\" }\ncontext = 4";
         assert_refused(missing, &["no/such/file.txt", "relative to the config's folder"]);
     }

@@ -96,7 +96,7 @@ impl Config {
     /// # Errors
     /// [`Error::Data`] where they are at fault, [`Error::Config`] where what the config says of them is.
     pub fn dataset(&self) -> Result<Dataset> {
-        self.data.load()
+        self.data.load(self.options.seed)
     }
 
     /// The whole config as TOML, every default written out; reading it back gives the same run.

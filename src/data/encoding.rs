@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::table::TableEncoding;
 use super::text::Vocabulary;
 
 /// Kept with a run as `data.json`.
@@ -13,4 +14,6 @@ pub enum Encoding {
         /// The characters by their numbers.
         vocabulary: Vocabulary,
     },
+    /// Cells became numbers, column by column.
+    Table(TableEncoding),
 }

@@ -9,6 +9,7 @@ mod field;
 pub mod idx;
 mod part;
 mod sampler;
+mod table;
 mod text;
 
 pub use digits::digits;
@@ -16,6 +17,7 @@ pub use encoding::Encoding;
 pub use field::{Field, Values, Windows};
 pub use part::{Part, PartBuilder};
 pub use sampler::{BatchPlan, BatchSize, epoch_order};
+pub use table::{CsvOptions, InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind, csv};
 pub use text::{TextOptions, Vocabulary, sources, text, text_file};
 
 use std::path::Path;
