@@ -77,3 +77,31 @@ impl Error {
 
 /// `Result` with the library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The name most like `word`, where one is near enough.
+pub(crate) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+    let score = |name: &str| strsim::damerau_levenshtein(word, name);
+    let best = names.iter().copied().min_by_key(|name| score(name))?;
+    (score(best) <= 2.max(word.len() / 3)).then_some(best)
+}
+
+/// ` did you mean "x"?`, or the list of what there is.
+pub(crate) fn suggestion(word: &str, names: &[&str]) -> String {
+    match nearest(word, names) {
+        Some(name) => format!("did you mean \"{name}\"?"),
+        None if names.is_empty() => "there are none".into(),
+        None => format!("there are: {}", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_the_nearest() {
+        assert_eq!(nearest("lerning_rate", &["learning_rate", "lr"]), Some("learning_rate"));
+        assert_eq!(nearest("epoch", &["epochs", "steps"]), Some("epochs"));
+        assert_eq!(nearest("zzzzzz", &["lr", "eps"]), None);
+    }
+}

@@ -2,12 +2,14 @@
 
 mod adapter;
 
-use downhill::data::{BatchPlan, BatchSize, Dataset};
+use std::sync::Arc;
+
+use downhill::data::{BatchPlan, BatchSize, Dataset, Field, Part, Values, Windows};
 use downhill::gpu::Family;
 use downhill::kernel::Target;
 use downhill::nn::{Net, loss};
 use downhill::optim::{Adam, MomentumForm, Optimizer, RmsProp, Sgd};
-use downhill::train::{Blueprint, EpochRecord, Observer, TrainOptions, Trainer};
+use downhill::train::{Batch, Blueprint, EpochRecord, Observer, TrainOptions, Trainer};
 use downhill::{Error, Gpu, GpuOptions, Tensor};
 
 fn gpu(family: Family, memory: Option<u64>) -> Gpu {
@@ -122,6 +124,47 @@ fn a_budget_one_byte_too_small_is_an_error_that_itemises() {
         }
         assert_eq!(gpu.ledger().total(), 0, "what was allocated is given back");
     }
+}
+
+/// A sequence that both fields of both parts are windows over lies on the device once; further fields have
+/// buffers of their own.
+#[test]
+fn what_fields_share_counts_once() {
+    let family = adapter::families()[0];
+    let sequence = Arc::new(Values::I32((0..1001).map(|i| i * i % 7).collect()));
+    let part = |from: usize, end: usize| {
+        let at = Windows::fitting(from, end - 1, 12, 10);
+        let windows = |at| Field::windows([12], &sequence, at).expect("windows");
+        let weights = Field::new([], vec![1.0; at.samples]).expect("weights");
+        let ahead = Windows { first: at.first + 1, ..at };
+        let part = Part::builder().input("text", windows(at)).target("next", windows(ahead));
+        part.target("weight", weights).build().expect("a part")
+    };
+    let data = Dataset::new("text", part(0, 800), Some(part(800, 1001)), Some(7)).expect("a data set");
+    let options = TrainOptions { batch_size: BatchSize::Rows(8), epochs: 1, ..TrainOptions::default() };
+    let step = |net: &Net, batch: &Batch| {
+        let y = net.linear("0", &batch.get("text").one_hot(7), 7);
+        let off = y.sub(&batch.get("next").one_hot(7)).square().mean(&[1, 2], false);
+        off.mul(&batch.get("weight")).mean_all()
+    };
+    let batches = BatchPlan::new(data.train().len(), options.batch_size, false).expect("batches");
+    let sgd = Optimizer::Sgd(Sgd::default());
+    let plan = Blueprint::of_batches(&step, &sgd, &data, batches, Target { family }).expect("a plan");
+    let peak = plan.peak_bytes();
+    let gpu = gpu(family, Some(peak));
+    let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &sgd, &data, &options).expect("it fits");
+    trainer.run(&mut ()).expect("a run");
+    assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
+    let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
+    let mut held = gpu.ledger().entries();
+    planned.sort();
+    held.sort();
+    assert_eq!(held, planned);
+    let of_data = held.iter().filter(|(name, _)| name.starts_with("train ") || name.starts_with("eval "));
+    let sizes: Vec<(&str, u64)> = of_data.map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    let weights = |part: &Part| part.len() as u64 * 4;
+    let eval = data.eval().map(weights).expect("a part");
+    assert_eq!(sizes, [("eval weight", eval), ("train text", 4004), ("train weight", weights(data.train()))]);
 }
 
 /// Two trainers on one device share kernels, and the book holds both.

@@ -49,6 +49,9 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let path = args.out.clone().unwrap_or_else(|| default_dir(&args.config));
     let dir = RunDir::create(&path, &config.to_toml())?;
+    if let Some(encoding) = data.encoding() {
+        dir.keep_encoding(encoding)?;
+    }
 
     let adapter = gpu.adapter();
     say(&format!(
@@ -88,7 +91,8 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         ));
     }
     let shown = progress.dir().path().display();
-    say(&format!("run      {shown}/ (config.toml, metrics.jsonl, model.safetensors)"));
+    let kept = if data.encoding().is_some() { ", data.json" } else { "" };
+    say(&format!("run      {shown}/ (config.toml{kept}, metrics.jsonl, model.safetensors)"));
     let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
     let file = args.config.display();
     say(&format!(

@@ -1,5 +1,6 @@
 //! The config file of a run: data, model, optimizer, training. Unknown keys are refused.
 
+mod data;
 mod loss;
 mod model;
 mod read;
@@ -9,23 +10,21 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+pub use data::DataSpec;
 pub use loss::LossSpec;
 use section::{Section, kind, suggestion};
 
-use crate::data::{self, BatchSize, Dataset};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::nn::Sequential;
 use crate::optim::Optimizer;
 use crate::train::TrainOptions;
 
-/// Sources a config can name.
-const SOURCES: &[&str] = &["digits"];
-
 /// A run as its config file says, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Name of the data source.
-    pub source: String,
+    /// Where the samples come from.
+    pub data: DataSpec,
     /// The layers.
     pub model: Sequential,
     /// The loss.
@@ -44,57 +43,37 @@ impl Config {
     pub fn load(path: &Path, settings: &[String]) -> Result<Config> {
         let text = std::fs::read_to_string(path)
             .map_err(|err| Error::Config(format!("cannot read the config {}: {err}", path.display())))?;
-        Self::parse(&text, settings).map_err(|err| match err {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse_in(folder, &text, settings).map_err(|err| match err {
             Error::Config(text) => Error::Config(format!("{}: {text}", path.display())),
             other => other,
         })
     }
 
-    /// [`Config::load`] from a text.
+    /// [`Config::load`] from a text; paths in it are relative to the current folder.
     ///
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, settings: &[String]) -> Result<Config> {
+        Self::parse_in(Path::new(""), text, settings)
+    }
+
+    fn parse_in(folder: &Path, text: &str, settings: &[String]) -> Result<Config> {
         let mut table: Table = text.parse().map_err(|err| Error::Config(format!("not valid TOML: {err}")))?;
         for setting in settings {
             set(&mut table, setting)?;
         }
-        Self::from_table(table)
+        Self::from_table(folder, table)
     }
 
-    fn from_table(table: Table) -> Result<Config> {
+    fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let mut root = Section::new("", table);
-        let defaults = TrainOptions::default();
+        let mut options = TrainOptions::default();
         for name in ["data", "model", "optimizer", "train"] {
             root.misspelt(name)?;
         }
-        let seed = root.whole("seed")?.unwrap_or(defaults.seed);
-
-        let mut s = root.section("data")?;
-        let source = match s.required("source", "\"digits\"")? {
-            Value::String(name) if SOURCES.contains(&name.as_str()) => name,
-            Value::String(name) => {
-                let text = format!("data.source: unknown source \"{name}\"; {}", suggestion(&name, SOURCES));
-                return Err(Error::Config(text));
-            }
-            other => {
-                let text = format!("data.source = {other}: a name is needed, and this is {}", kind(&other));
-                return Err(Error::Config(text));
-            }
-        };
-        let batch_size = match s.take("batch_size") {
-            None => defaults.batch_size,
-            Some(Value::String(word)) if word == "full" => BatchSize::Full,
-            Some(Value::Integer(n)) if n > 0 => BatchSize::Rows(n as usize),
-            Some(other) => {
-                let text =
-                    format!("data.batch_size = {other}: a whole number above 0, or \"full\", is needed");
-                return Err(Error::Config(text));
-            }
-        };
-        let shuffle = s.boolean("shuffle", defaults.shuffle)?;
-        let drop_last = s.boolean("drop_last", defaults.drop_last)?;
-        s.finish()?;
+        options.seed = root.whole("seed")?.unwrap_or(options.seed);
+        let data = data::read(root.section("data")?, folder, &mut options)?;
 
         let mut s = root.section("model")?;
         let model = model::layers(s.required("layers", "[\"flatten\", { linear = 10 }]")?)?;
@@ -104,32 +83,27 @@ impl Config {
         let optimizer = optimizer(root.section("optimizer")?)?;
 
         let mut s = root.section("train")?;
-        let epochs = s.whole("epochs")?.unwrap_or(defaults.epochs);
-        let steps = s.whole("steps")?;
-        if epochs == 0 || steps == Some(0) {
+        options.epochs = s.whole("epochs")?.unwrap_or(options.epochs);
+        options.steps = s.whole("steps")?;
+        if options.epochs == 0 || options.steps == Some(0) {
             return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
         }
         s.finish()?;
         root.finish()?;
-        let options = TrainOptions { batch_size, shuffle, drop_last, epochs, steps, seed };
-        Ok(Config { source, model, loss, optimizer, options })
+        Ok(Config { data, model, loss, optimizer, options })
     }
 
     /// The data the config names.
     ///
     /// # Errors
-    /// [`Error::Data`] where it cannot be read.
+    /// [`Error::Data`] where they are at fault, [`Error::Config`] where what the config says of them is.
     pub fn dataset(&self) -> Result<Dataset> {
-        data::digits()
+        self.data.load(self.options.seed)
     }
 
     /// The whole config as TOML, every default written out; reading it back gives the same run.
     pub fn to_toml(&self) -> String {
         let integer = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
-        let batch_size = match self.options.batch_size {
-            BatchSize::Full => "full".into(),
-            BatchSize::Rows(n) => integer(n as u64),
-        };
         let mut train = Table::from_iter([("epochs".to_owned(), integer(self.options.epochs))]);
         train.extend(self.options.steps.map(|n| ("steps".to_owned(), integer(n))));
         let section = |entries: Vec<(&str, Value)>| {
@@ -137,15 +111,7 @@ impl Config {
         };
         let root = Table::from_iter([
             ("seed".to_owned(), integer(self.options.seed)),
-            (
-                "data".to_owned(),
-                section(vec![
-                    ("source", self.source.as_str().into()),
-                    ("batch_size", batch_size),
-                    ("shuffle", self.options.shuffle.into()),
-                    ("drop_last", self.options.drop_last.into()),
-                ]),
-            ),
+            ("data".to_owned(), data::to_toml(&self.data, &self.options)),
             (
                 "model".to_owned(),
                 section(vec![("layers", model::to_value(&self.model)), ("loss", self.loss.to_toml())]),

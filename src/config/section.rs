@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
+pub(super) use crate::error::{nearest, suggestion};
 
 /// A table whose keys are taken one by one; what is left at the end is unknown.
 #[derive(Debug)]
@@ -10,22 +11,6 @@ pub(super) struct Section {
     path: String,
     table: Table,
     asked: Vec<&'static str>,
-}
-
-/// The name most like `word`, where one is near enough.
-pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
-    let score = |name: &str| strsim::damerau_levenshtein(word, name);
-    let best = names.iter().copied().min_by_key(|name| score(name))?;
-    (score(best) <= 2.max(word.len() / 3)).then_some(best)
-}
-
-/// ` did you mean "x"?`, or the list of what there is.
-pub(super) fn suggestion(word: &str, names: &[&str]) -> String {
-    match nearest(word, names) {
-        Some(name) => format!("did you mean \"{name}\"?"),
-        None if names.is_empty() => "there are none".into(),
-        None => format!("there are: {}", names.join(", ")),
-    }
 }
 
 /// What a value is, for error messages.
@@ -105,6 +90,15 @@ impl Section {
         }
     }
 
+    pub fn number(&mut self, key: &'static str, default: f64) -> Result<f64> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(Value::Float(f)) => Ok(f),
+            Some(Value::Integer(i)) => Ok(i as f64),
+            Some(value) => self.wrong(key, &value, "a number"),
+        }
+    }
+
     /// Refuses what nobody asked for.
     pub fn finish(self) -> Result<()> {
         match self.table.keys().next() {
@@ -126,13 +120,6 @@ impl Section {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn suggests_the_nearest() {
-        assert_eq!(nearest("lerning_rate", &["learning_rate", "lr"]), Some("learning_rate"));
-        assert_eq!(nearest("epoch", &["epochs", "steps"]), Some("epochs"));
-        assert_eq!(nearest("zzzzzz", &["lr", "eps"]), None);
-    }
 
     #[test]
     fn unknown_keys_are_refused_by_name() {

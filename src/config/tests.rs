@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::BatchSize;
 use crate::nn::{Form, Layer};
 
 mod layers;

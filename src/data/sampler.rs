@@ -16,17 +16,25 @@ use crate::error::{Error, Result};
 /// # Panics
 /// Where `len` is past `u32::MAX`, which no [`Part`](super::Part) is.
 pub fn epoch_order(len: usize, seed: u64, epoch: u64, shuffle: bool) -> Vec<u32> {
+    if shuffle {
+        return shuffled(len, seed, epoch, b"downhill:shuffle");
+    }
+    let len = u32::try_from(len).expect("a part has at most u32::MAX samples");
+    (0..len).collect()
+}
+
+/// A permutation of `0..len`, drawn as [`epoch_order`] says from `seed` and `epoch` for a purpose.
+pub(super) fn shuffled(len: usize, seed: u64, epoch: u64, purpose: &[u8; 16]) -> Vec<u32> {
     let len = u32::try_from(len).expect("a part has at most u32::MAX samples");
     let mut order: Vec<u32> = (0..len).collect();
-    if shuffle {
-        let mut key = *b"................downhill:shuffle";
-        key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8..16].copy_from_slice(&epoch.to_le_bytes());
-        let mut random = ChaCha8Rng::from_seed(key);
-        for i in (1..order.len()).rev() {
-            let j = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
-            order.swap(i, j as usize);
-        }
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&epoch.to_le_bytes());
+    key[16..].copy_from_slice(purpose);
+    let mut random = ChaCha8Rng::from_seed(key);
+    for i in (1..order.len()).rev() {
+        let j = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
+        order.swap(i, j as usize);
     }
     order
 }

@@ -85,9 +85,9 @@ impl<const N: usize> Pool<N> {
         if self.is_tiling(x.shape(), positions) {
             let mut shape = x.shape()[..2].to_vec();
             let mut cut = x.clone();
-            for i in 0..N {
-                cut = cut.slice(2 + i as isize, 0, positions[i] * self.kernel_size[i]);
-                shape.extend([positions[i], self.kernel_size[i]]);
+            for (i, (&count, size)) in positions.iter().zip(self.kernel_size).enumerate() {
+                cut = cut.slice(2 + i as isize, 0, count * size);
+                shape.extend([count, size]);
             }
             let order: Vec<usize> =
                 (0..2).chain((0..N).map(|i| 2 + 2 * i)).chain((0..N).map(|i| 3 + 2 * i)).collect();

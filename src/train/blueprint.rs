@@ -1,11 +1,13 @@
 //! The plans of a run: one build of the model for each batch size, for training and for evaluation. No GPU.
 
-use crate::data::{BatchPlan, BatchSize, Dataset, Field, Part, Values};
+use super::batch::Batch;
+use super::feed::{self, Source};
+use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Parameter, StateBuffer, Tensor};
-use crate::kernel::feed::{self, BUFFERS, INPUT_T, INPUT_X, NEXT_BUFFERS, ORDER, STATE, STATE_BYTES};
+use crate::kernel::Target;
+use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
 use crate::kernel::update::{self, GRADIENTS, PARAMETERS, TABLE};
-use crate::kernel::{Kernel, Target};
 use crate::nn::Net;
 use crate::optim::Optimizer;
 use crate::plan::{BufferPlan, METRICS, Memory, Plan, Ring, Sink};
@@ -15,10 +17,6 @@ use crate::shape::Shape;
 pub const WINDOW: usize = 64;
 /// Samples evaluated at once, at most.
 const EVAL_BATCH: usize = 512;
-/// The training part on the device.
-pub(super) const TRAIN_DATA: [&str; 2] = ["train inputs", "train targets"];
-/// The evaluation part on the device.
-pub(super) const EVAL_DATA: [&str; 2] = ["eval inputs", "eval targets"];
 /// The buffers through which step metrics come back, in turn.
 pub(super) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
 /// Numbers a step files: the loss, and in evaluation how many predictions are right.
@@ -30,6 +28,8 @@ pub(super) const ROW: usize = 8;
 pub type Model<'a> = dyn Fn(&Net, &Tensor) -> Tensor + 'a;
 /// A loss: from output and target to a scalar, the mean over the batch.
 pub type Loss<'a> = dyn Fn(&Tensor, &Tensor) -> Tensor + 'a;
+/// A model of any fields under its loss: from a builder and a minibatch to a scalar, the mean over the batch.
+pub type BatchLoss<'a> = dyn Fn(&Net, &Batch) -> Tensor + 'a;
 
 /// A plan for batches of one size.
 #[derive(Debug, Clone)]
@@ -72,8 +72,32 @@ impl Blueprint {
         batches: BatchPlan,
         target: Target,
     ) -> Result<Blueprint> {
+        Self::of(Forward::Plain(model, loss), optimizer, data, batches, target)
+    }
+
+    /// Plans a run of a model of any fields of `data`, by its loss. Evaluation counts no right predictions.
+    ///
+    /// # Errors
+    /// As [`Blueprint::new`]; a field that `data` does not have.
+    pub fn of_batches(
+        loss: &BatchLoss<'_>,
+        optimizer: &Optimizer,
+        data: &Dataset,
+        batches: BatchPlan,
+        target: Target,
+    ) -> Result<Blueprint> {
+        Self::of(Forward::Batches(loss), optimizer, data, batches, target)
+    }
+
+    fn of(
+        forward: Forward<'_>,
+        optimizer: &Optimizer,
+        data: &Dataset,
+        batches: BatchPlan,
+        target: Target,
+    ) -> Result<Blueprint> {
         optimizer.validate()?;
-        let draft = Draft { model, loss, data, target };
+        let draft = Draft { forward, data, sources: feed::sources(data), target };
         let (mut parameters, mut buffers) = (Vec::new(), Vec::new());
         let mut train = Vec::new();
         for batch in std::iter::once(batches.rows).chain(batches.last) {
@@ -123,42 +147,34 @@ pub(super) fn eval_batches(len: usize) -> Result<BatchPlan> {
     BatchPlan::new(len, BatchSize::Rows(EVAL_BATCH), false)
 }
 
+enum Forward<'a> {
+    Plain(&'a Model<'a>, &'a Loss<'a>),
+    Batches(&'a BatchLoss<'a>),
+}
+
 struct Draft<'a> {
-    model: &'a Model<'a>,
-    loss: &'a Loss<'a>,
+    forward: Forward<'a>,
     data: &'a Dataset,
+    sources: Vec<Source<'a>>,
     target: Target,
 }
 
-fn batched(batch: usize, field: &Field) -> Shape {
-    let mut shape = vec![batch];
-    shape.extend(field.shape().iter());
-    shape.into()
-}
-
-fn input(graph: &Graph, name: &str, batch: usize, field: &Field) -> Tensor {
-    match field.values() {
-        Values::F32(_) => graph.input(name, batched(batch, field)),
-        Values::I32(_) => graph.input_i32(name, batched(batch, field)),
-    }
-}
-
 impl Draft<'_> {
-    fn forward(&self, batch: usize, training: bool) -> Result<(Graph, Tensor, Tensor, Tensor)> {
+    /// The graph, the model's output where it has one, the minibatch, and the loss.
+    fn forward(&self, batch: usize, training: bool) -> Result<(Graph, Option<Tensor>, Batch, Tensor)> {
         let graph = Graph::new();
-        let x = input(&graph, "x", batch, self.data.train().inputs());
-        let t = input(&graph, "t", batch, self.data.train().targets());
-        let y = (self.model)(&Net::new(&graph, training), &x);
-        graph.check()?;
-        if let (Some(classes), [_, outputs]) = (self.data.classes(), y.shape()) {
-            self.data.train().check_labels(*outputs).map_err(|err| {
-                Error::Config(format!(
-                    "the model's output has {outputs} classes and \"{}\" has {classes}: {err}",
-                    self.data.name()
-                ))
-            })?;
-        }
-        let loss = graph.scoped("loss", || (self.loss)(&y, &t));
+        let fields = Batch::new(&graph, self.data.train(), batch);
+        let net = Net::new(&graph, training);
+        let (y, loss) = match self.forward {
+            Forward::Batches(loss) => (None, loss(&net, &fields)),
+            Forward::Plain(model, loss) => {
+                let y = model(&net, fields.x());
+                graph.check()?;
+                self.check_classes(&y)?;
+                let loss = graph.scoped("loss", || loss(&y, fields.t()));
+                (Some(y), loss)
+            }
+        };
         graph.check()?;
         if loss.shape().iter().product::<usize>() != 1 {
             return Err(Error::Shape {
@@ -169,7 +185,18 @@ impl Draft<'_> {
                 ),
             });
         }
-        Ok((graph, y, t, loss))
+        Ok((graph, y, fields, loss))
+    }
+
+    /// The output has a place for every label.
+    fn check_classes(&self, y: &Tensor) -> Result<()> {
+        let (Some(classes), [_, outputs]) = (self.data.classes(), y.shape()) else { return Ok(()) };
+        self.data.train().check_labels(*outputs).map_err(|err| {
+            Error::Config(format!(
+                "the model's output has {outputs} classes and \"{}\" has {classes}: {err}",
+                self.data.name()
+            ))
+        })
     }
 
     fn train(&self, batch: usize, stride: usize, optimizer: &Optimizer) -> Result<(Plan, Graph)> {
@@ -196,7 +223,7 @@ impl Draft<'_> {
         }
         if buffers.iter().any(|b| b.next.is_some()) {
             let bytes = [(BUFFERS, kept), (NEXT_BUFFERS, kept)];
-            plan.surround(feed::commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes, false);
+            plan.surround(commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes, false);
         }
 
         let kernel = optimizer.kernel();
@@ -211,46 +238,37 @@ impl Draft<'_> {
         bytes.extend(kernel.slots.iter().map(|&slot| (slot, arena)));
         let update = update::kernel(&kernel, (arena / 4) as usize, count);
         plan.surround(update, "optimizer", Shape::from([count]), &bytes, false);
-        self.feed(&mut plan, batch, stride, TRAIN_DATA, self.data.train());
+        self.feed(&mut plan, self.data.train(), batch, stride);
         Ok((plan, graph))
     }
 
     fn eval(&self, batch: usize, stride: usize, trained: &[(String, Shape)]) -> Result<(Plan, bool)> {
         let part = self.data.eval().unwrap_or(self.data.train());
-        let (graph, y, t, loss) = self.forward(batch, false)?;
+        let (graph, y, fields, loss) = self.forward(batch, false)?;
         if names(&graph.parameters(), &graph.buffers()) != trained {
             return Err(Error::Config(
                 "the model function makes other parameters for evaluation than for training".into(),
             ));
         }
         let mut outputs = vec![(loss, Sink::Metric(0))];
-        let counts = self.data.classes().is_some() && y.shape().len() == 2 && t.shape().len() == 1;
-        if counts {
+        let t = fields.t();
+        let predicts =
+            |y: &Tensor| self.data.classes().is_some() && y.shape().len() == 2 && t.shape().len() == 1;
+        let counted = y.filter(predicts);
+        if let Some(y) = &counted {
             // Right where the target's output is the largest.
             let hit = y.gather(1, &t.reshape([batch, 1])).ge(&y.amax(&[1], true)).sum_all();
             outputs.push((hit, Sink::Metric(1)));
         }
         let mut plan = Plan::new(&graph, &outputs, RING, self.target)?;
-        plan.surround(feed::close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
-        self.feed(&mut plan, batch, stride, EVAL_DATA, part);
-        Ok((plan, counts))
+        plan.surround(close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
+        self.feed(&mut plan, part, batch, stride);
+        Ok((plan, counted.is_some()))
     }
 
-    /// The kernel that opens a step, before the graph's own; rows of the order table are `stride` long.
-    fn feed(&self, plan: &mut Plan, batch: usize, stride: usize, data: [&'static str; 2], part: &Part) {
-        let (x, t) = (part.inputs(), part.targets());
-        let words = |f: &Field| f.shape().elements();
-        let whole = |f: &Field| (f.values().len() * 4) as u64;
-        let kernel: Kernel = feed::gather(batch, stride, words(x), words(t), data);
-        let bytes = [
-            (data[0], whole(x)),
-            (data[1], whole(t)),
-            (ORDER, (WINDOW * stride * 4) as u64),
-            (STATE, STATE_BYTES),
-            (INPUT_X, ((batch * words(x) * 4) as u64).next_multiple_of(16)),
-            (INPUT_T, ((batch * words(t) * 4) as u64).next_multiple_of(16)),
-        ];
-        plan.surround(kernel, "feed", batched(batch, x), &bytes, true);
+    /// What opens a step, before the graph's own kernels.
+    fn feed(&self, plan: &mut Plan, part: &Part, batch: usize, stride: usize) {
+        feed::surround(plan, &self.sources, part, batch, stride);
         plan.buffer(METRICS, RING.bytes());
     }
 }

@@ -1,13 +1,16 @@
 //! Training: the plans of a run, its loop, what it tells and what it leaves behind.
 
+mod batch;
 mod blueprint;
+mod feed;
 mod observer;
 mod run_dir;
 mod state;
 mod trainer;
 mod weights;
 
-pub use blueprint::{Blueprint, Build, Loss, Model, WINDOW};
+pub use batch::Batch;
+pub use blueprint::{BatchLoss, Blueprint, Build, Loss, Model, WINDOW};
 pub use observer::{EpochRecord, Observer, StepRecord};
 pub use run_dir::{RunDir, write_whole};
 pub use state::NamedTensor;

@@ -1,4 +1,4 @@
-//! The directory of a run: `config.toml`, `metrics.jsonl`, `model.safetensors`.
+//! The directory of a run: `config.toml`, `data.json`, `metrics.jsonl`, `model.safetensors`.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::observer::{EpochRecord, StepRecord};
+use crate::data::Encoding;
 use crate::error::{Error, Result};
 
 /// Writes a whole file under a temporary name, syncs it, and renames it: a reader sees all of it or none.
@@ -68,6 +69,30 @@ impl RunDir {
         Ok(RunDir { path: path.to_owned(), metrics: BufWriter::new(file) })
     }
 
+    /// Keeps what made numbers of the raw data, as `data.json`: a model is of no use without it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written.
+    pub fn keep_encoding(&self, encoding: &Encoding) -> Result<()> {
+        let text = serde_json::to_string_pretty(encoding).map_err(|err| Error::Data(err.to_string()))?;
+        write_whole(&self.path.join("data.json"), (text + "\n").as_bytes())
+    }
+
+    /// What [`RunDir::keep_encoding`] kept in the directory of a run; `None` where that run kept nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read, [`Error::Data`] where it is not what was written.
+    pub fn encoding(run: &Path) -> Result<Option<Encoding>> {
+        let path = run.join("data.json");
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(err) => return Err(Error::io("cannot read", &path, &err)),
+        };
+        let wrong = |err| Error::Data(format!("{}: not what a run writes: {err}", path.display()));
+        serde_json::from_slice(&bytes).map(Some).map_err(wrong)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -107,5 +132,25 @@ impl RunDir {
     fn flush(&mut self) -> Result<()> {
         let path = self.path.join("metrics.jsonl");
         self.metrics.flush().map_err(|err| Error::io("cannot write", path, &err))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Vocabulary;
+
+    #[test]
+    fn an_encoding_is_kept_with_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let open = RunDir::create(&run, "").unwrap();
+        assert_eq!(RunDir::encoding(&run).unwrap(), None);
+        let encoding = Encoding::Text { vocabulary: Vocabulary::of("a \"quoted\" line\n\u{1f600}") };
+        open.keep_encoding(&encoding).unwrap();
+        assert_eq!(RunDir::encoding(&run).unwrap(), Some(encoding));
+        fs::write(run.join("data.json"), "{}").unwrap();
+        let err = RunDir::encoding(&run).unwrap_err().to_string();
+        assert!(err.contains("data.json") && err.contains("kind"), "{err}");
     }
 }

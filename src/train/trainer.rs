@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::blueprint::{
-    Blueprint, Build, EVAL_DATA, Loss, Model, READBACK, RING, ROW, TRAIN_DATA, WINDOW, eval_batches,
-};
+use super::blueprint::{Blueprint, Build, Loss, Model, READBACK, RING, ROW, WINDOW, eval_batches};
+use super::feed;
 use super::observer::{EpochRecord, Observer, StepRecord};
-use crate::data::{BatchPlan, BatchSize, Dataset, Part, Values, epoch_order};
+use crate::data::{BatchPlan, BatchSize, Dataset, Values, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Pending};
 use crate::kernel::Target;
@@ -130,7 +129,7 @@ impl Trainer {
     /// [`Trainer::new`] from plans made before.
     ///
     /// # Errors
-    /// Too little memory; a kernel that does not compile.
+    /// Too little memory; a kernel that does not compile; plans that were made for other data.
     pub fn from_blueprint(
         gpu: &Gpu,
         blueprint: Blueprint,
@@ -138,16 +137,13 @@ impl Trainer {
         data: &Dataset,
         options: &TrainOptions,
     ) -> Result<Trainer> {
+        let sources = feed::sources(data);
+        feed::check(&sources, &blueprint.memory)?;
         let memory = Memory::allocate(gpu, &blueprint.memory)?;
         let mut train = Vec::new();
         bind(gpu, &blueprint.train, &memory, &mut train, 1)?;
-        let upload = |part: &Part, names: [&str; 2]| {
-            gpu.write(memory.get(names[0]), 0, words(part.inputs().values()));
-            gpu.write(memory.get(names[1]), 0, words(part.targets().values()));
-        };
-        upload(data.train(), TRAIN_DATA);
-        if let Some(part) = data.eval() {
-            upload(part, EVAL_DATA);
+        for source in sources {
+            gpu.write(memory.get(&source.name), 0, words(source.values));
         }
         let readback = READBACK.iter().map(|name| gpu.readback(name, RING.bytes())).collect::<Result<_>>()?;
         let eval_plan = data.eval().map(|part| eval_batches(part.len())).transpose()?;

@@ -314,3 +314,71 @@ fn a_reader_that_goes_away_is_no_fault() {
     }
     assert!(folder.path("runs/net-1/model.safetensors").exists());
 }
+
+/// Texts that cannot be used: said before there is a run directory.
+#[test]
+fn texts_that_cannot_be_used() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("folder")).expect("a folder");
+    folder.write("short.txt", "forty characters, of which four are kept");
+    folder.write("bytes.txt", b"caf\xe9 au lait");
+    folder.write("empty.txt", "");
+    let before = folder.listing();
+    let cases: &[(&str, &str, i32, &[&str])] = &[
+        ("short.txt", "data.context=64", 1, &["short.txt", "40 characters, 36", "at least 65", "smaller"]),
+        ("short.txt", "data.context=8", 1, &["4 of them to evaluate on", "at least 9", "eval_fraction"]),
+        ("empty.txt", "data.context=8", 1, &["empty.txt", "0 characters"]),
+        ("bytes.txt", "data.context=8", 1, &["bytes.txt", "byte 3", "UTF-8"]),
+        ("missing.txt", "data.context=8", 2, &["missing.txt", "relative to the config's folder"]),
+        ("folder", "data.context=8", 2, &["folder"]),
+        ("short.txt", "data.context=0", 2, &["data.context = 0"]),
+        ("short.txt", "data.contxt=8", 2, &["data.contxt", "did you mean \"context\""]),
+    ];
+    for (file, setting, code, words) in cases {
+        let source = format!("data={{ source = {{ text = \"{file}\" }} }}");
+        for command in ["train", "explain"] {
+            let settings = ["--set", &source, "--set", setting];
+            folder.run(&[&[command, "net.toml"], &settings[..]].concat()).refused(*code, words);
+        }
+        assert_eq!(folder.listing(), before, "{file} left something behind");
+    }
+}
+
+/// Tables that cannot be used: code 2 where the config is at fault, 1 where the file is; the place, the remedy.
+#[test]
+fn tables_that_cannot_be_used() {
+    let folder = Folder::new();
+    folder.write("good.csv", "rain,soil,yield\n1,clay,4\n2,sand,5\n3,clay,6\n4,loam,7\n5,sand,8\n");
+    folder.write("hole.csv", "rain,yield\n1,4\n,5\n3,6\n");
+    folder.write("uneven.csv", "rain,yield\n1,4\n2\n");
+    folder.write("semicolons.csv", "rain;yield\n1;4\n2;5\n");
+    folder.write("empty.csv", "");
+    let before = folder.listing();
+    let cases: &[(&str, &str, i32, &[&str])] = &[
+        ("good.csv", "", 2, &["data.source.target is missing", "target = \"COLUMN\""]),
+        ("good.csv", "target = \"yeild\"", 2, &["data.source.target", "did you mean \"yield\""]),
+        ("good.csv", "target = \"yield\", numeric = [\"rian\"]", 2, &["numeric", "did you mean \"rain\""]),
+        ("good.csv", "target = \"yield\", numeric = [\"soil\"]", 1, &["column \"soil\"", "is not a number"]),
+        ("good.csv", "target = \"yield\", eval_csv = \"none.csv\"", 2, &["none.csv", "config's folder"]),
+        (
+            "good.csv",
+            "target = \"yield\", eval_csv = \"semicolons.csv\"",
+            2,
+            &["semicolons.csv", "delimiter"],
+        ),
+        ("good.csv", "target = \"soil\", standardise_target = true", 2, &["standardise_target", "classes"]),
+        ("hole.csv", "target = \"yield\"", 1, &["row 2 (line 3), column \"rain\"", "missing", "fill it in"]),
+        ("uneven.csv", "target = \"yield\"", 1, &["uneven.csv, line 3", "2 cells", "this one 1"]),
+        ("semicolons.csv", "target = \"yield\"", 2, &["\"rain;yield\"", "delimiter = \";\""]),
+        ("empty.csv", "target = \"yield\"", 1, &["empty.csv", "empty"]),
+        ("missing.csv", "target = \"yield\"", 2, &["missing.csv", "relative to the config's folder"]),
+    ];
+    for (file, rest, code, words) in cases {
+        let comma = if rest.is_empty() { "" } else { ", " };
+        let source = format!("data={{ source = {{ csv = \"{file}\"{comma}{rest} }} }}");
+        for command in ["train", "explain"] {
+            folder.run(&[command, "net.toml", "--set", &source]).refused(*code, words);
+        }
+        assert_eq!(folder.listing(), before, "{file} {rest} left something behind");
+    }
+}

@@ -1,0 +1,19 @@
+//! How raw data became numbers: what a trained model must be given with its next inputs.
+
+use serde::{Deserialize, Serialize};
+
+use super::table::TableEncoding;
+use super::text::Vocabulary;
+
+/// Kept with a run as `data.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Encoding {
+    /// Characters became their numbers in a vocabulary.
+    Text {
+        /// The characters by their numbers.
+        vocabulary: Vocabulary,
+    },
+    /// Cells became numbers, column by column.
+    Table(TableEncoding),
+}

@@ -1,0 +1,262 @@
+//! Samples of one shape: one after the other, or windows over a sequence that lies in memory once.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::shape::Shape;
+
+/// Numbers of one of the two types a model is fed with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Floats; NaN and infinities are the caller's business.
+    F32(Vec<f32>),
+    /// Integers: labels or indices.
+    I32(Vec<i32>),
+}
+
+impl Values {
+    /// How many numbers.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::F32(v) => v.len(),
+            Values::I32(v) => v.len(),
+        }
+    }
+
+    /// True where there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `f32` or `i32`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Values::F32(_) => "f32",
+            Values::I32(_) => "i32",
+        }
+    }
+}
+
+impl From<Vec<f32>> for Values {
+    fn from(values: Vec<f32>) -> Self {
+        Values::F32(values)
+    }
+}
+
+impl From<Vec<i32>> for Values {
+    fn from(values: Vec<i32>) -> Self {
+        Values::I32(values)
+    }
+}
+
+/// Where samples begin: sample i at element `first + i·hop`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    /// The first sample's first element.
+    pub first: usize,
+    /// Elements from one sample's beginning to the next one's; shorter than a sample, and they overlap.
+    pub hop: usize,
+    /// How many samples.
+    pub samples: usize,
+}
+
+impl Windows {
+    /// As many windows of `length` as fit into elements `first..end`.
+    pub fn fitting(first: usize, end: usize, length: usize, hop: usize) -> Windows {
+        let room = end.checked_sub(first).and_then(|room| room.checked_sub(length));
+        Windows { first, hop, samples: room.map_or(0, |room| room / hop.max(1) + 1) }
+    }
+}
+
+/// Samples of one shape. Clones share the values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    shape: Shape,
+    values: Arc<Values>,
+    windows: Windows,
+}
+
+impl Field {
+    /// `values` as samples of `shape` each, one after the other, a scalar being of rank 0.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where a sample has no element, or the values are no whole number of samples.
+    pub fn new(shape: impl Into<Shape>, values: impl Into<Values>) -> Result<Field> {
+        let (shape, values) = (shape.into(), values.into());
+        let (each, all) = (shape.elements(), values.len());
+        if each == 0 || !all.is_multiple_of(each) {
+            return Err(Error::Data(format!(
+                "{all} values are no whole number of samples of shape {shape}, {each} values each; \
+                 the shape is that of one sample, without the batch axis"
+            )));
+        }
+        let windows = Windows { first: 0, hop: each, samples: all / each };
+        Self::countable(shape, Arc::new(values), windows)
+    }
+
+    /// Windows over a sequence: sample i is elements `first + i·hop ..` of it, as many as `shape` has.
+    ///
+    /// Fields over the same [`Arc`] lie on the device once:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use downhill::data::{Field, Part, Values, Windows};
+    /// let tokens = Arc::new(Values::I32((0..1000).collect()));
+    /// let at = Windows::fitting(0, 999, 64, 64); // 64 tokens a sample, and one more for the last target
+    /// let inputs = Field::windows([64], &tokens, at)?;
+    /// let targets = Field::windows([64], &tokens, Windows { first: 1, ..at })?;
+    /// assert_eq!(Part::new(inputs, targets)?.len(), 15);
+    /// # Ok::<(), downhill::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Data`] where a sample has no element, `hop` is 0, or the last sample passes the sequence's end.
+    pub fn windows(shape: impl Into<Shape>, sequence: &Arc<Values>, at: Windows) -> Result<Field> {
+        let (shape, all) = (shape.into(), sequence.len());
+        let each = shape.elements();
+        if each == 0 || at.hop == 0 {
+            return Err(Error::Data(format!(
+                "windows of shape {shape} at a hop of {}: both need at least 1 element",
+                at.hop
+            )));
+        }
+        let fit = Windows::fitting(at.first, all, each, at.hop).samples;
+        if at.samples > fit {
+            return Err(Error::Data(format!(
+                "{} windows of {each} elements, each {} after the last, the first at element {}: a sequence of \
+                 {all} has room for {fit}",
+                at.samples, at.hop, at.first
+            )));
+        }
+        Self::countable(shape, Arc::clone(sequence), at)
+    }
+
+    fn countable(shape: Shape, values: Arc<Values>, windows: Windows) -> Result<Field> {
+        let most = u32::MAX as usize;
+        if windows.samples > most || values.len() > most {
+            return Err(Error::Data(format!(
+                "{} samples in {} values are too many; {most} can be counted",
+                windows.samples,
+                values.len()
+            )));
+        }
+        Ok(Field { shape, values, windows })
+    }
+
+    /// The shape of one sample.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// All values, row-major: the samples one after the other, or the sequence that the windows are over.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The values as they are shared.
+    pub fn shared(&self) -> &Arc<Values> {
+        &self.values
+    }
+
+    /// Where the samples begin among the values.
+    pub fn at(&self) -> Windows {
+        self.windows
+    }
+
+    /// How many samples.
+    pub fn len(&self) -> usize {
+        self.windows.samples
+    }
+
+    /// True where there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first of its integers for which `wrong` holds, with its sample; each is looked at once. `None` where
+    /// there is none, or the values are floats.
+    pub(super) fn find_i32(&self, wrong: impl Fn(i32) -> bool) -> Option<(usize, i32)> {
+        let Values::I32(values) = &*self.values else { return None };
+        let Windows { first, hop, samples } = self.windows;
+        let each = self.shape.elements();
+        let mut seen = 0;
+        for sample in 0..samples {
+            let start = first + sample * hop;
+            let new = &values[start.max(seen)..start + each];
+            if let Some(&value) = new.iter().find(|&&v| wrong(v)) {
+                return Some((sample, value));
+            }
+            seen = start + each;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn assert_refused(result: Result<Field>, words: &[&str]) {
+        let err = result.unwrap_err();
+        assert!(matches!(err, Error::Data(_)), "{err:?}");
+        for word in words {
+            assert!(err.to_string().contains(word), "{err}");
+        }
+    }
+
+    #[test]
+    fn fields_are_whole_samples() {
+        let field = Field::new([2, 3], vec![0.0; 24]).unwrap();
+        assert_eq!((field.len(), field.shape().elements()), (4, 6));
+        assert_eq!(field.at(), Windows { first: 0, hop: 6, samples: 4 });
+        assert_eq!(Field::new([], vec![1, 2, 3]).unwrap().len(), 3);
+        assert_refused(Field::new([5], vec![0.0; 12]), &["12 values", "[5]", "without the batch axis"]);
+        assert_refused(Field::new([3, 0], Vec::<f32>::new()), &["[3, 0]"]);
+        assert_refused(Field::new([usize::MAX, 2], vec![0.0; 12]), &["12 values"]);
+    }
+
+    #[test]
+    fn windows_stay_inside_their_sequence() {
+        let sequence = Arc::new(Values::I32((0..10).collect()));
+        let at = |first, hop, samples| Field::windows([4], &sequence, Windows { first, hop, samples });
+        assert_eq!(at(0, 3, 3).unwrap().len(), 3);
+        assert_eq!(at(1, 3, 2).unwrap().at(), Windows { first: 1, hop: 3, samples: 2 });
+        assert!(at(10, 1, 0).unwrap().is_empty());
+        assert!(Arc::ptr_eq(at(0, 1, 1).unwrap().shared(), at(1, 1, 1).unwrap().shared()));
+        assert_refused(at(1, 3, 3), &["3 windows of 4", "3 after", "element 1", "sequence of 10", "for 2"]);
+        assert_refused(at(7, 1, 1), &["room for 0"]);
+        assert_refused(at(usize::MAX, 1, 1), &["room for 0"]);
+        assert_refused(at(0, usize::MAX, 2), &["room for 1"]);
+        assert_refused(at(0, 0, 1), &["hop of 0"]);
+        let none = Windows { first: 0, hop: 1, samples: 1 };
+        assert_refused(Field::windows([0], &sequence, none), &["[0]"]);
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_windows_as_fit(first in 0usize..50, len in 0usize..50, each in 1usize..9, hop in 1usize..9) {
+            let end = first + len;
+            let fit = Windows::fitting(first, end, each, hop).samples;
+            let ends = |samples: usize| first + (samples - 1) * hop + each;
+            prop_assert!(fit == 0 || ends(fit) <= end);
+            prop_assert!(ends(fit + 1) > end);
+            let sequence = Arc::new(Values::F32(vec![0.0; end]));
+            let make = |samples| Field::windows([each], &sequence, Windows { first, hop, samples });
+            prop_assert!(make(fit).is_ok() && make(fit + 1).is_err());
+        }
+
+        #[test]
+        fn an_integer_is_found_in_the_first_sample_that_has_it(
+            each in 1usize..6, hop in 1usize..8, first in 0usize..5, place in 0usize..40,
+        ) {
+            let mut values = vec![0; 40];
+            values[place] = 7;
+            let at = Windows::fitting(first, 40, each, hop);
+            let field = Field::windows([each], &Arc::new(Values::I32(values)), at).unwrap();
+            let want = (0..at.samples).find(|i| (first + i * hop..first + i * hop + each).contains(&place));
+            prop_assert_eq!(field.find_i32(|v| v == 7), want.map(|sample| (sample, 7)));
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Text, character by character: windows of it as inputs, the same one character ahead as targets.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, Encoding, Field, Part, Values, Windows};
+use crate::error::{Error, Result};
+
+/// The project's own sources and shaders, put together by `build.rs`.
+const SOURCES: &str = include_str!(concat!(env!("OUT_DIR"), "/sources.txt"));
+
+/// The characters of a text, sorted; a character's number is its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<char>", into = "Vec<char>")]
+pub struct Vocabulary {
+    chars: Vec<char>,
+}
+
+impl TryFrom<Vec<char>> for Vocabulary {
+    type Error = String;
+
+    fn try_from(chars: Vec<char>) -> Result<Self, String> {
+        match chars.windows(2).find(|pair| pair[0] >= pair[1]) {
+            None => Ok(Vocabulary { chars }),
+            Some(pair) => {
+                Err(format!("a vocabulary is sorted, and {:?} comes before {:?}", pair[0], pair[1]))
+            }
+        }
+    }
+}
+
+impl From<Vocabulary> for Vec<char> {
+    fn from(vocabulary: Vocabulary) -> Self {
+        vocabulary.chars
+    }
+}
+
+impl Vocabulary {
+    /// The characters that `text` has.
+    pub fn of(text: &str) -> Vocabulary {
+        let chars: std::collections::BTreeSet<char> = text.chars().collect();
+        Vocabulary { chars: chars.into_iter().collect() }
+    }
+
+    /// How many characters.
+    pub fn len(&self) -> usize {
+        self.chars.len()
+    }
+
+    /// True where there is none.
+    pub fn is_empty(&self) -> bool {
+        self.chars.is_empty()
+    }
+
+    /// The characters by their numbers.
+    pub fn chars(&self) -> &[char] {
+        &self.chars
+    }
+
+    /// The number of each character.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the first character that is not in the vocabulary.
+    pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
+        let number = |(at, c): (usize, char)| match self.chars.binary_search(&c) {
+            Ok(number) => Ok(number as i32),
+            Err(_) => Err(Error::Data(format!(
+                "character {at} (counted from 0), {c:?}, is none of the {} that the vocabulary has",
+                self.len()
+            ))),
+        };
+        text.chars().enumerate().map(number).collect()
+    }
+
+    /// The text of numbers.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the first number that no character has.
+    pub fn decode(&self, numbers: &[i32]) -> Result<String> {
+        let char = |&number: &i32| {
+            let at = usize::try_from(number).ok().and_then(|at| self.chars.get(at));
+            at.copied().ok_or_else(|| {
+                Error::Data(format!(
+                    "{number} is no character's number: the vocabulary has 0..{}",
+                    self.len()
+                ))
+            })
+        };
+        numbers.iter().map(char).collect()
+    }
+}
+
+/// How a text is cut.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TextOptions {
+    /// Characters of a sample.
+    pub context: usize,
+    /// Characters from one training sample's beginning to the next one's; `context` where it is `None`.
+    pub hop: Option<usize>,
+    /// The share of the text, its end, that is evaluated on; 0 for none.
+    pub eval_fraction: f64,
+}
+
+impl TextOptions {
+    /// Samples of `context` characters side by side, the last tenth of the text to evaluate on.
+    pub fn new(context: usize) -> Self {
+        TextOptions { context, hop: None, eval_fraction: 0.1 }
+    }
+}
+
+/// A text as a data set: inputs i32 [context], and targets i32 [context], each the character that comes after the
+/// input's. Both are windows over the same numbers. The last characters are evaluated on, in samples side by side.
+///
+/// # Errors
+/// [`Error::Config`] for a context or a hop of 0, or a share that is not in 0..1; [`Error::Data`] where the text
+/// is too short.
+pub fn text(name: &str, text: &str, options: &TextOptions) -> Result<Dataset> {
+    let TextOptions { context, hop, eval_fraction } = *options;
+    let hop = hop.unwrap_or(context);
+    for (key, value) in [("context", context), ("hop", hop)] {
+        if value == 0 {
+            return Err(Error::Config(format!("data.{key} = 0: at least 1 character is needed")));
+        }
+    }
+    super::check_fraction(eval_fraction)?;
+    let vocabulary = Vocabulary::of(text);
+    let tokens = vocabulary.encode(text)?;
+    let len = tokens.len();
+    let kept = (len as f64 * eval_fraction).round() as usize;
+    let split = len - kept.min(len);
+    let tokens = Arc::new(Values::I32(tokens));
+    let part = |what: &str, from: usize, end: usize, hop: usize| {
+        // One more than the inputs, for the last target.
+        let at = Windows::fitting(from, end.saturating_sub(1).max(from), context, hop);
+        if at.samples == 0 {
+            return Err(Error::Data(format!(
+                "\"{name}\" has {len} characters, {} of them to {what} (data.eval_fraction = {eval_fraction}); a \
+                 data.context of {context} needs at least {}: choose a smaller one, or a longer text{}",
+                end - from,
+                context.saturating_add(1),
+                if kept > 0 { ", or another eval_fraction" } else { "" }
+            )));
+        }
+        let inputs = Field::windows([context], &tokens, at)?;
+        let targets = Field::windows([context], &tokens, Windows { first: from + 1, ..at })?;
+        Part::new(inputs, targets)
+    };
+    let train = part("train on", 0, split, hop)?;
+    let eval = (kept > 0).then(|| part("evaluate on", split, len, context)).transpose()?;
+    let classes = vocabulary.len();
+    Ok(Dataset::new(name, train, eval, Some(classes))?.with_encoding(Encoding::Text { vocabulary }))
+}
+
+/// [`text()`] from a file.
+///
+/// # Errors
+/// As [`text()`]; [`Error::Io`] where it cannot be read, [`Error::Data`] where it is not UTF-8.
+pub fn text_file(path: &Path, options: &TextOptions) -> Result<Dataset> {
+    let bytes = std::fs::read(path).map_err(|err| Error::io("cannot read", path, &err))?;
+    let content = String::from_utf8(bytes).map_err(|err| {
+        let at = err.utf8_error().valid_up_to();
+        Error::Data(format!("{}, byte {at}: not UTF-8; a text has to be", path.display()))
+    })?;
+    text(&super::file_name(path), &content, options)
+}
+
+/// The project's own sources and shaders as a text: part of the program, and the same for all who build it from
+/// the same commit.
+///
+/// # Errors
+/// As [`text()`].
+pub fn sources(options: &TextOptions) -> Result<Dataset> {
+    text("sources", SOURCES, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample(field: &Field, index: usize) -> Vec<i32> {
+        let Values::I32(values) = field.values() else { panic!("text is i32") };
+        let at = field.at();
+        let start = at.first + index * at.hop;
+        values[start..start + field.shape().elements()].to_vec()
+    }
+
+    #[test]
+    fn targets_are_one_character_ahead() {
+        // 20 characters, the last 5 kept: training windows never see them, not even as targets.
+        let options = TextOptions { context: 4, hop: None, eval_fraction: 0.25 };
+        let alphabet = "abcdefghijklmnopqrst";
+        let data = text("alphabet", alphabet, &options).unwrap();
+        let vocabulary = data.vocabulary().unwrap();
+        let read = |field: &Field, i| vocabulary.decode(&sample(field, i)).unwrap();
+        let pairs = |part: &Part| {
+            (0..part.len())
+                .map(|i| read(part.inputs(), i) + " " + &read(part.targets(), i))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(pairs(data.train()), ["abcd bcde", "efgh fghi", "ijkl jklm"]);
+        assert_eq!(pairs(data.eval().unwrap()), ["pqrs qrst"]);
+        assert_eq!((data.classes(), data.name()), (Some(20), "alphabet"));
+        let close = text("close", alphabet, &TextOptions { hop: Some(3), ..options }).unwrap();
+        assert_eq!(pairs(close.train()), ["abcd bcde", "defg efgh", "ghij hijk", "jklm klmn"]);
+        let all = text("all", alphabet, &TextOptions { eval_fraction: 0.0, ..options }).unwrap();
+        assert_eq!((all.train().len(), all.eval()), (4, None));
+        // All four fields are over the same numbers.
+        let eval = data.eval().unwrap();
+        for field in [data.train().targets(), eval.inputs(), eval.targets()] {
+            assert!(Arc::ptr_eq(field.shared(), data.train().inputs().shared()));
+        }
+    }
+
+    #[test]
+    fn faults_have_the_numbers_and_the_remedy() {
+        let options = TextOptions::new(8);
+        let refused = |content: &str, options: &TextOptions, words: &[&str]| {
+            let err = text("t", content, options).unwrap_err().to_string();
+            for word in words {
+                assert!(err.contains(word), "{word}: {err}");
+            }
+        };
+        refused("", &options, &["\"t\" has 0 characters", "context of 8 needs at least 9"]);
+        refused("12345678", &options, &["8 characters, 7 of them to train on", "at least 9", "smaller"]);
+        refused(&"x".repeat(40), &options, &["4 of them to evaluate on", "at least 9", "eval_fraction"]);
+        let all = TextOptions { eval_fraction: 0.0, ..options };
+        refused("12345678", &all, &["8 of them to train on"]);
+        assert_eq!(text("t", "123456789", &all).unwrap().train().len(), 1);
+        refused("123", &TextOptions { context: 0, ..all }, &["data.context = 0"]);
+        refused("123", &TextOptions { hop: Some(0), ..all }, &["data.hop = 0"]);
+        refused("123", &TextOptions { context: usize::MAX, ..all }, &["3 characters"]);
+        for eval_fraction in [1.0, -0.1, f64::NAN] {
+            refused("123", &TextOptions { eval_fraction, ..all }, &["data.eval_fraction", "below 1"]);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bytes");
+        std::fs::write(&path, b"abc\xff").unwrap();
+        let err = text_file(&path, &all).unwrap_err().to_string();
+        assert!(err.contains("byte 3") && err.contains("UTF-8"), "{err}");
+        let err = text_file(&dir.path().join("none"), &all).unwrap_err();
+        assert!(matches!(err, Error::Io { .. }), "{err:?}");
+    }
+
+    #[test]
+    fn the_sources_are_those_of_the_project() {
+        let data = sources(&TextOptions::new(64)).unwrap();
+        let named: Vec<&str> = SOURCES.lines().filter_map(|line| line.strip_prefix("// s")).collect();
+        let at = |name: &str| named.iter().position(|line| *line == name).unwrap_or_else(|| panic!("{name}"));
+        assert!(at("haders/chain.wgsl") < at("rc/data/text.rs") && at("rc/data/text.rs") < at("rc/main.rs"));
+        // This file is in it, whole.
+        let this = include_str!("text.rs").replace("\r\n", "\n");
+        assert!(SOURCES.contains(&format!("// src/data/text.rs\n{this}")));
+        let len = SOURCES.chars().count();
+        assert!(len > 200_000, "{len}");
+        let kept = (len as f64 * 0.1).round() as usize;
+        let windows = |characters: usize| (characters - 1) / 64;
+        assert_eq!(data.train().len(), windows(len - kept));
+        assert_eq!(data.eval().unwrap().len(), windows(kept));
+        let vocabulary = data.vocabulary().unwrap();
+        assert!(vocabulary.len() > 90 && vocabulary.chars().contains(&'\n'), "{vocabulary:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_goes_round_by_its_vocabulary_and_that_by_its_json(content in "\\PC{0,80}") {
+            let vocabulary = Vocabulary::of(&content);
+            let numbers = vocabulary.encode(&content).unwrap();
+            prop_assert!(numbers.iter().all(|&n| n >= 0 && (n as usize) < vocabulary.len()));
+            prop_assert_eq!(vocabulary.decode(&numbers).unwrap(), content);
+            let json = serde_json::to_string(&vocabulary).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Vocabulary>(&json).unwrap(), vocabulary);
+        }
+    }
+
+    #[test]
+    fn what_a_vocabulary_lacks_is_told() {
+        let vocabulary = Vocabulary::of("hello");
+        assert_eq!(vocabulary.chars(), ['e', 'h', 'l', 'o']);
+        let err = vocabulary.encode("hexe").unwrap_err().to_string();
+        assert!(err.contains("character 2") && err.contains("'x'") && err.contains("4"), "{err}");
+        for number in [-1, 4] {
+            let err = vocabulary.decode(&[0, number]).unwrap_err().to_string();
+            assert!(err.contains(&number.to_string()) && err.contains("0..4"), "{err}");
+        }
+        for json in ["[\"b\",\"a\"]", "[\"a\",\"a\"]", "[\"ab\"]"] {
+            assert!(serde_json::from_str::<Vocabulary>(json).is_err(), "{json}");
+        }
+    }
+}
