@@ -1,7 +1,7 @@
 //! The nets that are measured, with random data.
 
 use downhill::data::Dataset;
-use downhill::nn::{Conv2d, Net, Padding, Pool2d};
+use downhill::nn::{Conv2d, Embedding, LayerNorm, MultiHeadAttention, Net, Padding, Pool2d, Positional};
 use downhill::train::Model;
 use downhill::{Gpu, GpuOptions, Tensor};
 
@@ -23,6 +23,7 @@ pub fn workloads() -> Vec<Workload> {
         [(&[64, 64, 64, 10], 128), (&[784, 256, 256, 10], 128), (&[784, 512, 512, 10], 512)];
     let mut all: Vec<Workload> = mlps.map(|(widths, batch)| mlp(widths, batch)).into();
     all.push(lenet());
+    all.push(gpt());
     let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-'));
     all.retain(|w| wanted.as_ref().is_none_or(|part| w.name.contains(part.as_str())));
     all
@@ -61,19 +62,49 @@ pub fn lenet() -> Workload {
     }
 }
 
+/// A character-level transformer of nanoGPT's CPU example: 4 layers, 4 heads, 128 wide, context 64, pre-norm.
+pub fn gpt() -> Workload {
+    const VOCABULARY: usize = 96;
+    let model = |net: &Net, x: &Tensor| {
+        let table = Embedding { num_embeddings: VOCABULARY, embedding_dim: 128, padding_idx: None };
+        let mut x = net.embedding("tokens", x, &table);
+        x = net.positional_embedding("places", &x, Positional::Learned { max_len: 64 });
+        let attention = MultiHeadAttention { causal: true, ..MultiHeadAttention::new(4) };
+        for i in 0..4 {
+            let h = net.layer_norm(&format!("{i}.norm1"), &x, &LayerNorm::default());
+            x = &x + net.multi_head_attention(&format!("{i}.attention"), &h, &attention);
+            let h = net.layer_norm(&format!("{i}.norm2"), &x, &LayerNorm::default());
+            let h = net.linear(&format!("{i}.up"), &h, 512).gelu();
+            x = &x + net.linear(&format!("{i}.down"), &h, 128);
+        }
+        let x = net.layer_norm("norm", &x, &LayerNorm::default());
+        net.linear_no_bias("head", &x, VOCABULARY)
+    };
+    let (batch, n) = (12, 48 * 64);
+    let mut next = generator();
+    let tokens: Vec<i32> = (0..n).map(|_| (next() * VOCABULARY as f32) as i32).collect();
+    let data = Dataset::from_arrays("random", [64], tokens.clone(), [64], tokens).expect("the arrays fit");
+    Workload { name: "gpt 4x4x128x64 batch 12".into(), batch, model: Box::new(model), data }
+}
+
 /// Inputs in [0, 1) and labels for four batches, from a generator of this file's own.
 fn random(shape: &[usize], classes: usize, batch: usize) -> Dataset {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1u64 << 24) as f32
-    };
+    let mut next = generator();
     let n = 4 * batch;
     let inputs: Vec<f32> = (0..n * shape.iter().product::<usize>()).map(|_| next()).collect();
     let labels: Vec<i32> = (0..n).map(|_| (next() * classes as f32) as i32).collect();
     Dataset::from_arrays("random", shape, inputs, [], labels)
         .and_then(|d| d.with_classes(classes))
         .expect("the arrays fit")
+}
+
+/// Numbers in [0, 1).
+fn generator() -> impl FnMut() -> f32 {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    }
 }
 
 /// The adapter of `DOWNHILL_ADAPTER`, or the best there is; shader checks off, as in a release.
