@@ -2,6 +2,8 @@ use super::*;
 use crate::data::BatchSize;
 use crate::nn::{Form, Layer};
 
+mod layer_faults;
+mod layer_options;
 mod layers;
 
 const DIGITS: &str = r#"

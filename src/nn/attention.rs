@@ -1,23 +1,31 @@
 //! Multi-head attention.
 
+use serde::{Deserialize, Serialize};
+
 use super::Net;
+use super::axes::yes;
 use super::embedding::angles;
 use crate::graph::{AttentionOptions, Init, Tensor};
 use crate::shape::Shape;
 
 /// Options of [`Net::multi_head_attention`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MultiHeadAttention {
     /// Heads; they divide the width.
     pub num_heads: usize,
     /// A place looks at itself and those before it only. False.
+    #[serde(default)]
     pub causal: bool,
     /// Trains shifts of the projections. True.
+    #[serde(default = "yes")]
     pub bias: bool,
     /// Weights are dropped with this probability in training. 0.
+    #[serde(default)]
     pub dropout: f64,
     /// Turns queries and keys by their places (Su et al. 2021): element i goes with i + d/2, at the angle
     /// t/10,000^(2i/d), as in GPT-NeoX and Llama. False.
+    #[serde(default)]
     pub rotary: bool,
 }
 

@@ -1,17 +1,21 @@
 //! Rows of a table by number, and where in a sequence they stand.
 
+use serde::{Deserialize, Serialize};
+
 use super::Net;
 use crate::graph::{DType, Init, Tensor};
 use crate::shape::Shape;
 
 /// Options of [`Net::embedding`]; torch's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Embedding {
     /// Rows of the table; indices are from 0 to one less.
     pub num_embeddings: usize,
     /// Width of a row.
     pub embedding_dim: usize,
     /// A row that starts at 0 and gets no gradient.
+    #[serde(default)]
     pub padding_idx: Option<usize>,
 }
 

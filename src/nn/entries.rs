@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::conv::{check_windows, demand};
 use super::layer::Rule;
 use super::{
-    BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, GroupNorm, InstanceNorm, LayerNorm, Net,
-    RmsNorm, Upsample, UpsampleSize,
+    BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Embedding, GroupNorm, InstanceNorm,
+    LayerNorm, MultiHeadAttention, Net, RmsNorm, Upsample, UpsampleSize,
 };
 use crate::graph::Tensor;
 
@@ -62,6 +62,18 @@ entries! {
     RmsNorm rms_norm |o| above_zero(&[("axes", o.axes)]).and_then(|()| eps(o.eps.unwrap_or(0.0)));
     GroupNorm group_norm |o| above_zero(&[("num_groups", o.num_groups)]).and_then(|()| eps(o.eps));
     InstanceNorm instance_norm |o| eps(o.eps);
+    Embedding embedding |o| {
+        above_zero(&[("num_embeddings", o.num_embeddings), ("embedding_dim", o.embedding_dim)])?;
+        match o.padding_idx {
+            Some(i) if i >= o.num_embeddings => {
+                Err(format!("padding_idx = {i}: below num_embeddings = {} is needed", o.num_embeddings))
+            }
+            _ => Ok(()),
+        }
+    };
+    MultiHeadAttention multi_head_attention |o| {
+        above_zero(&[("num_heads", o.num_heads)]).and_then(|()| share("dropout", o.dropout))
+    };
 }
 
 impl Rule for Upsample {

@@ -10,9 +10,10 @@ use serde::ser::{Serialize, Serializer};
 
 use super::{
     AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Block, Conv1d, Conv2d, ConvTranspose1d,
-    ConvTranspose2d, Dropout, Dropout2d, Elu, Flatten, Gelu, GlobalAvgPool, GlobalMaxPool, GroupNorm,
-    InstanceNorm, LayerNorm, LeakyRelu, Linear, LogSoftmax, MaxPool1d, MaxPool2d, Net, Parallel, Permute,
-    Relu, Repeat, Reshape, Residual, RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh, Upsample,
+    ConvTranspose2d, Dropout, Dropout2d, Elu, Embedding, Flatten, Gelu, GlobalAvgPool, GlobalMaxPool,
+    GroupNorm, Gru, InstanceNorm, LayerNorm, LeakyRelu, Linear, LogSoftmax, Lstm, MaxPool1d, MaxPool2d,
+    MultiHeadAttention, Net, Parallel, Permute, PositionalEmbedding, Relu, Repeat, Reshape, Residual,
+    RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh, Upsample,
 };
 use crate::graph::Tensor;
 
@@ -163,6 +164,11 @@ layers! {
     "instance_norm" InstanceNorm;
     "dropout" Dropout short "p";
     "dropout2d" Dropout2d short "p";
+    "embedding" Embedding as "{ embedding = { num_embeddings = 256, embedding_dim = 64 } }";
+    "positional_embedding" PositionalEmbedding short "max_len" as "{ positional_embedding = 128 }";
+    "multi_head_attention" MultiHeadAttention short "num_heads" as "{ multi_head_attention = 4 }";
+    "gru" Gru short "hidden_size" as "{ gru = 64 }";
+    "lstm" Lstm short "hidden_size" as "{ lstm = 64 }";
     "relu" Relu;
     "leaky_relu" LeakyRelu short "negative_slope";
     "elu" Elu short "alpha";

@@ -19,6 +19,7 @@ mod pool;
 mod pooling;
 mod recurrent;
 mod resize;
+mod sequences;
 mod sequential;
 mod shaping;
 
@@ -40,6 +41,7 @@ pub use pooling::{
 };
 pub use recurrent::Recurrent;
 pub use resize::{Upsample, UpsampleMode, UpsampleSize};
+pub use sequences::{Gru, Lstm, PositionalEmbedding};
 pub use sequential::Sequential;
 pub use shaping::{Flatten, Permute, Reshape};
 

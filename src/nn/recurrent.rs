@@ -1,19 +1,26 @@
 //! Recurrent layers, unrolled in the graph.
 
+use serde::{Deserialize, Serialize};
+
 use super::Net;
+use super::axes::{one, yes};
 use crate::graph::{Init, Tensor};
 
 /// Options of [`Net::gru`] and [`Net::lstm`]; torch's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recurrent {
     /// Width of the state.
     pub hidden_size: usize,
     /// Layers, each on the sequence of the one before. 1.
+    #[serde(default = "one")]
     pub num_layers: usize,
     /// Trains shifts. True.
+    #[serde(default = "yes")]
     pub bias: bool,
     /// The output is the last layer's state at every place, [n, t, hidden_size], else at the last place only,
     /// [n, hidden_size]. True.
+    #[serde(default = "yes")]
     pub return_sequences: bool,
 }
 

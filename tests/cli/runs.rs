@@ -121,6 +121,11 @@ fn a_resolved_config_gives_the_run_again() {
              { dropout = 0.2 }, { reshape = [6, -1] }, { group_norm = 3 }, { rms_norm = 2 }, \"flatten\", \
              \"layer_norm\", { linear = 10 }]",
         ],
+        &[
+            "model.layers=[{ reshape = [8, 8] }, { positional_embedding = 8 }, { residual = [\"layer_norm\", \
+             { multi_head_attention = { num_heads = 2, causal = true, dropout = 0.1 } }] }, \
+             { gru = { hidden_size = 9, return_sequences = false } }, { linear = 10 }]",
+        ],
     ]
     .into_iter()
     .enumerate()
