@@ -87,7 +87,7 @@ fn check(label: &str, data: &Dataset) {
         let gpu = adapter::open(family);
         let options = TrainOptions { batch_size: BatchSize::Rows(BATCH), seed: 5, ..TrainOptions::default() };
         let mut trainer = open(&gpu, family, data, &options).expect("a trainer");
-        let table = trainer.parameters().expect("the table").swap_remove(0).values;
+        let table = trainer.state_dict().expect("the table").swap_remove(0).values;
         let len = data.train().len();
         let steps = trainer.advance(2 * len.div_ceil(BATCH) as u64).expect("two epochs");
         let mut got = steps.iter();
@@ -228,7 +228,7 @@ fn the_next_character_is_learnt() {
     let last = trainer.run(&mut ()).expect("a run").expect("an epoch");
     let eval = last.eval_loss.expect("a part to evaluate on");
     assert!(last.train_loss < 0.05 && eval < 0.05, "{last:?}");
-    let weight = trainer.parameters().expect("weights").swap_remove(0).values; // [out, in]
+    let weight = trainer.state_dict().expect("weights").swap_remove(0).values; // [out, in]
     for character in 0..4 {
         let next = (0..4).max_by(|&a, &b| weight[a * 4 + character].total_cmp(&weight[b * 4 + character]));
         assert_eq!(next, Some((character + 1) % 4), "after {character}: {weight:?}");

@@ -61,18 +61,17 @@ impl Tensor {
         };
         let inputs = with(&[self, k, v]);
         let out = node(Op::Attention(attrs), &inputs, self.shape.clone());
-        let (q, key, value, y) = (self.clone(), k.clone(), v.clone(), out.clone());
-        let weights_of = weights.clone();
-        self.graph.prescribe(&out, &[self, k, v], move |dout| {
-            let graph = &q.graph;
+        let saved: Vec<&Tensor> = [&out].into_iter().chain(&weights).collect();
+        self.graph.prescribe(&out, &[self, k, v], &saved, move |dout, inputs, saved| {
+            let [q, key, value] = inputs else { unreachable!("as many as were given") };
             let push = |op: Op, given: &[&Tensor], shape: Shape| {
-                let inputs: Vec<&Tensor> = given.iter().copied().chain(&weights_of).collect();
-                graph.push(op, &inputs, shape, DType::F32)
+                let inputs: Vec<&Tensor> = given.iter().copied().chain(&saved[1..]).collect();
+                q.graph.push(op, &inputs, shape, DType::F32)
             };
-            let lse = push(Op::AttentionLse(attrs), &[&q, &key, &value], Shape::from([n, tq, heads]));
-            let delta = dout.mul(&y).sum(&[-1], false);
+            let lse = push(Op::AttentionLse(attrs), &[q, key, value], Shape::from([n, tq, heads]));
+            let delta = dout.mul(&saved[0]).sum(&[-1], false);
             let stats = Tensor::concat(&[&lse, &delta], 0).kept();
-            let given = [&q, &key, &value, dout, &stats];
+            let given = [q, key, value, dout, &stats];
             let dq = push(Op::AttentionGradQ(attrs), &given, q.shape.clone());
             let pair: Vec<usize> = [2].into_iter().chain(key.shape.iter().copied()).collect();
             let dkv = push(Op::AttentionGradKv(attrs), &given, Shape::from(pair));

@@ -53,9 +53,10 @@ impl Tensor {
     /// padding..]. Shapes are the caller's to check.
     pub(crate) fn convolve(&self, weight: &Tensor, g: &Geometry) -> Tensor {
         let y = self.convolved(weight, g);
-        let (x, w, geometry) = (self.clone(), weight.clone(), g.clone());
-        self.graph.prescribe(&y, &[self, weight], move |dy| {
-            let dx = dy.convolve_back(&w, &geometry, &x.shape[2..]);
+        let geometry = g.clone();
+        self.graph.prescribe(&y, &[self, weight], &[], move |dy, inputs, _| {
+            let (x, w) = (&inputs[0], &inputs[1]);
+            let dx = dy.convolve_back(w, &geometry, &x.shape[2..]);
             vec![Some(dx), Some(x.convolve_weight(dy, &geometry, &w.shape[2..]))]
         })
     }
@@ -63,10 +64,11 @@ impl Tensor {
     /// The transpose of [`Tensor::convolve`] in x: y [n, o, positions..] to x [n, c, length..].
     pub(crate) fn convolve_back(&self, weight: &Tensor, g: &Geometry, length: &[usize]) -> Tensor {
         let x = self.convolved_back(weight, g, length);
-        let (y, w, geometry) = (self.clone(), weight.clone(), g.clone());
-        self.graph.prescribe(&x, &[self, weight], move |dx| {
-            let dy = dx.convolve(&w, &geometry);
-            vec![Some(dy), Some(dx.convolve_weight(&y, &geometry, &w.shape[2..]))]
+        let geometry = g.clone();
+        self.graph.prescribe(&x, &[self, weight], &[], move |dx, inputs, _| {
+            let (y, w) = (&inputs[0], &inputs[1]);
+            let dy = dx.convolve(w, &geometry);
+            vec![Some(dy), Some(dx.convolve_weight(y, &geometry, &w.shape[2..]))]
         })
     }
 

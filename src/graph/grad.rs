@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::checkpoint::Again;
 use super::{Binary, Fold, Graph, Node, NodeId, Op, Tensor, Unary, Windowed};
 use crate::graph::DType;
 use crate::shape::Shape;
@@ -16,6 +17,7 @@ impl Graph {
         let nodes = self.nodes();
         let wanted: HashSet<NodeId> = wrt.iter().map(|t| t.id()).collect();
         let reaches = self.reaching(&nodes, &wanted);
+        let mut again = Again::new(self, &nodes);
         let mut grads: HashMap<NodeId, Tensor> = HashMap::new();
         grads.insert(loss.id(), self.full(1.0, &loss.shape));
         for index in (0..=loss.id().0).rev() {
@@ -26,13 +28,15 @@ impl Graph {
             let Some(dy) = grads.get(&id).cloned() else { continue };
             let node = &nodes[index];
             let (sources, parts) = match self.prescription(id) {
-                Some((sources, rule)) => {
-                    let parts = self.scoped(&node.scope, || rule(&dy));
-                    (sources, parts)
+                Some(p) => {
+                    let inputs: Vec<Tensor> = p.inputs.iter().map(|&i| again.tensor(i)).collect();
+                    let saved: Vec<Tensor> = p.saved.iter().map(|&i| again.tensor(i)).collect();
+                    let parts = self.scoped(&node.scope, || (p.backward)(&dy, &inputs, &saved));
+                    (p.inputs, parts)
                 }
                 None => {
-                    let y = self.tensor(id);
-                    let inputs: Vec<Tensor> = node.inputs.iter().map(|&i| self.tensor(i)).collect();
+                    let y = again.tensor(id);
+                    let inputs: Vec<Tensor> = node.inputs.iter().map(|&i| again.tensor(i)).collect();
                     let needed: Vec<bool> = node.inputs.iter().map(|i| reaches[i.0]).collect();
                     let parts = self.scoped(&node.scope, || backward(node, &inputs, &needed, &y, &dy));
                     (node.inputs.clone(), parts)
@@ -56,7 +60,7 @@ impl Graph {
         let mut reaches = vec![false; nodes.len()];
         for (i, node) in nodes.iter().enumerate() {
             let through = match self.prescription(NodeId(i)) {
-                Some((sources, _)) => sources.iter().any(|n| reaches[n.0]),
+                Some(p) => p.inputs.iter().any(|n| reaches[n.0]),
                 // A reshape to its own shape is `detach`.
                 None if node.op == Op::Reshape && nodes[node.inputs[0].0].shape == node.shape => false,
                 None => node.inputs.iter().any(|n| reaches[n.0]),

@@ -4,6 +4,7 @@
 //! whatever compiles the graph, so that model functions read like formulas.
 
 mod attention;
+mod checkpoint;
 mod conv;
 mod elementwise;
 mod grad;
@@ -16,6 +17,7 @@ mod window;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 
 pub use attention::AttentionOptions;
@@ -71,8 +73,16 @@ pub struct Parameter {
     pub node: NodeId,
 }
 
-/// From the gradient of a value to those of what it was computed from.
-type Backward = Rc<dyn Fn(&Tensor) -> Vec<Option<Tensor>>>;
+/// From the gradient of a value, its inputs and what was saved to the gradients of the inputs.
+type Backward = Rc<dyn Fn(&Tensor, &[Tensor], &[Tensor]) -> Vec<Option<Tensor>>>;
+
+/// A gradient that is said, not derived.
+#[derive(Clone)]
+struct Prescription {
+    inputs: Vec<NodeId>,
+    saved: Vec<NodeId>,
+    backward: Backward,
+}
 
 /// A tensor that is kept from step to step and saved, but not trained: a running mean.
 #[derive(Debug, Clone)]
@@ -93,8 +103,10 @@ pub struct StateBuffer {
 struct Inner {
     nodes: Vec<Node>,
     known: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
-    /// Nodes whose gradient is said, not derived: for which tensors, and how.
-    prescribed: HashMap<NodeId, (Vec<NodeId>, Backward)>,
+    /// Nodes whose gradient is said, not derived.
+    prescribed: HashMap<NodeId, Prescription>,
+    /// Nodes of blocks that are computed again for the backward pass.
+    checkpoints: Vec<Range<usize>>,
     parameters: Vec<Parameter>,
     buffers: Vec<StateBuffer>,
     streams: u32,
@@ -320,42 +332,52 @@ impl Graph {
 
     /// `value`, but its gradient goes to `inputs` by `backward`, whatever `value` was computed from.
     ///
-    /// `backward` gives a gradient for each of `inputs`, of its shape, from that of the value. For functions whose
-    /// derivative has a better form than that of the operations they are composed of, or another on purpose.
+    /// `backward` takes the gradient of the value, the inputs and the tensors `saved`, and gives a gradient for each of
+    /// the inputs, of its shape, or none. It must read tensors of the forward pass from these only, not from outside:
+    /// where the value is in a checkpointed block they have been computed again. For functions whose derivative has a
+    /// better form than that of the operations they are composed of, or another on purpose.
     pub fn prescribe(
         &self,
         value: &Tensor,
         inputs: &[&Tensor],
-        backward: impl Fn(&Tensor) -> Vec<Option<Tensor>> + 'static,
+        saved: &[&Tensor],
+        backward: impl Fn(&Tensor, &[Tensor], &[Tensor]) -> Vec<Option<Tensor>> + 'static,
     ) -> Tensor {
-        self.prescribe_rule(value, inputs, Rc::new(backward))
-    }
-
-    fn prescribe_rule(&self, value: &Tensor, inputs: &[&Tensor], backward: Backward) -> Tensor {
+        let ids = |tensors: &[&Tensor]| tensors.iter().map(|t| t.id).collect();
+        let (inputs, saved) = (ids(inputs), ids(saved));
         if let Some((source, perm)) = value.permutation() {
             let order = perm.clone();
-            let rule = Rc::new(move |dy: &Tensor| backward(&dy.permute(&order)));
-            return self.prescribe_rule(&source, inputs, rule).permute(&perm);
+            let backward: Backward =
+                Rc::new(move |dy, inputs, saved| backward(&dy.permute(&order), inputs, saved));
+            return self.prescribed(&source, Prescription { inputs, saved, backward }).permute(&perm);
         }
-        let mut inner = self.inner.borrow_mut();
-        let id = NodeId(inner.nodes.len());
-        let scope = inner.scope.clone();
-        let (shape, dtype) = (value.shape.clone(), value.dtype);
+        self.prescribed(value, Prescription { inputs, saved, backward: Rc::new(backward) })
+    }
+
+    fn prescribed(&self, value: &Tensor, prescription: Prescription) -> Tensor {
         // The same elements: a reshape to the same shape, and never taken for another.
-        inner.nodes.push(Node {
+        let node = Node {
             op: Op::Reshape,
             inputs: vec![value.id],
-            shape: shape.clone(),
-            dtype,
-            scope,
+            shape: value.shape.clone(),
+            dtype: value.dtype,
+            scope: self.inner.borrow().scope.clone(),
             kept: false,
-        });
-        inner.prescribed.insert(id, (inputs.iter().map(|t| t.id).collect(), backward));
-        Tensor { graph: self.clone(), id, shape, dtype }
+        };
+        let id = self.push_new(node);
+        self.inner.borrow_mut().prescribed.insert(id, prescription);
+        self.tensor(id)
+    }
+
+    /// A node that is taken for no other.
+    fn push_new(&self, node: Node) -> NodeId {
+        let mut inner = self.inner.borrow_mut();
+        inner.nodes.push(node);
+        NodeId(inner.nodes.len() - 1)
     }
 
     /// How the gradient of a node is said, where it is.
-    fn prescription(&self, id: NodeId) -> Option<(Vec<NodeId>, Backward)> {
+    fn prescription(&self, id: NodeId) -> Option<Prescription> {
         self.inner.borrow().prescribed.get(&id).cloned()
     }
 

@@ -62,8 +62,8 @@ impl Net {
             let count = indices.shape().iter().product::<usize>();
             let numbers = indices.reshape([count]);
             let rows = weight.index_select(0, &numbers);
-            let rows = rows.graph().prescribe(&rows, &[&weight], move |dy| {
-                let sums = dy.segment_sum(&numbers, num_embeddings);
+            let rows = rows.graph().prescribe(&rows, &[&weight], &[&numbers], move |dy, _, saved| {
+                let sums = dy.segment_sum(&saved[0], num_embeddings);
                 vec![Some(match padding_idx {
                     None => sums,
                     Some(row) => {

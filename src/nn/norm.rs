@@ -127,13 +127,14 @@ impl Moments {
 fn normalised(x: &Tensor, axes: &[isize], eps: f64) -> Tensor {
     let m = Moments::new(x, axes, eps);
     let hat = x.sub(&m.mean).mul(&m.rstd);
-    let (x, axes) = (x.clone(), axes.to_vec());
-    hat.graph().prescribe(&hat, &[&x.clone()], move |g| {
-        let hat = x.sub(&m.mean).mul(&m.rstd);
-        let (mean, along) = (g.mean(&axes, true), g.mul(&hat).mean(&axes, true).mul(&m.rstd));
-        let spread = together([&m.mean, &m.rstd, &mean, &along]);
-        let n = m.mean.shape().iter().product::<usize>();
-        let part = |i: usize| spread.slice(0, i * n, (i + 1) * n).reshape(m.mean.shape());
+    let axes = axes.to_vec();
+    hat.graph().prescribe(&hat, &[x], &[&m.mean, &m.rstd], move |g, inputs, saved| {
+        let (x, mean_of_x, rstd) = (&inputs[0], &saved[0], &saved[1]);
+        let hat = x.sub(mean_of_x).mul(rstd);
+        let (mean, along) = (g.mean(&axes, true), g.mul(&hat).mean(&axes, true).mul(rstd));
+        let spread = together([mean_of_x, rstd, &mean, &along]);
+        let n = mean_of_x.shape().iter().product::<usize>();
+        let part = |i: usize| spread.slice(0, i * n, (i + 1) * n).reshape(mean_of_x.shape());
         let centred = x.sub(&part(0)).mul(&part(3));
         vec![Some(part(1).mul(&g.sub(&part(2)).sub(&centred)))]
     })
@@ -158,12 +159,14 @@ fn affine_batch_norm(x: &Tensor, m: Moments, weight: &Tensor, bias: &Tensor, axe
     let scale = weight.reshape(beside.clone()).mul(&m.rstd);
     let y = x.sub(&m.mean).mul(&scale).add(&bias.reshape(beside.clone()));
     let n = x.shape().iter().product::<usize>() / x.shape()[1];
-    let (x, channels) = (x.clone(), x.shape()[1]);
-    y.graph().prescribe(&y, &[&x.clone(), weight, bias], move |g| {
+    let channels = x.shape()[1];
+    y.graph().prescribe(&y, &[x, weight, bias], &[&m.mean, &m.rstd], move |g, inputs, saved| {
+        let (x, mean, rstd) = (&inputs[0], &saved[0], &saved[1]);
+        let scale = inputs[1].reshape(beside.clone()).mul(rstd);
         let shift = g.sum(&axes, true);
-        let scaled = g.mul(&x.sub(&m.mean).mul(&m.rstd)).sum(&axes, true);
+        let scaled = g.mul(&x.sub(mean).mul(rstd)).sum(&axes, true);
         let over_n = 1.0 / n as f32;
-        let parts = [&m.mean, &scale, &shift.mul_scalar(over_n), &scaled.mul_scalar(over_n).mul(&m.rstd)];
+        let parts = [mean, &scale, &shift.mul_scalar(over_n), &scaled.mul_scalar(over_n).mul(rstd)];
         let spread = together(parts);
         let part = |i: usize| spread.slice(0, i * channels, (i + 1) * channels).reshape(beside.clone());
         let dx = part(1).mul(&g.sub(&part(2)).sub(&x.sub(&part(0)).mul(&part(3))));
@@ -275,10 +278,10 @@ impl Net {
             }
             let rstd = x.square().mean(&axes, true).add_scalar(eps as f32).pow_scalar(-0.5);
             let hat = x.mul(&rstd);
-            let input = x.clone();
-            let hat = hat.graph().prescribe(&hat, &[x], move |g| {
+            let hat = hat.graph().prescribe(&hat, &[x], &[&rstd], move |g, inputs, saved| {
                 // rstd·(g − x̂·mean(g·x̂))
-                let along = g.mul(&input).mean(&axes, true).mul(&rstd.square());
+                let (input, rstd) = (&inputs[0], &saved[0]);
+                let along = g.mul(input).mean(&axes, true).mul(&rstd.square());
                 vec![Some(rstd.mul(&g.sub(&input.mul(&along))))]
             });
             if !options.elementwise_affine {

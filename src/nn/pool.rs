@@ -134,16 +134,17 @@ impl Tensor {
         };
         let windows = options.windows(self, &positions, f32::NEG_INFINITY);
         let y = windows.amax(&last_axes::<N>(), false);
-        let (pool, input, values) = (*options, self.clone(), y.clone());
-        self.graph().prescribe(&y, &[self], move |dy| {
+        let pool = *options;
+        self.graph().prescribe(&y, &[self], &[&y], move |dy, inputs, saved| {
+            let (input, values) = (&inputs[0], &saved[0]);
             // Minus the number of the first element that is the maximum.
             let mut counts = vec![1; 2 + N];
             counts.extend(pool.kernel_size);
             let counts = Shape::from(counts);
             let flat = Shape::from([counts.elements()]);
             let number = input.graph().iota(0, &flat).to_f32().neg().reshape(counts);
-            let windows = pool.windows(&input, &positions, f32::NEG_INFINITY);
-            let hit = windows.eq(&beside::<N>(&values));
+            let windows = pool.windows(input, &positions, f32::NEG_INFINITY);
+            let hit = windows.eq(&beside::<N>(values));
             let first = hit.select(&number, &input.graph().constant(f32::NEG_INFINITY));
             let first = first.amax(&last_axes::<N>(), false);
             let share = |t: &Tensor| beside::<N>(t).broadcast_to(windows.shape());

@@ -25,7 +25,9 @@ pub fn load(path: &Path) -> Result<Vec<NamedTensor>> {
             Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
             // torch counts a batch norm's steps in whole numbers.
-            Dtype::I64 => data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect(),
+            Dtype::I64 if name.ends_with("num_batches_tracked") => {
+                data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect()
+            }
             other => return Err(wrong(format!("tensor {name} is {other:?}; f32 or f64 is needed"))),
         };
         tensors.push(NamedTensor { name, shape: Shape::from(view.shape()), values });
