@@ -110,8 +110,8 @@ impl TextOptions {
     }
 }
 
-/// A text as a data set: inputs i32 [context], and targets i32 [context], each the character that comes after the
-/// input's. Both are windows over the same numbers. The last characters are evaluated on, in samples side by side.
+/// A text as a data set: inputs i32 `[context]`, and targets of the same shape, one character ahead. Both are windows
+/// over the same numbers. The last characters are evaluated on, in samples side by side.
 ///
 /// # Errors
 /// [`Error::Config`] for a context or a hop of 0, or a share that is not in 0..1; [`Error::Data`] where the text

@@ -129,7 +129,7 @@ impl TableEncoding {
         self.columns.iter().map(InputColumn::width).sum()
     }
 
-    /// The model's input for a row of named cells, [width]; cells that are no input of the model are passed over.
+    /// The model's input for a row of named cells, `[width]`; cells that are no input of the model are passed over.
     ///
     /// ```
     /// use downhill::data::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind};

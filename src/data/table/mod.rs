@@ -55,8 +55,8 @@ impl CsvOptions {
     }
 }
 
-/// A CSV file with a header as a data set: inputs f32 [width], each row's columns side by side as
-/// [`TableEncoding`] makes numbers of them; targets f32 [1], or i32 [] where they are classes.
+/// A CSV file with a header as a data set: inputs f32 `[width]`, each row's columns side by side as
+/// [`TableEncoding`] makes numbers of them; targets f32 `[1]`, or i32 `[]` where they are classes.
 ///
 /// Means, deviations and categories are the training part's; classes are all that the rows have. What is evaluated
 /// on depends on `split_seed` alone, and both parts keep the order of the file.
