@@ -103,3 +103,43 @@ SIGNAL = """
     "flatten",
     { linear = 10 },
 """
+
+# A transformer that reads the eight rows of an image.
+TRANSFORMER = """
+    { reshape = [8, 8] },
+    { linear = 12 },
+    { positional_embedding = 8 },
+    { repeat = { times = 2, layers = [
+        { residual = ["layer_norm", { multi_head_attention = { num_heads = 3 } }] },
+        { residual = ["layer_norm", { linear = 24 }, "gelu", { linear = 12 }] },
+    ] } },
+    "layer_norm",
+    "flatten",
+    { linear = 10 },
+"""
+
+CAUSAL = """
+    { reshape = [8, 8] },
+    { linear = { out_features = 16, bias = false } },
+    { residual = [
+        "rms_norm",
+        { multi_head_attention = { num_heads = 2, causal = true, rotary = true, bias = false } },
+    ] },
+    { residual = ["rms_norm", { linear = 24 }, "silu", { linear = 16 }] },
+    "rms_norm",
+    "flatten",
+    { linear = 10 },
+"""
+
+GRU = """
+    { reshape = [8, 8] },
+    { gru = { hidden_size = 12, num_layers = 2 } },
+    "flatten",
+    { linear = 10 },
+"""
+
+LSTM = """
+    { reshape = [8, 8] },
+    { lstm = { hidden_size = 16, return_sequences = false } },
+    { linear = 10 },
+"""

@@ -104,6 +104,10 @@ def cases():
     net("branches", "image", adamw, nets.BRANCHES, loss="smooth")
     net("decoder", "image", adamw, nets.DECODER, loss="mse")
     net("signal", "image", adamw, nets.SIGNAL)
+    net("transformer", "sequence", adamw, nets.TRANSFORMER)
+    net("causal", "sequence", adamw, nets.CAUSAL)
+    net("gru", "sequence", adamw, nets.GRU)
+    net("lstm", "sequence", adamw, nets.LSTM)
     return table
 
 
