@@ -209,14 +209,14 @@ fn evaluating_leaves_no_trace_on_training() {
     for &family in families() {
         let gpu = open(family);
         let (mut plain, mut looked_at) = (mixed_trainer(&gpu), mixed_trainer(&gpu));
-        let straight: Vec<f32> = plain.advance(4).expect("steps").iter().map(|r| r.loss as f32).collect();
+        let straight: Vec<f32> = plain.advance(4).expect("steps").iter().map(|r| r.loss).collect();
         let mut stepwise = Vec::new();
         for _ in 0..4 {
             let before = looked_at.state_dict().expect("tensors");
             let once = looked_at.evaluate().expect("an evaluation");
             assert_eq!(once, looked_at.evaluate().expect("another"), "evaluated twice");
             assert_eq!(before, looked_at.state_dict().expect("tensors"), "evaluation changed something");
-            stepwise.extend(looked_at.advance(1).expect("a step").iter().map(|r| r.loss as f32));
+            stepwise.extend(looked_at.advance(1).expect("a step").iter().map(|r| r.loss));
         }
         assert_eq!(straight, stepwise);
         assert_eq!(plain.state_dict().expect("tensors"), looked_at.state_dict().expect("tensors"));

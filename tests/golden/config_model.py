@@ -31,7 +31,7 @@ OPTIONS = {
     "rms_norm": ("axes", dict(axes=1, eps=None, elementwise_affine=True)),
     "group_norm": ("num_groups", dict(eps=1e-5, affine=True)),
     "instance_norm": (None, dict(eps=1e-5, affine=False)),
-    "positional_embedding": (None, {}),
+    "positional_embedding": ("max_len", dict(kind="learned")),
     "multi_head_attention": ("num_heads", dict(causal=False, bias=True, rotary=False)),
     "gru": ("hidden_size", dict(num_layers=1, bias=True, return_sequences=True)),
     "lstm": ("hidden_size", dict(num_layers=1, bias=True, return_sequences=True)),

@@ -2,8 +2,8 @@
 
 use downhill::Tensor;
 use downhill::nn::{
-    BatchNorm, Conv, ConvTranspose, GroupNorm, InstanceNorm, LayerNorm, Net, Padding, Pool, RmsNorm,
-    Upsample, UpsampleMode, UpsampleSize,
+    BatchNorm, Conv, ConvTranspose, Embedding, GroupNorm, InstanceNorm, LayerNorm, MultiHeadAttention, Net,
+    Padding, Pool, Positional, Recurrent, RmsNorm, Upsample, UpsampleMode, UpsampleSize,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -67,14 +67,19 @@ pub const LAYERS: &[&str] = &[
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "embedding",
     "global_avg_pool",
     "global_max_pool",
     "group_norm",
+    "gru",
     "instance_norm",
     "layer_norm",
     "linear",
+    "lstm",
     "max_pool1d",
     "max_pool2d",
+    "multi_head_attention",
+    "positional",
     "rms_norm",
     "upsample",
 ];
@@ -139,6 +144,15 @@ fn upsample(case: &Case) -> Upsample {
     }
 }
 
+fn recurrent(case: &Case) -> Recurrent {
+    Recurrent {
+        hidden_size: case.parse("hidden_size"),
+        num_layers: case.parse("num_layers"),
+        bias: case.parse("bias"),
+        return_sequences: case.parse("return_sequences"),
+    }
+}
+
 /// The case's layer on `x`. Parameters are named `layer.weight` and so on.
 pub fn build(case: &Case, net: &Net, x: &Tensor) -> Tensor {
     match case.layer.as_str() {
@@ -149,6 +163,32 @@ pub fn build(case: &Case, net: &Net, x: &Tensor) -> Tensor {
         "conv2d" => net.conv2d("layer", x, &conv(case)),
         "conv_transpose1d" => net.conv_transpose1d("layer", x, &conv_transpose(case)),
         "conv_transpose2d" => net.conv_transpose2d("layer", x, &conv_transpose(case)),
+        "embedding" => {
+            let options = Embedding {
+                num_embeddings: case.parse("num_embeddings"),
+                embedding_dim: case.parse("embedding_dim"),
+                padding_idx: case.parse("padding_idx"),
+            };
+            net.embedding("layer", x, &options)
+        }
+        "gru" => net.gru("layer", x, &recurrent(case)),
+        "lstm" => net.lstm("layer", x, &recurrent(case)),
+        "multi_head_attention" => {
+            let options = MultiHeadAttention {
+                causal: case.parse("causal"),
+                bias: case.parse("bias"),
+                rotary: case.parse("rotary"),
+                ..MultiHeadAttention::new(case.parse("num_heads"))
+            };
+            net.multi_head_attention("layer", x, &options)
+        }
+        "positional" => {
+            let kind = match case.parse::<String>("kind").as_str() {
+                "learned" => Positional::Learned { max_len: case.parse("max_len") },
+                _ => Positional::Sinusoidal,
+            };
+            net.positional_embedding("layer", x, kind)
+        }
         "global_avg_pool" => x.global_avg_pool(),
         "global_max_pool" => x.global_max_pool(),
         "max_pool1d" => x.max_pool(&pool::<1>(case)),

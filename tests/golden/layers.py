@@ -36,7 +36,7 @@ LINEAR = {
 }  # fmt: skip
 SELECTION = {"max_pool1d", "max_pool2d", "global_max_pool"}
 
-# Roundoffs of the scale, by family.
+# Roundoffs of the scale, by family or layer. A sinusoid of an angle of 20, in f32, is off by that many alone.
 FACTORS = {
     "linear": 8,
     "conv": 8,
@@ -45,6 +45,7 @@ FACTORS = {
     "upsample": 64,
     "norm": 16,
     "embedding": 8,
+    "positional": 32,
     "attention": 32,
     "recurrent": 32,
 }
@@ -164,7 +165,7 @@ def make(folder, cases):
     assert len({case["name"] for case in cases}) == len(cases), "two cases of one name"
     files, rows, worst = {}, [], {}
     for case in cases:
-        case["factor"] = FACTORS[case["family"]]
+        case["factor"] = FACTORS.get(case["layer"], FACTORS[case["family"]])
         made, taken = tensors(case)
         worst[case["family"]] = max(worst.get(case["family"], (0, "")), (taken, case["name"]))
         files.update(made)

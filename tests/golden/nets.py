@@ -108,7 +108,7 @@ SIGNAL = """
 TRANSFORMER = """
     { reshape = [8, 8] },
     { linear = 12 },
-    { positional_embedding = { kind = "learned", max_len = 8 } },
+    { positional_embedding = 8 },
     { repeat = { times = 2, layers = [
         { residual = ["layer_norm", { multi_head_attention = { num_heads = 3 } }] },
         { residual = ["layer_norm", { linear = 24 }, "gelu", { linear = 12 }] },

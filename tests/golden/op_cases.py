@@ -271,6 +271,31 @@ def losses(t):
     t.add("cross_entropy_one_row", "cross_entropy", [R((1, 3)), ints(1)], **one_row)
     t.add("cross_entropy_wide", "cross_entropy", [R((2, 131), -3, 3), ints(130, 0)], **one_row)
 
+    # Classes last, whatever lies between them and the batch; torch has them second.
+    for name, args in {
+        "plain": dict(label_smoothing=0.0, ignore_index=None),
+        "both": dict(label_smoothing=0.1, ignore_index=-100),
+    }.items():
+        wanted = np.array([[2, -100, 0], [3, 3, -100]], np.int32)
+        if args["ignore_index"] is None:
+            wanted = R((2, 3), 0, 4, integer=True)
+        t.add(f"cross_entropy_3d_{name}", "cross_entropy", [R((2, 3, 4), -3, 3), wanted], **args)
+    log_probs = R((7, 5), -6, -0.01)
+    t.add("nll", "nll", [log_probs, targets], second=True, ignore_index=None)
+    t.add("nll_ignore", "nll", [log_probs, some_ignored], ignore_index=-100)
+    t.add("nll_class", "nll", [log_probs, ints(2, 1, 0, 2, 2, 4, 3)], ignore_index=2)
+    t.add("nll_3d", "nll", [R((2, 3, 4), -6, -0.01), R((2, 3), 0, 4, integer=True)], ignore_index=None)
+    t.add("nll_one_row", "nll", [R((1, 3), -6, -0.01), ints(1)], ignore_index=None)
+    for reduction in ["batchmean", "mean", "sum"]:
+        plain = dict(reduction=reduction, log_target=False)
+        t.add(f"kl_div_{reduction}", "kl_div", [R((4, 6), -6, -0.01), R((4, 6), 0.05, 1)], **plain)
+        log = dict(reduction=reduction, log_target=True)
+        t.add(f"kl_div_{reduction}_log", "kl_div", [R((4, 6), -6, -0.01), R((4, 6), -6, 0)], **log)
+    # A probability of 0 has a term of 0; its gradient, log 0, is not asked for.
+    some_zero = values(0, 1, 0.5, 0, 0.25, 0.25, 1, 0).reshape(4, 2)
+    plain = dict(reduction="batchmean", log_target=False)
+    t.add("kl_div_zero", "kl_div", [R((4, 2), -6, -0.01), some_zero], grads="a", **plain)
+
     pair = [R((4, 6)), R((4, 6))]
     close = [R((4, 6), -1, 1, 0.5), R((4, 6), -1, 1, 0.5)]
     t.add("mse", "mse", pair, second=True)
@@ -280,6 +305,9 @@ def losses(t):
     for delta in [1.0, 0.5]:
         t.add(f"huber_{delta}", "huber", pair, delta=delta)
         t.add(f"huber_{delta}_points", "huber", close, delta=delta)
+    for beta in [1.0, 0.5, 0.0]:
+        t.add(f"smooth_l1_{beta}", "smooth_l1", pair, beta=beta)
+        t.add(f"smooth_l1_{beta}_points", "smooth_l1", close, beta=beta)
     t.add("bce_with_logits", "bce_with_logits", [R((4, 6), -3, 3), R((4, 6), 0, 1)], second=True)
     far = values(-100, -50, -50, -20, -1, 0, 0, 1, 20, 50, 50, 100)
     hard = values(0, 0, 1, 1, 0, 1, 0.5, 0.25, 1, 1, 0, 1)

@@ -78,6 +78,7 @@ pub const OPS: &[&str] = &[
     "gt",
     "huber",
     "index_select",
+    "kl_div",
     "l1",
     "le",
     "leaky_relu",
@@ -95,6 +96,7 @@ pub const OPS: &[&str] = &[
     "mul_scalar",
     "ne",
     "neg",
+    "nll",
     "one_hot",
     "operators",
     "permute",
@@ -109,6 +111,7 @@ pub const OPS: &[&str] = &[
     "silu",
     "sin",
     "slice",
+    "smooth_l1",
     "softmax",
     "softplus",
     "sqrt",
@@ -191,6 +194,12 @@ pub fn build(case: &Case, t: &[Tensor]) -> Tensor {
             let ignore_index = case.parse::<Option<i32>>("ignore_index");
             loss::cross_entropy(x, y, &loss::CrossEntropy { label_smoothing, ignore_index })
         }
+        "nll" => loss::nll(x, y, &loss::Nll { ignore_index: case.parse("ignore_index") }),
+        "kl_div" => {
+            let (reduction, log_target) = (case.parse("reduction"), case.flag("log_target"));
+            loss::kl_div(x, y, &loss::KlDiv { reduction, log_target })
+        }
+        "smooth_l1" => loss::smooth_l1(x, y, case.number("beta")),
         "mse" => loss::mse(x, y),
         "l1" => loss::l1(x, y),
         "huber" => loss::huber(x, y, case.number("delta")),
@@ -227,7 +236,7 @@ pub fn tolerance(op: &str) -> Tolerance {
         "div" | "recip" | "sqrt" | "operators" => (16.0, 0.0),
         "sum" | "sum_all" | "mean" | "mean_all" | "matmul" | "exp" | "log" => (32.0, 0.0),
         "sin" | "cos" => (32.0, 8.0),
-        "mse" | "l1" | "huber" => (64.0, 0.0),
+        "mse" | "l1" | "huber" | "smooth_l1" | "nll" | "kl_div" => (64.0, 0.0),
         "tanh" | "sigmoid" | "silu" | "softplus" | "elu" | "bce_with_logits" => (64.0, 8.0),
         "softmax" | "log_softmax" | "logsumexp" | "cross_entropy" | "gelu" | "gelu_tanh" => (64.0, 16.0),
         "pow" | "pow_scalar" => (128.0, 0.0),

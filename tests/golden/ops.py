@@ -42,11 +42,17 @@ def matmul(t, a):
 def cross_entropy(t, a):
     ignore = a["ignore_index"]
     return F.cross_entropy(
-        t[0],
-        t[1],
+        t[0].flatten(0, -2),
+        t[1].flatten(),
         label_smoothing=a["label_smoothing"],
         ignore_index=-100 if ignore is None else ignore,
     )
+
+
+def nll(t, a):
+    ignore = a["ignore_index"]
+    ignore = -100 if ignore is None else ignore
+    return F.nll_loss(t[0].flatten(0, -2), t[1].flatten(), ignore_index=ignore)
 
 
 # op -> (tensors, arguments) -> output. Names are those of the engine.
@@ -112,6 +118,9 @@ OPS = {
     "mse": lambda t, a: F.mse_loss(t[0], t[1]),
     "l1": lambda t, a: F.l1_loss(t[0], t[1]),
     "huber": lambda t, a: F.huber_loss(t[0], t[1], delta=a["delta"]),
+    "smooth_l1": lambda t, a: F.smooth_l1_loss(t[0], t[1], beta=a["beta"]),
+    "nll": nll,
+    "kl_div": lambda t, a: F.kl_div(t[0], t[1], **a),
     "bce_with_logits": lambda t, a: F.binary_cross_entropy_with_logits(t[0], t[1]),
 }
 

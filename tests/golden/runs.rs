@@ -13,7 +13,7 @@ use crate::store::{self, within};
 /// 2e-5 for each of these runs (make.py asserts that), so that none of them amplifies rounding.
 const BAR: f64 = 1e-4;
 
-const GROUPS: &[&str] = &["activation", "loss", "net", "optimizer"];
+const GROUPS: &[&str] = &["activation", "image", "loss", "net", "optimizer", "sequence"];
 
 #[derive(Deserialize)]
 struct Golden {
@@ -181,6 +181,16 @@ fn runs_of_losses() {
 #[test]
 fn runs_of_other_nets() {
     check_group("net");
+}
+
+#[test]
+fn runs_of_image_nets() {
+    check_group("image");
+}
+
+#[test]
+fn runs_of_sequence_nets() {
+    check_group("sequence");
 }
 
 #[test]
