@@ -19,6 +19,16 @@ impl Graph {
         drop(inner);
         y
     }
+
+    /// Whether some block is to be computed again.
+    pub(crate) fn has_checkpoints(&self) -> bool {
+        !self.inner.borrow().checkpoints.is_empty()
+    }
+
+    /// Keeps what every block makes after all.
+    pub(crate) fn forget_checkpoints(&self) {
+        self.inner.borrow_mut().checkpoints.clear();
+    }
 }
 
 /// The nodes of checkpointed blocks made again, as far as a backward pass has asked for them.

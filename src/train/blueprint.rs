@@ -57,6 +57,29 @@ pub struct Blueprint {
     pub counts_correct: bool,
     /// Every buffer with its bytes; their sum is the peak.
     pub memory: Vec<BufferPlan>,
+    /// What checkpointed blocks save and cost, if there are any.
+    pub checkpointing: Option<Checkpointing>,
+}
+
+/// What checkpointed blocks change in a training step of a full batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpointing {
+    /// Bytes of activations that are not kept; negative where computing again needs more than keeping.
+    pub saved_bytes: i64,
+    /// Floating-point operations done twice.
+    pub added_flops: u64,
+    /// Floating-point operations of the step without.
+    pub flops_without: u64,
+}
+
+impl Checkpointing {
+    fn between(with: &Plan, without: &Plan) -> Self {
+        Checkpointing {
+            saved_bytes: without.bytes() as i64 - with.bytes() as i64,
+            added_flops: with.flops().saturating_sub(without.flops()),
+            flops_without: without.flops(),
+        }
+    }
 }
 
 impl Blueprint {
@@ -99,9 +122,13 @@ impl Blueprint {
         optimizer.validate()?;
         let draft = Draft { forward, data, sources: feed::sources(data), target };
         let (mut parameters, mut buffers) = (Vec::new(), Vec::new());
-        let mut train = Vec::new();
+        let (mut train, mut checkpointing) = (Vec::new(), None);
         for batch in std::iter::once(batches.rows).chain(batches.last) {
-            let (plan, graph) = draft.train(batch, batches.rows, optimizer)?;
+            let (plan, graph) = draft.train(batch, batches.rows, optimizer, true)?;
+            if graph.has_checkpoints() && train.is_empty() {
+                let (whole, _) = draft.train(batch, batches.rows, optimizer, false)?;
+                checkpointing = Some(Checkpointing::between(&plan, &whole));
+            }
             (parameters, buffers) = (graph.parameters(), graph.buffers());
             train.push(Build { batch, plan });
         }
@@ -116,7 +143,7 @@ impl Blueprint {
             }
         }
         let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan));
-        Ok(Blueprint { parameters, buffers, batches, train, eval, counts_correct, memory })
+        Ok(Blueprint { parameters, buffers, batches, train, eval, counts_correct, memory, checkpointing })
     }
 
     /// How many numbers are trained.
@@ -199,8 +226,18 @@ impl Draft<'_> {
         })
     }
 
-    fn train(&self, batch: usize, stride: usize, optimizer: &Optimizer) -> Result<(Plan, Graph)> {
+    /// `checkpoints` says whether the model's checkpointed blocks are.
+    fn train(
+        &self,
+        batch: usize,
+        stride: usize,
+        optimizer: &Optimizer,
+        checkpoints: bool,
+    ) -> Result<(Plan, Graph)> {
         let (graph, _, _, loss) = self.forward(batch, true)?;
+        if !checkpoints {
+            graph.forget_checkpoints();
+        }
         let parameters = graph.parameters();
         if parameters.is_empty() {
             return Err(Error::Config("the model has no parameters, so there is nothing to train".into()));

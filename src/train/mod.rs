@@ -10,7 +10,7 @@ mod trainer;
 mod weights;
 
 pub use batch::Batch;
-pub use blueprint::{BatchLoss, Blueprint, Build, Loss, Model, WINDOW};
+pub use blueprint::{BatchLoss, Blueprint, Build, Checkpointing, Loss, Model, WINDOW};
 pub use observer::{EpochRecord, Observer, StepRecord};
 pub use run_dir::{RunDir, write_whole};
 pub use state::NamedTensor;
