@@ -5,6 +5,9 @@
 var<private> infinity_bits: u32 = 0x7f800000u;
 var<private> nan_bits: u32 = 0x7fc00000u;
 
+// By its bits: compilers take a comparison of a number with itself for true.
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
 // y 2^n for whole n in [-252, 252], in two factors, so that the ends of the range do not overflow early.
 fn scale2(y: f32, n: f32) -> f32 {
     let half = i32(n) / 2;
@@ -25,8 +28,7 @@ fn exp_(x: f32) -> f32 {
     p = p * r + 5.0000001201e-1;
     p = p * r * r + r + 1.0;
     let y = scale2(p, n);
-    // The comparison is false for NaN, which stays.
-    return select(select(y, 0.0, x < -104.0), x, !(x <= 89.0 || x > 89.0))
+    return select(select(y, 0.0, x < -104.0), x, is_nan(x))
         + select(0.0, bitcast<f32>(infinity_bits), x > 88.8);
 }
 
@@ -110,7 +112,7 @@ fn cos_(x: f32) -> f32 {
 
 fn sigmoid(x: f32) -> f32 {
     let e = exp_(-abs(x));
-    return select(e, 1.0, x >= 0.0) / (1.0 + e) + select(0.0, x, x != x);
+    return select(e, 1.0, x >= 0.0) / (1.0 + e) + select(0.0, x, is_nan(x));
 }
 
 // tanh x = 1 - 2/(e^{2|x|} + 1) with the sign of x; an odd polynomial where |x| < 0.625.
@@ -121,7 +123,7 @@ fn tanh_(x: f32) -> f32 {
     let p = (((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z + 1.33314422036e-1) * z
         - 3.33332819422e-1;
     let y = select(p * z * x + x, select(-big, big, x > 0.0), a >= 0.625);
-    return select(y, x, x != x);
+    return select(y, x, is_nan(x));
 }
 
 // The error function: an odd Taylor-like polynomial below 1 (Cephes), 1 - erfc above.
@@ -159,18 +161,18 @@ fn erf(x: f32) -> f32 {
     let tail = exp_(-min(c * c, 100.0)) * q * select(far, near, c < 2.0);
     let big = select(-1.0 + tail, 1.0 - tail, x > 0.0);
     let y = select(p * x, big, a >= 1.0);
-    return select(y, x, x != x);
+    return select(y, x, is_nan(x));
 }
 
 fn elu(x: f32, alpha: f32) -> f32 {
-    return select(alpha * expm1_(min(x, 0.0)), x, x > 0.0) + select(0.0, x, x != x);
+    return select(alpha * expm1_(min(x, 0.0)), x, x > 0.0) + select(0.0, x, is_nan(x));
 }
 
 // log(1 + e^{beta x}) / beta, x itself where beta x > threshold.
 fn softplus(x: f32, beta: f32, threshold: f32) -> f32 {
     let s = x * beta;
     let y = (max(s, 0.0) + log1p_(exp_(-abs(s)))) / beta;
-    return select(y, x, s > threshold || x != x);
+    return select(y, x, s > threshold || is_nan(x));
 }
 
 // a^b as C's pow, in the cases that training meets: whole exponents of negative bases, zero bases.
@@ -190,12 +192,12 @@ fn pow_(a: f32, b: f32) -> f32 {
     let signed = select(select(bitcast<f32>(nan_bits), select(y, -y, odd), whole), y, a > 0.0);
     let zero_base = select(select(0.0, bitcast<f32>(infinity_bits), b < 0.0), 1.0, b == 0.0);
     let result = select(signed, zero_base, a == 0.0);
-    return select(result, 1.0, b == 0.0) + select(0.0, a + b, a != a || b != b);
+    return select(result, 1.0, b == 0.0) + select(0.0, a + b, is_nan(a) || is_nan(b));
 }
 
 fn minimum(a: f32, b: f32) -> f32 {
-    return select(select(b, a, a < b), a + b, a != a || b != b);
+    return select(select(b, a, a < b), a + b, is_nan(a) || is_nan(b));
 }
 fn maximum(a: f32, b: f32) -> f32 {
-    return select(select(b, a, a > b), a + b, a != a || b != b);
+    return select(select(b, a, a > b), a + b, is_nan(a) || is_nan(b));
 }

@@ -116,8 +116,8 @@ struct Moments {
 
 impl Moments {
     fn new(x: &Tensor, axes: &[isize], eps: f64) -> Self {
-        let mean = x.mean(axes, true).detach();
-        let var = x.sub(&mean).square().mean(axes, true).detach();
+        let mean = x.mean(axes, true);
+        let var = x.sub(&mean).square().mean(axes, true);
         let rstd = var.add_scalar(eps as f32).pow_scalar(-0.5);
         Moments { mean, var, rstd }
     }

@@ -144,7 +144,9 @@ impl Tensor {
             let flat = Shape::from([counts.elements()]);
             let number = input.graph().iota(0, &flat).to_f32().neg().reshape(counts);
             let windows = pool.windows(input, &positions, f32::NEG_INFINITY);
-            let hit = windows.eq(&beside::<N>(values));
+            // Padding is no maximum, even where all of the window is −∞.
+            let one = input.graph().constant(1.0).broadcast_to(input.shape());
+            let hit = windows.eq(&beside::<N>(values)).mul(&pool.windows(&one, &positions, 0.0));
             let first = hit.select(&number, &input.graph().constant(f32::NEG_INFINITY));
             let first = first.amax(&last_axes::<N>(), false);
             let share = |t: &Tensor| beside::<N>(t).broadcast_to(windows.shape());
