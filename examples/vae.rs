@@ -64,7 +64,7 @@ fn main() -> Result<(), Error> {
     let gpu = Gpu::open(&GpuOptions::default())?;
     let data = downhill::data::digits()?.without_targets();
     let adam = Optimizer::Adam(Adam { lr: 3e-3, ..Adam::default() });
-    let options = TrainOptions { epochs: 30, ..TrainOptions::default() };
+    let options = TrainOptions { epochs: 20, ..TrainOptions::default() };
     Trainer::of_batches(&gpu, &vae, &adam, &data, &options)?.run(&mut Print)?;
     Ok(())
 }
