@@ -48,10 +48,17 @@ pub use plan::{Function, Value};
 
 /// What most programs need.
 pub mod prelude {
-    pub use crate::data::{BatchSize, Dataset};
+    pub use crate::data::{BatchSize, Dataset, Field, Part, Values};
     pub use crate::nn::loss::{self, CrossEntropy};
-    pub use crate::nn::{Net, Sequential};
+    pub use crate::nn::{
+        BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Embedding, GroupNorm, InstanceNorm,
+        LayerNorm, MultiHeadAttention, Net, Padding, Pool1d, Pool2d, Positional, Recurrent, RmsNorm,
+        Sequential, Upsample, UpsampleMode, UpsampleSize,
+    };
     pub use crate::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
-    pub use crate::train::{EpochRecord, Observer, StepRecord, TrainOptions, Trainer};
-    pub use crate::{Error, Gpu, GpuOptions, Graph, Init, Tensor};
+    pub use crate::train::{
+        Batch, EpochRecord, Evaluation, Metrics, Objective, Observer, RunDir, StepRecord, TrainOptions,
+        Trainer,
+    };
+    pub use crate::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 }

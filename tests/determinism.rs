@@ -87,9 +87,9 @@ fn submissions_of_any_size_give_the_same_bits() {
             evaluated.evaluate().expect("an evaluation");
         }
         assert_eq!(bits(&evaluated.state_dict().expect("parameters")), want, "{family:?}, evaluated");
-        let (loss, accuracy) = evaluated.evaluate().expect("an evaluation").expect("an evaluation part");
-        let last = heard.epochs[1];
-        assert_eq!((Some(loss), accuracy), (last.eval_loss, last.eval_accuracy));
+        let again = evaluated.evaluate().expect("an evaluation").expect("an evaluation part");
+        let last = &heard.epochs[1];
+        assert_eq!((Some(again.loss), again.accuracy), (last.eval_loss, last.eval_accuracy));
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::section::{Section, kind, suggestion};
-use crate::data::{self, BatchSize, CsvOptions, Dataset, TextOptions};
+use crate::data::{self, BatchSize, CsvOptions, Dataset, TextOptions, Values};
 use crate::error::{Error, Result};
 use crate::train::TrainOptions;
 
@@ -23,8 +23,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("split_seed", "csv without eval_csv"),
 ];
 /// Keys of a csv source, which are sometimes put beside it.
-const INSIDE: &[&str] =
-    &["target", "numeric", "categorical", "delimiter", "classes", "standardise_target", "eval_csv"];
+const INSIDE: &[&str] = &["numeric", "categorical", "delimiter", "classes", "standardise_target", "eval_csv"];
 
 /// Where the samples come from. Paths are absolute.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +43,8 @@ pub enum DataSpec {
         /// The seed of the split; the run's where it is `None`.
         split_seed: Option<u64>,
     },
+    /// The inputs of another source, as their own targets.
+    Inputs(Box<DataSpec>),
 }
 
 impl DataSpec {
@@ -60,6 +61,7 @@ impl DataSpec {
                 let split_seed = split_seed.unwrap_or(seed);
                 data::csv(path, &CsvOptions { split_seed, ..options.clone() })
             }
+            DataSpec::Inputs(of) => return of.load(seed).and_then(|data| of.reconstructed(data)),
         };
         result.map_err(|err| match err {
             Error::Io { .. } => Error::Config(format!(
@@ -69,8 +71,21 @@ impl DataSpec {
         })
     }
 
+    /// `data` with its inputs as targets.
+    fn reconstructed(&self, data: Dataset) -> Result<Dataset> {
+        match data.train().inputs().values() {
+            Values::F32(_) => Ok(data.without_targets()),
+            Values::I32(_) => Err(Error::Config(format!(
+                "data.target = \"inputs\": the inputs of data.source = {} are integers, and a model's output is f32; \
+                 leave data.target out",
+                self.source()
+            ))),
+        }
+    }
+
     fn source(&self) -> Value {
         match self {
+            DataSpec::Inputs(of) => of.source(),
             DataSpec::Digits => "digits".into(),
             DataSpec::Sources(_) => "sources".into(),
             DataSpec::Text(path, _) => Value::Table(Table::from_iter([entry("text", text(path))])),
@@ -82,6 +97,11 @@ impl DataSpec {
     fn beside(&self) -> Table {
         match self {
             DataSpec::Digits => Table::new(),
+            DataSpec::Inputs(of) => {
+                let mut table = of.beside();
+                table.extend([entry("target", "inputs".into())]);
+                table
+            }
             DataSpec::Sources(options) | DataSpec::Text(_, options) => {
                 let hop = options.hop.unwrap_or(options.context);
                 Table::from_iter([
@@ -266,7 +286,17 @@ fn names(source: &mut Section, key: &'static str) -> Result<Option<Vec<String>>>
 
 /// Reads the table into `options` and what it says of the samples; `folder` is what paths are relative to.
 pub(super) fn read(mut s: Section, folder: &Path, options: &mut TrainOptions) -> Result<DataSpec> {
-    let spec = spec(&mut s, folder)?;
+    let mut spec = spec(&mut s, folder)?;
+    match s.take("target") {
+        None => {}
+        Some(Value::String(word)) if word == "inputs" => spec = DataSpec::Inputs(Box::new(spec)),
+        Some(other) => {
+            return Err(Error::Config(format!(
+                "data.target = {other}: \"inputs\" is all it can be, and makes the inputs their own targets; a \
+                 table's column belongs into data.source, as {CSV}"
+            )));
+        }
+    }
     options.batch_size = match s.take("batch_size") {
         None => options.batch_size,
         Some(Value::String(word)) if word == "full" => BatchSize::Full,
@@ -341,6 +371,8 @@ mod tests {
             "source = { csv = \"t.csv\", target = \"y\", numeric = [\"a\"], categorical = [], delimiter = \"\\t\", \
              classes = true }\neval_fraction = 0\nsplit_seed = 7",
             "source = { csv = \"t.csv\", target = \"y\", standardise_target = true, eval_csv = \"e.csv\" }",
+            "source = \"digits\"\ntarget = \"inputs\"",
+            "source = { csv = \"t.csv\", target = \"y\" }\ntarget = \"inputs\"\nsplit_seed = 7",
         ] {
             let config = parse(data).unwrap();
             let resolved = config.to_toml();
@@ -368,6 +400,19 @@ mod tests {
     }
 
     #[test]
+    fn inputs_can_be_their_own_targets() {
+        let [plain, own] = ["", "target = \"inputs\""].map(|more| {
+            let config = parse(&format!("source = \"digits\"\n{more}")).unwrap();
+            config.dataset().unwrap()
+        });
+        for (plain, own) in [(plain.train(), own.train()), (plain.eval().unwrap(), own.eval().unwrap())] {
+            assert_eq!((own.inputs(), own.targets()), (plain.inputs(), plain.inputs()));
+            assert_eq!(own.fields().count(), 1, "gathered once");
+        }
+        assert_eq!((plain.classes(), own.classes()), (Some(10), None));
+    }
+
+    #[test]
     fn faults_name_the_key_and_the_remedy() {
         assert_refused("source = \"digts\"", &["\"digts\"", "did you mean \"digits\""]);
         assert_refused("source = \"text\"", &["\"text\"", "{ text = \"FILE\" }"]);
@@ -378,6 +423,12 @@ mod tests {
         assert_refused("source = { text = \"\" }", &["data.source.text", "no path"]);
         assert_refused("source = \"sources\"", &["data.context is missing", "context = 64"]);
         assert_refused("source = \"sources\"\ncontxt = 64", &["data.contxt", "did you mean \"context\""]);
+        assert_refused("source = \"digits\"\ntarget = 3", &["data.target = 3", "\"inputs\"", CSV]);
+        let integers = "source = \"sources\"\ncontext = 4\ntarget = \"inputs\"";
+        assert_refused(
+            integers,
+            &["data.target = \"inputs\"", "\"sources\"", "integers", "leave data.target out"],
+        );
         assert_refused("source = \"sources\"\ncontext = -1", &["data.context = -1"]);
         assert_refused("source = \"sources\"\ncontext = 0", &["data.context = 0", "at least 1"]);
         assert_refused("source = \"sources\"\ncontext = 4\nhop = 0", &["data.hop = 0", "at least 1"]);

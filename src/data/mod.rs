@@ -111,6 +111,12 @@ impl Dataset {
         Dataset { encoding: Some(encoding), ..self }
     }
 
+    /// The same without targets: the first input takes their place, as an autoencoder wants it.
+    pub fn without_targets(self) -> Dataset {
+        let eval = self.eval.map(Part::without_targets);
+        Dataset { train: self.train.without_targets(), eval, classes: None, ..self }
+    }
+
     fn checked(self) -> Result<Dataset> {
         match self.check() {
             Ok(()) => Ok(self),

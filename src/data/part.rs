@@ -94,6 +94,11 @@ impl Part {
         PartBuilder::default()
     }
 
+    pub(super) fn without_targets(mut self) -> Part {
+        self.fields.truncate(self.inputs);
+        self
+    }
+
     /// What the model is given: the first input.
     pub fn inputs(&self) -> &Field {
         &self.fields[0].1
@@ -219,6 +224,9 @@ mod tests {
         // Without a target the input is one: what an autoencoder should say.
         let alone = Part::builder().input("a", floats.clone()).build().unwrap();
         assert_eq!(alone.targets(), &floats);
+        let inputs = whole.without_targets();
+        assert_eq!(inputs.fields().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(inputs.targets(), &floats);
 
         assert_refused(Part::builder().build(), &["no field"]);
         assert_refused(Part::builder().target("t", field(1)).build(), &["\"t\" is a target", "no input"]);

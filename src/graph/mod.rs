@@ -10,6 +10,7 @@ mod elementwise;
 mod grad;
 mod linear;
 mod op;
+mod random;
 mod reduce;
 mod view;
 mod window;
@@ -260,14 +261,6 @@ impl Graph {
     /// The words of the open step, i32 [8]; [`Clock`] names them.
     pub(crate) fn clock(&self) -> Tensor {
         self.push(Op::Clock, &[], Shape::from([Clock::WORDS]), DType::I32)
-    }
-
-    /// Numbers uniform in [0, 1), new ones each step: from the run's seed, the step, how many calls came before this
-    /// one, and the element's index alone. Nothing is stored, and a resumed run draws the same.
-    pub fn random_uniform(&self, shape: impl Into<Shape>) -> Tensor {
-        let stream = self.inner.borrow().streams;
-        self.inner.borrow_mut().streams += 1;
-        self.push(Op::Random(stream), &[&self.clock()], shape.into(), DType::F32)
     }
 
     /// The trainable tensors in the order they were made.

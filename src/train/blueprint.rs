@@ -1,7 +1,11 @@
 //! The plans of a run: one build of the model for each batch size, for training and for evaluation. No GPU.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+
 use super::batch::Batch;
 use super::feed::{self, Source};
+use super::metrics::{Metrics, Objective};
 use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Parameter, StateBuffer, Tensor};
@@ -19,8 +23,6 @@ pub const WINDOW: usize = 64;
 const EVAL_BATCH: usize = 512;
 /// The buffers through which step metrics come back, in turn.
 pub(super) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
-/// Numbers a step files: the loss, and in evaluation how many predictions are right.
-pub(super) const RING: Ring = Ring { columns: 2, rows: WINDOW };
 /// Numbers in a row of the optimizer's table.
 pub(super) const ROW: usize = 8;
 
@@ -28,8 +30,9 @@ pub(super) const ROW: usize = 8;
 pub type Model<'a> = dyn Fn(&Net, &Tensor) -> Tensor + 'a;
 /// A loss: from output and target to a scalar, the mean over the batch.
 pub type Loss<'a> = dyn Fn(&Tensor, &Tensor) -> Tensor + 'a;
-/// A model of any fields under its loss: from a builder and a minibatch to a scalar, the mean over the batch.
-pub type BatchLoss<'a> = dyn Fn(&Net, &Batch) -> Tensor + 'a;
+/// A model of any fields under its loss: from a builder and a minibatch to an [`Objective`], or to a loss alone, a
+/// scalar [`Tensor`].
+pub type BatchLoss<'a, O> = dyn Fn(&Net, &Batch) -> O + 'a;
 
 /// A plan for batches of one size.
 #[derive(Debug, Clone)]
@@ -55,6 +58,10 @@ pub struct Blueprint {
     pub eval: Vec<Build>,
     /// Whether evaluation counts right predictions.
     pub counts_correct: bool,
+    /// Names of the objective's metrics.
+    pub metrics: Arc<[String]>,
+    /// Where a step files its numbers: the loss, then the metrics, or how many predictions are right.
+    pub ring: Ring,
     /// Every buffer with its bytes; their sum is the peak.
     pub memory: Vec<BufferPlan>,
     /// What checkpointed blocks save and cost, if there are any.
@@ -101,15 +108,17 @@ impl Blueprint {
     /// Plans a run of a model of any fields of `data`, by its loss. Evaluation counts no right predictions.
     ///
     /// # Errors
-    /// As [`Blueprint::new`]; a field that `data` does not have.
-    pub fn of_batches(
-        loss: &BatchLoss<'_>,
+    /// As [`Blueprint::new`]; a field that `data` does not have; metrics that are no scalars, or others in
+    /// evaluation.
+    pub fn of_batches<O: Into<Objective>>(
+        loss: &BatchLoss<'_, O>,
         optimizer: &Optimizer,
         data: &Dataset,
         batches: BatchPlan,
         target: Target,
     ) -> Result<Blueprint> {
-        Self::of(Forward::Batches(loss), optimizer, data, batches, target)
+        let loss = |net: &Net, batch: &Batch| loss(net, batch).into();
+        Self::of(Forward::Batches(&loss), optimizer, data, batches, target)
     }
 
     fn of(
@@ -120,7 +129,7 @@ impl Blueprint {
         target: Target,
     ) -> Result<Blueprint> {
         optimizer.validate()?;
-        let draft = Draft { forward, data, sources: feed::sources(data), target };
+        let draft = Draft { forward, data, sources: feed::sources(data), target, metrics: OnceCell::new() };
         let (mut parameters, mut buffers) = (Vec::new(), Vec::new());
         let (mut train, mut checkpointing) = (Vec::new(), None);
         for batch in std::iter::once(batches.rows).chain(batches.last) {
@@ -143,7 +152,25 @@ impl Blueprint {
             }
         }
         let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan));
-        Ok(Blueprint { parameters, buffers, batches, train, eval, counts_correct, memory, checkpointing })
+        let ring = draft.ring();
+        let metrics = draft.metrics.into_inner().unwrap_or_default();
+        Ok(Blueprint {
+            parameters,
+            buffers,
+            batches,
+            train,
+            eval,
+            counts_correct,
+            metrics,
+            ring,
+            memory,
+            checkpointing,
+        })
+    }
+
+    /// The objective's metrics in a row of the ring.
+    pub(super) fn metrics_of<T: Copy>(&self, row: &[T]) -> Metrics<T> {
+        Metrics::new(&self.metrics, row[1..].iter().copied().take(self.metrics.len()))
     }
 
     /// How many numbers are trained.
@@ -153,7 +180,7 @@ impl Blueprint {
 
     /// Every buffer of the run, those through which metrics come back included.
     pub fn all_buffers(&self) -> Vec<BufferPlan> {
-        let readback = READBACK.map(|name| BufferPlan { name: name.into(), bytes: RING.bytes() });
+        let readback = READBACK.map(|name| BufferPlan { name: name.into(), bytes: self.ring.bytes() });
         self.memory.iter().cloned().chain(readback).collect()
     }
 
@@ -174,9 +201,16 @@ pub(super) fn eval_batches(len: usize) -> Result<BatchPlan> {
     BatchPlan::new(len, BatchSize::Rows(EVAL_BATCH), false)
 }
 
+/// The columns of the ring that an objective files: the loss, then its metrics.
+fn filed(objective: &Objective) -> Vec<(Tensor, Sink)> {
+    let metrics = objective.metrics().iter().map(|(_, value)| value);
+    let all = std::iter::once(objective.loss()).chain(metrics);
+    all.enumerate().map(|(column, value)| (value.clone(), Sink::Metric(column))).collect()
+}
+
 enum Forward<'a> {
     Plain(&'a Model<'a>, &'a Loss<'a>),
-    Batches(&'a BatchLoss<'a>),
+    Batches(&'a BatchLoss<'a, Objective>),
 }
 
 struct Draft<'a> {
@@ -184,35 +218,42 @@ struct Draft<'a> {
     data: &'a Dataset,
     sources: Vec<Source<'a>>,
     target: Target,
+    /// Names of the objective's metrics, from the first build on.
+    metrics: OnceCell<Arc<[String]>>,
 }
 
 impl Draft<'_> {
-    /// The graph, the model's output where it has one, the minibatch, and the loss.
-    fn forward(&self, batch: usize, training: bool) -> Result<(Graph, Option<Tensor>, Batch, Tensor)> {
+    /// The graph, the model's output where it has one, the minibatch, and the objective.
+    fn forward(&self, batch: usize, training: bool) -> Result<(Graph, Option<Tensor>, Batch, Objective)> {
         let graph = Graph::new();
         let fields = Batch::new(&graph, self.data.train(), batch);
         let net = Net::new(&graph, training);
-        let (y, loss) = match self.forward {
+        let (y, objective) = match self.forward {
             Forward::Batches(loss) => (None, loss(&net, &fields)),
             Forward::Plain(model, loss) => {
                 let y = model(&net, fields.x());
                 graph.check()?;
                 self.check_classes(&y)?;
                 let loss = graph.scoped("loss", || loss(&y, fields.t()));
-                (Some(y), loss)
+                (Some(y), loss.into())
             }
         };
         graph.check()?;
-        if loss.shape().iter().product::<usize>() != 1 {
-            return Err(Error::Shape {
-                context: "loss: ".into(),
-                message: format!(
-                    "a loss is a scalar, and this one has shape {:?}; take its mean",
-                    loss.shape()
-                ),
-            });
+        objective.check()?;
+        let names = objective.names();
+        let known = self.metrics.get_or_init(|| Arc::clone(&names));
+        if *known != names {
+            return Err(Error::Config(format!(
+                "the model function names the metrics {names:?} for {}, and {known:?} for training: both need the same",
+                if training { "a short last batch" } else { "evaluation" }
+            )));
         }
-        Ok((graph, y, fields, loss))
+        Ok((graph, y, fields, objective))
+    }
+
+    fn ring(&self) -> Ring {
+        let metrics = self.metrics.get().map_or(0, |names| names.len());
+        Ring { columns: 1 + metrics.max(1), rows: WINDOW }
     }
 
     /// The output has a place for every label.
@@ -234,7 +275,7 @@ impl Draft<'_> {
         optimizer: &Optimizer,
         checkpoints: bool,
     ) -> Result<(Plan, Graph)> {
-        let (graph, _, _, loss) = self.forward(batch, true)?;
+        let (graph, _, _, objective) = self.forward(batch, true)?;
         if !checkpoints {
             graph.forget_checkpoints();
         }
@@ -243,8 +284,8 @@ impl Draft<'_> {
             return Err(Error::Config("the model has no parameters, so there is nothing to train".into()));
         }
         let tensors: Vec<Tensor> = (0..parameters.len()).map(|i| graph.parameter_tensor(i)).collect();
-        let grads = graph.grad(&loss, &tensors.iter().collect::<Vec<_>>());
-        let mut outputs = vec![(loss, Sink::Metric(0))];
+        let grads = graph.grad(objective.loss(), &tensors.iter().collect::<Vec<_>>());
+        let mut outputs = filed(&objective);
         outputs.extend(grads.into_iter().enumerate().map(|(i, g)| (g, Sink::Gradient(i))));
         // All buffers go over at once; what this graph does not change, as it is.
         let buffers = graph.buffers();
@@ -253,7 +294,7 @@ impl Draft<'_> {
             let moved = (0..).zip(&buffers).filter_map(|(i, b)| next(b).map(|t| (t, Sink::Next(i))));
             outputs.extend(moved);
         }
-        let mut plan = Plan::new(&graph, &outputs, RING, self.target)?;
+        let mut plan = Plan::new(&graph, &outputs, self.ring(), self.target)?;
         let kept = plan.state.bytes;
         if kept > 0 {
             plan.buffer(BUFFERS, kept);
@@ -281,13 +322,13 @@ impl Draft<'_> {
 
     fn eval(&self, batch: usize, stride: usize, trained: &[(String, Shape)]) -> Result<(Plan, bool)> {
         let part = self.data.eval().unwrap_or(self.data.train());
-        let (graph, y, fields, loss) = self.forward(batch, false)?;
+        let (graph, y, fields, objective) = self.forward(batch, false)?;
         if names(&graph.parameters(), &graph.buffers()) != trained {
             return Err(Error::Config(
                 "the model function makes other parameters for evaluation than for training".into(),
             ));
         }
-        let mut outputs = vec![(loss, Sink::Metric(0))];
+        let mut outputs = filed(&objective);
         let t = fields.t();
         let predicts =
             |y: &Tensor| self.data.classes().is_some() && y.shape().len() == 2 && t.shape().len() == 1;
@@ -297,7 +338,7 @@ impl Draft<'_> {
             let hit = y.gather(1, &t.reshape([batch, 1])).ge(&y.amax(&[1], true)).sum_all();
             outputs.push((hit, Sink::Metric(1)));
         }
-        let mut plan = Plan::new(&graph, &outputs, RING, self.target)?;
+        let mut plan = Plan::new(&graph, &outputs, self.ring(), self.target)?;
         plan.surround(close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
         self.feed(&mut plan, part, batch, stride);
         Ok((plan, counted.is_some()))
@@ -306,6 +347,6 @@ impl Draft<'_> {
     /// What opens a step, before the graph's own kernels.
     fn feed(&self, plan: &mut Plan, part: &Part, batch: usize, stride: usize) {
         feed::surround(plan, &self.sources, part, batch, stride);
-        plan.buffer(METRICS, RING.bytes());
+        plan.buffer(METRICS, self.ring().bytes());
     }
 }

@@ -3,6 +3,7 @@
 mod batch;
 mod blueprint;
 mod feed;
+mod metrics;
 mod observer;
 mod run_dir;
 mod state;
@@ -11,7 +12,8 @@ mod weights;
 
 pub use batch::Batch;
 pub use blueprint::{BatchLoss, Blueprint, Build, Checkpointing, Loss, Model, WINDOW};
-pub use observer::{EpochRecord, Observer, StepRecord};
+pub use metrics::{Metrics, Objective};
+pub use observer::{EpochRecord, Evaluation, Observer, StepRecord};
 pub use run_dir::{RunDir, write_whole};
 pub use state::NamedTensor;
 pub use trainer::{TrainOptions, Trainer};

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics::Metrics;
+
 /// A training step.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Counted from 1 over the whole run.
     pub step: u64,
@@ -13,10 +15,13 @@ pub struct StepRecord {
     pub loss: f32,
     /// The learning rate.
     pub lr: f64,
+    /// The objective's metrics, of the same batch under the same weights.
+    #[serde(skip_serializing_if = "Metrics::is_empty", default)]
+    pub metrics: Metrics<f32>,
 }
 
 /// An epoch, or the part of one that a limit of steps left.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Counted from 1.
     pub epoch: u64,
@@ -31,8 +36,25 @@ pub struct EpochRecord {
     /// Share of right predictions on the evaluation part.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub eval_accuracy: Option<f64>,
+    /// The objective's metrics, as `train_loss`.
+    #[serde(skip_serializing_if = "Metrics::is_empty", default)]
+    pub train_metrics: Metrics<f64>,
+    /// The objective's metrics, as `eval_loss`.
+    #[serde(skip_serializing_if = "Metrics::is_empty", default)]
+    pub eval_metrics: Metrics<f64>,
     /// Samples trained a second; evaluation is not counted.
     pub samples_per_second: f64,
+}
+
+/// What the evaluation part says of the weights: means over its samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The loss.
+    pub loss: f64,
+    /// Share of right predictions, where targets are classes.
+    pub accuracy: Option<f64>,
+    /// The objective's metrics.
+    pub metrics: Metrics<f64>,
 }
 
 /// Follows a run. Every method may stop it by an error, [`crate::Error::Cancelled`] for instance.

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::blueprint::{Blueprint, Build, Loss, Model, READBACK, RING, ROW, WINDOW, eval_batches};
+use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK, ROW, WINDOW, eval_batches};
 use super::feed;
-use super::observer::{EpochRecord, Observer, StepRecord};
+use super::metrics::{Metrics, Objective};
+use super::observer::{EpochRecord, Evaluation, Observer, StepRecord};
 use crate::data::{BatchPlan, BatchSize, Dataset, Values, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Pending};
@@ -80,8 +81,9 @@ pub struct Trainer {
     order: Vec<u32>,
     per_submission: usize,
     submitted: Instant,
-    loss_sum: f64,
-    loss_samples: usize,
+    /// Of the current epoch: samples trained, and the loss and the metrics summed over them.
+    samples: usize,
+    sums: Vec<f64>,
 }
 
 /// Makes programs until there are `count`: those of short batches and of evaluation wait for their first use, so
@@ -97,6 +99,13 @@ fn bind(
         programs.push(Program::new(gpu, &builds[programs.len()].plan, memory)?);
     }
     Ok(())
+}
+
+/// Adds a row of the ring, means over `samples` samples, to sums over samples.
+fn add(sums: &mut [f64], row: &[f32], samples: usize) {
+    for (sum, mean) in sums.iter_mut().zip(row) {
+        *sum += f64::from(*mean) * samples as f64;
+    }
 }
 
 fn words(values: &Values) -> &[u8] {
@@ -126,6 +135,41 @@ impl Trainer {
         Self::from_blueprint(gpu, blueprint, optimizer, data, options)
     }
 
+    /// [`Trainer::new`] for a model of any inputs, outputs and losses: `step` goes from a minibatch to an [`Objective`],
+    /// or to a loss alone, a scalar [`Tensor`](crate::Tensor). Evaluation knows no classes; a share of right
+    /// predictions is a metric.
+    ///
+    /// ```no_run
+    /// # use downhill::prelude::*;
+    /// # fn run(gpu: &Gpu, data: &Dataset) -> Result<(), Error> {
+    /// let step = |net: &Net, batch: &Batch| {
+    ///     let y = net.linear("out", &batch.get("image").flatten(), 10);
+    ///     let right = y.gather(1, &batch.t().reshape([y.shape()[0], 1])).ge(&y.amax(&[1], true));
+    ///     let loss = loss::cross_entropy(&y, batch.t(), &CrossEntropy::default());
+    ///     Objective::new(loss).metric("accuracy", right.mean_all())
+    /// };
+    /// let adamw = Optimizer::AdamW(AdamW::default());
+    /// let mut trainer = Trainer::of_batches(gpu, &step, &adamw, data, &TrainOptions::default())?;
+    /// let last = trainer.run(&mut ())?;
+    /// println!("{:?}", last.and_then(|epoch| epoch.eval_metrics.get("accuracy")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Trainer::new`]; a field that `data` does not have.
+    pub fn of_batches<O: Into<Objective>>(
+        gpu: &Gpu,
+        step: &BatchLoss<'_, O>,
+        optimizer: &Optimizer,
+        data: &Dataset,
+        options: &TrainOptions,
+    ) -> Result<Trainer> {
+        let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
+        let blueprint = Blueprint::of_batches(step, optimizer, data, batches, Target::of(gpu))?;
+        Self::from_blueprint(gpu, blueprint, optimizer, data, options)
+    }
+
     /// [`Trainer::new`] from plans made before.
     ///
     /// # Errors
@@ -145,7 +189,8 @@ impl Trainer {
         for source in sources {
             gpu.write(memory.get(&source.name), 0, words(source.values));
         }
-        let readback = READBACK.iter().map(|name| gpu.readback(name, RING.bytes())).collect::<Result<_>>()?;
+        let readback =
+            READBACK.iter().map(|name| gpu.readback(name, blueprint.ring.bytes())).collect::<Result<_>>()?;
         let eval_plan = data.eval().map(|part| eval_batches(part.len())).transpose()?;
         let trainer = Trainer {
             gpu: gpu.clone(),
@@ -166,8 +211,8 @@ impl Trainer {
             order: Vec::new(),
             per_submission: 1,
             submitted: Instant::now(),
-            loss_sum: 0.0,
-            loss_samples: 0,
+            samples: 0,
+            sums: vec![0.0; blueprint.ring.columns],
             blueprint,
         };
         trainer.write_first();
@@ -209,7 +254,8 @@ impl Trainer {
             order[i * stride..i * stride + rows].copy_from_slice(&self.order[start..start + rows]);
             let step = self.step + 1 + i as u64;
             table[i * ROW..(i + 1) * ROW].copy_from_slice(&self.optimizer.scalars(step, self.lr));
-            steps.push(StepRecord { step, epoch: self.epoch + 1, loss: f32::NAN, lr: self.lr });
+            let (loss, metrics) = (f32::NAN, Metrics::default());
+            steps.push(StepRecord { step, epoch: self.epoch + 1, loss, lr: self.lr, metrics });
             samples.push(rows);
         }
         self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
@@ -220,7 +266,7 @@ impl Trainer {
         let kinds = if full < count { 2 } else { 1 };
         bind(&self.gpu, &self.blueprint.train, &self.memory, &mut self.train, kinds)?;
         let readback = self.free_readback()?;
-        let bytes = (count * RING.columns * 4) as u64;
+        let bytes = (count * self.blueprint.ring.columns * 4) as u64;
         let mut recorder = self.gpu.recorder();
         recorder.pass(&self.train[0].dispatches, full);
         if full < count {
@@ -246,13 +292,15 @@ impl Trainer {
         let Some(mut flight) = self.flights.pop_front() else { return Ok(()) };
         let bytes = self.gpu.finish(flight.pending).await?;
         let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-        for (step, row) in flight.steps.iter_mut().zip(ring.chunks_exact(RING.columns)) {
+        let columns = self.blueprint.ring.columns;
+        for (step, row) in flight.steps.iter_mut().zip(ring.chunks_exact(columns)) {
             step.loss = row[0];
+            step.metrics = self.blueprint.metrics_of(row);
         }
         let good = flight.steps.iter().position(|s| !s.loss.is_finite()).unwrap_or(flight.steps.len());
-        for (step, &samples) in flight.steps[..good].iter().zip(&flight.samples) {
-            self.loss_sum += f64::from(step.loss) * samples as f64;
-            self.loss_samples += samples;
+        for (row, &samples) in ring.chunks_exact(columns).zip(&flight.samples[..good]) {
+            add(&mut self.sums, row, samples);
+            self.samples += samples;
         }
         sink(&flight.steps[..good])?;
         if let Some(bad) = flight.steps.get(good) {
@@ -321,17 +369,18 @@ impl Trainer {
         Ok(records)
     }
 
-    /// Mean loss over the evaluation part, and the share of right predictions where targets are classes.
+    /// What the evaluation part says of the weights, where there is one.
     ///
     /// # Errors
     /// A lost device.
-    pub fn evaluate(&mut self) -> Result<Option<(f64, Option<f64>)>> {
+    pub fn evaluate(&mut self) -> Result<Option<Evaluation>> {
         pollster::block_on(self.evaluate_async())
     }
 
-    async fn evaluate_async(&mut self) -> Result<Option<(f64, Option<f64>)>> {
+    async fn evaluate_async(&mut self) -> Result<Option<Evaluation>> {
         let Some(plan) = self.eval_plan else { return Ok(None) };
-        let (mut loss, mut correct) = (0.0, 0.0);
+        let columns = self.blueprint.ring.columns;
+        let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
         let stride = plan.rows;
         let mut batch = 0;
         while batch < plan.steps() {
@@ -352,7 +401,7 @@ impl Trainer {
             let kinds = if full < count { 2 } else { 1 };
             bind(&self.gpu, &self.blueprint.eval, &self.memory, &mut self.eval, kinds)?;
             let readback = self.free_readback()?;
-            let bytes = (count * RING.columns * 4) as u64;
+            let bytes = (count * self.blueprint.ring.columns * 4) as u64;
             let mut recorder = self.gpu.recorder();
             recorder.pass(&self.eval[0].dispatches, full);
             if full < count {
@@ -363,14 +412,22 @@ impl Trainer {
             let pending = self.gpu.map(&readback, bytes, after);
             self.readback.push_back(readback);
             let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.finish(pending).await?);
-            for (row, n) in ring.chunks_exact(RING.columns).zip(rows) {
-                loss += f64::from(row[0]) * n as f64;
+            for (row, n) in ring.chunks_exact(columns).zip(rows) {
+                add(&mut sums, row, n);
                 correct += f64::from(row[1]);
             }
             batch += count;
         }
-        let n = plan.samples() as f64;
-        Ok(Some((loss / n, self.blueprint.counts_correct.then_some(correct / n))))
+        let n = plan.samples();
+        let (loss, metrics) = self.means(&sums, n);
+        let accuracy = self.blueprint.counts_correct.then_some(correct / n as f64);
+        Ok(Some(Evaluation { loss, accuracy, metrics }))
+    }
+
+    /// The mean loss and the mean metrics of `samples` samples.
+    fn means(&self, sums: &[f64], samples: usize) -> (f64, Metrics<f64>) {
+        let means: Vec<f64> = sums.iter().map(|sum| sum / samples.max(1) as f64).collect();
+        (means[0], self.blueprint.metrics_of(&means))
     }
 
     /// Trains by the options: epochs with an evaluation after each, observed.
@@ -390,7 +447,8 @@ impl Trainer {
         let mut last = None;
         while self.step < total {
             let epoch = self.epoch + 1;
-            (self.loss_sum, self.loss_samples) = (0.0, 0);
+            self.samples = 0;
+            self.sums.fill(0.0);
             let start = Instant::now();
             let left = total - self.step;
             let mut sink = |steps: &[StepRecord]| observer.steps(steps);
@@ -398,16 +456,19 @@ impl Trainer {
             self.land_all(&mut sink).await?;
             let seconds = start.elapsed().as_secs_f64();
             let evaluated = self.evaluate_async().await?;
-            if let Some((loss, _)) = evaluated.filter(|(loss, _)| !loss.is_finite()) {
-                return Err(Error::Diverged { step: self.step, epoch, lr: self.lr, loss: loss as f32 });
+            if let Some(bad) = evaluated.as_ref().filter(|e| !e.loss.is_finite()) {
+                return Err(Error::Diverged { step: self.step, epoch, lr: self.lr, loss: bad.loss as f32 });
             }
+            let (train_loss, train_metrics) = self.means(&self.sums, self.samples);
             let record = EpochRecord {
                 epoch,
                 step: self.step,
-                train_loss: self.loss_sum / self.loss_samples.max(1) as f64,
-                eval_loss: evaluated.map(|(loss, _)| loss),
-                eval_accuracy: evaluated.and_then(|(_, accuracy)| accuracy),
-                samples_per_second: self.loss_samples as f64 / seconds,
+                train_loss,
+                eval_loss: evaluated.as_ref().map(|e| e.loss),
+                eval_accuracy: evaluated.as_ref().and_then(|e| e.accuracy),
+                train_metrics,
+                eval_metrics: evaluated.map(|e| e.metrics).unwrap_or_default(),
+                samples_per_second: self.samples as f64 / seconds,
             };
             observer.epoch(&record)?;
             last = Some(record);
