@@ -162,7 +162,7 @@ pub enum Op {
     Parameter(usize),
     /// The i-th tensor that is kept and saved, but not trained.
     Buffer(usize),
-    /// i32 [8], the words of the open step; see [`Clock`].
+    /// i32 \[8\], the words of the open step; see [`Clock`].
     Clock,
     /// inputs (clock): uniform in [0, 1), from seed, step, this stream's number and the element's index alone.
     Random(u32),
@@ -201,7 +201,7 @@ pub enum Op {
     Window(Window, Windowed),
     /// inputs (x, index): x at the output's coordinates, with the axis taken from `index`.
     Gather(usize),
-    /// inputs (logits [n, c], targets i32 [n]): the loss of each row, [n].
+    /// inputs (logits [n, c], targets i32 \[n\]): the loss of each row, \[n\].
     CrossEntropy(CrossEntropyAttrs),
     /// inputs (q, k, v [n, t, heads, d], mask?, keep?): [n, tq, heads, d].
     Attention(AttentionAttrs),
@@ -211,9 +211,9 @@ pub enum Op {
     AttentionGradQ(AttentionAttrs),
     /// The same inputs: the gradients of k and of v, [2, n, tk, heads, d].
     AttentionGradKv(AttentionAttrs),
-    /// inputs (x [rows, width], head [segments], next [rows]): sums of the chains of rows, [segments, width].
+    /// inputs (x [rows, width], head \[segments\], next \[rows\]): sums of the chains of rows, [segments, width].
     SegmentSum,
-    /// inputs (logits, targets, upstream [n]): gradient for the logits, [n, c].
+    /// inputs (logits, targets, upstream \[n\]): gradient for the logits, [n, c].
     CrossEntropyGrad(CrossEntropyAttrs),
 }
 

@@ -137,7 +137,7 @@ impl Tensor {
         if parts.len() > 1 { self.kept() } else { self }
     }
 
-    /// `torch.gather`: out[c] = self[c with c[axis] = index[c]]. Index i32, of the same rank.
+    /// `torch.gather`: out\[c\] = self[c with c\[axis\] = index\[c\]]. Index i32, of the same rank.
     ///
     /// An index out of range reads a clamped element.
     pub fn gather(&self, axis: isize, index: &Tensor) -> Tensor {
@@ -157,7 +157,7 @@ impl Tensor {
         self.graph.push(Op::Gather(a), &[self, index], index.shape.clone(), self.dtype)
     }
 
-    /// `torch.index_select`: slices of `axis` by a list of indices, i32 [n].
+    /// `torch.index_select`: slices of `axis` by a list of indices, i32 \[n\].
     pub fn index_select(&self, axis: isize, index: &Tensor) -> Tensor {
         let (Some(a), [n]) = (self.shape.axis(axis), index.shape()) else {
             return self.fail(format!(

@@ -61,7 +61,7 @@ impl Matrix {
     }
 }
 
-/// out[z] = epilogue(A[z]·B[z]).
+/// out\[z\] = epilogue(A\[z\]·B\[z\]).
 pub struct Product<'a> {
     /// All nodes.
     pub nodes: &'a [Node],

@@ -40,7 +40,7 @@ impl Net {
     /// Self-attention of x [n, t, e]: each place takes a mean of all, weighted by softmax(q·k/√d) in each head.
     ///
     /// Parameters `name.in_proj_weight` [3e, e], queries, keys and values one after the other, and
-    /// `name.out_proj.weight` [e, e], with `name.in_proj_bias` [3e] and `name.out_proj.bias` [e]. The weights are never
+    /// `name.out_proj.weight` [e, e], with `name.in_proj_bias` \[3e\] and `name.out_proj.bias` \[e\]. The weights are never
     /// in memory, so that it does not grow with t². Source: `torch.nn.MultiheadAttention` with `batch_first`.
     pub fn multi_head_attention(&self, name: &str, x: &Tensor, options: &MultiHeadAttention) -> Tensor {
         self.attend(name, x, None, options, None)

@@ -263,26 +263,26 @@ impl Tensor {
 }
 
 impl Net {
-    /// [n, c, l] to [n, o, l']; see [`Tensor::conv`]. Parameters `name.weight` [o, c/groups, k] and `name.bias` [o],
+    /// [n, c, l] to [n, o, l']; see [`Tensor::conv`]. Parameters `name.weight` [o, c/groups, k] and `name.bias` \[o\],
     /// both from U(±1/√(c/groups·k)). Source: `torch.nn.Conv1d`.
     pub fn conv1d(&self, name: &str, x: &Tensor, options: &Conv1d) -> Tensor {
         self.conv(&format!("{name} (conv1d)"), name, x, options)
     }
 
     /// [n, c, h, w] to [n, o, h', w']; see [`Tensor::conv`]. Parameters `name.weight` [o, c/groups, kh, kw] and
-    /// `name.bias` [o], both from U(±1/√(c/groups·kh·kw)). Source: `torch.nn.Conv2d`.
+    /// `name.bias` \[o\], both from U(±1/√(c/groups·kh·kw)). Source: `torch.nn.Conv2d`.
     pub fn conv2d(&self, name: &str, x: &Tensor, options: &Conv2d) -> Tensor {
         self.conv(&format!("{name} (conv2d)"), name, x, options)
     }
 
     /// [n, c, l] to [n, o, l']; see [`Tensor::conv_transpose`]. Parameters `name.weight` [c, o/groups, k] and
-    /// `name.bias` [o], both from U(±1/√(o/groups·k)). Source: `torch.nn.ConvTranspose1d`.
+    /// `name.bias` \[o\], both from U(±1/√(o/groups·k)). Source: `torch.nn.ConvTranspose1d`.
     pub fn conv_transpose1d(&self, name: &str, x: &Tensor, options: &ConvTranspose1d) -> Tensor {
         self.conv_transpose(&format!("{name} (conv_transpose1d)"), name, x, options)
     }
 
     /// [n, c, h, w] to [n, o, h', w']; see [`Tensor::conv_transpose`]. Parameters `name.weight`
-    /// [c, o/groups, kh, kw] and `name.bias` [o], both from U(±1/√(o/groups·kh·kw)). Source:
+    /// [c, o/groups, kh, kw] and `name.bias` \[o\], both from U(±1/√(o/groups·kh·kw)). Source:
     /// `torch.nn.ConvTranspose2d`.
     pub fn conv_transpose2d(&self, name: &str, x: &Tensor, options: &ConvTranspose2d) -> Tensor {
         self.conv_transpose(&format!("{name} (conv_transpose2d)"), name, x, options)

@@ -78,7 +78,7 @@ impl Net {
         self.graph.parameter(name, shape, init)
     }
 
-    /// A dense layer: x·Wᵀ + b for x [.., in], W `name.weight` [out, in], b `name.bias` [out].
+    /// A dense layer: x·Wᵀ + b for x [.., in], W `name.weight` [out, in], b `name.bias` \[out\].
     ///
     /// Both start at U(±1/√in). Source: `torch.nn.Linear`.
     pub fn linear(&self, name: &str, x: &Tensor, out_features: usize) -> Tensor {

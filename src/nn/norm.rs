@@ -178,8 +178,8 @@ impl Net {
     /// Normalises each channel of x [n, c], [n, c, l] or [n, c, h, w] over the batch and everything after the channel:
     /// y = (x − mean)/√(var + ε)·weight + bias, var the biased one. In evaluation with the running statistics.
     ///
-    /// Parameters `name.weight`, `name.bias` [c], 1 and 0 at first; buffers `name.running_mean`, `name.running_var`
-    /// [c], 0 and 1 at first, of which each training step takes the share 1 − momentum and adds momentum times the
+    /// Parameters `name.weight`, `name.bias` \[c\], 1 and 0 at first; buffers `name.running_mean`, `name.running_var`
+    /// \[c\], 0 and 1 at first, of which each training step takes the share 1 − momentum and adds momentum times the
     /// batch's, the unbiased variance there; and `name.num_batches_tracked`. Source: `torch.nn.BatchNorm2d`.
     pub fn batch_norm(&self, name: &str, x: &Tensor, options: &BatchNorm) -> Tensor {
         self.graph().scoped(&format!("{name} (batch_norm)"), || {
@@ -293,7 +293,7 @@ impl Net {
 
     /// Normalises the channels of x [n, c, ..] in equal groups, each sample by itself.
     ///
-    /// Parameters `name.weight` and `name.bias` [c], 1 and 0 at first. Source: `torch.nn.GroupNorm`.
+    /// Parameters `name.weight` and `name.bias` \[c\], 1 and 0 at first. Source: `torch.nn.GroupNorm`.
     pub fn group_norm(&self, name: &str, x: &Tensor, options: &GroupNorm) -> Tensor {
         self.graph().scoped(&format!("{name} (group_norm)"), || {
             self.grouped(name, x, options.num_groups, options.eps, options.affine, "group_norm")
@@ -302,7 +302,7 @@ impl Net {
 
     /// Normalises each channel of each sample of x [n, c, l..].
     ///
-    /// Parameters, if `affine`, `name.weight` and `name.bias` [c], 1 and 0 at first. Source:
+    /// Parameters, if `affine`, `name.weight` and `name.bias` \[c\], 1 and 0 at first. Source:
     /// `torch.nn.InstanceNorm2d`.
     pub fn instance_norm(&self, name: &str, x: &Tensor, options: &InstanceNorm) -> Tensor {
         self.graph().scoped(&format!("{name} (instance_norm)"), || {

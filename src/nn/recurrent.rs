@@ -56,7 +56,7 @@ impl Net {
     ///
     /// r = σ(W_ir x + b_ir + W_hr h + b_hr), z likewise, ñ = tanh(W_in x + b_in + r(W_hn h + b_hn)),
     /// h' = (1 − z)ñ + z h. Parameters `name.weight_ih_l0` [3h, d], `name.weight_hh_l0` [3h, h], `name.bias_ih_l0`,
-    /// `name.bias_hh_l0` [3h], gates in the order r, z, n, all from U(±1/√h); `_l1` and so on for further layers.
+    /// `name.bias_hh_l0` \[3h\], gates in the order r, z, n, all from U(±1/√h); `_l1` and so on for further layers.
     /// Source: `torch.nn.GRU` with `batch_first`.
     pub fn gru(&self, name: &str, x: &Tensor, options: &Recurrent) -> Tensor {
         self.recurrent(name, "gru", x, options, 3, |cell, input, state| {
