@@ -37,6 +37,11 @@ impl Tensor {
             ));
         }
         let (n, tq, heads, d) = (self.shape[0], self.shape[1], self.shape[2], self.shape[3]);
+        // Two tiles of eight rows stay under the 16 KiB of workgroup memory that every GPU has.
+        const WIDEST: usize = 240;
+        if d > WIDEST {
+            return self.fail(format!("attention heads of width {d}: at most {WIDEST}; take more heads"));
+        }
         let pairs = Shape::from([n, heads, tq, k.shape[1]]);
         if options.causal && tq != k.shape[1] {
             return self
