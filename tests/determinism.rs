@@ -54,7 +54,7 @@ impl Observer for Heard {
     }
 
     fn epoch(&mut self, epoch: &EpochRecord) -> downhill::error::Result<()> {
-        self.epochs.push(*epoch);
+        self.epochs.push(epoch.clone());
         Ok(())
     }
 }
