@@ -1,7 +1,9 @@
 //! Whole training steps, AdamW, dataset resident, submissions and readback of the losses included.
-//! `cargo bench --bench train_step`; one iteration is one step.
+//! `cargo bench --bench train_step`; one iteration is one step. With `-- --peer NET` it serves benches/peers/measure.py.
 
 mod common;
+#[path = "common/serve.rs"]
+mod serve;
 
 use std::time::Instant;
 
@@ -12,6 +14,9 @@ use downhill::optim::{AdamW, Optimizer};
 use downhill::train::{TrainOptions, Trainer};
 
 fn main() {
+    if std::env::args().any(|a| a == "--peer") {
+        return serve::serve().expect("the net trains");
+    }
     let mut criterion = Criterion::default().configure_from_args();
     let gpu = common::gpu();
     println!("adapter: {} ({})", gpu.adapter().name, gpu.adapter().driver);
