@@ -82,8 +82,9 @@ pub fn gpt() -> Workload {
     };
     let (batch, n) = (12, 48 * 64);
     let mut next = generator();
-    let tokens: Vec<i32> = (0..n).map(|_| (next() * VOCABULARY as f32) as i32).collect();
-    let data = Dataset::from_arrays("random", [64], tokens.clone(), [64], tokens).expect("the arrays fit");
+    let mut tokens = || -> Vec<i32> { (0..n).map(|_| (next() * VOCABULARY as f32) as i32).collect() };
+    let (inputs, targets) = (tokens(), tokens());
+    let data = Dataset::from_arrays("random", [64], inputs, [64], targets).expect("the arrays fit");
     Workload { name: "gpt 4x4x128x64 batch 12".into(), batch, model: Box::new(model), data }
 }
 

@@ -44,12 +44,12 @@ pub fn serve() -> Result<(), Box<dyn Error>> {
         &workload.data,
         &options,
     )?;
-    let mut parameters = trainer.parameters()?;
+    let mut parameters = trainer.state_dict()?;
     for p in &mut parameters {
         let norm = p.shape.len() == 1 && p.name.ends_with("weight");
         p.values = weights(&p.shape, if norm { 1.0 } else { 0.0 });
     }
-    trainer.set_parameters(&parameters)?;
+    trainer.load_state_dict(&parameters)?;
     let mut steps = |count: u64| -> Result<f32, Box<dyn Error>> {
         Ok(trainer.advance(count)?.last().ok_or("a block has at least one step")?.loss)
     };
