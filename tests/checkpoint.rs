@@ -3,19 +3,21 @@
 mod adapter;
 
 use adapter::{families, open};
+use downhill::Tensor;
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::kernel::Target;
 use downhill::nn::{BatchNorm, Conv2d, LayerNorm, MultiHeadAttention, Net, Padding};
 use downhill::optim::{Optimizer, Sgd};
 use downhill::train::{Blueprint, TrainOptions, Trainer};
-use downhill::Tensor;
 
 const BATCH: usize = 16;
 
 fn images() -> Dataset {
     let pixels: Vec<f32> = (0..BATCH * 3 * 64).map(|i| ((i * 37 % 101) as f32 / 50.0) - 1.0).collect();
     let labels: Vec<i32> = (0..BATCH as i32).map(|i| i % 3).collect();
-    Dataset::from_arrays("images", [3, 8, 8], pixels, [], labels).and_then(|d| d.with_classes(3)).expect("a data set")
+    Dataset::from_arrays("images", [3, 8, 8], pixels, [], labels)
+        .and_then(|d| d.with_classes(3))
+        .expect("a data set")
 }
 
 /// Convolutions with batch norm and dropout, then attention over the pixels.
@@ -50,10 +52,12 @@ fn a_checkpointed_net_trains_to_the_same_numbers() {
     for &family in families() {
         let gpu = open(family);
         let run = |checkpointed: bool| {
-            let options = TrainOptions { batch_size: BatchSize::Rows(BATCH), seed: 5, ..TrainOptions::default() };
+            let options =
+                TrainOptions { batch_size: BatchSize::Rows(BATCH), seed: 5, ..TrainOptions::default() };
             let sgd = Optimizer::Sgd(Sgd { lr: 0.05, ..Sgd::default() });
             let model = move |net: &Net, x: &Tensor| model(net, x, checkpointed);
-            let mut trainer = Trainer::new(&gpu, &model, &loss, &sgd, &images(), &options).expect("a trainer");
+            let mut trainer =
+                Trainer::new(&gpu, &model, &loss, &sgd, &images(), &options).expect("a trainer");
             let losses: Vec<f32> = trainer.advance(6).expect("steps").iter().map(|r| r.loss).collect();
             (losses, trainer.state_dict().expect("weights"))
         };

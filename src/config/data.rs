@@ -69,6 +69,14 @@ impl DataSpec {
         })
     }
 
+    /// Characters of a sample, where the samples are text.
+    pub fn context(&self) -> Option<usize> {
+        match self {
+            DataSpec::Sources(options) | DataSpec::Text(_, options) => Some(options.context),
+            DataSpec::Digits | DataSpec::Csv { .. } => None,
+        }
+    }
+
     fn source(&self) -> Value {
         match self {
             DataSpec::Digits => "digits".into(),

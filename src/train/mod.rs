@@ -1,11 +1,13 @@
 //! Training: the plans of a run, its loop, what it tells and what it leaves behind.
 
+mod agree;
 mod batch;
 mod blueprint;
 mod feed;
 mod observer;
 mod run_dir;
 mod state;
+mod text;
 mod trainer;
 mod weights;
 
@@ -13,6 +15,8 @@ pub use batch::Batch;
 pub use blueprint::{BatchLoss, Blueprint, Build, Loss, Model, WINDOW};
 pub use observer::{EpochRecord, Observer, StepRecord};
 pub use run_dir::{RunDir, write_whole};
-pub use state::NamedTensor;
+pub use text::{Sampling, TextModel, Writing};
 pub use trainer::{TrainOptions, Trainer};
 pub use weights::{load, save};
+
+pub use crate::plan::NamedTensor;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::blueprint::{Blueprint, Build, Loss, Model, READBACK, RING, ROW, WINDOW, eval_batches};
+use super::blueprint::{Blueprint, Build, Loss, Model, READBACK, RING, ROW, WINDOW};
 use super::feed;
 use super::observer::{EpochRecord, Observer, StepRecord};
 use crate::data::{BatchPlan, BatchSize, Dataset, Values, epoch_order};
@@ -67,7 +67,6 @@ pub struct Trainer {
     /// The blueprint's programs, as far as they have been needed.
     train: Vec<Program>,
     eval: Vec<Program>,
-    eval_plan: Option<BatchPlan>,
     readback: VecDeque<Buffer>,
     flights: VecDeque<Flight>,
     train_len: usize,
@@ -146,7 +145,6 @@ impl Trainer {
             gpu.write(memory.get(&source.name), 0, words(source.values));
         }
         let readback = READBACK.iter().map(|name| gpu.readback(name, RING.bytes())).collect::<Result<_>>()?;
-        let eval_plan = data.eval().map(|part| eval_batches(part.len())).transpose()?;
         let trainer = Trainer {
             gpu: gpu.clone(),
             options: options.clone(),
@@ -155,7 +153,6 @@ impl Trainer {
             memory,
             train,
             eval: Vec::new(),
-            eval_plan,
             readback,
             flights: VecDeque::new(),
             train_len: data.train().len(),
@@ -330,7 +327,7 @@ impl Trainer {
     }
 
     async fn evaluate_async(&mut self) -> Result<Option<(f64, Option<f64>)>> {
-        let Some(plan) = self.eval_plan else { return Ok(None) };
+        let Some(plan) = self.blueprint.eval_batches else { return Ok(None) };
         let (mut loss, mut correct) = (0.0, 0.0);
         let stride = plan.rows;
         let mut batch = 0;
@@ -370,7 +367,8 @@ impl Trainer {
             batch += count;
         }
         let n = plan.samples() as f64;
-        Ok(Some((loss / n, self.blueprint.counts_correct.then_some(correct / n))))
+        let accuracy = self.blueprint.predictions.map(|each| correct / (n * each as f64));
+        Ok(Some((loss / n, accuracy)))
     }
 
     /// Trains by the options: epochs with an evaluation after each, observed.
