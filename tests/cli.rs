@@ -12,3 +12,5 @@ mod folder;
 mod reports;
 #[path = "cli/runs.rs"]
 mod runs;
+#[path = "cli/sample.rs"]
+mod sample;

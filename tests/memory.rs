@@ -4,12 +4,12 @@ mod adapter;
 
 use std::sync::Arc;
 
-use downhill::data::{BatchPlan, BatchSize, Dataset, Field, Part, Values, Windows};
+use downhill::data::{BatchPlan, BatchSize, Dataset, Field, Part, TextOptions, Values, Windows, text};
 use downhill::gpu::Family;
 use downhill::kernel::Target;
-use downhill::nn::{Net, loss};
+use downhill::nn::{Embedding, Net, loss};
 use downhill::optim::{Adam, MomentumForm, Optimizer, RmsProp, Sgd};
-use downhill::train::{Batch, Blueprint, EpochRecord, Observer, TrainOptions, Trainer};
+use downhill::train::{Batch, Blueprint, EpochRecord, Evaluation, Observer, TrainOptions, Trainer};
 use downhill::{Error, Gpu, GpuOptions, Tensor};
 
 fn gpu(family: Family, memory: Option<u64>) -> Gpu {
@@ -165,6 +165,39 @@ fn what_fields_share_counts_once() {
     let weights = |part: &Part| part.len() as u64 * 4;
     let eval = data.eval().map(weights).expect("a part");
     assert_eq!(sizes, [("eval weight", eval), ("train text", 4004), ("train weight", weights(data.train()))]);
+}
+
+/// Evaluation of a wide model of a sequence goes in batches that fit its training: the ledger agrees.
+#[test]
+fn evaluation_of_wide_models_is_planned() {
+    let family = adapter::families()[0];
+    let options = TextOptions { eval_fraction: 0.5, ..TextOptions::new(32) };
+    let letters: String = (0..4000).map(|i| char::from(b'a' + (i * i % 7) as u8)).collect();
+    let data = text("letters", &letters, &options).expect("a text");
+    let model = |net: &Net, x: &Tensor| {
+        let table = Embedding { num_embeddings: 7, embedding_dim: 8, padding_idx: None };
+        let h = net.linear("1", &net.embedding("0", x, &table), 2500).tanh();
+        net.linear("2", &h, 7)
+    };
+    let options = TrainOptions { batch_size: BatchSize::Rows(2), ..TrainOptions::default() };
+    let batches = BatchPlan::new(data.train().len(), options.batch_size, false).expect("batches");
+    let sgd = Optimizer::Sgd(Sgd::default());
+    let plan =
+        Blueprint::new(&model, &cross_entropy, &sgd, &data, batches, Target { family }).expect("a plan");
+    let sizes: Vec<usize> = plan.eval.iter().map(|build| build.batch).collect();
+    assert_eq!(sizes, [12, 2], "62 samples of 320,000 bytes each, in 4 MiB");
+    let peak = plan.peak_bytes();
+    let gpu = gpu(family, Some(peak));
+    let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &sgd, &data, &options).expect("it fits");
+    trainer.advance(1).expect("a step");
+    let Evaluation { loss, accuracy, .. } = trainer.evaluate().expect("an evaluation").expect("a part");
+    assert!(loss > 0.0 && accuracy.is_some_and(|share| (0.0..=1.0).contains(&share)), "{loss}, {accuracy:?}");
+    assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
+    let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
+    let mut held = gpu.ledger().entries();
+    planned.sort();
+    held.sort();
+    assert_eq!(held, planned);
 }
 
 /// Two trainers on one device share kernels, and the book holds both.

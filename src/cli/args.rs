@@ -11,6 +11,7 @@ use clap_complete::Shell;
 Examples:
   downhill train examples/digits.toml
   downhill train examples/digits.toml --set optimizer.lr=3e-3 --seed 1 --out runs/lr3
+  downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill explain examples/digits.toml
   downhill adapters")]
 pub struct Cli {
@@ -24,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Train the model of a config file
     Train(TrainArgs),
+    /// Write text with the model of a run
+    Sample(SampleArgs),
     /// Show what a run would do, without a GPU: kernels, parameters, buffers, the peak
     Explain(ExplainArgs),
     /// List every adapter, and which one would be chosen and why
@@ -72,6 +75,47 @@ pub struct TrainArgs {
     /// Start from these weights
     #[arg(long, value_name = "WEIGHTS.safetensors")]
     pub init: Option<PathBuf>,
+}
+
+/// `downhill sample`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill sample runs/tiny_gpt-1
+  downhill sample runs/tiny_gpt-1 --prompt \"pub fn \" --length 2000 --temperature 0.8 --top-k 20
+  downhill sample runs/tiny_gpt-1 --temperature 0
+
+The run's data must be text. The prompt comes first, then what the model makes of it, one character after the
+other; the same seed on the same adapter writes the same text. The model sees the last data.context characters.
+Exit code: 0; 1 no weights, or no adapter; 2 the command line is wrong, or the run is not one of text.")]
+pub struct SampleArgs {
+    /// The run directory
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The text to go on from [default: a line break, which is not printed]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    pub prompt: String,
+    /// How many characters to write after the prompt
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub length: usize,
+    /// Divides the logits: below 1 likely characters become likelier; 0 takes the likeliest
+    #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub temperature: f64,
+    /// Draw from the K likeliest characters only
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Seed of what is drawn
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Which adapter: auto, software, an index of `downhill adapters`, or part of a name
+    #[arg(long, default_value = "auto", value_name = "WHICH")]
+    pub adapter: String,
 }
 
 /// `downhill explain`

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod progress;
+mod sample;
 mod train;
 
 pub use args::{Cli, Command};
@@ -21,6 +22,7 @@ pub(crate) fn say(text: &str) {
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Train(args) => train::train(&args),
+        Command::Sample(args) => sample::sample(&args),
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),
         Command::Completions { shell } => {

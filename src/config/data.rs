@@ -83,6 +83,15 @@ impl DataSpec {
         }
     }
 
+    /// Characters of a sample, where the samples are text.
+    pub fn context(&self) -> Option<usize> {
+        match self {
+            DataSpec::Sources(options) | DataSpec::Text(_, options) => Some(options.context),
+            DataSpec::Digits | DataSpec::Csv { .. } => None,
+            DataSpec::Inputs(of) => of.context(),
+        }
+    }
+
     fn source(&self) -> Value {
         match self {
             DataSpec::Inputs(of) => of.source(),

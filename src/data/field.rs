@@ -173,6 +173,23 @@ impl Field {
         self.len() == 0
     }
 
+    /// The smallest and the largest of its integers. `None` where there is none, or the values are floats.
+    pub fn range_i32(&self) -> Option<(i32, i32)> {
+        let Values::I32(values) = &*self.values else { return None };
+        let Windows { first, hop, samples } = self.windows;
+        let each = self.shape.elements();
+        let (mut range, mut seen) = (None, 0);
+        for start in (0..samples).map(|sample| first + sample * hop) {
+            // Of windows that overlap only what is new.
+            for &v in &values[start.max(seen)..start + each] {
+                let (low, high) = range.unwrap_or((v, v));
+                range = Some((v.min(low), v.max(high)));
+            }
+            seen = start + each;
+        }
+        range
+    }
+
     /// The first of its integers for which `wrong` holds, with its sample; each is looked at once. `None` where
     /// there is none, or the values are floats.
     pub(super) fn find_i32(&self, wrong: impl Fn(i32) -> bool) -> Option<(usize, i32)> {
@@ -257,6 +274,9 @@ mod tests {
             let field = Field::windows([each], &Arc::new(Values::I32(values)), at).unwrap();
             let want = (0..at.samples).find(|i| (first + i * hop..first + i * hop + each).contains(&place));
             prop_assert_eq!(field.find_i32(|v| v == 7), want.map(|sample| (sample, 7)));
+            let reached = (0..at.samples).flat_map(|i| first + i * hop..first + i * hop + each);
+            let largest = reached.map(|i| if i == place { 7 } else { 0 }).max();
+            prop_assert_eq!(field.range_i32().map(|(_, high)| high), largest);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! A graph called like a function: inputs in, outputs out. For tests, experiments and inference.
 
-use super::{Memory, Plan, Program, Ring, Sink, input_buffer};
+use super::{Memory, NamedTensor, Plan, Program, Ring, Sink, check_weights, input_buffer};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::graph::{DType, Graph, Op, Tensor};
+use crate::graph::{Clock, DType, Graph, Op, Tensor};
 use crate::kernel::Target;
+use crate::kernel::feed::{BUFFERS, STATE};
+use crate::kernel::update::PARAMETERS;
+use crate::shape::Shape;
 
 /// Data for an input.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +18,16 @@ pub enum Value<'a> {
     I32(&'a [i32]),
 }
 
-/// A compiled graph without parameters of its own.
+/// Where a tensor of the weights goes.
+#[derive(Debug, Clone, Copy)]
+enum Home {
+    /// In a buffer, from this byte.
+    At(&'static str, u64),
+    /// The count of training steps.
+    StepCount,
+}
+
+/// A compiled graph. Its parameters and kept tensors are 0 until weights are loaded.
 #[derive(Debug)]
 pub struct Function {
     gpu: Gpu,
@@ -23,6 +35,7 @@ pub struct Function {
     memory: Memory,
     program: Program,
     inputs: Vec<(String, usize, DType)>,
+    weights: Vec<(String, Shape, Home)>,
     outputs: Vec<usize>,
 }
 
@@ -46,7 +59,52 @@ impl Function {
         let memory = Memory::allocate(gpu, &Memory::plan([&plan]))?;
         let program = Program::new(gpu, &plan, &memory)?;
         let outputs = outputs.iter().map(|t| t.full_shape().elements()).collect();
-        Ok(Function { gpu: gpu.clone(), plan, memory, program, inputs, outputs })
+        let parameters = graph.parameters().into_iter().zip(&plan.arena.offsets);
+        let parameters = parameters.map(|(p, &at)| (p.name, p.shape, Home::At(PARAMETERS, at)));
+        let buffers = graph.buffers().into_iter().zip(&plan.state.offsets).map(|(b, &at)| {
+            (b.name, b.shape, if b.node.is_some() { Home::At(BUFFERS, at) } else { Home::StepCount })
+        });
+        let weights = parameters.chain(buffers).collect();
+        Ok(Function { gpu: gpu.clone(), plan, memory, program, inputs, weights, outputs })
+    }
+
+    /// [`Function::new`] of a model with its weights, as [`crate::train::load`] reads them. The graph is best built for
+    /// evaluation.
+    ///
+    /// # Errors
+    /// As [`Function::new`] and [`Function::load_state_dict`].
+    pub fn with_weights(
+        gpu: &Gpu,
+        graph: &Graph,
+        outputs: &[&Tensor],
+        weights: &[NamedTensor],
+    ) -> Result<Function> {
+        let mut function = Function::new(gpu, graph, outputs)?;
+        function.load_state_dict(weights)?;
+        Ok(function)
+    }
+
+    /// Replaces every parameter and kept tensor; names and shapes must be the graph's.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
+    pub fn load_state_dict(&mut self, tensors: &[NamedTensor]) -> Result<()> {
+        let model: Vec<_> = self.weights.iter().map(|(name, shape, _)| (name, shape)).collect();
+        check_weights(&model, tensors)?;
+        for (name, _, home) in &self.weights {
+            let Some(t) = tensors.iter().find(|t| t.name == *name) else { continue };
+            // A buffer is missing where no output needs it.
+            let (buffer, at) = match home {
+                Home::At(buffer, at) => (*buffer, *at),
+                Home::StepCount => (STATE, 4 * Clock::Tracked as u64),
+            };
+            let Some(buffer) = self.memory.find(buffer) else { continue };
+            match home {
+                Home::At(..) => self.gpu.write(buffer, at, bytemuck::cast_slice(&t.values)),
+                Home::StepCount => self.gpu.write(buffer, at, &(t.values[0].max(0.0) as u32).to_le_bytes()),
+            }
+        }
+        Ok(())
     }
 
     /// The kernels and buffers.

@@ -394,8 +394,11 @@ impl<'a> Lowering<'a> {
             }
         }
         let (places, sizes) = share(&lives);
-        let shared: Vec<usize> =
-            sizes.iter().enumerate().map(|(i, &b)| plan.buffer(&format!("activations {i}"), b)).collect();
+        let shared: Vec<usize> = sizes
+            .iter()
+            .enumerate()
+            .map(|(i, &b)| plan.buffer(&format!("{}{i}", super::ACTIVATIONS), b))
+            .collect();
 
         for (k, draft) in self.drafts.iter().enumerate() {
             let locate =

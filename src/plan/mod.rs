@@ -9,10 +9,13 @@ mod lower;
 mod memory;
 mod program;
 mod view;
+mod weights;
 
 pub use function::{Function, Value};
 pub use memory::{ALIGNMENT, Arena};
 pub use program::{Memory, Program};
+pub use weights::NamedTensor;
+pub(crate) use weights::check_weights;
 
 use crate::error::{Error, Result};
 use crate::gpu::Access;
@@ -37,6 +40,11 @@ pub enum Sink {
 
 /// The ring of step metrics.
 pub const METRICS: &str = "metrics";
+
+/// How the names of buffers begin that hold what kernels make for others.
+const ACTIVATIONS: &str = "activations ";
+/// How the names of buffers begin that hold an input.
+const INPUT: &str = "input ";
 
 /// The size of the ring of step metrics: so many numbers a step, for so many steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +186,12 @@ impl Plan {
         self.steps.insert(if first { 0 } else { self.steps.len() }, step);
     }
 
+    /// Bytes of the largest buffer of those that grow with the batch: activations and inputs.
+    pub fn largest_activation(&self) -> u64 {
+        let grows = |b: &&BufferPlan| b.name.starts_with(ACTIVATIONS) || b.name.starts_with(INPUT);
+        self.buffers.iter().filter(grows).map(|b| b.bytes).max().unwrap_or(0)
+    }
+
     /// Bytes of all buffers.
     pub fn bytes(&self) -> u64 {
         self.buffers.iter().map(|b| b.bytes).sum()
@@ -191,7 +205,7 @@ impl Plan {
 
 /// The buffer of an input of the graph.
 pub fn input_buffer(name: &str) -> String {
-    format!("input {name}")
+    format!("{INPUT}{name}")
 }
 
 /// The named buffer a node lies in for good, if it does.

@@ -35,6 +35,11 @@ impl Memory {
         Ok(memory)
     }
 
+    /// The buffer of a name, if a plan has one.
+    pub fn find(&self, name: &str) -> Option<&Buffer> {
+        self.buffers.get(name)
+    }
+
     /// The buffer of a name.
     ///
     /// # Panics

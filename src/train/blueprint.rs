@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use super::agree;
 use super::batch::Batch;
 use super::feed::{self, Source};
 use super::metrics::{Metrics, Objective};
@@ -21,6 +22,8 @@ use crate::shape::Shape;
 pub const WINDOW: usize = 64;
 /// Samples evaluated at once, at most.
 const EVAL_BATCH: usize = 512;
+/// Activations of evaluation may be as large as this, however small those of training are.
+const EVAL_BYTES: u64 = 4 << 20;
 /// The buffers through which step metrics come back, in turn.
 pub(super) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
 /// Numbers in a row of the optimizer's table.
@@ -56,8 +59,10 @@ pub struct Blueprint {
     pub train: Vec<Build>,
     /// Evaluation of a batch, and of the short last one; empty without an evaluation part.
     pub eval: Vec<Build>,
-    /// Whether evaluation counts right predictions.
-    pub counts_correct: bool,
+    /// How evaluation goes through its part.
+    pub eval_batches: Option<BatchPlan>,
+    /// How many predictions a sample has, where evaluation counts the right ones.
+    pub predictions: Option<usize>,
     /// Names of the objective's metrics.
     pub metrics: Arc<[String]>,
     /// Where a step files its numbers: the loss, then the metrics, or how many predictions are right.
@@ -142,14 +147,16 @@ impl Blueprint {
             train.push(Build { batch, plan });
         }
         let mut eval = Vec::new();
-        let mut counts_correct = false;
+        let (mut eval_batches, mut predictions) = (None, None);
         if let Some(part) = data.eval() {
-            let batches = eval_batches(part.len())?;
-            for batch in std::iter::once(batches.rows).chain(batches.last) {
-                let (plan, counts) = draft.eval(batch, batches.rows, &names(&parameters, &buffers))?;
-                counts_correct = counts;
-                eval.push(Build { batch, plan });
+            let trained = names(&parameters, &buffers);
+            let bound = train.iter().map(|b| b.plan.largest_activation()).fold(EVAL_BYTES, u64::max);
+            let (plan, first, counted) = draft.first_eval(part.len(), batches.rows, bound, &trained)?;
+            eval.push(Build { batch: plan.rows, plan: first });
+            if let Some(batch) = plan.last {
+                eval.push(Build { batch, plan: draft.eval(batch, plan.rows, &trained)?.0 });
             }
+            (eval_batches, predictions) = (Some(plan), counted);
         }
         let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan));
         let ring = draft.ring();
@@ -160,7 +167,8 @@ impl Blueprint {
             batches,
             train,
             eval,
-            counts_correct,
+            eval_batches,
+            predictions,
             metrics,
             ring,
             memory,
@@ -196,11 +204,6 @@ fn names(parameters: &[Parameter], buffers: &[StateBuffer]) -> Vec<(String, Shap
     parameters.chain(buffers.iter().map(|b| (b.name.clone(), b.shape.clone()))).collect()
 }
 
-/// How an evaluation part of `len` samples is cut.
-pub(super) fn eval_batches(len: usize) -> Result<BatchPlan> {
-    BatchPlan::new(len, BatchSize::Rows(EVAL_BATCH), false)
-}
-
 /// The columns of the ring that an objective files: the loss, then its metrics.
 fn filed(objective: &Objective) -> Vec<(Tensor, Sink)> {
     let metrics = objective.metrics().iter().map(|(_, value)| value);
@@ -233,7 +236,7 @@ impl Draft<'_> {
             Forward::Plain(model, loss) => {
                 let y = model(&net, fields.x());
                 graph.check()?;
-                self.check_classes(&y)?;
+                agree::check_classes(self.data, &y, fields.t())?;
                 let loss = graph.scoped("loss", || loss(&y, fields.t()));
                 (Some(y), loss.into())
             }
@@ -256,17 +259,6 @@ impl Draft<'_> {
         Ring { columns: 1 + metrics.max(1), rows: WINDOW }
     }
 
-    /// The output has a place for every label.
-    fn check_classes(&self, y: &Tensor) -> Result<()> {
-        let (Some(classes), [_, outputs]) = (self.data.classes(), y.shape()) else { return Ok(()) };
-        self.data.train().check_labels(*outputs).map_err(|err| {
-            Error::Config(format!(
-                "the model's output has {outputs} classes and \"{}\" has {classes}: {err}",
-                self.data.name()
-            ))
-        })
-    }
-
     /// `checkpoints` says whether the model's checkpointed blocks are.
     fn train(
         &self,
@@ -279,6 +271,7 @@ impl Draft<'_> {
         if !checkpoints {
             graph.forget_checkpoints();
         }
+        agree::check_tables(self.data, &graph)?;
         let parameters = graph.parameters();
         if parameters.is_empty() {
             return Err(Error::Config("the model has no parameters, so there is nothing to train".into()));
@@ -320,7 +313,38 @@ impl Draft<'_> {
         Ok((plan, graph))
     }
 
-    fn eval(&self, batch: usize, stride: usize, trained: &[(String, Shape)]) -> Result<(Plan, bool)> {
+    /// The batches of `len` samples to evaluate on, the plan of the first, and how many predictions a sample has where
+    /// they are counted.
+    ///
+    /// A batch is the training batch, or as many times it, up to 512 samples, as keep the largest activation within
+    /// `bound`. Activations are taken to grow with the batch; where they grow faster, the batch is halved.
+    fn first_eval(
+        &self,
+        len: usize,
+        train_rows: usize,
+        bound: u64,
+        trained: &[(String, Shape)],
+    ) -> Result<(BatchPlan, Plan, Option<usize>)> {
+        let least = train_rows.min(EVAL_BATCH).min(len);
+        let probe = self.eval(least, least, trained)?;
+        let times = (bound / probe.0.largest_activation().max(1)).clamp(1, EVAL_BATCH as u64) as usize;
+        let mut rows = (least * times).min(EVAL_BATCH).min(len);
+        while rows > least {
+            let (plan, counted) = self.eval(rows, rows, trained)?;
+            if plan.largest_activation() <= bound {
+                return Ok((BatchPlan::new(len, BatchSize::Rows(rows), false)?, plan, counted));
+            }
+            rows = (rows / 2).max(least);
+        }
+        Ok((BatchPlan::new(len, BatchSize::Rows(least), false)?, probe.0, probe.1))
+    }
+
+    fn eval(
+        &self,
+        batch: usize,
+        stride: usize,
+        trained: &[(String, Shape)],
+    ) -> Result<(Plan, Option<usize>)> {
         let part = self.data.eval().unwrap_or(self.data.train());
         let (graph, y, fields, objective) = self.forward(batch, false)?;
         if names(&graph.parameters(), &graph.buffers()) != trained {
@@ -330,18 +354,19 @@ impl Draft<'_> {
         }
         let mut outputs = filed(&objective);
         let t = fields.t();
-        let predicts =
-            |y: &Tensor| self.data.classes().is_some() && y.shape().len() == 2 && t.shape().len() == 1;
-        let counted = y.filter(predicts);
+        let counted = y.filter(|y| self.data.classes().is_some() && agree::predicts(y, t));
+        let each = t.shape()[1..].iter().product::<usize>();
         if let Some(y) = &counted {
             // Right where the target's output is the largest.
-            let hit = y.gather(1, &t.reshape([batch, 1])).ge(&y.amax(&[1], true)).sum_all();
+            let rows = batch * each;
+            let y = y.reshape([rows, y.shape()[y.shape().len() - 1]]);
+            let hit = y.gather(1, &t.reshape([rows, 1])).ge(&y.amax(&[1], true)).sum_all();
             outputs.push((hit, Sink::Metric(1)));
         }
         let mut plan = Plan::new(&graph, &outputs, self.ring(), self.target)?;
         plan.surround(close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
         self.feed(&mut plan, part, batch, stride);
-        Ok((plan, counted.is_some()))
+        Ok((plan, counted.map(|_| each)))
     }
 
     /// What opens a step, before the graph's own kernels.

@@ -1,5 +1,6 @@
 //! Training: the plans of a run, its loop, what it tells and what it leaves behind.
 
+mod agree;
 mod batch;
 mod blueprint;
 mod feed;
@@ -7,6 +8,7 @@ mod metrics;
 mod observer;
 mod run_dir;
 mod state;
+mod text;
 mod trainer;
 mod weights;
 
@@ -15,6 +17,8 @@ pub use blueprint::{BatchLoss, Blueprint, Build, Checkpointing, Loss, Model, WIN
 pub use metrics::{Metrics, Objective};
 pub use observer::{EpochRecord, Evaluation, Observer, StepRecord};
 pub use run_dir::{RunDir, write_whole};
-pub use state::NamedTensor;
+pub use text::{Sampling, TextModel, Writing};
 pub use trainer::{TrainOptions, Trainer};
 pub use weights::{load, save};
+
+pub use crate::plan::NamedTensor;

@@ -1,23 +1,13 @@
 //! What a run knows of its model by name: the tensors of a weights file, and the words a step's kernels read.
 
 use super::trainer::Trainer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::Clock;
 use crate::kernel::feed::{BUFFERS, STATE};
 use crate::kernel::update::PARAMETERS;
 use crate::nn::init;
+use crate::plan::{NamedTensor, check_weights};
 use crate::shape::Shape;
-
-/// A tensor of the model with its values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NamedTensor {
-    /// As in `torch.nn.Sequential`: `1.weight`.
-    pub name: String,
-    /// Its shape.
-    pub shape: Shape,
-    /// Row-major.
-    pub values: Vec<f32>,
-}
 
 /// Where a tensor of the weights file lives.
 enum Home {
@@ -93,28 +83,9 @@ impl Trainer {
     /// # Errors
     /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
     pub fn load_state_dict(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        let list = |items: Vec<(&String, &Shape)>| {
-            let lines: Vec<String> = items.iter().map(|(n, s)| format!("\n  {n} {s}")).collect();
-            lines.concat()
-        };
         let homes = self.tensors();
         let model: Vec<_> = homes.iter().map(|(name, shape, _)| (name, shape)).collect();
-        let file: Vec<_> = tensors.iter().map(|t| (&t.name, &t.shape)).collect();
-        let fits = model.len() == file.len() && model.iter().all(|m| file.contains(m));
-        if !fits {
-            return Err(Error::Weights(format!(
-                "the weights do not fit the model.\nThe model has:{}\nThe weights are:{}",
-                list(model),
-                list(file)
-            )));
-        }
-        if let Some(t) = tensors.iter().find(|t| t.values.len() != t.shape.elements()) {
-            let values = t.values.len();
-            return Err(Error::Weights(format!(
-                "tensor {} of shape {} has {values} values",
-                t.name, t.shape
-            )));
-        }
+        check_weights(&model, tensors)?;
         for (name, _, home) in &homes {
             let Some(t) = tensors.iter().find(|t| t.name == *name) else { continue };
             match home {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK, ROW, WINDOW, eval_batches};
+use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK, ROW, WINDOW};
 use super::feed;
 use super::metrics::{Metrics, Objective};
 use super::observer::{EpochRecord, Evaluation, Observer, StepRecord};
@@ -68,7 +68,6 @@ pub struct Trainer {
     /// The blueprint's programs, as far as they have been needed.
     train: Vec<Program>,
     eval: Vec<Program>,
-    eval_plan: Option<BatchPlan>,
     readback: VecDeque<Buffer>,
     flights: VecDeque<Flight>,
     train_len: usize,
@@ -191,7 +190,6 @@ impl Trainer {
         }
         let readback =
             READBACK.iter().map(|name| gpu.readback(name, blueprint.ring.bytes())).collect::<Result<_>>()?;
-        let eval_plan = data.eval().map(|part| eval_batches(part.len())).transpose()?;
         let trainer = Trainer {
             gpu: gpu.clone(),
             options: options.clone(),
@@ -200,7 +198,6 @@ impl Trainer {
             memory,
             train,
             eval: Vec::new(),
-            eval_plan,
             readback,
             flights: VecDeque::new(),
             train_len: data.train().len(),
@@ -378,7 +375,7 @@ impl Trainer {
     }
 
     async fn evaluate_async(&mut self) -> Result<Option<Evaluation>> {
-        let Some(plan) = self.eval_plan else { return Ok(None) };
+        let Some(plan) = self.blueprint.eval_batches else { return Ok(None) };
         let columns = self.blueprint.ring.columns;
         let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
         let stride = plan.rows;
@@ -420,7 +417,7 @@ impl Trainer {
         }
         let n = plan.samples();
         let (loss, metrics) = self.means(&sums, n);
-        let accuracy = self.blueprint.counts_correct.then_some(correct / n as f64);
+        let accuracy = self.blueprint.predictions.map(|each| correct / (n as f64 * each as f64));
         Ok(Some(Evaluation { loss, accuracy, metrics }))
     }
 

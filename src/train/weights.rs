@@ -5,8 +5,8 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::state::NamedTensor;
 use crate::error::{Error, Result};
+use crate::plan::NamedTensor;
 use crate::shape::Shape;
 
 /// Reads f32 tensors (or f64, rounded) from a safetensors file.
