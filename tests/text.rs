@@ -69,7 +69,7 @@ fn evaluation_counts_every_place() {
     assert!((loss - losses / places).abs() <= 1e-5 * loss, "{loss}, not {}", losses / places);
     let accuracy = accuracy.expect("labels");
     assert!((accuracy - right / places).abs() <= 1e-9, "{accuracy}, not {}", right / places);
-    assert!(accuracy > 0.25 && accuracy < 1.0, "{accuracy} shows nothing");
+    assert!((0.05..0.95).contains(&accuracy), "{accuracy} shows little");
 }
 
 /// A batch of evaluation grows to 512 samples, unless its activations would pass those of training, or 4 MiB.
@@ -251,7 +251,7 @@ fn a_trained_model_writes_on() {
     // Of a text shorter than the context nothing that stands after it counts; of a longer one the end does.
     let numbers = vocabulary.encode("ent\ngradient\ngr").expect("its characters");
     let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-4 * (1.0 + b.abs()));
-    for seen in [1, 3, 7] {
+    for seen in [1, 5] {
         let short = open(seen).expect("a model").logits(&numbers[..seen]).expect("logits");
         let left = writer.logits(&numbers[..seen]).expect("logits");
         assert!(left.len() == 9 && close(&left, &short), "{seen}: {left:?}, {short:?}");

@@ -63,7 +63,7 @@ fn a_run_of_a_text_writes_on() {
         (&["--temperature", "nan"], &["temperature = NaN"]),
         (&["--top-k", "0"], &["top_k = 0", "1 to 9"]),
         (&["--top-k", "10"], &["top_k = 10", "1 to 9"]),
-        (&["--length", "-1"], &["--length"]),
+        (&["--length=-1"], &["--length"]),
     ] {
         let done = sample(&folder, more);
         done.refused(2, words);
