@@ -10,18 +10,19 @@
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
+alias T6 = f32; alias T7 = f32; alias T8 = f32; alias T9 = f32; alias T10 = f32; alias T11 = f32;
 //#end
 @group(0) @binding(0) var<storage, read> in0: array<T0>;
 @group(0) @binding(1) var<storage, read> in1: array<T1>;
 @group(0) @binding(2) var<storage, read> in2: array<T2>;
 @group(0) @binding(3) var<storage, read> in3: array<T3>;
 @group(0) @binding(4) var<storage, read> in4: array<T4>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
-@group(0) @binding(7) var<storage, read_write> out2: array<f32>;
-@group(0) @binding(8) var<storage, read> q: array<f32>;
-@group(0) @binding(9) var<storage, read> k: array<f32>;
-@group(0) @binding(10) var<storage, read> v: array<f32>;
-@group(0) @binding(11) var<storage, read> dout: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<T6>;
+@group(0) @binding(7) var<storage, read_write> out2: array<T7>;
+@group(0) @binding(8) var<storage, read> q: array<T8>;
+@group(0) @binding(9) var<storage, read> k: array<T9>;
+@group(0) @binding(10) var<storage, read> v: array<T10>;
+@group(0) @binding(11) var<storage, read> dout: array<T11>;
 @group(0) @binding(12) var<storage, read> stats: array<f32>;
 
 //#slot sizes

@@ -7,14 +7,15 @@
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
+alias T6 = f32; alias T7 = f32; alias T8 = f32;
 //#end
 @group(0) @binding(0) var<storage, read> in0: array<T0>;
 @group(0) @binding(1) var<storage, read> in1: array<T1>;
 @group(0) @binding(2) var<storage, read> in2: array<T2>;
 @group(0) @binding(3) var<storage, read> in3: array<T3>;
-@group(0) @binding(6) var<storage, read_write> loss: array<f32>;  // [ROWS]
-@group(0) @binding(7) var<storage, read_write> dlogits: array<f32>; // [ROWS, CLASSES]
-@group(0) @binding(8) var<storage, read> logits: array<f32>;      // [ROWS, CLASSES]
+@group(0) @binding(6) var<storage, read_write> loss: array<T6>;   // [ROWS]
+@group(0) @binding(7) var<storage, read_write> dlogits: array<T7>; // [ROWS, CLASSES]
+@group(0) @binding(8) var<storage, read> logits: array<T8>;      // [ROWS, CLASSES]
 @group(0) @binding(9) var<storage, read> targets: array<i32>;     // [ROWS]
 
 override ROWS: u32;
@@ -34,10 +35,10 @@ struct Row { index: u32, kept: bool, target_class: u32, lse: f32 }
 
 fn log_sum_exp(row: u32) -> f32 {
     let base = row * CLASSES;
-    var largest = logits[base];
-    for (var i = base + 1u; i < base + CLASSES; i++) { largest = maximum(largest, logits[i]); }
+    var largest = f32(logits[base]);
+    for (var i = base + 1u; i < base + CLASSES; i++) { largest = maximum(largest, f32(logits[i])); }
     var sum = 0.0;
-    for (var i = base; i < base + CLASSES; i++) { sum += exp_(logits[i] - largest); }
+    for (var i = base; i < base + CLASSES; i++) { sum += exp_(f32(logits[i]) - largest); }
     return log_(sum) + largest;
 }
 
@@ -50,13 +51,13 @@ fn open_row(row: u32) -> Row {
 fn write_loss(row: Row) {
     let s = bitcast<f32>(SMOOTHING_BITS);
     let base = row.index * CLASSES;
-    var value = row.lse - logits[base + row.target_class];
+    var value = row.lse - f32(logits[base + row.target_class]);
     if (SMOOTHING_BITS != 0u) {
         var mean = 0.0;
-        for (var i = base; i < base + CLASSES; i++) { mean += logits[i]; }
+        for (var i = base; i < base + CLASSES; i++) { mean += f32(logits[i]); }
         value = (1.0 - s) * value + s * (row.lse - mean / f32(CLASSES));
     }
-    loss[row.index] = select(0.0, value, row.kept);
+    loss[row.index] = T6(select(0.0, value, row.kept));
 }
 
 fn write_gradient(row: Row) {
@@ -65,8 +66,8 @@ fn write_gradient(row: Row) {
     let up = select(0.0, upstream(row.index), row.kept);
     for (var i = base; i < base + CLASSES; i++) {
         let hit = select(0.0, 1.0 - s, i == base + row.target_class);
-        let d = exp_(logits[i] - row.lse) - hit - s / f32(CLASSES);
-        dlogits[i] = select(0.0, up * d, row.kept);
+        let d = exp_(f32(logits[i]) - row.lse) - hit - s / f32(CLASSES);
+        dlogits[i] = T7(select(0.0, up * d, row.kept));
     }
 }
 

@@ -6,15 +6,16 @@
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
+alias T6 = f32; alias T7 = f32; alias T8 = f32; alias T9 = f32;
 //#end
 @group(0) @binding(0) var<storage, read> in0: array<T0>;
 @group(0) @binding(1) var<storage, read> in1: array<T1>;
 @group(0) @binding(2) var<storage, read> in2: array<T2>;
 @group(0) @binding(3) var<storage, read> in3: array<T3>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
-@group(0) @binding(7) var<storage, read_write> out2: array<f32>;
-@group(0) @binding(8) var<storage, read> a: array<f32>;
-@group(0) @binding(9) var<storage, read> b: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<T6>;
+@group(0) @binding(7) var<storage, read_write> out2: array<T7>;
+@group(0) @binding(8) var<storage, read> a: array<T8>;
+@group(0) @binding(9) var<storage, read> b: array<T9>;
 
 override M: u32;
 override N: u32;
@@ -44,7 +45,7 @@ fn store_row_sum(row: u32, sum: f32) {}
 
 fn store(z: u32, row: u32, col: u32, acc: f32) {
     if (row < M && col < N) {
-        out[(z * M + row) * N + col] = epilogue(acc, z, row, col);
+        out[(z * M + row) * N + col] = T6(epilogue(acc, z, row, col));
     }
 }
 
@@ -73,18 +74,18 @@ fn matmul_lanes_any(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
     var sum0 = 0.0;
     var sum1 = 0.0;
     for (var k = 0u; k < length / 4u; k++) {
-        let p0 = a[p];
-        let q0 = a[q];
-        let b0 = b[s];
-        let p1 = a[p + A_COL];
-        let q1 = a[q + A_COL];
-        let b1 = b[s + B_ROW];
-        let p2 = a[p + 2u * A_COL];
-        let q2 = a[q + 2u * A_COL];
-        let b2 = b[s + 2u * B_ROW];
-        let p3 = a[p + 3u * A_COL];
-        let q3 = a[q + 3u * A_COL];
-        let b3 = b[s + 3u * B_ROW];
+        let p0 = f32(a[p]);
+        let q0 = f32(a[q]);
+        let b0 = f32(b[s]);
+        let p1 = f32(a[p + A_COL]);
+        let q1 = f32(a[q + A_COL]);
+        let b1 = f32(b[s + B_ROW]);
+        let p2 = f32(a[p + 2u * A_COL]);
+        let q2 = f32(a[q + 2u * A_COL]);
+        let b2 = f32(b[s + 2u * B_ROW]);
+        let p3 = f32(a[p + 3u * A_COL]);
+        let q3 = f32(a[q + 3u * A_COL]);
+        let b3 = f32(b[s + 3u * B_ROW]);
         c0 += low(p0) * b0;
         c1 += high(p0) * b0;
         c2 += low(q0) * b0;
@@ -110,9 +111,9 @@ fn matmul_lanes_any(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         s += 4u * B_ROW;
     }
     for (var k = 0u; k < length % 4u; k++) {
-        let p0 = a[p];
-        let q0 = a[q];
-        let b0 = b[s];
+        let p0 = f32(a[p]);
+        let q0 = f32(a[q]);
+        let b0 = f32(b[s]);
         c0 += low(p0) * b0;
         c1 += high(p0) * b0;
         c2 += low(q0) * b0;

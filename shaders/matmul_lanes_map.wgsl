@@ -7,15 +7,16 @@
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
+alias T6 = f32; alias T7 = f32; alias T8 = f32; alias T9 = f32;
 //#end
 @group(0) @binding(0) var<storage, read> in0: array<T0>;
 @group(0) @binding(1) var<storage, read> in1: array<T1>;
 @group(0) @binding(2) var<storage, read> in2: array<T2>;
 @group(0) @binding(3) var<storage, read> in3: array<T3>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
-@group(0) @binding(7) var<storage, read_write> out2: array<f32>;
-@group(0) @binding(8) var<storage, read> a: array<f32>;
-@group(0) @binding(9) var<storage, read> b: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<T6>;
+@group(0) @binding(7) var<storage, read_write> out2: array<T7>;
+@group(0) @binding(8) var<storage, read> a: array<T8>;
+@group(0) @binding(9) var<storage, read> b: array<T9>;
 
 override M: u32;
 override N: u32;
@@ -45,7 +46,7 @@ fn store_row_sum(row: u32, sum: f32) {}
 
 fn store(z: u32, row: u32, col: u32, acc: f32) {
     if (row < M && col < N) {
-        out[(z * M + row) * N + col] = epilogue(acc, z, row, col);
+        out[(z * M + row) * N + col] = T6(epilogue(acc, z, row, col));
     }
 }
 
@@ -54,7 +55,7 @@ alias ALine = u32;
 alias AStep = u32;
 fn a_line(z: u32, i: u32) -> ALine { return A_OFFSET + z * A_BATCH + i * A_ROW; }
 fn a_step(k: u32) -> AStep { return k * A_COL; }
-fn a_at(line: ALine, step: AStep) -> f32 { return a[line + step]; }
+fn a_at(line: ALine, step: AStep) -> f32 { return f32(a[line + step]); }
 //#end
 
 //#slot b_map
@@ -62,7 +63,7 @@ alias BLine = u32;
 alias BStep = u32;
 fn b_line(z: u32, i: u32) -> BLine { return B_OFFSET + z * B_BATCH + i * B_COL; }
 fn b_step(k: u32) -> BStep { return k * B_ROW; }
-fn b_at(line: BLine, step: BStep) -> f32 { return b[line + step]; }
+fn b_at(line: BLine, step: BStep) -> f32 { return f32(b[line + step]); }
 //#end
 
 override ROWS: u32 = 16u;

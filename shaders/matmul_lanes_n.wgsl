@@ -1,5 +1,5 @@
 // Matrix product for CPU adapters where B is contiguous along N (the two products of a backward pass):
-// out[z] = epilogue(A[z] B[z]); N and the strides of B multiples of 4.
+// out[z] = T6(epilogue(A[z] B[z])); N and the strides of B multiples of 4.
 // A is read as vec4s along K (A_COLS false: dX = dY W) or along M (A_COLS true: dW = dY' X), where K, its strides,
 // and along M also M are multiples of 4; or as single numbers with any strides.
 // A workgroup is one subgroup of eight lanes and makes 16 rows by 32 columns, four adjacent columns a lane. Two
@@ -9,15 +9,16 @@
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
+alias T6 = f32; alias T7 = f32; alias T8 = f32; alias T9 = f32;
 //#end
 @group(0) @binding(0) var<storage, read> in0: array<T0>;
 @group(0) @binding(1) var<storage, read> in1: array<T1>;
 @group(0) @binding(2) var<storage, read> in2: array<T2>;
 @group(0) @binding(3) var<storage, read> in3: array<T3>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
-@group(0) @binding(7) var<storage, read_write> out2: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<T6>;
+@group(0) @binding(7) var<storage, read_write> out2: array<T7>;
 @group(0) @binding(8) var<storage, read> a: array<AUnit>;
-@group(0) @binding(9) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read> b: array<vec4<T9>>;
 
 override M: u32;
 override N: u32;
@@ -47,7 +48,7 @@ fn store_row_sum(row: u32, sum: f32) {}
 
 fn store(z: u32, row: u32, col: u32, acc: f32) {
     if (row < M && col < N) {
-        out[(z * M + row) * N + col] = epilogue(acc, z, row, col);
+        out[(z * M + row) * N + col] = T6(epilogue(acc, z, row, col));
     }
 }
 override A_COLS: bool = false;
@@ -61,11 +62,11 @@ fn high(v: f32) -> vec4<f32> {
 }
 
 //#slot a_unit
-alias AUnit = vec4<f32>;
+alias AUnit = vec4<T8>;
 const A_WIDTH = 4u;
 // Four of A from p on, and one of them (which only the numbers one by one need).
-fn a_four(p: u32) -> vec4<f32> { return a[p]; }
-fn a_one(p: u32) -> f32 { return a[p].x; }
+fn a_four(p: u32) -> vec4<f32> { return vec4<f32>(a[p]); }
+fn a_one(p: u32) -> f32 { return f32(a[p].x); }
 //#end
 
 // c + a0 b0 + a1 b1 + a2 b2 + a3 b3, in this order: one row for four of K, while its sums are in registers.
@@ -124,10 +125,10 @@ fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     for (var k = 0u; k < length / 4u; k++) {
         let u = a_four(p);
         let v = a_four(q);
-        let b0 = b[s];
-        let b1 = b[s + B_ROW / 4u];
-        let b2 = b[s + 2u * (B_ROW / 4u)];
-        let b3 = b[s + 3u * (B_ROW / 4u)];
+        let b0 = vec4<f32>(b[s]);
+        let b1 = vec4<f32>(b[s + B_ROW / 4u]);
+        let b2 = vec4<f32>(b[s + 2u * (B_ROW / 4u)]);
+        let b3 = vec4<f32>(b[s + 3u * (B_ROW / 4u)]);
         if (A_COLS) {
             c0 = fours(c0, subgroupBroadcast(u.x, 0u), subgroupBroadcast(u.x, 4u), subgroupBroadcast(v.x, 0u), subgroupBroadcast(v.x, 4u), b0, b1, b2, b3);
             c1 = fours(c1, subgroupBroadcast(u.y, 0u), subgroupBroadcast(u.y, 4u), subgroupBroadcast(v.y, 0u), subgroupBroadcast(v.y, 4u), b0, b1, b2, b3);
@@ -174,7 +175,7 @@ fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     for (var k = 0u; k < length % 4u; k++) {
         let u = a_one(p);
         let v = a_one(q);
-        let b0 = b[s];
+        let b0 = vec4<f32>(b[s]);
         let r0 = low(u);
         let r4 = high(u);
         let r8 = low(v);

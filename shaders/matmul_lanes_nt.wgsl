@@ -6,15 +6,16 @@
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
+alias T6 = f32; alias T7 = f32; alias T8 = f32; alias T9 = f32;
 //#end
 @group(0) @binding(0) var<storage, read> in0: array<T0>;
 @group(0) @binding(1) var<storage, read> in1: array<T1>;
 @group(0) @binding(2) var<storage, read> in2: array<T2>;
 @group(0) @binding(3) var<storage, read> in3: array<T3>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
-@group(0) @binding(7) var<storage, read_write> out2: array<f32>;
-@group(0) @binding(8) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(9) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> out: array<T6>;
+@group(0) @binding(7) var<storage, read_write> out2: array<T7>;
+@group(0) @binding(8) var<storage, read> a: array<vec4<T8>>;
+@group(0) @binding(9) var<storage, read> b: array<vec4<T9>>;
 
 override M: u32;
 override N: u32;
@@ -44,7 +45,7 @@ fn store_row_sum(row: u32, sum: f32) {}
 
 fn store(z: u32, row: u32, col: u32, acc: f32) {
     if (row < M && col < N) {
-        out[(z * M + row) * N + col] = epilogue(acc, z, row, col);
+        out[(z * M + row) * N + col] = T6(epilogue(acc, z, row, col));
     }
 }
 
@@ -81,10 +82,10 @@ fn matmul_lanes_nt(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
     var c14 = vec2<f32>();
     var c15 = vec2<f32>();
     for (var k = 0u; k < length / 4u; k++) {
-        let u = a[p];
-        let v = a[q];
-        let x = b[s];
-        let y = b[t];
+        let u = vec4<f32>(a[p]);
+        let v = vec4<f32>(a[q]);
+        let x = vec4<f32>(b[s]);
+        let y = vec4<f32>(b[t]);
         let b0 = vec2<f32>(x.x, y.x);
         let b1 = vec2<f32>(x.y, y.y);
         let b2 = vec2<f32>(x.z, y.z);

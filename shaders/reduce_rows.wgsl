@@ -4,6 +4,7 @@
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
+alias T6 = f32; alias T7 = f32;
 //#end
 @group(0) @binding(0) var<storage, read> in0: array<T0>;
 @group(0) @binding(1) var<storage, read> in1: array<T1>;
@@ -11,8 +12,8 @@ alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
 @group(0) @binding(3) var<storage, read> in3: array<T3>;
 @group(0) @binding(4) var<storage, read> in4: array<T4>;
 @group(0) @binding(5) var<storage, read> state: array<u32>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
-@group(0) @binding(7) var<storage, read_write> out2: array<f32>; // a value on the way to out, where it is wanted too
+@group(0) @binding(6) var<storage, read_write> out: array<T6>;
+@group(0) @binding(7) var<storage, read_write> out2: array<T7>; // a value on the way to out, where it is wanted too
 
 override OUTPUTS: u32;
 override LENGTH: u32;
@@ -64,5 +65,5 @@ fn reduce_rows_fold(
             partial[lane] = fold(partial[lane], partial[lane + half]);
         }
     }
-    if (lane == 0u && inside) { out[place(i)] = epilogue(partial[0], i); }
+    if (lane == 0u && inside) { out[place(i)] = T6(epilogue(partial[0], i)); }
 }

@@ -3,8 +3,11 @@
 // Shapes: out [SEGMENTS, WIDTH], x [ROWS, WIDTH], head [SEGMENTS], next [ROWS], both f32 holding whole numbers.
 // Grid: one invocation an element of out, 64 a workgroup, folded into y.
 
+//#slot types
+alias T8 = f32;
+//#end
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
-@group(0) @binding(8) var<storage, read> x: array<f32>;
+@group(0) @binding(8) var<storage, read> x: array<T8>;
 @group(0) @binding(9) var<storage, read> head: array<f32>;
 @group(0) @binding(10) var<storage, read> next: array<f32>;
 
@@ -20,7 +23,7 @@ fn segment_sum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     var t = u32(head[i / WIDTH]);
     // Counted, so that no chain however made runs on for ever.
     for (var k = 0u; k < ROWS && t < ROWS; k++) {
-        sum += x[t * WIDTH + i % WIDTH];
+        sum += f32(x[t * WIDTH + i % WIDTH]);
         t = u32(next[t]);
     }
     out[i] = sum;

@@ -57,8 +57,8 @@ pub mod prelude {
     };
     pub use crate::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
     pub use crate::train::{
-        Batch, EpochRecord, Evaluation, Metrics, Objective, Observer, RunDir, StepRecord, TrainOptions,
-        Trainer,
+        Batch, EpochRecord, Evaluation, Metrics, Objective, Observer, Precision, RunDir, StepRecord,
+        TrainOptions, Trainer,
     };
     pub use crate::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 }

@@ -82,7 +82,7 @@ fn it_takes_less_memory_and_more_work() {
             let batches = BatchPlan::new(BATCH, BatchSize::Rows(BATCH), false).expect("batches");
             let sgd = Optimizer::Sgd(Sgd::default());
             let model = move |net: &Net, x: &Tensor| model(net, x, checkpointed);
-            Blueprint::new(&model, &loss, &sgd, &images(), batches, Target { family }).expect("a plan")
+            Blueprint::new(&model, &loss, &sgd, &images(), batches, Target::new(family)).expect("a plan")
         };
         let (plain, again) = (plan(false), plan(true));
         assert!(again.peak_bytes() < plain.peak_bytes(), "{} for {}", again.peak_bytes(), plain.peak_bytes());

@@ -39,7 +39,7 @@ fn every_example_allocates_what_its_plan_says_and_trains() {
             &config.optimizer,
             &data,
             batches,
-            Target { family },
+            Target::new(family),
         )
         .unwrap_or_else(|e| panic!("{name}: {e}"));
         let peak = blueprint.peak_bytes();

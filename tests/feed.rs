@@ -77,7 +77,7 @@ fn open(gpu: &Gpu, family: Family, data: &Dataset, options: &TrainOptions) -> Re
     let names: Vec<String> = data.train().fields().map(|(name, _)| name.to_owned()).collect();
     let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
     let step = |net: &Net, batch: &Batch| weighted_sum(&names, net, batch);
-    let blueprint = Blueprint::of_batches(&step, &still, data, batches, Target { family })?;
+    let blueprint = Blueprint::of_batches(&step, &still, data, batches, Target::new(family))?;
     Trainer::from_blueprint(gpu, blueprint, &still, data, options)
 }
 
@@ -181,7 +181,7 @@ fn an_unknown_field_is_told_with_the_nearest() {
     let data = Dataset::new("fields", fields(10, 5, 0), None, None).expect("a set");
     let sgd = Optimizer::Sgd(Sgd::default());
     let batches = BatchPlan::new(10, BatchSize::Full, false).expect("batches");
-    let target = Target { family: Family::Tiled };
+    let target = Target::new(Family::Tiled);
     let step = |net: &Net, batch: &Batch| net.linear("0", &batch.get("imagge").flatten(), 1).mean_all();
     let err = Blueprint::of_batches(&step, &sgd, &data, batches, target).expect_err("no such field");
     assert!(err.is_usage(), "{err:?}");
@@ -195,7 +195,7 @@ fn a_plan_made_for_other_data_is_refused() {
     let gpu = adapter::open(adapter::families()[0]);
     let sgd = Optimizer::Sgd(Sgd::default());
     let batches = BatchPlan::new(10, BatchSize::Full, false).expect("batches");
-    let target = Target { family: adapter::families()[0] };
+    let target = Target::new(adapter::families()[0]);
     let data = |n, count| Dataset::new("fields", fields(n, count, 0), None, None).expect("a set");
     let step = |net: &Net, batch: &Batch| net.linear("0", &batch.x().flatten(), 1).mean_all();
     let plan = Blueprint::of_batches(&step, &sgd, &data(10, 3), batches, target).expect("a plan");

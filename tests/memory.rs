@@ -78,7 +78,7 @@ fn the_ledger_holds_what_the_plan_says() {
 
         // What `explain` says without a device.
         let batches = BatchPlan::new(37, batch_size, false).expect("batches");
-        let target = Target { family };
+        let target = Target::new(family);
         let plan = Blueprint::new(&model, &cross_entropy, optimizer, &data, batches, target).expect("a plan");
         let peak = plan.peak_bytes();
 
@@ -112,7 +112,7 @@ fn a_budget_one_byte_too_small_is_an_error_that_itemises() {
         let optimizer = &optimizers()[3];
         let batches = BatchPlan::new(37, batch_size, false).expect("batches");
         let family = adapter::families()[0];
-        let target = Target { family };
+        let target = Target::new(family);
         let plan = Blueprint::new(&model, &cross_entropy, optimizer, &data, batches, target).expect("a plan");
         let gpu = gpu(family, Some(plan.peak_bytes() - 1));
         let err =
@@ -149,7 +149,7 @@ fn what_fields_share_counts_once() {
     };
     let batches = BatchPlan::new(data.train().len(), options.batch_size, false).expect("batches");
     let sgd = Optimizer::Sgd(Sgd::default());
-    let plan = Blueprint::of_batches(&step, &sgd, &data, batches, Target { family }).expect("a plan");
+    let plan = Blueprint::of_batches(&step, &sgd, &data, batches, Target::new(family)).expect("a plan");
     let peak = plan.peak_bytes();
     let gpu = gpu(family, Some(peak));
     let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &sgd, &data, &options).expect("it fits");
@@ -183,7 +183,7 @@ fn evaluation_of_wide_models_is_planned() {
     let batches = BatchPlan::new(data.train().len(), options.batch_size, false).expect("batches");
     let sgd = Optimizer::Sgd(Sgd::default());
     let plan =
-        Blueprint::new(&model, &cross_entropy, &sgd, &data, batches, Target { family }).expect("a plan");
+        Blueprint::new(&model, &cross_entropy, &sgd, &data, batches, Target::new(family)).expect("a plan");
     let sizes: Vec<usize> = plan.eval.iter().map(|build| build.batch).collect();
     assert_eq!(sizes, [12, 2], "62 samples of 320,000 bytes each, in 4 MiB");
     let peak = plan.peak_bytes();

@@ -247,7 +247,7 @@ fn the_ring_holds_what_a_step_files() {
             };
             (0..metrics).fold(Objective::new(loss), watch)
         };
-        let target = Target { family: Family::Tiled };
+        let target = Target::new(Family::Tiled);
         let blueprint = Blueprint::of_batches(&step, &sgd, &data, batches, target).expect("a plan");
         let of =
             |name: &str| blueprint.all_buffers().into_iter().find(|b| b.name == name).map_or(0, |b| b.bytes);

@@ -33,7 +33,7 @@ fn letters(len: usize) -> String {
 
 fn plan(model: &dyn Fn(&Net, &Tensor) -> Tensor, data: &Dataset, rows: usize) -> Result<Blueprint, Error> {
     let batches = BatchPlan::new(data.train().len(), BatchSize::Rows(rows), false)?;
-    Blueprint::new(model, &cross_entropy, &sgd(), data, batches, Target { family: Family::Tiled })
+    Blueprint::new(model, &cross_entropy, &sgd(), data, batches, Target::new(Family::Tiled))
 }
 
 /// 666 samples of 3 places, 512 and 154 at a time: loss and accuracy are means over all 1,998.
@@ -135,7 +135,7 @@ fn tables_have_a_row_for_every_index() {
         let step = |net: &Net, batch: &Batch| {
             embed(net, &batch.get("ids").transpose(0, 1), rows, 4).square().mean_all()
         };
-        Blueprint::of_batches(&step, &sgd(), &data, batches, Target { family: Family::Tiled })
+        Blueprint::of_batches(&step, &sgd(), &data, batches, Target::new(Family::Tiled))
     };
     of(7, 8).expect("8 rows for indices to 7");
     assert_refused(of(8, 8), &["0.weight has 8 rows", "\"ids\" of \"pairs\" is 8", "at least 9 are needed"]);

@@ -15,13 +15,15 @@
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32>; // [0] steps done, [1] step open
+@group(0) @binding(2) var<storage, read_write> state: array<u32>; // [0] steps done, [1] step open, and the loss scale
 @group(0) @binding(3) var<storage, read_write> param: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> exp_avg: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> exp_avg_sq: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> max_exp_avg_sq: array<vec4<f32>>;
 
 override LENGTH: u32;
+
+//#import scaling
 
 struct Row {
     step_size: f32,
@@ -40,7 +42,7 @@ struct Moments {
 }
 
 fn open_row() -> Row {
-    let at = 2u * (state[1] - 1u);
+    let at = 2u * step_row();
     let a = table[at];
     let b = table[at + 1u];
     return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
@@ -53,7 +55,7 @@ fn blend(a: vec4<f32>, b: vec4<f32>, weight: f32) -> vec4<f32> {
 
 // Both moments with the gradient in them.
 fn next_moments(row: Row, i: u32, w: vec4<f32>) -> Moments {
-    let g = grad[i] + row.decay * w;
+    let g = gradient(i) + row.decay * w;
     let m = blend(exp_avg[i], g, row.one_minus_beta1);
     let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
     exp_avg[i] = m;
@@ -70,7 +72,7 @@ fn next_weight(row: Row, w: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> vec4<f32> 
 @compute @workgroup_size(64)
 fn adam_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
     let i = id.y * (n.x * 64u) + id.x;
-    if i >= LENGTH {
+    if i >= LENGTH || step_skipped() {
         return;
     }
     let row = open_row();
@@ -85,7 +87,7 @@ fn adam_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
 @compute @workgroup_size(64)
 fn adam_amsgrad_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
     let i = id.y * (n.x * 64u) + id.x;
-    if i >= LENGTH {
+    if i >= LENGTH || step_skipped() {
         return;
     }
     let row = open_row();

@@ -14,7 +14,7 @@
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32>; // [0] steps done, [1] step open
+@group(0) @binding(2) var<storage, read_write> state: array<u32>; // [0] steps done, [1] step open, and the loss scale
 @group(0) @binding(3) var<storage, read_write> param: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> square_avg: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> momentum_buffer: array<vec4<f32>>;
@@ -23,6 +23,8 @@
 @group(0) @binding(6) var<storage, read_write> centered_momentum_buffer: array<vec4<f32>>;
 
 override LENGTH: u32;
+
+//#import scaling
 
 struct Row {
     lr: f32,
@@ -35,7 +37,7 @@ struct Row {
 }
 
 fn open_row() -> Row {
-    let at = 2u * (state[1] - 1u);
+    let at = 2u * step_row();
     let a = table[at];
     let b = table[at + 1u];
     return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z);
@@ -64,12 +66,12 @@ fn next_variance(row: Row, i: u32, g: vec4<f32>) -> vec4<f32> {
 @compute @workgroup_size(64)
 fn rmsprop_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
     let i = id.y * (n.x * 64u) + id.x;
-    if i >= LENGTH {
+    if i >= LENGTH || step_skipped() {
         return;
     }
     let row = open_row();
     let w = param[i];
-    let g = grad[i] + row.decay * w;
+    let g = gradient(i) + row.decay * w;
     let d = sqrt(next_square(row, i, g) * row.unbias) + row.eps;
     param[i] = w - row.lr * g / d;
     if i == 0u {
@@ -83,12 +85,12 @@ fn rmsprop_momentum_update(
     @builtin(num_workgroups) n: vec3<u32>,
 ) {
     let i = id.y * (n.x * 64u) + id.x;
-    if i >= LENGTH {
+    if i >= LENGTH || step_skipped() {
         return;
     }
     let row = open_row();
     let w = param[i];
-    let g = grad[i] + row.decay * w;
+    let g = gradient(i) + row.decay * w;
     let d = sqrt(next_square(row, i, g) * row.unbias) + row.eps;
     let b = row.momentum * momentum_buffer[i] + g / d;
     momentum_buffer[i] = b;
@@ -104,12 +106,12 @@ fn rmsprop_centered_update(
     @builtin(num_workgroups) n: vec3<u32>,
 ) {
     let i = id.y * (n.x * 64u) + id.x;
-    if i >= LENGTH {
+    if i >= LENGTH || step_skipped() {
         return;
     }
     let row = open_row();
     let w = param[i];
-    let g = grad[i] + row.decay * w;
+    let g = gradient(i) + row.decay * w;
     let d = sqrt(next_variance(row, i, g)) + row.eps;
     param[i] = w - row.lr * g / d;
     if i == 0u {
@@ -123,12 +125,12 @@ fn rmsprop_centered_momentum_update(
     @builtin(num_workgroups) n: vec3<u32>,
 ) {
     let i = id.y * (n.x * 64u) + id.x;
-    if i >= LENGTH {
+    if i >= LENGTH || step_skipped() {
         return;
     }
     let row = open_row();
     let w = param[i];
-    let g = grad[i] + row.decay * w;
+    let g = gradient(i) + row.decay * w;
     let d = sqrt(next_variance(row, i, g)) + row.eps;
     let b = row.momentum * centered_momentum_buffer[i] + g / d;
     centered_momentum_buffer[i] = b;

@@ -13,11 +13,13 @@
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32>; // [0] steps done, [1] step open
+@group(0) @binding(2) var<storage, read_write> state: array<u32>; // [0] steps done, [1] step open, and the loss scale
 @group(0) @binding(3) var<storage, read_write> param: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> momentum_buffer: array<vec4<f32>>;
 
 override LENGTH: u32;
+
+//#import scaling
 override NESTEROV: bool = false;
 
 struct Row {
@@ -29,7 +31,7 @@ struct Row {
 }
 
 fn open_row() -> Row {
-    let at = 2u * (state[1] - 1u);
+    let at = 2u * step_row();
     let a = table[at];
     let b = table[at + 1u];
     return Row(a.x, a.y, a.z, a.w, b.x);
@@ -38,12 +40,12 @@ fn open_row() -> Row {
 @compute @workgroup_size(64)
 fn sgd_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
     let i = id.y * (n.x * 64u) + id.x;
-    if i >= LENGTH {
+    if i >= LENGTH || step_skipped() {
         return;
     }
     let row = open_row();
     let w = param[i];
-    let g = grad[i] + row.decay * w;
+    let g = gradient(i) + row.decay * w;
     param[i] = w - row.scale * g;
     if i == 0u {
         state[0] = state[1];
@@ -53,12 +55,12 @@ fn sgd_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
 @compute @workgroup_size(64)
 fn sgd_momentum_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
     let i = id.y * (n.x * 64u) + id.x;
-    if i >= LENGTH {
+    if i >= LENGTH || step_skipped() {
         return;
     }
     let row = open_row();
     let w = param[i];
-    let g = grad[i] + row.decay * w;
+    let g = gradient(i) + row.decay * w;
     let b = row.keep * momentum_buffer[i] + row.take * g;
     momentum_buffer[i] = b;
     var direction = b;

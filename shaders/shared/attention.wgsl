@@ -5,37 +5,37 @@ fn lowest() -> f32 { return -3.0e38; }
 
 fn q_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let at = Q_OFFSET + n * Q_BATCH + row * Q_ROW + h * Q_HEAD + 4u * c;
-    if (D % 4u == 0u) { return vec4<f32>(q[at], q[at + 1u], q[at + 2u], q[at + 3u]); }
+    if (D % 4u == 0u) { return vec4<f32>(vec4<T8>(q[at], q[at + 1u], q[at + 2u], q[at + 3u])); }
     let left = D - 4u * c; // past the row's end lie other rows, or nothing: its last element is read, and 0 taken
-    let x = vec4<f32>(q[at], q[at + min(1u, left - 1u)], q[at + min(2u, left - 1u)], q[at + min(3u, left - 1u)]);
+    let x = vec4<f32>(vec4<T8>(q[at], q[at + min(1u, left - 1u)], q[at + min(2u, left - 1u)], q[at + min(3u, left - 1u)]));
     return select(vec4<f32>(), x, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
 }
 fn k_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let at = K_OFFSET + n * K_BATCH + row * K_ROW + h * K_HEAD + 4u * c;
-    if (D % 4u == 0u) { return vec4<f32>(k[at], k[at + 1u], k[at + 2u], k[at + 3u]); }
+    if (D % 4u == 0u) { return vec4<f32>(vec4<T9>(k[at], k[at + 1u], k[at + 2u], k[at + 3u])); }
     let left = D - 4u * c;
-    let x = vec4<f32>(k[at], k[at + min(1u, left - 1u)], k[at + min(2u, left - 1u)], k[at + min(3u, left - 1u)]);
+    let x = vec4<f32>(vec4<T9>(k[at], k[at + min(1u, left - 1u)], k[at + min(2u, left - 1u)], k[at + min(3u, left - 1u)]));
     return select(vec4<f32>(), x, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
 }
 fn v_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let at = V_OFFSET + n * V_BATCH + row * V_ROW + h * V_HEAD + 4u * c;
-    if (D % 4u == 0u) { return vec4<f32>(v[at], v[at + 1u], v[at + 2u], v[at + 3u]); }
+    if (D % 4u == 0u) { return vec4<f32>(vec4<T10>(v[at], v[at + 1u], v[at + 2u], v[at + 3u])); }
     let left = D - 4u * c;
-    let x = vec4<f32>(v[at], v[at + min(1u, left - 1u)], v[at + min(2u, left - 1u)], v[at + min(3u, left - 1u)]);
+    let x = vec4<f32>(vec4<T10>(v[at], v[at + min(1u, left - 1u)], v[at + min(2u, left - 1u)], v[at + min(3u, left - 1u)]));
     return select(vec4<f32>(), x, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
 }
 fn dout_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let at = ((n * TQ + row) * HEADS + h) * D + 4u * c;
-    if (D % 4u == 0u) { return vec4<f32>(dout[at], dout[at + 1u], dout[at + 2u], dout[at + 3u]); }
+    if (D % 4u == 0u) { return vec4<f32>(vec4<T11>(dout[at], dout[at + 1u], dout[at + 2u], dout[at + 3u])); }
     let left = D - 4u * c;
-    let x = vec4<f32>(dout[at], dout[at + min(1u, left - 1u)], dout[at + min(2u, left - 1u)], dout[at + min(3u, left - 1u)]);
+    let x = vec4<f32>(vec4<T11>(dout[at], dout[at + min(1u, left - 1u)], dout[at + min(2u, left - 1u)], dout[at + min(3u, left - 1u)]));
     return select(vec4<f32>(), x, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
 }
 fn store_four(at: u32, c: u32, x: vec4<f32>) {
-    out[at + 4u * c] = x.x;
-    if (4u * c + 1u < D) { out[at + 4u * c + 1u] = x.y; }
-    if (4u * c + 2u < D) { out[at + 4u * c + 2u] = x.z; }
-    if (4u * c + 3u < D) { out[at + 4u * c + 3u] = x.w; }
+    out[at + 4u * c] = T6(x.x);
+    if (4u * c + 1u < D) { out[at + 4u * c + 1u] = T6(x.y); }
+    if (4u * c + 2u < D) { out[at + 4u * c + 2u] = T6(x.z); }
+    if (4u * c + 3u < D) { out[at + 4u * c + 3u] = T6(x.w); }
 }
 
 // One past the last key that rows up to this one look at.

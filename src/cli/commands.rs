@@ -22,7 +22,7 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
         &config.optimizer,
         &data,
         batches,
-        Target { family },
+        Target::new(family).with_precision(config.options.precision),
     )?;
     if args.json {
         say(&serde_json::to_string_pretty(&report::explain_json(&blueprint))?);

@@ -33,15 +33,16 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
             target,
         )
     };
+    let precision = config.options.precision;
     let gpu = match Gpu::open(&GpuOptions { adapter: args.adapter.clone(), ..GpuOptions::default() }) {
         Ok(gpu) => gpu,
         Err(err) => {
             // A config that cannot work is worth more words than a missing adapter.
-            blueprint(Target { family: downhill::kernel::Family::Tiled })?;
+            blueprint(Target::new(downhill::kernel::Family::Tiled).with_precision(precision))?;
             return Err(err.into());
         }
     };
-    let blueprint = blueprint(Target::of(&gpu))?;
+    let blueprint = blueprint(Target::of(&gpu).with_precision(precision))?;
     let dispatches = blueprint.train[0].plan.steps.len();
     let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &config.optimizer, &data, &config.options)?;
     if let Some(weights) = &weights {
@@ -89,6 +90,10 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
             "done     {} steps in {took}: train loss {:.4}{loss}{accuracy}",
             last.step, last.train_loss
         ));
+    }
+    let skipped = trainer.skipped_steps()?;
+    if skipped > 0 {
+        say(&format!("f16      {skipped} steps skipped, their gradients past the range of f16"));
     }
     let shown = progress.dir().path().display();
     let kept = if data.encoding().is_some() { ", data.json" } else { "" };

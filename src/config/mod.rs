@@ -18,7 +18,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::nn::Sequential;
 use crate::optim::Optimizer;
-use crate::train::TrainOptions;
+use crate::train::{Precision, TrainOptions};
 
 /// A run as its config file says, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,7 @@ impl Config {
         let mut s = root.section("train")?;
         options.epochs = s.whole("epochs")?.unwrap_or(options.epochs);
         options.steps = s.whole("steps")?;
+        options.precision = s.one_of("precision", &[("f32", Precision::F32), ("f16", Precision::F16)])?;
         if options.epochs == 0 || options.steps == Some(0) {
             return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
         }
@@ -106,6 +107,8 @@ impl Config {
         let integer = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         let mut train = Table::from_iter([("epochs".to_owned(), integer(self.options.epochs))]);
         train.extend(self.options.steps.map(|n| ("steps".to_owned(), integer(n))));
+        let precision = Value::try_from(self.options.precision).unwrap_or("".into());
+        train.insert("precision".to_owned(), precision);
         let section = |entries: Vec<(&str, Value)>| {
             Value::Table(entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
         };

@@ -99,6 +99,19 @@ impl Section {
         }
     }
 
+    /// One of the words, or the first where the key is left out.
+    pub fn one_of<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Result<T> {
+        let Some(value) = self.take(key) else { return Ok(words[0].1) };
+        let found = words.iter().find(|(word, _)| value.as_str() == Some(word));
+        let names: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        match found {
+            Some((_, meaning)) => Ok(*meaning),
+            None => {
+                Err(Error::Config(format!("{} = {value}: {} is needed", self.name(key), names.join(" or "))))
+            }
+        }
+    }
+
     /// Refuses what nobody asked for.
     pub fn finish(self) -> Result<()> {
         match self.table.keys().next() {

@@ -79,7 +79,7 @@ impl Gpu {
     /// As [`Gpu::open`].
     pub async fn request(options: &GpuOptions) -> Result<Gpu> {
         let (adapter, description, why) = adapter::open(&options.adapter).await?;
-        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
+        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
         let desc = wgpu::DeviceDescriptor {
             label: Some("downhill"),
             required_features: adapter.features() & wanted,
@@ -137,6 +137,26 @@ impl Gpu {
     /// Which family of kernels serves it.
     pub fn family(&self) -> Family {
         self.inner.family
+    }
+
+    /// True where kernels may use f16.
+    pub fn has_f16(&self) -> bool {
+        self.inner.device.features().contains(wgpu::Features::SHADER_F16)
+    }
+
+    /// Refuses f16 where the adapter lacks it.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] with what to do.
+    pub fn check_precision(&self, f16: bool) -> Result<()> {
+        if !f16 || self.has_f16() {
+            return Ok(());
+        }
+        Err(Error::Gpu(format!(
+            "train.precision = \"f16\" needs shader-f16, which {} does not have; leave the key out, or take another \
+             adapter: downhill adapters lists what each has",
+            self.inner.adapter.name
+        )))
     }
 
     /// Why that adapter was chosen.

@@ -23,6 +23,7 @@ macro_rules! files {
 /// Every shader of the engine.
 pub const FILES: &[(&str, &str)] = files![
     "shared/math",
+    "shared/scaling",
     "shared/random",
     "shared/attention",
     "shared/attention_lse",
@@ -44,6 +45,9 @@ pub const FILES: &[(&str, &str)] = files![
     "feed_gather",
     "step_close",
     "buffers_commit",
+    "half_weights",
+    "gradients_check",
+    "scale_adjust",
     "optim/sgd",
     "optim/rmsprop",
     "optim/adam",
@@ -75,6 +79,9 @@ pub fn compose(name: &str, slots: &[(&str, String)]) -> String {
         }
         out.push('\n');
     }
+    if slots.iter().any(|(_, text)| text.contains("= f16;")) {
+        out.insert_str(0, "enable f16;\n");
+    }
     assert_eq!(used, slots.len(), "{name} lacks a slot that was filled");
     out
 }
@@ -102,8 +109,14 @@ mod tests {
         }
         assert_eq!(on_disk, FILES.len());
         // Fragments name what the files that import them declare.
-        let fragments =
-            ["shared/a_numbers", "shared/attention", "shared/attention_lse", "shared/ring", "shared/row_sum"];
+        let fragments = [
+            "shared/scaling",
+            "shared/a_numbers",
+            "shared/attention",
+            "shared/attention_lse",
+            "shared/ring",
+            "shared/row_sum",
+        ];
         for (name, _) in FILES.iter().filter(|(name, _)| !fragments.contains(name)) {
             let text = compose(name, &[]);
             if let Err(err) = wgpu::naga::front::wgsl::parse_str(&text) {

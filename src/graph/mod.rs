@@ -233,9 +233,7 @@ impl Graph {
             node: None,
             next: None,
         });
-        let clock = self.clock();
-        let word = |c: Clock| clock.slice(0, c as usize, c as usize + 1).reshape([]).to_f32();
-        word(Clock::Tracked).add(&word(Clock::Open))
+        self.clock_word(Clock::Tracked).add(&self.clock_word(Clock::Open))
     }
 
     /// At the end of a step `buffer`, made by [`Graph::buffer`], becomes `value`; no gradient flows into either.
@@ -258,9 +256,15 @@ impl Graph {
         self.inner.borrow().buffers.clone()
     }
 
-    /// The words of the open step, i32 [8]; [`Clock`] names them.
+    /// The words of the open step, i32 [12]; [`Clock`] names them.
     pub(crate) fn clock(&self) -> Tensor {
         self.push(Op::Clock, &[], Shape::from([Clock::WORDS]), DType::I32)
+    }
+
+    /// One of them as an f32 scalar.
+    pub(crate) fn clock_word(&self, word: Clock) -> Tensor {
+        let at = word as usize;
+        self.clock().slice(0, at, at + 1).reshape([]).to_f32()
     }
 
     /// The trainable tensors in the order they were made.
@@ -356,6 +360,7 @@ impl Graph {
             dtype: value.dtype,
             scope: self.inner.borrow().scope.clone(),
             kept: false,
+            half: false,
         };
         let id = self.push_new(node);
         self.inner.borrow_mut().prescribed.insert(id, prescription);
@@ -391,7 +396,7 @@ impl Graph {
                 let id = NodeId(inner.nodes.len());
                 let (op, inputs, shape) = key.clone();
                 let scope = inner.scope.clone();
-                inner.nodes.push(Node { op, inputs, shape, dtype, scope, kept: false });
+                inner.nodes.push(Node { op, inputs, shape, dtype, scope, kept: false, half: false });
                 inner.known.insert(key.clone(), id);
                 id
             }

@@ -146,11 +146,24 @@ pub enum Clock {
     SeedHigh = 4,
     /// Training steps that the weights had seen before this window.
     Tracked = 5,
+    /// With loss scaling: how many rows of the optimizer's table lie before that of the window's first step, if no step
+    /// of the run is skipped.
+    Lead = 6,
+    /// The loss scale, a power of two. This word and those after it are the device's own from the first step on.
+    Scale = 8,
+    /// Steps since the scale last changed.
+    Good = 9,
+    /// Steps skipped so far, their gradients not being finite.
+    Skipped = 10,
+    /// Not 0 where the open step's gradients are not finite.
+    Overflow = 11,
 }
 
 impl Clock {
     /// Words in all.
-    pub const WORDS: usize = 8;
+    pub const WORDS: usize = 12;
+    /// Words that the host writes for each window; the device keeps the rest.
+    pub const HOST_WORDS: usize = Clock::Scale as usize;
 }
 
 /// A node's operation. Shapes are in the node; inputs are already broadcast to them.
@@ -162,7 +175,7 @@ pub enum Op {
     Parameter(usize),
     /// The i-th tensor that is kept and saved, but not trained.
     Buffer(usize),
-    /// i32 \[8\], the words of the open step; see [`Clock`].
+    /// i32 \[12\], the words of the open step; see [`Clock`].
     Clock,
     /// inputs (clock): uniform in [0, 1), from seed, step, this stream's number and the element's index alone.
     Random(u32),
@@ -295,4 +308,6 @@ pub struct Node {
     pub scope: String,
     /// It is to lie in memory, whoever reads it.
     pub kept: bool,
+    /// It lies in memory as f16: the planner's decision, in its own copy of the nodes.
+    pub half: bool,
 }

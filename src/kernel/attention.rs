@@ -1,7 +1,7 @@
 //! `attention_*.wgsl` and `segment_sum.wgsl`: attention without its matrix of weights, and sums of rows by number.
 
 use super::chain::{OUTPUT, SECOND, function};
-use super::expr::{Place, Printer, input_types};
+use super::expr::{Place, Printer, types};
 use super::{Family, Kernel, Operand, Target, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{AttentionAttrs, Node, NodeId, Op};
@@ -62,7 +62,10 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
     if a.lse {
         slots.push(("lse", wgsl::source("shared/attention_lse").unwrap_or_default().to_owned()));
     }
-    slots.push(("types", input_types(a.nodes, &inputs)));
+    let mut others = vec![(OUTPUT, Some(a.node)), (SECOND, None)];
+    others.extend((8..).zip(a.rows.iter().map(|r| Some(r.node))));
+    others.push((11, a.given.map(|[dout, _]| dout)));
+    slots.push(("types", types(a.nodes, &inputs, &others)));
 
     let mut operands: Vec<_> =
         (0..).zip(&inputs).map(|(slot, &id)| (slot, Access::Read, Operand::Node(id))).collect();
@@ -121,7 +124,7 @@ pub fn segment_sum(nodes: &[Node], node: NodeId, [x, head, next]: [NodeId; 3]) -
     let read = |slot, id| (slot, Access::Read, Operand::Node(id));
     Kernel {
         entry: "segment_sum",
-        wgsl: wgsl::compose("segment_sum", &[]),
+        wgsl: wgsl::compose("segment_sum", &[("types", types(nodes, &[], &[(8, Some(x))]))]),
         constants: vec![("SEGMENTS", shape[0] as u32), ("WIDTH", shape[1] as u32), ("ROWS", rows as u32)],
         operands: vec![(OUTPUT, Access::Write, Operand::Output), read(8, x), read(9, head), read(10, next)],
         grid: grid(shape.elements().div_ceil(64)),

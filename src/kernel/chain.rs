@@ -1,6 +1,6 @@
 //! `chain.wgsl`: elementwise ops and views in one pass.
 
-use super::expr::{Place, Printed, Printer, input_types};
+use super::expr::{Place, Printed, Printer, types};
 use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{Node, NodeId};
@@ -54,8 +54,10 @@ pub(super) fn function(head: &str, printed: &Printed) -> String {
 pub fn kernel(nodes: &[Node], root: NodeId, stored: &dyn Fn(NodeId) -> bool, sink: Sink) -> Kernel {
     let printed = Printer::new(nodes, stored, None, vec![]).finish(root, Place::Linear("i".into()));
     let n = nodes[root.0].shape.elements();
+    // What lies in memory already is copied to where its reader wants f32.
+    let made = (!stored(root)).then_some(root);
     let mut slots = vec![
-        ("types", input_types(nodes, &printed.inputs)),
+        ("types", types(nodes, &printed.inputs, &[(OUTPUT, made)])),
         ("value", function("fn value(i: u32)", &printed)),
     ];
     let mut constants = vec![("LENGTH", n as u32)];

@@ -1,7 +1,7 @@
 //! `cross_entropy.wgsl`: the loss rows, their gradient, or both in one pass over the logits.
 
 use super::chain::{OUTPUT, SECOND, function};
-use super::expr::{Place, Printer, input_types};
+use super::expr::{Place, Printer, types};
 use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{CrossEntropyAttrs, Node, NodeId, Op};
@@ -43,7 +43,8 @@ pub fn kernel(r: &Rows<'_>) -> Kernel {
         flops += 12 * (rows * classes) as u64;
         inputs = printed.inputs;
     }
-    slots.push(("types", input_types(r.nodes, &inputs)));
+    let others = [(OUTPUT, None), (SECOND, r.grad), (8, Some(r.logits))];
+    slots.push(("types", types(r.nodes, &inputs, &others)));
     let mut operands: Vec<_> =
         (0..).zip(&inputs).map(|(slot, &n)| (slot, Access::Read, Operand::Node(n))).collect();
     let entry = match (r.loss, r.grad) {

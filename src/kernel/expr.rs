@@ -94,7 +94,7 @@ impl<'a> Printer<'a> {
 
     fn write_beside(&mut self, value: &str) {
         self.beside = None;
-        self.statements.push(Statement { name: None, index: false, text: format!("out2[i] = {value}") });
+        self.statements.push(Statement { name: None, index: false, text: format!("out2[i] = T7({value})") });
     }
 
     /// Prints the value of `node` at `place`, statement by statement.
@@ -218,7 +218,8 @@ impl<'a> Printer<'a> {
         if (self.stored)(id) {
             let slot = self.slot(id);
             let index = self.linear(place, &node.shape);
-            return self.bind(&format!("in{slot}[{index}]"));
+            let load = format!("in{slot}[{index}]");
+            return self.bind(&if node.half { format!("f32({load})") } else { load });
         }
         let input = |i: usize| node.inputs[i];
         match &node.op {
@@ -477,12 +478,18 @@ impl<'a> Printer<'a> {
     }
 }
 
-/// The type aliases of the inputs: `alias T0 = f32;` …
-pub fn input_types(nodes: &[Node], inputs: &[NodeId]) -> String {
-    (0..super::MAX_INPUTS)
-        .map(|i| {
-            let integer = inputs.get(i).is_some_and(|n| nodes[n.0].dtype == DType::I32);
-            format!("alias T{i} = {};\n", if integer { "i32" } else { "f32" })
-        })
-        .collect()
+/// The type aliases of the printed inputs, and of other bindings by number: `alias T0 = f32;` … A binding named among
+/// the others is theirs.
+pub fn types(nodes: &[Node], inputs: &[NodeId], others: &[(u32, Option<NodeId>)]) -> String {
+    let inputs = (0..super::MAX_INPUTS).map(|i| (i as u32, inputs.get(i).copied()));
+    let inputs = inputs.filter(|(slot, _)| others.iter().all(|(other, _)| other != slot));
+    let alias = |(slot, node): (u32, Option<NodeId>)| {
+        let scalar = match node.map(|n| &nodes[n.0]) {
+            Some(node) if node.dtype == DType::I32 => "i32",
+            Some(node) if node.half => "f16",
+            _ => "f32",
+        };
+        format!("alias T{slot} = {scalar};\n")
+    };
+    inputs.chain(others.iter().copied()).map(alias).collect()
 }

@@ -84,9 +84,15 @@ impl Sorter {
             self.push(Statement { name: Some(name.clone()), index: true, text });
             terms.push(name);
         }
-        let text = format!("{array}[{}]", terms.join(" + "));
+        let text = format!("f32({array}[{}])", terms.join(" + "));
         self.push(Statement { text, ..statement.clone() });
     }
+}
+
+/// The address of a load from the only node in memory.
+fn load_address(text: &str) -> Option<&str> {
+    let text = text.strip_prefix("f32(").and_then(|t| t.strip_suffix(')')).unwrap_or(text);
+    text.strip_prefix("in0[").and_then(|t| t.strip_suffix(']'))
 }
 
 /// A structure that carries numbers out of a function, and how they come in again.
@@ -118,7 +124,7 @@ pub fn operand(
     let array = if side == Side::A { "a" } else { "b" };
     let mut sorter = Sorter { known: vec![], line: vec![], step: vec![], both: vec![] };
     for statement in &statements {
-        match statement.text.strip_prefix("in0[").and_then(|t| t.strip_suffix(']')) {
+        match load_address(&statement.text) {
             Some(address) => sorter.load(statement, address, array),
             None => sorter.push(statement.clone()),
         }

@@ -1,7 +1,7 @@
 //! `matmul_*.wgsl`: batched matrix products over strided operands, with what follows computed on the way out.
 
 use super::chain::{OUTPUT, SECOND, function};
-use super::expr::{Place, Printer, input_types};
+use super::expr::{Place, Printer, types};
 use super::map::{self, Side};
 use super::reduce::PARTIAL;
 use super::{Family, Kernel, MAX_ITERATIONS, Operand, Target};
@@ -215,7 +215,9 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
             slots.push((slot, map::operand(p.nodes, p.stored, side, *view, *turned)));
         }
     }
-    slots.push(("types", input_types(p.nodes, &inputs)));
+    let made = (!split).then_some(p.root);
+    let others = [(OUTPUT, made), (SECOND, p.beside), (8, Some(p.a.node())), (9, Some(p.b.node()))];
+    slots.push(("types", types(p.nodes, &inputs, &others)));
 
     let mut operands: Vec<_> =
         (0..).zip(&inputs).map(|(slot, &node)| (slot, Access::Read, Operand::Node(node))).collect();

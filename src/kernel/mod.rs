@@ -8,24 +8,52 @@ pub mod feed;
 pub mod map;
 pub mod matmul;
 pub mod reduce;
+pub mod scaling;
 pub mod text;
 pub mod update;
 
 pub use crate::gpu::Family;
+use serde::{Deserialize, Serialize};
+
 use crate::gpu::{Access, Gpu};
 use crate::graph::NodeId;
+
+/// What activations and weights are in memory. Arithmetic, gradients of parameters and what the optimizer keeps are f32
+/// in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits for activations and their gradients and for a copy of the weights, under dynamic loss scaling. Statistics,
+    /// losses, biases and the factors of norms stay f32. Needs the adapter's `shader-f16`.
+    F16,
+}
 
 /// What the planner knows of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     /// The kernel family.
     pub family: Family,
+    /// What lies in memory.
+    pub precision: Precision,
 }
 
 impl Target {
-    /// The target of an open device.
+    /// A family of kernels, in f32.
+    pub fn new(family: Family) -> Self {
+        Target { family, precision: Precision::F32 }
+    }
+
+    /// The target of an open device, in f32.
     pub fn of(gpu: &Gpu) -> Self {
-        Target { family: gpu.family() }
+        Self::new(gpu.family())
+    }
+
+    /// The same in another precision.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Target { precision, ..self }
     }
 }
 

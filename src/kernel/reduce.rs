@@ -2,7 +2,7 @@
 //! what follows computed on the way out.
 
 use super::chain::{self, Sink, function, operands, sink_parts};
-use super::expr::{Place, Printer, input_types};
+use super::expr::{Place, Printer, types};
 use super::{Family, Kernel, Operand, Target, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{Fold, Node, NodeId, Op};
@@ -72,6 +72,8 @@ struct Sizes {
     length: usize,
     parts: usize,
     chunk: usize,
+    /// What is folded are partial results, which are f32 whatever the node is.
+    of_partials: bool,
 }
 
 fn build(
@@ -82,7 +84,11 @@ fn build(
     inputs: &[NodeId],
     mut slots: Vec<(&str, String)>,
 ) -> Kernel {
-    slots.push(("types", input_types(r.nodes, inputs)));
+    let mut others = vec![(chain::OUTPUT, (sizes.parts == 1).then_some(r.root)), (chain::SECOND, r.beside)];
+    if sizes.of_partials {
+        others.push((0, None));
+    }
+    slots.push(("types", types(r.nodes, inputs, &others)));
     let mut constants = vec![
         ("OUTPUTS", sizes.outputs as u32),
         ("LENGTH", sizes.length as u32),
@@ -134,7 +140,7 @@ pub fn kernels(r: &Reduction<'_>, target: Target) -> (Kernel, Option<(Kernel, u6
     let parts = length.div_ceil(chunk);
 
     let mut slots = vec![("fold", fold_text(*fold)), ("value", function("fn value(o: u32, r: u32)", &value))];
-    let sizes = Sizes { outputs, length, parts, chunk };
+    let sizes = Sizes { outputs, length, parts, chunk, of_partials: false };
     let (sink, inputs) = if parts == 1 {
         (r.sink, epilogue(r, value.inputs.clone(), &mut slots))
     } else {
@@ -168,7 +174,7 @@ pub fn fold_partials(
     let mut slots = vec![("fold", fold_text(fold)), ("value", value)];
     // The node itself stands for its partial results at in0.
     let inputs = epilogue(r, vec![r.node], &mut slots);
-    let sizes = Sizes { outputs, length: parts, parts: 1, chunk: parts };
+    let sizes = Sizes { outputs, length: parts, parts: 1, chunk: parts, of_partials: true };
     let mut kernel = build(r, &form(target, outputs, parts), &sizes, r.sink, &inputs, slots);
     for (slot, _, operand) in &mut kernel.operands {
         if *slot == 0 {

@@ -4,9 +4,9 @@ use super::{Memory, NamedTensor, Plan, Program, Ring, Sink, check_weights, input
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::graph::{Clock, DType, Graph, Op, Tensor};
-use crate::kernel::Target;
 use crate::kernel::feed::{BUFFERS, STATE};
 use crate::kernel::update::PARAMETERS;
+use crate::kernel::{Precision, Target};
 use crate::shape::Shape;
 
 /// Data for an input.
@@ -45,9 +45,24 @@ impl Function {
     /// # Errors
     /// The graph's first shape error; a device error.
     pub fn new(gpu: &Gpu, graph: &Graph, outputs: &[&Tensor]) -> Result<Function> {
+        Self::in_precision(gpu, graph, outputs, Precision::F32)
+    }
+
+    /// [`Function::new`] with activations and weights in memory as `precision` says. Outputs are f32.
+    ///
+    /// # Errors
+    /// As [`Function::new`]; [`Error::Gpu`] where the adapter has no f16.
+    pub fn in_precision(
+        gpu: &Gpu,
+        graph: &Graph,
+        outputs: &[&Tensor],
+        precision: Precision,
+    ) -> Result<Function> {
+        gpu.check_precision(precision == Precision::F16)?;
+        let target = Target::of(gpu).with_precision(precision);
         let sinks: Vec<(Tensor, Sink)> =
             (0..).zip(outputs).map(|(i, t)| ((*t).clone(), Sink::Buffer(output_buffer(i)))).collect();
-        let mut plan = Plan::new(graph, &sinks, Ring { columns: 0, rows: 0 }, Target::of(gpu))?;
+        let mut plan = Plan::new(graph, &sinks, Ring { columns: 0, rows: 0 }, target)?;
         let mut inputs = Vec::new();
         for node in graph.nodes() {
             if let Op::Input(name) = &node.op {

@@ -3,18 +3,16 @@
 use std::collections::HashMap;
 
 use super::fuse::Fusion;
-use super::memory::{Arena, Life, share};
+use super::memory::Arena;
 use super::view::Views;
-use super::{Location, Plan, Ring, Sink, Step, fixed, sink_buffer};
+use super::{Plan, Ring, Sink, fixed, sink_buffer};
 use crate::error::Result;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::chain::{self, Sink as KernelSink};
-use crate::kernel::feed::{BUFFERS, STATE, STATE_BYTES};
 use crate::kernel::matmul::{Matrix, MatrixView, Product};
-use crate::kernel::reduce::{PARTIAL, Reduction};
-use crate::kernel::{Kernel, Operand, Target, cross_entropy, matmul, reduce};
-use crate::shape::Shape;
+use crate::kernel::reduce::Reduction;
+use crate::kernel::{Kernel, Target, cross_entropy, matmul, reduce};
 
 /// The node behind reshapes, which hold the same elements in the same order.
 pub(super) fn strip(nodes: &[Node], mut id: NodeId) -> NodeId {
@@ -25,31 +23,25 @@ pub(super) fn strip(nodes: &[Node], mut id: NodeId) -> NodeId {
 }
 
 /// A kernel with the nodes it makes.
-struct Draft {
-    kernel: Kernel,
-    output: NodeId,
-    sink: Option<Sink>,
-    second: Option<(NodeId, Option<Sink>)>,
-    partial: u64,
-    title: String,
+pub(super) struct Draft {
+    pub kernel: Kernel,
+    pub output: NodeId,
+    pub sink: Option<Sink>,
+    pub second: Option<(NodeId, Option<Sink>)>,
+    /// Bytes of the partial results it leaves for the kernel after it.
+    pub partial: u64,
+    pub title: String,
 }
 
-pub(super) struct Lowering<'a> {
-    nodes: &'a [Node],
-    outputs: &'a [(NodeId, Sink)],
-    ring: Ring,
-    target: Target,
-    fusion: Fusion,
+/// What lies in memory, and where that is a sink's.
+pub(super) struct Places {
+    pub fusion: Fusion,
     /// The sink a node's own kernel writes to.
-    owned: HashMap<NodeId, Sink>,
-    /// The sum over its first operand's rows that a matmul's kernel makes on the side.
-    row_sums: HashMap<NodeId, NodeId>,
-    drafts: Vec<Draft>,
-    done: Vec<bool>,
+    pub owned: HashMap<NodeId, Sink>,
 }
 
-impl<'a> Lowering<'a> {
-    pub fn new(nodes: &'a [Node], outputs: &'a [(NodeId, Sink)], ring: Ring, target: Target) -> Self {
+impl Places {
+    pub fn new(nodes: &[Node], outputs: &[(NodeId, Sink)]) -> Self {
         let roots: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
         let fusion = Fusion::new(nodes, &roots);
         let mut owned = HashMap::new();
@@ -58,17 +50,42 @@ impl<'a> Lowering<'a> {
             let unread = fusion.consumers[id.0].is_empty() || matches!(sink, Sink::Buffer(_));
             // A matrix product has no ring to write to: its value is copied there.
             let plain = !matches!(sink, Sink::Metric(_)) || makes_metrics(nodes, &fusion, *id);
-            if alone && unread && plain && fixed(&nodes[id.0].op).is_none() {
+            if alone && unread && plain && fixed(&nodes[id.0]).is_none() {
                 owned.insert(*id, sink.clone());
             }
         }
+        Places { fusion, owned }
+    }
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) nodes: &'a [Node],
+    outputs: &'a [(NodeId, Sink)],
+    pub(super) ring: Ring,
+    target: Target,
+    fusion: Fusion,
+    pub(super) owned: HashMap<NodeId, Sink>,
+    /// The sum over its first operand's rows that a matmul's kernel makes on the side.
+    row_sums: HashMap<NodeId, NodeId>,
+    pub(super) drafts: Vec<Draft>,
+    done: Vec<bool>,
+}
+
+impl<'a> Lowering<'a> {
+    pub fn new(
+        nodes: &'a [Node],
+        outputs: &'a [(NodeId, Sink)],
+        places: Places,
+        ring: Ring,
+        target: Target,
+    ) -> Self {
         let mut lowering = Lowering {
             nodes,
             outputs,
             ring,
             target,
-            fusion,
-            owned,
+            fusion: places.fusion,
+            owned: places.owned,
             row_sums: HashMap::new(),
             drafts: Vec::new(),
             done: vec![false; nodes.len()],
@@ -351,129 +368,9 @@ impl<'a> Lowering<'a> {
     /// True where everything in memory that `id` is computed from is made already.
     fn ready(&self, id: NodeId) -> bool {
         if self.fusion.stored[id.0] {
-            return self.done[id.0] || fixed(&self.nodes[id.0].op).is_some();
+            return self.done[id.0] || fixed(&self.nodes[id.0]).is_some();
         }
         self.nodes[id.0].inputs.iter().all(|&n| self.ready(n))
-    }
-
-    /// Gives every value its place.
-    fn place(self, arena: Arena, state: Arena) -> Plan {
-        let mut plan = Plan { arena, state, ..Plan::default() };
-        let bytes = |id: NodeId| (self.nodes[id.0].shape.elements() as u64 * 4).next_multiple_of(16);
-
-        // Lives of what has no fixed place: values, and partial results under a key of their own.
-        let mut lives: Vec<Life> = Vec::new();
-        let mut index: HashMap<NodeId, usize> = HashMap::new();
-        let mut partials: HashMap<usize, usize> = HashMap::new();
-        for (k, draft) in self.drafts.iter().enumerate() {
-            let made =
-                [(draft.output, &draft.sink)].into_iter().chain(draft.second.as_ref().map(|(n, s)| (*n, s)));
-            for (node, sink) in made {
-                if sink.is_none() {
-                    index.entry(node).or_insert_with(|| {
-                        lives.push(Life { first: k, last: k, bytes: bytes(node) });
-                        lives.len() - 1
-                    });
-                }
-            }
-            let writes_partial =
-                draft.kernel.operands.iter().any(|(_, access, o)| {
-                    *o == Operand::Named(PARTIAL) && *access == crate::gpu::Access::Write
-                });
-            if writes_partial {
-                lives.push(Life { first: k, last: k + 1, bytes: draft.partial.next_multiple_of(16) });
-                partials.insert(k, lives.len() - 1);
-                partials.insert(k + 1, lives.len() - 1);
-            }
-            for (_, _, operand) in &draft.kernel.operands {
-                if let Operand::Node(node) = operand
-                    && let Some(&life) = index.get(node)
-                {
-                    lives[life].last = k;
-                }
-            }
-        }
-        let (places, sizes) = share(&lives);
-        let shared: Vec<usize> = sizes
-            .iter()
-            .enumerate()
-            .map(|(i, &b)| plan.buffer(&format!("{}{i}", super::ACTIVATIONS), b))
-            .collect();
-
-        for (k, draft) in self.drafts.iter().enumerate() {
-            let locate =
-                |plan: &mut Plan, node: NodeId, sink: Option<&Sink>| match (sink, &self.nodes[node.0].op) {
-                    (Some(Sink::Gradient(p)), _) => {
-                        let buffer = plan.buffer(&sink_buffer(&Sink::Gradient(*p)), plan.arena.bytes);
-                        Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
-                    }
-                    (Some(Sink::Next(i)), _) => {
-                        let buffer = plan.buffer(&sink_buffer(&Sink::Next(*i)), plan.state.bytes);
-                        Location { buffer, offset: plan.state.offsets[*i], bytes: bytes(node) }
-                    }
-                    (Some(Sink::Metric(_)), _) => {
-                        let buffer = plan.buffer(super::METRICS, self.ring.bytes());
-                        Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
-                    }
-                    (Some(Sink::Buffer(name)), _) => {
-                        let buffer = plan.buffer(name, bytes(node));
-                        Location { buffer, offset: 0, bytes: bytes(node) }
-                    }
-                    (None, Op::Parameter(p)) => {
-                        let buffer = plan.buffer(crate::kernel::update::PARAMETERS, plan.arena.bytes);
-                        Location { buffer, offset: plan.arena.offsets[*p], bytes: bytes(node) }
-                    }
-                    (None, Op::Buffer(i)) => {
-                        let buffer = plan.buffer(BUFFERS, plan.state.bytes);
-                        Location { buffer, offset: plan.state.offsets[*i], bytes: bytes(node) }
-                    }
-                    (None, Op::Clock) => {
-                        let buffer = plan.buffer(STATE, STATE_BYTES);
-                        Location { buffer, offset: 0, bytes: STATE_BYTES }
-                    }
-                    (None, Op::Input(name)) => {
-                        let buffer = plan.buffer(&super::input_buffer(name), bytes(node));
-                        Location { buffer, offset: 0, bytes: bytes(node) }
-                    }
-                    (None, _) => {
-                        Location { buffer: shared[places[index[&node]]], offset: 0, bytes: bytes(node) }
-                    }
-                };
-            let mut bindings = Vec::with_capacity(draft.kernel.operands.len());
-            for &(slot, access, operand) in &draft.kernel.operands {
-                let location = match operand {
-                    Operand::Node(node) => {
-                        let sink = self.owned.get(&node).filter(|s| matches!(s, Sink::Buffer(_)));
-                        locate(&mut plan, node, sink)
-                    }
-                    Operand::Output => locate(&mut plan, draft.output, draft.sink.as_ref()),
-                    Operand::Second => match &draft.second {
-                        Some((node, sink)) => locate(&mut plan, *node, sink.as_ref()),
-                        None => unreachable!("a second output without a node"),
-                    },
-                    Operand::Named(PARTIAL) => {
-                        let life = partials[&k];
-                        Location { buffer: shared[places[life]], offset: 0, bytes: lives[life].bytes }
-                    }
-                    Operand::Named(name) => {
-                        let buffer = plan.buffer(name, if name == STATE { STATE_BYTES } else { 8 });
-                        Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
-                    }
-                };
-                bindings.push((slot, access, location));
-            }
-            plan.steps.push(Step {
-                kernel: draft.kernel.clone(),
-                bindings,
-                title: draft.title.clone(),
-                shape: self.shape_of(draft),
-            });
-        }
-        plan
-    }
-
-    fn shape_of(&self, draft: &Draft) -> Shape {
-        self.nodes[draft.output.0].shape.clone()
     }
 }
 

@@ -17,10 +17,15 @@ pub struct Arena {
 impl Arena {
     /// Tensors of these shapes in order, each aligned.
     pub fn new<'a>(shapes: impl IntoIterator<Item = &'a Shape>) -> Self {
+        Self::aligned(shapes, ALIGNMENT)
+    }
+
+    /// [`Arena::new`] at multiples of `alignment`.
+    pub fn aligned<'a>(shapes: impl IntoIterator<Item = &'a Shape>, alignment: u64) -> Self {
         let mut arena = Arena::default();
         for shape in shapes {
             arena.offsets.push(arena.bytes);
-            arena.bytes += (shape.elements() as u64 * 4).next_multiple_of(ALIGNMENT);
+            arena.bytes += (shape.elements() as u64 * 4).next_multiple_of(alignment);
         }
         arena
     }

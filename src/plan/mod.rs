@@ -5,8 +5,10 @@
 mod absorb;
 mod function;
 mod fuse;
+mod half;
 mod lower;
 mod memory;
+mod place;
 mod program;
 mod view;
 mod weights;
@@ -19,10 +21,10 @@ pub(crate) use weights::check_weights;
 
 use crate::error::{Error, Result};
 use crate::gpu::Access;
-use crate::graph::{Graph, NodeId, Op, Tensor};
+use crate::graph::{Graph, Node, NodeId, Op, Tensor};
 use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};
-use crate::kernel::{Kernel, MAX_ITERATIONS, Operand, Target};
+use crate::kernel::{Kernel, MAX_ITERATIONS, Operand, Precision, Target, scaling};
 use crate::shape::Shape;
 
 /// Where an output of the graph goes.
@@ -122,15 +124,33 @@ impl Plan {
     /// The graph's first shape error, or a kernel that would pass the loop limit.
     pub fn new(graph: &Graph, outputs: &[(Tensor, Sink)], ring: Ring, target: Target) -> Result<Plan> {
         graph.check()?;
-        let nodes = graph.nodes();
-        let arena = Arena::new(graph.parameters().iter().map(|p| &p.shape));
+        let mut nodes = graph.nodes();
+        let half = target.precision == Precision::F16;
+        // At half its offset a tensor is aligned too.
+        let alignment = if half { 2 * ALIGNMENT } else { ALIGNMENT };
+        let arena = Arena::aligned(graph.parameters().iter().map(|p| &p.shape), alignment);
         // A count of steps is the host's and takes no memory.
         let none = Shape::from([0]);
         let buffers = graph.buffers();
         let state = Arena::new(buffers.iter().map(|b| if b.node.is_some() { &b.shape } else { &none }));
         let outputs: Vec<(NodeId, Sink)> =
             outputs.iter().map(|(t, sink)| (lower::strip(&nodes, t.id()), sink.clone())).collect();
-        let mut plan = lower::Lowering::new(&nodes, &outputs, ring, target).run(arena, state)?;
+        let places = lower::Places::new(&nodes, &outputs);
+        if half {
+            half::mark(&mut nodes, &places.fusion, &places.owned);
+        }
+        let mut plan = lower::Lowering::new(&nodes, &outputs, places, ring, target).run(arena, state)?;
+        if plan.buffers.iter().any(|b| b.name == scaling::HALF_PARAMETERS) {
+            let bytes = plan.arena.bytes;
+            let sizes = [(PARAMETERS, bytes), (scaling::HALF_PARAMETERS, bytes / 2)];
+            plan.surround(
+                scaling::weights(bytes),
+                "weights",
+                Shape::from([bytes as usize / 4]),
+                &sizes,
+                true,
+            );
+        }
         plan.check()?;
         plan.buffers.retain(|b| b.bytes > 0);
         Ok(plan)
@@ -209,9 +229,10 @@ pub fn input_buffer(name: &str) -> String {
 }
 
 /// The named buffer a node lies in for good, if it does.
-fn fixed(op: &Op) -> Option<String> {
-    match op {
+fn fixed(node: &Node) -> Option<String> {
+    match &node.op {
         Op::Input(name) => Some(input_buffer(name)),
+        Op::Parameter(_) if node.half => Some(scaling::HALF_PARAMETERS.into()),
         Op::Parameter(_) => Some(PARAMETERS.into()),
         Op::Buffer(_) => Some(BUFFERS.into()),
         Op::Clock => Some(STATE.into()),

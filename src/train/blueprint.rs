@@ -9,10 +9,10 @@ use super::feed::{self, Source};
 use super::metrics::{Metrics, Objective};
 use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Parameter, StateBuffer, Tensor};
-use crate::kernel::Target;
+use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
 use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
 use crate::kernel::update::{self, GRADIENTS, PARAMETERS, TABLE};
+use crate::kernel::{Precision, Target, scaling};
 use crate::nn::Net;
 use crate::optim::Optimizer;
 use crate::plan::{BufferPlan, METRICS, Memory, Plan, Ring, Sink};
@@ -65,8 +65,11 @@ pub struct Blueprint {
     pub predictions: Option<usize>,
     /// Names of the objective's metrics.
     pub metrics: Arc<[String]>,
-    /// Where a step files its numbers: the loss, then the metrics, or how many predictions are right.
+    /// Where a step files its numbers: the loss, then the metrics, or how many predictions are right. In f16 the last two
+    /// are the loss scale and the steps skipped before.
     pub ring: Ring,
+    /// What activations and weights are in memory.
+    pub precision: Precision,
     /// Every buffer with its bytes; their sum is the peak.
     pub memory: Vec<BufferPlan>,
     /// What checkpointed blocks save and cost, if there are any.
@@ -171,6 +174,7 @@ impl Blueprint {
             predictions,
             metrics,
             ring,
+            precision: target.precision,
             memory,
             checkpointing,
         })
@@ -256,7 +260,18 @@ impl Draft<'_> {
 
     fn ring(&self) -> Ring {
         let metrics = self.metrics.get().map_or(0, |names| names.len());
-        Ring { columns: 1 + metrics.max(1), rows: WINDOW }
+        Ring { columns: 1 + metrics.max(1) + if self.scaled() { 2 } else { 0 }, rows: WINDOW }
+    }
+
+    /// True where the loss is scaled, lest small gradients vanish in f16.
+    fn scaled(&self) -> bool {
+        self.target.precision == Precision::F16
+    }
+
+    /// Rows of the optimizer's table: for a window, and where steps may be skipped, for those before it of which the host
+    /// does not know yet.
+    fn table_rows(&self) -> usize {
+        if self.scaled() { 2 * WINDOW + 1 } else { WINDOW }
     }
 
     /// `checkpoints` says whether the model's checkpointed blocks are.
@@ -277,8 +292,15 @@ impl Draft<'_> {
             return Err(Error::Config("the model has no parameters, so there is nothing to train".into()));
         }
         let tensors: Vec<Tensor> = (0..parameters.len()).map(|i| graph.parameter_tensor(i)).collect();
-        let grads = graph.grad(objective.loss(), &tensors.iter().collect::<Vec<_>>());
         let mut outputs = filed(&objective);
+        let mut loss = objective.loss().clone();
+        if self.scaled() {
+            let columns = self.ring().columns;
+            let [scale, skipped] = [Clock::Scale, Clock::Skipped].map(|word| graph.clock_word(word));
+            loss = loss.mul(&scale);
+            outputs.extend([(scale, Sink::Metric(columns - 2)), (skipped, Sink::Metric(columns - 1))]);
+        }
+        let grads = graph.grad(&loss, &tensors.iter().collect::<Vec<_>>());
         outputs.extend(grads.into_iter().enumerate().map(|(i, g)| (g, Sink::Gradient(i))));
         // All buffers go over at once; what this graph does not change, as it is.
         let buffers = graph.buffers();
@@ -297,18 +319,25 @@ impl Draft<'_> {
             plan.surround(commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes, false);
         }
 
-        let kernel = optimizer.kernel();
+        let mut kernel = optimizer.kernel();
         let arena = plan.arena.bytes;
         let count: usize = parameters.iter().map(|p| p.shape.elements()).sum();
         let mut bytes = vec![
             (GRADIENTS, arena),
             (PARAMETERS, arena),
-            (TABLE, (WINDOW * ROW * 4) as u64),
+            (TABLE, (self.table_rows() * ROW * 4) as u64),
             (STATE, STATE_BYTES),
         ];
         bytes.extend(kernel.slots.iter().map(|&slot| (slot, arena)));
+        if self.scaled() {
+            kernel.constants.push(("SCALED", 1));
+            plan.surround(scaling::check(arena), "gradients", Shape::from([count]), &bytes, false);
+        }
         let update = update::kernel(&kernel, (arena / 4) as usize, count);
         plan.surround(update, "optimizer", Shape::from([count]), &bytes, false);
+        if self.scaled() {
+            plan.surround(scaling::adjust(), "loss scale", Shape::default(), &bytes, false);
+        }
         self.feed(&mut plan, self.data.train(), batch, stride);
         Ok((plan, graph))
     }

@@ -3,10 +3,12 @@
 mod agree;
 mod batch;
 mod blueprint;
+mod evaluate;
 mod feed;
 mod metrics;
 mod observer;
 mod run_dir;
+mod scaling;
 mod state;
 mod text;
 mod trainer;
@@ -17,8 +19,10 @@ pub use blueprint::{BatchLoss, Blueprint, Build, Checkpointing, Loss, Model, WIN
 pub use metrics::{Metrics, Objective};
 pub use observer::{EpochRecord, Evaluation, Observer, StepRecord};
 pub use run_dir::{RunDir, write_whole};
+pub use scaling::LossScale;
 pub use text::{Sampling, TextModel, Writing};
 pub use trainer::{TrainOptions, Trainer};
 pub use weights::{load, save};
 
+pub use crate::kernel::Precision;
 pub use crate::plan::NamedTensor;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Metrics;
+use super::scaling::LossScale;
 
 /// A training step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct StepRecord {
     /// The objective's metrics, of the same batch under the same weights.
     #[serde(skip_serializing_if = "Metrics::is_empty", default)]
     pub metrics: Metrics<f32>,
+    /// The loss scale, in f16: `loss_scale` and `skipped_steps` in `metrics.jsonl`.
+    #[serde(flatten, skip_serializing_if = "Option::is_none", default)]
+    pub scaling: Option<LossScale>,
 }
 
 /// An epoch, or the part of one that a limit of steps left.

@@ -4,6 +4,7 @@ use super::trainer::Trainer;
 use crate::error::Result;
 use crate::graph::Clock;
 use crate::kernel::feed::{BUFFERS, STATE};
+use crate::kernel::scaling::FIRST_SCALE;
 use crate::kernel::update::PARAMETERS;
 use crate::nn::init;
 use crate::plan::{NamedTensor, check_weights};
@@ -37,6 +38,8 @@ impl Trainer {
         let parameters = self.blueprint.parameters.iter().enumerate().map(drawn);
         let buffers = self.blueprint.buffers.iter().map(|b| vec![b.init; b.shape.elements()]);
         let values: Vec<Vec<f32>> = parameters.chain(buffers).collect();
+        let scale = 4 * Clock::Scale as u64;
+        self.gpu.write(self.memory.get(STATE), scale, bytemuck::cast_slice(&[FIRST_SCALE, 0, 0, 0]));
         for ((_, _, home), values) in self.tensors().iter().zip(&values) {
             if let Home::Device(buffer, at) = home {
                 self.gpu.write(self.memory.get(buffer), *at, bytemuck::cast_slice(values));
@@ -46,11 +49,12 @@ impl Trainer {
 
     /// Writes the words that the steps of the next submission begin from.
     pub(super) fn open_window(&self) {
-        let mut words = [0u32; Clock::WORDS];
+        let mut words = [0u32; Clock::HOST_WORDS];
         words[Clock::Before as usize] = self.step as u32;
         words[Clock::SeedLow as usize] = self.options.seed as u32;
         words[Clock::SeedHigh as usize] = (self.options.seed >> 32) as u32;
         words[Clock::Tracked as usize] = (self.tracked + self.step) as u32;
+        words[Clock::Lead as usize] = self.known.lead(self.step);
         self.gpu.write(self.memory.get(STATE), 0, bytemuck::cast_slice(&words));
     }
 

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK, ROW, WINDOW};
 use super::feed;
 use super::metrics::{Metrics, Objective};
-use super::observer::{EpochRecord, Evaluation, Observer, StepRecord};
+use super::observer::{EpochRecord, Observer, StepRecord};
+use super::scaling::{Known, LossScale};
 use crate::data::{BatchPlan, BatchSize, Dataset, Values, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Pending};
-use crate::kernel::Target;
 use crate::kernel::feed::ORDER;
 use crate::kernel::update::TABLE;
+use crate::kernel::{Precision, Target};
 use crate::optim::Optimizer;
 use crate::plan::{METRICS, Memory, Program};
 
@@ -34,6 +35,8 @@ pub struct TrainOptions {
     pub steps: Option<u64>,
     /// Decides initial weights and orders.
     pub seed: u64,
+    /// What activations and weights are in memory. f32 unless said otherwise.
+    pub precision: Precision,
 }
 
 impl Default for TrainOptions {
@@ -45,6 +48,7 @@ impl Default for TrainOptions {
             epochs: 10,
             steps: None,
             seed: 0,
+            precision: Precision::F32,
         }
     }
 }
@@ -67,8 +71,8 @@ pub struct Trainer {
     pub(super) memory: Memory,
     /// The blueprint's programs, as far as they have been needed.
     train: Vec<Program>,
-    eval: Vec<Program>,
-    readback: VecDeque<Buffer>,
+    pub(super) eval: Vec<Program>,
+    pub(super) readback: VecDeque<Buffer>,
     flights: VecDeque<Flight>,
     train_len: usize,
     /// Steps submitted, of the whole run and of the current epoch.
@@ -83,11 +87,17 @@ pub struct Trainer {
     /// Of the current epoch: samples trained, and the loss and the metrics summed over them.
     samples: usize,
     sums: Vec<f64>,
+    /// Steps skipped under loss scaling.
+    pub(super) known: Known,
+}
+
+fn target(gpu: &Gpu, options: &TrainOptions) -> Target {
+    Target::of(gpu).with_precision(options.precision)
 }
 
 /// Makes programs until there are `count`: those of short batches and of evaluation wait for their first use, so
 /// that the first step does not wait for them.
-fn bind(
+pub(super) fn bind(
     gpu: &Gpu,
     builds: &[Build],
     memory: &Memory,
@@ -101,7 +111,7 @@ fn bind(
 }
 
 /// Adds a row of the ring, means over `samples` samples, to sums over samples.
-fn add(sums: &mut [f64], row: &[f32], samples: usize) {
+pub(super) fn add(sums: &mut [f64], row: &[f32], samples: usize) {
     for (sum, mean) in sums.iter_mut().zip(row) {
         *sum += f64::from(*mean) * samples as f64;
     }
@@ -130,7 +140,7 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
-        let blueprint = Blueprint::new(model, loss, optimizer, data, batches, Target::of(gpu))?;
+        let blueprint = Blueprint::new(model, loss, optimizer, data, batches, target(gpu, options))?;
         Self::from_blueprint(gpu, blueprint, optimizer, data, options)
     }
 
@@ -165,7 +175,7 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
-        let blueprint = Blueprint::of_batches(step, optimizer, data, batches, Target::of(gpu))?;
+        let blueprint = Blueprint::of_batches(step, optimizer, data, batches, target(gpu, options))?;
         Self::from_blueprint(gpu, blueprint, optimizer, data, options)
     }
 
@@ -180,6 +190,7 @@ impl Trainer {
         data: &Dataset,
         options: &TrainOptions,
     ) -> Result<Trainer> {
+        gpu.check_precision(blueprint.precision == Precision::F16)?;
         let sources = feed::sources(data);
         feed::check(&sources, &blueprint.memory)?;
         let memory = Memory::allocate(gpu, &blueprint.memory)?;
@@ -210,6 +221,7 @@ impl Trainer {
             submitted: Instant::now(),
             samples: 0,
             sums: vec![0.0; blueprint.ring.columns],
+            known: Known::default(),
             blueprint,
         };
         trainer.write_first();
@@ -237,12 +249,20 @@ impl Trainer {
         self.lr = lr;
     }
 
+    fn scaled(&self) -> bool {
+        self.blueprint.precision == Precision::F16
+    }
+
     /// Records the next `count` steps of the current epoch, submits them, and reads what is ready.
     fn submit(&mut self, count: usize) -> Result<()> {
         let batches = self.blueprint.batches;
         let stride = batches.rows;
         let mut order = vec![0u32; count * stride];
-        let mut table = vec![0f32; count * ROW];
+        let (unknown, updates) = if self.scaled() { self.known.table(self.step) } else { (0, self.step) };
+        let mut table = Vec::with_capacity((unknown + count) * ROW);
+        for t in updates + 1..=updates + (unknown + count) as u64 {
+            table.extend(self.optimizer.scalars(t, self.lr));
+        }
         let mut steps = Vec::with_capacity(count);
         let mut samples = Vec::with_capacity(count);
         for i in 0..count {
@@ -250,9 +270,8 @@ impl Trainer {
             let rows = batches.rows.min(self.order.len() - start);
             order[i * stride..i * stride + rows].copy_from_slice(&self.order[start..start + rows]);
             let step = self.step + 1 + i as u64;
-            table[i * ROW..(i + 1) * ROW].copy_from_slice(&self.optimizer.scalars(step, self.lr));
-            let (loss, metrics) = (f32::NAN, Metrics::default());
-            steps.push(StepRecord { step, epoch: self.epoch + 1, loss, lr: self.lr, metrics });
+            let (loss, metrics, scaling) = (f32::NAN, Metrics::default(), None);
+            steps.push(StepRecord { step, epoch: self.epoch + 1, loss, lr: self.lr, metrics, scaling });
             samples.push(rows);
         }
         self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
@@ -280,7 +299,7 @@ impl Trainer {
     }
 
     /// The readback buffer that is free next. Two are in turn, and at most one submission is ahead.
-    fn free_readback(&mut self) -> Result<Buffer> {
+    pub(super) fn free_readback(&mut self) -> Result<Buffer> {
         self.readback.pop_front().ok_or_else(|| Error::Gpu("no readback buffer is free".into()))
     }
 
@@ -290,9 +309,11 @@ impl Trainer {
         let bytes = self.gpu.finish(flight.pending).await?;
         let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
         let columns = self.blueprint.ring.columns;
+        let scaled = self.scaled();
         for (step, row) in flight.steps.iter_mut().zip(ring.chunks_exact(columns)) {
             step.loss = row[0];
             step.metrics = self.blueprint.metrics_of(row);
+            step.scaling = LossScale::of_row(row).filter(|_| scaled);
         }
         let good = flight.steps.iter().position(|s| !s.loss.is_finite()).unwrap_or(flight.steps.len());
         for (row, &samples) in ring.chunks_exact(columns).zip(&flight.samples[..good]) {
@@ -300,6 +321,9 @@ impl Trainer {
             self.samples += samples;
         }
         sink(&flight.steps[..good])?;
+        for step in &flight.steps {
+            step.scaling.map_or(Ok(()), |row| self.known.learn(step.step, row))?;
+        }
         if let Some(bad) = flight.steps.get(good) {
             return Err(Error::Diverged { step: bad.step, epoch: bad.epoch, lr: bad.lr, loss: bad.loss });
         }
@@ -366,63 +390,8 @@ impl Trainer {
         Ok(records)
     }
 
-    /// What the evaluation part says of the weights, where there is one.
-    ///
-    /// # Errors
-    /// A lost device.
-    pub fn evaluate(&mut self) -> Result<Option<Evaluation>> {
-        pollster::block_on(self.evaluate_async())
-    }
-
-    async fn evaluate_async(&mut self) -> Result<Option<Evaluation>> {
-        let Some(plan) = self.blueprint.eval_batches else { return Ok(None) };
-        let columns = self.blueprint.ring.columns;
-        let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
-        let stride = plan.rows;
-        let mut batch = 0;
-        while batch < plan.steps() {
-            let count = (plan.steps() - batch).min(WINDOW);
-            let mut order = vec![0u32; count * stride];
-            let mut rows = Vec::with_capacity(count);
-            for i in 0..count {
-                let start = (batch + i) * plan.rows;
-                let n = plan.rows.min(plan.samples() - start);
-                for (j, place) in order[i * stride..i * stride + n].iter_mut().enumerate() {
-                    *place = (start + j) as u32;
-                }
-                rows.push(n);
-            }
-            self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
-            self.open_window();
-            let full = plan.full_batches.saturating_sub(batch).min(count);
-            let kinds = if full < count { 2 } else { 1 };
-            bind(&self.gpu, &self.blueprint.eval, &self.memory, &mut self.eval, kinds)?;
-            let readback = self.free_readback()?;
-            let bytes = (count * self.blueprint.ring.columns * 4) as u64;
-            let mut recorder = self.gpu.recorder();
-            recorder.pass(&self.eval[0].dispatches, full);
-            if full < count {
-                recorder.pass(&self.eval[1].dispatches, 1);
-            }
-            recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
-            let after = recorder.submit()?;
-            let pending = self.gpu.map(&readback, bytes, after);
-            self.readback.push_back(readback);
-            let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.finish(pending).await?);
-            for (row, n) in ring.chunks_exact(columns).zip(rows) {
-                add(&mut sums, row, n);
-                correct += f64::from(row[1]);
-            }
-            batch += count;
-        }
-        let n = plan.samples();
-        let (loss, metrics) = self.means(&sums, n);
-        let accuracy = self.blueprint.predictions.map(|each| correct / (n as f64 * each as f64));
-        Ok(Some(Evaluation { loss, accuracy, metrics }))
-    }
-
     /// The mean loss and the mean metrics of `samples` samples.
-    fn means(&self, sums: &[f64], samples: usize) -> (f64, Metrics<f64>) {
+    pub(super) fn means(&self, sums: &[f64], samples: usize) -> (f64, Metrics<f64>) {
         let means: Vec<f64> = sums.iter().map(|sum| sum / samples.max(1) as f64).collect();
         (means[0], self.blueprint.metrics_of(&means))
     }

@@ -1,0 +1,97 @@
+//! Which values lie in memory as f16 where the precision asks for it.
+
+use std::collections::HashMap;
+
+use super::Sink;
+use super::fuse::Fusion;
+use crate::graph::{DType, Node, NodeId, Op, Windowed};
+
+/// Values of fewer elements stay f32: there is nothing to win.
+const LEAST: usize = 64;
+
+/// Marks the nodes that lie in memory as f16: activations and their gradients, and weights of two axes or more.
+///
+/// Sums over a batch or an axis (losses, means, variances, normalisers) stay f32, and so does what goes to a sink: the
+/// gradient arena, running buffers, metrics, outputs. Numbers that count or number something are whole, and may be large.
+pub(super) fn mark(nodes: &mut [Node], fusion: &Fusion, owned: &HashMap<NodeId, Sink>) {
+    let (exact, real) = (exact(nodes), real(nodes));
+    for i in 0..nodes.len() {
+        let id = NodeId(i);
+        let in_memory = fusion.live[i] && fusion.stored[i] && !owned.contains_key(&id);
+        let worth = real[i] && !exact[i] && nodes[i].shape.elements() >= LEAST;
+        nodes[i].half = in_memory && nodes[i].dtype == DType::F32 && worth && {
+            let makers = fusion.along.iter().filter(|(_, along)| along.beside == Some(id));
+            let start = fusion.producer[i].or(makers.map(|(start, _)| *start).next()).unwrap_or(id);
+            match &nodes[start.0].op {
+                Op::Parameter(_) => nodes[i].shape.len() > 1,
+                Op::Reduce(..) => over_windows(nodes, fusion, start),
+                op => is_activation(op),
+            }
+        };
+    }
+}
+
+fn is_activation(op: &Op) -> bool {
+    match op {
+        Op::Matmul { .. }
+        | Op::Attention(_)
+        | Op::AttentionGradQ(_)
+        | Op::AttentionGradKv(_)
+        | Op::CrossEntropyGrad(_) => true,
+        op => op.is_elementwise() || op.is_view(),
+    }
+}
+
+/// What is computed from parameters, data in f32 or random numbers; not from places and counts alone.
+fn real(nodes: &[Node]) -> Vec<bool> {
+    let mut real: Vec<bool> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        real.push(match node.op {
+            Op::Input(_) => node.dtype == DType::F32,
+            Op::Parameter(_) | Op::Random(_) | Op::Buffer(_) => true,
+            _ => node.inputs.iter().any(|input| real[input.0]),
+        });
+    }
+    real
+}
+
+/// What attention's gradients and segment sums read as f32: normalisers and row numbers.
+fn exact(nodes: &[Node]) -> Vec<bool> {
+    let mut exact = vec![false; nodes.len()];
+    for node in nodes {
+        let read: &[NodeId] = match node.op {
+            Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => &node.inputs[4..5],
+            Op::SegmentSum => &node.inputs[1..3],
+            _ => &[],
+        };
+        for &id in read {
+            let mut id = id;
+            exact[id.0] = true;
+            while let Op::Reshape = nodes[id.0].op {
+                id = nodes[id.0].inputs[0];
+                exact[id.0] = true;
+            }
+        }
+    }
+    exact
+}
+
+/// True for a pool or a convolution channel by channel: what it sums are a window's elements.
+fn over_windows(nodes: &[Node], fusion: &Fusion, reduce: NodeId) -> bool {
+    let mut open = nodes[reduce.0].inputs.clone();
+    let mut seen = open.clone();
+    while let Some(id) = open.pop() {
+        if matches!(nodes[id.0].op, Op::Window(_, Windowed::Unfold(_) | Windowed::Place)) {
+            return true;
+        }
+        if !fusion.stored[id.0] {
+            for &input in &nodes[id.0].inputs {
+                if !seen.contains(&input) {
+                    seen.push(input);
+                    open.push(input);
+                }
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,135 @@
+//! A place in memory for every value that the drafted kernels make and read.
+
+use std::collections::HashMap;
+
+use super::lower::Lowering;
+use super::memory::{Arena, Life, share};
+use super::{ACTIVATIONS, Location, METRICS, Plan, Sink, Step, fixed, input_buffer, sink_buffer};
+use crate::gpu::Access;
+use crate::graph::{NodeId, Op};
+use crate::kernel::Operand;
+use crate::kernel::feed::{BUFFERS, STATE, STATE_BYTES};
+use crate::kernel::reduce::PARTIAL;
+
+impl Lowering<'_> {
+    /// Gives every value its place.
+    pub(super) fn place(self, arena: Arena, state: Arena) -> Plan {
+        let mut plan = Plan { arena, state, ..Plan::default() };
+        let bytes = |id: NodeId| {
+            let each = if self.nodes[id.0].half { 2 } else { 4 };
+            (self.nodes[id.0].shape.elements() as u64 * each).next_multiple_of(16)
+        };
+        // A copy to a sink is f32, whatever it is a copy of.
+        let wide = |id: NodeId| (self.nodes[id.0].shape.elements() as u64 * 4).next_multiple_of(16);
+
+        // Lives of what has no fixed place: values, and partial results under a key of their own.
+        let mut lives: Vec<Life> = Vec::new();
+        let mut index: HashMap<NodeId, usize> = HashMap::new();
+        let mut partials: HashMap<usize, usize> = HashMap::new();
+        for (k, draft) in self.drafts.iter().enumerate() {
+            let made =
+                [(draft.output, &draft.sink)].into_iter().chain(draft.second.as_ref().map(|(n, s)| (*n, s)));
+            for (node, sink) in made {
+                if sink.is_none() {
+                    index.entry(node).or_insert_with(|| {
+                        lives.push(Life { first: k, last: k, bytes: bytes(node) });
+                        lives.len() - 1
+                    });
+                }
+            }
+            let writes_partial = draft
+                .kernel
+                .operands
+                .iter()
+                .any(|(_, access, o)| *o == Operand::Named(PARTIAL) && *access == Access::Write);
+            if writes_partial {
+                lives.push(Life { first: k, last: k + 1, bytes: draft.partial.next_multiple_of(16) });
+                partials.insert(k, lives.len() - 1);
+                partials.insert(k + 1, lives.len() - 1);
+            }
+            for (_, _, operand) in &draft.kernel.operands {
+                if let Operand::Node(node) = operand
+                    && let Some(&life) = index.get(node)
+                {
+                    lives[life].last = k;
+                }
+            }
+        }
+        let (places, sizes) = share(&lives);
+        let shared: Vec<usize> =
+            sizes.iter().enumerate().map(|(i, &b)| plan.buffer(&format!("{}{i}", ACTIVATIONS), b)).collect();
+
+        for (k, draft) in self.drafts.iter().enumerate() {
+            let locate =
+                |plan: &mut Plan, node: NodeId, sink: Option<&Sink>| match (sink, &self.nodes[node.0].op) {
+                    (Some(Sink::Gradient(p)), _) => {
+                        let buffer = plan.buffer(&sink_buffer(&Sink::Gradient(*p)), plan.arena.bytes);
+                        Location { buffer, offset: plan.arena.offsets[*p], bytes: wide(node) }
+                    }
+                    (Some(Sink::Next(i)), _) => {
+                        let buffer = plan.buffer(&sink_buffer(&Sink::Next(*i)), plan.state.bytes);
+                        Location { buffer, offset: plan.state.offsets[*i], bytes: wide(node) }
+                    }
+                    (Some(Sink::Metric(_)), _) => {
+                        let buffer = plan.buffer(METRICS, self.ring.bytes());
+                        Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
+                    }
+                    (Some(Sink::Buffer(name)), _) => {
+                        let buffer = plan.buffer(name, wide(node));
+                        Location { buffer, offset: 0, bytes: wide(node) }
+                    }
+                    (None, Op::Parameter(p)) => {
+                        let by = if self.nodes[node.0].half { 2 } else { 1 };
+                        let name = fixed(&self.nodes[node.0]).unwrap_or_default();
+                        let buffer = plan.buffer(&name, plan.arena.bytes / by);
+                        Location { buffer, offset: plan.arena.offsets[*p] / by, bytes: bytes(node) }
+                    }
+                    (None, Op::Buffer(i)) => {
+                        let buffer = plan.buffer(BUFFERS, plan.state.bytes);
+                        Location { buffer, offset: plan.state.offsets[*i], bytes: bytes(node) }
+                    }
+                    (None, Op::Clock) => {
+                        let buffer = plan.buffer(STATE, STATE_BYTES);
+                        Location { buffer, offset: 0, bytes: STATE_BYTES }
+                    }
+                    (None, Op::Input(name)) => {
+                        let buffer = plan.buffer(&input_buffer(name), bytes(node));
+                        Location { buffer, offset: 0, bytes: bytes(node) }
+                    }
+                    (None, _) => {
+                        Location { buffer: shared[places[index[&node]]], offset: 0, bytes: bytes(node) }
+                    }
+                };
+            let mut bindings = Vec::with_capacity(draft.kernel.operands.len());
+            for &(slot, access, operand) in &draft.kernel.operands {
+                let location = match operand {
+                    Operand::Node(node) => {
+                        let sink = self.owned.get(&node).filter(|s| matches!(s, Sink::Buffer(_)));
+                        locate(&mut plan, node, sink)
+                    }
+                    Operand::Output => locate(&mut plan, draft.output, draft.sink.as_ref()),
+                    Operand::Second => match &draft.second {
+                        Some((node, sink)) => locate(&mut plan, *node, sink.as_ref()),
+                        None => unreachable!("a second output without a node"),
+                    },
+                    Operand::Named(PARTIAL) => {
+                        let life = partials[&k];
+                        Location { buffer: shared[places[life]], offset: 0, bytes: lives[life].bytes }
+                    }
+                    Operand::Named(name) => {
+                        let buffer = plan.buffer(name, if name == STATE { STATE_BYTES } else { 8 });
+                        Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
+                    }
+                };
+                bindings.push((slot, access, location));
+            }
+            plan.steps.push(Step {
+                kernel: draft.kernel.clone(),
+                bindings,
+                title: draft.title.clone(),
+                shape: self.nodes[draft.output.0].shape.clone(),
+            });
+        }
+        plan
+    }
+}
