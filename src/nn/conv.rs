@@ -117,6 +117,25 @@ pub(super) fn demand(demands: &[(bool, String)]) -> Result<(), String> {
     demands.iter().find(|(met, _)| !met).map_or(Ok(()), |(_, text)| Err(text.clone()))
 }
 
+/// What the input and the channels of a convolution must be.
+fn check_channels<const N: usize>(x: &[usize], o: usize, g: usize) -> Result<(), String> {
+    let axes = if N == 1 { "batch, channels, length" } else { "batch, channels, height, width" };
+    demand(&[
+        (x.len() == N + 2, format!("it needs an input [{axes}]; got {x:?}")),
+        (o > 0, "out_channels = 0: at least 1 is needed".into()),
+        (g > 0, "groups = 0: at least 1 is needed".into()),
+    ])?;
+    let c = x[1];
+    demand(&[
+        (c % g == 0, format!("groups = {g} does not divide the input's {c} channels")),
+        (o % g == 0, format!("groups = {g} does not divide the {o} output channels")),
+        (o <= LARGEST, format!("out_channels = {o}: at most {LARGEST} is allowed")),
+    ])
+}
+
+/// Extents past this are slips of the pen, and their products no numbers.
+pub(super) const LARGEST: usize = 1 << 20;
+
 /// What windows of any kind must be.
 pub(super) fn check_windows(size: &[usize], stride: &[usize], dilation: &[usize]) -> Result<(), String> {
     let positive = |v: &[usize]| v.iter().all(|&n| n > 0);
@@ -124,7 +143,15 @@ pub(super) fn check_windows(size: &[usize], stride: &[usize], dilation: &[usize]
         (positive(size), format!("kernel_size = {size:?}: at least 1 is needed")),
         (positive(stride), format!("stride = {stride:?}: at least 1 is needed")),
         (positive(dilation), format!("dilation = {dilation:?}: at least 1 is needed")),
-    ])
+    ])?;
+    let names = ["kernel_size", "stride", "dilation"];
+    names.into_iter().zip([size, stride, dilation]).try_for_each(|(name, v)| check_extents(name, v))
+}
+
+/// None is past [`LARGEST`].
+pub(super) fn check_extents(name: &str, extents: &[usize]) -> Result<(), String> {
+    let fits = extents.iter().all(|&n| n <= LARGEST);
+    demand(&[(fits, format!("{name} = {extents:?}: at most {LARGEST} is allowed"))])
 }
 
 /// How many elements a window spans.
@@ -134,21 +161,15 @@ pub(super) fn span(size: usize, dilation: usize) -> usize {
 
 impl<const N: usize> Conv<N> {
     fn geometry(&self, x: &[usize], weight: &[usize]) -> Result<Geometry, String> {
-        let (n, axes) = (N, ["batch, channels, length", "batch, channels, height, width"][N.min(2) - 1]);
-        let size = self.kernel_size;
-        demand(&[(x.len() == n + 2, format!("it needs an input [{axes}]; got {x:?}"))])?;
+        let (n, size) = (N, self.kernel_size);
+        let (c, o, g) = (x.get(1).copied().unwrap_or(0), self.out_channels, self.groups);
+        check_channels::<N>(x, o, g)?;
         check_windows(&size, &self.stride, &self.dilation)?;
-        let (c, o, g) = (x[1], self.out_channels, self.groups);
-        demand(&[
-            (o > 0, "out_channels = 0: at least 1 is needed".into()),
-            (g > 0, "groups = 0: at least 1 is needed".into()),
-        ])?;
-        demand(&[
-            (c % g == 0, format!("groups = {g} does not divide the input's {c} channels")),
-            (o % g == 0, format!("groups = {g} does not divide the {o} output channels")),
-        ])?;
         let wanted = [&[o, c / g], &size[..]].concat();
         demand(&[(weight == wanted, format!("its weight must be {wanted:?}; got {weight:?}"))])?;
+        if let Padding::Explicit(padding) = &self.padding {
+            check_extents("padding", padding)?;
+        }
         let (mut padding, mut positions) = (Vec::new(), Vec::new());
         for i in 0..n {
             let (length, spans) = (x[2 + i], span(size[i], self.dilation[i]));
@@ -187,21 +208,14 @@ impl<const N: usize> Conv<N> {
 impl<const N: usize> ConvTranspose<N> {
     /// The windows, which lie in the output, and the output's extents.
     fn geometry(&self, x: &[usize], weight: &[usize]) -> Result<(Geometry, Vec<usize>), String> {
-        let (n, axes) = (N, ["batch, channels, length", "batch, channels, height, width"][N.min(2) - 1]);
-        let size = self.kernel_size;
-        demand(&[(x.len() == n + 2, format!("it needs an input [{axes}]; got {x:?}"))])?;
+        let (n, size) = (N, self.kernel_size);
+        let (c, o, g) = (x.get(1).copied().unwrap_or(0), self.out_channels, self.groups);
+        check_channels::<N>(x, o, g)?;
         check_windows(&size, &self.stride, &self.dilation)?;
-        let (c, o, g) = (x[1], self.out_channels, self.groups);
-        demand(&[
-            (o > 0, "out_channels = 0: at least 1 is needed".into()),
-            (g > 0, "groups = 0: at least 1 is needed".into()),
-        ])?;
-        demand(&[
-            (c % g == 0, format!("groups = {g} does not divide the input's {c} channels")),
-            (o % g == 0, format!("groups = {g} does not divide the {o} output channels")),
-        ])?;
         let wanted = [&[c, o / g], &size[..]].concat();
         demand(&[(weight == wanted, format!("its weight must be {wanted:?}; got {weight:?}"))])?;
+        check_extents("padding", &self.padding)?;
+        check_extents("output_padding", &self.output_padding)?;
         let mut length = Vec::new();
         for i in 0..n {
             let whole =

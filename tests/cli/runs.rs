@@ -310,3 +310,33 @@ fn the_tables_of_the_examples_are_learnt() {
     let (_, accuracy) = last("tabular", &["--set", "model.layers=[{ linear = 3 }]"]);
     assert!(accuracy < 0.6, "{accuracy}");
 }
+
+#[test]
+fn f16_tells_its_loss_scale() {
+    let folder = Folder::new();
+    let done = folder.train(&["--out", "run", "--set", "train.precision=f16"]);
+    if done.code == 1 && done.stderr.contains("shader-f16") {
+        assert!(done.stderr.contains("train.precision"), "{}", done.stderr);
+        return;
+    }
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let config = String::from_utf8(folder.read("run/config.toml")).expect("UTF-8");
+    assert!(config.contains("precision = \"f16\""), "{config}");
+    let mut skipped = 0.0;
+    let text = String::from_utf8(folder.read("run/metrics.jsonl")).expect("UTF-8");
+    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    for line in events(&lines, "step") {
+        let scale = line["loss_scale"].as_f64().expect("a scale");
+        assert_eq!(
+            scale,
+            65536.0 / f64::powf(2.0, line["skipped_steps"].as_f64().expect("a count")),
+            "{line}"
+        );
+        skipped = line["skipped_steps"].as_f64().expect("a count");
+    }
+    assert_eq!(done.stdout.contains("steps skipped"), skipped > 0.0, "{}", done.stdout);
+    let planned = folder.run(&["explain", "net.toml", "--set", "train.precision=f16"]);
+    for kernel in ["half_weights", "gradients_check", "scale_adjust", "parameters (f16)"] {
+        assert!(planned.stdout.contains(kernel), "{}", planned.stdout);
+    }
+}
