@@ -4,6 +4,8 @@
 
 mod adapter;
 
+#[path = "golden/examples.rs"]
+mod examples;
 #[path = "golden/layer_table.rs"]
 mod layer_table;
 #[path = "golden/layers.rs"]

@@ -33,6 +33,7 @@ OPTIONS = {
     "instance_norm": (None, dict(eps=1e-5, affine=False)),
     "positional_embedding": ("max_len", dict(kind="learned")),
     "multi_head_attention": ("num_heads", dict(causal=False, bias=True, rotary=False)),
+    "embedding": (None, {}),
     "gru": ("hidden_size", dict(num_layers=1, bias=True, return_sequences=True)),
     "lstm": ("hidden_size", dict(num_layers=1, bias=True, return_sequences=True)),
 }
@@ -49,6 +50,7 @@ FUNCTIONS = {
     "sigmoid": (None, nn.Sigmoid),
     "softmax": (None, lambda: nn.Softmax(-1)),
     "log_softmax": (None, lambda: nn.LogSoftmax(-1)),
+    "dropout": ("p", nn.Dropout),
     "flatten": ("start_axis", lambda start_axis=1: nn.Flatten(start_axis)),
     "reshape": ("shape", lambda shape: Reshape(shape)),
     "permute": ("axes", lambda axes: Permute(axes)),

@@ -9,6 +9,7 @@ import pathlib
 
 import torch
 
+import examples
 import layer_cases
 import layers
 import op_cases
@@ -17,7 +18,7 @@ import optimizers
 import runs
 
 HERE = pathlib.Path(__file__).resolve().parent
-PARTS = ["ops", "layers", "optimizers", "runs"]
+PARTS = ["ops", "layers", "optimizers", "runs", "examples"]
 
 
 def main():
@@ -28,8 +29,9 @@ def main():
     parts = args.parts or PARTS
     if unknown := set(parts) - set(PARTS):
         parser.error(f"unknown part: {', '.join(sorted(unknown))}")
-    if "runs" in parts and args.digits is None:
-        parser.error("runs need --digits DIR")
+    for part in {"runs", "examples"} & set(parts):
+        if args.digits is None:
+            parser.error(f"{part} need --digits DIR")
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -41,6 +43,8 @@ def main():
         optimizers.make(HERE)
     if "runs" in parts:
         runs.make(HERE, args.digits)
+    if "examples" in parts:
+        examples.make(HERE, args.digits)
 
 
 if __name__ == "__main__":
