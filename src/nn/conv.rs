@@ -127,8 +127,8 @@ fn check_channels<const N: usize>(x: &[usize], o: usize, g: usize) -> Result<(),
     ])?;
     let c = x[1];
     demand(&[
-        (c % g == 0, format!("groups = {g} does not divide the input's {c} channels")),
-        (o % g == 0, format!("groups = {g} does not divide the {o} output channels")),
+        (c.is_multiple_of(g), format!("groups = {g} does not divide the input's {c} channels")),
+        (o.is_multiple_of(g), format!("groups = {g} does not divide the {o} output channels")),
         (o <= LARGEST, format!("out_channels = {o}: at most {LARGEST} is allowed")),
     ])
 }
