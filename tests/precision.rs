@@ -253,6 +253,11 @@ fn a_net_learns_in_f16_and_twice_alike() {
             let data = config.dataset().expect("digits");
             let mut trainer = Trainer::new(&gpu, &model, &loss, &config.optimizer, &data, &config.options)
                 .expect("a trainer");
+            assert_eq!(
+                gpu.ledger().total(),
+                trainer.blueprint().peak_bytes(),
+                "more or less than was planned"
+            );
             let last = trainer.run(&mut ()).expect("a run").expect("an epoch");
             let weights = trainer.state_dict().expect("tensors");
             (

@@ -1,8 +1,5 @@
 //! Which values lie in memory as f16 where the precision asks for it.
 
-use std::collections::HashMap;
-
-use super::Sink;
 use super::fuse::Fusion;
 use crate::graph::{DType, Node, NodeId, Op, Windowed};
 
@@ -13,11 +10,11 @@ const LEAST: usize = 64;
 ///
 /// Sums over a batch or an axis (losses, means, variances, normalisers) stay f32, and so does what goes to a sink: the
 /// gradient arena, running buffers, metrics, outputs. Numbers that count or number something are whole, and may be large.
-pub(super) fn mark(nodes: &mut [Node], fusion: &Fusion, owned: &HashMap<NodeId, Sink>) {
+pub(super) fn mark(nodes: &mut [Node], fusion: &Fusion, outputs: &[NodeId]) {
     let (exact, real) = (exact(nodes), real(nodes));
     for i in 0..nodes.len() {
         let id = NodeId(i);
-        let in_memory = fusion.live[i] && fusion.stored[i] && !owned.contains_key(&id);
+        let in_memory = fusion.live[i] && fusion.stored[i] && !outputs.contains(&id);
         let worth = real[i] && !exact[i] && nodes[i].shape.elements() >= LEAST;
         nodes[i].half = in_memory && nodes[i].dtype == DType::F32 && worth && {
             let makers = fusion.along.iter().filter(|(_, along)| along.beside == Some(id));

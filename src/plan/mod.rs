@@ -137,7 +137,8 @@ impl Plan {
             outputs.iter().map(|(t, sink)| (lower::strip(&nodes, t.id()), sink.clone())).collect();
         let places = lower::Places::new(&nodes, &outputs);
         if half {
-            half::mark(&mut nodes, &places.fusion, &places.owned);
+            let sunk: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
+            half::mark(&mut nodes, &places.fusion, &sunk);
         }
         let mut plan = lower::Lowering::new(&nodes, &outputs, places, ring, target).run(arena, state)?;
         if plan.buffers.iter().any(|b| b.name == scaling::HALF_PARAMETERS) {
