@@ -78,7 +78,7 @@ fn open(gpu: &Gpu, family: Family, data: &Dataset, options: &TrainOptions) -> Re
     let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
     let step = |net: &Net, batch: &Batch| weighted_sum(&names, net, batch);
     let blueprint = Blueprint::of_batches(&step, &still, data, batches, Target::new(family))?;
-    Trainer::from_blueprint(gpu, blueprint, &still, data, options)
+    Trainer::from_blueprint(gpu, blueprint, data, options)
 }
 
 /// Every step's loss of two epochs, and the evaluation's, are those of the samples that belong there.
@@ -201,8 +201,7 @@ fn a_plan_made_for_other_data_is_refused() {
     let plan = Blueprint::of_batches(&step, &sgd, &data(10, 3), batches, target).expect("a plan");
     let options = TrainOptions::default();
     for (other, buffer) in [(data(10, 4), "train label"), (data(11, 3), "train image")] {
-        let err =
-            Trainer::from_blueprint(&gpu, plan.clone(), &sgd, &other, &options).expect_err("other data");
+        let err = Trainer::from_blueprint(&gpu, plan.clone(), &other, &options).expect_err("other data");
         assert!(matches!(err, Error::Data(_)) && err.to_string().contains(buffer), "{err:?}");
     }
     assert_eq!(gpu.ledger().total(), 0);

@@ -143,7 +143,10 @@ fn weight(trainer: &Trainer) -> f32 {
 }
 
 fn scales(steps: &[StepRecord]) -> Vec<(f32, u64)> {
-    steps.iter().map(|s| s.scaling.map(|l| (l.loss_scale, l.skipped_steps)).expect("a scale")).collect()
+    steps
+        .iter()
+        .map(|s| s.checks.and_then(|l| Some((l.loss_scale?, l.skipped_steps))).expect("a scale"))
+        .collect()
 }
 
 fn f16(family: Family) -> Option<Gpu> {

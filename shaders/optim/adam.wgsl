@@ -7,15 +7,15 @@
 //   shrink: lr weight_decay (AdamW), else 0
 //   step_size = lr / (1 - beta1^t),   unbias = 1 / sqrt(1 - beta2^t)
 //
-// shapes: every arena [LENGTH] vec4, padding included; table [steps of the window, 2]
-// grid:   one invocation a vec4, workgroups folded from x into y
+// shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
+// grid:   one workgroup a block of 64 vec4s, folded from x into y
 // source: torch.optim.Adam and AdamW, single-tensor path, in its order of operations but for the decoupled
 //         decay: torch first multiplies w by 1 - lr weight_decay, whose own rounding biases w by up to 3e-8
 //         of itself a step; here decay and step are subtracted as one number, with one rounding of w
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32>; // [0] steps done, [1] step open, and the loss scale
+@group(0) @binding(2) var<storage, read_write> state: array<u32>; // the words of Clock
 @group(0) @binding(3) var<storage, read_write> param: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> exp_avg: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> exp_avg_sq: array<vec4<f32>>;
@@ -23,7 +23,7 @@
 
 override LENGTH: u32;
 
-//#import scaling
+//#import update
 
 struct Row {
     step_size: f32,
@@ -41,21 +41,14 @@ struct Moments {
     v: vec4<f32>,
 }
 
-fn open_row() -> Row {
-    let at = 2u * step_row();
+fn open_row(at: u32) -> Row {
     let a = table[at];
     let b = table[at + 1u];
     return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
 }
 
-// torch.lerp, from the nearer end, so that a weight of 1 gives b to the bit.
-fn blend(a: vec4<f32>, b: vec4<f32>, weight: f32) -> vec4<f32> {
-    return select(b - (b - a) * (1.0 - weight), a + weight * (b - a), weight < 0.5);
-}
-
 // Both moments with the gradient in them.
-fn next_moments(row: Row, i: u32, w: vec4<f32>) -> Moments {
-    let g = gradient(i) + row.decay * w;
+fn next_moments(row: Row, i: u32, g: vec4<f32>) -> Moments {
     let m = blend(exp_avg[i], g, row.one_minus_beta1);
     let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
     exp_avg[i] = m;
@@ -70,33 +63,39 @@ fn next_weight(row: Row, w: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> vec4<f32> 
 }
 
 @compute @workgroup_size(64)
-fn adam_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
-    let i = id.y * (n.x * 64u) + id.x;
+fn adam_update(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let block = group.y * groups.x + group.x;
+    let i = block * 64u + lane;
     if i >= LENGTH || step_skipped() {
         return;
     }
-    let row = open_row();
+    let at = row_at(block);
+    let row = open_row(at);
     let w = param[i];
-    let next = next_moments(row, i, w);
-    param[i] = next_weight(row, w, next.m, next.v);
-    if i == 0u {
-        state[0] = state[1];
-    }
+    let next = next_moments(row, i, gradient(at, i) + row.decay * w);
+    put(at, i, next_weight(row, w, next.m, next.v));
 }
 
 @compute @workgroup_size(64)
-fn adam_amsgrad_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
-    let i = id.y * (n.x * 64u) + id.x;
+fn adam_amsgrad_update(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let block = group.y * groups.x + group.x;
+    let i = block * 64u + lane;
     if i >= LENGTH || step_skipped() {
         return;
     }
-    let row = open_row();
+    let at = row_at(block);
+    let row = open_row(at);
     let w = param[i];
-    let next = next_moments(row, i, w);
+    let next = next_moments(row, i, gradient(at, i) + row.decay * w);
     let peak = max(max_exp_avg_sq[i], next.v);
     max_exp_avg_sq[i] = peak;
-    param[i] = next_weight(row, w, next.m, peak);
-    if i == 0u {
-        state[0] = state[1];
-    }
+    put(at, i, next_weight(row, w, next.m, peak));
 }

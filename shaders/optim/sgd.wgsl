@@ -7,19 +7,19 @@
 // The row of the step makes torch's momentum, its first step, "velocity" and "average" one kernel:
 // src/optim/sgd.rs says which numbers stand for which.
 //
-// shapes: every arena [LENGTH] vec4, padding included; table [steps of the window, 2]
-// grid:   one invocation a vec4, workgroups folded from x into y
+// shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
+// grid:   one workgroup a block of 64 vec4s, folded from x into y
 // source: torch.optim.SGD, single-tensor path, in its order of operations
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32>; // [0] steps done, [1] step open, and the loss scale
+@group(0) @binding(2) var<storage, read_write> state: array<u32>; // the words of Clock
 @group(0) @binding(3) var<storage, read_write> param: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> momentum_buffer: array<vec4<f32>>;
 
 override LENGTH: u32;
 
-//#import scaling
+//#import update
 override NESTEROV: bool = false;
 
 struct Row {
@@ -30,45 +30,50 @@ struct Row {
     momentum: f32,
 }
 
-fn open_row() -> Row {
-    let at = 2u * step_row();
+fn open_row(at: u32) -> Row {
     let a = table[at];
     let b = table[at + 1u];
     return Row(a.x, a.y, a.z, a.w, b.x);
 }
 
 @compute @workgroup_size(64)
-fn sgd_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
-    let i = id.y * (n.x * 64u) + id.x;
+fn sgd_update(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let block = group.y * groups.x + group.x;
+    let i = block * 64u + lane;
     if i >= LENGTH || step_skipped() {
         return;
     }
-    let row = open_row();
+    let at = row_at(block);
+    let row = open_row(at);
     let w = param[i];
-    let g = gradient(i) + row.decay * w;
-    param[i] = w - row.scale * g;
-    if i == 0u {
-        state[0] = state[1];
-    }
+    let g = gradient(at, i) + row.decay * w;
+    put(at, i, w - row.scale * g);
 }
 
 @compute @workgroup_size(64)
-fn sgd_momentum_update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>) {
-    let i = id.y * (n.x * 64u) + id.x;
+fn sgd_momentum_update(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let block = group.y * groups.x + group.x;
+    let i = block * 64u + lane;
     if i >= LENGTH || step_skipped() {
         return;
     }
-    let row = open_row();
+    let at = row_at(block);
+    let row = open_row(at);
     let w = param[i];
-    let g = gradient(i) + row.decay * w;
+    let g = gradient(at, i) + row.decay * w;
     let b = row.keep * momentum_buffer[i] + row.take * g;
     momentum_buffer[i] = b;
     var direction = b;
     if NESTEROV {
         direction = g + row.momentum * b;
     }
-    param[i] = w - row.scale * direction;
-    if i == 0u {
-        state[0] = state[1];
-    }
+    put(at, i, w - row.scale * direction);
 }

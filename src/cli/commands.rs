@@ -2,7 +2,6 @@
 
 use clap::CommandFactory;
 use downhill::config::Config;
-use downhill::data::BatchPlan;
 use downhill::gpu;
 use downhill::kernel::{Family, Target};
 use downhill::report;
@@ -14,12 +13,12 @@ use super::say;
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.config, &args.settings)?;
     let data = config.dataset()?;
-    let batches = BatchPlan::new(data.train().len(), config.options.batch_size, config.options.drop_last)?;
+    let batches = config.options.batches(&data)?;
     let family = if args.target == "software" { Family::Lanes } else { Family::Tiled };
     let blueprint = Blueprint::new(
         &|net, x| config.model.build(net, x),
         &|y, t| config.loss.apply(y, t),
-        &config.optimizer,
+        &config.update,
         &data,
         batches,
         Target::new(family).with_precision(config.options.precision),

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use downhill::config::Config;
-use downhill::data::BatchPlan;
 use downhill::kernel::Target;
 use downhill::train::{self, Blueprint, RunDir, Trainer};
 use downhill::{Gpu, GpuOptions, units};
@@ -19,7 +18,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     config.options.seed = args.seed.unwrap_or(config.options.seed);
     config.options.steps = args.steps.or(config.options.steps);
     let data = config.dataset()?;
-    let batches = BatchPlan::new(data.train().len(), config.options.batch_size, config.options.drop_last)?;
+    let batches = config.options.batches(&data)?;
     let weights = args.init.as_deref().map(train::load).transpose()?;
 
     // Everything that can be wrong is found before the run directory is made.
@@ -27,7 +26,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         Blueprint::new(
             &|net, x| config.model.build(net, x),
             &|y, t| config.loss.apply(y, t),
-            &config.optimizer,
+            &config.update,
             &data,
             batches,
             target,
@@ -44,7 +43,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     };
     let blueprint = blueprint(Target::of(&gpu).with_precision(precision))?;
     let dispatches = blueprint.train[0].plan.steps.len();
-    let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &config.optimizer, &data, &config.options)?;
+    let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &config.options)?;
     if let Some(weights) = &weights {
         trainer.load_state_dict(weights)?;
     }
@@ -104,7 +103,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         "next     {program} train {file} --set optimizer.lr={:.0e}    a smaller learning rate\n         \
          {program} train {file} --init {shown}/model.safetensors    go on from these weights\n         \
          {program} explain {file}    each kernel of a step, and the memory",
-        config.optimizer.lr() / 3.0
+        config.update.optimizer.lr() / 3.0
     ));
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod data;
 mod loss;
 mod model;
+mod optimizer;
 mod read;
 mod section;
 
@@ -12,12 +13,12 @@ use toml::{Table, Value};
 
 pub use data::DataSpec;
 pub use loss::LossSpec;
-use section::{Section, kind, suggestion};
+use section::{Section, kind};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::nn::Sequential;
-use crate::optim::Optimizer;
+use crate::optim::Update;
 use crate::train::{Precision, TrainOptions};
 
 /// A run as its config file says, defaults filled in.
@@ -29,8 +30,8 @@ pub struct Config {
     pub model: Sequential,
     /// The loss.
     pub loss: LossSpec,
-    /// The optimizer with its hyperparameters.
-    pub optimizer: Optimizer,
+    /// The optimizer with its hyperparameters, and what is made of the gradients besides.
+    pub update: Update,
     /// Batches, epochs, seed.
     pub options: TrainOptions,
 }
@@ -69,7 +70,7 @@ impl Config {
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let mut root = Section::new("", table);
         let mut options = TrainOptions::default();
-        for name in ["data", "model", "optimizer", "train"] {
+        for name in ["data", "model", "optimizer", "average", "train"] {
             root.misspelt(name)?;
         }
         options.seed = root.whole("seed")?.unwrap_or(options.seed);
@@ -80,18 +81,20 @@ impl Config {
         let loss = LossSpec::read(s.required("loss", "\"cross_entropy\"")?)?;
         s.finish()?;
 
-        let optimizer = optimizer(root.section("optimizer")?)?;
+        let mut update = optimizer::read(root.section("optimizer")?)?;
+        update.average = optimizer::average(root.section("average")?)?;
 
         let mut s = root.section("train")?;
         options.epochs = s.whole("epochs")?.unwrap_or(options.epochs);
         options.steps = s.whole("steps")?;
+        options.micro_batch = s.whole("micro_batch")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         options.precision = s.one_of("precision", &[("f32", Precision::F32), ("f16", Precision::F16)])?;
         if options.epochs == 0 || options.steps == Some(0) {
             return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
         }
         s.finish()?;
         root.finish()?;
-        Ok(Config { data, model, loss, optimizer, options })
+        Ok(Config { data, model, loss, update, options })
     }
 
     /// The data the config names.
@@ -109,70 +112,24 @@ impl Config {
         train.extend(self.options.steps.map(|n| ("steps".to_owned(), integer(n))));
         let precision = Value::try_from(self.options.precision).unwrap_or("".into());
         train.insert("precision".to_owned(), precision);
+        train.extend(self.options.micro_batch.map(|n| ("micro_batch".to_owned(), integer(n as u64))));
         let section = |entries: Vec<(&str, Value)>| {
             Value::Table(entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
         };
-        let root = Table::from_iter([
+        let mut root = Table::from_iter([
             ("seed".to_owned(), integer(self.options.seed)),
             ("data".to_owned(), data::to_toml(&self.data, &self.options)),
             (
                 "model".to_owned(),
                 section(vec![("layers", model::to_value(&self.model)), ("loss", self.loss.to_toml())]),
             ),
-            ("optimizer".to_owned(), Value::try_from(&self.optimizer).unwrap_or("".into())),
-            ("train".to_owned(), Value::Table(train)),
+            ("optimizer".to_owned(), optimizer::to_toml(&self.update)),
         ]);
+        let average = self.update.average.and_then(|average| Value::try_from(average).ok());
+        root.extend(average.map(|average| ("average".to_owned(), average)));
+        root.insert("train".to_owned(), Value::Table(train));
         root.to_string()
     }
-}
-
-fn optimizer(section: Section) -> Result<Optimizer> {
-    section.misspelt("name")?;
-    let table = section.rest();
-    let name = match table.get("name") {
-        Some(Value::String(name)) => name.clone(),
-        Some(other) => {
-            let text = format!("optimizer.name = {other}: a name is needed, and this is {}", kind(other));
-            return Err(Error::Config(text));
-        }
-        None => return Err(Error::Config("optimizer.name is missing; for example name = \"adamw\"".into())),
-    };
-    let Some(keys) = Optimizer::keys(&name) else {
-        return Err(Error::Config(format!(
-            "optimizer.name: unknown optimizer \"{name}\"; {}",
-            suggestion(&name, &Optimizer::NAMES)
-        )));
-    };
-    if let Some(key) = table.keys().find(|k| *k != "name" && !keys.contains(&k.as_str())) {
-        return Err(Error::Config(format!(
-            "unknown key optimizer.{key} for {name}; {}",
-            suggestion(key, keys)
-        )));
-    }
-    // One key at a time beside the name, so that an error can say which.
-    for (key, value) in table.iter().filter(|(k, _)| *k != "name") {
-        let one = Table::from_iter([
-            ("name".to_owned(), Value::String(name.clone())),
-            (key.clone(), value.clone()),
-        ]);
-        if Value::Table(one).try_into::<Optimizer>().is_err() {
-            let wanted = match key.as_str() {
-                "betas" => "two numbers, as [0.9, 0.999],",
-                "form" => "\"torch\", \"velocity\" or \"average\"",
-                "nesterov" | "centered" | "amsgrad" | "bias_correction" => "true or false",
-                _ => "a number",
-            };
-            let what = kind(value);
-            return Err(Error::Config(format!(
-                "optimizer.{key} = {value}: {wanted} is needed, and this is {what}"
-            )));
-        }
-    }
-    let optimizer: Optimizer = Value::Table(table)
-        .try_into()
-        .map_err(|err: toml::de::Error| Error::Config(format!("optimizer: {err}")))?;
-    optimizer.validate()?;
-    Ok(optimizer)
 }
 
 /// Applies `a.b=value`; the value is TOML, or else a string.

@@ -75,9 +75,13 @@ impl Section {
     }
 
     pub fn boolean(&mut self, key: &'static str, default: bool) -> Result<bool> {
+        Ok(self.flag(key)?.unwrap_or(default))
+    }
+
+    pub fn flag(&mut self, key: &'static str) -> Result<Option<bool>> {
         match self.take(key) {
-            None => Ok(default),
-            Some(Value::Boolean(b)) => Ok(b),
+            None => Ok(None),
+            Some(Value::Boolean(b)) => Ok(Some(b)),
             Some(value) => self.wrong(key, &value, "true or false"),
         }
     }

@@ -43,7 +43,7 @@ fn resolves_and_reads_itself_back() {
 #[test]
 fn settings_override() {
     let set = |s: &str| Config::parse(DIGITS, &[s.to_owned()]).unwrap();
-    assert_eq!(set("optimizer.lr=0.5").optimizer.lr(), 0.5);
+    assert_eq!(set("optimizer.lr=0.5").update.optimizer.lr(), 0.5);
     assert_eq!(set("data.batch_size=full").options.batch_size, BatchSize::Full);
     assert_eq!(set("model.loss=mse").loss, LossSpec::Mse);
     assert_eq!(set("train.steps = 7").options.steps, Some(7));

@@ -57,6 +57,8 @@ pub struct BatchPlan {
     pub full_batches: usize,
     /// Samples of the short last batch, where there is one.
     pub last: Option<usize>,
+    /// Samples that go through the model at once, at most: those of a batch, or of a micro-batch.
+    pub micro: usize,
 }
 
 impl BatchPlan {
@@ -85,7 +87,34 @@ impl BatchPlan {
             BatchSize::Rows(rows) => rows.min(len),
         };
         let rest = len % rows;
-        Ok(BatchPlan { rows, full_batches: len / rows, last: (rest > 0 && !drop_last).then_some(rest) })
+        let last = (rest > 0 && !drop_last).then_some(rest);
+        Ok(BatchPlan { rows, full_batches: len / rows, last, micro: rows })
+    }
+
+    /// The same batches in micro-batches of `micro` samples, whose gradients are added; the last one of a batch may be
+    /// short. `None`, and a size past that of a batch, leave batches whole.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the size is 0.
+    pub fn with_micro(self, micro: Option<usize>) -> Result<BatchPlan> {
+        match micro {
+            Some(0) => {
+                Err(Error::Config("train.micro_batch = 0: a micro-batch has at least 1 sample".into()))
+            }
+            Some(micro) => Ok(BatchPlan { micro: micro.min(self.rows), ..self }),
+            None => Ok(self),
+        }
+    }
+
+    /// True where batches go through the model in parts.
+    pub fn in_parts(&self) -> bool {
+        self.micro < self.rows
+    }
+
+    /// The samples of each micro-batch of a batch of `rows`.
+    pub fn parts(&self, rows: usize) -> impl Iterator<Item = usize> {
+        let micro = self.micro;
+        (0..rows).step_by(micro).map(move |start| micro.min(rows - start))
     }
 
     /// Batches of an epoch, the short one included.
@@ -162,7 +191,7 @@ mod tests {
     fn the_digits_in_batches() {
         let plan = |size, drop_last| BatchPlan::new(1437, size, drop_last);
         let rows = BatchSize::Rows;
-        let batches = |rows, full_batches, last| BatchPlan { rows, full_batches, last };
+        let batches = |rows, full_batches, last| BatchPlan { rows, full_batches, last, micro: rows };
         assert_eq!(plan(rows(32), false).unwrap(), batches(32, 44, Some(29)));
         assert_eq!(plan(rows(32), true).unwrap(), batches(32, 44, None));
         assert_eq!(plan(BatchSize::Full, true).unwrap(), batches(1437, 1, None));

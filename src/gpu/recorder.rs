@@ -92,13 +92,16 @@ impl Gpu {
 impl Recorder<'_> {
     /// One compute pass with the dispatches in order, `times` over.
     pub fn pass(&mut self, dispatches: &[Dispatch], times: usize) {
+        self.sequence(&vec![dispatches; times]);
+    }
+
+    /// One compute pass with the dispatches of each program in order.
+    pub fn sequence(&mut self, programs: &[&[Dispatch]]) {
         let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for _ in 0..times {
-            for dispatch in dispatches {
-                pass.set_pipeline(&dispatch.pipeline.raw);
-                pass.set_bind_group(0, &dispatch.bind_group, &[]);
-                pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);
-            }
+        for dispatch in programs.iter().copied().flatten() {
+            pass.set_pipeline(&dispatch.pipeline.raw);
+            pass.set_bind_group(0, &dispatch.bind_group, &[]);
+            pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);
         }
     }
 

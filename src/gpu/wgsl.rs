@@ -23,7 +23,8 @@ macro_rules! files {
 /// Every shader of the engine.
 pub const FILES: &[(&str, &str)] = files![
     "shared/math",
-    "shared/scaling",
+    "shared/update",
+    "shared/average",
     "shared/random",
     "shared/attention",
     "shared/attention_lse",
@@ -46,14 +47,14 @@ pub const FILES: &[(&str, &str)] = files![
     "step_close",
     "buffers_commit",
     "half_weights",
-    "gradients_check",
-    "scale_adjust",
+    "gradients",
+    "accumulate",
     "optim/sgd",
     "optim/rmsprop",
     "optim/adam",
 ];
 
-/// The text of `name` with its imports expanded and its slots filled from `slots`.
+/// The text of `name` with its imports expanded and its slots, and theirs, filled from `slots`.
 ///
 /// # Panics
 /// On an unknown file or a slot that the file does not have: both are faults of the engine, met by its tests.
@@ -62,11 +63,15 @@ pub fn compose(name: &str, slots: &[(&str, String)]) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     let mut skipping = false;
     let mut used = 0;
-    for line in text.lines() {
-        if let Some(import) = line.trim().strip_prefix("//#import ") {
+    let lines = text.lines().flat_map(|line| match line.trim().strip_prefix("//#import ") {
+        None => vec![line],
+        Some(import) => {
             let path = format!("shared/{}", import.trim());
-            out.push_str(source(&path).unwrap_or_else(|| panic!("no shader {path}")));
-        } else if let Some(slot) = line.trim().strip_prefix("//#slot ") {
+            source(&path).unwrap_or_else(|| panic!("no shader {path}")).lines().collect()
+        }
+    });
+    for line in lines {
+        if let Some(slot) = line.trim().strip_prefix("//#slot ") {
             if let Some((_, text)) = slots.iter().find(|(n, _)| *n == slot.trim()) {
                 out.push_str(text);
                 skipping = true;
@@ -110,7 +115,8 @@ mod tests {
         assert_eq!(on_disk, FILES.len());
         // Fragments name what the files that import them declare.
         let fragments = [
-            "shared/scaling",
+            "shared/update",
+            "shared/average",
             "shared/a_numbers",
             "shared/attention",
             "shared/attention_lse",

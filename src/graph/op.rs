@@ -146,22 +146,28 @@ pub enum Clock {
     SeedHigh = 4,
     /// Training steps that the weights had seen before this window.
     Tracked = 5,
-    /// With loss scaling: how many rows of the optimizer's table lie before that of the window's first step, if no step
-    /// of the run is skipped.
+    /// Where steps may be left out: how many rows of the optimizer's table lie before that of the window's first update,
+    /// if no step of the run is left out.
     Lead = 6,
+    /// Updates of this window, those left out too, where steps may be left out.
+    Updates = 7,
     /// The loss scale, a power of two. This word and those after it are the device's own from the first step on.
     Scale = 8,
     /// Steps since the scale last changed.
     Good = 9,
-    /// Steps skipped so far, their gradients not being finite.
+    /// Steps left out so far, their gradients not being finite.
     Skipped = 10,
-    /// Not 0 where the open step's gradients are not finite.
+    /// Not 0 where the open step is left out.
     Overflow = 11,
+    /// What the gradients of the open step are multiplied with, the bits of an f32.
+    Factor = 12,
+    /// The update of the table that the open step takes.
+    Row = 13,
 }
 
 impl Clock {
     /// Words in all.
-    pub const WORDS: usize = 12;
+    pub const WORDS: usize = 16;
     /// Words that the host writes for each window; the device keeps the rest.
     pub const HOST_WORDS: usize = Clock::Scale as usize;
 }
@@ -175,7 +181,7 @@ pub enum Op {
     Parameter(usize),
     /// The i-th tensor that is kept and saved, but not trained.
     Buffer(usize),
-    /// i32 \[12\], the words of the open step; see [`Clock`].
+    /// i32 \[16\], the words of the open step; see [`Clock`].
     Clock,
     /// inputs (clock): uniform in [0, 1), from seed, step, this stream's number and the element's index alone.
     Random(u32),

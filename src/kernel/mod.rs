@@ -5,6 +5,7 @@ pub mod chain;
 pub mod cross_entropy;
 pub mod expr;
 pub mod feed;
+pub mod gradients;
 pub mod map;
 pub mod matmul;
 pub mod reduce;

@@ -1,4 +1,4 @@
-//! `optim/*.wgsl`: one dispatch for the whole arena, whatever the number of tensors.
+//! `optim/*.wgsl`: one dispatch for the whole arena, whatever the number of tensors, groups or learning rates.
 
 use super::feed::STATE;
 use super::{Kernel, Operand, grid};
@@ -9,30 +9,88 @@ use crate::optim::UpdateKernel;
 pub const PARAMETERS: &str = "parameters";
 /// The gradient arena, laid out as the parameters.
 pub const GRADIENTS: &str = "gradients";
-/// The scalars of each step, two vec4s a row.
+/// An average of the parameters over the steps, laid out as they are.
+pub const AVERAGE: &str = "average of the parameters";
+/// The scalars of each update, a row for each group.
 pub const TABLE: &str = "optimizer table";
-/// Elements of a workgroup: 64 invocations of a vec4.
-const GROUP: usize = 256;
+/// vec4s of a block: a workgroup updates one, and it belongs to one group of parameters.
+pub const BLOCK: usize = 64;
+/// Bytes of a block.
+pub const BLOCK_BYTES: u64 = 16 * BLOCK as u64;
 
-/// The update of an arena of `elements` (a multiple of 4), of which `parameters` are in use.
-pub fn kernel(update: &UpdateKernel, elements: usize, parameters: usize) -> Kernel {
+/// What an update is besides its optimizer's kernel.
+#[derive(Debug, Clone)]
+pub struct Around<'a> {
+    /// The buffer of gradients.
+    pub gradients: &'static str,
+    /// Bytes of the arena that are trained, those of padding too.
+    pub bytes: u64,
+    /// The byte at which each group of parameters but the last ends, a multiple of [`BLOCK_BYTES`].
+    pub ends: &'a [u64],
+    /// A kernel before it settles the step.
+    pub checked: bool,
+    /// Gradients are clipped by value.
+    pub clip_value: bool,
+    /// An average of the parameters is kept.
+    pub average: bool,
+}
+
+/// The update of an arena, `parameters` of whose numbers are in use.
+pub fn kernel(update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> Kernel {
     let named = |slot, access, name| (slot, access, Operand::Named(name));
     let mut operands = vec![
-        named(0, Access::Read, GRADIENTS),
+        named(0, Access::Read, around.gradients),
         named(1, Access::Read, TABLE),
         named(2, Access::Write, STATE),
         named(3, Access::Write, PARAMETERS),
     ];
     operands.extend((4..).zip(&update.slots).map(|(slot, &name)| named(slot, Access::Write, name)));
+    let mut text = vec![];
+    if !around.ends.is_empty() {
+        text.push(("groups", group_of(around.ends)));
+    }
+    if around.average {
+        operands.push(named(AVERAGE_SLOT, Access::Write, AVERAGE));
+        let declared = wgsl::source("shared/average").unwrap_or_default();
+        text.push(("averages", declared.to_owned()));
+        text.push(("average", "average_put(at, i, w);".to_owned()));
+    }
+    let fours = around.bytes as usize / 16;
     let mut constants = update.constants.clone();
-    constants.push(("LENGTH", (elements / 4) as u32));
+    constants.extend([
+        ("LENGTH", fours as u32),
+        ("GROUPS", around.ends.len() as u32 + 1),
+        ("CHECKED", u32::from(around.checked)),
+        ("CLIP_VALUE", u32::from(around.clip_value)),
+    ]);
     Kernel {
         entry: update.entry,
-        wgsl: wgsl::compose(update.shader, &[]),
+        wgsl: wgsl::compose(update.shader, &text),
         constants,
         operands,
-        grid: grid(elements.div_ceil(GROUP)),
+        grid: grid(fours.div_ceil(BLOCK)),
         flops: u64::from(update.flops_per_parameter) * parameters as u64,
         iterations: 1,
+    }
+}
+
+/// The binding of [`AVERAGE`].
+const AVERAGE_SLOT: u32 = 7;
+
+/// How many groups end before a block.
+fn group_of(ends: &[u64]) -> String {
+    let counts: Vec<String> =
+        ends.iter().map(|end| format!("u32(block >= {}u)", end / BLOCK_BYTES)).collect();
+    format!("fn group_of(block: u32) -> u32 {{ return {}; }}", counts.join(" + "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_belongs_to_the_group_it_lies_in() {
+        let text = group_of(&[2 * BLOCK_BYTES, 7 * BLOCK_BYTES]);
+        assert_eq!(text, "fn group_of(block: u32) -> u32 { return u32(block >= 2u) + u32(block >= 7u); }");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, UpdateKernel, at_least_zero, correction, refuse};
+use super::{Rule, Scalars, UpdateKernel, at_least_zero, correction, refuse, row};
 use crate::error::Result;
 
 /// `adam`: g ← g + λw; m ← m + (1 − β₁)(g − m); v ← β₂v + (1 − β₂)g²;
@@ -60,11 +60,11 @@ impl Adam {
     pub(super) const KEYS: &[&str] = &["lr", "betas", "eps", "weight_decay", "amsgrad"];
 
     /// The row but for its two decays, which come last.
-    fn row(&self, t: u64, lr: f64, decay: f64, shrink: f64) -> [f64; 8] {
+    fn row(&self, t: u64, lr: f64, decay: f64, shrink: f64) -> Scalars {
         let [beta1, beta2] = self.betas;
         let step_size = lr / correction(beta1, t);
         let unbias = 1.0 / correction(beta2, t).sqrt();
-        [step_size, 1.0 - beta1, beta2, 1.0 - beta2, unbias, self.eps, decay, shrink]
+        row([step_size, 1.0 - beta1, beta2, 1.0 - beta2, unbias, self.eps, decay, shrink])
     }
 }
 
@@ -102,7 +102,7 @@ impl Rule for Adam {
     }
 
     /// `[η/(1 − β₁ᵗ), 1 − β₁, β₂, 1 − β₂, 1/√(1 − β₂ᵗ), ε, λ, 0]`.
-    fn scalars(&self, t: u64, lr: f64) -> [f64; 8] {
+    fn scalars(&self, t: u64, lr: f64) -> Scalars {
         self.row(t, lr, self.weight_decay, 0.0)
     }
 }
@@ -121,7 +121,7 @@ impl Rule for AdamW {
     }
 
     /// `[η/(1 − β₁ᵗ), 1 − β₁, β₂, 1 − β₂, 1/√(1 − β₂ᵗ), ε, 0, ηλ]`.
-    fn scalars(&self, t: u64, lr: f64) -> [f64; 8] {
+    fn scalars(&self, t: u64, lr: f64) -> Scalars {
         self.coupled().row(t, lr, 0.0, lr * self.weight_decay)
     }
 }
@@ -147,7 +147,7 @@ mod tests {
             assert_close(Optimizer::AdamW(adamw.clone()).scalars(t, 0.5), row(0.0, 0.125));
         }
         let memoryless = Adam { betas: [0.0, 0.0], ..Adam::default() };
-        assert_close(memoryless.row(1, 0.5, 0.0, 0.0).map(|x| x as f32), [0.5, 1., 0., 1., 1., 1e-8, 0., 0.]);
+        assert_close(memoryless.row(1, 0.5, 0.0, 0.0).map(|x| x as f32), [0.5, 1., 0., 1., 1., 1e-8]);
     }
 
     #[test]

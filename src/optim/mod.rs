@@ -8,20 +8,25 @@
 //! table.
 
 mod adam;
+mod average;
 mod rmsprop;
 mod sgd;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
 pub use adam::{Adam, AdamW};
+pub use average::Average;
 pub use rmsprop::RmsProp;
 pub use sgd::{MomentumForm, Sgd};
+use toml::Table;
+pub use update::{Clip, Group, Groups, ParamGroup, Update};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, suggestion};
 
 /// An optimizer with its hyperparameters; in a config a table with the key `name`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +45,20 @@ pub enum Optimizer {
 /// The names with the keys each takes beside `name`.
 const TABLE: [(&str, &[&str]); 4] =
     [("sgd", Sgd::KEYS), ("rmsprop", RmsProp::KEYS), ("adam", Adam::KEYS), ("adamw", AdamW::KEYS)];
+
+/// Numbers that an optimizer has in a row of the table, for one update of one group of parameters.
+pub const SCALARS: usize = 12;
+/// Numbers in a row: those, then what [`Update`] has besides.
+pub const ROW: usize = 16;
+
+/// A row: the optimizer's scalars, the bound of clipping by value, and what of the average of the weights is kept.
+pub fn table_row(scalars: &[f32; SCALARS], clip_value: f64, keep: f64) -> [f32; ROW] {
+    let mut row = [0.0; ROW];
+    row[..SCALARS].copy_from_slice(scalars);
+    row[SCALARS] = clip_value as f32;
+    row[SCALARS + 1] = keep as f32;
+    row
+}
 
 /// The kernel that takes a step, and what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +90,17 @@ trait Rule {
     fn lr(&self) -> f64;
     fn validate(&self) -> Result<()>;
     fn kernel(&self) -> UpdateKernel;
-    fn scalars(&self, t: u64, lr: f64) -> [f64; 8];
+    fn scalars(&self, t: u64, lr: f64) -> Scalars;
+}
+
+/// What a step's row of the table holds for an optimizer.
+type Scalars = [f64; SCALARS];
+
+/// A row that begins with these numbers and goes on with zeros.
+fn row<const N: usize>(numbers: [f64; N]) -> Scalars {
+    let mut row = [0.0; SCALARS];
+    row[..N].copy_from_slice(&numbers);
+    row
 }
 
 impl Optimizer {
@@ -100,6 +129,40 @@ impl Optimizer {
         }
     }
 
+    /// The same optimizer with some of its keys set otherwise, as a config would.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a key it does not have, and for a value that is none.
+    pub fn with(&self, keys: &Table) -> Result<Optimizer> {
+        let mut table = self.table();
+        for (key, value) in keys {
+            if !table.contains_key(key) {
+                let known: Vec<&str> =
+                    table.keys().map(String::as_str).filter(|key| *key != "name").collect();
+                return Err(Error::Config(format!(
+                    "unknown key optimizer.{key}; {}",
+                    suggestion(key, &known)
+                )));
+            }
+            table.insert(key.clone(), value.clone());
+        }
+        let wrong = |err: toml::de::Error| Error::Config(format!("optimizer.{keys}: {}", err.message()));
+        let optimizer: Optimizer = table.try_into().map_err(wrong)?;
+        optimizer.validate()?;
+        Ok(optimizer)
+    }
+
+    /// The same optimizer without weight decay.
+    fn without_decay(&self) -> Optimizer {
+        let none = Table::from_iter([("weight_decay".to_owned(), 0.0.into())]);
+        self.with(&none).unwrap_or_else(|_| self.clone())
+    }
+
+    /// Every key with its value, `name` too.
+    fn table(&self) -> Table {
+        Table::try_from(self).unwrap_or_default()
+    }
+
     /// The learning rate, before any schedule.
     pub fn lr(&self) -> f64 {
         self.rule().lr()
@@ -119,7 +182,7 @@ impl Optimizer {
     }
 
     /// The row of step `t`, the first being 1, at learning rate `lr`: computed in f64, rounded once.
-    pub fn scalars(&self, t: u64, lr: f64) -> [f32; 8] {
+    pub fn scalars(&self, t: u64, lr: f64) -> [f32; SCALARS] {
         debug_assert!(t > 0, "steps count from 1");
         self.rule().scalars(t, lr).map(|x| x as f32)
     }
@@ -131,21 +194,35 @@ fn correction(beta: f64, t: u64) -> f64 {
 }
 
 fn refuse(key: &str, value: impl Debug, allowed: &str) -> Error {
-    Error::Config(format!("optimizer.{key} = {value:?}: {allowed}"))
+    refuse_of(&format!("optimizer.{key}"), value, allowed)
 }
 
 /// `value` is finite and at least 0; `what` names it, as `a learning rate`.
 fn at_least_zero(key: &str, value: f64, what: &str) -> Result<()> {
-    if value.is_finite() && value >= 0.0 {
-        return Ok(());
-    }
-    Err(refuse(key, value, &format!("{what} is finite and at least 0")))
+    at_least_zero_of(&format!("optimizer.{key}"), value, what)
 }
 
 /// `value` is in [0, 1).
 fn below_one(key: &str, value: f64, what: &str) -> Result<()> {
+    below_one_of(&format!("optimizer.{key}"), value, what)
+}
+
+// The same for a key by its whole name.
+
+fn refuse_of(key: &str, value: impl Debug, allowed: &str) -> Error {
+    Error::Config(format!("{key} = {value:?}: {allowed}"))
+}
+
+fn at_least_zero_of(key: &str, value: f64, what: &str) -> Result<()> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    Err(refuse_of(key, value, &format!("{what} is finite and at least 0")))
+}
+
+fn below_one_of(key: &str, value: f64, what: &str) -> Result<()> {
     if (0.0..1.0).contains(&value) {
         return Ok(());
     }
-    Err(refuse(key, value, &format!("{what} is at least 0 and below 1")))
+    Err(refuse_of(key, value, &format!("{what} is at least 0 and below 1")))
 }

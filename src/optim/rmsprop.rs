@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, UpdateKernel, at_least_zero, below_one, correction, refuse};
+use super::{Rule, Scalars, UpdateKernel, at_least_zero, below_one, correction, refuse, row};
 use crate::error::Result;
 
 /// `rmsprop`: g ← g + λw; s ← αs + (1 − α)g²; w ← w − ηg/(√s + ε).
@@ -81,10 +81,10 @@ impl Rule for RmsProp {
     }
 
     /// `[η, α, 1 − α, ε, λ, μ, unbias, 0]`; unbias is 1/(1 − αᵗ) with bias correction, else 1.
-    fn scalars(&self, t: u64, lr: f64) -> [f64; 8] {
+    fn scalars(&self, t: u64, lr: f64) -> Scalars {
         let unbias = if self.bias_correction { 1.0 / correction(self.alpha, t) } else { 1.0 };
         let Self { alpha, eps, weight_decay, momentum, .. } = *self;
-        [lr, alpha, 1.0 - alpha, eps, weight_decay, momentum, unbias, 0.0]
+        row([lr, alpha, 1.0 - alpha, eps, weight_decay, momentum, unbias])
     }
 }
 

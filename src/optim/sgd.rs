@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, UpdateKernel, at_least_zero, refuse};
+use super::{Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
 use crate::error::Result;
 
 /// What momentum means. All start from zero, and without momentum all are plain SGD.
@@ -100,7 +100,7 @@ impl Rule for Sgd {
 
     /// `[scale, keep, take, λ, μ, 0, 0, 0]` for b ← keep·b + take·g, w ← w − scale·b. Scale, keep and take:
     /// torch η, μ, 1 − τ, and η, 0, 1 at the first step; velocity −1, μ, −η; average η, μ, 1 − μ.
-    fn scalars(&self, t: u64, lr: f64) -> [f64; 8] {
+    fn scalars(&self, t: u64, lr: f64) -> Scalars {
         let mu = self.momentum;
         let (scale, keep, take) = match self.form {
             _ if mu == 0.0 => (lr, 0.0, 1.0),
@@ -109,7 +109,7 @@ impl Rule for Sgd {
             MomentumForm::Velocity => (-1.0, mu, -lr),
             MomentumForm::Average => (lr, mu, 1.0 - mu),
         };
-        [scale, keep, take, self.weight_decay, mu, 0.0, 0.0, 0.0]
+        row([scale, keep, take, self.weight_decay, mu])
     }
 }
 

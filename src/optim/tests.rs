@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::gpu::{Access, Binding, Buffer, Gpu, GpuOptions, ShaderKey, wgsl};
+use crate::graph::Clock;
 
-/// Each of the 8 numbers is `expected` to a part in 10⁶ (f32 rounds to 6e-8).
+/// The row begins with `expected`, each to a part in 10⁶ (f32 rounds to 6e-8), and zeros follow.
 #[track_caller]
-pub(super) fn assert_close(row: [f32; 8], expected: [f64; 8]) {
-    for (have, want) in row.into_iter().zip(expected) {
+pub(super) fn assert_close<const N: usize>(row: [f32; SCALARS], expected: [f64; N]) {
+    for (have, want) in row.into_iter().zip(expected.into_iter().chain(std::iter::repeat(0.0))) {
         assert!((f64::from(have) - want).abs() <= 1e-6 * want.abs(), "{row:?}, not {expected:?}");
     }
 }
@@ -166,13 +167,14 @@ struct Device {
 impl Device {
     fn new(gpu: &Gpu, optimizer: &Optimizer, text: &str) -> Device {
         let kernel = optimizer.kernel();
-        let table: Vec<_> =
-            (1..=STEPS).flat_map(|t| optimizer.scalars(t as u64, rate(optimizer, t))).collect();
+        let table: Vec<_> = (1..=STEPS)
+            .flat_map(|t| table_row(&optimizer.scalars(t as u64, rate(optimizer, t)), 0.0, 0.0))
+            .collect();
         let arena = |name: &str| gpu.storage(name, 16 * PADDED as u64).unwrap();
         let mut arenas = vec![
             arena("grad"),
-            gpu.storage("table", 32 * STEPS as u64).unwrap(),
-            gpu.storage("state", 8).unwrap(),
+            gpu.storage("table", (4 * ROW * STEPS) as u64).unwrap(),
+            gpu.storage("state", 4 * Clock::WORDS as u64).unwrap(),
             arena("param"),
         ];
         arenas.extend(kernel.slots.iter().map(|slot| arena(slot)));

@@ -12,6 +12,10 @@ pub struct Arena {
     pub offsets: Vec<u64>,
     /// Bytes of the whole.
     pub bytes: u64,
+    /// Bytes of what is trained, which comes first: gradients and optimizer slots are so long.
+    pub trained: u64,
+    /// Where each group of parameters but the last ends.
+    pub ends: Vec<u64>,
 }
 
 impl Arena {
@@ -26,6 +30,33 @@ impl Arena {
         for shape in shapes {
             arena.offsets.push(arena.bytes);
             arena.bytes += (shape.elements() as u64 * 4).next_multiple_of(alignment);
+        }
+        arena.trained = arena.bytes;
+        arena
+    }
+
+    /// Tensors of these shapes by group, each aligned; what has none comes last. Groups begin at multiples of `block`.
+    pub fn grouped(shapes: &[&Shape], of: &[Option<usize>], alignment: u64, block: u64) -> Self {
+        let mut arena = Arena { offsets: vec![0; shapes.len()], ..Arena::default() };
+        let groups = of.iter().flatten().max().map_or(0, |last| last + 1);
+        for group in (0..groups).map(Some).chain([None]) {
+            match group {
+                Some(0) => {}
+                Some(_) => {
+                    arena.bytes = arena.bytes.next_multiple_of(block);
+                    arena.ends.push(arena.bytes);
+                }
+                None => {
+                    arena.trained = arena.bytes;
+                    if of.contains(&None) {
+                        arena.bytes = arena.bytes.next_multiple_of(block);
+                    }
+                }
+            }
+            for i in (0..shapes.len()).filter(|&i| of[i] == group) {
+                arena.offsets[i] = arena.bytes;
+                arena.bytes += (shapes[i].elements() as u64 * 4).next_multiple_of(alignment);
+            }
         }
         arena
     }
@@ -74,6 +105,16 @@ pub fn share(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_lie_one_after_the_other_and_the_frozen_last() {
+        let shapes = [65, 3, 300, 1].map(|n| Shape::from([n]));
+        let arena = Arena::grouped(&shapes.each_ref(), &[Some(1), None, Some(0), Some(1)], 256, 1024);
+        assert_eq!(arena.offsets, [2048, 3072, 0, 2560]);
+        assert_eq!((arena.trained, arena.bytes, arena.ends), (2816, 3328, vec![2048]));
+        let one = Arena::grouped(&shapes.each_ref(), &[Some(0); 4], 256, 1024);
+        assert_eq!(one, Arena::new(&shapes));
+    }
 
     #[test]
     fn lives_that_overlap_never_share() {

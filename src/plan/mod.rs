@@ -123,12 +123,24 @@ impl Plan {
     /// # Errors
     /// The graph's first shape error, or a kernel that would pass the loop limit.
     pub fn new(graph: &Graph, outputs: &[(Tensor, Sink)], ring: Ring, target: Target) -> Result<Plan> {
+        let arena = Arena::aligned(graph.parameters().iter().map(|p| &p.shape), alignment(target));
+        Self::with_arena(graph, outputs, ring, target, arena)
+    }
+
+    /// [`Plan::new`] with a layout of the parameters.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn with_arena(
+        graph: &Graph,
+        outputs: &[(Tensor, Sink)],
+        ring: Ring,
+        target: Target,
+        arena: Arena,
+    ) -> Result<Plan> {
         graph.check()?;
         let mut nodes = graph.nodes();
         let half = target.precision == Precision::F16;
-        // At half its offset a tensor is aligned too.
-        let alignment = if half { 2 * ALIGNMENT } else { ALIGNMENT };
-        let arena = Arena::aligned(graph.parameters().iter().map(|p| &p.shape), alignment);
         // A count of steps is the host's and takes no memory.
         let none = Shape::from([0]);
         let buffers = graph.buffers();
@@ -222,6 +234,12 @@ impl Plan {
     pub fn flops(&self) -> u64 {
         self.steps.iter().map(|s| s.kernel.flops).sum()
     }
+}
+
+/// What parameters begin at a multiple of.
+pub fn alignment(target: Target) -> u64 {
+    // At half its offset a tensor is aligned too.
+    if target.precision == Precision::F16 { 2 * ALIGNMENT } else { ALIGNMENT }
 }
 
 /// The buffer of an input of the graph.

@@ -63,7 +63,7 @@ impl Lowering<'_> {
             let locate =
                 |plan: &mut Plan, node: NodeId, sink: Option<&Sink>| match (sink, &self.nodes[node.0].op) {
                     (Some(Sink::Gradient(p)), _) => {
-                        let buffer = plan.buffer(&sink_buffer(&Sink::Gradient(*p)), plan.arena.bytes);
+                        let buffer = plan.buffer(&sink_buffer(&Sink::Gradient(*p)), plan.arena.trained);
                         Location { buffer, offset: plan.arena.offsets[*p], bytes: wide(node) }
                     }
                     (Some(Sink::Next(i)), _) => {

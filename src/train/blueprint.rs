@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use super::agree;
 use super::batch::Batch;
+use super::ending::Ending;
 use super::feed::{self, Source};
 use super::metrics::{Metrics, Objective};
 use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
 use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
-use crate::kernel::update::{self, GRADIENTS, PARAMETERS, TABLE};
-use crate::kernel::{Precision, Target, scaling};
+use crate::kernel::gradients;
+use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS};
+use crate::kernel::{Precision, Target};
 use crate::nn::Net;
-use crate::optim::Optimizer;
-use crate::plan::{BufferPlan, METRICS, Memory, Plan, Ring, Sink};
+use crate::optim::{Clip, Groups, Update};
+use crate::plan::{Arena, BufferPlan, METRICS, Memory, Plan, Ring, Sink, alignment};
 use crate::shape::Shape;
 
 /// Steps of which the device holds the tables at once; more than these are never submitted together.
@@ -26,8 +28,6 @@ const EVAL_BATCH: usize = 512;
 const EVAL_BYTES: u64 = 4 << 20;
 /// The buffers through which step metrics come back, in turn.
 pub(super) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
-/// Numbers in a row of the optimizer's table.
-pub(super) const ROW: usize = 8;
 
 /// A model: from a builder and its input [batch, ..] to its output.
 pub type Model<'a> = dyn Fn(&Net, &Tensor) -> Tensor + 'a;
@@ -55,8 +55,17 @@ pub struct Blueprint {
     pub buffers: Vec<StateBuffer>,
     /// The batches of an epoch.
     pub batches: BatchPlan,
-    /// The training step, and that of a short last batch.
+    /// The training step, and that of a short last batch. Where batches go in micro-batches, one for each size of those,
+    /// without the update.
     pub train: Vec<Build>,
+    /// What ends a step whose batch went in micro-batches.
+    pub update: Option<Plan>,
+    /// How each parameter is updated.
+    pub groups: Groups,
+    /// What is made of the gradients.
+    pub rule: Update,
+    /// A step may be left out: its gradients are looked at before the update.
+    pub checked: bool,
     /// Evaluation of a batch, and of the short last one; empty without an evaluation part.
     pub eval: Vec<Build>,
     /// How evaluation goes through its part.
@@ -65,8 +74,8 @@ pub struct Blueprint {
     pub predictions: Option<usize>,
     /// Names of the objective's metrics.
     pub metrics: Arc<[String]>,
-    /// Where a step files its numbers: the loss, then the metrics, or how many predictions are right. In f16 the last two
-    /// are the loss scale and the steps skipped before.
+    /// Where a step files its numbers: the loss, then the metrics, or how many predictions are right. Where steps are
+    /// checked, [`gradients::COLUMNS`] more follow.
     pub ring: Ring,
     /// What activations and weights are in memory.
     pub precision: Precision,
@@ -105,12 +114,12 @@ impl Blueprint {
     pub fn new(
         model: &Model<'_>,
         loss: &Loss<'_>,
-        optimizer: &Optimizer,
+        update: impl Into<Update>,
         data: &Dataset,
         batches: BatchPlan,
         target: Target,
     ) -> Result<Blueprint> {
-        Self::of(Forward::Plain(model, loss), optimizer, data, batches, target)
+        Self::of(Forward::Plain(model, loss), update.into(), data, batches, target)
     }
 
     /// Plans a run of a model of any fields of `data`, by its loss. Evaluation counts no right predictions.
@@ -120,48 +129,84 @@ impl Blueprint {
     /// evaluation.
     pub fn of_batches<O: Into<Objective>>(
         loss: &BatchLoss<'_, O>,
-        optimizer: &Optimizer,
+        update: impl Into<Update>,
         data: &Dataset,
         batches: BatchPlan,
         target: Target,
     ) -> Result<Blueprint> {
         let loss = |net: &Net, batch: &Batch| loss(net, batch).into();
-        Self::of(Forward::Batches(&loss), optimizer, data, batches, target)
+        Self::of(Forward::Batches(&loss), update.into(), data, batches, target)
     }
 
     fn of(
         forward: Forward<'_>,
-        optimizer: &Optimizer,
+        update: Update,
         data: &Dataset,
         batches: BatchPlan,
         target: Target,
     ) -> Result<Blueprint> {
-        optimizer.validate()?;
-        let draft = Draft { forward, data, sources: feed::sources(data), target, metrics: OnceCell::new() };
-        let (mut parameters, mut buffers) = (Vec::new(), Vec::new());
-        let (mut train, mut checkpointing) = (Vec::new(), None);
-        for batch in std::iter::once(batches.rows).chain(batches.last) {
-            let (plan, graph) = draft.train(batch, batches.rows, optimizer, true)?;
+        update.validate()?;
+        let most = batches.parts(batches.rows).count();
+        if most > WINDOW {
+            return Err(Error::Config(format!(
+                "train.micro_batch = {}: a batch of {} samples would go in {most} micro-batches, and at most {WINDOW} \
+                 fit in a submission; the least is {}",
+                batches.micro,
+                batches.rows,
+                batches.rows.div_ceil(WINDOW)
+            )));
+        }
+        let scaled = target.precision == Precision::F16;
+        let by_norm = matches!(update.clip, Some(Clip::Norm(_)));
+        let checked = scaled || batches.in_parts() || update.skip_nonfinite.unwrap_or(by_norm) || by_norm;
+        let draft = Draft {
+            forward,
+            data,
+            sources: feed::sources(data),
+            target,
+            checked,
+            in_parts: batches.in_parts(),
+            metrics: OnceCell::new(),
+        };
+        let (mut parameters, mut buffers, mut groups) = (Vec::new(), Vec::new(), None);
+        let (mut train, mut checkpointing): (Vec<Build>, _) = (Vec::new(), None);
+        let sizes = std::iter::once(batches.rows).chain(batches.last).flat_map(|rows| batches.parts(rows));
+        for batch in sizes {
+            if train.iter().any(|build| build.batch == batch) {
+                continue;
+            }
+            let (plan, graph, found) = draft.train(batch, batches.micro, &update, true)?;
             if graph.has_checkpoints() && train.is_empty() {
-                let (whole, _) = draft.train(batch, batches.rows, optimizer, false)?;
+                let (whole, ..) = draft.train(batch, batches.micro, &update, false)?;
                 checkpointing = Some(Checkpointing::between(&plan, &whole));
             }
-            (parameters, buffers) = (graph.parameters(), graph.buffers());
+            (parameters, buffers, groups) = (graph.parameters(), graph.buffers(), Some(found));
             train.push(Build { batch, plan });
         }
+        let groups = groups.unwrap_or_else(|| Groups { groups: Vec::new(), of: Vec::new() });
+        let ending = batches.in_parts().then(|| {
+            let mut plan = Plan { arena: train[0].plan.arena.clone(), ..Plan::default() };
+            draft.ending(&update, &groups, &parameters).add(&mut plan);
+            plan
+        });
         let mut eval = Vec::new();
         let (mut eval_batches, mut predictions) = (None, None);
         if let Some(part) = data.eval() {
             let trained = names(&parameters, &buffers);
             let bound = train.iter().map(|b| b.plan.largest_activation()).fold(EVAL_BYTES, u64::max);
-            let (plan, first, counted) = draft.first_eval(part.len(), batches.rows, bound, &trained)?;
+            let model = EvalModel {
+                trained,
+                arena: train[0].plan.arena.clone(),
+                average: update.evaluates_average(),
+            };
+            let (plan, first, counted) = draft.first_eval(part.len(), batches.rows, bound, &model)?;
             eval.push(Build { batch: plan.rows, plan: first });
             if let Some(batch) = plan.last {
-                eval.push(Build { batch, plan: draft.eval(batch, plan.rows, &trained)?.0 });
+                eval.push(Build { batch, plan: draft.eval(batch, plan.rows, &model)?.0 });
             }
             (eval_batches, predictions) = (Some(plan), counted);
         }
-        let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan));
+        let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan).chain(&ending));
         let ring = draft.ring();
         let metrics = draft.metrics.into_inner().unwrap_or_default();
         Ok(Blueprint {
@@ -169,6 +214,10 @@ impl Blueprint {
             buffers,
             batches,
             train,
+            update: ending,
+            groups,
+            rule: update,
+            checked,
             eval,
             eval_batches,
             predictions,
@@ -225,8 +274,21 @@ struct Draft<'a> {
     data: &'a Dataset,
     sources: Vec<Source<'a>>,
     target: Target,
+    /// Steps may be left out.
+    checked: bool,
+    /// Batches go in micro-batches.
+    in_parts: bool,
     /// Names of the objective's metrics, from the first build on.
     metrics: OnceCell<Arc<[String]>>,
+}
+
+/// What evaluation takes over from training.
+struct EvalModel {
+    /// Names and shapes of everything that a weights file holds.
+    trained: Vec<(String, Shape)>,
+    arena: Arena,
+    /// The weights are the average's.
+    average: bool,
 }
 
 impl Draft<'_> {
@@ -260,7 +322,7 @@ impl Draft<'_> {
 
     fn ring(&self) -> Ring {
         let metrics = self.metrics.get().map_or(0, |names| names.len());
-        Ring { columns: 1 + metrics.max(1) + if self.scaled() { 2 } else { 0 }, rows: WINDOW }
+        Ring { columns: 1 + metrics.max(1) + if self.checked { gradients::COLUMNS } else { 0 }, rows: WINDOW }
     }
 
     /// True where the loss is scaled, lest small gradients vanish in f16.
@@ -268,10 +330,16 @@ impl Draft<'_> {
         self.target.precision == Precision::F16
     }
 
-    /// Rows of the optimizer's table: for a window, and where steps may be skipped, for those before it of which the host
-    /// does not know yet.
-    fn table_rows(&self) -> usize {
-        if self.scaled() { 2 * WINDOW + 1 } else { WINDOW }
+    fn ending<'e>(&self, update: &'e Update, groups: &'e Groups, parameters: &[Parameter]) -> Ending<'e> {
+        Ending {
+            update,
+            groups,
+            count: groups.trained().map(|i| parameters[i].shape.elements()).sum(),
+            scaled: self.scaled(),
+            checked: self.checked,
+            in_parts: self.in_parts,
+            ring: self.ring(),
+        }
     }
 
     /// `checkpoints` says whether the model's checkpointed blocks are.
@@ -279,9 +347,9 @@ impl Draft<'_> {
         &self,
         batch: usize,
         stride: usize,
-        optimizer: &Optimizer,
+        update: &Update,
         checkpoints: bool,
-    ) -> Result<(Plan, Graph)> {
+    ) -> Result<(Plan, Graph, Groups)> {
         let (graph, _, _, objective) = self.forward(batch, true)?;
         if !checkpoints {
             graph.forget_checkpoints();
@@ -291,17 +359,18 @@ impl Draft<'_> {
         if parameters.is_empty() {
             return Err(Error::Config("the model has no parameters, so there is nothing to train".into()));
         }
-        let tensors: Vec<Tensor> = (0..parameters.len()).map(|i| graph.parameter_tensor(i)).collect();
+        let groups = update.resolve(&parameters)?;
+        let shapes: Vec<&Shape> = parameters.iter().map(|p| &p.shape).collect();
+        let arena = Arena::grouped(&shapes, &groups.of, alignment(self.target), BLOCK_BYTES);
         let mut outputs = filed(&objective);
         let mut loss = objective.loss().clone();
         if self.scaled() {
-            let columns = self.ring().columns;
-            let [scale, skipped] = [Clock::Scale, Clock::Skipped].map(|word| graph.clock_word(word));
-            loss = loss.mul(&scale);
-            outputs.extend([(scale, Sink::Metric(columns - 2)), (skipped, Sink::Metric(columns - 1))]);
+            loss = loss.mul(&graph.clock_word(Clock::Scale));
         }
+        let trained: Vec<usize> = groups.trained().collect();
+        let tensors: Vec<Tensor> = trained.iter().map(|&i| graph.parameter_tensor(i)).collect();
         let grads = graph.grad(&loss, &tensors.iter().collect::<Vec<_>>());
-        outputs.extend(grads.into_iter().enumerate().map(|(i, g)| (g, Sink::Gradient(i))));
+        outputs.extend(trained.into_iter().zip(grads).map(|(i, g)| (g, Sink::Gradient(i))));
         // All buffers go over at once; what this graph does not change, as it is.
         let buffers = graph.buffers();
         if buffers.iter().any(|b| b.next.is_some()) {
@@ -309,7 +378,7 @@ impl Draft<'_> {
             let moved = (0..).zip(&buffers).filter_map(|(i, b)| next(b).map(|t| (t, Sink::Next(i))));
             outputs.extend(moved);
         }
-        let mut plan = Plan::new(&graph, &outputs, self.ring(), self.target)?;
+        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, arena)?;
         let kept = plan.state.bytes;
         if kept > 0 {
             plan.buffer(BUFFERS, kept);
@@ -318,28 +387,14 @@ impl Draft<'_> {
             let bytes = [(BUFFERS, kept), (NEXT_BUFFERS, kept)];
             plan.surround(commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes, false);
         }
-
-        let mut kernel = optimizer.kernel();
-        let arena = plan.arena.bytes;
-        let count: usize = parameters.iter().map(|p| p.shape.elements()).sum();
-        let mut bytes = vec![
-            (GRADIENTS, arena),
-            (PARAMETERS, arena),
-            (TABLE, (self.table_rows() * ROW * 4) as u64),
-            (STATE, STATE_BYTES),
-        ];
-        bytes.extend(kernel.slots.iter().map(|&slot| (slot, arena)));
-        if self.scaled() {
-            kernel.constants.push(("SCALED", 1));
-            plan.surround(scaling::check(arena), "gradients", Shape::from([count]), &bytes, false);
-        }
-        let update = update::kernel(&kernel, (arena / 4) as usize, count);
-        plan.surround(update, "optimizer", Shape::from([count]), &bytes, false);
-        if self.scaled() {
-            plan.surround(scaling::adjust(), "loss scale", Shape::default(), &bytes, false);
+        let ending = self.ending(update, &groups, &parameters);
+        if self.in_parts {
+            ending.accumulate(&mut plan)
+        } else {
+            ending.add(&mut plan)
         }
         self.feed(&mut plan, self.data.train(), batch, stride);
-        Ok((plan, graph))
+        Ok((plan, graph, groups))
     }
 
     /// The batches of `len` samples to evaluate on, the plan of the first, and how many predictions a sample has where
@@ -352,14 +407,14 @@ impl Draft<'_> {
         len: usize,
         train_rows: usize,
         bound: u64,
-        trained: &[(String, Shape)],
+        model: &EvalModel,
     ) -> Result<(BatchPlan, Plan, Option<usize>)> {
         let least = train_rows.min(EVAL_BATCH).min(len);
-        let probe = self.eval(least, least, trained)?;
+        let probe = self.eval(least, least, model)?;
         let times = (bound / probe.0.largest_activation().max(1)).clamp(1, EVAL_BATCH as u64) as usize;
         let mut rows = (least * times).min(EVAL_BATCH).min(len);
         while rows > least {
-            let (plan, counted) = self.eval(rows, rows, trained)?;
+            let (plan, counted) = self.eval(rows, rows, model)?;
             if plan.largest_activation() <= bound {
                 return Ok((BatchPlan::new(len, BatchSize::Rows(rows), false)?, plan, counted));
             }
@@ -368,15 +423,10 @@ impl Draft<'_> {
         Ok((BatchPlan::new(len, BatchSize::Rows(least), false)?, probe.0, probe.1))
     }
 
-    fn eval(
-        &self,
-        batch: usize,
-        stride: usize,
-        trained: &[(String, Shape)],
-    ) -> Result<(Plan, Option<usize>)> {
+    fn eval(&self, batch: usize, stride: usize, model: &EvalModel) -> Result<(Plan, Option<usize>)> {
         let part = self.data.eval().unwrap_or(self.data.train());
         let (graph, y, fields, objective) = self.forward(batch, false)?;
-        if names(&graph.parameters(), &graph.buffers()) != trained {
+        if names(&graph.parameters(), &graph.buffers()) != model.trained {
             return Err(Error::Config(
                 "the model function makes other parameters for evaluation than for training".into(),
             ));
@@ -392,7 +442,10 @@ impl Draft<'_> {
             let hit = y.gather(1, &t.reshape([rows, 1])).ge(&y.amax(&[1], true)).sum_all();
             outputs.push((hit, Sink::Metric(1)));
         }
-        let mut plan = Plan::new(&graph, &outputs, self.ring(), self.target)?;
+        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, model.arena.clone())?;
+        if let Some(weights) = plan.buffers.iter_mut().find(|b| model.average && b.name == PARAMETERS) {
+            weights.name = AVERAGE.into();
+        }
         plan.surround(close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
         self.feed(&mut plan, part, batch, stride);
         Ok((plan, counted.map(|_| each)))

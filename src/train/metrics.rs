@@ -165,7 +165,7 @@ mod tests {
     fn a_step_with_metrics_reads_itself_back() {
         let names: Arc<[String]> = ["b".to_owned(), "a".to_owned()].into();
         let metrics = Metrics::new(&names, [0.1, 2.5]);
-        let step = StepRecord { step: 1, epoch: 1, loss: 0.5, lr: 0.25, metrics, scaling: None };
+        let step = StepRecord { step: 1, epoch: 1, loss: 0.5, lr: 0.25, metrics, checks: None };
         let text = serde_json::to_string(&step).unwrap();
         assert_eq!(text, r#"{"step":1,"epoch":1,"loss":0.5,"lr":0.25,"metrics":{"b":0.1,"a":2.5}}"#);
         let again: StepRecord = serde_json::from_str(&text).unwrap();

@@ -3,6 +3,7 @@
 mod agree;
 mod batch;
 mod blueprint;
+mod ending;
 mod evaluate;
 mod feed;
 mod metrics;
@@ -13,13 +14,14 @@ mod state;
 mod text;
 mod trainer;
 mod weights;
+mod window;
 
 pub use batch::Batch;
 pub use blueprint::{BatchLoss, Blueprint, Build, Checkpointing, Loss, Model, WINDOW};
 pub use metrics::{Metrics, Objective};
 pub use observer::{EpochRecord, Evaluation, Observer, StepRecord};
 pub use run_dir::{RunDir, write_whole};
-pub use scaling::LossScale;
+pub use scaling::Checks;
 pub use text::{Sampling, TextModel, Writing};
 pub use trainer::{TrainOptions, Trainer};
 pub use weights::{load, save};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Metrics;
-use super::scaling::LossScale;
+use super::scaling::Checks;
 
 /// A training step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,9 +19,9 @@ pub struct StepRecord {
     /// The objective's metrics, of the same batch under the same weights.
     #[serde(skip_serializing_if = "Metrics::is_empty", default)]
     pub metrics: Metrics<f32>,
-    /// The loss scale, in f16: `loss_scale` and `skipped_steps` in `metrics.jsonl`.
+    /// What its gradients were found to be, where they are looked at; its keys stand beside the others in `metrics.jsonl`.
     #[serde(flatten, skip_serializing_if = "Option::is_none", default)]
-    pub scaling: Option<LossScale>,
+    pub checks: Option<Checks>,
 }
 
 /// An epoch, or the part of one that a limit of steps left.

@@ -1,27 +1,38 @@
-//! Loss scaling as the host sees it: which steps the device has left out, some steps after it did.
+//! Steps that the device leaves out because their gradients are not finite, as the host sees them: some steps later.
 
 use serde::{Deserialize, Serialize};
 
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::graph::Clock;
-use crate::kernel::Precision;
 use crate::kernel::feed::STATE;
+use crate::kernel::gradients::COLUMNS;
 
-/// The loss scale of a training step in f16.
+/// After so many steps in a row without finite gradients a run ends: none will come.
+const PATIENCE: u64 = 100;
+
+/// What a step's gradients were found to be, where they are looked at: in f16, under clipping by norm, with
+/// `skip_nonfinite`, and in micro-batches.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LossScale {
-    /// What the loss is multiplied with before it is differentiated, and the gradients divided by.
-    pub loss_scale: f32,
+pub struct Checks {
+    /// In f16: what the loss is multiplied with before it is differentiated, and the gradients divided by.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loss_scale: Option<f32>,
     /// Steps of the run skipped before this one, their gradients not being finite.
     pub skipped_steps: u64,
+    /// This one is skipped.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub skipped: bool,
+    /// The norm of the whole gradient, before it is clipped.
+    pub grad_norm: f32,
 }
 
-impl LossScale {
-    /// From the last two numbers of a step's row.
-    pub(super) fn of_row(row: &[f32]) -> Option<Self> {
-        let [.., loss_scale, skipped] = *row else { return None };
-        Some(LossScale { loss_scale, skipped_steps: skipped as u64 })
+impl Checks {
+    /// From the last numbers of a step's row.
+    pub(super) fn of_row(row: &[f32], scaled: bool) -> Option<Self> {
+        let [scale, before, skipped, grad_norm] = *row.last_chunk::<COLUMNS>()?;
+        let loss_scale = scaled.then_some(scale);
+        Some(Checks { loss_scale, skipped_steps: before as u64, skipped: skipped != 0.0, grad_norm })
     }
 }
 
@@ -30,26 +41,27 @@ impl LossScale {
 pub(super) struct Known {
     of: u64,
     skipped: u64,
-    /// The last row there was.
-    last: Option<LossScale>,
+    /// Of those, the last ones without a step between them.
+    in_a_row: u64,
 }
 
 impl Known {
-    /// Learns from a step that landed: how many before it were skipped. Whether it was itself, its row cannot tell.
+    /// Learns from a step that landed.
     ///
     /// # Errors
-    /// [`Error::Config`] where the step before it overflowed at the least scale: so would all that follow.
-    pub fn learn(&mut self, step: u64, row: LossScale) -> Result<()> {
-        let stuck = self.last.is_some_and(|l| l.loss_scale == 1.0 && row.skipped_steps > l.skipped_steps);
-        *self = Known { of: step - 1, skipped: row.skipped_steps, last: Some(row) };
-        if !stuck {
-            return Ok(());
+    /// [`Error::Config`] where a step overflowed in f16 at the least scale: so would all that follow. `Ok(false)` where
+    /// so many steps in a row were skipped that the run is at its end.
+    pub fn learn(&mut self, step: u64, row: Checks) -> Result<bool> {
+        self.of = step;
+        self.skipped = row.skipped_steps + u64::from(row.skipped);
+        self.in_a_row = if row.skipped { self.in_a_row + 1 } else { 0 };
+        if row.skipped && row.loss_scale == Some(1.0) {
+            return Err(Error::Config(format!(
+                "step {step}: gradients are not finite in f16 even without loss scaling; train with train.precision = \
+                 \"f32\", or a lower learning rate"
+            )));
         }
-        Err(Error::Config(format!(
-            "step {}: gradients are not finite in f16 even without loss scaling; train with train.precision = \"f32\", \
-             or a lower learning rate",
-            step - 1
-        )))
+        Ok(self.in_a_row < PATIENCE)
     }
 
     /// After `done` steps: how many rows the optimizer's table holds before the one of the next step if none was skipped,
@@ -66,13 +78,13 @@ impl Known {
 }
 
 impl Trainer {
-    /// Steps skipped so far, their gradients not being finite in f16: the update was left out, and the count that the
-    /// optimizer's bias corrections go by did not advance. 0 in f32, which skips none.
+    /// Steps skipped so far, their gradients not being finite: the update was left out, and the count that the optimizer's
+    /// bias corrections and the schedule go by did not advance. 0 where steps are not checked: none is skipped.
     ///
     /// # Errors
     /// A lost device.
     pub fn skipped_steps(&self) -> Result<u64> {
-        if self.blueprint.precision == Precision::F32 {
+        if !self.blueprint.checked {
             return Ok(0);
         }
         let at = 4 * Clock::Skipped as u64;
@@ -85,17 +97,32 @@ impl Trainer {
 mod tests {
     use super::*;
 
+    fn row(skipped_steps: u64, skipped: bool) -> Checks {
+        Checks { loss_scale: None, skipped_steps, skipped, grad_norm: 1.0 }
+    }
+
     #[test]
     fn the_device_finds_the_row_of_its_count_whatever_was_skipped() {
-        // Steps 1 to 10 have landed, of which 3 were skipped before the tenth; 4 more are in flight.
+        // Steps 1 to 10 have landed, of which 3 were skipped; 4 more are in flight.
         let mut known = Known::default();
-        known.learn(10, LossScale { loss_scale: 2.0, skipped_steps: 3 }).unwrap();
+        known.learn(10, row(2, true)).unwrap();
         let (unknown, updates) = known.table(14);
-        assert_eq!((unknown, updates), (5, 6));
-        // Two of the five were skipped too: the device has 14 - 5 = 9 updates behind it.
-        let skipped = 5;
-        let open = 1;
-        let row = open - 1 + known.lead(14) - skipped;
+        assert_eq!((unknown, updates), (4, 7));
+        // Two of the four were skipped too: the device has 14 - 5 = 9 updates behind it, and opens its first here.
+        let (skipped, opened) = (5, 0);
+        let row = opened + known.lead(14) - skipped;
         assert_eq!(updates + u64::from(row) + 1, 10);
+    }
+
+    #[test]
+    fn a_run_ends_after_a_hundred_steps_without_gradients() {
+        let mut known = Known::default();
+        for step in 1..PATIENCE {
+            assert!(known.learn(step, row(step - 1, true)).unwrap());
+        }
+        assert!(!known.learn(PATIENCE, row(PATIENCE - 1, true)).unwrap());
+        assert!(known.learn(PATIENCE + 1, row(PATIENCE, false)).unwrap());
+        let stuck = Checks { loss_scale: Some(1.0), ..row(PATIENCE, true) };
+        assert!(known.learn(PATIENCE + 2, stuck).is_err());
     }
 }

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::graph::Clock;
 use crate::kernel::feed::{BUFFERS, STATE};
 use crate::kernel::scaling::FIRST_SCALE;
-use crate::kernel::update::PARAMETERS;
+use crate::kernel::update::{AVERAGE, PARAMETERS};
 use crate::nn::init;
 use crate::plan::{NamedTensor, check_weights};
 use crate::shape::Shape;
@@ -42,18 +42,26 @@ impl Trainer {
         self.gpu.write(self.memory.get(STATE), scale, bytemuck::cast_slice(&[FIRST_SCALE, 0, 0, 0]));
         for ((_, _, home), values) in self.tensors().iter().zip(&values) {
             if let Home::Device(buffer, at) = home {
-                self.gpu.write(self.memory.get(buffer), *at, bytemuck::cast_slice(values));
+                self.put(buffer, *at, values);
             }
+        }
+    }
+
+    /// Writes a tensor; a parameter is its own average at first.
+    fn put(&self, buffer: &str, at: u64, values: &[f32]) {
+        let average = self.memory.find(AVERAGE).filter(|_| buffer == PARAMETERS);
+        for buffer in std::iter::once(self.memory.get(buffer)).chain(average) {
+            self.gpu.write(buffer, at, bytemuck::cast_slice(values));
         }
     }
 
     /// Writes the words that the steps of the next submission begin from.
     pub(super) fn open_window(&self) {
         let mut words = [0u32; Clock::HOST_WORDS];
-        words[Clock::Before as usize] = self.step as u32;
+        words[Clock::Before as usize] = self.passes as u32;
         words[Clock::SeedLow as usize] = self.options.seed as u32;
         words[Clock::SeedHigh as usize] = (self.options.seed >> 32) as u32;
-        words[Clock::Tracked as usize] = (self.tracked + self.step) as u32;
+        words[Clock::Tracked as usize] = (self.tracked + self.passes) as u32;
         words[Clock::Lead as usize] = self.known.lead(self.step);
         self.gpu.write(self.memory.get(STATE), 0, bytemuck::cast_slice(&words));
     }
@@ -63,19 +71,31 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn state_dict(&self) -> Result<Vec<NamedTensor>> {
+        self.read_model(PARAMETERS)
+    }
+
+    /// [`Trainer::state_dict`] with the average of the parameters in their place, where one is kept.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn average_state_dict(&self) -> Result<Option<Vec<NamedTensor>>> {
+        self.memory.find(AVERAGE).map(|_| self.read_model(AVERAGE)).transpose()
+    }
+
+    fn read_model(&self, weights: &str) -> Result<Vec<NamedTensor>> {
         let plan = &self.blueprint.train[0].plan;
         let read = |name, bytes| match bytes {
             0 => Ok(Vec::new()),
             bytes => pollster::block_on(self.gpu.read(self.memory.get(name), 0, bytes)),
         };
-        let (parameters, buffers) = (read(PARAMETERS, plan.arena.bytes)?, read(BUFFERS, plan.state.bytes)?);
+        let (parameters, buffers) = (read(weights, plan.arena.bytes)?, read(BUFFERS, plan.state.bytes)?);
         let tensor = |(name, shape, home): (String, Shape, Home)| {
             let values = match home {
                 Home::Device(of, at) => {
                     let bytes = if of == PARAMETERS { &parameters } else { &buffers };
                     bytemuck::pod_collect_to_vec(&bytes[at as usize..at as usize + shape.elements() * 4])
                 }
-                Home::StepCount => vec![(self.tracked + self.step) as f32],
+                Home::StepCount => vec![(self.tracked + self.passes) as f32],
             };
             NamedTensor { name, shape, values }
         };
@@ -94,9 +114,9 @@ impl Trainer {
             let Some(t) = tensors.iter().find(|t| t.name == *name) else { continue };
             match home {
                 Home::Device(buffer, at) => {
-                    self.gpu.write(self.memory.get(buffer), *at, bytemuck::cast_slice(&t.values));
+                    self.put(buffer, *at, &t.values);
                 }
-                Home::StepCount => self.tracked = (t.values[0].max(0.0) as u64).saturating_sub(self.step),
+                Home::StepCount => self.tracked = (t.values[0].max(0.0) as u64).saturating_sub(self.passes),
             }
         }
         Ok(())

@@ -1,24 +1,20 @@
-//! The loop: windows of steps submitted ahead of their losses, epochs, evaluation.
+//! The loop: windows of steps, epochs, evaluation.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK, ROW, WINDOW};
+use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK};
 use super::feed;
 use super::metrics::{Metrics, Objective};
 use super::observer::{EpochRecord, Observer, StepRecord};
-use super::scaling::{Known, LossScale};
+use super::scaling::Known;
+use super::window::Flight;
 use crate::data::{BatchPlan, BatchSize, Dataset, Values, epoch_order};
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu, Pending};
-use crate::kernel::feed::ORDER;
-use crate::kernel::update::TABLE;
+use crate::gpu::{Buffer, Gpu};
 use crate::kernel::{Precision, Target};
-use crate::optim::Optimizer;
-use crate::plan::{METRICS, Memory, Program};
-
-/// A submission is made this long, so that progress shows and no driver's watchdog wakes.
-const SUBMISSION: Duration = Duration::from_millis(100);
+use crate::optim::{Optimizer, Update};
+use crate::plan::{Memory, Program};
 
 /// How a run goes through its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +33,19 @@ pub struct TrainOptions {
     pub seed: u64,
     /// What activations and weights are in memory. f32 unless said otherwise.
     pub precision: Precision,
+    /// Samples that go through the model at once, at most: batches go in micro-batches of so many, whose gradients are
+    /// added. `None` leaves batches whole.
+    pub micro_batch: Option<usize>,
+}
+
+impl TrainOptions {
+    /// The batches of an epoch over `data`.
+    ///
+    /// # Errors
+    /// As [`BatchPlan::new`] and [`BatchPlan::with_micro`].
+    pub fn batches(&self, data: &Dataset) -> Result<BatchPlan> {
+        BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(self.micro_batch)
+    }
 }
 
 impl Default for TrainOptions {
@@ -49,15 +58,9 @@ impl Default for TrainOptions {
             steps: None,
             seed: 0,
             precision: Precision::F32,
+            micro_batch: None,
         }
     }
-}
-
-#[derive(Debug)]
-struct Flight {
-    pending: Pending,
-    steps: Vec<StepRecord>,
-    samples: Vec<usize>,
 }
 
 /// A model on a device, with its data and its optimizer.
@@ -66,28 +69,31 @@ pub struct Trainer {
     pub(super) gpu: Gpu,
     pub(super) blueprint: Blueprint,
     pub(super) options: TrainOptions,
-    optimizer: Optimizer,
-    lr: f64,
+    /// What [`Trainer::set_lr`] said.
+    lr: Option<f64>,
     pub(super) memory: Memory,
     /// The blueprint's programs, as far as they have been needed.
-    train: Vec<Program>,
+    pub(super) train: Vec<Program>,
+    pub(super) update: Option<Program>,
     pub(super) eval: Vec<Program>,
     pub(super) readback: VecDeque<Buffer>,
-    flights: VecDeque<Flight>,
+    pub(super) flights: VecDeque<Flight>,
     train_len: usize,
     /// Steps submitted, of the whole run and of the current epoch.
     pub(super) step: u64,
-    at: usize,
-    epoch: u64,
-    /// Training steps that the weights had seen before this run.
+    pub(super) at: usize,
+    /// Batches and micro-batches submitted.
+    pub(super) passes: u64,
+    pub(super) epoch: u64,
+    /// Batches that the weights had seen in training before this run.
     pub(super) tracked: u64,
-    order: Vec<u32>,
-    per_submission: usize,
-    submitted: Instant,
+    pub(super) order: Vec<u32>,
+    pub(super) per_submission: usize,
+    pub(super) submitted: Instant,
     /// Of the current epoch: samples trained, and the loss and the metrics summed over them.
-    samples: usize,
-    sums: Vec<f64>,
-    /// Steps skipped under loss scaling.
+    pub(super) samples: usize,
+    pub(super) sums: Vec<f64>,
+    /// Steps skipped, their gradients not being finite.
     pub(super) known: Known,
 }
 
@@ -135,13 +141,13 @@ impl Trainer {
         gpu: &Gpu,
         model: &Model<'_>,
         loss: &Loss<'_>,
-        optimizer: &Optimizer,
+        update: impl Into<Update>,
         data: &Dataset,
         options: &TrainOptions,
     ) -> Result<Trainer> {
-        let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
-        let blueprint = Blueprint::new(model, loss, optimizer, data, batches, target(gpu, options))?;
-        Self::from_blueprint(gpu, blueprint, optimizer, data, options)
+        let batches = options.batches(data)?;
+        let blueprint = Blueprint::new(model, loss, update, data, batches, target(gpu, options))?;
+        Self::from_blueprint(gpu, blueprint, data, options)
     }
 
     /// [`Trainer::new`] for a model of any inputs, outputs and losses: `step` goes from a minibatch to an [`Objective`],
@@ -170,13 +176,13 @@ impl Trainer {
     pub fn of_batches<O: Into<Objective>>(
         gpu: &Gpu,
         step: &BatchLoss<'_, O>,
-        optimizer: &Optimizer,
+        update: impl Into<Update>,
         data: &Dataset,
         options: &TrainOptions,
     ) -> Result<Trainer> {
-        let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
-        let blueprint = Blueprint::of_batches(step, optimizer, data, batches, target(gpu, options))?;
-        Self::from_blueprint(gpu, blueprint, optimizer, data, options)
+        let batches = options.batches(data)?;
+        let blueprint = Blueprint::of_batches(step, update, data, batches, target(gpu, options))?;
+        Self::from_blueprint(gpu, blueprint, data, options)
     }
 
     /// [`Trainer::new`] from plans made before.
@@ -186,7 +192,6 @@ impl Trainer {
     pub fn from_blueprint(
         gpu: &Gpu,
         blueprint: Blueprint,
-        optimizer: &Optimizer,
         data: &Dataset,
         options: &TrainOptions,
     ) -> Result<Trainer> {
@@ -204,16 +209,17 @@ impl Trainer {
         let trainer = Trainer {
             gpu: gpu.clone(),
             options: options.clone(),
-            optimizer: optimizer.clone(),
-            lr: optimizer.lr(),
+            lr: None,
             memory,
             train,
+            update: None,
             eval: Vec::new(),
             readback,
             flights: VecDeque::new(),
             train_len: data.train().len(),
             step: 0,
             at: 0,
+            passes: 0,
             epoch: 0,
             tracked: 0,
             order: Vec::new(),
@@ -244,95 +250,20 @@ impl Trainer {
         self.options.steps.unwrap_or(self.options.epochs.saturating_mul(steps))
     }
 
-    /// Sets the learning rate of the steps to come.
+    /// Sets the learning rate of the steps to come, in place of the optimizer's. A group of parameters whose own differs
+    /// keeps its ratio.
     pub fn set_lr(&mut self, lr: f64) {
-        self.lr = lr;
+        self.lr = Some(lr);
     }
 
-    fn scaled(&self) -> bool {
-        self.blueprint.precision == Precision::F16
-    }
-
-    /// Records the next `count` steps of the current epoch, submits them, and reads what is ready.
-    fn submit(&mut self, count: usize) -> Result<()> {
-        let batches = self.blueprint.batches;
-        let stride = batches.rows;
-        let mut order = vec![0u32; count * stride];
-        let (unknown, updates) = if self.scaled() { self.known.table(self.step) } else { (0, self.step) };
-        let mut table = Vec::with_capacity((unknown + count) * ROW);
-        for t in updates + 1..=updates + (unknown + count) as u64 {
-            table.extend(self.optimizer.scalars(t, self.lr));
+    /// The learning rate of update `t`, the first being 1, for an optimizer of the run: a group's own, before its factor.
+    pub(super) fn rate(&self, optimizer: &Optimizer, _t: u64) -> f64 {
+        let (base, run) = (optimizer.lr(), self.blueprint.rule.optimizer.lr());
+        match self.lr {
+            None => base,
+            Some(lr) if base == run => lr,
+            Some(lr) => lr * base / run,
         }
-        let mut steps = Vec::with_capacity(count);
-        let mut samples = Vec::with_capacity(count);
-        for i in 0..count {
-            let start = (self.at + i) * batches.rows;
-            let rows = batches.rows.min(self.order.len() - start);
-            order[i * stride..i * stride + rows].copy_from_slice(&self.order[start..start + rows]);
-            let step = self.step + 1 + i as u64;
-            let (loss, metrics, scaling) = (f32::NAN, Metrics::default(), None);
-            steps.push(StepRecord { step, epoch: self.epoch + 1, loss, lr: self.lr, metrics, scaling });
-            samples.push(rows);
-        }
-        self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
-        self.gpu.write(self.memory.get(TABLE), 0, bytemuck::cast_slice(&table));
-        self.open_window();
-
-        let full = batches.full_batches.saturating_sub(self.at).min(count);
-        let kinds = if full < count { 2 } else { 1 };
-        bind(&self.gpu, &self.blueprint.train, &self.memory, &mut self.train, kinds)?;
-        let readback = self.free_readback()?;
-        let bytes = (count * self.blueprint.ring.columns * 4) as u64;
-        let mut recorder = self.gpu.recorder();
-        recorder.pass(&self.train[0].dispatches, full);
-        if full < count {
-            recorder.pass(&self.train[1].dispatches, 1);
-        }
-        recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
-        let after = recorder.submit()?;
-        let pending = self.gpu.map(&readback, bytes, after);
-        self.readback.push_back(readback);
-        self.flights.push_back(Flight { pending, steps, samples });
-        self.at += count;
-        self.step += count as u64;
-        Ok(())
-    }
-
-    /// The readback buffer that is free next. Two are in turn, and at most one submission is ahead.
-    pub(super) fn free_readback(&mut self) -> Result<Buffer> {
-        self.readback.pop_front().ok_or_else(|| Error::Gpu("no readback buffer is free".into()))
-    }
-
-    /// Waits for the oldest submission and gives its steps to `sink`.
-    async fn land(&mut self, sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>) -> Result<()> {
-        let Some(mut flight) = self.flights.pop_front() else { return Ok(()) };
-        let bytes = self.gpu.finish(flight.pending).await?;
-        let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-        let columns = self.blueprint.ring.columns;
-        let scaled = self.scaled();
-        for (step, row) in flight.steps.iter_mut().zip(ring.chunks_exact(columns)) {
-            step.loss = row[0];
-            step.metrics = self.blueprint.metrics_of(row);
-            step.scaling = LossScale::of_row(row).filter(|_| scaled);
-        }
-        let good = flight.steps.iter().position(|s| !s.loss.is_finite()).unwrap_or(flight.steps.len());
-        for (row, &samples) in ring.chunks_exact(columns).zip(&flight.samples[..good]) {
-            add(&mut self.sums, row, samples);
-            self.samples += samples;
-        }
-        sink(&flight.steps[..good])?;
-        for step in &flight.steps {
-            step.scaling.map_or(Ok(()), |row| self.known.learn(step.step, row))?;
-        }
-        if let Some(bad) = flight.steps.get(good) {
-            return Err(Error::Diverged { step: bad.step, epoch: bad.epoch, lr: bad.lr, loss: bad.loss });
-        }
-        // The last submission's time decides how many steps the next one takes.
-        let each = self.submitted.elapsed().as_secs_f64() / flight.steps.len() as f64;
-        self.submitted = Instant::now();
-        let fitting = (SUBMISSION.as_secs_f64() / each.max(1e-9)) as usize;
-        self.per_submission = fitting.clamp(1, 2 * self.per_submission).min(WINDOW);
-        Ok(())
     }
 
     /// Runs up to `limit` steps, to the end of the current epoch at most; the last may still be in flight.
@@ -423,7 +354,12 @@ impl Trainer {
             let seconds = start.elapsed().as_secs_f64();
             let evaluated = self.evaluate_async().await?;
             if let Some(bad) = evaluated.as_ref().filter(|e| !e.loss.is_finite()) {
-                return Err(Error::Diverged { step: self.step, epoch, lr: self.lr, loss: bad.loss as f32 });
+                return Err(Error::Diverged {
+                    step: self.step,
+                    epoch,
+                    lr: self.rate(&self.blueprint.rule.optimizer, self.step),
+                    loss: bad.loss as f32,
+                });
             }
             let (train_loss, train_metrics) = self.means(&self.sums, self.samples);
             let record = EpochRecord {

@@ -1,0 +1,46 @@
+// What every update shares. A block is 64 vec4s, a workgroup's, and belongs to one group of parameters. The table has
+// a row of four vec4s for each group of each update: three for the optimizer, the last for what is below. Where the
+// step is CHECKED, gradients_settle has said in the state whether it is left out (state[11]), which update of the
+// table it is (state[13]) and what the gradients are multiplied with (state[12], an f32).
+override CHECKED: bool = false;
+override CLIP_VALUE: bool = false;
+override GROUPS: u32 = 1u;
+
+// The group of a block: how many groups end before it.
+//#slot groups
+fn group_of(block: u32) -> u32 { return 0u; }
+//#end
+
+fn step_skipped() -> bool {
+    if (CHECKED) { return state[11] != 0u; }
+    return false;
+}
+// Where the row of a block begins in the table.
+fn row_at(block: u32) -> u32 {
+    var update = state[1] - 1u;
+    if (CHECKED) { update = state[13]; }
+    return 4u * (update * GROUPS + group_of(block));
+}
+// The gradient, its scale taken out, clipped.
+fn gradient(at: u32, i: u32) -> vec4<f32> {
+    var g = grad[i];
+    if (CHECKED) { g *= bitcast<f32>(state[12]); }
+    if (CLIP_VALUE) {
+        let most = vec4<f32>(table[at + 3u].x);
+        g = select(clamp(g, -most, most), g, g != g);
+    }
+    return g;
+}
+//#slot averages
+//#end
+// Keeps the weight, and takes it into the average where there is one; closes the step.
+fn put(at: u32, i: u32, w: vec4<f32>) {
+    param[i] = w;
+    //#slot average
+    //#end
+    if (i == 0u) { state[0] = state[1]; }
+}
+// torch.lerp, from the nearer end, so that a weight of 1 gives b to the bit.
+fn blend(a: vec4<f32>, b: vec4<f32>, weight: f32) -> vec4<f32> {
+    return select(b - (b - a) * (1.0 - weight), a + weight * (b - a), weight < 0.5);
+}

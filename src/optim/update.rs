@@ -1,0 +1,252 @@
+//! What a step makes of the gradients: groups of parameters with an optimizer each, clipping, steps left out, averages.
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+use wildmatch::WildMatch;
+
+use super::{Average, Optimizer, at_least_zero_of, refuse_of};
+use crate::error::{Error, Result, suggestion};
+use crate::graph::Parameter;
+
+/// Bounds for the gradients of a step, after the loss scale has been taken out and micro-batches added.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Clip {
+    /// Every gradient times min(1, max / (‖g‖ + 1e-6)), the norm over all that are trained.
+    ///
+    /// Source: torch.nn.utils.clip_grad_norm_.
+    Norm(f64),
+    /// Every gradient within [−max, max].
+    ///
+    /// Source: torch.nn.utils.clip_grad_value_.
+    Value(f64),
+}
+
+/// Parameters that are updated in a way of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParamGroup {
+    /// Names, in which `*` stands for any characters and `?` for one: `"*.bias"`. A parameter belongs to the first group
+    /// that names it.
+    pub params: Vec<String>,
+    /// Times the learning rate.
+    #[serde(default = "one")]
+    pub lr_factor: f64,
+    /// Not trained: no gradient is computed and no state kept.
+    #[serde(default)]
+    pub frozen: bool,
+    /// Keys of the optimizer that differ here: `weight_decay = 0.0`.
+    #[serde(flatten)]
+    pub keys: Table,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl ParamGroup {
+    /// The parameters of these names, updated as the others.
+    pub fn new<S: Into<String>>(params: impl IntoIterator<Item = S>) -> Self {
+        let params = params.into_iter().map(Into::into).collect();
+        ParamGroup { params, lr_factor: 1.0, frozen: false, keys: Table::new() }
+    }
+
+    /// The same at `factor` times the learning rate.
+    pub fn lr_factor(self, factor: f64) -> Self {
+        ParamGroup { lr_factor: factor, ..self }
+    }
+
+    /// The same, not trained.
+    pub fn frozen(self) -> Self {
+        ParamGroup { frozen: true, ..self }
+    }
+
+    /// The same with a key of the optimizer set otherwise.
+    pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.keys.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// What a step makes of the gradients. An [`Optimizer`] alone is one with nothing else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Parameters that differ, by name.
+    pub groups: Vec<ParamGroup>,
+    /// Whether weight decay is for parameters of fewer than two axes too: biases, and the factors of norms.
+    pub decay_biases_and_norms: bool,
+    /// Bounds for the gradients.
+    pub clip: Option<Clip>,
+    /// Leave out a step whose gradients are not finite, in place of ending the run. `None` leaves it to the others: steps
+    /// are left out where their norm is looked at in any case, with [`Clip::Norm`] and in f16.
+    pub skip_nonfinite: Option<bool>,
+    /// An average of the weights.
+    pub average: Option<Average>,
+}
+
+impl Update {
+    /// An optimizer and nothing else.
+    pub fn new(optimizer: Optimizer) -> Self {
+        Update {
+            optimizer,
+            groups: Vec::new(),
+            decay_biases_and_norms: true,
+            clip: None,
+            skip_nonfinite: None,
+            average: None,
+        }
+    }
+}
+
+impl From<Optimizer> for Update {
+    fn from(optimizer: Optimizer) -> Self {
+        Update::new(optimizer)
+    }
+}
+
+impl From<&Optimizer> for Update {
+    fn from(optimizer: &Optimizer) -> Self {
+        Update::new(optimizer.clone())
+    }
+}
+
+impl From<&Update> for Update {
+    fn from(update: &Update) -> Self {
+        update.clone()
+    }
+}
+
+/// Parameters that share a row of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The optimizer with the group's numbers.
+    pub optimizer: Optimizer,
+    /// Times the learning rate.
+    pub lr_factor: f64,
+}
+
+/// An [`Update`] for the parameters of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Groups {
+    /// Those that are trained, in the order they lie in memory.
+    pub groups: Vec<Group>,
+    /// The group of each parameter; `None` is frozen.
+    pub of: Vec<Option<usize>>,
+}
+
+impl Update {
+    /// Checks every number, but not the names in groups.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key, its value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        self.optimizer.validate()?;
+        match self.clip {
+            Some(Clip::Norm(max)) if max.is_nan() || max <= 0.0 => {
+                return Err(refuse_of("optimizer.clip_norm", max, "a norm above 0 is needed"));
+            }
+            Some(Clip::Value(max)) if max.is_nan() || max <= 0.0 => {
+                return Err(refuse_of("optimizer.clip_value", max, "a number above 0 is needed"));
+            }
+            _ => {}
+        }
+        for (i, group) in self.groups.iter().enumerate() {
+            at_least_zero_of(&format!("optimizer.groups[{i}].lr_factor"), group.lr_factor, "a factor")?;
+            self.of_group(i)?;
+        }
+        self.average.map_or(Ok(()), |average| average.validate())
+    }
+
+    /// True where evaluation is of the average.
+    pub fn evaluates_average(&self) -> bool {
+        self.average.is_some_and(|average| average.eval())
+    }
+
+    /// The optimizer of group `i`.
+    fn of_group(&self, i: usize) -> Result<Optimizer> {
+        let group = &self.groups[i];
+        let named = |err: Error| match err {
+            Error::Config(text) => {
+                Error::Config(text.replacen("optimizer.", &format!("optimizer.groups[{i}]."), 1))
+            }
+            other => other,
+        };
+        if let Some(key) = group.keys.keys().find(|key| *key == "name") {
+            return Err(refuse_of(
+                &format!("optimizer.groups[{i}].{key}"),
+                "",
+                "a group has the run's optimizer",
+            ));
+        }
+        let optimizer = self.optimizer.with(&group.keys).map_err(named)?;
+        if optimizer.kernel() != self.optimizer.kernel() {
+            let keys: Vec<&String> = group.keys.keys().collect();
+            return Err(Error::Config(format!(
+                "optimizer.groups[{i}]: {keys:?} change what the optimizer keeps for each parameter, and that is the \
+                 same for all groups; a group may differ in numbers that leave it as it is"
+            )));
+        }
+        Ok(optimizer)
+    }
+
+    /// Which group each of `parameters` belongs to.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a pattern that names no parameter, and where all are frozen.
+    pub fn resolve(&self, parameters: &[Parameter]) -> Result<Groups> {
+        self.validate()?;
+        let mut owner = vec![None; parameters.len()];
+        for (i, group) in self.groups.iter().enumerate() {
+            for pattern in &group.params {
+                let matcher = WildMatch::new(pattern);
+                let named: Vec<usize> =
+                    (0..parameters.len()).filter(|&p| matcher.matches(&parameters[p].name)).collect();
+                if named.is_empty() {
+                    let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+                    return Err(Error::Config(format!(
+                        "optimizer.groups[{i}]: no parameter is named \"{pattern}\"; {}",
+                        suggestion(pattern, &names)
+                    )));
+                }
+                for p in named {
+                    owner[p].get_or_insert(i);
+                }
+            }
+        }
+        let mut groups: Vec<Group> = Vec::new();
+        let mut of = Vec::with_capacity(parameters.len());
+        for (parameter, owner) in parameters.iter().zip(owner) {
+            if owner.is_some_and(|i| self.groups[i].frozen) {
+                of.push(None);
+                continue;
+            }
+            let mut group = match owner {
+                None => Group { optimizer: self.optimizer.clone(), lr_factor: 1.0 },
+                Some(i) => Group { optimizer: self.of_group(i)?, lr_factor: self.groups[i].lr_factor },
+            };
+            let decays = self.decay_biases_and_norms
+                || parameter.shape.len() > 1
+                || owner.is_some_and(|i| self.groups[i].keys.contains_key("weight_decay"));
+            if !decays {
+                group.optimizer = group.optimizer.without_decay();
+            }
+            let known = groups.iter().position(|other| *other == group);
+            of.push(Some(known.unwrap_or(groups.len())));
+            if known.is_none() {
+                groups.push(group);
+            }
+        }
+        if groups.is_empty() && !parameters.is_empty() {
+            return Err(Error::Config("every parameter is frozen, so there is nothing to train".into()));
+        }
+        Ok(Groups { groups, of })
+    }
+}
+
+impl Groups {
+    /// Parameters that are trained.
+    pub fn trained(&self) -> impl Iterator<Item = usize> {
+        self.of.iter().enumerate().filter(|(_, group)| group.is_some()).map(|(i, _)| i)
+    }
+}

@@ -1,0 +1,90 @@
+//! How a training step ends, after the gradients: micro-batches added, the step settled, the weights updated.
+
+use super::blueprint::WINDOW;
+use crate::kernel::feed::{STATE, STATE_BYTES};
+use crate::kernel::gradients::{
+    self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
+};
+use crate::kernel::update::{self, AVERAGE, Around, GRADIENTS, PARAMETERS, TABLE};
+use crate::optim::{Clip, Groups, ROW, Update};
+use crate::plan::{Plan, Ring};
+use crate::shape::Shape;
+
+/// What the end of a step depends on.
+pub(super) struct Ending<'a> {
+    pub update: &'a Update,
+    pub groups: &'a Groups,
+    /// How many numbers are trained.
+    pub count: usize,
+    /// The loss is scaled.
+    pub scaled: bool,
+    /// The step may be left out.
+    pub checked: bool,
+    /// Its gradients come from micro-batches.
+    pub in_parts: bool,
+    pub ring: Ring,
+}
+
+/// Updates of which the table has rows: those of a window, and where steps may be left out, those before it of which the
+/// host does not know yet.
+pub(super) fn table_updates(checked: bool) -> usize {
+    if checked { 2 * WINDOW + 1 } else { WINDOW }
+}
+
+impl Ending<'_> {
+    fn shape(&self) -> Shape {
+        Shape::from([self.count])
+    }
+
+    /// Adds the gradients of a micro-batch to those of its batch.
+    pub fn accumulate(&self, plan: &mut Plan) {
+        let trained = plan.arena.trained;
+        let bytes = [
+            (GRADIENTS, trained),
+            (TOTAL_GRADIENTS, trained),
+            (SHARES, (WINDOW * 8) as u64),
+            (STATE, STATE_BYTES),
+        ];
+        plan.surround(accumulate(trained), "gradients", self.shape(), &bytes, false);
+    }
+
+    /// Settles the step where it may be left out, and updates the weights.
+    pub fn add(&self, plan: &mut Plan) {
+        let trained = plan.arena.trained;
+        let gradients = if self.in_parts { TOTAL_GRADIENTS } else { GRADIENTS };
+        let table = table_updates(self.checked) * self.groups.groups.len() * ROW * 4;
+        let kernel = self.update.optimizer.kernel();
+        let mut bytes = vec![
+            (gradients, trained),
+            (PARAMETERS, plan.arena.bytes),
+            (AVERAGE, plan.arena.bytes),
+            (TABLE, table as u64),
+            (STATE, STATE_BYTES),
+            (RING, self.ring.bytes()),
+            (PARTIAL_NORMS, partial_bytes(trained)),
+        ];
+        bytes.extend(kernel.slots.iter().map(|&slot| (slot, trained)));
+        if self.checked {
+            let max_norm = match self.update.clip {
+                Some(Clip::Norm(max)) => Some(max as f32),
+                _ => None,
+            };
+            let columns = self.ring.columns;
+            let how = Settle { scaled: self.scaled, max_norm, columns, column: columns - gradients::COLUMNS };
+            for kernel in settle(gradients, trained, how) {
+                plan.surround(kernel, "gradients", self.shape(), &bytes, false);
+            }
+        }
+        let ends = plan.arena.ends.clone();
+        let around = Around {
+            gradients,
+            bytes: trained,
+            ends: &ends,
+            checked: self.checked,
+            clip_value: matches!(self.update.clip, Some(Clip::Value(_))),
+            average: self.update.average.is_some(),
+        };
+        let update = update::kernel(&kernel, &around, self.count);
+        plan.surround(update, "optimizer", self.shape(), &bytes, false);
+    }
+}

@@ -1,0 +1,182 @@
+//! A window of steps: recorded, submitted ahead of its losses, and landed.
+
+use std::time::{Duration, Instant};
+
+use super::blueprint::WINDOW;
+use super::ending::table_updates;
+use super::metrics::Metrics;
+use super::observer::StepRecord;
+use super::scaling::Checks;
+use super::trainer::{Trainer, add, bind};
+use crate::error::{Error, Result};
+use crate::gpu::{Buffer, Pending};
+use crate::kernel::Precision;
+use crate::kernel::feed::ORDER;
+use crate::kernel::gradients::SHARES;
+use crate::kernel::update::TABLE;
+use crate::optim::{Clip, ROW, table_row};
+use crate::plan::{METRICS, Program};
+
+/// A submission is made this long, so that progress shows and no driver's watchdog wakes.
+const SUBMISSION: Duration = Duration::from_millis(100);
+
+/// Steps on their way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pending: Pending,
+    steps: Vec<StepRecord>,
+    /// Samples of each pass through the model, and the step it belongs to.
+    passes: Vec<(usize, usize)>,
+}
+
+impl Trainer {
+    fn scaled(&self) -> bool {
+        self.blueprint.precision == Precision::F16
+    }
+
+    /// Rows of the optimizer's table for `count` updates after the first `done`.
+    fn table(&self, done: u64, count: usize) -> Vec<f32> {
+        let blueprint = &self.blueprint;
+        let clip = match blueprint.rule.clip {
+            Some(Clip::Value(max)) => max,
+            _ => 0.0,
+        };
+        let steps = blueprint.batches.steps() as u64;
+        let mut table = Vec::with_capacity(count * blueprint.groups.groups.len() * ROW);
+        for t in done + 1..=done + count as u64 {
+            let keep = blueprint.rule.average.map_or(1.0, |average| average.keep(t, steps));
+            for group in &blueprint.groups.groups {
+                let lr = self.rate(&group.optimizer, t) * group.lr_factor;
+                table.extend(table_row(&group.optimizer.scalars(t, lr), clip, keep));
+            }
+        }
+        table
+    }
+
+    /// Steps that one submission can hold.
+    pub(super) fn most_steps(&self) -> usize {
+        let batches = self.blueprint.batches;
+        (WINDOW / batches.parts(batches.rows).count()).max(1)
+    }
+
+    /// Records the next `count` steps of the current epoch, submits them, and reads what is ready.
+    pub(super) fn submit(&mut self, count: usize) -> Result<()> {
+        let batches = self.blueprint.batches;
+        let stride = batches.micro;
+        let (unknown, updates) =
+            if self.blueprint.checked { self.known.table(self.step) } else { (0, self.step) };
+        debug_assert!(unknown + count <= table_updates(self.blueprint.checked));
+        let table = self.table(updates, unknown + count);
+        let mut steps = Vec::with_capacity(count);
+        let (mut order, mut shares, mut passes) = (Vec::new(), Vec::new(), Vec::new());
+        for i in 0..count {
+            let start = (self.at + i) * batches.rows;
+            let rows = batches.rows.min(self.order.len() - start);
+            let mut at = start;
+            for part in batches.parts(rows) {
+                order.extend_from_slice(&self.order[at..at + part]);
+                order.resize(order.len() + stride - part, 0);
+                shares.extend([part as f32 / rows as f32, if at == start { 0.0 } else { 1.0 }]);
+                passes.push((part, i));
+                at += part;
+            }
+            let step = self.step + 1 + i as u64;
+            let lr = self.rate(&self.blueprint.rule.optimizer, step);
+            let (loss, metrics, checks) = (f32::NAN, Metrics::default(), None);
+            steps.push(StepRecord { step, epoch: self.epoch + 1, loss, lr, metrics, checks });
+        }
+        self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
+        self.gpu.write(self.memory.get(TABLE), 0, bytemuck::cast_slice(&table));
+        if batches.in_parts() {
+            self.gpu.write(self.memory.get(SHARES), 0, bytemuck::cast_slice(&shares));
+        }
+        self.open_window();
+
+        // Which of the builds each pass is, and the update after the last one of a batch that goes in parts.
+        let build = |rows| self.blueprint.train.iter().position(|b| b.batch == rows).unwrap_or(0);
+        let builds: Vec<usize> = passes.iter().map(|&(rows, _)| build(rows)).collect();
+        let kinds = builds.iter().max().map_or(0, |last| last + 1);
+        bind(&self.gpu, &self.blueprint.train, &self.memory, &mut self.train, kinds)?;
+        if let (Some(plan), None) = (&self.blueprint.update, &self.update) {
+            self.update = Some(Program::new(&self.gpu, plan, &self.memory)?);
+        }
+        let mut programs = Vec::with_capacity(builds.len() + count);
+        for (i, &build) in builds.iter().enumerate() {
+            programs.push(&self.train[build].dispatches[..]);
+            let ends = passes.get(i + 1).is_none_or(|next| next.1 != passes[i].1);
+            programs.extend(self.update.iter().filter(|_| ends).map(|update| &update.dispatches[..]));
+        }
+        let readback = self.readback.pop_front().ok_or_else(no_readback)?;
+        let bytes = (passes.len() * self.blueprint.ring.columns * 4) as u64;
+        let mut recorder = self.gpu.recorder();
+        recorder.sequence(&programs);
+        recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
+        let after = recorder.submit()?;
+        let pending = self.gpu.map(&readback, bytes, after);
+        self.readback.push_back(readback);
+        self.passes += passes.len() as u64;
+        self.flights.push_back(Flight { pending, steps, passes });
+        self.at += count;
+        self.step += count as u64;
+        Ok(())
+    }
+
+    /// The readback buffer that is free next. Two are in turn, and at most one submission is ahead.
+    pub(super) fn free_readback(&mut self) -> Result<Buffer> {
+        self.readback.pop_front().ok_or_else(no_readback)
+    }
+
+    /// Waits for the oldest submission and gives its steps to `sink`.
+    pub(super) async fn land(&mut self, sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>) -> Result<()> {
+        let Some(mut flight) = self.flights.pop_front() else { return Ok(()) };
+        let bytes = self.gpu.finish(flight.pending).await?;
+        let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+        let (scaled, checked) = (self.scaled(), self.blueprint.checked);
+        let mut bad = None;
+        let mut rows = ring.chunks_exact(self.blueprint.ring.columns).zip(&flight.passes).peekable();
+        for (i, step) in flight.steps.iter_mut().enumerate() {
+            let (mut sums, mut samples, mut last) = (vec![0.0; self.sums.len()], 0, None);
+            while let Some((row, (n, _))) = rows.next_if(|(_, (_, of))| *of == i) {
+                add(&mut sums, row, *n);
+                samples += n;
+                last = Some(row);
+            }
+            let mean = |sum: &f64| (sum / samples.max(1) as f64) as f32;
+            let means: Vec<f32> = sums.iter().map(mean).collect();
+            step.loss = means[0];
+            step.metrics = self.blueprint.metrics_of(&means);
+            step.checks = last.and_then(|row| Checks::of_row(row, scaled)).filter(|_| checked);
+            let going_on = match step.checks {
+                None => step.loss.is_finite(),
+                Some(checks) => {
+                    step.lr = self.rate(&self.blueprint.rule.optimizer, step.step - checks.skipped_steps);
+                    self.known.learn(step.step, checks)?
+                }
+            };
+            if !going_on {
+                bad = Some(i);
+                break;
+            }
+            // A step that is skipped for its loss says nothing of the epoch.
+            if step.loss.is_finite() {
+                self.sums.iter_mut().zip(&sums).for_each(|(all, sum)| *all += sum);
+                self.samples += samples;
+            }
+        }
+        let good = bad.unwrap_or(flight.steps.len());
+        sink(&flight.steps[..good])?;
+        if let Some(bad) = flight.steps.get(good) {
+            return Err(Error::Diverged { step: bad.step, epoch: bad.epoch, lr: bad.lr, loss: bad.loss });
+        }
+        // The last submission's time decides how many steps the next one takes.
+        let each = self.submitted.elapsed().as_secs_f64() / flight.steps.len() as f64;
+        self.submitted = Instant::now();
+        let fitting = (SUBMISSION.as_secs_f64() / each.max(1e-9)) as usize;
+        self.per_submission = fitting.clamp(1, 2 * self.per_submission).min(self.most_steps());
+        Ok(())
+    }
+}
+
+fn no_readback() -> Error {
+    Error::Gpu("no readback buffer is free".into())
+}
