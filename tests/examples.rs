@@ -36,14 +36,14 @@ fn every_example_allocates_what_its_plan_says_and_trains() {
         let blueprint = Blueprint::new(
             &|net, x| config.model.build(net, x),
             &|y, t| config.loss.apply(y, t),
-            &config.optimizer,
+            &config.update,
             &data,
             batches,
             Target::new(family),
         )
         .unwrap_or_else(|e| panic!("{name}: {e}"));
         let peak = blueprint.peak_bytes();
-        let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &config.optimizer, &data, options)
+        let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, options)
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         let losses: Vec<f32> =
             trainer.advance(2).unwrap_or_else(|e| panic!("{name}: {e}")).iter().map(|r| r.loss).collect();

@@ -152,7 +152,7 @@ fn what_fields_share_counts_once() {
     let plan = Blueprint::of_batches(&step, &sgd, &data, batches, Target::new(family)).expect("a plan");
     let peak = plan.peak_bytes();
     let gpu = gpu(family, Some(peak));
-    let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &sgd, &data, &options).expect("it fits");
+    let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &data, &options).expect("it fits");
     trainer.run(&mut ()).expect("a run");
     assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
     let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
@@ -188,7 +188,7 @@ fn evaluation_of_wide_models_is_planned() {
     assert_eq!(sizes, [12, 2], "62 samples of 320,000 bytes each, in 4 MiB");
     let peak = plan.peak_bytes();
     let gpu = gpu(family, Some(peak));
-    let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &sgd, &data, &options).expect("it fits");
+    let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &data, &options).expect("it fits");
     trainer.advance(1).expect("a step");
     let Evaluation { loss, accuracy, .. } = trainer.evaluate().expect("an evaluation").expect("a part");
     assert!(loss > 0.0 && accuracy.is_some_and(|share| (0.0..=1.0).contains(&share)), "{loss}, {accuracy:?}");

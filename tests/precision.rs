@@ -231,7 +231,7 @@ fn activations_take_half_the_memory() {
             let blueprint = Blueprint::new(
                 &|net, x| config.model.build(net, x),
                 &|y, t| config.loss.apply(y, t),
-                &config.optimizer,
+                &config.update,
                 &data,
                 batches,
                 Target::new(family).with_precision(precision),
@@ -254,7 +254,7 @@ fn a_net_learns_in_f16_and_twice_alike() {
             let model = |net: &Net, x: &Tensor| config.model.build(net, x);
             let loss = |y: &Tensor, t: &Tensor| config.loss.apply(y, t);
             let data = config.dataset().expect("digits");
-            let mut trainer = Trainer::new(&gpu, &model, &loss, &config.optimizer, &data, &config.options)
+            let mut trainer = Trainer::new(&gpu, &model, &loss, &config.update, &data, &config.options)
                 .expect("a trainer");
             assert_eq!(
                 gpu.ledger().total(),
