@@ -254,8 +254,8 @@ fn a_net_learns_in_f16_and_twice_alike() {
             let model = |net: &Net, x: &Tensor| config.model.build(net, x);
             let loss = |y: &Tensor, t: &Tensor| config.loss.apply(y, t);
             let data = config.dataset().expect("digits");
-            let mut trainer = Trainer::new(&gpu, &model, &loss, &config.update, &data, &config.options)
-                .expect("a trainer");
+            let mut trainer =
+                Trainer::new(&gpu, &model, &loss, &config.update, &data, &config.options).expect("a trainer");
             assert_eq!(
                 gpu.ledger().total(),
                 trainer.blueprint().peak_bytes(),
