@@ -42,7 +42,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         }
     };
     let blueprint = blueprint(Target::of(&gpu).with_precision(precision))?;
-    let dispatches = blueprint.train[0].plan.steps.len();
+    let dispatches = blueprint.dispatches();
     let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &config.options)?;
     if let Some(weights) = &weights {
         trainer.load_state_dict(weights)?;
@@ -79,6 +79,10 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     progress.clear();
     let last = result?;
     train::save(&progress.dir().weights(), &trainer.state_dict()?)?;
+    let average = trainer.average_state_dict()?;
+    if let Some(average) = &average {
+        train::save(&progress.dir().average_weights(), average)?;
+    }
 
     if let Some(last) = last {
         let loss = last.eval_loss.map(|l| format!(", eval loss {l:.4}")).unwrap_or_default();
@@ -92,11 +96,12 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let skipped = trainer.skipped_steps()?;
     if skipped > 0 {
-        say(&format!("f16      {skipped} steps skipped, their gradients past the range of f16"));
+        say(&format!("skipped  {skipped} steps, their gradients not being finite"));
     }
     let shown = progress.dir().path().display();
     let kept = if data.encoding().is_some() { ", data.json" } else { "" };
-    say(&format!("run      {shown}/ (config.toml{kept}, metrics.jsonl, model.safetensors)"));
+    let averaged = if average.is_some() { ", average.safetensors" } else { "" };
+    say(&format!("run      {shown}/ (config.toml{kept}, metrics.jsonl, model.safetensors{averaged})"));
     let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
     let file = args.config.display();
     say(&format!(

@@ -158,6 +158,13 @@ impl Optimizer {
         self.with(&none).unwrap_or_else(|_| self.clone())
     }
 
+    /// The keys whose values are not those of `other`, as `weight_decay = 0.0`.
+    pub fn differing(&self, other: &Optimizer) -> Vec<String> {
+        let theirs = other.table();
+        let own = self.table().into_iter().filter(|(key, value)| theirs.get(key) != Some(value));
+        own.map(|(key, value)| format!("{key} = {value}")).collect()
+    }
+
     /// Every key with its value, `name` too.
     fn table(&self) -> Table {
         Table::try_from(self).unwrap_or_default()

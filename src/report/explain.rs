@@ -35,17 +35,33 @@ fn kernels(plan: &Plan) -> String {
     align(&rows, &[false, true, true, true, true])
 }
 
-fn section(out: &mut String, title: &str, build: &Build) {
-    let plan = &build.plan;
-    let _ = writeln!(
-        out,
-        "{title}, batch {}: {} dispatches, {} FLOPs",
-        build.batch,
-        plan.steps.len(),
-        units::count(plan.flops() as f64)
-    );
+fn section(out: &mut String, title: &str, plan: &Plan) {
+    let (dispatches, flops) = (plan.steps.len(), units::count(plan.flops() as f64));
+    let _ = writeln!(out, "{title}: {dispatches} dispatches, {flops} FLOPs");
     out.push_str(&kernels(plan));
     out.push('\n');
+}
+
+/// The plans of training and evaluation, each with its name.
+fn builds(blueprint: &Blueprint) -> Vec<(String, &Plan)> {
+    let batches = blueprint.batches;
+    let mut all = Vec::new();
+    for (i, Build { batch, plan }) in blueprint.train.iter().enumerate() {
+        let title = match (batches.in_parts(), i) {
+            (true, _) => format!("training, micro-batch {batch}"),
+            (false, 0) => format!("training step, batch {batch}"),
+            (false, _) => format!("training step, short last batch, batch {batch}"),
+        };
+        all.push((title, plan));
+    }
+    if let Some(update) = &blueprint.update {
+        let parts = batches.parts(batches.rows).count();
+        all.push((format!("update, after the {parts} micro-batches of a batch of {}", batches.rows), update));
+    }
+    for (build, title) in blueprint.eval.iter().zip(["evaluation", "evaluation, short last batch"]) {
+        all.push((format!("{title}, batch {}", build.batch), &build.plan));
+    }
+    all
 }
 
 /// The blueprint as tables for a person. `reading` and `writing` count each buffer bound, once a kernel.
@@ -58,19 +74,20 @@ pub fn explain_text(blueprint: &Blueprint) -> String {
         blueprint.parameter_count(),
         blueprint.parameters.len()
     );
-    for (build, title) in blueprint.train.iter().zip(["training step", "training step, short last batch"]) {
-        section(&mut out, title, build);
-    }
-    for (build, title) in blueprint.eval.iter().zip(["evaluation", "evaluation, short last batch"]) {
-        section(&mut out, title, build);
+    for (title, plan) in builds(blueprint) {
+        section(&mut out, &title, plan);
     }
     out.push_str("parameters\n");
     let rows: Vec<Vec<String>> = blueprint
         .parameters
         .iter()
-        .map(|p| vec![p.name.clone(), p.shape.to_string(), p.shape.elements().to_string()])
+        .enumerate()
+        .map(|(i, p)| {
+            let group = group(blueprint, i).unwrap_or_default();
+            vec![p.name.clone(), p.shape.to_string(), p.shape.elements().to_string(), group]
+        })
         .collect();
-    out.push_str(&align(&rows, &[true, true]));
+    out.push_str(&align(&rows, &[true, true, false, true]));
     if let Some(c) = blueprint.checkpointing {
         let _ = writeln!(out, "\n{}", checkpointing(&c));
     }
@@ -89,6 +106,16 @@ pub fn explain_text(blueprint: &Blueprint) -> String {
     out
 }
 
+/// What of the update of parameter `i` is not as the config's first lines say.
+fn group(blueprint: &Blueprint, i: usize) -> Option<String> {
+    let Some(at) = blueprint.groups.of[i] else { return Some("frozen".into()) };
+    let group = &blueprint.groups.groups[at];
+    let differing = group.optimizer.differing(&blueprint.rule.optimizer);
+    let factor = (group.lr_factor != 1.0).then(|| format!("lr_factor = {:?}", group.lr_factor));
+    let all: Vec<String> = factor.into_iter().chain(differing).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
 /// `checkpointed blocks save 12 MiB of activations and cost 3.1 M FLOPs more a step (+20%)`
 fn checkpointing(c: &Checkpointing) -> String {
     let share = 100.0 * c.added_flops as f64 / c.flops_without.max(1) as f64;
@@ -101,7 +128,12 @@ fn checkpointing(c: &Checkpointing) -> String {
 }
 
 fn build_json(build: &Build) -> Value {
-    let plan = &build.plan;
+    let mut json = plan_json(&build.plan);
+    json["batch"] = build.batch.into();
+    json
+}
+
+fn plan_json(plan: &Plan) -> Value {
     let kernels: Vec<Value> = plan
         .steps
         .iter()
@@ -119,7 +151,6 @@ fn build_json(build: &Build) -> Value {
         })
         .collect();
     json!({
-        "batch": build.batch,
         "dispatches": plan.steps.len(),
         "flops": plan.flops(),
         "kernels": kernels,
@@ -131,7 +162,11 @@ pub fn explain_json(blueprint: &Blueprint) -> Value {
     let parameters: Vec<Value> = blueprint
         .parameters
         .iter()
-        .map(|p| json!({ "name": p.name, "shape": p.shape.to_vec(), "elements": p.shape.elements() }))
+        .enumerate()
+        .map(|(i, p)| {
+            let (name, shape, elements) = (&p.name, p.shape.to_vec(), p.shape.elements());
+            json!({ "name": name, "shape": shape, "elements": elements, "group": blueprint.groups.of[i] })
+        })
         .collect();
     let buffers: Vec<Value> =
         blueprint.all_buffers().iter().map(|b| json!({ "name": b.name, "bytes": b.bytes })).collect();
@@ -140,6 +175,7 @@ pub fn explain_json(blueprint: &Blueprint) -> Value {
         "parameters": parameters,
         "steps_per_epoch": blueprint.batches.steps(),
         "train": blueprint.train.iter().map(build_json).collect::<Vec<_>>(),
+        "update": blueprint.update.as_ref().map(plan_json),
         "eval": blueprint.eval.iter().map(build_json).collect::<Vec<_>>(),
         "buffers": buffers,
         "peak_bytes": blueprint.peak_bytes(),

@@ -234,7 +234,14 @@ impl Blueprint {
         Metrics::new(&self.metrics, row[1..].iter().copied().take(self.metrics.len()))
     }
 
-    /// How many numbers are trained.
+    /// Dispatches of a step of a full batch.
+    pub fn dispatches(&self) -> usize {
+        let of = |rows| self.train.iter().find(|b| b.batch == rows).map_or(0, |b| b.plan.steps.len());
+        let update = self.update.as_ref().map_or(0, |plan| plan.steps.len());
+        self.batches.parts(self.batches.rows).map(of).sum::<usize>() + update
+    }
+
+    /// How many numbers the model's parameters have.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(|p| p.shape.elements()).sum()
     }

@@ -103,6 +103,11 @@ impl RunDir {
         self.path.join("model.safetensors")
     }
 
+    /// Where the average of the weights goes, where one is kept.
+    pub fn average_weights(&self) -> PathBuf {
+        self.path.join("average.safetensors")
+    }
+
     fn line(&mut self, line: &Line<'_>) -> Result<()> {
         let text = serde_json::to_string(line).unwrap_or_default();
         let path = self.path.join("metrics.jsonl");
