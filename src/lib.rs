@@ -55,7 +55,10 @@ pub mod prelude {
         LayerNorm, MultiHeadAttention, Net, Padding, Pool1d, Pool2d, Positional, Recurrent, RmsNorm,
         Sequential, Upsample, UpsampleMode, UpsampleSize,
     };
-    pub use crate::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
+    pub use crate::optim::{
+        Adadelta, Adagrad, Adam, AdamW, Adamax, Average, Clip, Lion, MomentumForm, NAdam, Optimizer,
+        ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
+    };
     pub use crate::train::{
         Batch, EpochRecord, Evaluation, Metrics, Objective, Observer, Precision, RunDir, StepRecord,
         TrainOptions, Trainer,

@@ -78,8 +78,12 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let result = trainer.run(&mut progress);
     progress.clear();
     let last = result?;
-    train::save(&progress.dir().weights(), &trainer.state_dict()?)?;
-    let average = trainer.average_state_dict()?;
+    let mut average = trainer.average_state_dict()?;
+    let weights = match average.take_if(|_| trainer.trains_beside()) {
+        Some(weights) => weights,
+        None => trainer.state_dict()?,
+    };
+    train::save(&progress.dir().weights(), &weights)?;
     if let Some(average) = &average {
         train::save(&progress.dir().average_weights(), average)?;
     }

@@ -91,7 +91,10 @@ fn optimizer(table: Table) -> Result<Optimizer> {
             let wanted = match key.as_str() {
                 "betas" => "two numbers, as [0.9, 0.999],",
                 "form" => "\"torch\", \"velocity\" or \"average\"",
-                "nesterov" | "centered" | "amsgrad" | "bias_correction" => "true or false",
+                "nesterov" | "centered" | "amsgrad" | "bias_correction" | "decoupled_weight_decay" => {
+                    "true or false"
+                }
+                "warmup_steps" => "a whole number from 0 on",
                 _ => "a number",
             };
             let what = kind(value);

@@ -52,6 +52,13 @@ pub const FILES: &[(&str, &str)] = files![
     "optim/sgd",
     "optim/rmsprop",
     "optim/adam",
+    "optim/nadam",
+    "optim/radam",
+    "optim/adamax",
+    "optim/adagrad",
+    "optim/adadelta",
+    "optim/lion",
+    "optim/schedule_free",
 ];
 
 /// The text of `name` with its imports expanded and its slots, and theirs, filled from `slots`.

@@ -74,6 +74,27 @@ pub fn kernel(update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> 
     }
 }
 
+/// The weights to evaluate where they are not those that are trained: fills [`AVERAGE`], as far as `bytes` are trained.
+pub fn average(update: &UpdateKernel, bytes: u64) -> Option<Kernel> {
+    let average = update.average.as_ref()?;
+    let fours = bytes as usize / 16;
+    let mut constants = average.constants.clone();
+    constants.push(("LENGTH", fours as u32));
+    Some(Kernel {
+        entry: average.entry,
+        wgsl: wgsl::compose(update.shader, &[]),
+        constants,
+        operands: vec![
+            (0, Access::Read, Operand::Named(PARAMETERS)),
+            (1, Access::Read, Operand::Named(average.base)),
+            (2, Access::Write, Operand::Named(AVERAGE)),
+        ],
+        grid: grid(fours.div_ceil(BLOCK)),
+        flops: 3 * bytes / 4,
+        iterations: 1,
+    })
+}
+
 /// The binding of [`AVERAGE`].
 const AVERAGE_SLOT: u32 = 7;
 

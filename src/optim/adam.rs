@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, at_least_zero, correction, refuse, row};
+use super::{Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
 use crate::error::Result;
 
 /// `adam`: g ← g + λw; m ← m + (1 − β₁)(g − m); v ← β₂v + (1 − β₂)g²;
@@ -84,12 +84,7 @@ impl Rule for Adam {
     }
 
     fn validate(&self) -> Result<()> {
-        at_least_zero("lr", self.lr, "a learning rate")?;
-        if !self.betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
-            return Err(refuse("betas", self.betas, "each beta is at least 0 and below 1"));
-        }
-        at_least_zero("eps", self.eps, "eps")?;
-        at_least_zero("weight_decay", self.weight_decay, "weight decay")
+        adam_numbers(self.lr, self.betas, self.eps, self.weight_decay)
     }
 
     fn kernel(&self) -> UpdateKernel {

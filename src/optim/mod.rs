@@ -7,9 +7,16 @@
 //! To add one: a WGSL file in `shaders/optim/`, a file here, a variant of [`Optimizer`] and a line in its
 //! table.
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
 mod average;
+mod lion;
+mod nadam;
+mod radam;
 mod rmsprop;
+mod schedule_free;
 mod sgd;
 #[cfg(test)]
 mod tests;
@@ -19,9 +26,16 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
 pub use adam::{Adam, AdamW};
+pub use adamax::Adamax;
 pub use average::Average;
+pub use lion::Lion;
+pub use nadam::NAdam;
+pub use radam::RAdam;
 pub use rmsprop::RmsProp;
+pub use schedule_free::{ScheduleFreeAdamW, ScheduleFreeSgd};
 pub use sgd::{MomentumForm, Sgd};
 use toml::Table;
 pub use update::{Clip, Group, Groups, ParamGroup, Update};
@@ -40,11 +54,41 @@ pub enum Optimizer {
     Adam(Adam),
     /// `adamw`: Adam with decoupled decay.
     AdamW(AdamW),
+    /// `nadam`: Adam with Nesterov's momentum.
+    NAdam(NAdam),
+    /// `radam`: Adam whose adaptive rate waits until its variance is tractable.
+    RAdam(RAdam),
+    /// `adamax`: Adam with the largest gradient of late.
+    Adamax(Adamax),
+    /// `adagrad`: the gradient over the root of the sum of all squares.
+    Adagrad(Adagrad),
+    /// `adadelta`: steps as large as the steps of late.
+    Adadelta(Adadelta),
+    /// `lion`: the sign of a blend of momentum and gradient.
+    Lion(Lion),
+    /// `schedule_free_adamw`: AdamW with a running mean in place of a schedule.
+    #[serde(rename = "schedule_free_adamw")]
+    ScheduleFreeAdamW(ScheduleFreeAdamW),
+    /// `schedule_free_sgd`: SGD likewise.
+    #[serde(rename = "schedule_free_sgd")]
+    ScheduleFreeSgd(ScheduleFreeSgd),
 }
 
 /// The names with the keys each takes beside `name`.
-const TABLE: [(&str, &[&str]); 4] =
-    [("sgd", Sgd::KEYS), ("rmsprop", RmsProp::KEYS), ("adam", Adam::KEYS), ("adamw", AdamW::KEYS)];
+const TABLE: &[(&str, &[&str])] = &[
+    ("sgd", Sgd::KEYS),
+    ("rmsprop", RmsProp::KEYS),
+    ("adam", Adam::KEYS),
+    ("adamw", AdamW::KEYS),
+    ("nadam", NAdam::KEYS),
+    ("radam", RAdam::KEYS),
+    ("adamax", Adamax::KEYS),
+    ("adagrad", Adagrad::KEYS),
+    ("adadelta", Adadelta::KEYS),
+    ("lion", Lion::KEYS),
+    ("schedule_free_adamw", ScheduleFreeAdamW::KEYS),
+    ("schedule_free_sgd", ScheduleFreeSgd::KEYS),
+];
 
 /// Numbers that an optimizer has in a row of the table, for one update of one group of parameters.
 pub const SCALARS: usize = 12;
@@ -75,13 +119,34 @@ pub struct UpdateKernel {
     pub bytes_per_parameter: u32,
     /// Operations for each parameter; a division or a root counts as one.
     pub flops_per_parameter: u32,
+    /// Where the weights to evaluate and to save are not those that are trained.
+    pub average: Option<AverageKernel>,
+}
+
+/// The kernel that computes the weights to evaluate from those that are trained and a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AverageKernel {
+    /// Its entry point, in the update's file.
+    pub entry: &'static str,
+    /// Override constants; the caller adds `LENGTH`.
+    pub constants: Vec<(&'static str, u32)>,
+    /// The slot, which starts at the weights and not at zero.
+    pub base: &'static str,
 }
 
 impl UpdateKernel {
     fn new(shader: &'static str, entry: &'static str, slots: &[&'static str], flops: u32) -> Self {
         let bytes_per_parameter = 4 * (1 + 2 + 2 * slots.len() as u32);
         let (constants, slots) = (Vec::new(), slots.to_vec());
-        UpdateKernel { shader, entry, constants, slots, bytes_per_parameter, flops_per_parameter: flops }
+        UpdateKernel {
+            shader,
+            entry,
+            constants,
+            slots,
+            bytes_per_parameter,
+            flops_per_parameter: flops,
+            average: None,
+        }
     }
 }
 
@@ -126,6 +191,14 @@ impl Optimizer {
             Optimizer::RmsProp(rule) => rule,
             Optimizer::Adam(rule) => rule,
             Optimizer::AdamW(rule) => rule,
+            Optimizer::NAdam(rule) => rule,
+            Optimizer::RAdam(rule) => rule,
+            Optimizer::Adamax(rule) => rule,
+            Optimizer::Adagrad(rule) => rule,
+            Optimizer::Adadelta(rule) => rule,
+            Optimizer::Lion(rule) => rule,
+            Optimizer::ScheduleFreeAdamW(rule) => rule,
+            Optimizer::ScheduleFreeSgd(rule) => rule,
         }
     }
 
@@ -202,6 +275,16 @@ fn correction(beta: f64, t: u64) -> f64 {
 
 fn refuse(key: &str, value: impl Debug, allowed: &str) -> Error {
     refuse_of(&format!("optimizer.{key}"), value, allowed)
+}
+
+/// The numbers that all of Adam's kin have.
+fn adam_numbers(lr: f64, betas: [f64; 2], eps: f64, weight_decay: f64) -> Result<()> {
+    at_least_zero("lr", lr, "a learning rate")?;
+    if !betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
+        return Err(refuse("betas", betas, "each beta is at least 0 and below 1"));
+    }
+    at_least_zero("eps", eps, "eps")?;
+    at_least_zero("weight_decay", weight_decay, "weight decay")
 }
 
 /// `value` is finite and at least 0; `what` names it, as `a learning rate`.

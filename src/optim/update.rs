@@ -155,12 +155,17 @@ impl Update {
             at_least_zero_of(&format!("optimizer.groups[{i}].lr_factor"), group.lr_factor, "a factor")?;
             self.of_group(i)?;
         }
-        self.average.map_or(Ok(()), |average| average.validate())
+        let Some(average) = self.average else { return Ok(()) };
+        if self.optimizer.kernel().average.is_some() {
+            let text = "average: a schedule-free optimizer has an average of its own, which evaluation is of";
+            return Err(Error::Config(text.into()));
+        }
+        average.validate()
     }
 
     /// True where evaluation is of the average.
     pub fn evaluates_average(&self) -> bool {
-        self.average.is_some_and(|average| average.eval())
+        self.average.is_some_and(|average| average.eval()) || self.optimizer.kernel().average.is_some()
     }
 
     /// The optimizer of group `i`.

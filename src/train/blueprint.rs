@@ -60,6 +60,8 @@ pub struct Blueprint {
     pub train: Vec<Build>,
     /// What ends a step whose batch went in micro-batches.
     pub update: Option<Plan>,
+    /// What comes before an evaluation whose weights are not those that are trained.
+    pub average: Option<Plan>,
     /// How each parameter is updated.
     pub groups: Groups,
     /// What is made of the gradients.
@@ -184,9 +186,12 @@ impl Blueprint {
             train.push(Build { batch, plan });
         }
         let groups = groups.unwrap_or_else(|| Groups { groups: Vec::new(), of: Vec::new() });
+        let arena = &train[0].plan.arena;
+        let ending = draft.ending(&update, &groups, &parameters);
+        let average = ending.average(arena);
         let ending = batches.in_parts().then(|| {
-            let mut plan = Plan { arena: train[0].plan.arena.clone(), ..Plan::default() };
-            draft.ending(&update, &groups, &parameters).add(&mut plan);
+            let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
+            ending.add(&mut plan);
             plan
         });
         let mut eval = Vec::new();
@@ -206,7 +211,7 @@ impl Blueprint {
             }
             (eval_batches, predictions) = (Some(plan), counted);
         }
-        let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan).chain(&ending));
+        let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan).chain(&ending).chain(&average));
         let ring = draft.ring();
         let metrics = draft.metrics.into_inner().unwrap_or_default();
         Ok(Blueprint {
@@ -215,6 +220,7 @@ impl Blueprint {
             batches,
             train,
             update: ending,
+            average,
             groups,
             rule: update,
             checked,

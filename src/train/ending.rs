@@ -7,7 +7,7 @@ use crate::kernel::gradients::{
 };
 use crate::kernel::update::{self, AVERAGE, Around, GRADIENTS, PARAMETERS, TABLE};
 use crate::optim::{Clip, Groups, ROW, Update};
-use crate::plan::{Plan, Ring};
+use crate::plan::{Arena, Plan, Ring};
 use crate::shape::Shape;
 
 /// What the end of a step depends on.
@@ -86,5 +86,16 @@ impl Ending<'_> {
         };
         let update = update::kernel(&kernel, &around, self.count);
         plan.surround(update, "optimizer", self.shape(), &bytes, false);
+    }
+
+    /// What comes before an evaluation whose weights are not those that are trained.
+    pub fn average(&self, arena: &Arena) -> Option<Plan> {
+        let update = self.update.optimizer.kernel();
+        let kernel = update::average(&update, arena.trained)?;
+        let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
+        let base = update.average.map_or("", |average| average.base);
+        let bytes = [(PARAMETERS, arena.bytes), (AVERAGE, arena.bytes), (base, arena.trained)];
+        plan.surround(kernel, "optimizer", self.shape(), &bytes, false);
+        Some(plan)
     }
 }

@@ -18,6 +18,7 @@ impl Trainer {
 
     pub(super) async fn evaluate_async(&mut self) -> Result<Option<Evaluation>> {
         let Some(plan) = self.blueprint.eval_batches else { return Ok(None) };
+        self.make_average()?;
         let columns = self.blueprint.ring.columns;
         let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
         let stride = plan.rows;

@@ -7,7 +7,7 @@ use crate::kernel::feed::{BUFFERS, STATE};
 use crate::kernel::scaling::FIRST_SCALE;
 use crate::kernel::update::{AVERAGE, PARAMETERS};
 use crate::nn::init;
-use crate::plan::{NamedTensor, check_weights};
+use crate::plan::{NamedTensor, Program, check_weights};
 use crate::shape::Shape;
 
 /// Where a tensor of the weights file lives.
@@ -47,10 +47,13 @@ impl Trainer {
         }
     }
 
-    /// Writes a tensor; a parameter is its own average at first.
+    /// Writes a tensor; a parameter is its own average at first, and what a schedule-free optimizer starts from.
     fn put(&self, buffer: &str, at: u64, values: &[f32]) {
-        let average = self.memory.find(AVERAGE).filter(|_| buffer == PARAMETERS);
-        for buffer in std::iter::once(self.memory.get(buffer)).chain(average) {
+        let is_trained = at < self.blueprint.train[0].plan.arena.trained;
+        let base = self.blueprint.rule.optimizer.kernel().average.map(|average| average.base);
+        let beside = [Some(AVERAGE), base.filter(|_| is_trained)].into_iter().flatten();
+        let beside = beside.filter(|_| buffer == PARAMETERS).filter_map(|name| self.memory.find(name));
+        for buffer in std::iter::once(self.memory.get(buffer)).chain(beside) {
             self.gpu.write(buffer, at, bytemuck::cast_slice(values));
         }
     }
@@ -79,7 +82,24 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn average_state_dict(&self) -> Result<Option<Vec<NamedTensor>>> {
+        self.make_average()?;
         self.memory.find(AVERAGE).map(|_| self.read_model(AVERAGE)).transpose()
+    }
+
+    /// Whether the weights to use are the average, those that are trained being of use to the optimizer alone.
+    pub fn trains_beside(&self) -> bool {
+        self.blueprint.average.is_some()
+    }
+
+    /// Brings the average up to date, where a step does not.
+    pub(super) fn make_average(&self) -> Result<()> {
+        let Some(plan) = &self.blueprint.average else { return Ok(()) };
+        if self.average.get().is_none() {
+            let _ = self.average.set(Program::new(&self.gpu, plan, &self.memory)?);
+        }
+        let mut recorder = self.gpu.recorder();
+        self.average.get().into_iter().for_each(|program| recorder.pass(&program.dispatches, 1));
+        recorder.submit().map(drop)
     }
 
     fn read_model(&self, weights: &str) -> Result<Vec<NamedTensor>> {

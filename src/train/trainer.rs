@@ -1,5 +1,6 @@
 //! The loop: windows of steps, epochs, evaluation.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -75,6 +76,7 @@ pub struct Trainer {
     /// The blueprint's programs, as far as they have been needed.
     pub(super) train: Vec<Program>,
     pub(super) update: Option<Program>,
+    pub(super) average: OnceCell<Program>,
     pub(super) eval: Vec<Program>,
     pub(super) readback: VecDeque<Buffer>,
     pub(super) flights: VecDeque<Flight>,
@@ -213,6 +215,7 @@ impl Trainer {
             memory,
             train,
             update: None,
+            average: OnceCell::new(),
             eval: Vec::new(),
             readback,
             flights: VecDeque::new(),

@@ -1,6 +1,12 @@
 //! What holds for every optimizer: its config form, and its kernel against the equations in f64.
 
+mod reference;
+mod variants;
+
 use std::sync::Arc;
+
+use reference::step;
+use variants::variants;
 
 use super::*;
 use crate::gpu::{Access, Binding, Buffer, Gpu, GpuOptions, ShaderKey, wgsl};
@@ -55,10 +61,10 @@ fn whole_numbers_are_rates_and_unknown_keys_are_refused() {
         let err = toml::from_str::<Optimizer>(&format!("name = '{name}'\nlearning_rate = 0.1")).unwrap_err();
         assert!(err.to_string().contains("learning_rate"), "{err}");
     }
-    for text in ["name = 'adam'\nmomentum = 0.9", "name = 'adamax'", "lr = 0.1", "name = 'sgd'\nform = 'x'"] {
+    for text in ["name = 'adam'\nmomentum = 0.9", "name = 'adamix'", "lr = 0.1", "name = 'sgd'\nform = 'x'"] {
         assert!(toml::from_str::<Optimizer>(text).is_err(), "{text}");
     }
-    assert_eq!(Optimizer::keys("adamax"), None);
+    assert_eq!(Optimizer::keys("adamix"), None);
 }
 
 // The kernels. Every variant takes STEPS steps over LENGTH vec4s, and each weight is compared with the
@@ -84,50 +90,6 @@ fn gradient(t: usize, i: usize) -> f32 {
 
 fn rate(optimizer: &Optimizer, t: usize) -> f64 {
     optimizer.lr() * (0.25 + 0.75 * (0.4 * t as f64).cos().abs())
-}
-
-/// One weight in f64 by the equations; `s` holds what the rule remembers.
-fn step(optimizer: &Optimizer, t: usize, lr: f64, w: f64, g: f64, s: &mut [f64; 3]) -> f64 {
-    let adam = |w: f64, g: f64, betas: [f64; 2], eps: f64, amsgrad: bool, s: &mut [f64; 3]| {
-        s[0] = betas[0] * s[0] + (1.0 - betas[0]) * g;
-        s[1] = betas[1] * s[1] + (1.0 - betas[1]) * g * g;
-        s[2] = s[2].max(s[1]);
-        let v = if amsgrad { s[2] } else { s[1] };
-        let (m, v) = (s[0] / (1.0 - betas[0].powi(t as i32)), v / (1.0 - betas[1].powi(t as i32)));
-        w - lr * m / (v.sqrt() + eps)
-    };
-    match optimizer {
-        Optimizer::Sgd(o) => {
-            let g = g + o.weight_decay * w;
-            match o.form {
-                _ if o.momentum == 0.0 => return w - lr * g,
-                MomentumForm::Torch if t == 1 => s[0] = g,
-                MomentumForm::Torch => s[0] = o.momentum * s[0] + (1.0 - o.dampening) * g,
-                MomentumForm::Velocity => {
-                    s[0] = o.momentum * s[0] - lr * g;
-                    return w + s[0];
-                }
-                MomentumForm::Average => s[0] = o.momentum * s[0] + (1.0 - o.momentum) * g,
-            }
-            w - lr * if o.nesterov { g + o.momentum * s[0] } else { s[0] }
-        }
-        Optimizer::RmsProp(o) => {
-            let g = g + o.weight_decay * w;
-            s[0] = o.alpha * s[0] + (1.0 - o.alpha) * g * g;
-            s[1] = o.alpha * s[1] + (1.0 - o.alpha) * g;
-            let mut square = s[0];
-            if o.bias_correction {
-                square /= 1.0 - o.alpha.powi(t as i32);
-            }
-            if o.centered {
-                square -= s[1] * s[1];
-            }
-            s[2] = o.momentum * s[2] + g / (square.sqrt() + o.eps);
-            w - lr * s[2]
-        }
-        Optimizer::Adam(o) => adam(w, g + o.weight_decay * w, o.betas, o.eps, o.amsgrad, s),
-        Optimizer::AdamW(o) => adam(w * (1.0 - lr * o.weight_decay), g, o.betas, o.eps, o.amsgrad, s),
-    }
 }
 
 /// The largest difference of a weight from the equations, over what f32 allows: for each step half a unit in
@@ -178,6 +140,10 @@ impl Device {
             arena("param"),
         ];
         arenas.extend(kernel.slots.iter().map(|slot| arena(slot)));
+        if let Some(average) = &kernel.average {
+            let base = kernel.slots.iter().position(|slot| *slot == average.base).unwrap();
+            gpu.write(&arenas[4 + base], 0, bytemuck::cast_slice(&start()));
+        }
         gpu.write(&arenas[1], 0, bytemuck::cast_slice(&table));
         gpu.write(&arenas[3], 0, bytemuck::cast_slice(&start()));
         let access = |slot| if slot < 2 { Access::Read } else { Access::Write };
@@ -213,43 +179,6 @@ impl Device {
         };
         (bytemuck::pod_collect_to_vec(&read(3)), bytemuck::pod_collect_to_vec::<_, u32>(&read(2))[0])
     }
-}
-
-/// Every kernel, form and switch, with decay where torch has it.
-fn variants() -> Vec<Optimizer> {
-    use MomentumForm::{Average, Velocity};
-    let sgd = Sgd { lr: 0.02, weight_decay: 0.05, ..Sgd::default() };
-    let momentum = Sgd { lr: 0.01, momentum: 0.9, ..sgd.clone() };
-    let sgds = [
-        sgd,
-        Sgd { dampening: 0.3, ..momentum.clone() },
-        Sgd { nesterov: true, ..momentum.clone() },
-        Sgd { form: Velocity, ..momentum.clone() },
-        Sgd { form: Average, ..momentum.clone() },
-        momentum,
-    ];
-    let rms = RmsProp { weight_decay: 0.05, ..RmsProp::default() };
-    let ball = RmsProp { lr: 0.005, momentum: 0.7, ..rms.clone() };
-    let rmsprops = [
-        RmsProp { bias_correction: true, ..rms.clone() },
-        RmsProp { centered: true, ..rms.clone() },
-        RmsProp { bias_correction: true, ..ball.clone() },
-        RmsProp { centered: true, alpha: 0.9, eps: 1e-3, ..ball.clone() },
-        ball,
-        rms,
-    ];
-    let adam = Adam { lr: 0.01, weight_decay: 0.1, ..Adam::default() };
-    let adams = [
-        Adam { amsgrad: true, betas: [0.9, 0.9], ..adam.clone() },
-        Adam { betas: [0.2, 0.9], eps: 1e-3, ..adam.clone() }, // the other end of `blend`
-        adam,
-    ];
-    let adamw = AdamW { lr: 0.01, weight_decay: 0.1, ..AdamW::default() };
-    let adamws = [AdamW { amsgrad: true, betas: [0.9, 0.9], ..adamw.clone() }, adamw];
-    let sgds = sgds.into_iter().map(Optimizer::Sgd);
-    let rmsprops = rmsprops.into_iter().map(Optimizer::RmsProp);
-    let adams = adams.into_iter().map(Optimizer::Adam);
-    sgds.chain(rmsprops).chain(adams).chain(adamws.into_iter().map(Optimizer::AdamW)).collect()
 }
 
 fn text(optimizer: &Optimizer) -> String {
@@ -294,6 +223,27 @@ fn mutants_of_the_kernels_are_noticed() {
         ("sgd_momentum_update", "row.keep * momentum_buffer[i]", "momentum_buffer[i]"),
         ("sgd_momentum_update", "g + row.momentum * b", "b"),
         ("sgd_update", "+ row.decay * w", ""),
+        ("nadam_update", "row.take * g + row.go * m", "row.go * m"),
+        ("nadam_update", " * row.unbias", ""),
+        ("nadam_update", "row.shrink * w", "0.0 * w"),
+        ("nadam_update", "+ row.decay * w", ""),
+        ("radam_update", "row.adaptive != 0.0", "true"),
+        ("radam_update", "sqrt(v) + row.eps", "sqrt(v + row.eps)"),
+        ("radam_update", "row.shrink * w", "0.0 * w"),
+        ("adamax_update", "abs(g) + row.eps", "abs(g)"),
+        ("adamax_update", "max(row.beta2 * exp_inf[i]", "max(exp_inf[i]"),
+        ("adagrad_update", " + row.first", ""),
+        ("adagrad_update", "sqrt(s) + row.eps", "sqrt(s + row.eps)"),
+        ("adadelta_update", "sqrt(a + row.eps)", "sqrt(a)"),
+        ("adadelta_update", "row.one_minus_rho * delta * delta", "row.one_minus_rho * g * g"),
+        ("lion_update", "row.beta1 * m", "row.beta2 * m"),
+        ("lion_update", "row.shrink * w", "0.0 * w"),
+        ("lion_update", "row.beta2 * m +", "row.beta1 * m +"),
+        ("schedule_free_adamw_update", "blend(y, old, row.take)", "y"),
+        ("schedule_free_adamw_update", "old - row.step * d", "old - row.back * d"),
+        ("schedule_free_adamw_update", " * row.unbias", ""),
+        ("schedule_free_sgd_update", "+ row.decay * y", ""),
+        ("schedule_free_sgd_update", "- row.back * d", "- row.step * d"),
     ];
     let gpu = open();
     for (entry, from, to) in mutants {

@@ -1,0 +1,51 @@
+// adagrad: the gradient over the root of the sum of all squares so far.
+//
+//   g <- g + decay w
+//   s <- s + g^2                                   at the first step from first, else first is 0
+//   w <- w - step_size g / (sqrt(s) + eps),   step_size = lr / (1 + (t - 1) lr_decay)
+//
+// shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
+// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// source: torch.optim.Adagrad, single-tensor path, in its order of operations
+
+@group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> state: array<u32>; // the words of Clock
+@group(0) @binding(3) var<storage, read_write> param: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> sum: array<vec4<f32>>;
+
+override LENGTH: u32;
+
+//#import update
+
+struct Row {
+    step_size: f32,
+    eps: f32,
+    decay: f32,
+    first: f32,
+}
+
+fn open_row(at: u32) -> Row {
+    let a = table[at];
+    return Row(a.x, a.y, a.z, a.w);
+}
+
+@compute @workgroup_size(64)
+fn adagrad_update(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let block = group.y * groups.x + group.x;
+    let i = block * 64u + lane;
+    if i >= LENGTH || step_skipped() {
+        return;
+    }
+    let at = row_at(block);
+    let row = open_row(at);
+    let w = param[i];
+    let g = gradient(at, i) + row.decay * w;
+    let s = sum[i] + row.first + g * g;
+    sum[i] = s;
+    put(at, i, w - row.step_size * g / (sqrt(s) + row.eps));
+}

@@ -1,0 +1,256 @@
+//! Schedule-free AdamW and SGD: a running mean in place of a schedule.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AverageKernel, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, refuse, row,
+};
+use crate::error::Result;
+
+/// `schedule_free_adamw`: the parameters hold y. v ← β₂v + (1 − β₂)g²; d = g/(√v/√(1 − β₂ᵗ) + ε) + λy; η′ = η·min(1, t/warmup);
+/// y ← y + c(z − y) − η′(1 − β₁(1 − c))d; z ← z − η′d; c = cₜ is the share of step t in the weighted mean x of all z.
+///
+/// Evaluation and saved weights are of x = y + (1 − 1/β₁)(z − y). It wants no schedule: cₜ goes by the rate of
+/// `warmup_steps` alone.
+///
+/// Source: Defazio et al. 2024, "The Road Less Scheduled", and their package `schedulefree`, whose names and defaults these are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleFreeAdamW {
+    /// Learning rate η, at least 0.
+    pub lr: f64,
+    /// β₁ in (0, 1), how far gradients are taken from z towards x; β₂ in [0, 1).
+    pub betas: [f64; 2],
+    /// ε, added to the root; at least 0.
+    pub eps: f64,
+    /// Decoupled weight decay λ at y, at least 0.
+    pub weight_decay: f64,
+    /// Steps over which the learning rate grows linearly from 0.
+    pub warmup_steps: u64,
+    /// The weight of step t in the mean x grows as tʳ; at least 0.
+    pub r: f64,
+    /// And with this power of the largest learning rate so far; at least 0.
+    pub weight_lr_power: f64,
+}
+
+impl Default for ScheduleFreeAdamW {
+    fn default() -> Self {
+        ScheduleFreeAdamW {
+            lr: 2.5e-3,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            warmup_steps: 0,
+            r: 0.0,
+            weight_lr_power: 2.0,
+        }
+    }
+}
+
+impl ScheduleFreeAdamW {
+    pub(super) const KEYS: &[&str] =
+        &["lr", "betas", "eps", "weight_decay", "warmup_steps", "r", "weight_lr_power"];
+
+    fn averaging(&self) -> Averaging {
+        let ScheduleFreeAdamW { warmup_steps, r, weight_lr_power, .. } = *self;
+        Averaging { warmup_steps, r, weight_lr_power }
+    }
+}
+
+impl Rule for ScheduleFreeAdamW {
+    fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    fn validate(&self) -> Result<()> {
+        adam_numbers(self.lr, self.betas, self.eps, self.weight_decay)?;
+        if self.betas[0] == 0.0 {
+            return Err(refuse(
+                "betas",
+                self.betas,
+                "the first beta is above 0: x is computed from y by its inverse",
+            ));
+        }
+        self.averaging().validate()
+    }
+
+    fn kernel(&self) -> UpdateKernel {
+        kernel("schedule_free_adamw_update", &["z", "exp_avg_sq"], self.betas[0], 21)
+    }
+
+    /// `[η′, η′(1 − β₁(1 − c)), c, λ, β₂, 1 − β₂, 1/√(1 − β₂ᵗ), ε]`.
+    fn scalars(&self, t: u64, lr: f64) -> Scalars {
+        let [beta1, beta2] = self.betas;
+        let (share, step) = self.averaging().of(t, lr);
+        let back = step * (1.0 - beta1 * (1.0 - share));
+        let unbias = 1.0 / correction(beta2, t).sqrt();
+        row([step, back, share, self.weight_decay, beta2, 1.0 - beta2, unbias, self.eps])
+    }
+}
+
+/// `schedule_free_sgd`: as [`ScheduleFreeAdamW`] with d = g + λy and μ for β₁.
+///
+/// Source: the same package's SGDScheduleFree, whose names and defaults these are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleFreeSgd {
+    /// Learning rate η, at least 0.
+    pub lr: f64,
+    /// μ in (0, 1): how far gradients are taken from z towards x.
+    pub momentum: f64,
+    /// Weight decay λ at y, at least 0.
+    pub weight_decay: f64,
+    /// Steps over which the learning rate grows linearly from 0.
+    pub warmup_steps: u64,
+    /// The weight of step t in the mean x grows as tʳ; at least 0.
+    pub r: f64,
+    /// And with this power of the largest learning rate so far; at least 0.
+    pub weight_lr_power: f64,
+}
+
+impl Default for ScheduleFreeSgd {
+    fn default() -> Self {
+        ScheduleFreeSgd {
+            lr: 1.0,
+            momentum: 0.9,
+            weight_decay: 0.0,
+            warmup_steps: 0,
+            r: 0.0,
+            weight_lr_power: 2.0,
+        }
+    }
+}
+
+impl ScheduleFreeSgd {
+    pub(super) const KEYS: &[&str] =
+        &["lr", "momentum", "weight_decay", "warmup_steps", "r", "weight_lr_power"];
+
+    fn averaging(&self) -> Averaging {
+        let ScheduleFreeSgd { warmup_steps, r, weight_lr_power, .. } = *self;
+        Averaging { warmup_steps, r, weight_lr_power }
+    }
+}
+
+impl Rule for ScheduleFreeSgd {
+    fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    fn validate(&self) -> Result<()> {
+        at_least_zero("lr", self.lr, "a learning rate")?;
+        if !(self.momentum > 0.0 && self.momentum < 1.0) {
+            return Err(refuse("momentum", self.momentum, "momentum is above 0 and below 1"));
+        }
+        at_least_zero("weight_decay", self.weight_decay, "weight decay")?;
+        self.averaging().validate()
+    }
+
+    fn kernel(&self) -> UpdateKernel {
+        kernel("schedule_free_sgd_update", &["z"], self.momentum, 13)
+    }
+
+    /// `[η′, η′(1 − μ(1 − c)), c, λ]`.
+    fn scalars(&self, t: u64, lr: f64) -> Scalars {
+        let (share, step) = self.averaging().of(t, lr);
+        row([step, step * (1.0 - self.momentum * (1.0 - share)), share, self.weight_decay])
+    }
+}
+
+/// How much each step weighs in the mean x.
+#[derive(Debug, Clone, Copy)]
+struct Averaging {
+    warmup_steps: u64,
+    r: f64,
+    weight_lr_power: f64,
+}
+
+impl Averaging {
+    fn validate(self) -> Result<()> {
+        at_least_zero("r", self.r, "a power")?;
+        at_least_zero("weight_lr_power", self.weight_lr_power, "a power")
+    }
+
+    /// The share of step `t` in the mean of the steps up to it, and its learning rate.
+    fn of(self, t: u64, lr: f64) -> (f64, f64) {
+        let warm = |k: u64| if k < self.warmup_steps { k as f64 / self.warmup_steps as f64 } else { 1.0 };
+        let weight = |k: u64| (k as f64).powf(self.r) * warm(k).powf(self.weight_lr_power);
+        // The first ones added up, the rest by Euler's and Maclaurin's formula, exact to rounding from there on.
+        let near = t.min(self.warmup_steps.max(1_000));
+        let mut sum: f64 = (1..=near).map(weight).sum();
+        if t > near {
+            let (r, a, b) = (self.r, near as f64, t as f64);
+            sum += (b.powf(r + 1.0) - a.powf(r + 1.0)) / (r + 1.0) + (b.powf(r) - a.powf(r)) / 2.0;
+            sum += r * (b.powf(r - 1.0) - a.powf(r - 1.0)) / 12.0;
+        }
+        (weight(t) / sum, lr * warm(t))
+    }
+}
+
+fn kernel(entry: &'static str, slots: &[&'static str], beta: f64, flops: u32) -> UpdateKernel {
+    let x_weight = ((1.0 - 1.0 / beta) as f32).to_bits();
+    let average =
+        AverageKernel { entry: "schedule_free_average", constants: vec![("X_WEIGHT", x_weight)], base: "z" };
+    let kernel = UpdateKernel::new("optim/schedule_free", entry, slots, flops);
+    UpdateKernel { average: Some(average), ..kernel }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::Optimizer;
+    use crate::optim::tests::{assert_close, round_trip};
+
+    #[test]
+    fn shares_are_those_of_a_running_mean() {
+        let averaging = |warmup_steps, r, weight_lr_power| Averaging { warmup_steps, r, weight_lr_power };
+        for (rule, t) in
+            [(averaging(0, 0.0, 2.0), 7), (averaging(5, 0.0, 2.0), 3), (averaging(5, 1.5, 1.0), 90)]
+        {
+            let weight = |k: u64| {
+                let warm = if k < rule.warmup_steps { k as f64 / rule.warmup_steps as f64 } else { 1.0 };
+                (k as f64).powf(rule.r) * warm.powf(rule.weight_lr_power)
+            };
+            let sum: f64 = (1..=t).map(weight).sum();
+            let (share, _) = rule.of(t, 0.5);
+            assert!((share - weight(t) / sum).abs() < 1e-14, "{share}");
+        }
+        assert_eq!(averaging(0, 0.0, 2.0).of(4, 0.5), (0.25, 0.5));
+        assert_eq!(averaging(4, 0.0, 2.0).of(2, 1.0).1, 0.5);
+        // Far out a formula takes the place of the sum.
+        let (near, far) = (averaging(3, 1.5, 2.0), 5000);
+        let weight = |k: u64| (k as f64).powf(1.5) * (k as f64 / 3.0).min(1.0).powi(2);
+        let sum: f64 = (1..=far).map(weight).sum();
+        assert!((near.of(far, 1.0).0 * sum / weight(far) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_first_step_is_the_gradient_s() {
+        // c = 1: y becomes z, and z takes a step of the whole rate, and so does y.
+        let row = Optimizer::ScheduleFreeSgd(ScheduleFreeSgd::default()).scalars(1, 0.5);
+        assert_close(row, [0.5, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn serde_keeps_every_key_and_bad_numbers_are_refused() {
+        let (lr, weight_decay, warmup_steps, r, weight_lr_power) = (0.5, 0.1, 7, 0.5, 1.5);
+        let (betas, eps) = ([0.7, 0.8], 1e-3);
+        let adamw = ScheduleFreeAdamW { lr, betas, eps, weight_decay, warmup_steps, r, weight_lr_power };
+        round_trip(
+            "schedule_free_adamw",
+            Optimizer::ScheduleFreeAdamW(adamw.clone()),
+            ScheduleFreeAdamW::KEYS,
+        );
+        let momentum = 0.6;
+        let sgd = ScheduleFreeSgd { lr, momentum, weight_decay, warmup_steps, r, weight_lr_power };
+        round_trip("schedule_free_sgd", Optimizer::ScheduleFreeSgd(sgd.clone()), ScheduleFreeSgd::KEYS);
+        for (err, key) in [
+            (ScheduleFreeAdamW { betas: [0.0, 0.9], ..adamw.clone() }.validate(), "betas"),
+            (ScheduleFreeAdamW { r: -1.0, ..adamw }.validate(), "r = -1.0"),
+            (ScheduleFreeSgd { momentum: 0.0, ..sgd.clone() }.validate(), "momentum"),
+            (ScheduleFreeSgd { weight_lr_power: f64::NAN, ..sgd }.validate(), "weight_lr_power"),
+        ] {
+            let err = err.unwrap_err().to_string();
+            assert!(err.contains(key), "{err}");
+        }
+    }
+}
