@@ -14,9 +14,13 @@ mod layers;
 mod op_table;
 #[path = "golden/ops.rs"]
 mod ops;
+#[path = "golden/optim_traces.rs"]
+mod optim_traces;
 #[path = "golden/optimizers.rs"]
 mod optimizers;
 #[path = "golden/runs.rs"]
 mod runs;
+#[path = "golden/schedules.rs"]
+mod schedules;
 #[path = "golden/store.rs"]
 mod store;

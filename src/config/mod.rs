@@ -5,6 +5,7 @@ mod loss;
 mod model;
 mod optimizer;
 mod read;
+mod schedule;
 mod section;
 
 use std::path::Path;
@@ -70,7 +71,7 @@ impl Config {
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let mut root = Section::new("", table);
         let mut options = TrainOptions::default();
-        for name in ["data", "model", "optimizer", "average", "train"] {
+        for name in ["data", "model", "optimizer", "schedule", "average", "train"] {
             root.misspelt(name)?;
         }
         options.seed = root.whole("seed")?.unwrap_or(options.seed);
@@ -83,6 +84,8 @@ impl Config {
 
         let mut update = optimizer::read(root.section("optimizer")?)?;
         update.average = optimizer::average(root.section("average")?)?;
+        schedule::read(root.section("schedule")?, &mut update)?;
+        update.validate()?;
 
         let mut s = root.section("train")?;
         options.epochs = s.whole("epochs")?.unwrap_or(options.epochs);
@@ -125,6 +128,7 @@ impl Config {
             ),
             ("optimizer".to_owned(), optimizer::to_toml(&self.update)),
         ]);
+        root.extend(schedule::to_toml(&self.update).map(|schedule| ("schedule".to_owned(), schedule)));
         let average = self.update.average.and_then(|average| Value::try_from(average).ok());
         root.extend(average.map(|average| ("average".to_owned(), average)));
         root.insert("train".to_owned(), Value::Table(train));

@@ -16,6 +16,7 @@ mod lion;
 mod nadam;
 mod radam;
 mod rmsprop;
+pub mod schedule;
 mod schedule_free;
 mod sgd;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use lion::Lion;
 pub use nadam::NAdam;
 pub use radam::RAdam;
 pub use rmsprop::RmsProp;
+pub use schedule::{Interval, Schedule};
 pub use schedule_free::{ScheduleFreeAdamW, ScheduleFreeSgd};
 pub use sgd::{MomentumForm, Sgd};
 use toml::Table;
@@ -229,6 +231,19 @@ impl Optimizer {
     fn without_decay(&self) -> Optimizer {
         let none = Table::from_iter([("weight_decay".to_owned(), 0.0.into())]);
         self.with(&none).unwrap_or_else(|_| self.clone())
+    }
+
+    /// The same optimizer with `momentum` in place of its own, or of the first of its betas; `None` where it has neither.
+    pub fn cycled(&self, momentum: f64) -> Option<Optimizer> {
+        let table = self.table();
+        let number = |value: &toml::Value| value.as_float().unwrap_or_default();
+        let (key, value) =
+            match (table.get("momentum"), table.get("betas").and_then(|betas| betas.as_array())) {
+                (Some(own), _) if number(own) != 0.0 => ("momentum", momentum.into()),
+                (_, Some(betas)) => ("betas", vec![momentum, betas.get(1).map_or(0.0, number)].into()),
+                _ => return None,
+            };
+        self.with(&Table::from_iter([(key.to_owned(), value)])).ok()
     }
 
     /// The keys whose values are not those of `other`, as `weight_decay = 0.0`.

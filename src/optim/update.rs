@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use wildmatch::WildMatch;
 
-use super::{Average, Optimizer, at_least_zero_of, refuse_of};
+use super::{Average, Interval, Optimizer, Schedule, at_least_zero_of, refuse_of};
 use crate::error::{Error, Result, suggestion};
 use crate::graph::Parameter;
 
@@ -83,6 +83,10 @@ pub struct Update {
     pub skip_nonfinite: Option<bool>,
     /// An average of the weights.
     pub average: Option<Average>,
+    /// How the learning rate goes; `None` leaves it as it is.
+    pub schedule: Option<Schedule>,
+    /// What the schedule counts.
+    pub interval: Interval,
 }
 
 impl Update {
@@ -95,6 +99,8 @@ impl Update {
             clip: None,
             skip_nonfinite: None,
             average: None,
+            schedule: None,
+            interval: Interval::Step,
         }
     }
 }
@@ -155,12 +161,28 @@ impl Update {
             at_least_zero_of(&format!("optimizer.groups[{i}].lr_factor"), group.lr_factor, "a factor")?;
             self.of_group(i)?;
         }
+        self.validate_schedule()?;
         let Some(average) = self.average else { return Ok(()) };
         if self.optimizer.kernel().average.is_some() {
             let text = "average: a schedule-free optimizer has an average of its own, which evaluation is of";
             return Err(Error::Config(text.into()));
         }
         average.validate()
+    }
+
+    fn validate_schedule(&self) -> Result<()> {
+        let Some(schedule) = &self.schedule else { return Ok(()) };
+        schedule.validate()?;
+        if self.optimizer.kernel().average.is_some() {
+            let text = "schedule: a schedule-free optimizer goes without; it has warmup_steps of its own";
+            return Err(Error::Config(text.into()));
+        }
+        if schedule.cycles_momentum() && self.optimizer.cycled(0.5).is_none() {
+            let text = "schedule.cycle_momentum = true: the optimizer has neither momentum above 0 nor betas; give it \
+                        momentum, or set cycle_momentum = false";
+            return Err(Error::Config(text.into()));
+        }
+        Ok(())
     }
 
     /// True where evaluation is of the average.

@@ -8,6 +8,7 @@ mod evaluate;
 mod feed;
 mod metrics;
 mod observer;
+mod pace;
 mod run_dir;
 mod scaling;
 mod state;

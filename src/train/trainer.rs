@@ -8,13 +8,14 @@ use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK};
 use super::feed;
 use super::metrics::{Metrics, Objective};
 use super::observer::{EpochRecord, Observer, StepRecord};
+use super::pace::Pace;
 use super::scaling::Known;
 use super::window::Flight;
 use crate::data::{BatchPlan, BatchSize, Dataset, Values, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernel::{Precision, Target};
-use crate::optim::{Optimizer, Update};
+use crate::optim::Update;
 use crate::plan::{Memory, Program};
 
 /// How a run goes through its data.
@@ -70,8 +71,7 @@ pub struct Trainer {
     pub(super) gpu: Gpu,
     pub(super) blueprint: Blueprint,
     pub(super) options: TrainOptions,
-    /// What [`Trainer::set_lr`] said.
-    lr: Option<f64>,
+    pub(super) pace: Pace,
     pub(super) memory: Memory,
     /// The blueprint's programs, as far as they have been needed.
     pub(super) train: Vec<Program>,
@@ -208,10 +208,10 @@ impl Trainer {
         }
         let readback =
             READBACK.iter().map(|name| gpu.readback(name, blueprint.ring.bytes())).collect::<Result<_>>()?;
-        let trainer = Trainer {
+        let mut trainer = Trainer {
             gpu: gpu.clone(),
             options: options.clone(),
-            lr: None,
+            pace: Pace::default(),
             memory,
             train,
             update: None,
@@ -233,6 +233,8 @@ impl Trainer {
             known: Known::default(),
             blueprint,
         };
+        trainer.pace =
+            Pace::new(&trainer.blueprint.rule, trainer.total_steps(), trainer.blueprint.batches.steps());
         trainer.write_first();
         Ok(trainer)
     }
@@ -251,22 +253,6 @@ impl Trainer {
     pub fn total_steps(&self) -> u64 {
         let steps = self.blueprint.batches.steps() as u64;
         self.options.steps.unwrap_or(self.options.epochs.saturating_mul(steps))
-    }
-
-    /// Sets the learning rate of the steps to come, in place of the optimizer's. A group of parameters whose own differs
-    /// keeps its ratio.
-    pub fn set_lr(&mut self, lr: f64) {
-        self.lr = Some(lr);
-    }
-
-    /// The learning rate of update `t`, the first being 1, for an optimizer of the run: a group's own, before its factor.
-    pub(super) fn rate(&self, optimizer: &Optimizer, _t: u64) -> f64 {
-        let (base, run) = (optimizer.lr(), self.blueprint.rule.optimizer.lr());
-        match self.lr {
-            None => base,
-            Some(lr) if base == run => lr,
-            Some(lr) => lr * base / run,
-        }
     }
 
     /// Runs up to `limit` steps, to the end of the current epoch at most; the last may still be in flight.
@@ -357,12 +343,7 @@ impl Trainer {
             let seconds = start.elapsed().as_secs_f64();
             let evaluated = self.evaluate_async().await?;
             if let Some(bad) = evaluated.as_ref().filter(|e| !e.loss.is_finite()) {
-                return Err(Error::Diverged {
-                    step: self.step,
-                    epoch,
-                    lr: self.rate(&self.blueprint.rule.optimizer, self.step),
-                    loss: bad.loss as f32,
-                });
+                return Err(Error::Diverged { step: self.step, epoch, lr: self.lr(), loss: bad.loss as f32 });
             }
             let (train_loss, train_metrics) = self.means(&self.sums, self.samples);
             let record = EpochRecord {
@@ -375,6 +356,7 @@ impl Trainer {
                 eval_metrics: evaluated.map(|e| e.metrics).unwrap_or_default(),
                 samples_per_second: self.samples as f64 / seconds,
             };
+            self.observe(&record);
             observer.epoch(&record)?;
             last = Some(record);
         }

@@ -46,8 +46,7 @@ impl Trainer {
         for t in done + 1..=done + count as u64 {
             let keep = blueprint.rule.average.map_or(1.0, |average| average.keep(t, steps));
             for group in &blueprint.groups.groups {
-                let lr = self.rate(&group.optimizer, t) * group.lr_factor;
-                table.extend(table_row(&group.optimizer.scalars(t, lr), clip, keep));
+                table.extend(table_row(&self.scalars(group, t), clip, keep));
             }
         }
         table

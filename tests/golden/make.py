@@ -14,11 +14,13 @@ import layer_cases
 import layers
 import op_cases
 import ops
+import optim_traces
 import optimizers
 import runs
+import schedules
 
 HERE = pathlib.Path(__file__).resolve().parent
-PARTS = ["ops", "layers", "optimizers", "runs", "examples"]
+PARTS = ["ops", "layers", "optimizers", "optim_traces", "schedules", "runs", "examples"]
 
 
 def main():
@@ -41,6 +43,10 @@ def main():
         layers.make(HERE, layer_cases.cases())
     if "optimizers" in parts:
         optimizers.make(HERE)
+    if "optim_traces" in parts:
+        optim_traces.make(HERE)
+    if "schedules" in parts:
+        schedules.make(HERE)
     if "runs" in parts:
         runs.make(HERE, args.digits)
     if "examples" in parts:

@@ -79,11 +79,18 @@ impl Trace {
 }
 
 /// A parameter tensor: where it starts, and its gradient at every step.
-struct Param {
-    name: String,
-    shape: Vec<usize>,
-    init: Vec<f32>,
-    grads: Vec<Vec<f32>>,
+pub struct Param {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub init: Vec<f32>,
+    pub grads: Vec<Vec<f32>>,
+}
+
+/// What training made of parameters: `[step][parameter][element]`, of the weights and of what is evaluated in their place
+/// where that is another thing.
+pub struct Driven {
+    pub weights: Vec<Vec<Vec<f32>>>,
+    pub averages: Vec<Vec<Vec<f32>>>,
 }
 
 fn params(golden: &Golden, tensors: &Tensors) -> Vec<Param> {
@@ -97,15 +104,11 @@ fn params(golden: &Golden, tensors: &Tensors) -> Vec<Param> {
     golden.params.iter().map(param).collect()
 }
 
-/// Trains `params` with the gradients given and returns `[step][parameter][element]`.
+/// Trains `params` with the gradients given.
 ///
 /// The loss is Σ sum(p · g), whose gradient for p is g exactly. A sample is the gradients of one step, in file
 /// order and a batch of one, so that step t, from 0, sees `grads[t]`, at the rate `lrs[t]`.
-fn drive(
-    optimizer: &Optimizer,
-    lrs: &[f64],
-    params: &[Param],
-) -> Result<Vec<Vec<Vec<f32>>>, downhill::Error> {
+pub fn drive(optimizer: &Optimizer, lrs: &[f64], params: &[Param]) -> Result<Driven, downhill::Error> {
     let width: usize = params.iter().map(|p| p.init.len()).sum();
     let samples: Vec<f32> =
         (0..lrs.len()).flat_map(|t| params.iter().flat_map(move |p| p.grads[t].clone())).collect();
@@ -128,12 +131,15 @@ fn drive(
         values: p.init.clone(),
     };
     trainer.load_state_dict(&params.iter().map(start).collect::<Vec<_>>())?;
-    let step = |&lr: &f64| {
+    let values = |tensors: Vec<NamedTensor>| tensors.into_iter().map(|tensor| tensor.values).collect();
+    let mut driven = Driven { weights: Vec::new(), averages: Vec::new() };
+    for &lr in lrs {
         trainer.set_lr(lr);
         trainer.advance(1)?;
-        Ok(trainer.state_dict()?.into_iter().map(|tensor| tensor.values).collect())
-    };
-    lrs.iter().map(step).collect()
+        driven.weights.push(values(trainer.state_dict()?));
+        driven.averages.extend(trainer.average_state_dict()?.map(values));
+    }
+    Ok(driven)
 }
 
 /// What one step must make of one parameter.
@@ -202,7 +208,7 @@ fn optimizer_traces() {
     let mut report = Report::default();
     for trace in &golden.traces {
         match drive(&trace.optimizer(), &trace.lrs, &params) {
-            Ok(steps) => check_trace(&mut report, &golden, &tensors, &trace.name, &steps),
+            Ok(driven) => check_trace(&mut report, &golden, &tensors, &trace.name, &driven.weights),
             Err(e) => report.fail(&trace.name, e),
         }
     }

@@ -1,0 +1,152 @@
+//! Down where a metric no longer gets better: the schedule with a memory.
+
+use serde::{Deserialize, Serialize};
+
+use super::{above_zero, at_least_zero};
+use crate::error::Result;
+use crate::optim::refuse_of;
+
+/// The rate times `factor` after more than `patience` epochs in a row that were not better than the best.
+///
+/// Source: torch.optim.lr_scheduler.ReduceLROnPlateau.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plateau {
+    /// What is watched, once an epoch.
+    pub metric: Metric,
+    /// Whether better is less (`min`) or more (`max`).
+    pub mode: Mode,
+    /// In (0, 1).
+    pub factor: f64,
+    /// Epochs without getting better that are borne.
+    pub patience: u64,
+    /// How much better is better, at least 0.
+    pub threshold: f64,
+    /// Whether that is a share of the best (`rel`) or a difference (`abs`).
+    pub threshold_mode: ThresholdMode,
+    /// Epochs after a reduction that do not count.
+    pub cooldown: u64,
+    /// The least rate, at least 0.
+    pub min_lr: f64,
+    /// A reduction by no more than this is none.
+    pub eps: f64,
+}
+
+/// What [`Plateau`] watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// The loss on the evaluation part, or where there is none that of training.
+    EvalLoss,
+    /// The accuracy on the evaluation part.
+    EvalAccuracy,
+    /// The epoch's mean loss in training.
+    TrainLoss,
+}
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Less.
+    Min,
+    /// More.
+    Max,
+}
+
+/// What a threshold is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThresholdMode {
+    /// A share of the best.
+    Rel,
+    /// A difference from the best.
+    Abs,
+}
+
+impl Default for Plateau {
+    fn default() -> Self {
+        Plateau {
+            metric: Metric::EvalLoss,
+            mode: Mode::Min,
+            factor: 0.1,
+            patience: 10,
+            threshold: 1e-4,
+            threshold_mode: ThresholdMode::Rel,
+            cooldown: 0,
+            min_lr: 0.0,
+            eps: 1e-8,
+        }
+    }
+}
+
+impl Plateau {
+    pub(super) const KEYS: &[&str] =
+        &["metric", "mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "eps"];
+
+    pub(super) fn validate(&self) -> Result<()> {
+        above_zero("factor", self.factor, "a factor")?;
+        if self.factor >= 1.0 {
+            return Err(refuse_of("schedule.factor", self.factor, "a factor is below 1"));
+        }
+        at_least_zero("threshold", self.threshold, "a threshold")?;
+        at_least_zero("min_lr", self.min_lr, "a learning rate")?;
+        at_least_zero("eps", self.eps, "eps")?;
+        if (self.metric == Metric::EvalAccuracy) != (self.mode == Mode::Max) {
+            let allowed = "more is better of eval_accuracy (\"max\"), less of a loss (\"min\")";
+            return Err(refuse_of("schedule.mode", self.mode, allowed));
+        }
+        Ok(())
+    }
+
+    fn better(&self, value: f64, best: f64) -> bool {
+        let margin = match self.threshold_mode {
+            ThresholdMode::Rel => best * self.threshold,
+            ThresholdMode::Abs => self.threshold,
+        };
+        match self.mode {
+            Mode::Min => value < best - margin,
+            Mode::Max => value > best + margin,
+        }
+    }
+}
+
+/// What [`Plateau`] remembers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlateauState {
+    best: Option<f64>,
+    bad_epochs: u64,
+    cooldown: u64,
+    reductions: u32,
+}
+
+impl PlateauState {
+    /// Takes in the metric of an epoch, `base` being the optimizer's learning rate; true where the rate goes down.
+    pub fn observe(&mut self, rule: &Plateau, base: f64, value: f64) -> bool {
+        if self.best.is_none_or(|best| rule.better(value, best)) {
+            self.best = Some(value);
+            self.bad_epochs = 0;
+        } else {
+            self.bad_epochs += 1;
+        }
+        if self.cooldown > 0 {
+            self.cooldown -= 1;
+            self.bad_epochs = 0;
+        }
+        if self.bad_epochs <= rule.patience {
+            return false;
+        }
+        self.cooldown = rule.cooldown;
+        self.bad_epochs = 0;
+        let old = self.lr(rule, base);
+        let new = (old * rule.factor).max(rule.min_lr);
+        let reduced = old - new > rule.eps;
+        self.reductions += u32::from(reduced);
+        reduced
+    }
+
+    /// The learning rate now.
+    pub fn lr(&self, rule: &Plateau, base: f64) -> f64 {
+        (0..self.reductions).fold(base, |lr, _| (lr * rule.factor).max(rule.min_lr))
+    }
+}

@@ -1,0 +1,87 @@
+//! The learning rate of each update: the optimizer's or what was said in its place, by the schedule.
+
+use super::observer::EpochRecord;
+use super::trainer::Trainer;
+use crate::optim::schedule::{Metric, PlateauState};
+use crate::optim::{Group, Interval, Optimizer, Schedule, Update};
+
+/// What the learning rate depends on besides the count of updates.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pace {
+    /// The schedule, its lengths filled in.
+    schedule: Option<Schedule>,
+    /// What it remembers.
+    plateau: PlateauState,
+    /// What [`Trainer::set_lr`] said.
+    set: Option<f64>,
+}
+
+impl Pace {
+    /// For a run of `total` steps in epochs of `steps`.
+    pub fn new(update: &Update, total: u64, steps: usize) -> Pace {
+        let total = match update.interval {
+            Interval::Step => total,
+            Interval::Epoch => total.div_ceil(steps.max(1) as u64),
+        };
+        let schedule = update.schedule.as_ref().map(|schedule| schedule.resolve(total));
+        Pace { schedule, ..Pace::default() }
+    }
+}
+
+impl Trainer {
+    /// Sets the learning rate of the steps to come, in place of the optimizer's: what the schedule starts from, where there
+    /// is one. A group of parameters whose own differs keeps its ratio.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.pace.set = Some(lr);
+    }
+
+    /// The learning rate of the next step, if no step before it was skipped.
+    pub fn lr(&self) -> f64 {
+        self.rate(&self.blueprint.rule.optimizer, self.step + 1)
+    }
+
+    /// How often the schedule was stepped before update `t`, the first being 1.
+    fn stepped(&self, t: u64) -> u64 {
+        match self.blueprint.rule.interval {
+            Interval::Step => t - 1,
+            Interval::Epoch => self.epoch,
+        }
+    }
+
+    /// The learning rate of update `t` for an optimizer of the run: a group's own, before its factor.
+    pub(super) fn rate(&self, optimizer: &Optimizer, t: u64) -> f64 {
+        let (own, run) = (optimizer.lr(), self.blueprint.rule.optimizer.lr());
+        let base = match self.pace.set {
+            None => own,
+            Some(lr) if own == run => lr,
+            Some(lr) => lr * own / run,
+        };
+        match &self.pace.schedule {
+            None => base,
+            Some(Schedule::Plateau(rule)) => self.pace.plateau.lr(rule, base),
+            Some(schedule) => schedule.lr(base, self.stepped(t)),
+        }
+    }
+
+    /// The scalars of update `t` for a group.
+    pub(super) fn scalars(&self, group: &Group, t: u64) -> [f32; crate::optim::SCALARS] {
+        let lr = self.rate(&group.optimizer, t) * group.lr_factor;
+        let momentum = self.pace.schedule.as_ref().and_then(|schedule| schedule.momentum(self.stepped(t)));
+        match momentum.and_then(|momentum| group.optimizer.cycled(momentum)) {
+            Some(cycled) => cycled.scalars(t, lr),
+            None => group.optimizer.scalars(t, lr),
+        }
+    }
+
+    /// Tells the schedule of an epoch.
+    pub(super) fn observe(&mut self, epoch: &EpochRecord) {
+        let Some(Schedule::Plateau(rule)) = &self.pace.schedule else { return };
+        let value = match rule.metric {
+            Metric::EvalLoss => epoch.eval_loss.unwrap_or(epoch.train_loss),
+            Metric::EvalAccuracy => epoch.eval_accuracy.unwrap_or_default(),
+            Metric::TrainLoss => epoch.train_loss,
+        };
+        let base = self.pace.set.unwrap_or(self.blueprint.rule.optimizer.lr());
+        self.pace.plateau.observe(rule, base, value);
+    }
+}
