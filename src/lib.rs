@@ -56,8 +56,8 @@ pub mod prelude {
         Sequential, Upsample, UpsampleMode, UpsampleSize,
     };
     pub use crate::optim::{
-        Adadelta, Adagrad, Adam, AdamW, Adamax, Average, Clip, Lion, MomentumForm, NAdam, Optimizer,
-        ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
+        Adadelta, Adagrad, Adam, AdamW, Adamax, Average, Clip, Lamb, Lars, Lion, MomentumForm, NAdam,
+        Optimizer, ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
     };
     pub use crate::train::{
         Batch, EpochRecord, Evaluation, Metrics, Objective, Observer, Precision, RunDir, StepRecord,

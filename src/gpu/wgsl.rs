@@ -49,6 +49,7 @@ pub const FILES: &[(&str, &str)] = files![
     "half_weights",
     "gradients",
     "accumulate",
+    "tensor_norms",
     "optim/sgd",
     "optim/rmsprop",
     "optim/adam",
@@ -58,6 +59,8 @@ pub const FILES: &[(&str, &str)] = files![
     "optim/adagrad",
     "optim/adadelta",
     "optim/lion",
+    "optim/lamb",
+    "optim/lars",
     "optim/schedule_free",
 ];
 

@@ -35,8 +35,47 @@ pub struct Around<'a> {
     pub average: bool,
 }
 
-/// The update of an arena, `parameters` of whose numbers are in use.
-pub fn kernel(update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> Kernel {
+/// The sums of squares of each block.
+pub const BLOCK_SUMS: &str = "sums of squares";
+/// The norms of each block's tensor.
+pub const NORMS: &str = "norms of tensors";
+/// The blocks of each tensor.
+pub const SPANS: &str = "spans of tensors";
+
+/// The kernels of an update of an arena, `parameters` of whose numbers are in use; `tensors` of them are trained.
+pub fn kernels(update: &UpdateKernel, around: &Around<'_>, parameters: usize, tensors: usize) -> Vec<Kernel> {
+    let Some(sums) = update.sums else { return vec![kernel(update, around, update.entry, None, parameters)] };
+    let blocks = around.bytes.div_ceil(BLOCK_BYTES) as usize;
+    let norms = Kernel {
+        entry: "tensor_norms",
+        wgsl: wgsl::compose("tensor_norms", &[]),
+        constants: vec![("TENSORS", tensors as u32)],
+        operands: vec![
+            (0, Access::Read, Operand::Named(SPANS)),
+            (1, Access::Read, Operand::Named(BLOCK_SUMS)),
+            (2, Access::Write, Operand::Named(NORMS)),
+        ],
+        grid: grid(tensors),
+        flops: 2 * blocks as u64,
+        iterations: 2 * blocks.div_ceil(64),
+    };
+    // The sums are of the optimizer, and no average is kept by them.
+    let first = Around { average: false, ..around.clone() };
+    vec![
+        kernel(update, &first, sums, Some(BLOCK_SUMS), 0),
+        norms,
+        kernel(update, around, update.entry, Some(NORMS), parameters),
+    ]
+}
+
+/// One pass over the arena; `sums` is bound after the slots of all optimizers of this kind.
+fn kernel(
+    update: &UpdateKernel,
+    around: &Around<'_>,
+    entry: &'static str,
+    sums: Option<&'static str>,
+    parameters: usize,
+) -> Kernel {
     let named = |slot, access, name| (slot, access, Operand::Named(name));
     let mut operands = vec![
         named(0, Access::Read, around.gradients),
@@ -45,6 +84,7 @@ pub fn kernel(update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> 
         named(3, Access::Write, PARAMETERS),
     ];
     operands.extend((4..).zip(&update.slots).map(|(slot, &name)| named(slot, Access::Write, name)));
+    operands.extend(sums.map(|name| named(6, Access::Write, name)));
     let mut text = vec![];
     if !around.ends.is_empty() {
         text.push(("groups", group_of(around.ends)));
@@ -64,13 +104,13 @@ pub fn kernel(update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> 
         ("CLIP_VALUE", u32::from(around.clip_value)),
     ]);
     Kernel {
-        entry: update.entry,
+        entry,
         wgsl: wgsl::compose(update.shader, &text),
         constants,
         operands,
         grid: grid(fours.div_ceil(BLOCK)),
         flops: u64::from(update.flops_per_parameter) * parameters as u64,
-        iterations: 1,
+        iterations: 6,
     }
 }
 

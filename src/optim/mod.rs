@@ -12,6 +12,8 @@ mod adagrad;
 mod adam;
 mod adamax;
 mod average;
+mod lamb;
+mod lars;
 mod lion;
 mod nadam;
 mod radam;
@@ -32,6 +34,8 @@ pub use adagrad::Adagrad;
 pub use adam::{Adam, AdamW};
 pub use adamax::Adamax;
 pub use average::Average;
+pub use lamb::Lamb;
+pub use lars::Lars;
 pub use lion::Lion;
 pub use nadam::NAdam;
 pub use radam::RAdam;
@@ -68,6 +72,10 @@ pub enum Optimizer {
     Adadelta(Adadelta),
     /// `lion`: the sign of a blend of momentum and gradient.
     Lion(Lion),
+    /// `lamb`: Adam whose step is as long as the weights of its tensor.
+    Lamb(Lamb),
+    /// `lars`: SGD with each tensor's gradient brought to the length of its weights.
+    Lars(Lars),
     /// `schedule_free_adamw`: AdamW with a running mean in place of a schedule.
     #[serde(rename = "schedule_free_adamw")]
     ScheduleFreeAdamW(ScheduleFreeAdamW),
@@ -88,6 +96,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("adagrad", Adagrad::KEYS),
     ("adadelta", Adadelta::KEYS),
     ("lion", Lion::KEYS),
+    ("lamb", Lamb::KEYS),
+    ("lars", Lars::KEYS),
     ("schedule_free_adamw", ScheduleFreeAdamW::KEYS),
     ("schedule_free_sgd", ScheduleFreeSgd::KEYS),
 ];
@@ -123,6 +133,9 @@ pub struct UpdateKernel {
     pub flops_per_parameter: u32,
     /// Where the weights to evaluate and to save are not those that are trained.
     pub average: Option<AverageKernel>,
+    /// The entry point of the pass before the update that sums squares over each block, where the update needs norms over
+    /// tensors. Each tensor then has blocks of its own.
+    pub sums: Option<&'static str>,
 }
 
 /// The kernel that computes the weights to evaluate from those that are trained and a slot.
@@ -148,7 +161,13 @@ impl UpdateKernel {
             bytes_per_parameter,
             flops_per_parameter: flops,
             average: None,
+            sums: None,
         }
+    }
+
+    /// The same with norms over tensors, from the sums that `entry` makes; both passes move `bytes` for each parameter.
+    fn by_tensor(self, entry: &'static str, bytes: u32) -> Self {
+        UpdateKernel { sums: Some(entry), bytes_per_parameter: bytes, ..self }
     }
 }
 
@@ -199,6 +218,8 @@ impl Optimizer {
             Optimizer::Adagrad(rule) => rule,
             Optimizer::Adadelta(rule) => rule,
             Optimizer::Lion(rule) => rule,
+            Optimizer::Lamb(rule) => rule,
+            Optimizer::Lars(rule) => rule,
             Optimizer::ScheduleFreeAdamW(rule) => rule,
             Optimizer::ScheduleFreeSgd(rule) => rule,
         }

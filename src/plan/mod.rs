@@ -115,6 +115,8 @@ pub struct Plan {
     pub arena: Arena,
     /// The layout of the buffers that are kept from step to step.
     pub state: Arena,
+    /// What some buffers hold from the start and for good.
+    pub constants: Vec<(&'static str, Vec<u32>)>,
 }
 
 impl Plan {

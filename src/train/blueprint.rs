@@ -348,6 +348,7 @@ impl Draft<'_> {
             update,
             groups,
             count: groups.trained().map(|i| parameters[i].shape.elements()).sum(),
+            bytes: parameters.iter().map(|p| 4 * p.shape.elements() as u64).collect(),
             scaled: self.scaled(),
             checked: self.checked,
             in_parts: self.in_parts,
@@ -374,7 +375,9 @@ impl Draft<'_> {
         }
         let groups = update.resolve(&parameters)?;
         let shapes: Vec<&Shape> = parameters.iter().map(|p| &p.shape).collect();
-        let arena = Arena::grouped(&shapes, &groups.of, alignment(self.target), BLOCK_BYTES);
+        let by_tensor = update.optimizer.kernel().sums.is_some();
+        let aligned = if by_tensor { BLOCK_BYTES } else { alignment(self.target) };
+        let arena = Arena::grouped(&shapes, &groups.of, aligned, BLOCK_BYTES);
         let mut outputs = filed(&objective);
         let mut loss = objective.loss().clone();
         if self.scaled() {

@@ -5,7 +5,9 @@ use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::gradients::{
     self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
-use crate::kernel::update::{self, AVERAGE, Around, GRADIENTS, PARAMETERS, TABLE};
+use crate::kernel::update::{
+    self, AVERAGE, Around, BLOCK_BYTES, BLOCK_SUMS, GRADIENTS, NORMS, PARAMETERS, SPANS, TABLE,
+};
 use crate::optim::{Clip, Groups, ROW, Update};
 use crate::plan::{Arena, Plan, Ring};
 use crate::shape::Shape;
@@ -16,6 +18,8 @@ pub(super) struct Ending<'a> {
     pub groups: &'a Groups,
     /// How many numbers are trained.
     pub count: usize,
+    /// Bytes of each parameter.
+    pub bytes: Vec<u64>,
     /// The loss is scaled.
     pub scaled: bool,
     /// The step may be left out.
@@ -62,6 +66,9 @@ impl Ending<'_> {
             (STATE, STATE_BYTES),
             (RING, self.ring.bytes()),
             (PARTIAL_NORMS, partial_bytes(trained)),
+            (SPANS, 8 * self.groups.trained().count() as u64),
+            (BLOCK_SUMS, 8 * trained.div_ceil(BLOCK_BYTES)),
+            (NORMS, 8 * trained.div_ceil(BLOCK_BYTES)),
         ];
         bytes.extend(kernel.slots.iter().map(|&slot| (slot, trained)));
         if self.checked {
@@ -84,8 +91,22 @@ impl Ending<'_> {
             clip_value: matches!(self.update.clip, Some(Clip::Value(_))),
             average: self.update.average.is_some(),
         };
-        let update = update::kernel(&kernel, &around, self.count);
-        plan.surround(update, "optimizer", self.shape(), &bytes, false);
+        let tensors = self.groups.trained().count();
+        for kernel in update::kernels(&kernel, &around, self.count, tensors) {
+            plan.surround(kernel, "optimizer", self.shape(), &bytes, false);
+        }
+        if kernel.sums.is_some() {
+            plan.constants.push((SPANS, self.spans(&plan.arena)));
+        }
+    }
+
+    /// The first block of each tensor that is trained, and the one after its last.
+    fn spans(&self, arena: &Arena) -> Vec<u32> {
+        let span = |i: usize| {
+            let bytes = self.bytes[i].next_multiple_of(BLOCK_BYTES);
+            [arena.offsets[i], arena.offsets[i] + bytes].map(|at| (at / BLOCK_BYTES) as u32)
+        };
+        self.groups.trained().flat_map(span).collect()
     }
 
     /// What comes before an evaluation whose weights are not those that are trained.

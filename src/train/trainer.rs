@@ -206,6 +206,10 @@ impl Trainer {
         for source in sources {
             gpu.write(memory.get(&source.name), 0, words(source.values));
         }
+        let plans = blueprint.train.iter().map(|build| &build.plan).chain(&blueprint.update);
+        for (name, words) in plans.flat_map(|plan| &plan.constants) {
+            gpu.write(memory.get(name), 0, bytemuck::cast_slice(words));
+        }
         let readback =
             READBACK.iter().map(|name| gpu.readback(name, blueprint.ring.bytes())).collect::<Result<_>>()?;
         let mut trainer = Trainer {

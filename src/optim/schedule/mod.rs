@@ -201,7 +201,7 @@ impl Sequence {
         let (schedules, milestones) = (self.schedules.len(), &self.milestones);
         if schedules == 0 || milestones.len() + 1 != schedules {
             let allowed =
-                format!("{schedules} schedules need {} milestones", schedules.saturating_sub(1).max(1));
+                format!("a sequence of {schedules} schedules has {} milestones", schedules.max(1) - 1);
             return Err(refuse_of("schedule.milestones", milestones, &allowed));
         }
         if milestones.first() == Some(&0) || milestones.windows(2).any(|pair| pair[0] >= pair[1]) {

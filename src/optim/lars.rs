@@ -1,0 +1,117 @@
+//! LARS: SGD with each tensor's gradient brought to the length of its weights.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
+use crate::error::Result;
+
+/// `lars`: g ← g + λw; d = trust·‖w‖/(‖g‖ + ε)·g, norms over the tensor, d = g where either is 0; b ← μb + (1 − τ)d, first
+/// b = d; w ← w − ηb. Three dispatches.
+///
+/// Source: You et al. 2017; momentum as torch.optim.SGD's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lars {
+    /// Learning rate η, at least 0.
+    pub lr: f64,
+    /// Momentum μ, at least 0.
+    pub momentum: f64,
+    /// Dampening τ: how much of a new step is left out of the momentum.
+    pub dampening: f64,
+    /// Look ahead along the momentum; needs μ > 0 and τ = 0.
+    pub nesterov: bool,
+    /// Weight decay λ, at least 0: part of the gradient.
+    pub weight_decay: f64,
+    /// How long a step is beside the weights, at least 0.
+    pub trust_coefficient: f64,
+    /// ε, added to the norm of the gradient; at least 0.
+    pub eps: f64,
+}
+
+impl Default for Lars {
+    fn default() -> Self {
+        Lars {
+            lr: 1.0,
+            momentum: 0.9,
+            dampening: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            trust_coefficient: 1e-3,
+            eps: 1e-8,
+        }
+    }
+}
+
+impl Lars {
+    pub(super) const KEYS: &[&str] =
+        &["lr", "momentum", "dampening", "nesterov", "weight_decay", "trust_coefficient", "eps"];
+}
+
+impl Rule for Lars {
+    fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    fn validate(&self) -> Result<()> {
+        at_least_zero("lr", self.lr, "a learning rate")?;
+        at_least_zero("momentum", self.momentum, "momentum")?;
+        at_least_zero("weight_decay", self.weight_decay, "weight decay")?;
+        at_least_zero("trust_coefficient", self.trust_coefficient, "a trust coefficient")?;
+        at_least_zero("eps", self.eps, "eps")?;
+        if !self.dampening.is_finite() {
+            return Err(refuse("dampening", self.dampening, "dampening is finite"));
+        }
+        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
+            let (mu, tau) = (self.momentum, self.dampening);
+            let allowed = format!("needs momentum above 0 and dampening = 0; they are {mu:?} and {tau:?}");
+            return Err(refuse("nesterov", true, &allowed));
+        }
+        Ok(())
+    }
+
+    fn kernel(&self) -> UpdateKernel {
+        let kernel = UpdateKernel::new("optim/lars", "lars_update", &["momentum_buffer"], 17);
+        UpdateKernel {
+            constants: vec![("NESTEROV", self.nesterov.into())],
+            ..kernel.by_tensor("lars_sums", 28)
+        }
+    }
+
+    /// `[η, μ, 1 − τ, λ, μ, trust, ε]`, the second and third 0 and 1 at the first step.
+    fn scalars(&self, t: u64, lr: f64) -> Scalars {
+        let mu = self.momentum;
+        let (keep, take) = if t == 1 { (0.0, 1.0) } else { (mu, 1.0 - self.dampening) };
+        row([lr, keep, take, self.weight_decay, mu, self.trust_coefficient, self.eps])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::Optimizer;
+    use crate::optim::tests::{assert_close, round_trip};
+
+    #[test]
+    fn the_first_step_is_taken_whole() {
+        let rule = Optimizer::Lars(Lars { dampening: 0.25, ..Lars::default() });
+        assert_close(rule.scalars(1, 0.5), [0.5, 0.0, 1.0, 0.0, 0.9, 1e-3, 1e-8]);
+        assert_close(rule.scalars(2, 0.5), [0.5, 0.9, 0.75, 0.0, 0.9, 1e-3, 1e-8]);
+    }
+
+    #[test]
+    fn serde_keeps_every_key_and_bad_numbers_are_refused() {
+        let (lr, momentum, dampening, weight_decay) = (0.5, 0.8, 0.0, 0.1);
+        let rule = Lars {
+            lr,
+            momentum,
+            dampening,
+            nesterov: true,
+            weight_decay,
+            trust_coefficient: 0.02,
+            eps: 1e-3,
+        };
+        round_trip("lars", Optimizer::Lars(rule.clone()), Lars::KEYS);
+        let err = Lars { dampening: 0.1, ..rule }.validate().unwrap_err().to_string();
+        assert!(err.contains("needs momentum above 0 and dampening = 0"), "{err}");
+    }
+}
