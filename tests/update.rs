@@ -310,6 +310,19 @@ fn clipping_by_value_is_element_by_element() {
     assert_follows(&mut case.trainer(&update).expect("a trainer"), &trace, 1.0);
 }
 
+/// A bound for each number is none for what is no number: the run must not go on as if it were.
+#[test]
+fn clipping_by_value_does_not_hide_nan() {
+    let mut case = Case::new(SMALL, 2, 1);
+    case.samples[0][40] = f32::NAN;
+    let update = Update { clip: Some(Clip::Value(0.5)), ..Update::new(Optimizer::Sgd(Sgd::default())) };
+    let mut trainer = case.trainer(&update).expect("a trainer");
+    assert!(matches!(trainer.advance(1), Err(Error::Diverged { step: 1, .. })));
+    let weights = flat(trainer.state_dict().expect("weights"));
+    let lost: Vec<usize> = (0..weights.len()).filter(|&i| weights[i].is_nan()).collect();
+    assert_eq!(lost, [40]);
+}
+
 #[test]
 fn steps_without_finite_gradients_are_left_out_and_counted() {
     for shapes in [SMALL, LARGE] {

@@ -3,6 +3,8 @@
 //   w <- w - (shrink w + lr sign(beta1 m + (1 - beta1) g)),   shrink = lr weight_decay
 //   m <- beta2 m + (1 - beta2) g
 //
+// The sign of NaN is NaN here, so that a gradient of NaN is seen in the loss; WGSL leaves it open.
+//
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
 // grid:   one workgroup a block of 64 vec4s, folded from x into y
 // source: Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", program 1
@@ -50,5 +52,6 @@ fn lion_update(
     let m = exp_avg[i];
     let c = row.beta1 * m + row.one_minus_beta1 * g;
     exp_avg[i] = row.beta2 * m + row.one_minus_beta2 * g;
-    put(at, i, w - (row.shrink * w + row.lr * sign(c)));
+    let direction = select(sign(c), c, not_numbers(c));
+    put(at, i, w - (row.shrink * w + row.lr * direction));
 }

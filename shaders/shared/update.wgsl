@@ -21,13 +21,17 @@ fn row_at(block: u32) -> u32 {
     if (CHECKED) { update = state[13]; }
     return 4u * (update * GROUPS + group_of(block));
 }
+// By the bits: a compiler may take x != x for false.
+fn not_numbers(x: vec4<f32>) -> vec4<bool> {
+    return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+}
 // The gradient, its scale taken out, clipped.
 fn gradient(at: u32, i: u32) -> vec4<f32> {
     var g = grad[i];
     if (CHECKED) { g *= bitcast<f32>(state[12]); }
     if (CLIP_VALUE) {
         let most = vec4<f32>(table[at + 3u].x);
-        g = select(clamp(g, -most, most), g, g != g);
+        g = select(clamp(g, -most, most), g, not_numbers(g));
     }
     return g;
 }

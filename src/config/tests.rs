@@ -1,6 +1,7 @@
 use super::*;
 use crate::data::BatchSize;
 use crate::nn::{Form, Layer};
+use crate::optim::Optimizer;
 
 mod layer_faults;
 mod layer_options;
@@ -33,9 +34,10 @@ fn resolves_and_reads_itself_back() {
     assert_eq!(config.model.layers.len(), 5);
     let text = config.to_toml();
     assert_eq!(Config::parse(&text, &[]).unwrap(), config, "{text}");
-    for (name, _) in [("sgd", 0), ("rmsprop", 0), ("adam", 0)] {
+    for name in Optimizer::NAMES {
         let set = ["optimizer.lr=0.01".to_owned(), format!("optimizer.name={name}")];
         let config = Config::parse(DIGITS, &set).unwrap();
+        assert_eq!(config.update.optimizer.lr(), 0.01);
         assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
     }
 }
@@ -88,6 +90,17 @@ fn faults_name_key_value_and_remedy() {
         (&["seed=-1"], &["seed = -1", "negative"]),
         (&["optimizer.betas=[0.9]"], &["optimizer.betas", "two numbers"]),
         (&["optimizer.amsgrad=1"], &["optimizer.amsgrad", "true or false", "integer"]),
+        (
+            &["optimizer.name=nadam", "optimizer.decoupled_weight_decay=1"],
+            &["optimizer.decoupled_weight_decay", "true or false"],
+        ),
+        (
+            &["optimizer.name=schedule_free_adamw", "optimizer.warmup_steps=2.5"],
+            &["optimizer.warmup_steps = 2.5", "whole number"],
+        ),
+        (&["optimizer.name=lion", "optimizer.betas=0.9"], &["optimizer.betas = 0.9", "two numbers"]),
+        (&["optimizer.name=adadelta", "optimizer.rho=big"], &["optimizer.rho", "a number"]),
+        (&["optimizer.name=schedule_free_sgd", "average={ kind = \"ema\" }"], &["average", "schedule-free"]),
         (&["model.loss={ cross_entropy = 0.1 }"], &["cross_entropy = 0.1", "label_smoothing"]),
         (&["model.loss={ mse = { beta = 1 } }"], &["model.loss.mse.beta", "none"]),
     ];

@@ -27,9 +27,9 @@ pub struct ScheduleFreeAdamW {
     pub weight_decay: f64,
     /// Steps over which the learning rate grows linearly from 0.
     pub warmup_steps: u64,
-    /// The weight of step t in the mean x grows as tʳ; at least 0.
+    /// The weight of step t in the mean x grows as tʳ; from 0 to 100.
     pub r: f64,
-    /// And with this power of the largest learning rate so far; at least 0.
+    /// And with this power of the largest learning rate so far; from 0 to 100.
     pub weight_lr_power: f64,
 }
 
@@ -102,9 +102,9 @@ pub struct ScheduleFreeSgd {
     pub weight_decay: f64,
     /// Steps over which the learning rate grows linearly from 0.
     pub warmup_steps: u64,
-    /// The weight of step t in the mean x grows as tʳ; at least 0.
+    /// The weight of step t in the mean x grows as tʳ; from 0 to 100.
     pub r: f64,
-    /// And with this power of the largest learning rate so far; at least 0.
+    /// And with this power of the largest learning rate so far; from 0 to 100.
     pub weight_lr_power: f64,
 }
 
@@ -166,24 +166,59 @@ struct Averaging {
 
 impl Averaging {
     fn validate(self) -> Result<()> {
-        at_least_zero("r", self.r, "a power")?;
-        at_least_zero("weight_lr_power", self.weight_lr_power, "a power")
+        for (key, power) in [("r", self.r), ("weight_lr_power", self.weight_lr_power)] {
+            if !(0.0..=100.0).contains(&power) {
+                let allowed = "a power from 0 to 100 is needed; at 100 the mean is of the last steps alone";
+                return Err(refuse(key, power, allowed));
+            }
+        }
+        Ok(())
     }
 
     /// The share of step `t` in the mean of the steps up to it, and its learning rate.
+    ///
+    /// Step s weighs sʳ·min(1, s/warmup)ᵖ, p being `weight_lr_power`: the rate itself, if it has always been the same,
+    /// cancels.
     fn of(self, t: u64, lr: f64) -> (f64, f64) {
-        let warm = |k: u64| if k < self.warmup_steps { k as f64 / self.warmup_steps as f64 } else { 1.0 };
-        let weight = |k: u64| (k as f64).powf(self.r) * warm(k).powf(self.weight_lr_power);
-        // The first ones added up, the rest by Euler's and Maclaurin's formula, exact to rounding from there on.
-        let near = t.min(self.warmup_steps.max(1_000));
-        let mut sum: f64 = (1..=near).map(weight).sum();
-        if t > near {
-            let (r, a, b) = (self.r, near as f64, t as f64);
-            sum += (b.powf(r + 1.0) - a.powf(r + 1.0)) / (r + 1.0) + (b.powf(r) - a.powf(r)) / 2.0;
-            sum += r * (b.powf(r - 1.0) - a.powf(r - 1.0)) / 12.0;
+        let (warmup, r) = (self.warmup_steps, self.r);
+        let rising = r + self.weight_lr_power;
+        if t <= warmup {
+            return (1.0 / power_sum(rising, t), lr * t as f64 / warmup as f64);
         }
-        (weight(t) / sum, lr * warm(t))
+        let mut sum = power_sum(r, t);
+        if warmup > 0 {
+            let less = power_sum(r, warmup) - power_sum(rising, warmup);
+            sum -= (warmup as f64 / t as f64).powf(r) * less;
+        }
+        (1.0 / sum, lr)
     }
+}
+
+/// Σ (s/n)ᵃ over s from 1 to n, for a from 0 on.
+///
+/// The first ones are added up; the rest by Euler's and Maclaurin's formula, whose terms then fall by 25² each or more: the
+/// sixth is below the rounding of the sum.
+fn power_sum(a: f64, n: u64) -> f64 {
+    let first = n.min(32 + 4 * a.ceil() as u64);
+    let f = |s: u64| (s as f64 / n as f64).powf(a);
+    let sum: f64 = (1..=first).map(f).sum();
+    if first == n {
+        return sum;
+    }
+    // What the antiderivative and the derivatives add up to at x = s.
+    let at = |s: u64| {
+        let x = s as f64;
+        let mut derivative = f(s) * a / x;
+        let mut total = f(s) * (x / (a + 1.0) + 0.5) + derivative / 12.0;
+        let mut order = 1.0;
+        for denominator in [-720.0, 30_240.0, -1_209_600.0, 47_900_160.0] {
+            derivative *= (a - order) * (a - order - 1.0) / (x * x);
+            order += 2.0;
+            total += derivative / denominator;
+        }
+        total
+    };
+    sum + at(n) - at(first)
 }
 
 fn kernel(entry: &'static str, slots: &[&'static str], beta: f64, flops: u32) -> UpdateKernel {
@@ -200,27 +235,48 @@ mod tests {
     use crate::optim::Optimizer;
     use crate::optim::tests::{assert_close, round_trip};
 
+    /// Shares and rates against the package's own recurrence, its sum kept step by step.
     #[test]
     fn shares_are_those_of_a_running_mean() {
-        let averaging = |warmup_steps, r, weight_lr_power| Averaging { warmup_steps, r, weight_lr_power };
-        for (rule, t) in
-            [(averaging(0, 0.0, 2.0), 7), (averaging(5, 0.0, 2.0), 3), (averaging(5, 1.5, 1.0), 90)]
-        {
-            let weight = |k: u64| {
-                let warm = if k < rule.warmup_steps { k as f64 / rule.warmup_steps as f64 } else { 1.0 };
-                (k as f64).powf(rule.r) * warm.powf(rule.weight_lr_power)
-            };
-            let sum: f64 = (1..=t).map(weight).sum();
-            let (share, _) = rule.of(t, 0.5);
-            assert!((share - weight(t) / sum).abs() < 1e-14, "{share}");
+        for (warmup_steps, r, weight_lr_power) in [
+            (0, 0.0, 2.0),
+            (5, 0.0, 2.0),
+            (5, 1.5, 1.0),
+            (7, 0.3, 0.0),
+            (40_000, 0.0, 2.0),
+            (40_000, 2.5, 0.5),
+            (3, 12.0, 2.0),
+        ] {
+            let rule = Averaging { warmup_steps, r, weight_lr_power };
+            let (lr, mut sum) = (0.5, 0.0);
+            for t in 1..=100_000u64 {
+                let warm = if t <= warmup_steps { t as f64 / warmup_steps as f64 } else { 1.0 };
+                let weight = (t as f64).powf(r) * (lr * warm).powf(weight_lr_power);
+                sum += weight;
+                if t > 300 && t % 4999 != 0 && t.abs_diff(warmup_steps) > 2 {
+                    continue;
+                }
+                let (share, rate) = rule.of(t, lr);
+                // A sum of t numbers is off by t roundings; powers by a few.
+                let allowed = (t as f64 + 64.0) * f64::EPSILON;
+                assert!((share * sum / weight - 1.0).abs() <= allowed, "{rule:?}, {t}: {share}");
+                assert!((rate / (lr * warm) - 1.0).abs() <= 2.0 * f64::EPSILON, "{rule:?}, {t}: {rate}");
+            }
         }
-        assert_eq!(averaging(0, 0.0, 2.0).of(4, 0.5), (0.25, 0.5));
-        assert_eq!(averaging(4, 0.0, 2.0).of(2, 1.0).1, 0.5);
-        // Far out a formula takes the place of the sum.
-        let (near, far) = (averaging(3, 1.5, 2.0), 5000);
-        let weight = |k: u64| (k as f64).powf(1.5) * (k as f64 / 3.0).min(1.0).powi(2);
-        let sum: f64 = (1..=far).map(weight).sum();
-        assert!((near.of(far, 1.0).0 * sum / weight(far) - 1.0).abs() < 1e-12);
+        assert_eq!(Averaging { warmup_steps: 0, r: 0.0, weight_lr_power: 2.0 }.of(4, 0.5), (0.25, 0.5));
+    }
+
+    /// Weights that grow past any number leave shares that do not: from r/t on the mean forgets.
+    #[test]
+    fn shares_of_a_steep_and_long_run_are_finite() {
+        let rule = Averaging { warmup_steps: 1000, r: 100.0, weight_lr_power: 100.0 };
+        for t in [1, 500, 1000, 1001, 1_000_000, 1_000_000_000_000] {
+            let (share, _) = rule.of(t, 1.0);
+            assert!(share > 0.0 && share <= 1.0, "{t}: {share}");
+        }
+        let t = 1e12;
+        let (share, _) = rule.of(t as u64, 1.0);
+        assert!((share * t / 101.0 - 1.0).abs() <= 1e-9, "{share}");
     }
 
     #[test]
@@ -245,7 +301,8 @@ mod tests {
         round_trip("schedule_free_sgd", Optimizer::ScheduleFreeSgd(sgd.clone()), ScheduleFreeSgd::KEYS);
         for (err, key) in [
             (ScheduleFreeAdamW { betas: [0.0, 0.9], ..adamw.clone() }.validate(), "betas"),
-            (ScheduleFreeAdamW { r: -1.0, ..adamw }.validate(), "r = -1.0"),
+            (ScheduleFreeAdamW { r: -1.0, ..adamw.clone() }.validate(), "r = -1.0"),
+            (ScheduleFreeAdamW { r: 101.0, ..adamw }.validate(), "r = 101.0: a power from 0 to 100"),
             (ScheduleFreeSgd { momentum: 0.0, ..sgd.clone() }.validate(), "momentum"),
             (ScheduleFreeSgd { weight_lr_power: f64::NAN, ..sgd }.validate(), "weight_lr_power"),
         ] {

@@ -58,6 +58,9 @@ fn builds(blueprint: &Blueprint) -> Vec<(String, &Plan)> {
         let parts = batches.parts(batches.rows).count();
         all.push((format!("update, after the {parts} micro-batches of a batch of {}", batches.rows), update));
     }
+    if let Some(average) = &blueprint.average {
+        all.push(("average, before an evaluation and a save".into(), average));
+    }
     for (build, title) in blueprint.eval.iter().zip(["evaluation", "evaluation, short last batch"]) {
         all.push((format!("{title}, batch {}", build.batch), &build.plan));
     }
@@ -176,6 +179,7 @@ pub fn explain_json(blueprint: &Blueprint) -> Value {
         "steps_per_epoch": blueprint.batches.steps(),
         "train": blueprint.train.iter().map(build_json).collect::<Vec<_>>(),
         "update": blueprint.update.as_ref().map(plan_json),
+        "average": blueprint.average.as_ref().map(plan_json),
         "eval": blueprint.eval.iter().map(build_json).collect::<Vec<_>>(),
         "buffers": buffers,
         "peak_bytes": blueprint.peak_bytes(),

@@ -29,6 +29,9 @@ fn wrong_settings() {
         ("model={ layer = [\"flatten\"], loss = \"mse\" }", &["model.layer", "did you mean \"layers\""]),
         // keys of another optimizer
         ("optimizer.momentum=0.9", &["optimizer.momentum", "adamw"]),
+        ("optimizer={ name = \"lion\", eps = 1e-8 }", &["optimizer.eps", "lion", "betas"]),
+        ("optimizer={ name = \"adagrad\", initial_accumulator = 1 }", &["\"initial_accumulator_value\""]),
+        ("optimizer={ name = \"schedule_free\" }", &["schedule_free", "did you mean \"schedule_free_"]),
         // wrong types
         ("optimizer.lr=fast", &["optimizer.lr", "fast"]),
         ("optimizer.betas=0.9", &["optimizer.betas"]),
@@ -50,6 +53,12 @@ fn wrong_settings() {
         ("optimizer.betas=[0.9, 1.0]", &["betas"]),
         ("optimizer.eps=-1", &["optimizer.eps"]),
         ("optimizer.weight_decay=-1", &["optimizer.weight_decay"]),
+        ("optimizer={ name = \"adadelta\", rho = 1.1 }", &["optimizer.rho = 1.1", "at most 1"]),
+        ("optimizer={ name = \"nadam\", momentum_decay = -1 }", &["optimizer.momentum_decay", "-1"]),
+        ("optimizer={ name = \"adagrad\", lr_decay = -1 }", &["optimizer.lr_decay", "at least 0"]),
+        ("optimizer={ name = \"schedule_free_adamw\", betas = [0, 0.9] }", &["optimizer.betas", "above 0"]),
+        ("optimizer={ name = \"schedule_free_sgd\", momentum = 0 }", &["optimizer.momentum", "above 0"]),
+        ("optimizer={ name = \"schedule_free_sgd\", r = 200 }", &["optimizer.r = 200", "from 0 to 100"]),
         ("data.batch_size=0", &["data.batch_size", "full"]),
         ("train.epochs=0", &["at least 1"]),
         ("train.steps=0", &["at least 1"]),

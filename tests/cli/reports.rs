@@ -83,6 +83,7 @@ fn a_step_of_a_three_layer_perceptron_is_twelve_dispatches_at_most() {
         "{ name = \"rmsprop\", centered = true, momentum = 0.5 }",
         "{ name = \"adam\", amsgrad = true }",
         "{ name = \"adamw\" }",
+        "{ name = \"schedule_free_adamw\" }",
     ];
     for target in ["gpu", "software"] {
         for optimizer in optimizers {
@@ -127,6 +128,21 @@ fn twelve_whatever_activation_and_loss() {
             }
         }
     }
+}
+
+/// What a schedule-free optimizer evaluates is computed by a dispatch of its own, which no step has.
+#[test]
+fn the_average_of_a_schedule_free_optimizer_is_in_the_plan() {
+    let folder = Folder::new();
+    assert!(explain(&folder, &[])["average"].is_null());
+    let optimizer = ["--set", "optimizer={ name = \"schedule_free_sgd\" }"];
+    let plan = explain(&folder, &optimizer);
+    let kernels = plan["average"]["kernels"].as_array().expect("kernels");
+    assert_eq!(kernels.len(), 1);
+    assert_eq!(kernels[0]["kernel"], "schedule_free_average");
+    assert_eq!(numbers(&plan["buffers"], "bytes"), plan["peak_bytes"].as_u64().expect("bytes"));
+    let text = folder.run_without_adapter(&[&["explain", "net.toml"], &optimizer[..]].concat()).stdout;
+    assert!(text.contains("average, before an evaluation and a save: 1 dispatches"), "{text}");
 }
 
 #[test]

@@ -189,6 +189,23 @@ fn weights_go_round() {
     assert_eq!(shapes, want.map(|(name, shape)| (name.to_owned(), shape)));
 }
 
+/// A schedule-free optimizer trains y; what is evaluated and saved is x, so a run from the file begins where it ended.
+#[test]
+fn a_schedule_free_run_saves_what_it_evaluated() {
+    let folder = Folder::new();
+    for (name, lr) in [("schedule_free_adamw", 0.01), ("schedule_free_sgd", 1.0)] {
+        let optimizer = format!("optimizer={{ name = \"{name}\", lr = {lr:?}, warmup_steps = 4 }}");
+        let first = folder.trained(name, &["--set", &optimizer]);
+        assert!(!folder.path(&format!("{name}/average.safetensors")).exists(), "the average is the model");
+        let (file, still) = (format!("{name}/model.safetensors"), format!("{name}-still"));
+        let sgd = "optimizer={ name = \"sgd\", lr = 0 }";
+        let again = folder.trained(&still, &["--init", &file, "--steps", "1", "--set", sgd]);
+        let evals = [&first, &again].map(|lines| events(lines, "epoch")[0]["eval_loss"].clone());
+        assert_eq!(evals[0], evals[1], "{name}");
+        assert!(evals[0].as_f64().is_some_and(|loss| loss < 2.2), "{name}: {}", evals[0]);
+    }
+}
+
 #[test]
 fn batches_of_every_kind() {
     let folder = Folder::new();

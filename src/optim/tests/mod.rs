@@ -50,6 +50,33 @@ fn defaults_are_torch_s() {
     let (lr, alpha, eps, centered, bias_correction) = (1e-2, 0.99, 1e-8, false, false);
     let rms = RmsProp { lr, alpha, eps, weight_decay, momentum, centered, bias_correction };
     assert_eq!(parse("name = 'rmsprop'"), Optimizer::RmsProp(rms));
+    let (lr, betas, eps) = (2e-3, [0.9, 0.999], 1e-8);
+    let decoupled_weight_decay = false;
+    let nadam = NAdam { lr, betas, eps, weight_decay, momentum_decay: 4e-3, decoupled_weight_decay };
+    assert_eq!(parse("name = 'nadam'"), Optimizer::NAdam(nadam));
+    let radam = RAdam { lr: 1e-3, betas, eps, weight_decay, decoupled_weight_decay };
+    assert_eq!(parse("name = 'radam'"), Optimizer::RAdam(radam));
+    assert_eq!(parse("name = 'adamax'"), Optimizer::Adamax(Adamax { lr, betas, eps, weight_decay }));
+    let (lr_decay, initial_accumulator_value) = (0.0, 0.0);
+    let adagrad = Adagrad { lr: 1e-2, lr_decay, weight_decay, initial_accumulator_value, eps: 1e-10 };
+    assert_eq!(parse("name = 'adagrad'"), Optimizer::Adagrad(adagrad));
+    let adadelta = Adadelta { lr: 1.0, rho: 0.9, eps: 1e-6, weight_decay };
+    assert_eq!(parse("name = 'adadelta'"), Optimizer::Adadelta(adadelta));
+}
+
+/// Where torch has no such method: the numbers of those who published it.
+#[test]
+fn other_defaults_are_their_authors() {
+    let parse = |text: &str| toml::from_str::<Optimizer>(text).unwrap();
+    let lion = Lion { lr: 1e-4, betas: [0.9, 0.99], weight_decay: 0.0 };
+    assert_eq!(parse("name = 'lion'"), Optimizer::Lion(lion));
+    let (weight_decay, warmup_steps, r, weight_lr_power) = (0.0, 0, 0.0, 2.0);
+    let (lr, betas, eps) = (2.5e-3, [0.9, 0.999], 1e-8);
+    let adamw = ScheduleFreeAdamW { lr, betas, eps, weight_decay, warmup_steps, r, weight_lr_power };
+    assert_eq!(parse("name = 'schedule_free_adamw'"), Optimizer::ScheduleFreeAdamW(adamw));
+    let (lr, momentum) = (1.0, 0.9);
+    let sgd = ScheduleFreeSgd { lr, momentum, weight_decay, warmup_steps, r, weight_lr_power };
+    assert_eq!(parse("name = 'schedule_free_sgd'"), Optimizer::ScheduleFreeSgd(sgd));
 }
 
 #[test]
@@ -168,7 +195,12 @@ impl Device {
     /// Opens step `t`, takes it, and reads the weights and the number of steps done.
     fn step(&self, gpu: &Gpu, t: usize) -> (Vec<f32>, u32) {
         let grad: Vec<f32> = (0..4 * PADDED).map(|i| gradient(t, i)).collect();
-        gpu.write(&self.arenas[0], 0, bytemuck::cast_slice(&grad));
+        self.step_along(gpu, t, &grad)
+    }
+
+    /// The same by the given gradients.
+    fn step_along(&self, gpu: &Gpu, t: usize, grad: &[f32]) -> (Vec<f32>, u32) {
+        gpu.write(&self.arenas[0], 0, bytemuck::cast_slice(grad));
         gpu.write(&self.arenas[2], 4, &(t as u32).to_ne_bytes());
         let mut recorder = gpu.recorder();
         recorder.pass(&self.dispatch, 1);
@@ -207,7 +239,23 @@ fn every_kernel_follows_its_equations() {
     }
 }
 
-/// The check above would see a wrong kernel: each mutant differs in one place.
+/// Else a net could go on with a weight that no longer moves, and its loss say nothing.
+#[test]
+fn a_gradient_that_is_not_a_number_is_seen_in_its_weight() {
+    let gpu = open();
+    for optimizer in variants() {
+        let device = Device::new(&gpu, &optimizer, &text(&optimizer));
+        device.step(&gpu, 1);
+        let mut grad: Vec<f32> = (0..4 * PADDED).map(|i| gradient(2, i)).collect();
+        let which = [0, 5, 4 * LENGTH - 1];
+        which.iter().for_each(|&i| grad[i] = f32::NAN);
+        let (weights, _) = device.step_along(&gpu, 2, &grad);
+        let lost: Vec<usize> = (0..4 * LENGTH).filter(|&i| weights[i].is_nan()).collect();
+        assert_eq!(lost, which, "{optimizer:?}");
+    }
+}
+
+/// The check against the equations would see a wrong kernel: each mutant differs in one place.
 #[test]
 fn mutants_of_the_kernels_are_noticed() {
     let mutants = [
@@ -239,6 +287,7 @@ fn mutants_of_the_kernels_are_noticed() {
         ("lion_update", "row.beta1 * m", "row.beta2 * m"),
         ("lion_update", "row.shrink * w", "0.0 * w"),
         ("lion_update", "row.beta2 * m +", "row.beta1 * m +"),
+        ("lion_update", "row.one_minus_beta2 * g", "row.one_minus_beta1 * g"),
         ("schedule_free_adamw_update", "blend(y, old, row.take)", "y"),
         ("schedule_free_adamw_update", "old - row.step * d", "old - row.back * d"),
         ("schedule_free_adamw_update", " * row.unbias", ""),

@@ -1,0 +1,142 @@
+//! Every optimizer that a config can name, on two functions with the engine itself: a parabola, at whose bottom it must
+//! arrive, and Rosenbrock's valley, through which it must make its way. A table has the settings; a name without any fails.
+//!
+//! Whether the numbers are the method's own is for `optimizers.rs` and `golden.rs`. Here a method is seen to work: to go
+//! down, to settle, and to make all its pipelines by the end of the first step.
+
+mod adapter;
+
+use downhill::data::{BatchSize, Dataset};
+use downhill::nn::Net;
+use downhill::optim::Optimizer;
+use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::{Gpu, GpuOptions, Init, Tensor};
+
+/// An optimizer's name, then its keys on the parabola and in the valley.
+const SETTINGS: &[(&str, &str, &str)] = &[
+    ("sgd", "lr = 0.3, momentum = 0.5", "lr = 1e-3, momentum = 0.9"),
+    ("rmsprop", "lr = 0.1", "lr = 0.01"),
+    ("adam", "lr = 0.1", "lr = 0.03"),
+    ("adamw", "lr = 0.1, weight_decay = 0.0", "lr = 0.03, weight_decay = 0.0"),
+    ("nadam", "lr = 0.1", "lr = 0.03"),
+    ("radam", "lr = 0.1", "lr = 2e-3, betas = [0.9, 0.99]"),
+    ("adamax", "lr = 0.1", "lr = 0.03"),
+    ("adagrad", "lr = 0.5", "lr = 0.5"),
+    ("adadelta", "lr = 1.0, eps = 1e-3", "lr = 0.2"),
+    ("lion", "lr = 0.05", "lr = 3e-3"),
+    ("schedule_free_adamw", "lr = 0.1", "lr = 0.1"),
+    ("schedule_free_sgd", "lr = 0.7", "lr = 3e-3"),
+];
+
+/// Every optimizer with its settings for one of the functions.
+fn all(valley: bool) -> impl Iterator<Item = Optimizer> {
+    Optimizer::NAMES.into_iter().map(move |name| {
+        let of_name = SETTINGS.iter().find(|(known, ..)| *known == name);
+        let (_, parabola, rosenbrock) = of_name.unwrap_or_else(|| panic!("SETTINGS has no row for {name}"));
+        let keys = if valley { rosenbrock } else { parabola };
+        let text = format!("optimizer = {{ name = \"{name}\", {keys} }}");
+        let table: toml::Table = toml::from_str(&text).unwrap_or_else(|err| panic!("{text}: {err}"));
+        table["optimizer"].clone().try_into().unwrap_or_else(|err| panic!("{text}: {err}"))
+    })
+}
+
+/// A run that minimises `f` of a vector w and `given` numbers, from `start`.
+fn trainer(
+    gpu: &Gpu,
+    optimizer: &Optimizer,
+    given: &[f32],
+    start: &[f32],
+    f: &dyn Fn(&Tensor, &Tensor) -> Tensor,
+) -> Trainer {
+    let (n, extent) = (start.len(), given.len());
+    let data = Dataset::from_arrays("given", [extent], given.to_vec(), [], vec![0.0]).expect("a sample");
+    let model =
+        |net: &Net, x: &Tensor| f(&net.parameter("w", [n], Init::Constant(0.0)), &x.reshape([extent]));
+    let options = TrainOptions { batch_size: BatchSize::Full, ..TrainOptions::default() };
+    let made = Trainer::new(gpu, &model, &|loss, _| loss.clone(), optimizer, &data, &options);
+    let mut trainer = made.expect("a trainer");
+    let values = start.to_vec();
+    let w = NamedTensor { name: "w".into(), shape: [n].into(), values };
+    trainer.load_state_dict(&[w]).expect("the model's own");
+    trainer
+}
+
+/// The weights to use: those of a schedule-free optimizer are its average.
+fn weights(trainer: &Trainer) -> Vec<f64> {
+    let average = trainer.average_state_dict().expect("weights");
+    let all = average.unwrap_or_else(|| trainer.state_dict().expect("weights"));
+    all[0].values.iter().map(|&w| w.into()).collect()
+}
+
+/// Takes the first step, then `more`, which must make no pipeline.
+fn run(gpu: &Gpu, trainer: &mut Trainer, more: impl FnOnce(&mut Trainer)) -> Vec<f64> {
+    trainer.advance(1).expect("a step");
+    weights(trainer);
+    let made = gpu.pipeline_count();
+    more(trainer);
+    let weights = weights(trainer);
+    assert_eq!(gpu.pipeline_count(), made, "a pipeline was made after the first step");
+    weights
+}
+
+/// f(w) = ½ Σ c (w − w*)², c from ½ to 2 and w* from −1 to 1, from 0.
+///
+/// Four hundred steps, each hundred at a third of the rate before: methods whose step has a size of its own settle within
+/// a step or two of w*. Schedule-free ones keep their rate; that is their point.
+#[test]
+fn every_optimizer_finds_the_bottom_of_a_parabola() {
+    let gpu = adapter::open_with(GpuOptions::default());
+    let n = 301;
+    let target = (0..n).map(|i| ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0);
+    let curvature = (0..n).map(|i| 0.5 + ((i * 53) % 97) as f32 / 64.0);
+    let given: Vec<f32> = target.chain(curvature).collect();
+    let f = |w: &Tensor, given: &Tensor| {
+        let (target, curvature) = (given.slice(0, 0, n), given.slice(0, n, 2 * n));
+        w.sub(&target).square().mul(&curvature).mul_scalar(0.5).sum_all()
+    };
+    let off = |w: &[f64]| w.iter().zip(&given).map(|(w, t)| (w - f64::from(*t)).abs()).fold(0.0, f64::max);
+    let start = vec![0.0; n];
+    let mut failed = Vec::new();
+    for optimizer in all(false) {
+        let mut trainer = trainer(&gpu, &optimizer, &given, &start, &f);
+        let scheduled = optimizer.kernel().average.is_none();
+        let w = run(&gpu, &mut trainer, |trainer| {
+            for stage in 0..4 {
+                if scheduled {
+                    trainer.set_lr(optimizer.lr() / 3f64.powi(stage));
+                }
+                trainer.advance(100).expect("steps");
+            }
+        });
+        println!("{:.5} {optimizer:?}", off(&w));
+        if w.len() != n || off(&w).is_nan() || off(&w) > 0.01 {
+            failed.push(format!("{:.5} from w*: {optimizer:?}", off(&w)));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// f(x, y) = (1 − x)² + 100 (y − x²)² from (−1.2, 1), where it is 24.2. The floor of the valley begins at about 4 and
+/// falls to 0 at (1, 1), around a bend: below 1 lies the second half of the way.
+#[test]
+fn every_optimizer_makes_its_way_through_rosenbrock_s_valley() {
+    let gpu = adapter::open_with(GpuOptions::default());
+    let f = |w: &Tensor, _: &Tensor| {
+        let (x, y) = (w.slice(0, 0, 1), w.slice(0, 1, 2));
+        let wall = y.sub(&x.square()).square().mul_scalar(100.0);
+        x.neg().add_scalar(1.0).square().add(&wall).sum_all()
+    };
+    let value = |w: &[f64]| (1.0 - w[0]).powi(2) + 100.0 * (w[1] - w[0] * w[0]).powi(2);
+    let mut failed = Vec::new();
+    for optimizer in all(true) {
+        let mut trainer = trainer(&gpu, &optimizer, &[0.0], &[-1.2, 1.0], &f);
+        let w = run(&gpu, &mut trainer, |trainer| {
+            trainer.advance(1999).expect("steps");
+        });
+        println!("{:.4} at {w:?} {optimizer:?}", value(&w));
+        if value(&w).is_nan() || value(&w) > 1.0 {
+            failed.push(format!("{:.4} at {w:?}: {optimizer:?}", value(&w)));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
