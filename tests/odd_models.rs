@@ -5,6 +5,7 @@ mod adapter;
 
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
+use downhill::nn::loss::{CrossEntropy, cross_entropy};
 use downhill::optim::{Optimizer, Sgd};
 use downhill::train::{NamedTensor, TrainOptions, Trainer};
 use downhill::{Error, GpuOptions, Init, Tensor};
@@ -216,4 +217,41 @@ fn what_cannot_train_is_refused() {
     let short = NamedTensor { name: "w".into(), shape: [3, 1].into(), values: vec![1.0; 2] };
     assert!(matches!(trainer.load_state_dict(&[short]), Err(Error::Weights(_))));
     assert_eq!(trainer.state_dict().expect("parameters"), before);
+}
+
+/// Three samples of classes 0, 1 and 2, and logits that are the same for all: how many are predicted right.
+fn accuracy_of(logits: [f32; 3]) -> Vec<f64> {
+    let share = |&family| {
+        let x = vec![0.0, 0.0, 0.0];
+        let data = Dataset::from_arrays("three", [1], x.clone(), [], vec![0, 1, 2]).expect("samples");
+        let data = data.with_eval(x, vec![0, 1, 2]).and_then(|data| data.with_classes(3)).expect("classes");
+        let model = |net: &Net, x: &Tensor| x.add(&parameter(net, "logits", &[3]));
+        let loss = |y: &Tensor, t: &Tensor| cross_entropy(y, t, &CrossEntropy::default());
+        let sgd = Optimizer::Sgd(Sgd::default());
+        let gpu = adapter::open(family);
+        let options = TrainOptions::default();
+        let mut trainer = Trainer::new(&gpu, &model, &loss, &sgd, &data, &options).expect("a trainer");
+        let logits =
+            NamedTensor { name: "logits".into(), shape: [3].as_slice().into(), values: logits.to_vec() };
+        trainer.load_state_dict(&[logits]).expect("the model's own");
+        trainer.evaluate().expect("an evaluation").expect("a part").accuracy.expect("classes")
+    };
+    adapter::families().iter().map(share).collect()
+}
+
+/// Else a net whose outputs are all alike would read every image right.
+#[test]
+fn of_equal_outputs_the_first_is_the_prediction() {
+    let nan = f32::NAN;
+    for (logits, right) in [
+        ([1.0, 1.0, 1.0], 1.0),
+        ([0.0, 2.0, 2.0], 1.0),
+        ([0.0, 2.0, 1.0], 1.0),
+        ([2.0, 0.0, 2.0], 1.0),
+        ([nan, nan, nan], 0.0),
+    ] {
+        for accuracy in accuracy_of(logits) {
+            assert!((accuracy - right / 3.0).abs() <= 1e-6, "{logits:?}: {accuracy}");
+        }
+    }
 }

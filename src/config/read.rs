@@ -335,8 +335,8 @@ impl Entry {
                 (name, options)
             }
             other => {
-                let form =
-                    names.iter().filter_map(|name| (reader.forms)(name)).find(|form| form.short.is_some());
+                let takes_options = |form: &&Form| form.short.is_some() && form.example.starts_with('{');
+                let form = names.iter().filter_map(|name| (reader.forms)(name)).find(takes_options);
                 let example = form.map_or(String::new(), |form| format!(" or {}", form.example));
                 return Err(Fault::Placed(format!(
                     "{path} = {other}: a {what} is a name or a table of one name, and this is {}; for example \

@@ -25,10 +25,14 @@ impl Tensor {
     ///
     /// A transpose of the last two axes just before is folded into the kernel.
     pub fn matmul(&self, other: &Tensor) -> Tensor {
+        if [self, other].iter().any(|t| t.dtype != DType::F32) {
+            return self.fail(format!(
+                "matmul of {:?} {} and {:?} {}: both must be f32; integers become that by an embedding, one_hot or to_f32",
+                self.dtype, self.shape, other.dtype, other.shape
+            ));
+        }
         let fits = self.shape.len() >= 2
             && other.shape.len() >= 2
-            && self.dtype == DType::F32
-            && other.dtype == DType::F32
             && self.shape[self.shape.len() - 1] == other.shape[other.shape.len() - 2];
         if !fits {
             return self.fail(format!(

@@ -46,7 +46,7 @@ impl Number for usize {
 }
 
 impl Number for f64 {
-    const WHAT: &str = "a number";
+    const WHAT: &str = "a finite number";
     fn whole(i: i64) -> Option<Self> {
         Some(i as f64)
     }

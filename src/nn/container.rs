@@ -51,6 +51,10 @@ impl Rule for Residual {
         self.shortcut.as_ref().map_or(Ok(()), |shortcut| shortcut.filled("shortcut"))
     }
 
+    fn within(&self) -> usize {
+        self.layers.count().saturating_add(self.shortcut.as_ref().map_or(0, Sequential::count))
+    }
+
     fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
         let y = self.layers.build_below(net, &format!("{name}.layers"), x);
         let short = match &self.shortcut {
@@ -119,6 +123,10 @@ impl Rule for Parallel {
         Ok(())
     }
 
+    fn within(&self) -> usize {
+        self.branches.iter().map(Sequential::count).fold(0, usize::saturating_add)
+    }
+
     fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
         let branches = self.branches.iter().enumerate();
         let made: Vec<Tensor> =
@@ -179,6 +187,10 @@ impl Rule for Repeat {
         self.layers.filled("layers")
     }
 
+    fn within(&self) -> usize {
+        self.layers.count().saturating_mul(self.times)
+    }
+
     fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
         let copy = |x: Tensor, i: usize| self.layers.build_below(net, &format!("{name}.{i}"), &x);
         (0..self.times).fold(x.clone(), copy)
@@ -208,6 +220,10 @@ impl Rule for Block {
             ));
         }
         self.layers.filled("layers")
+    }
+
+    fn within(&self) -> usize {
+        self.layers.count()
     }
 
     fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {

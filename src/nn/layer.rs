@@ -15,7 +15,7 @@ use super::{
     MultiHeadAttention, Net, Parallel, Permute, PositionalEmbedding, Relu, Repeat, Reshape, Residual,
     RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh, Upsample,
 };
-use crate::graph::Tensor;
+use crate::graph::{DType, Tensor};
 
 /// What the options of every layer answer; [`Layer`] passes its questions on.
 pub(super) trait Rule {
@@ -30,6 +30,11 @@ pub(super) trait Rule {
     /// A name of its own, in place of its position among its neighbours.
     fn label(&self) -> Option<&str> {
         None
+    }
+
+    /// How many layers it makes of those within.
+    fn within(&self) -> usize {
+        0
     }
 }
 
@@ -220,10 +225,35 @@ impl Layer {
         self.rule().label()
     }
 
+    /// How many layers it makes, itself included.
+    pub(super) fn count(&self) -> usize {
+        self.rule().within().saturating_add(1)
+    }
+
+    /// Makes something of integers, or leaves it to layers within to say that they cannot.
+    fn takes_integers(&self) -> bool {
+        matches!(
+            self,
+            Layer::Embedding(_)
+                | Layer::Flatten(_)
+                | Layer::Reshape(_)
+                | Layer::Permute(_)
+                | Layer::Residual(_)
+                | Layer::Parallel(_)
+                | Layer::Repeat(_)
+                | Layer::Block(_)
+        )
+    }
+
     /// Builds it on `x`, with its parameters, errors and kernels under `name`.
     pub fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
         let rule = self.rule();
         net.graph().scoped(&format!("{name} ({})", self.name()), || match rule.check() {
+            Ok(()) if x.dtype() == DType::I32 && !self.takes_integers() => x.fail(format!(
+                "it needs an f32 input, and this one is i32 {:?}: integers, as a text's characters, go through an \
+                 embedding first, as {{ embedding = {{ num_embeddings = 256, embedding_dim = 64 }} }}",
+                x.shape()
+            )),
             Ok(()) => rule.build(net, name, x),
             Err(text) => x.fail(text),
         })

@@ -106,9 +106,12 @@ impl Tensor {
                 (out, scale.map(f64::recip))
             }
         };
-        if out.contains(&0) || out.iter().any(|&n| n > crate::shape::MAX_ELEMENTS) {
-            return self
-                .fail(format!("upsample of {length:?} to {out:?}: at least 1 is needed along each axis"));
+        let allowed = 1..=crate::shape::MAX_ELEMENTS;
+        if out.iter().any(|n| !allowed.contains(n)) {
+            return self.fail(format!(
+                "upsample of {length:?} to {out:?}: from 1 to {} is allowed along each axis",
+                allowed.end()
+            ));
         }
         (0..2).fold(self.clone(), |x, i| x.resize(2 + i, out[i], ratio[i], options.mode))
     }

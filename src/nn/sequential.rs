@@ -6,6 +6,9 @@ use serde::ser::{Serialize, Serializer};
 use super::{Layer, Net};
 use crate::graph::Tensor;
 
+/// Most layers of a list, those within layers and their copies counted: a model of more is a slip of the pen.
+const MOST_LAYERS: usize = 10_000;
+
 /// Layers one after the other; parameters are named by position, as in `torch.nn.Sequential`.
 ///
 /// Lists within layers go on from their layer's name: `3.0.weight`. A [`Block`](super::Block) has its name in
@@ -41,11 +44,22 @@ impl Sequential {
         x
     }
 
-    /// Refuses two blocks of one name: so would be their parameters.
+    /// How many layers it makes, those within layers included.
+    pub(super) fn count(&self) -> usize {
+        self.layers.iter().map(Layer::count).fold(0, usize::saturating_add)
+    }
+
+    /// Refuses two blocks of one name, for so would be their parameters; and too many layers.
     fn check(&self) -> Result<(), String> {
         let labels: Vec<&str> = self.layers.iter().filter_map(Layer::label).collect();
         let again = labels.iter().enumerate().find(|(i, label)| labels[..*i].contains(label));
-        again.map_or(Ok(()), |(_, label)| Err(format!("two blocks are named \"{label}\"; rename one")))
+        if let Some((_, label)) = again {
+            return Err(format!("two blocks are named \"{label}\"; rename one"));
+        }
+        match self.count() {
+            0..=MOST_LAYERS => Ok(()),
+            n => Err(format!("{n} layers in all, copies counted: at most {MOST_LAYERS} are allowed")),
+        }
     }
 
     /// Refuses an empty list.

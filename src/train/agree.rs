@@ -1,12 +1,25 @@
-//! What data and model agree on beyond shapes: a class for every label, a row for every index.
+//! What data and model agree on beyond shapes: a class for every label, a row for every index; and how often the
+//! model says what the data say.
 
 use crate::data::{Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, NodeId, Op, Tensor};
+use crate::shape::Shape;
 
 /// `y` has a number for each class where `t` has a label: [n, .., classes] and [n, ..].
 pub(super) fn predicts(y: &Tensor, t: &Tensor) -> bool {
     matches!(y.shape().split_last(), Some((_, lead)) if !lead.is_empty() && lead == t.shape())
+}
+
+/// How many labels of `t` the outputs `y` predict: the first of the largest is the prediction, as in `torch.argmax`, so
+/// that outputs that do not differ predict class 0 and no other. NaN predicts nothing.
+pub(super) fn hits(y: &Tensor, t: &Tensor) -> Tensor {
+    let rows = Shape::from(t.shape()).elements();
+    let classes = y.shape()[y.shape().len() - 1];
+    let (y, t) = (y.reshape([rows, classes]), t.reshape([rows, 1]));
+    let (said, class) = (y.gather(1, &t), y.graph().iota(1, &Shape::from([rows, classes])));
+    let not_past = y.lt(&said).maximum(&y.eq(&said).mul(&class.ge(&t)));
+    not_past.sum(&[1], false).ge(&y.graph().constant(classes as f32)).sum_all()
 }
 
 /// The parts of a data set.

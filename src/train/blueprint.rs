@@ -452,11 +452,7 @@ impl Draft<'_> {
         let counted = y.filter(|y| self.data.classes().is_some() && agree::predicts(y, t));
         let each = t.shape()[1..].iter().product::<usize>();
         if let Some(y) = &counted {
-            // Right where the target's output is the largest.
-            let rows = batch * each;
-            let y = y.reshape([rows, y.shape()[y.shape().len() - 1]]);
-            let hit = y.gather(1, &t.reshape([rows, 1])).ge(&y.amax(&[1], true)).sum_all();
-            outputs.push((hit, Sink::Metric(1)));
+            outputs.push((agree::hits(y, t), Sink::Metric(1)));
         }
         let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, model.arena.clone())?;
         if let Some(weights) = plan.buffers.iter_mut().find(|b| model.average && b.name == PARAMETERS) {

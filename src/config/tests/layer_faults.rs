@@ -1,6 +1,8 @@
 //! What errors say of layers that cannot be read, and of layers that do not fit.
 
 use super::layers::{build, read, value};
+use crate::graph::Graph;
+use crate::nn::{Layer, Net};
 
 #[test]
 fn what_cannot_be_read_is_named_with_its_place() {
@@ -49,7 +51,12 @@ fn what_cannot_be_read_is_named_with_its_place() {
         ("[\"upsample\"]", &["model.layers[0].upsample", "one of scale_factor and size"]),
         ("[{ upsample = { size = 4, scale_factor = 2 } }]", &["one of scale_factor and size"]),
         ("[{ upsample = 0 }]", &["scale_factor = [0.0, 0.0]"]),
-        ("[{ upsample = [2, \"x\"] }]", &["model.layers[0].upsample.scale_factor[1] = \"x\"", "a number"]),
+        (
+            "[{ upsample = [2, \"x\"] }]",
+            &["model.layers[0].upsample.scale_factor[1] = \"x\"", "a finite number"],
+        ),
+        ("[{ upsample = nan }]", &["upsample.scale_factor = nan", "a finite number"]),
+        ("[3]", &["model.layers[0] = 3", "\"flatten\" or { reshape = [8, -1] }"]),
         ("[{ upsample = { scale_factor = 2, align_corners = true } }]", &["bilinear"]),
         ("[{ batch_norm = 1e-3 }]", &["model.layers[0].batch_norm = 0.001", "by name"]),
         (
@@ -106,6 +113,10 @@ fn what_cannot_be_read_is_named_with_its_place() {
         ("[{ repeat = { times = 3 } }]", &["repeat.layers is missing", "times = 2"]),
         ("[{ repeat = { times = 0, layers = [\"relu\"] } }]", &["times = 0"]),
         ("[{ repeat = { times = 1000000000, layers = [\"relu\"] } }]", &["times = 1000000000", "1000"]),
+        (
+            "[{ repeat = { times = 9, layers = [{ repeat = { times = 1000, layers = [\"relu\", \"tanh\"] } }] } }]",
+            &["model.layers: 18010 layers in all", "at most 10000"],
+        ),
         (
             "[{ block = { name = \"a.b\", layers = [\"relu\"] } }]",
             &["model.layers[0].block", "name = \"a.b\""],
@@ -219,12 +230,31 @@ fn what_does_not_fit_is_named_with_its_layer() {
             &[5, 4],
             &["layer 1 (embedding)", "integers"],
         ),
+        ("[{ upsample = 1e9 }]", &[5, 2, 8, 8], &["layer 0 (upsample)", "to [8000000000, 8000000000]", "from 1 to 1073741823"]),
         ("[\"global_avg_pool\"]", &[5, 2], &["layer 0 (global_avg_pool)", "[5, 2]"]),
         ("[{ conv2d = { out_channels = 6, kernel_size = 3 } }]", &[5, 8], &["batch, channels, height, width", "[5, 8]"]),
     ] {
         let text = build(layers, shape).expect_err(layers);
         for word in words {
             assert!(text.contains(word), "{layers}: {text}");
+        }
+    }
+}
+
+/// A text without an embedding before what computes.
+#[test]
+fn integers_that_reach_a_layer_of_numbers_are_told_of_the_embedding() {
+    for form in Layer::FORMS.iter().filter(|form| form.name != "embedding") {
+        let graph = Graph::new();
+        let x = graph.input_i32("x", [5, 8]);
+        read(value(&format!("[{}]", form.example))).unwrap().build(&Net::new(&graph, true), &x);
+        let name = form.name;
+        match graph.check().map_err(|err| err.to_string()) {
+            Ok(()) => assert!(["flatten", "reshape"].contains(&name), "{name} does without"),
+            Err(text) if name == "permute" => assert!(text.contains("axes"), "{text}"),
+            Err(text) => {
+                assert!(text.contains("i32 [5, 8]") && text.contains("an embedding"), "{name}: {text}")
+            }
         }
     }
 }
