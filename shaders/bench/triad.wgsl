@@ -1,0 +1,27 @@
+// triad: a <- b + s c, the usual measure of a memory: two reads, a write and next to no arithmetic.
+//
+// shapes: a, b, c [LENGTH] vec4
+// grid:   EACH vec4s an invocation, 64 vec4s apart, so that neighbours touch neighbours; workgroups folded from x into y
+// source: McCalpin, STREAM
+
+@group(0) @binding(0) var<storage, read_write> a: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> c: array<vec4<f32>>;
+
+override LENGTH: u32;
+override EACH: u32 = 1u;
+
+@compute @workgroup_size(64)
+fn triad_stream(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let first = (group.y * groups.x + group.x) * 64u * EACH + lane;
+    for (var k = 0u; k < EACH; k++) {
+        let i = first + 64u * k;
+        if (i < LENGTH) {
+            a[i] = b[i] + 3.0 * c[i];
+        }
+    }
+}
