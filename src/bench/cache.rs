@@ -44,7 +44,9 @@ mod tests {
     #[test]
     fn the_largest_cache_is_found() {
         let root = std::env::temp_dir().join(format!("downhill-cache-{}", std::process::id()));
-        for (index, size) in [("index0", "48K\n"), ("index3", "32M\n"), ("index2", "1024K\n"), ("index4", "odd")] {
+        for (index, size) in
+            [("index0", "48K\n"), ("index3", "32M\n"), ("index2", "1024K\n"), ("index4", "odd")]
+        {
             std::fs::create_dir_all(root.join(index)).unwrap();
             std::fs::write(root.join(index).join("size"), size).unwrap();
         }

@@ -6,7 +6,10 @@
 mod arenas;
 mod cache;
 mod call;
+mod matmul;
+mod nets;
 mod optim;
+mod place;
 mod reference;
 mod report;
 mod roof;
@@ -14,9 +17,12 @@ mod sheet;
 mod stats;
 mod svg;
 mod timing;
+mod train;
 mod unfused;
 mod update;
 
+pub use matmul::MatmulBench;
+pub use nets::{Workload, workloads};
 pub use optim::{OptimBench, Way};
 pub use report::{Machine, Options, Report};
 pub use roof::Roof;
@@ -24,3 +30,4 @@ pub use sheet::{Cell, Column, Sheet, Unit};
 pub use stats::Summary;
 pub use svg::{Axis, Figure, Panel, Series};
 pub use timing::Effort;
+pub use train::{Subject, train};

@@ -65,7 +65,10 @@ fn optimizer(name: &str) -> Result<Optimizer> {
     let real = if name == MOMENTUM { "sgd" } else { name };
     let known: Vec<&str> = known().collect();
     let Some(keys) = Optimizer::keys(real).filter(|_| known.contains(&name)) else {
-        return Err(Error::Config(format!("no optimizer \"{name}\" to benchmark; {}", suggestion(name, &known))));
+        return Err(Error::Config(format!(
+            "no optimizer \"{name}\" to benchmark; {}",
+            suggestion(name, &known)
+        )));
     };
     let mut table = toml::Table::from_iter([("name".to_owned(), real.into())]);
     if keys.contains(&"weight_decay") {
@@ -190,10 +193,12 @@ impl Case<'_> {
         let set_bytes = (elements * 4 * names.len()) as u64;
         let fitting = gpu.largest_buffer() / (elements as u64 * 4);
         let prepared = MOST_PREPARED / (tensors * list.len());
-        let sets = self.options.rotation(gpu).div_ceil(set_bytes).min(fitting).min(prepared as u64).max(1) as usize;
+        let sets =
+            self.options.rotation(gpu).div_ceil(set_bytes).min(fitting).min(prepared as u64).max(1) as usize;
         let arenas = Arenas::new(gpu, &names, elements, sets)?;
         // With one tensor the first two ways are the same.
-        let ways: Vec<Way> = Way::ALL.into_iter().filter(|way| tensors > 1 || *way != Way::PerTensor).collect();
+        let ways: Vec<Way> =
+            Way::ALL.into_iter().filter(|way| tensors > 1 || *way != Way::PerTensor).collect();
         let mut works = Vec::with_capacity(ways.len() + 1);
         let mut errors = Vec::with_capacity(ways.len());
         for &way in &ways {
@@ -302,7 +307,8 @@ impl<'l> Ops<'l> {
             gpu.write(&numbers.buffer, NUMBER * i, &call.s.to_le_bytes());
         }
         let used = |i: &usize| list.iter().any(|c| c.x == Array::Temporary(*i));
-        let temporary = |i: usize| Ok(Place::whole(&gpu.storage(&format!("bench temporary {i}"), 4 * elements as u64)?));
+        let temporary =
+            |i: usize| Ok(Place::whole(&gpu.storage(&format!("bench temporary {i}"), 4 * elements as u64)?));
         let most = (0..TEMPORARIES).filter(used).max().map_or(0, |i| i + 1);
         let temporaries = (0..most).map(temporary).collect::<Result<_>>()?;
         Ok(Ops { list, numbers, temporaries, elements })
@@ -359,7 +365,14 @@ fn figure(gpu: &Gpu, roof: &Roof, names: &[String], points: &[Point]) -> Figure 
             }
         }
         let line = vec![(least, roof.triad / 1e9), (most, roof.triad / 1e9)];
-        series.push(Series { name: "triad".into(), colour: 6, line: true, dash: "1 3", marks: false, points: line });
+        series.push(Series {
+            name: "triad".into(),
+            colour: 6,
+            line: true,
+            dash: "1 3",
+            marks: false,
+            points: line,
+        });
         Panel { title: name.clone(), series }
     };
     let ticks = (0..10).map(|i| 1_u64 << (10 + 2 * i)).map(|n| {

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
+use super::Summary;
 use super::call::{Place, Shader, call, fill, noise};
 use super::report::Options;
 use super::timing::{Effort, Times, Work, time};
-use super::Summary;
 use crate::error::{Error, Result};
 use crate::gpu::{Access, Buffer, Dispatch, Gpu};
 use crate::kernel::grid;
@@ -76,7 +76,8 @@ impl Streams {
 
     fn stream(&self, gpu: &Gpu, shader: Shader, arrays: usize, each: u32) -> Result<Dispatch> {
         let fours = (self.bytes / 16) as usize;
-        let places: Vec<Place> = self.arrays.iter().take(arrays).chain([&self.gate]).map(Place::whole).collect();
+        let places: Vec<Place> =
+            self.arrays.iter().take(arrays).chain([&self.gate]).map(Place::whole).collect();
         let accesses = [Access::Write, Access::Read, Access::Read];
         let accesses = accesses.into_iter().take(arrays).chain([Access::Write]);
         let bound: Vec<(Access, &Place)> = accesses.zip(&places).collect();
@@ -116,7 +117,11 @@ impl Streams {
         let places = [Place::whole(&out), Place::whole(&seed)];
         let bound = [(Access::Write, &places[0]), (Access::Read, &places[1])];
         works.push(Work::single(vec![call(gpu, FLOPS, &[("TURNS", TURNS)], &bound, grid(groups))?]));
-        let times = time(gpu, &works.iter().collect::<Vec<_>>(), Effort { rounds: effort.rounds.min(ROUNDS), ..effort })?;
+        let times = time(
+            gpu,
+            &works.iter().collect::<Vec<_>>(),
+            Effort { rounds: effort.rounds.min(ROUNDS), ..effort },
+        )?;
         self.check(gpu)?;
         check_chains(gpu, &out)?;
         let best = |times: &[Times], bytes: f64| {

@@ -114,7 +114,8 @@ impl Sheet {
     /// The title, a Markdown table and the notes.
     pub fn markdown(&self) -> String {
         let mut lines: Vec<Vec<String>> = vec![self.columns.iter().map(|c| c.title.to_owned()).collect()];
-        let shown = |row: &Vec<Cell>| row.iter().zip(&self.columns).map(|(cell, c)| show(cell, c.unit)).collect();
+        let shown =
+            |row: &Vec<Cell>| row.iter().zip(&self.columns).map(|(cell, c)| show(cell, c.unit)).collect();
         lines.extend(self.rows.iter().map(shown));
         let width = |c: usize| lines.iter().map(|l| l[c].chars().count()).max().unwrap_or(0).max(3);
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
@@ -149,7 +150,11 @@ impl Sheet {
     /// The columns' keys, then a line a row.
     pub fn csv(&self) -> String {
         let quoted = |text: &str| {
-            if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+            if text.contains([',', '"', '\n']) {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            } else {
+                text.to_owned()
+            }
         };
         let cell = |cell: &Cell| match cell {
             Cell::Text(text) => quoted(text),

@@ -134,7 +134,8 @@ impl Figure {
         let at_x = |v: f64| left + xs.part(v) * (right - left);
         let at_y = |v: f64| bottom - ys.part(v) * (bottom - top);
         let title = escaped(&panel.title);
-        let _ = writeln!(out, "<text x=\"{left:.1}\" y=\"{:.1}\" font-size=\"14\">{title}</text>", top - 10.0);
+        let _ =
+            writeln!(out, "<text x=\"{left:.1}\" y=\"{:.1}\" font-size=\"14\">{title}</text>", top - 10.0);
         for (value, words) in ys.ticks.iter().filter(|(v, _)| ys.holds(*v)) {
             let y = at_y(*value);
             let _ = writeln!(
@@ -188,7 +189,8 @@ fn key(out: &mut String, series: &Series, x: f64, y: f64) {
     if series.marks {
         draw(out, &Series { line: false, ..series.clone() }, &[(x + 14.0, y)]);
     }
-    let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x + 36.0, y + 4.0, escaped(&series.name));
+    let _ =
+        writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x + 36.0, y + 4.0, escaped(&series.name));
 }
 
 /// Points of the picture as their series says.
@@ -196,7 +198,11 @@ fn draw(out: &mut String, series: &Series, points: &[(f64, f64)]) {
     let colour = COLOURS[series.colour % COLOURS.len()];
     if series.line && points.len() > 1 {
         let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-        let dash = if series.dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{}\"", series.dash) };
+        let dash = if series.dash.is_empty() {
+            String::new()
+        } else {
+            format!(" stroke-dasharray=\"{}\"", series.dash)
+        };
         let _ = writeln!(
             out,
             "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\"{dash}/>",
@@ -251,7 +257,11 @@ fn nice(step: f64) -> f64 {
 }
 
 fn number(v: f64) -> String {
-    let text = if v == 0.0 || (0.01..1e6).contains(&v.abs()) { format!("{v:.2}") } else { return format!("{v:.0e}") };
+    let text = if v == 0.0 || (0.01..1e6).contains(&v.abs()) {
+        format!("{v:.2}")
+    } else {
+        return format!("{v:.0e}");
+    };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -293,7 +303,8 @@ mod tests {
     fn every_tag_is_closed_and_text_is_escaped() {
         let text = figure(4).svg();
         for tag in ["svg", "text"] {
-            let (open, close) = (text.matches(&format!("<{tag}")).count(), text.matches(&format!("</{tag}>")).count());
+            let (open, close) =
+                (text.matches(&format!("<{tag}")).count(), text.matches(&format!("</{tag}>")).count());
             assert_eq!(open, close, "{tag}");
         }
         assert!(text.contains("a &lt; b") && text.contains("s &amp; s") && !text.contains("NaN"), "{text}");

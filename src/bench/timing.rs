@@ -15,13 +15,27 @@ pub struct Effort {
     pub rounds: usize,
     /// A sample is at least so long, in seconds.
     pub least: f64,
+    /// Samples of one candidate take no longer than this together, in seconds, but for the first [`Effort::FEWEST`].
+    pub most: f64,
 }
 
 impl Effort {
     /// Enough for numbers to be reported.
-    pub const FULL: Effort = Effort { rounds: 15, least: 0.01 };
+    pub const FULL: Effort = Effort { rounds: 15, least: 0.01, most: 2.0 };
     /// Enough to see that it works.
-    pub const QUICK: Effort = Effort { rounds: 3, least: 0.001 };
+    pub const QUICK: Effort = Effort { rounds: 3, least: 0.001, most: 0.2 };
+    /// Samples that are taken however long they are.
+    pub const FEWEST: usize = 3;
+
+    /// Exactly so many samples.
+    pub fn exactly(self, rounds: usize) -> Effort {
+        Effort { rounds, most: f64::INFINITY, ..self }
+    }
+
+    /// How many rounds there are where one sample of the slowest candidate takes `sample` seconds.
+    fn rounds(&self, sample: f64) -> usize {
+        ((self.most / sample) as usize).max(Effort::FEWEST).min(self.rounds)
+    }
 }
 
 /// Most turns of a sample.
@@ -104,6 +118,7 @@ pub(super) fn time(gpu: &Gpu, works: &[&Work], effort: Effort) -> Result<Vec<Tim
     let watch = gpu.stopwatch(1)?;
     let watch = watch.as_ref();
     let mut runners: Vec<Runner<'_>> = works.iter().map(|work| Runner { work, turns: 1, at: 0 }).collect();
+    let mut slowest = 0.0_f64;
     for runner in &mut runners {
         // The first run may compile; the second says how many turns a sample needs, and these are tried.
         runner.sample(gpu, watch)?;
@@ -111,6 +126,7 @@ pub(super) fn time(gpu: &Gpu, works: &[&Work], effort: Effort) -> Result<Vec<Tim
             let (wall, _) = runner.sample(gpu, watch)?;
             let most = MOST_TURNS.min(MOST_DISPATCHES / runner.work.turn).max(1);
             if wall >= effort.least || runner.turns >= most {
+                slowest = slowest.max(wall);
                 break;
             }
             let enough = (runner.turns as f64 * 1.2 * effort.least / wall.max(1e-9)).ceil() as usize;
@@ -118,7 +134,7 @@ pub(super) fn time(gpu: &Gpu, works: &[&Work], effort: Effort) -> Result<Vec<Tim
         }
     }
     let mut times = vec![Times::default(); works.len()];
-    for _ in 0..effort.rounds {
+    for _ in 0..effort.rounds(slowest) {
         for (runner, times) in runners.iter_mut().zip(&mut times) {
             let (wall, device) = runner.sample(gpu, watch)?;
             let turns = runner.turns as f64;
@@ -133,4 +149,16 @@ pub(super) fn time(gpu: &Gpu, works: &[&Work], effort: Effort) -> Result<Vec<Tim
         }
     }
     Ok(times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_samples_are_fewer() {
+        assert_eq!([0.01, 0.2, 0.5, 10.0].map(|sample| Effort::FULL.rounds(sample)), [15, 10, 4, 3]);
+        assert_eq!(Effort::FULL.exactly(7).rounds(10.0), 7);
+        assert_eq!(Effort::FULL.exactly(2).rounds(10.0), 2);
+    }
 }

@@ -7,6 +7,7 @@ mod evaluate;
 mod feed;
 mod metrics;
 mod observer;
+mod profile;
 mod run_dir;
 mod scaling;
 mod state;

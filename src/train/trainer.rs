@@ -70,7 +70,7 @@ pub struct Trainer {
     lr: f64,
     pub(super) memory: Memory,
     /// The blueprint's programs, as far as they have been needed.
-    train: Vec<Program>,
+    pub(super) train: Vec<Program>,
     pub(super) eval: Vec<Program>,
     pub(super) readback: VecDeque<Buffer>,
     flights: VecDeque<Flight>,
