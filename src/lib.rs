@@ -22,7 +22,7 @@
 //! ```
 //!
 //! The rooms, from the ground up, each importing only from those below: [`error`], [`shape`], [`units`];
-//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; [`config`], [`report`].
+//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; [`bench`], [`config`], [`report`].
 //! `ARCHITECTURE.md` says why.
 
 #![warn(missing_docs)]

@@ -8,6 +8,7 @@ mod cache;
 mod call;
 mod matmul;
 mod nets;
+mod ops;
 mod optim;
 mod place;
 mod reference;
@@ -16,6 +17,8 @@ mod roof;
 mod sheet;
 mod stats;
 mod svg;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod train;
 mod unfused;

@@ -1,20 +1,18 @@
 //! `downhill bench optim`: an update in three ways, beside what the adapter's memory can do.
 
 use super::arenas::{Arenas, Span};
-use super::call::{Place, Shader, call};
+use super::ops::Ops;
 use super::reference::{NAMES, Settings};
 use super::report::{Options, Report, machine};
 use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};
 use super::svg::{Axis, Figure, Panel, Series};
 use super::timing::{Work, time};
-use super::unfused::{Array, Call, TEMPORARIES, calls};
+use super::unfused::{Call, calls};
 use super::update::{GRAIN, Update};
 use super::{Roof, Summary};
 use crate::error::{Error, Result, suggestion};
-use crate::gpu::{Access, Dispatch, Gpu};
-use crate::kernel::grid;
-use crate::kernel::update::{GRADIENTS, PARAMETERS};
+use crate::gpu::Gpu;
 use crate::optim::Optimizer;
 
 /// The step whose scalars are used: not one of the first, at which Adam proves nothing.
@@ -126,12 +124,13 @@ impl OptimBench {
             names => names.to_vec(),
         };
         let optimizers: Vec<Optimizer> = names.iter().map(|name| optimizer(name)).collect::<Result<_>>()?;
+        let sizes = self.fitting(gpu)?;
         let streams = Streams::new(gpu, options)?;
         let roof = streams.roof(gpu, options.effort)?;
         let mut sheet = Sheet::new("Optimizers", &COLUMNS);
         let mut points = Vec::new();
         for (name, optimizer) in names.iter().zip(&optimizers) {
-            for size in self.fitting(gpu)? {
+            for &size in &sizes {
                 for &tensors in &self.tensors {
                     let each = size / tensors / GRAIN * GRAIN;
                     if each > 0 {
@@ -143,6 +142,12 @@ impl OptimBench {
             }
         }
         sheet.notes = NOTES.map(str::to_owned).to_vec();
+        let without: Vec<&str> = Optimizer::NAMES.into_iter().filter(|name| !NAMES.contains(name)).collect();
+        if !without.is_empty() {
+            sheet
+                .notes
+                .push(format!("Not measured, for they have no reference yet: {}.", without.join(", ")));
+        }
         let figure = figure(gpu, &roof, &names, &points);
         Ok(Report { bench: "optim", machine: machine(gpu), roof, sheets: vec![sheet], figure })
     }
@@ -290,52 +295,6 @@ impl Case<'_> {
 fn pairs(sets: usize, tensors: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..sets).flat_map(move |set| (0..tensors).map(move |tensor| (set, tensor)))
 }
-
-/// A list of ops with its numbers and temporaries on the device.
-struct Ops<'l> {
-    list: &'l [Call],
-    numbers: Place,
-    temporaries: Vec<Place>,
-    elements: usize,
-}
-
-impl<'l> Ops<'l> {
-    /// For tensors of `elements`.
-    fn new(gpu: &Gpu, elements: usize, list: &'l [Call]) -> Result<Ops<'l>> {
-        let numbers = Place::whole(&gpu.storage("bench numbers", NUMBER * list.len() as u64)?);
-        for (i, call) in (0..).zip(list) {
-            gpu.write(&numbers.buffer, NUMBER * i, &call.s.to_le_bytes());
-        }
-        let used = |i: &usize| list.iter().any(|c| c.x == Array::Temporary(*i));
-        let temporary =
-            |i: usize| Ok(Place::whole(&gpu.storage(&format!("bench temporary {i}"), 4 * elements as u64)?));
-        let most = (0..TEMPORARIES).filter(used).max().map_or(0, |i| i + 1);
-        let temporaries = (0..most).map(temporary).collect::<Result<_>>()?;
-        Ok(Ops { list, numbers, temporaries, elements })
-    }
-
-    fn dispatch(&self, gpu: &Gpu, i: usize, place: impl Fn(&str) -> Place) -> Result<Dispatch> {
-        let Call { op, x, a, b, .. } = self.list[i];
-        // As long as a vec4, for it stands in for an array that is not read.
-        let number = self.numbers.part(NUMBER * i as u64, 16);
-        let at = |array| match array {
-            Array::Param => place(PARAMETERS),
-            Array::Grad => place(GRADIENTS),
-            Array::Slot(name) => place(name),
-            Array::Temporary(i) => self.temporaries[i].clone(),
-        };
-        let [_, reads_a, reads_b] = op.reads();
-        let read = |array, really: bool| if really { at(array) } else { number.clone() };
-        let places = [at(x), read(a, reads_a), read(b, reads_b), number.clone()];
-        let accesses = [Access::Write, Access::Read, Access::Read, Access::Read];
-        let bound: Vec<(Access, &Place)> = accesses.into_iter().zip(&places).collect();
-        call(gpu, ELEMENTWISE, &[("OP", op as u32)], &bound, grid(self.elements.div_ceil(GRAIN)))
-    }
-}
-
-const ELEMENTWISE: Shader = Shader { file: "bench/elementwise", entry: "elementwise_op" };
-/// Bytes from one number to the next: bindings begin at multiples of 256.
-const NUMBER: u64 = 256;
 
 /// A panel an optimizer, a colour a way, a dash for each number of tensors.
 fn figure(gpu: &Gpu, roof: &Roof, names: &[String], points: &[Point]) -> Figure {

@@ -104,7 +104,7 @@ impl Div for Near {
 /// An optimizer's hyperparameters by the names a config has for them.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    table: Table,
+    pub table: Table,
 }
 
 impl Settings {

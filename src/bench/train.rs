@@ -97,6 +97,11 @@ pub fn train(gpu: &Gpu, options: &Options, subjects: Vec<Subject<'_>>) -> Result
             .into(),
     );
     kernels.notes.push(place::NOTE.into());
+    kernels.notes.push(
+        "Bytes are those of everything a kernel is bound to: of feed_gather that is the whole data set, of which it reads a \
+         batch."
+            .into(),
+    );
     if kernels.rows.is_empty() {
         kernels.notes.push(format!("{} has no timestamps, so kernels are not timed.", gpu.adapter().name));
     }
