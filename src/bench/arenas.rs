@@ -1,7 +1,7 @@
 //! The arrays of an update, in as many sets as turns go through, and what is in them.
 
 use super::call::{Place, fill, noise};
-use super::reference::{Element, Near, Settings};
+use super::reference::{Element, Near, Settings, within};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};
@@ -112,7 +112,7 @@ impl Arenas {
                     let off = (f64::from(got[i]) - near.value).abs();
                     // Another order of the same operations may be off by as much on the other side.
                     let bound = 2.0 * near.off;
-                    if !(off <= bound) {
+                    if !within(got[i], near.value, bound) {
                         return Err(Error::Gpu(format!(
                             "{} {way}: element {} of {} is {} where the reference in f64 says {}, and at most {bound:.1e} \
                              between them is rounding; nothing was timed",

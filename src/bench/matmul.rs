@@ -3,6 +3,7 @@
 use super::Summary;
 use super::call::{Place, fill, noise};
 use super::place::{self, Deed, dots, roofline};
+use super::reference::within;
 use super::report::{Options, Report, machine};
 use super::roof::Streams;
 use super::sheet::{Column, Sheet, Unit};
@@ -194,7 +195,7 @@ impl Case {
             let units = (n + 1) as f64 * f64::from(f32::EPSILON);
             let bound = units / (1.0 - units) * size;
             let off = (f64::from(got[at]) - sum).abs();
-            if !(off <= bound) {
+            if !within(got[at], sum, bound) {
                 return Err(Error::Gpu(format!(
                     "{} of {} products of side {n} is wrong: row {row}, column {col} of product {batch} is {} where {sum} \
                      should be, and at most {bound:.1e} between them is rounding; nothing was timed",

@@ -273,6 +273,11 @@ impl Element<'_> {
     }
 }
 
+/// Whether a number lies no further than `bound` from where it should; NaN does not.
+pub(super) fn within(got: f32, want: f64, bound: f64) -> bool {
+    (f64::from(got) - want).abs() <= bound
+}
+
 /// What to do about an optimizer that is not benchmarked yet.
 pub(super) fn no_rule(name: &str) -> Error {
     Error::Config(format!(

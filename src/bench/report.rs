@@ -65,7 +65,7 @@ pub(super) fn machine(gpu: &Gpu) -> Machine {
         backend: backend.clone(),
         kind: kind.name(),
         family: format!("{:?}", gpu.family()).to_lowercase(),
-        timestamps: features.iter().any(|f| *f == ("timestamp-query", true)),
+        timestamps: features.contains(&("timestamp-query", true)),
         cache: cache::last_level(gpu),
     }
 }

@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use super::Summary;
 use super::call::{Place, Shader, call, fill, noise};
+use super::reference::within;
 use super::report::Options;
 use super::timing::{Effort, Times, Work, time};
 use crate::error::{Error, Result};
-use crate::gpu::{Access, Buffer, Dispatch, Gpu};
+use crate::gpu::{Access, Buffer, Gpu};
 use crate::kernel::grid;
 
-const COPY: Shader = Shader { file: "bench/copy", entry: "copy_stream" };
-const TRIAD: Shader = Shader { file: "bench/triad", entry: "triad_stream" };
+const STREAM: Shader = Shader { file: "bench/stream", entry: "stream_move" };
 const FLOPS: Shader = Shader { file: "bench/flops", entry: "flops_chain" };
 
 /// vec4s an invocation: a GPU likes one, a software adapter more. The fastest counts.
@@ -54,15 +54,18 @@ impl Roof {
     }
 }
 
-/// The three streams of this adapter, kept so that others can be timed beside them.
+/// The arrays of copy and triad, kept so that others can be timed beside them.
 #[derive(Debug)]
 pub(super) struct Streams {
     arrays: [Buffer; 3],
+    /// A word that every stream is bound to for writing, so that none begins before the last has ended.
     gate: Buffer,
+    /// Of each array.
     bytes: u64,
 }
 
 impl Streams {
+    /// Filled with random numbers.
     pub fn new(gpu: &Gpu, options: &Options) -> Result<Streams> {
         // Copy touches two arrays; both have to be past the cache.
         let bytes = (options.rotation(gpu) / 2).min(gpu.largest_buffer()).min(LARGEST) & !0xffff;
@@ -74,20 +77,20 @@ impl Streams {
         Ok(Streams { arrays, gate: gpu.storage("bench gate", 4)?, bytes })
     }
 
-    fn stream(&self, gpu: &Gpu, shader: Shader, arrays: usize, each: u32) -> Result<Dispatch> {
+    /// A copy, or a triad, with so many vec4s an invocation.
+    fn stream(&self, gpu: &Gpu, triad: bool, each: u32) -> Result<Work> {
         let fours = (self.bytes / 16) as usize;
-        let places: Vec<Place> =
-            self.arrays.iter().take(arrays).chain([&self.gate]).map(Place::whole).collect();
-        let accesses = [Access::Write, Access::Read, Access::Read];
-        let accesses = accesses.into_iter().take(arrays).chain([Access::Write]);
-        let bound: Vec<(Access, &Place)> = accesses.zip(&places).collect();
-        let constants = [("LENGTH", fours as u32), ("EACH", each)];
-        call(gpu, shader, &constants, &bound, grid(fours.div_ceil(GROUP * each as usize)))
+        let [a, b, c] = [0, 1, if triad { 2 } else { 1 }].map(|i| Place::whole(&self.arrays[i]));
+        let gate = Place::whole(&self.gate);
+        let bound = [(Access::Write, &a), (Access::Read, &b), (Access::Read, &c), (Access::Write, &gate)];
+        let constants = [("LENGTH", fours as u32), ("EACH", each), ("TRIAD", triad.into())];
+        let groups = grid(fours.div_ceil(GROUP * each as usize));
+        Ok(Work::single(vec![call(gpu, STREAM, &constants, &bound, groups)?]))
     }
 
     /// The triad to be timed beside something, with so many vec4s an invocation.
     pub fn triad(&self, gpu: &Gpu, each: u32) -> Result<Work> {
-        Ok(Work::single(vec![self.stream(gpu, TRIAD, 3, each)?]))
+        self.stream(gpu, true, each)
     }
 
     /// Bytes a triad moves.
@@ -102,7 +105,7 @@ impl Streams {
     pub fn roof(&self, gpu: &Gpu, effort: Effort) -> Result<Roof> {
         let mut works = Vec::new();
         for each in EACH {
-            works.push(Work::single(vec![self.stream(gpu, COPY, 2, each)?]));
+            works.push(self.stream(gpu, false, each)?);
         }
         for each in EACH {
             works.push(self.triad(gpu, each)?);
@@ -144,15 +147,15 @@ impl Streams {
     /// The last triad's a is b + 3c at both ends and in the middle.
     fn check(&self, gpu: &Gpu) -> Result<()> {
         const PART: u64 = 4096;
-        let half = self.bytes / 2 & !0xff;
+        let half = (self.bytes / 2) & !0xff;
         for at in [0, half, self.bytes - PART] {
             let read = |buffer| pollster::block_on(gpu.read(buffer, at, PART));
             let [a, b, c] = [read(&self.arrays[0])?, read(&self.arrays[1])?, read(&self.arrays[2])?];
             let [a, b, c] = [a, b, c].map(|bytes| bytemuck::pod_collect_to_vec::<u8, f32>(&bytes));
             for i in 0..a.len() {
                 let want = f64::from(b[i]) + 3.0 * f64::from(c[i]);
-                // Two roundings, of 3c and of the sum, both below 4.
-                if !((f64::from(a[i]) - want).abs() <= 2.0 * 4.0 * f64::from(f32::EPSILON) / 2.0) {
+                // Two roundings of numbers below 4, each to a neighbour and so by less than 2^-22.
+                if !within(a[i], want, 2.0 * 2.0_f64.powi(-22)) {
                     return Err(Error::Gpu(format!(
                         "the triad is wrong at byte {}: {} where {want} should be; the adapter's numbers cannot be \
                          trusted",
@@ -173,8 +176,8 @@ fn check_chains(gpu: &Gpu, out: &Buffer) -> Result<()> {
     let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
     // scale and shift are f32s, off by up to 2^-25 and 2^-36, and the fixed point moves by 1,000 times that; a link rounds
     // twice, by 2^-25 each, and 1,000 links are remembered. Of twelve chains, whose sum is 6.
-    let most = 12.0 * 1000.0 * 4.0 * 2.0_f32.powi(-25);
-    match sums.iter().find(|sum| !((*sum - 6.0).abs() <= most)) {
+    let most = 12.0 * 1000.0 * 4.0 * 2.0_f64.powi(-25);
+    match sums.iter().find(|sum| !within(**sum, 6.0, most)) {
         None => Ok(()),
         Some(sum) => Err(Error::Gpu(format!(
             "chains of multiply-adds end at {sum} in place of 6: the adapter cut their loop short, so its numbers \

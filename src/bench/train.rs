@@ -16,12 +16,15 @@ use crate::nn::loss::{CrossEntropy, cross_entropy};
 use crate::optim::{AdamW, Optimizer};
 use crate::train::{TrainOptions, Trainer};
 
+/// Plans, allocates and compiles a net.
+type Make<'s> = dyn FnOnce(&Gpu) -> Result<Trainer> + 's;
+
 /// A net to be measured.
 pub struct Subject<'s> {
     /// Its name in the tables.
     pub name: String,
     /// Makes its trainer; called when its turn comes, so that one net at a time takes memory.
-    pub trainer: Box<dyn FnOnce(&Gpu) -> Result<Trainer> + 's>,
+    pub trainer: Box<Make<'s>>,
 }
 
 impl std::fmt::Debug for Subject<'_> {

@@ -51,8 +51,7 @@ pub const FILES: &[(&str, &str)] = files![
     "optim/sgd",
     "optim/rmsprop",
     "optim/adam",
-    "bench/copy",
-    "bench/triad",
+    "bench/stream",
     "bench/flops",
     "bench/elementwise",
 ];
