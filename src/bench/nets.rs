@@ -28,6 +28,9 @@ impl std::fmt::Debug for Workload {
     }
 }
 
+/// Of the data, which benches/peers draws alike.
+const SEED: u64 = 1;
+
 /// All of them: three perceptrons, LeNet, a small GPT.
 pub fn workloads() -> Vec<Workload> {
     let mlps: [(&'static [usize], usize); 3] =
@@ -90,7 +93,8 @@ fn gpt() -> Workload {
         net.linear_no_bias("head", &x, VOCABULARY)
     };
     let (batch, n) = (12, 48 * 64);
-    let (inputs, targets) = (labels(1, n, VOCABULARY), labels(2, n, VOCABULARY));
+    let numbers = noise(SEED, 2 * n, 0.0, 1.0);
+    let (inputs, targets) = (below(VOCABULARY, &numbers[..n]), below(VOCABULARY, &numbers[n..]));
     let data = Dataset::from_arrays("random", [64], inputs, [64], targets).expect("the arrays fit");
     Workload { name: "gpt 4x4x128x64 batch 12".into(), batch, model: Box::new(model), data }
 }
@@ -98,13 +102,39 @@ fn gpt() -> Workload {
 /// Inputs in [0, 1) and labels for four batches.
 fn random(shape: &[usize], classes: usize, batch: usize) -> Dataset {
     let n = 4 * batch;
-    let inputs = noise(1, n * shape.iter().product::<usize>(), 0.0, 1.0);
-    Dataset::from_arrays("random", shape, inputs, [], labels(2, n, classes))
+    let elements = n * shape.iter().product::<usize>();
+    let mut inputs = noise(SEED, elements + n, 0.0, 1.0);
+    let labels = below(classes, &inputs.split_off(elements));
+    Dataset::from_arrays("random", shape, inputs, [], labels)
         .and_then(|d| d.with_classes(classes))
         .expect("the arrays fit")
 }
 
-/// Whole numbers below `classes`.
-fn labels(seed: u64, count: usize, classes: usize) -> Vec<i32> {
-    noise(seed, count, 0.0, classes as f32).into_iter().map(|x| (x as i32).min(classes as i32 - 1)).collect()
+/// Whole numbers below `classes`, of numbers in [0, 1).
+fn below(classes: usize, numbers: &[f32]) -> Vec<i32> {
+    numbers.iter().map(|x| (x * classes as f32) as i32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_are_those_that_benches_peers_draws() {
+        // The high 24 bits of s <- 6364136223846793005 s + 1442695040888963407 mod 2^64 from 0x9e3779b97f4a7c15.
+        let want = [2943726, 11174005, 11781264].map(|bits: u32| bits as f32 / 16_777_216.0);
+        assert_eq!(noise(SEED, 3, 0.0, 1.0), want);
+        // Labels go on where the inputs end.
+        let data = random(&[1], 1000, 1);
+        let drawn = noise(SEED, 8, 0.0, 1.0);
+        let fields: Vec<_> =
+            data.train().fields().map(|(_, field)| field.shared().as_ref().clone()).collect();
+        assert_eq!(
+            fields,
+            [
+                crate::data::Values::F32(drawn[..4].to_vec()),
+                crate::data::Values::I32(below(1000, &drawn[4..]))
+            ]
+        );
+    }
 }

@@ -257,11 +257,10 @@ fn nice(step: f64) -> f64 {
 }
 
 fn number(v: f64) -> String {
-    let text = if v == 0.0 || (0.01..1e6).contains(&v.abs()) {
-        format!("{v:.2}")
-    } else {
+    if v != 0.0 && !(1e-4..1e6).contains(&v.abs()) {
         return format!("{v:.0e}");
-    };
+    }
+    let text = format!("{v:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
