@@ -22,11 +22,12 @@
 //! ```
 //!
 //! The rooms, from the ground up, each importing only from those below: [`error`], [`shape`], [`units`];
-//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; [`config`], [`report`].
+//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; [`bench`], [`config`], [`report`].
 //! `ARCHITECTURE.md` says why.
 
 #![warn(missing_docs)]
 
+pub mod bench;
 pub mod config;
 pub mod data;
 pub mod error;

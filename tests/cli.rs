@@ -4,6 +4,8 @@ mod adapter;
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/folder.rs"]

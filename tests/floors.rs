@@ -8,7 +8,7 @@ const FLOORS: [&[&str]; 6] = [
     &["kernel", "nn", "optim"],
     &["plan"],
     &["train"],
-    &["config", "report"],
+    &["bench", "config", "report"],
 ];
 
 /// Rooms of one floor that may look at each other, and why.

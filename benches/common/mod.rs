@@ -1,111 +1,14 @@
-//! The nets that are measured, with random data.
+//! What the benchmarks share: the nets of `downhill bench train`, and the adapter.
 
-use downhill::data::Dataset;
-use downhill::nn::{Conv2d, Embedding, LayerNorm, MultiHeadAttention, Net, Padding, Pool2d, Positional};
-use downhill::train::Model;
-use downhill::{Gpu, GpuOptions, Tensor};
-
-/// A net with its loss and data.
-pub struct Workload {
-    /// As in `benches/RESULTS.md`.
-    pub name: String,
-    /// Samples in a batch.
-    pub batch: usize,
-    /// The net.
-    pub model: Box<Model<'static>>,
-    /// Four batches.
-    pub data: Dataset,
-}
+pub use downhill::bench::Workload;
+use downhill::{Gpu, GpuOptions};
 
 /// The nets in the order of the table; those whose name holds the argument only, if there is one.
 pub fn workloads() -> Vec<Workload> {
-    let mlps: [(&'static [usize], usize); 3] =
-        [(&[64, 64, 64, 10], 128), (&[784, 256, 256, 10], 128), (&[784, 512, 512, 10], 512)];
-    let mut all: Vec<Workload> = mlps.map(|(widths, batch)| mlp(widths, batch)).into();
-    all.push(lenet());
-    all.push(gpt());
+    let mut all = downhill::bench::workloads();
     let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-'));
     all.retain(|w| wanted.as_ref().is_none_or(|part| w.name.contains(part.as_str())));
     all
-}
-
-/// Dense layers with ReLU between them.
-pub fn mlp(widths: &'static [usize], batch: usize) -> Workload {
-    let model = |net: &Net, x: &Tensor| {
-        let mut x = x.clone();
-        for (i, &width) in widths[1..].iter().enumerate() {
-            x = if i > 0 { x.relu() } else { x };
-            x = net.linear(&i.to_string(), &x, width);
-        }
-        x
-    };
-    let name = widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-    let data = random(&widths[..1], widths[widths.len() - 1], batch);
-    Workload { name: format!("{name} batch {batch}"), batch, model: Box::new(model), data }
-}
-
-/// Two convolutions with pools and three dense layers, after LeNet-5 (LeCun et al. 1998).
-pub fn lenet() -> Workload {
-    let model = |net: &Net, x: &Tensor| {
-        let same = Conv2d { padding: Padding::Explicit([2, 2]), ..Conv2d::new(6, [5, 5]) };
-        let x = net.conv2d("c1", x, &same).relu().max_pool(&Pool2d::new([2, 2]));
-        let x = net.conv2d("c2", &x, &Conv2d::new(16, [5, 5])).relu().max_pool(&Pool2d::new([2, 2]));
-        let x = net.linear("f1", &x.flatten(), 120).relu();
-        let x = net.linear("f2", &x, 84).relu();
-        net.linear("f3", &x, 10)
-    };
-    Workload {
-        name: "lenet 1x28x28 batch 64".into(),
-        batch: 64,
-        model: Box::new(model),
-        data: random(&[1, 28, 28], 10, 64),
-    }
-}
-
-/// A character-level transformer of nanoGPT's CPU example: 4 layers, 4 heads, 128 wide, context 64, pre-norm.
-pub fn gpt() -> Workload {
-    const VOCABULARY: usize = 96;
-    let model = |net: &Net, x: &Tensor| {
-        let table = Embedding { num_embeddings: VOCABULARY, embedding_dim: 128, padding_idx: None };
-        let mut x = net.embedding("tokens", x, &table);
-        x = net.positional_embedding("places", &x, Positional::Learned { max_len: 64 });
-        let attention = MultiHeadAttention { causal: true, ..MultiHeadAttention::new(4) };
-        for i in 0..4 {
-            let h = net.layer_norm(&format!("{i}.norm1"), &x, &LayerNorm::default());
-            x = &x + net.multi_head_attention(&format!("{i}.attention"), &h, &attention);
-            let h = net.layer_norm(&format!("{i}.norm2"), &x, &LayerNorm::default());
-            let h = net.linear(&format!("{i}.up"), &h, 512).gelu();
-            x = &x + net.linear(&format!("{i}.down"), &h, 128);
-        }
-        let x = net.layer_norm("norm", &x, &LayerNorm::default());
-        net.linear_no_bias("head", &x, VOCABULARY)
-    };
-    let (batch, n) = (12, 48 * 64);
-    let mut next = generator();
-    let mut tokens = || -> Vec<i32> { (0..n).map(|_| (next() * VOCABULARY as f32) as i32).collect() };
-    let (inputs, targets) = (tokens(), tokens());
-    let data = Dataset::from_arrays("random", [64], inputs, [64], targets).expect("the arrays fit");
-    Workload { name: "gpt 4x4x128x64 batch 12".into(), batch, model: Box::new(model), data }
-}
-
-/// Inputs in [0, 1) and labels for four batches, from a generator of this file's own.
-fn random(shape: &[usize], classes: usize, batch: usize) -> Dataset {
-    let mut next = generator();
-    let n = 4 * batch;
-    let inputs: Vec<f32> = (0..n * shape.iter().product::<usize>()).map(|_| next()).collect();
-    let labels: Vec<i32> = (0..n).map(|_| (next() * classes as f32) as i32).collect();
-    Dataset::from_arrays("random", shape, inputs, [], labels)
-        .and_then(|d| d.with_classes(classes))
-        .expect("the arrays fit")
-}
-
-/// Numbers in [0, 1).
-fn generator() -> impl FnMut() -> f32 {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1u64 << 24) as f32
-    }
 }
 
 /// The adapter of `DOWNHILL_ADAPTER`, or the best there is; shader checks off, as in a release.

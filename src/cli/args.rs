@@ -13,7 +13,8 @@ Examples:
   downhill train examples/digits.toml --set optimizer.lr=3e-3 --seed 1 --out runs/lr3
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill explain examples/digits.toml
-  downhill adapters")]
+  downhill adapters
+  downhill bench optim")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -31,6 +32,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List every adapter, and which one would be chosen and why
     Adapters(AdapterArgs),
+    /// Measure the adapter, and how near the kernels come to what it can do
+    Bench(BenchArgs),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example:\n  downhill completions bash > ~/.local/share/bash-completion/completions/downhill"
@@ -152,4 +155,125 @@ pub struct AdapterArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `downhill bench`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill bench optim
+  downhill bench matmul --sizes 256,1024 --json
+  downhill bench train examples/digits.toml
+  downhill bench optim --optimizers adamw --svg adamw.svg
+
+Every result is checked against a reference in f64 before it is timed. docs/benchmarks.md says how to read the numbers.
+Exit code: 0; 1 no adapter, or a wrong result; 2 the command line or the config is wrong.")]
+pub struct BenchArgs {
+    /// What to measure
+    #[command(subcommand)]
+    pub what: Bench,
+}
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Updates of optimizers: fused, a dispatch a tensor, a dispatch an op; beside copy and triad
+    Optim(BenchOptimArgs),
+    /// Products of matrices under the adapter's roofline
+    Matmul(BenchMatmulArgs),
+    /// Training steps, and each of their kernels under the roofline
+    Train(BenchTrainArgs),
+}
+
+/// What every benchmark takes.
+#[derive(Debug, Args)]
+pub struct BenchCommonArgs {
+    /// Which adapter: auto, software, an index of `downhill adapters`, or part of a name
+    #[arg(long, default_value = "auto", value_name = "WHICH")]
+    pub adapter: String,
+    /// A run of seconds with small arrays: enough to see that it works, not to report
+    #[arg(long)]
+    pub quick: bool,
+    /// Print JSON, numbers in seconds, bytes and their quotients
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print CSV, numbers as in JSON
+    #[arg(long)]
+    pub csv: bool,
+    /// Draw a figure into this file
+    #[arg(long, value_name = "FILE.svg")]
+    pub svg: Option<PathBuf>,
+    /// Timed runs of each candidate [default: 15, or 3 if quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: Option<u32>,
+}
+
+/// `downhill bench optim`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill bench optim
+  downhill bench optim --optimizers adamw,sgd --sizes 1Ki,1Mi,16Mi --tensors 1,1000
+  downhill bench optim --csv > optim.csv")]
+pub struct BenchOptimArgs {
+    /// Which optimizers; momentum is sgd with momentum = 0.9 [default: all]
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    pub optimizers: Vec<String>,
+    /// Parameters in all, as 4096, 64Ki or 16Mi [default: 1Ki to 64Mi by factors of four, as far as they fit]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = size)]
+    pub sizes: Vec<usize>,
+    /// Over how many tensors they are spread
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1,100,1000", value_parser = size)]
+    pub tensors: Vec<usize>,
+    /// What every benchmark takes
+    #[command(flatten)]
+    pub common: BenchCommonArgs,
+}
+
+/// `downhill bench matmul`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill bench matmul
+  downhill bench matmul --sizes 64,512,2048 --svg roofline.svg")]
+pub struct BenchMatmulArgs {
+    /// Sides of the square products [default: 64 to 2048 by factors of two; to 1024 on a software adapter]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = size)]
+    pub sizes: Vec<usize>,
+    /// What every benchmark takes
+    #[command(flatten)]
+    pub common: BenchCommonArgs,
+}
+
+/// `downhill bench train`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill bench train
+  downhill bench train --nets 784-256-256-10
+  downhill bench train examples/digits.toml --set data.batch_size=512")]
+pub struct BenchTrainArgs {
+    /// A config file, whose net is measured in place of the built-in ones
+    #[arg(value_name = "CONFIG.toml")]
+    pub config: Option<PathBuf>,
+    /// Override a setting of the config, as data.batch_size=64 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
+    pub settings: Vec<String>,
+    /// Which built-in nets, by a part of their names [default: all]
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', conflicts_with = "config")]
+    pub nets: Vec<String>,
+    /// What every benchmark takes
+    #[command(flatten)]
+    pub common: BenchCommonArgs,
+}
+
+/// A count as 4096, 64Ki or 16Mi.
+fn size(text: &str) -> Result<usize, String> {
+    let (digits, scale) = match (text.strip_suffix("Ki"), text.strip_suffix("Mi")) {
+        (Some(digits), _) => (digits, 1 << 10),
+        (_, Some(digits)) => (digits, 1 << 20),
+        _ => (text, 1),
+    };
+    let number = digits.parse::<usize>().ok().filter(|n| *n > 0).and_then(|n| n.checked_mul(scale));
+    number.ok_or_else(|| "a count from 1 on is needed, as 4096, 64Ki or 16Mi".into())
 }

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong.
 
 mod args;
+mod bench;
 mod commands;
 mod progress;
 mod sample;
@@ -25,6 +26,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sample(args) => sample::sample(&args),
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),
+        Command::Bench(args) => bench::bench(&args.what),
         Command::Completions { shell } => {
             commands::completions(shell);
             Ok(())

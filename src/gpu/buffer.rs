@@ -53,13 +53,12 @@ impl Gpu {
         self.buffer(name, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
-    fn buffer(&self, name: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
+    pub(super) fn buffer(&self, name: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
         let size = bytes.max(4).next_multiple_of(4);
-        let limits = self.inner.device.limits();
         let limit = if usage.contains(wgpu::BufferUsages::STORAGE) {
-            limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+            self.largest_buffer()
         } else {
-            limits.max_buffer_size
+            self.inner.device.limits().max_buffer_size
         };
         if size > limit {
             return Err(Error::Budget(format!(

@@ -8,6 +8,7 @@ mod buffer;
 mod ledger;
 mod pipeline;
 mod recorder;
+mod stopwatch;
 pub mod wgsl;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ pub use buffer::{Binding, Buffer, Dispatch};
 pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder, Submission};
+pub use stopwatch::Stopwatch;
 
 use crate::error::{Error, Result};
 
@@ -162,6 +164,12 @@ impl Gpu {
     /// Why that adapter was chosen.
     pub fn chosen_because(&self) -> &str {
         &self.inner.why
+    }
+
+    /// Bytes of the largest storage buffer.
+    pub fn largest_buffer(&self) -> u64 {
+        let limits = self.inner.device.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
     }
 
     /// The book of this device's buffers.

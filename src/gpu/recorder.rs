@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Recorder<'g> {
     gpu: &'g Gpu,
-    encoder: wgpu::CommandEncoder,
+    pub(super) encoder: wgpu::CommandEncoder,
 }
 
 /// A copy on its way to the host.

@@ -62,6 +62,9 @@ pub const FILES: &[(&str, &str)] = files![
     "optim/lamb",
     "optim/lars",
     "optim/schedule_free",
+    "bench/stream",
+    "bench/flops",
+    "bench/elementwise",
 ];
 
 /// The text of `name` with its imports expanded and its slots, and theirs, filled from `slots`.
@@ -109,7 +112,7 @@ mod tests {
     fn every_file_on_disk_is_listed_and_parses() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
         let mut on_disk = 0;
-        for dir in ["", "shared", "optim"] {
+        for dir in ["", "shared", "optim", "bench"] {
             for entry in std::fs::read_dir(root.join(dir)).unwrap() {
                 let path = entry.unwrap().path();
                 if path.extension().is_some_and(|e| e == "wgsl") {

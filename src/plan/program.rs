@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::gpu::{Binding, Buffer, Dispatch, Gpu, ShaderKey};
 
 /// Buffers by name, shared by all programs of a session; each is as large as the largest plan needs it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Memory {
     buffers: BTreeMap<String, Buffer>,
 }
@@ -31,6 +31,19 @@ impl Memory {
         let mut memory = Memory::default();
         for buffer in plan {
             memory.buffers.insert(buffer.name.clone(), gpu.storage(&buffer.name, buffer.bytes)?);
+        }
+        Ok(memory)
+    }
+
+    /// The same buffers, but for new ones of these names.
+    ///
+    /// # Errors
+    /// As [`Memory::allocate`].
+    pub fn with_own(&self, gpu: &Gpu, names: &[String]) -> Result<Memory> {
+        let mut memory = self.clone();
+        for name in names {
+            let buffer = gpu.storage(name, self.get(name).bytes())?;
+            memory.buffers.insert(name.clone(), buffer);
         }
         Ok(memory)
     }

@@ -9,6 +9,7 @@ mod feed;
 mod metrics;
 mod observer;
 mod pace;
+mod profile;
 mod run_dir;
 mod scaling;
 mod state;

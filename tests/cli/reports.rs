@@ -15,6 +15,10 @@ fn help_has_examples() {
         &["explain", "--help"],
         &["adapters", "--help"],
         &["completions", "--help"],
+        &["bench", "--help"],
+        &["bench", "optim", "--help"],
+        &["bench", "matmul", "--help"],
+        &["bench", "train", "--help"],
     ] {
         let done = folder.run(args);
         assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{args:?}");

@@ -1,0 +1,79 @@
+//! Buffers with numbers in them, and kernels bound to places in them.
+
+use crate::error::Result;
+use crate::gpu::{Access, Binding, Buffer, Dispatch, Gpu, ShaderKey, wgsl};
+
+/// A range of a buffer.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub buffer: Buffer,
+    /// First byte.
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+impl Place {
+    pub fn whole(buffer: &Buffer) -> Place {
+        Place { buffer: buffer.clone(), offset: 0, bytes: buffer.bytes() }
+    }
+
+    /// A part of it.
+    pub fn part(&self, offset: u64, bytes: u64) -> Place {
+        Place { buffer: self.buffer.clone(), offset: self.offset + offset, bytes }
+    }
+}
+
+/// A kernel's text and entry point.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shader {
+    /// Below `shaders/`.
+    pub file: &'static str,
+    pub entry: &'static str,
+}
+
+/// A dispatch of a kernel that has no printed parts; binding N is the Nth place.
+pub(super) fn call(
+    gpu: &Gpu,
+    shader: Shader,
+    constants: &[(&'static str, u32)],
+    places: &[(Access, &Place)],
+    grid: [u32; 3],
+) -> Result<Dispatch> {
+    let key = ShaderKey {
+        entry: shader.entry.into(),
+        wgsl: wgsl::compose(shader.file, &[]).into(),
+        constants: constants.to_vec(),
+        bindings: (0..).zip(places).map(|(slot, (access, _))| (slot, *access)).collect(),
+    };
+    let bindings: Vec<Binding<'_>> = (0..).zip(places).map(|(slot, (_, place))| bind(slot, place)).collect();
+    Ok(gpu.dispatch(&gpu.pipeline(&key)?, &bindings, grid))
+}
+
+/// A place bound to a slot.
+pub(super) fn bind(slot: u32, place: &Place) -> Binding<'_> {
+    Binding { slot, buffer: &place.buffer, offset: place.offset, bytes: place.bytes }
+}
+
+/// Numbers in [low, high), the same for the same seed; a generator of this file's own, fast enough for gigabytes.
+pub(super) fn noise(seed: u64, count: usize, low: f32, high: f32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        low + (high - low) * ((state >> 40) as f32 / (1u64 << 24) as f32)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// Fills a place with numbers over and over.
+pub(super) fn fill(gpu: &Gpu, place: &Place, numbers: &[f32]) -> Result<()> {
+    let bytes: &[u8] = bytemuck::cast_slice(numbers);
+    let mut at = 0;
+    while at < place.bytes {
+        let now = (place.bytes - at).min(bytes.len() as u64);
+        gpu.write(&place.buffer, place.offset + at, &bytes[..now as usize]);
+        at += now;
+        // What is written waits on the host until a submission.
+        gpu.recorder().submit()?;
+    }
+    gpu.wait()
+}

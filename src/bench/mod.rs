@@ -1,0 +1,36 @@
+//! `downhill bench`: what the adapter can do at most, and how near the kernels come to it.
+//!
+//! Everything is checked against a reference in f64 before it is timed, and every number is a median of runs that take
+//! turns with those it is compared with. `docs/benchmarks.md` says how to read them.
+
+mod arenas;
+mod cache;
+mod call;
+mod matmul;
+mod nets;
+mod ops;
+mod optim;
+mod place;
+mod reference;
+mod report;
+mod roof;
+mod sheet;
+mod stats;
+mod svg;
+#[cfg(test)]
+mod tests;
+mod timing;
+mod train;
+mod unfused;
+mod update;
+
+pub use matmul::MatmulBench;
+pub use nets::{Workload, workloads};
+pub use optim::{OptimBench, Way};
+pub use report::{Machine, Options, Report};
+pub use roof::Roof;
+pub use sheet::{Cell, Column, Sheet, Unit};
+pub use stats::Summary;
+pub use svg::{Axis, Figure, Panel, Series};
+pub use timing::Effort;
+pub use train::{Subject, train};

@@ -1,0 +1,348 @@
+//! `downhill bench optim`: an update in three ways, beside what the adapter's memory can do.
+
+use super::arenas::{Arenas, Span};
+use super::ops::Ops;
+use super::reference::{NAMES, Settings};
+use super::report::{Options, Report, machine};
+use super::roof::Streams;
+use super::sheet::{Cell, Column, Sheet, Unit};
+use super::svg::{Axis, Figure, Panel, Series};
+use super::timing::{Work, time};
+use super::unfused::{Call, calls};
+use super::update::{GRAIN, Update};
+use super::{Roof, Summary};
+use crate::error::{Error, Result, suggestion};
+use crate::gpu::Gpu;
+use crate::optim::Optimizer;
+
+/// The step whose scalars are used: not one of the first, at which Adam proves nothing.
+const STEP: u64 = 10;
+/// Dispatches prepared for one way, at most; fewer sets of buffers are rotated where it would be more.
+const MOST_PREPARED: usize = 32_768;
+/// SGD with momentum, which a config has by a key.
+const MOMENTUM: &str = "momentum";
+
+/// How an update is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// One dispatch for the whole arena: the engine's.
+    Fused,
+    /// The engine's kernel, one dispatch a tensor.
+    PerTensor,
+    /// One dispatch for each op of each tensor, as a tensor library does it.
+    Unfused,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Way; 3] = [Way::Fused, Way::PerTensor, Way::Unfused];
+
+    /// Its name in the results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Fused => "fused",
+            Way::PerTensor => "a dispatch a tensor",
+            Way::Unfused => "a dispatch an op",
+        }
+    }
+}
+
+/// What `bench optim` measures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptimBench {
+    /// Optimizers by name; `momentum` is SGD with a momentum of 0.9. None: all there are.
+    pub optimizers: Vec<String>,
+    /// Parameters in all. None: 1 Ki to 64 Mi by factors of four, or what fits.
+    pub sizes: Vec<usize>,
+    /// Over how many tensors they are spread.
+    pub tensors: Vec<usize>,
+}
+
+/// What is asked of the optimizers that are benchmarked: weight decay too, so that the check sees it.
+fn optimizer(name: &str) -> Result<Optimizer> {
+    let real = if name == MOMENTUM { "sgd" } else { name };
+    let known: Vec<&str> = known().collect();
+    let Some(keys) = Optimizer::keys(real).filter(|_| known.contains(&name)) else {
+        return Err(Error::Config(format!(
+            "no optimizer \"{name}\" to benchmark; {}",
+            suggestion(name, &known)
+        )));
+    };
+    let mut table = toml::Table::from_iter([("name".to_owned(), real.into())]);
+    if keys.contains(&"weight_decay") {
+        table.insert("weight_decay".into(), 0.01.into());
+    }
+    if name == MOMENTUM {
+        table.insert("momentum".into(), 0.9.into());
+    }
+    let wrong = |err: toml::de::Error| Error::Config(format!("optimizer \"{name}\": {}", err.message()));
+    table.try_into().map_err(wrong)
+}
+
+/// The optimizers of the engine that have a reference, and momentum.
+fn known() -> impl Iterator<Item = &'static str> {
+    let engines = Optimizer::NAMES.into_iter().filter(|name| NAMES.contains(name));
+    engines.flat_map(|name| std::iter::once(name).chain((name == "sgd").then_some(MOMENTUM)))
+}
+
+const COLUMNS: [Column; 17] = [
+    Column::new("optimizer", "optimizer", Unit::Text),
+    Column::new("parameters", "parameters", Unit::Whole),
+    Column::new("tensors", "tensors", Unit::Whole),
+    Column::new("way", "way", Unit::Text),
+    Column::new("dispatches", "dispatches", Unit::Whole),
+    Column::new("device_seconds", "device", Unit::Seconds),
+    Column::new("wall_seconds", "wall", Unit::Seconds),
+    Column::new("lower_seconds", "quartiles", Unit::Seconds),
+    Column::new("upper_seconds", "", Unit::Seconds),
+    Column::new("runs", "runs", Unit::Whole),
+    Column::new("bytes_per_parameter", "B/parameter", Unit::Whole),
+    Column::new("bytes_per_second", "GB/s", Unit::Bandwidth),
+    Column::new("of_copy", "of copy", Unit::Share),
+    Column::new("of_triad", "of triad", Unit::Share),
+    Column::new("fused_is_faster", "fused is faster", Unit::Times),
+    Column::new("rotated_bytes", "rotated", Unit::Bytes),
+    Column::new("of_error_bound", "of error bound", Unit::Share),
+];
+
+const NOTES: [&str; 3] = [
+    "GB/s: what the update has to move by the book (gradient, parameter and slots read, parameter and slots written) over \
+     its time, by the device's clock where it has one. B/parameter is what the way really moves.",
+    "Of triad: of a triad timed beside it, run by run. Of copy: of the copy above. Small updates can pass 100%, for their \
+     arrays lie in the cache where too few were rotated.",
+    "Of error bound: the largest difference to a reference in f64, as a share of what rounding alone can make.",
+];
+
+impl OptimBench {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// An unknown optimizer; a size that fits nowhere; an update whose result is not the reference's.
+    pub fn run(&self, gpu: &Gpu, options: &Options) -> Result<Report> {
+        let names: Vec<String> = match self.optimizers.as_slice() {
+            [] => known().map(str::to_owned).collect(),
+            names => names.to_vec(),
+        };
+        let optimizers: Vec<Optimizer> = names.iter().map(|name| optimizer(name)).collect::<Result<_>>()?;
+        let sizes = self.fitting(gpu)?;
+        let streams = Streams::new(gpu, options)?;
+        let roof = streams.roof(gpu, options.effort)?;
+        let mut sheet = Sheet::new("Optimizers", &COLUMNS);
+        let mut points = Vec::new();
+        for (name, optimizer) in names.iter().zip(&optimizers) {
+            for &size in &sizes {
+                for &tensors in &self.tensors {
+                    let each = size / tensors / GRAIN * GRAIN;
+                    if each > 0 {
+                        options.progress(&format!("{name}: {size} parameters in {tensors} tensors"));
+                        let case = Case { gpu, options, streams: &streams, roof: &roof, name, optimizer };
+                        case.run(each, tensors, &mut sheet, &mut points)?;
+                    }
+                }
+            }
+        }
+        sheet.notes = NOTES.map(str::to_owned).to_vec();
+        let without: Vec<&str> = Optimizer::NAMES.into_iter().filter(|name| !NAMES.contains(name)).collect();
+        if !without.is_empty() {
+            sheet
+                .notes
+                .push(format!("Not measured, for they have no reference yet: {}.", without.join(", ")));
+        }
+        let figure = figure(gpu, &roof, &names, &points);
+        Ok(Report { bench: "optim", machine: machine(gpu), roof, sheets: vec![sheet], figure })
+    }
+
+    /// The sizes, those left out of the usual ones that a buffer cannot hold.
+    fn fitting(&self, gpu: &Gpu) -> Result<Vec<usize>> {
+        let most = (gpu.largest_buffer() / 4) as usize;
+        if self.sizes.is_empty() {
+            return Ok((5..=13).map(|i| 1 << (2 * i)).filter(|&n| n <= most).collect());
+        }
+        match self.sizes.iter().find(|&&n| n > most) {
+            None => Ok(self.sizes.clone()),
+            Some(n) => Err(Error::Budget(format!(
+                "{n} parameters need an array of {}, and this adapter's largest is {}: {most} parameters at most",
+                crate::units::bytes(*n as u64 * 4),
+                crate::units::bytes(gpu.largest_buffer())
+            ))),
+        }
+    }
+}
+
+struct Case<'c> {
+    gpu: &'c Gpu,
+    options: &'c Options,
+    streams: &'c Streams,
+    roof: &'c Roof,
+    name: &'c str,
+    optimizer: &'c Optimizer,
+}
+
+/// For the figure.
+struct Point {
+    optimizer: String,
+    way: Way,
+    tensors: usize,
+    parameters: usize,
+    rate: f64,
+}
+
+impl Case<'_> {
+    fn run(&self, each: usize, tensors: usize, sheet: &mut Sheet, points: &mut Vec<Point>) -> Result<()> {
+        let gpu = self.gpu;
+        let update = Update::new(gpu, self.optimizer, STEP)?;
+        let settings = Settings::of(self.optimizer)?;
+        let list = calls(&settings, STEP)?;
+        let names = update.arrays();
+        let elements = each * tensors;
+        let set_bytes = (elements * 4 * names.len()) as u64;
+        let fitting = gpu.largest_buffer() / (elements as u64 * 4);
+        let prepared = MOST_PREPARED / (tensors * list.len());
+        let sets =
+            self.options.rotation(gpu).div_ceil(set_bytes).min(fitting).min(prepared as u64).max(1) as usize;
+        let arenas = Arenas::new(gpu, &names, elements, sets)?;
+        // With one tensor the first two ways are the same.
+        let ways: Vec<Way> =
+            Way::ALL.into_iter().filter(|way| tensors > 1 || *way != Way::PerTensor).collect();
+        let mut works = Vec::with_capacity(ways.len() + 1);
+        let mut errors = Vec::with_capacity(ways.len());
+        for &way in &ways {
+            let work = self.work(way, each, &arenas, &update, &list)?;
+            let mut worst = 0.0_f64;
+            for set in [0, sets - 1] {
+                arenas.reset(gpu, set);
+                let mut recorder = gpu.recorder();
+                recorder.pass(&work.dispatches[set * work.turn..(set + 1) * work.turn], 1);
+                recorder.submit()?;
+                worst = worst.max(arenas.check(gpu, set, &settings, STEP, way.name())?);
+            }
+            errors.push(worst);
+            works.push(work);
+        }
+        works.push(self.streams.triad(gpu, self.roof.triad_each)?);
+        let times = time(gpu, &works.iter().collect::<Vec<_>>(), self.options.effort)?;
+        let (triad, times) = times.split_last().expect("the triad is there");
+        let moved = f64::from(update.kernel.bytes_per_parameter) * elements as f64;
+        let fused = Summary::of(times[0].best()).median;
+        for (((way, work), times), error) in ways.iter().zip(&works).zip(times).zip(errors) {
+            let best = Summary::of(times.best());
+            let rate = moved / best.median;
+            let triads = self.streams.triad_bytes() as f64;
+            // (moved / time) / (triads / time of the triad), run by run
+            let of_triad = moved / triads * Summary::of_ratio(triad.best(), times.best()).median;
+            let bytes = match way {
+                Way::Unfused => list.iter().map(Call::bytes).sum(),
+                _ => update.kernel.bytes_per_parameter,
+            };
+            let device = (!times.device.is_empty()).then(|| Summary::of(&times.device).median);
+            sheet.rows.push(vec![
+                self.name.into(),
+                elements.into(),
+                tensors.into(),
+                way.name().into(),
+                work.turn.into(),
+                device.into(),
+                Summary::of(&times.wall).median.into(),
+                best.lower.into(),
+                best.upper.into(),
+                best.runs.into(),
+                (bytes as usize).into(),
+                rate.into(),
+                (rate / self.roof.copy).into(),
+                of_triad.into(),
+                Cell::from((*way != Way::Fused).then_some(best.median / fused)),
+                ((set_bytes * sets as u64) as usize).into(),
+                error.into(),
+            ]);
+            let (optimizer, way) = (self.name.to_owned(), *way);
+            points.push(Point { optimizer, way, tensors, parameters: elements, rate });
+        }
+        Ok(())
+    }
+
+    /// The dispatches of a way, for every set.
+    fn work(&self, way: Way, each: usize, arenas: &Arenas, update: &Update, list: &[Call]) -> Result<Work> {
+        let gpu = self.gpu;
+        let tensors = arenas.elements / each;
+        let mut dispatches = Vec::new();
+        match way {
+            Way::Fused => {
+                for set in 0..arenas.sets {
+                    let span = Span { set, first: 0, elements: arenas.elements };
+                    dispatches.push(update.dispatch(gpu, arenas.elements, |name| arenas.place(name, span))?);
+                }
+            }
+            Way::PerTensor => {
+                for (set, tensor) in pairs(arenas.sets, tensors) {
+                    let span = Span { set, first: tensor * each, elements: each };
+                    dispatches.push(update.dispatch(gpu, each, |name| arenas.place(name, span))?);
+                }
+            }
+            Way::Unfused => {
+                let ops = Ops::new(gpu, each, list)?;
+                for (set, tensor) in pairs(arenas.sets, tensors) {
+                    let span = Span { set, first: tensor * each, elements: each };
+                    for i in 0..list.len() {
+                        dispatches.push(ops.dispatch(gpu, i, |name| arenas.place(name, span))?);
+                    }
+                }
+            }
+        }
+        Ok(Work { turn: dispatches.len() / arenas.sets, dispatches })
+    }
+}
+
+fn pairs(sets: usize, tensors: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..sets).flat_map(move |set| (0..tensors).map(move |tensor| (set, tensor)))
+}
+
+/// A panel an optimizer, a colour a way, a dash for each number of tensors.
+fn figure(gpu: &Gpu, roof: &Roof, names: &[String], points: &[Point]) -> Figure {
+    let mut tensors: Vec<usize> = points.iter().map(|p| p.tensors).collect();
+    tensors.sort_unstable();
+    tensors.dedup();
+    let ends = points.iter().map(|p| p.parameters as f64);
+    let (least, most) = ends.fold((f64::MAX, 1.0_f64), |(a, b), n| (a.min(n), b.max(n)));
+    let panel = |name: &String| {
+        let mut series = Vec::new();
+        for way in Way::ALL {
+            for (i, &count) in tensors.iter().enumerate() {
+                let mine = |p: &&Point| p.optimizer == *name && p.way == way && p.tensors == count;
+                let points: Vec<(f64, f64)> =
+                    points.iter().filter(mine).map(|p| (p.parameters as f64, p.rate / 1e9)).collect();
+                if !points.is_empty() {
+                    let plural = if count == 1 { "" } else { "s" };
+                    series.push(Series {
+                        name: format!("{}, {count} tensor{plural}", way.name()),
+                        colour: way as usize,
+                        line: true,
+                        dash: ["", "6 3", "2 3"][i.min(2)],
+                        marks: true,
+                        points,
+                    });
+                }
+            }
+        }
+        let line = vec![(least, roof.triad / 1e9), (most, roof.triad / 1e9)];
+        series.push(Series {
+            name: "triad".into(),
+            colour: 6,
+            line: true,
+            dash: "1 3",
+            marks: false,
+            points: line,
+        });
+        Panel { title: name.clone(), series }
+    };
+    let ticks = (0..10).map(|i| 1_u64 << (10 + 2 * i)).map(|n| {
+        let words = if n < 1 << 20 { format!("{} Ki", n >> 10) } else { format!("{} Mi", n >> 20) };
+        (n as f64, words)
+    });
+    Figure {
+        title: "Optimizer updates".into(),
+        subtitle: format!("{}; bytes of the update by the book over its time", gpu.adapter().name),
+        x: Axis { label: "parameters".into(), log: true, ticks: ticks.step_by(2).collect() },
+        y: Axis { label: "GB/s".into(), log: false, ticks: vec![] },
+        panels: names.iter().map(panel).collect(),
+    }
+}

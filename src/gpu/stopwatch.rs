@@ -1,0 +1,79 @@
+//! Time by the device's own clock: timestamps before and after a pass.
+
+use super::{Buffer, Dispatch, Gpu, Recorder};
+use crate::error::{Error, Result};
+
+/// Most laps of a stopwatch: each takes two of the 4,096 queries of a set.
+const MOST_LAPS: usize = 2048;
+
+/// Two timestamps a lap. A lap is one pass.
+#[derive(Debug)]
+pub struct Stopwatch {
+    set: wgpu::QuerySet,
+    resolved: Buffer,
+    readback: Buffer,
+    laps: usize,
+    /// Seconds a tick.
+    period: f64,
+}
+
+impl Gpu {
+    /// A stopwatch for so many laps; `None` where the adapter has no timestamps.
+    ///
+    /// # Errors
+    /// More than 2,048 laps; past the ledger's budget.
+    pub fn stopwatch(&self, laps: usize) -> Result<Option<Stopwatch>> {
+        let period = f64::from(self.inner.queue.get_timestamp_period()) * 1e-9;
+        if !self.inner.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) || period <= 0.0 {
+            return Ok(None);
+        }
+        if laps > MOST_LAPS {
+            return Err(Error::Gpu(format!(
+                "{laps} laps were asked of a stopwatch, and a set of timestamps holds {MOST_LAPS}; use several"
+            )));
+        }
+        let set = self.inner.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("stopwatch"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2 * laps as u32,
+        });
+        let bytes = 16 * laps as u64;
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let resolved = self.buffer("timestamps", bytes, usage)?;
+        let readback = self.readback("timestamps readback", bytes)?;
+        Ok(Some(Stopwatch { set, resolved, readback, laps, period }))
+    }
+
+    /// Submits what was recorded, waits, and gives the seconds of each lap.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn stop(&self, mut recorder: Recorder<'_>, watch: &Stopwatch) -> Result<Vec<f64>> {
+        let bytes = 16 * watch.laps as u64;
+        recorder.encoder.resolve_query_set(&watch.set, 0..2 * watch.laps as u32, &watch.resolved.raw, 0);
+        recorder.copy(&watch.resolved, 0, &watch.readback, 0, bytes);
+        let after = recorder.submit()?;
+        let pending = self.map(&watch.readback, bytes, after);
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&pollster::block_on(self.finish(pending))?);
+        let seconds = |lap: &[u64]| lap[1].saturating_sub(lap[0]) as f64 * watch.period;
+        Ok(ticks.chunks_exact(2).map(seconds).collect())
+    }
+}
+
+impl Recorder<'_> {
+    /// One compute pass with the dispatches of each piece in order, timed as lap `lap` of a stopwatch if there is one.
+    pub fn lap(&mut self, watch: Option<&Stopwatch>, lap: usize, pieces: &[&[Dispatch]]) {
+        let timestamp_writes = watch.map(|watch| wgpu::ComputePassTimestampWrites {
+            query_set: &watch.set,
+            beginning_of_pass_write_index: Some(2 * lap as u32),
+            end_of_pass_write_index: Some(2 * lap as u32 + 1),
+        });
+        let desc = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+        let mut pass = self.encoder.begin_compute_pass(&desc);
+        for dispatch in pieces.iter().copied().flatten() {
+            pass.set_pipeline(&dispatch.pipeline.raw);
+            pass.set_bind_group(0, &dispatch.bind_group, &[]);
+            pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);
+        }
+    }
+}
