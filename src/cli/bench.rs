@@ -51,7 +51,7 @@ fn subjects(args: &BenchTrainArgs) -> Result<Vec<Subject<'static>>, Error> {
     let trainer = move |gpu: &Gpu| {
         let model = |net: &_, x: &_| config.model.build(net, x);
         let loss = |y: &_, t: &_| config.loss.apply(y, t);
-        Trainer::new(gpu, &model, &loss, &config.optimizer, &data, &config.options)
+        Trainer::new(gpu, &model, &loss, &config.update, &data, &config.options)
     };
     Ok(vec![Subject { name, trainer: Box::new(trainer) }])
 }
