@@ -23,7 +23,7 @@ fn step(net: usize) {
         &common::gpu(),
         &*model,
         &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
-        &Optimizer::AdamW(AdamW::default()),
+        Optimizer::AdamW(AdamW::default()),
         &data,
         &options,
     )

@@ -39,7 +39,7 @@ fn main() {
         let blueprint = Blueprint::new(
             &*model,
             &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
-            &Optimizer::AdamW(AdamW::default()),
+            Optimizer::AdamW(AdamW::default()),
             &data,
             BatchPlan::new(data.train().len(), BatchSize::Rows(batch), false).expect("batches"),
             Target::of(&gpu),

@@ -26,7 +26,7 @@ fn main() {
             &gpu,
             &*model,
             &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
-            &Optimizer::AdamW(AdamW::default()),
+            Optimizer::AdamW(AdamW::default()),
             &data,
             &options,
         )

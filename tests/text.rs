@@ -33,7 +33,7 @@ fn letters(len: usize) -> String {
 
 fn plan(model: &dyn Fn(&Net, &Tensor) -> Tensor, data: &Dataset, rows: usize) -> Result<Blueprint, Error> {
     let batches = BatchPlan::new(data.train().len(), BatchSize::Rows(rows), false)?;
-    Blueprint::new(model, &cross_entropy, &sgd(), data, batches, Target::new(Family::Tiled))
+    Blueprint::new(model, &cross_entropy, sgd(), data, batches, Target::new(Family::Tiled))
 }
 
 /// 666 samples of 3 places, 512 and 154 at a time: loss and accuracy are means over all 1,998.
@@ -46,7 +46,7 @@ fn evaluation_counts_every_place() {
     let model = |net: &Net, x: &Tensor| embed(net, x, classes, classes + 1);
     let options = TrainOptions { batch_size: BatchSize::Rows(16), ..TrainOptions::default() };
     let mut trainer =
-        Trainer::new(&gpu(), &model, &cross_entropy, &sgd(), &data, &options).expect("a trainer");
+        Trainer::new(&gpu(), &model, &cross_entropy, sgd(), &data, &options).expect("a trainer");
     let batches: Vec<usize> = trainer.blueprint().eval.iter().map(|b| b.batch).collect();
     assert_eq!(batches, [512, 154]);
     trainer.advance(20).expect("steps");
@@ -135,7 +135,7 @@ fn tables_have_a_row_for_every_index() {
         let step = |net: &Net, batch: &Batch| {
             embed(net, &batch.get("ids").transpose(0, 1), rows, 4).square().mean_all()
         };
-        Blueprint::of_batches(&step, &sgd(), &data, batches, Target::new(Family::Tiled))
+        Blueprint::of_batches(&step, sgd(), &data, batches, Target::new(Family::Tiled))
     };
     of(7, 8).expect("8 rows for indices to 7");
     assert_refused(of(8, 8), &["0.weight has 8 rows", "\"ids\" of \"pairs\" is 8", "at least 9 are needed"]);
@@ -171,7 +171,7 @@ fn a_function_holds_weights() {
     };
     let gpu = gpu();
     let options = TrainOptions { batch_size: BatchSize::Rows(8), ..TrainOptions::default() };
-    let mut trainer = Trainer::new(&gpu, &model, &cross_entropy, &sgd(), &data, &options).expect("a trainer");
+    let mut trainer = Trainer::new(&gpu, &model, &cross_entropy, sgd(), &data, &options).expect("a trainer");
     let before = trainer.state_dict().expect("weights");
     trainer.advance(7).expect("steps");
     let want = trainer.evaluate().expect("an evaluation").expect("a part").loss;

@@ -40,7 +40,7 @@ pub fn serve() -> Result<(), Box<dyn Error>> {
         &gpu,
         &*workload.model,
         &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
-        &Optimizer::AdamW(AdamW { lr: 1e-3, ..AdamW::default() }),
+        Optimizer::AdamW(AdamW { lr: 1e-3, ..AdamW::default() }),
         &workload.data,
         &options,
     )?;

@@ -7,7 +7,7 @@
 //   w <- w - lr delta
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: torch.optim.Adadelta, single-tensor path, in its order of operations
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -42,18 +42,18 @@ fn adadelta_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let s = row.rho * square_avg[i] + row.one_minus_rho * g * g;
-    let a = acc_delta[i];
-    let delta = sqrt(a + row.eps) / sqrt(s + row.eps) * g;
-    square_avg[i] = s;
-    acc_delta[i] = row.rho * a + row.one_minus_rho * delta * delta;
-    put(at, i, w - row.lr * delta);
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let s = row.rho * square_avg[i] + row.one_minus_rho * g * g;
+        let a = acc_delta[i];
+        let delta = sqrt(a + row.eps) / sqrt(s + row.eps) * g;
+        square_avg[i] = s;
+        acc_delta[i] = row.rho * a + row.one_minus_rho * delta * delta;
+        put(at, i, w - row.lr * delta);
+    }
 }

@@ -5,7 +5,7 @@
 //   w <- w - step_size g / (sqrt(s) + eps),   step_size = lr / (1 + (t - 1) lr_decay)
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: torch.optim.Adagrad, single-tensor path, in its order of operations
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -37,15 +37,15 @@ fn adagrad_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let s = sum[i] + row.first + g * g;
-    sum[i] = s;
-    put(at, i, w - row.step_size * g / (sqrt(s) + row.eps));
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let s = sum[i] + row.first + g * g;
+        sum[i] = s;
+        put(at, i, w - row.step_size * g / (sqrt(s) + row.eps));
+    }
 }

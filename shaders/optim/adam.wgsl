@@ -8,7 +8,7 @@
 //   step_size = lr / (1 - beta1^t),   unbias = 1 / sqrt(1 - beta2^t)
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: torch.optim.Adam and AdamW, single-tensor path, in its order of operations but for the decoupled
 //         decay: torch first multiplies w by 1 - lr weight_decay, whose own rounding biases w by up to 3e-8
 //         of itself a step; here decay and step are subtracted as one number, with one rounding of w
@@ -69,15 +69,15 @@ fn adam_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let next = next_moments(row, i, gradient(at, i) + row.decay * w);
-    put(at, i, next_weight(row, w, next.m, next.v));
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let next = next_moments(row, i, gradient(at, i) + row.decay * w);
+        put(at, i, next_weight(row, w, next.m, next.v));
+    }
 }
 
 @compute @workgroup_size(64)
@@ -87,15 +87,15 @@ fn adam_amsgrad_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let next = next_moments(row, i, gradient(at, i) + row.decay * w);
-    let peak = max(max_exp_avg_sq[i], next.v);
-    max_exp_avg_sq[i] = peak;
-    put(at, i, next_weight(row, w, next.m, peak));
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let next = next_moments(row, i, gradient(at, i) + row.decay * w);
+        let peak = max(max_exp_avg_sq[i], next.v);
+        max_exp_avg_sq[i] = peak;
+        put(at, i, next_weight(row, w, next.m, peak));
+    }
 }

@@ -6,7 +6,7 @@
 //   w <- w - step_size m / u,   step_size = lr / (1 - beta1^t)
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: torch.optim.Adamax, single-tensor path, in its order of operations
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -41,17 +41,17 @@ fn adamax_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let m = blend(exp_avg[i], g, row.one_minus_beta1);
-    let u = max(row.beta2 * exp_inf[i], abs(g) + row.eps);
-    exp_avg[i] = m;
-    exp_inf[i] = u;
-    put(at, i, w - row.step_size * m / u);
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let m = blend(exp_avg[i], g, row.one_minus_beta1);
+        let u = max(row.beta2 * exp_inf[i], abs(g) + row.eps);
+        exp_avg[i] = m;
+        exp_inf[i] = u;
+        put(at, i, w - row.step_size * m / u);
+    }
 }

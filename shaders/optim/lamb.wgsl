@@ -95,6 +95,7 @@ fn lamb_update(
     }
     let at = row_at(block);
     let row = open_row(at);
+    close(block, lane);
     let w = param[i];
     let norm = norms[block];
     var ratio = 1.0;

@@ -89,6 +89,7 @@ fn lars_update(
     }
     let at = row_at(block);
     let row = open_row(at);
+    close(block, lane);
     let w = param[i];
     let norm = norms[block];
     var local = 1.0;

@@ -6,7 +6,7 @@
 // The sign of NaN is NaN here, so that a gradient of NaN is seen in the loss; WGSL leaves it open.
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", program 1
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -41,17 +41,17 @@ fn lion_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i);
-    let m = exp_avg[i];
-    let c = row.beta1 * m + row.one_minus_beta1 * g;
-    exp_avg[i] = row.beta2 * m + row.one_minus_beta2 * g;
-    let direction = select(sign(c), c, not_numbers(c));
-    put(at, i, w - (row.shrink * w + row.lr * direction));
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i);
+        let m = exp_avg[i];
+        let c = row.beta1 * m + row.one_minus_beta1 * g;
+        exp_avg[i] = row.beta2 * m + row.one_minus_beta2 * g;
+        let direction = select(sign(c), c, not_numbers(c));
+        put(at, i, w - (row.shrink * w + row.lr * direction));
+    }
 }

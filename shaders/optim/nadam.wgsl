@@ -9,7 +9,7 @@
 //   take = lr (1 - mu_t) / (1 - P_t),   go = lr mu_(t+1) / (1 - P_(t+1)),   unbias = 1 / sqrt(1 - beta2^t)
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: torch.optim.NAdam, single-tensor path, but for one rounding of w, as in adam.wgsl
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -49,18 +49,18 @@ fn nadam_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let m = blend(exp_avg[i], g, row.one_minus_beta1);
-    let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
-    let d = sqrt(v) * row.unbias + row.eps;
-    put(at, i, w - (row.shrink * w + (row.take * g + row.go * m) / d));
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let m = blend(exp_avg[i], g, row.one_minus_beta1);
+        let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
+        exp_avg[i] = m;
+        exp_avg_sq[i] = v;
+        let d = sqrt(v) * row.unbias + row.eps;
+        put(at, i, w - (row.shrink * w + (row.take * g + row.go * m) / d));
+    }
 }

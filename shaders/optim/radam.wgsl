@@ -8,7 +8,7 @@
 //   step_size = lr / (1 - beta1^t), where adaptive times r_t sqrt(1 - beta2^t)
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: torch.optim.RAdam, single-tensor path, but for one rounding of w, as in adam.wgsl
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -46,21 +46,21 @@ fn radam_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let m = blend(exp_avg[i], g, row.one_minus_beta1);
-    let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
-    var d = vec4<f32>(1.0);
-    if row.adaptive != 0.0 {
-        d = sqrt(v) + row.eps;
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let m = blend(exp_avg[i], g, row.one_minus_beta1);
+        let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
+        exp_avg[i] = m;
+        exp_avg_sq[i] = v;
+        var d = vec4<f32>(1.0);
+        if row.adaptive != 0.0 {
+            d = sqrt(v) + row.eps;
+        }
+        put(at, i, w - (row.shrink * w + row.step_size * m / d));
     }
-    put(at, i, w - (row.shrink * w + row.step_size * m / d));
 }

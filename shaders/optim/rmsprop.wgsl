@@ -8,7 +8,7 @@
 //   momentum:  b <- momentum b + g / d;   w <- w - lr b
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: torch.optim.RMSprop, single-tensor path, in its order of operations. Where rounding makes
 //         s - m^2 negative torch's step is NaN; here the variance is 0. bias_correction is not torch's
 
@@ -64,16 +64,16 @@ fn rmsprop_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let d = sqrt(next_square(row, i, g) * row.unbias) + row.eps;
-    put(at, i, w - row.lr * g / d);
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let d = sqrt(next_square(row, i, g) * row.unbias) + row.eps;
+        put(at, i, w - row.lr * g / d);
+    }
 }
 
 @compute @workgroup_size(64)
@@ -83,18 +83,18 @@ fn rmsprop_momentum_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let d = sqrt(next_square(row, i, g) * row.unbias) + row.eps;
-    let b = row.momentum * momentum_buffer[i] + g / d;
-    momentum_buffer[i] = b;
-    put(at, i, w - row.lr * b);
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let d = sqrt(next_square(row, i, g) * row.unbias) + row.eps;
+        let b = row.momentum * momentum_buffer[i] + g / d;
+        momentum_buffer[i] = b;
+        put(at, i, w - row.lr * b);
+    }
 }
 
 @compute @workgroup_size(64)
@@ -104,16 +104,16 @@ fn rmsprop_centered_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let d = sqrt(next_variance(row, i, g)) + row.eps;
-    put(at, i, w - row.lr * g / d);
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let d = sqrt(next_variance(row, i, g)) + row.eps;
+        put(at, i, w - row.lr * g / d);
+    }
 }
 
 @compute @workgroup_size(64)
@@ -123,16 +123,16 @@ fn rmsprop_centered_momentum_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let d = sqrt(next_variance(row, i, g)) + row.eps;
-    let b = row.momentum * centered_momentum_buffer[i] + g / d;
-    centered_momentum_buffer[i] = b;
-    put(at, i, w - row.lr * b);
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let d = sqrt(next_variance(row, i, g)) + row.eps;
+        let b = row.momentum * centered_momentum_buffer[i] + g / d;
+        centered_momentum_buffer[i] = b;
+        put(at, i, w - row.lr * b);
+    }
 }

@@ -10,7 +10,7 @@
 // beta: beta1 or momentum. z starts at the weights.
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: Defazio et al. 2024, "The Road Less Scheduled", and their package schedulefree 1.4.1
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -48,20 +48,20 @@ fn schedule_free_adamw_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let y = param[i];
-    let g = gradient(at, i);
-    let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
-    exp_avg_sq[i] = v;
-    let d = g / (sqrt(v) * row.unbias + row.eps) + row.decay * y;
-    let old = z[i];
-    z[i] = old - row.step * d;
-    put(at, i, blend(y, old, row.take) - row.back * d);
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let y = param[i];
+        let g = gradient(at, i);
+        let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
+        exp_avg_sq[i] = v;
+        let d = g / (sqrt(v) * row.unbias + row.eps) + row.decay * y;
+        let old = z[i];
+        z[i] = old - row.step * d;
+        put(at, i, blend(y, old, row.take) - row.back * d);
+    }
 }
 
 @compute @workgroup_size(64)
@@ -71,17 +71,17 @@ fn schedule_free_sgd_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let y = param[i];
-    let d = gradient(at, i) + row.decay * y;
-    let old = z[i];
-    z[i] = old - row.step * d;
-    put(at, i, blend(y, old, row.take) - row.back * d);
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let y = param[i];
+        let d = gradient(at, i) + row.decay * y;
+        let old = z[i];
+        z[i] = old - row.step * d;
+        put(at, i, blend(y, old, row.take) - row.back * d);
+    }
 }
 
 @group(0) @binding(0) var<storage, read> y: array<vec4<f32>>;

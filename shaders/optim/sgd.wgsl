@@ -8,7 +8,7 @@
 // src/optim/sgd.rs says which numbers stand for which.
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
 // source: torch.optim.SGD, single-tensor path, in its order of operations
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -43,15 +43,15 @@ fn sgd_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    put(at, i, w - row.scale * g);
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        put(at, i, w - row.scale * g);
+    }
 }
 
 @compute @workgroup_size(64)
@@ -61,19 +61,19 @@ fn sgd_momentum_update(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
+    if step_skipped() { return; }
     let at = row_at(block);
     let row = open_row(at);
-    let w = param[i];
-    let g = gradient(at, i) + row.decay * w;
-    let b = row.keep * momentum_buffer[i] + row.take * g;
-    momentum_buffer[i] = b;
-    var direction = b;
-    if NESTEROV {
-        direction = g + row.momentum * b;
+    close(block, lane);
+    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
+        let w = param[i];
+        let g = gradient(at, i) + row.decay * w;
+        let b = row.keep * momentum_buffer[i] + row.take * g;
+        momentum_buffer[i] = b;
+        var direction = b;
+        if NESTEROV {
+            direction = g + row.momentum * b;
+        }
+        put(at, i, w - row.scale * direction);
     }
-    put(at, i, w - row.scale * direction);
 }

@@ -1,10 +1,12 @@
-// What every update shares. A block is 64 vec4s, a workgroup's, and belongs to one group of parameters. The table has
+// What every update shares. A block is 64 EACH vec4s, a workgroup's, and belongs to one group of parameters. The table has
 // a row of four vec4s for each group of each update: three for the optimizer, the last for what is below. Where the
 // step is CHECKED, gradients_settle has said in the state whether it is left out (state[11]), which update of the
 // table it is (state[13]) and what the gradients are multiplied with (state[12], an f32).
 override CHECKED: bool = false;
 override CLIP_VALUE: bool = false;
 override GROUPS: u32 = 1u;
+// vec4s an invocation, 64 apart, so that neighbours touch neighbours.
+override EACH: u32 = 1u;
 
 // The group of a block: how many groups end before it.
 //#slot groups
@@ -20,6 +22,13 @@ fn row_at(block: u32) -> u32 {
     var update = state[1] - 1u;
     if (CHECKED) { update = state[13]; }
     return 4u * (update * GROUPS + group_of(block));
+}
+// The vec4s of an invocation.
+fn first_of(block: u32, lane: u32) -> u32 { return block * EACH * 64u + lane; }
+fn end_of(block: u32) -> u32 { return min(LENGTH, (block + 1u) * EACH * 64u); }
+// The step is done.
+fn close(block: u32, lane: u32) {
+    if (block == 0u && lane == 0u) { state[0] = state[1]; }
 }
 // By the bits: a compiler may take x != x for false.
 fn not_numbers(x: vec4<f32>) -> vec4<bool> {
@@ -37,12 +46,11 @@ fn gradient(at: u32, i: u32) -> vec4<f32> {
 }
 //#slot averages
 //#end
-// Keeps the weight, and takes it into the average where there is one; closes the step.
+// Keeps the weight, and takes it into the average where there is one.
 fn put(at: u32, i: u32, w: vec4<f32>) {
     param[i] = w;
     //#slot average
     //#end
-    if (i == 0u) { state[0] = state[1]; }
 }
 // torch.lerp, from the nearer end, so that a weight of 1 gives b to the bit.
 fn blend(a: vec4<f32>, b: vec4<f32>, weight: f32) -> vec4<f32> {

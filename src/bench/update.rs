@@ -17,6 +17,7 @@ pub(super) const GRAIN: usize = 256;
 #[derive(Debug)]
 pub(super) struct Update {
     pub kernel: UpdateKernel,
+    blocks: u32,
     table: Buffer,
     state: Buffer,
 }
@@ -30,13 +31,22 @@ impl Update {
         let state = gpu.storage("bench state", STATE_BYTES)?;
         // A step is open, the first of its window, so that the kernel finds its row every time.
         gpu.write(&state, 0, bytemuck::cast_slice(&[0u32, 1]));
-        Ok(Update { kernel: optimizer.kernel(), table, state })
+        let kernel = optimizer.kernel();
+        let blocks = update::blocks(&kernel, gpu.family());
+        Ok(Update { kernel, blocks, table, state })
     }
 
     fn plan(&self, elements: usize) -> Kernel {
         let bytes = 4 * elements as u64;
-        let around =
-            Around { gradients: GRADIENTS, bytes, ends: &[], checked: false, clip_value: false, average: false };
+        let around = Around {
+            gradients: GRADIENTS,
+            bytes,
+            ends: &[],
+            blocks: self.blocks,
+            checked: false,
+            clip_value: false,
+            average: false,
+        };
         let mut kernels = update::kernels(&self.kernel, &around, elements, 1);
         kernels.pop().expect("an update has a kernel")
     }

@@ -1,7 +1,7 @@
 //! `optim/*.wgsl`: one dispatch for the whole arena, whatever the number of tensors, groups or learning rates.
 
 use super::feed::STATE;
-use super::{Kernel, Operand, grid};
+use super::{Family, Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 use crate::optim::UpdateKernel;
 
@@ -13,10 +13,19 @@ pub const GRADIENTS: &str = "gradients";
 pub const AVERAGE: &str = "average of the parameters";
 /// The scalars of each update, a row for each group.
 pub const TABLE: &str = "optimizer table";
-/// vec4s of a block: a workgroup updates one, and it belongs to one group of parameters.
+/// vec4s of a block: an invocation of a workgroup has one of each block it updates.
 pub const BLOCK: usize = 64;
 /// Bytes of a block.
 pub const BLOCK_BYTES: u64 = 16 * BLOCK as u64;
+
+/// Blocks that a workgroup updates, which belong to one group of parameters. A software adapter pays for each
+/// workgroup, and each reads its row of the table.
+pub fn blocks(update: &UpdateKernel, family: Family) -> u32 {
+    match family {
+        Family::Lanes if update.sums.is_none() => 8,
+        _ => 1,
+    }
+}
 
 /// What an update is besides its optimizer's kernel.
 #[derive(Debug, Clone)]
@@ -25,8 +34,10 @@ pub struct Around<'a> {
     pub gradients: &'static str,
     /// Bytes of the arena that are trained, those of padding too.
     pub bytes: u64,
-    /// The byte at which each group of parameters but the last ends, a multiple of [`BLOCK_BYTES`].
+    /// The byte at which each group of parameters but the last ends, a multiple of what a workgroup updates.
     pub ends: &'a [u64],
+    /// [`blocks`] that a workgroup updates.
+    pub blocks: u32,
     /// A kernel before it settles the step.
     pub checked: bool,
     /// Gradients are clipped by value.
@@ -87,7 +98,7 @@ fn kernel(
     operands.extend(sums.map(|name| named(6, Access::Write, name)));
     let mut text = vec![];
     if !around.ends.is_empty() {
-        text.push(("groups", group_of(around.ends)));
+        text.push(("groups", group_of(around.ends, u64::from(around.blocks) * BLOCK_BYTES)));
     }
     if around.average {
         operands.push(named(AVERAGE_SLOT, Access::Write, AVERAGE));
@@ -100,6 +111,7 @@ fn kernel(
     constants.extend([
         ("LENGTH", fours as u32),
         ("GROUPS", around.ends.len() as u32 + 1),
+        ("EACH", around.blocks),
         ("CHECKED", u32::from(around.checked)),
         ("CLIP_VALUE", u32::from(around.clip_value)),
     ]);
@@ -108,9 +120,9 @@ fn kernel(
         wgsl: wgsl::compose(update.shader, &text),
         constants,
         operands,
-        grid: grid(fours.div_ceil(BLOCK)),
+        grid: grid(fours.div_ceil(BLOCK * around.blocks as usize)),
         flops: u64::from(update.flops_per_parameter) * parameters as u64,
-        iterations: 6,
+        iterations: 6.max(around.blocks as usize),
     }
 }
 
@@ -138,10 +150,9 @@ pub fn average(update: &UpdateKernel, bytes: u64) -> Option<Kernel> {
 /// The binding of [`AVERAGE`].
 const AVERAGE_SLOT: u32 = 7;
 
-/// How many groups end before a block.
-fn group_of(ends: &[u64]) -> String {
-    let counts: Vec<String> =
-        ends.iter().map(|end| format!("u32(block >= {}u)", end / BLOCK_BYTES)).collect();
+/// How many groups end before what a workgroup updates, `bytes`.
+fn group_of(ends: &[u64], bytes: u64) -> String {
+    let counts: Vec<String> = ends.iter().map(|end| format!("u32(block >= {}u)", end / bytes)).collect();
     format!("fn group_of(block: u32) -> u32 {{ return {}; }}", counts.join(" + "))
 }
 
@@ -151,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_block_belongs_to_the_group_it_lies_in() {
-        let text = group_of(&[2 * BLOCK_BYTES, 7 * BLOCK_BYTES]);
+        let text = group_of(&[8 * BLOCK_BYTES, 28 * BLOCK_BYTES], 4 * BLOCK_BYTES);
         assert_eq!(text, "fn group_of(block: u32) -> u32 { return u32(block >= 2u) + u32(block >= 7u); }");
     }
 }

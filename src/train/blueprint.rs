@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
 use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
 use crate::kernel::gradients;
-use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS};
+use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS, blocks};
 use crate::kernel::{Precision, Target};
 use crate::nn::Net;
 use crate::optim::{Clip, Groups, Update};
@@ -349,6 +349,7 @@ impl Draft<'_> {
             groups,
             count: groups.trained().map(|i| parameters[i].shape.elements()).sum(),
             bytes: parameters.iter().map(|p| 4 * p.shape.elements() as u64).collect(),
+            family: self.target.family,
             scaled: self.scaled(),
             checked: self.checked,
             in_parts: self.in_parts,
@@ -375,9 +376,10 @@ impl Draft<'_> {
         }
         let groups = update.resolve(&parameters)?;
         let shapes: Vec<&Shape> = parameters.iter().map(|p| &p.shape).collect();
-        let by_tensor = update.optimizer.kernel().sums.is_some();
-        let aligned = if by_tensor { BLOCK_BYTES } else { alignment(self.target) };
-        let arena = Arena::grouped(&shapes, &groups.of, aligned, BLOCK_BYTES);
+        let kernel = update.optimizer.kernel();
+        let aligned = if kernel.sums.is_some() { BLOCK_BYTES } else { alignment(self.target) };
+        let blocks = u64::from(blocks(&kernel, self.target.family));
+        let arena = Arena::grouped(&shapes, &groups.of, aligned, blocks * BLOCK_BYTES);
         let mut outputs = filed(&objective);
         let mut loss = objective.loss().clone();
         if self.scaled() {

@@ -1,6 +1,7 @@
 //! How a training step ends, after the gradients: micro-batches added, the step settled, the weights updated.
 
 use super::blueprint::WINDOW;
+use crate::kernel::Family;
 use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::gradients::{
     self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
@@ -20,6 +21,7 @@ pub(super) struct Ending<'a> {
     pub count: usize,
     /// Bytes of each parameter.
     pub bytes: Vec<u64>,
+    pub family: Family,
     /// The loss is scaled.
     pub scaled: bool,
     /// The step may be left out.
@@ -87,6 +89,7 @@ impl Ending<'_> {
             gradients,
             bytes: trained,
             ends: &ends,
+            blocks: update::blocks(&kernel, self.family),
             checked: self.checked,
             clip_value: matches!(self.update.clip, Some(Clip::Value(_))),
             average: self.update.average.is_some(),
