@@ -24,6 +24,8 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("adagrad", "lr = 0.5", "lr = 0.5"),
     ("adadelta", "lr = 1.0, eps = 1e-3", "lr = 0.2"),
     ("lion", "lr = 0.05", "lr = 3e-3"),
+    ("lamb", "lr = 0.05, weight_decay = 0.0", "lr = 5e-3, weight_decay = 0.0"),
+    ("lars", "lr = 1.0, trust_coefficient = 0.05", "lr = 1.0, momentum = 0.9"),
     ("schedule_free_adamw", "lr = 0.1", "lr = 0.1"),
     ("schedule_free_sgd", "lr = 0.7", "lr = 3e-3"),
 ];
