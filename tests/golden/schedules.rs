@@ -48,13 +48,14 @@ fn drive(trace: &Trace, length: u64) -> (Vec<f64>, Vec<Option<f64>>) {
     (lrs, momenta)
 }
 
-/// A part in 10¹², and four roundings of the largest value so far for each step of torch's recursion: where it
-/// comes near to 0, it has the errors of the large values that it came from.
+/// Four roundings of the largest value so far for each step of torch's recursion (a quotient, a product, a sum, and the
+/// cosines in them), and four for what both take at once: where a rate comes near to 0, it has the errors of the large
+/// ones that it came from.
 fn bounds(want: &[f64]) -> Vec<f64> {
     let mut largest = 0.0_f64;
     let bound = |(k, want): (usize, &f64)| {
         largest = largest.max(want.abs());
-        1e-12 * want.abs() + 4.0 * k as f64 * ROUNDOFF * largest
+        4.0 * (k as f64 + 1.0) * ROUNDOFF * largest
     };
     want.iter().enumerate().map(bound).collect()
 }
