@@ -35,6 +35,16 @@ fn reads(more: &str) -> Config {
     config
 }
 
+/// The README's row of `name` in the table with this head: its cells after the first.
+fn readme_row(head: &str, name: &str) -> &'static str {
+    let readme = include_str!("../../README.md");
+    let start = readme.find(head).unwrap();
+    let rows = readme[start..].split("\n\n").next().unwrap();
+    let mut rows = rows.lines().filter_map(|row| row.split_once(" | "));
+    let row = rows.find(|(names, _)| names.contains(&format!("`{name}`")));
+    row.unwrap_or_else(|| panic!("{name} has no row")).1
+}
+
 /// Plans the run, as far as no adapter is needed.
 fn plan(config: &Config) -> Result<Blueprint> {
     let data = config.dataset()?;
