@@ -34,6 +34,8 @@ pub enum Command {
     Adapters(AdapterArgs),
     /// Measure the adapter, and how near the kernels come to what it can do
     Bench(BenchArgs),
+    /// List the optimizers: equations, sources, defaults, and what an update moves and keeps
+    Optimizers(OptimizersArgs),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example:\n  downhill completions bash > ~/.local/share/bash-completion/completions/downhill"
@@ -155,6 +157,18 @@ pub struct AdapterArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `downhill optimizers`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill optimizers
+  downhill optimizers --markdown > docs/optimizers.md")]
+pub struct OptimizersArgs {
+    /// Print the page docs/optimizers.md
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// `downhill bench`

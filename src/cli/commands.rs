@@ -1,4 +1,4 @@
-//! The commands that train nothing: `explain`, `adapters`, `completions`.
+//! The commands that train nothing: `explain`, `adapters`, `optimizers`, `completions`.
 
 use clap::CommandFactory;
 use downhill::config::Config;
@@ -7,7 +7,7 @@ use downhill::kernel::{Family, Target};
 use downhill::report;
 use downhill::train::Blueprint;
 
-use super::args::{AdapterArgs, Cli, ExplainArgs};
+use super::args::{AdapterArgs, Cli, ExplainArgs, OptimizersArgs};
 use super::say;
 
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
@@ -40,6 +40,11 @@ pub(super) fn adapters(args: &AdapterArgs) -> anyhow::Result<()> {
         say(report::adapter_table(&list, chosen, &why).trim_end());
     }
     Ok(())
+}
+
+pub(super) fn optimizers(args: &OptimizersArgs) {
+    let text = if args.markdown { report::optimizers_page() } else { report::optimizers_text() };
+    say(text.trim_end());
 }
 
 pub(super) fn completions(shell: clap_complete::Shell) {

@@ -27,6 +27,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),
         Command::Bench(args) => bench::bench(&args.what),
+        Command::Optimizers(args) => {
+            commands::optimizers(&args);
+            Ok(())
+        }
         Command::Completions { shell } => {
             commands::completions(shell);
             Ok(())

@@ -12,9 +12,7 @@ const COMMON: [&str; 5] = ["clip_norm", "clip_value", "skip_nonfinite", "decay_b
 /// Reads `[optimizer]`.
 pub(super) fn read(mut section: Section) -> Result<Update> {
     section.misspelt("name")?;
-    let bound =
-        |section: &mut Section, key| section.number(key, f64::NAN).map(|x| (!x.is_nan()).then_some(x));
-    let (norm, value) = (bound(&mut section, "clip_norm")?, bound(&mut section, "clip_value")?);
+    let (norm, value) = (section.quantity("clip_norm")?, section.quantity("clip_value")?);
     let clip = match (norm, value) {
         (Some(_), Some(_)) => {
             let text = "optimizer.clip_norm and optimizer.clip_value: one of them, not both";
@@ -26,6 +24,9 @@ pub(super) fn read(mut section: Section) -> Result<Update> {
     let decay_biases_and_norms = section.boolean("decay_biases_and_norms", true)?;
     let groups = section.take("groups").map_or(Ok(Vec::new()), read_groups)?;
     let optimizer = optimizer(section.rest())?;
+    for (i, group) in groups.iter().enumerate() {
+        check_types(&format!("optimizer.groups[{i}]"), optimizer.name(), &group.keys)?;
+    }
     let update = Update { groups, decay_biases_and_norms, clip, skip_nonfinite, ..Update::new(optimizer) };
     update.validate()?;
     Ok(update)
@@ -81,12 +82,19 @@ fn optimizer(table: Table) -> Result<Optimizer> {
             suggestion(key, &known)
         )));
     }
-    // One key at a time beside the name, so that an error can say which.
-    for (key, value) in table.iter().filter(|(k, _)| *k != "name") {
-        let one = Table::from_iter([
-            ("name".to_owned(), Value::String(name.clone())),
-            (key.clone(), value.clone()),
-        ]);
+    check_types("optimizer", &name, &table)?;
+    let optimizer: Optimizer = Value::Table(table)
+        .try_into()
+        .map_err(|err: toml::de::Error| Error::Config(format!("optimizer: {err}")))?;
+    optimizer.validate()?;
+    Ok(optimizer)
+}
+
+/// Says of keys that optimizer `name` has which one is of a wrong type.
+fn check_types(path: &str, name: &str, table: &Table) -> Result<()> {
+    let keys = Optimizer::keys(name).unwrap_or_default();
+    for (key, value) in table.iter().filter(|(key, _)| keys.contains(&key.as_str())) {
+        let one = Table::from_iter([("name".to_owned(), Value::from(name)), (key.clone(), value.clone())]);
         if Value::Table(one).try_into::<Optimizer>().is_err() {
             let wanted = match key.as_str() {
                 "betas" => "two numbers, as [0.9, 0.999],",
@@ -99,39 +107,31 @@ fn optimizer(table: Table) -> Result<Optimizer> {
             };
             let what = kind(value);
             return Err(Error::Config(format!(
-                "optimizer.{key} = {value}: {wanted} is needed, and this is {what}"
+                "{path}.{key} = {value}: {wanted} is needed, and this is {what}"
             )));
         }
     }
-    let optimizer: Optimizer = Value::Table(table)
-        .try_into()
-        .map_err(|err: toml::de::Error| Error::Config(format!("optimizer: {err}")))?;
-    optimizer.validate()?;
-    Ok(optimizer)
+    Ok(())
 }
 
 /// Reads `[average]`, which need not be there.
-pub(super) fn average(section: Section) -> Result<Option<Average>> {
-    let table = section.rest();
-    if table.is_empty() {
+pub(super) fn average(mut section: Section) -> Result<Option<Average>> {
+    if section.is_empty() {
         return Ok(None);
     }
-    let keys: &[&str] = match table.get("kind").map(Value::as_str) {
-        Some(Some("ema")) => &["kind", "decay", "eval"],
-        Some(Some("swa")) => &["kind", "start_epoch", "eval"],
-        Some(_) => {
-            let text = format!("average.kind = {}: \"ema\" or \"swa\" is needed", table["kind"]);
-            return Err(Error::Config(text));
-        }
-        None => return Err(Error::Config("average.kind is missing; for example kind = \"ema\"".into())),
+    let kind = section.required("kind", "\"ema\"")?;
+    let average = match kind.as_str() {
+        Some("ema") => Average::Ema {
+            decay: section.number("decay", Average::DECAY)?,
+            eval: section.boolean("eval", true)?,
+        },
+        Some("swa") => Average::Swa {
+            start_epoch: section.whole("start_epoch")?.unwrap_or(0),
+            eval: section.boolean("eval", true)?,
+        },
+        _ => return Err(Error::Config(format!("average.kind = {kind}: \"ema\" or \"swa\" is needed"))),
     };
-    if let Some(key) = table.keys().find(|key| !keys.contains(&key.as_str())) {
-        let text = format!("unknown key average.{key} of {}; {}", table["kind"], suggestion(key, keys));
-        return Err(Error::Config(text));
-    }
-    let average: Average = Value::Table(table.clone()).try_into().map_err(|err: toml::de::Error| {
-        Error::Config(format!("average: {}; and it is {table}", err.message()))
-    })?;
+    section.finish()?;
     average.validate()?;
     Ok(Some(average))
 }

@@ -1,9 +1,12 @@
 //! The section `[schedule]`: the learning rate over the steps.
 
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::read::read as read_options;
 use super::section::{Section, kind, suggestion};
 use crate::error::{Error, Result};
+use crate::optim::schedule::Sequence;
 use crate::optim::{Interval, Schedule, Update};
 
 /// Reads `[schedule]`, which need not be there, into `update`.
@@ -11,17 +14,27 @@ pub(super) fn read(mut section: Section, update: &mut Update) -> Result<()> {
     if section.is_empty() {
         return Ok(());
     }
-    update.interval = section.one_of("interval", &[("step", Interval::Step), ("epoch", Interval::Epoch)])?;
-    let schedule = schedule("schedule", section.rest())?;
+    section.misspelt("name")?;
+    let interval = section.choice("interval", &[("step", Interval::Step), ("epoch", Interval::Epoch)])?;
+    let schedule = schedule("schedule", section.rest(), &["interval"])?;
+    update.interval = match (&schedule, interval) {
+        (Schedule::Plateau(_), Some(Interval::Step)) => {
+            let text = "schedule.interval = \"step\": a plateau looks at its metric once an epoch; leave interval out";
+            return Err(Error::Config(text.into()));
+        }
+        (Schedule::Plateau(_), None) => Interval::Epoch,
+        (_, interval) => interval.unwrap_or_default(),
+    };
     update.schedule = Some(schedule);
     update.validate()
 }
 
-fn schedule(path: &str, table: Table) -> Result<Schedule> {
-    let name = match table.get("name") {
-        Some(Value::String(name)) => name.clone(),
+/// The schedule at `path`; keys `beside` its own may be meant where one is unknown.
+fn schedule(path: &str, mut table: Table, beside: &[&str]) -> Result<Schedule> {
+    let name = match table.remove("name") {
+        Some(Value::String(name)) => name,
         Some(other) => {
-            let text = format!("{path}.name = {other}: a name is needed, and this is {}", kind(other));
+            let text = format!("{path}.name = {other}: a name is needed, and this is {}", kind(&other));
             return Err(Error::Config(text));
         }
         None => return Err(Error::Config(format!("{path}.name is missing; for example name = \"cosine\""))),
@@ -30,27 +43,53 @@ fn schedule(path: &str, table: Table) -> Result<Schedule> {
         let help = suggestion(&name, &Schedule::NAMES);
         return Err(Error::Config(format!("{path}.name: unknown schedule \"{name}\"; {help}")));
     };
-    if let Some(key) = table.keys().find(|key| *key != "name" && !keys.contains(&key.as_str())) {
-        let known: Vec<&str> = keys.iter().copied().chain(["interval"]).collect();
+    if let Some(key) = table.keys().find(|key| !keys.contains(&key.as_str())) {
+        let known: Vec<&str> = keys.iter().chain(beside).copied().collect();
         let help = suggestion(key, &known);
         return Err(Error::Config(format!("unknown key {path}.{key} for {name}; {help}")));
     }
-    // Those of a sequence first, so that an error says which.
-    if let Some(Value::Array(list)) = table.get("schedules") {
-        for (i, value) in list.clone().into_iter().enumerate() {
-            let path = format!("{path}.schedules[{i}]");
-            let Value::Table(inner) = value else {
-                let what = kind(&value);
-                return Err(Error::Config(format!(
-                    "{path} = {value}: a table is needed, and this is {what}"
-                )));
-            };
-            schedule(&path, inner)?;
-        }
+    match name.as_str() {
+        "constant" => options(path, table, Schedule::Constant),
+        "step" => options(path, table, Schedule::Step),
+        "multistep" => options(path, table, Schedule::MultiStep),
+        "exponential" => options(path, table, Schedule::Exponential),
+        "linear" => options(path, table, Schedule::Linear),
+        "cosine" => options(path, table, Schedule::Cosine),
+        "cosine_restarts" => options(path, table, Schedule::CosineRestarts),
+        "one_cycle" => options(path, table, Schedule::OneCycle),
+        "polynomial" => options(path, table, Schedule::Polynomial),
+        "plateau" => options(path, table, Schedule::Plateau),
+        "inverse_sqrt" => options(path, table, Schedule::InverseSqrt),
+        "sequence" => sequence(Section::new(path, table)),
+        _ => Err(Error::Config(format!("{path}.name = \"{name}\" cannot be read from a config"))),
     }
-    let text = Value::Table(table.clone());
-    let wrong = |err: toml::de::Error| Error::Config(format!("{path}: {}; it is {table}", err.message()));
-    text.try_into().map_err(wrong)
+}
+
+fn options<T: DeserializeOwned>(path: &str, table: Table, of: fn(T) -> Schedule) -> Result<Schedule> {
+    read_options(path, Value::Table(table), |_| None).map(of)
+}
+
+fn sequence(mut section: Section) -> Result<Schedule> {
+    let example = "[{ name = \"linear\", start_factor = 0.1 }, { name = \"cosine\" }]";
+    let milestones = section.required("milestones", "[100], where the second schedule begins")?;
+    let milestones = read_options(&section.name("milestones"), milestones, |_| None)?;
+    let path = section.name("schedules");
+    let list = match section.required("schedules", example)? {
+        Value::Array(list) => list,
+        other => {
+            let text = format!("{path} = {other}: a list is needed, and this is {}", kind(&other));
+            return Err(Error::Config(format!("{text}; for example {example}")));
+        }
+    };
+    let one = |(i, value)| match value {
+        Value::Table(table) => schedule(&format!("{path}[{i}]"), table, &[]),
+        other => {
+            let what = kind(&other);
+            Err(Error::Config(format!("{path}[{i}] = {other}: a table is needed, and this is {what}")))
+        }
+    };
+    let schedules = list.into_iter().enumerate().map(one).collect::<Result<_>>()?;
+    Ok(Schedule::Sequence(Sequence { schedules, milestones }))
 }
 
 /// `[schedule]` with every default, where there is one.

@@ -95,21 +95,30 @@ impl Section {
     }
 
     pub fn number(&mut self, key: &'static str, default: f64) -> Result<f64> {
+        Ok(self.quantity(key)?.unwrap_or(default))
+    }
+
+    pub fn quantity(&mut self, key: &'static str) -> Result<Option<f64>> {
         match self.take(key) {
-            None => Ok(default),
-            Some(Value::Float(f)) => Ok(f),
-            Some(Value::Integer(i)) => Ok(i as f64),
+            None => Ok(None),
+            Some(Value::Float(f)) => Ok(Some(f)),
+            Some(Value::Integer(i)) => Ok(Some(i as f64)),
             Some(value) => self.wrong(key, &value, "a number"),
         }
     }
 
     /// One of the words, or the first where the key is left out.
     pub fn one_of<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Result<T> {
-        let Some(value) = self.take(key) else { return Ok(words[0].1) };
+        Ok(self.choice(key, words)?.unwrap_or(words[0].1))
+    }
+
+    /// One of the words, where the key is there.
+    pub fn choice<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Result<Option<T>> {
+        let Some(value) = self.take(key) else { return Ok(None) };
         let found = words.iter().find(|(word, _)| value.as_str() == Some(word));
         let names: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         match found {
-            Some((_, meaning)) => Ok(*meaning),
+            Some((_, meaning)) => Ok(Some(*meaning)),
             None => {
                 Err(Error::Config(format!("{} = {value}: {} is needed", self.name(key), names.join(" or "))))
             }

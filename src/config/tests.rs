@@ -1,11 +1,15 @@
 use super::*;
 use crate::data::BatchSize;
+use crate::kernel::{Family, Target};
 use crate::nn::{Form, Layer};
 use crate::optim::Optimizer;
+use crate::train::Blueprint;
 
 mod layer_faults;
 mod layer_options;
 mod layers;
+mod schedules;
+mod updates;
 
 const DIGITS: &str = r#"
 seed = 3
@@ -21,6 +25,50 @@ lr = 3e-3
 [train]
 epochs = 2
 "#;
+
+/// Reads the config with this text after it, and what is written of it again.
+#[track_caller]
+fn reads(more: &str) -> Config {
+    let config = Config::parse(&format!("{DIGITS}\n{more}"), &[]).unwrap();
+    let text = config.to_toml();
+    assert_eq!(Config::parse(&text, &[]).unwrap(), config, "{text}");
+    config
+}
+
+/// The README's row of `name` in the table with this head: its cells after the first.
+fn readme_row(head: &str, name: &str) -> &'static str {
+    let readme = include_str!("../../README.md");
+    let start = readme.find(head).unwrap();
+    let rows = readme[start..].split("\n\n").next().unwrap();
+    let mut rows = rows.lines().filter_map(|row| row.split_once(" | "));
+    let row = rows.find(|(names, _)| names.contains(&format!("`{name}`")));
+    row.unwrap_or_else(|| panic!("{name} has no row")).1
+}
+
+/// Plans the run, as far as no adapter is needed.
+fn plan(config: &Config) -> Result<Blueprint> {
+    let data = config.dataset()?;
+    let batches = config.options.batches(&data)?;
+    Blueprint::new(
+        &|net, x| config.model.build(net, x),
+        &|y, t| config.loss.apply(y, t),
+        &config.update,
+        &data,
+        batches,
+        Target::new(Family::Tiled),
+    )
+}
+
+/// What is said of each of these settings, on reading the config or on planning it, holds these words.
+#[track_caller]
+fn refused(cases: &[(&[&str], &str)]) {
+    for (settings, words) in cases {
+        let owned: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
+        let err = Config::parse(DIGITS, &owned).and_then(|config| plan(&config)).expect_err(words);
+        assert!(matches!(err, Error::Config(_)), "{settings:?}: {err:?}");
+        assert!(err.to_string().contains(words), "{settings:?}: {err}");
+    }
+}
 
 fn error(text: &str, settings: &[&str]) -> String {
     let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();

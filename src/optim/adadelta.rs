@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
+use super::{About, Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
 use crate::error::Result;
 
 /// `adadelta`: g ← g + λw; s ← ρs + (1 − ρ)g²; δ = √(Δ + ε)/√(s + ε)·g; Δ ← ρΔ + (1 − ρ)δ²; w ← w − ηδ.
@@ -29,6 +29,14 @@ impl Default for Adadelta {
 
 impl Adadelta {
     pub(super) const KEYS: &[&str] = &["lr", "rho", "eps", "weight_decay"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "s ← ρs + (1 − ρ)g²; δ = √(Δ + ε)/√(s + ε)·g; Δ ← ρΔ + (1 − ρ)δ²; w ← w − ηδ, with g ← g \
+                   + λw",
+        source: "Zeiler 2012",
+        torch: Some("Adadelta"),
+        forms: &[],
+    };
 }
 
 impl Rule for Adadelta {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, at_least_zero, row};
+use super::{About, Rule, Scalars, UpdateKernel, at_least_zero, row};
 use crate::error::Result;
 
 /// `adagrad`: g ← g + λw; s ← s + g²; w ← w − η/(1 + (t − 1)·lr_decay)·g/(√s + ε).
@@ -31,6 +31,13 @@ impl Default for Adagrad {
 
 impl Adagrad {
     pub(super) const KEYS: &[&str] = &["lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "s ← s + g²; w ← w − η/(1 + (t − 1)·lr_decay)·g/(√s + ε), with g ← g + λw",
+        source: "Duchi et al. 2011",
+        torch: Some("Adagrad"),
+        forms: &[],
+    };
 }
 
 impl Rule for Adagrad {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
+use super::{About, Form, Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
 use crate::error::Result;
 
 /// `adam`: g ← g + λw; m ← m + (1 − β₁)(g − m); v ← β₂v + (1 − β₂)g²;
@@ -59,6 +59,18 @@ impl Default for AdamW {
 impl Adam {
     pub(super) const KEYS: &[&str] = &["lr", "betas", "eps", "weight_decay", "amsgrad"];
 
+    pub(super) const ABOUT: About = About {
+        equation: "m ← m + (1 − β₁)(g − m); v ← β₂v + (1 − β₂)g²; w ← w − η/(1 − β₁ᵗ)·m/(√v/√(1 − β₂ᵗ) + \
+                   ε), with g ← g + λw",
+        source: "Kingma and Ba 2015",
+        torch: Some("Adam"),
+        forms: &[Form::new(
+            "amsgrad = true",
+            "p ← max(p, v); p in place of v in the step",
+            "Reddi et al. 2018",
+        )],
+    };
+
     /// The row but for its two decays, which come last.
     fn row(&self, t: u64, lr: f64, decay: f64, shrink: f64) -> Scalars {
         let [beta1, beta2] = self.betas;
@@ -70,6 +82,13 @@ impl Adam {
 
 impl AdamW {
     pub(super) const KEYS: &[&str] = Adam::KEYS;
+
+    pub(super) const ABOUT: About = About {
+        equation: "w ← w − ηλw; then as adam, with g as it is",
+        source: "Loshchilov and Hutter 2019",
+        torch: Some("AdamW"),
+        forms: Adam::ABOUT.forms,
+    };
 
     /// The Adam of the same numbers.
     fn coupled(&self) -> Adam {

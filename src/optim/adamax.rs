@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
+use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
 use crate::error::Result;
 
 /// `adamax`: g ← g + λw; m ← m + (1 − β₁)(g − m); u ← max(β₂u, |g| + ε); w ← w − η/(1 − β₁ᵗ)·m/u.
@@ -29,6 +29,13 @@ impl Default for Adamax {
 
 impl Adamax {
     pub(super) const KEYS: &[&str] = &["lr", "betas", "eps", "weight_decay"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "m as adam's; u ← max(β₂u, |g| + ε); w ← w − η/(1 − β₁ᵗ)·m/u, with g ← g + λw",
+        source: "Kingma and Ba 2015",
+        torch: Some("Adamax"),
+        forms: &[],
+    };
 }
 
 impl Rule for Adamax {

@@ -35,7 +35,7 @@ pub enum Average {
 }
 
 fn decay() -> f64 {
-    0.999
+    Average::DECAY
 }
 
 fn yes() -> bool {
@@ -43,6 +43,9 @@ fn yes() -> bool {
 }
 
 impl Average {
+    /// What an exponential average keeps in a step, unless told otherwise.
+    pub const DECAY: f64 = 0.999;
+
     /// Whether evaluation uses it.
     pub fn eval(&self) -> bool {
         match *self {

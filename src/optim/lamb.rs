@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, adam_numbers, correction, refuse, row};
+use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, correction, refuse, row};
 use crate::error::Result;
 
 /// `lamb`: m and v as [`Adam`](super::Adam)'s; u = m/(1 − β₁ᵗ)/(√v/√(1 − β₂ᵗ) + ε) + λw; w ← w − η·‖w‖/‖u‖·u, norms over
@@ -30,6 +30,13 @@ impl Default for Lamb {
 
 impl Lamb {
     pub(super) const KEYS: &[&str] = &["lr", "betas", "eps", "weight_decay"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "m and v as adam's; u = m/(1 − β₁ᵗ)/(√v/√(1 − β₂ᵗ) + ε) + λw; w ← w − η·‖w‖/‖u‖·u",
+        source: "You et al. 2020",
+        torch: None,
+        forms: &[],
+    };
 }
 
 impl Rule for Lamb {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
+use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
 use crate::error::Result;
 
 /// `lars`: g ← g + λw; d = trust·‖w‖/(‖g‖ + ε)·g, norms over the tensor, d = g where either is 0; b ← μb + (1 − τ)d, first
@@ -45,6 +45,14 @@ impl Default for Lars {
 impl Lars {
     pub(super) const KEYS: &[&str] =
         &["lr", "momentum", "dampening", "nesterov", "weight_decay", "trust_coefficient", "eps"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "d = trust_coefficient·‖w‖/(‖g‖ + ε)·g, with g ← g + λw; b ← μb + (1 − τ)d, first b = d; \
+                   w ← w − ηb",
+        source: "You et al. 2017",
+        torch: None,
+        forms: &[Form::new("nesterov = true", "b as before; w ← w − η(d + μb)", "as torch.optim.SGD")],
+    };
 }
 
 impl Rule for Lars {

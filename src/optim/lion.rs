@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, adam_numbers, row};
+use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, row};
 use crate::error::Result;
 
 /// `lion`: w ← w − η(sign(β₁m + (1 − β₁)g) + λw); then m ← β₂m + (1 − β₂)g.
@@ -27,6 +27,13 @@ impl Default for Lion {
 
 impl Lion {
     pub(super) const KEYS: &[&str] = &["lr", "betas", "weight_decay"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "w ← w − η(sign(β₁m + (1 − β₁)g) + λw); then m ← β₂m + (1 − β₂)g",
+        source: "Chen et al. 2023",
+        torch: None,
+        forms: &[],
+    };
 }
 
 impl Rule for Lion {

@@ -7,6 +7,7 @@
 //! To add one: a WGSL file in `shaders/optim/`, a file here, a variant of [`Optimizer`] and a line in its
 //! table.
 
+mod about;
 mod adadelta;
 mod adagrad;
 mod adam;
@@ -29,6 +30,7 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+pub use about::{About, Form};
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
 pub use adam::{Adam, AdamW};
@@ -84,22 +86,22 @@ pub enum Optimizer {
     ScheduleFreeSgd(ScheduleFreeSgd),
 }
 
-/// The names with the keys each takes beside `name`.
-const TABLE: &[(&str, &[&str])] = &[
-    ("sgd", Sgd::KEYS),
-    ("rmsprop", RmsProp::KEYS),
-    ("adam", Adam::KEYS),
-    ("adamw", AdamW::KEYS),
-    ("nadam", NAdam::KEYS),
-    ("radam", RAdam::KEYS),
-    ("adamax", Adamax::KEYS),
-    ("adagrad", Adagrad::KEYS),
-    ("adadelta", Adadelta::KEYS),
-    ("lion", Lion::KEYS),
-    ("lamb", Lamb::KEYS),
-    ("lars", Lars::KEYS),
-    ("schedule_free_adamw", ScheduleFreeAdamW::KEYS),
-    ("schedule_free_sgd", ScheduleFreeSgd::KEYS),
+/// The names with the keys each takes beside `name`, and what is said of it.
+const TABLE: &[(&str, &[&str], About)] = &[
+    ("sgd", Sgd::KEYS, Sgd::ABOUT),
+    ("rmsprop", RmsProp::KEYS, RmsProp::ABOUT),
+    ("adam", Adam::KEYS, Adam::ABOUT),
+    ("adamw", AdamW::KEYS, AdamW::ABOUT),
+    ("nadam", NAdam::KEYS, NAdam::ABOUT),
+    ("radam", RAdam::KEYS, RAdam::ABOUT),
+    ("adamax", Adamax::KEYS, Adamax::ABOUT),
+    ("adagrad", Adagrad::KEYS, Adagrad::ABOUT),
+    ("adadelta", Adadelta::KEYS, Adadelta::ABOUT),
+    ("lion", Lion::KEYS, Lion::ABOUT),
+    ("lamb", Lamb::KEYS, Lamb::ABOUT),
+    ("lars", Lars::KEYS, Lars::ABOUT),
+    ("schedule_free_adamw", ScheduleFreeAdamW::KEYS, ScheduleFreeAdamW::ABOUT),
+    ("schedule_free_sgd", ScheduleFreeSgd::KEYS, ScheduleFreeSgd::ABOUT),
 ];
 
 /// Numbers that an optimizer has in a row of the table, for one update of one group of parameters.
@@ -165,6 +167,11 @@ impl UpdateKernel {
         }
     }
 
+    /// Bytes kept for each parameter, those of every slot.
+    pub fn state_bytes(&self) -> u32 {
+        4 * self.slots.len() as u32
+    }
+
     /// The same with norms over tensors, from the sums that `entry` makes; both passes move `bytes` for each parameter.
     fn by_tensor(self, entry: &'static str, bytes: u32) -> Self {
         UpdateKernel { sums: Some(entry), bytes_per_parameter: bytes, ..self }
@@ -203,7 +210,12 @@ impl Optimizer {
 
     /// The keys that optimizer `name` takes beside `name` itself; `None` for an unknown one.
     pub fn keys(name: &str) -> Option<&'static [&'static str]> {
-        TABLE.iter().find(|(n, _)| *n == name).map(|(_, keys)| *keys)
+        TABLE.iter().find(|row| row.0 == name).map(|row| row.1)
+    }
+
+    /// Equation and source of optimizer `name`; `None` for an unknown one.
+    pub fn about(name: &str) -> Option<&'static About> {
+        TABLE.iter().find(|row| row.0 == name).map(|row| &row.2)
     }
 
     fn rule(&self) -> &dyn Rule {
@@ -277,6 +289,13 @@ impl Optimizer {
     /// Every key with its value, `name` too.
     fn table(&self) -> Table {
         Table::try_from(self).unwrap_or_default()
+    }
+
+    /// Its name in a config.
+    pub fn name(&self) -> &'static str {
+        let table = self.table();
+        let own = table.get("name").and_then(toml::Value::as_str);
+        TABLE.iter().find(|row| Some(row.0) == own).map_or("", |row| row.0)
     }
 
     /// The learning rate, before any schedule.

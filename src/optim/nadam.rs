@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, row};
+use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, row};
 use crate::error::Result;
 
 /// `nadam`: μₜ = β₁(1 − ½·0.96^(tψ)), Πₜ = μ₁⋯μₜ; m and v as [`Adam`](super::Adam)'s;
@@ -42,6 +42,14 @@ impl Default for NAdam {
 impl NAdam {
     pub(super) const KEYS: &[&str] =
         &["lr", "betas", "eps", "weight_decay", "momentum_decay", "decoupled_weight_decay"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "m and v as adam's; μₜ = β₁(1 − ½·0.96^(tψ)), Πₜ = μ₁⋯μₜ; w ← w − η((1 − μₜ)/(1 − Πₜ)·g \
+                   + μₜ₊₁/(1 − Πₜ₊₁)·m)/(√v/√(1 − β₂ᵗ) + ε), with g ← g + λw",
+        source: "Dozat 2016",
+        torch: Some("NAdam"),
+        forms: &[],
+    };
 
     fn momentum(&self, t: u64) -> f64 {
         self.betas[0] * (1.0 - 0.5 * 0.96f64.powf(t as f64 * self.momentum_decay))

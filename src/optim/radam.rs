@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
+use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
 use crate::error::Result;
 
 /// `radam`: ρ∞ = 2/(1 − β₂) − 1, ρₜ = ρ∞ − 2tβ₂ᵗ/(1 − β₂ᵗ); m and v as [`Adam`](super::Adam)'s, m̂ = m/(1 − β₁ᵗ).
@@ -32,6 +32,15 @@ impl Default for RAdam {
 
 impl RAdam {
     pub(super) const KEYS: &[&str] = &["lr", "betas", "eps", "weight_decay", "decoupled_weight_decay"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "m and v as adam's, m̂ = m/(1 − β₁ᵗ); ρ∞ = 2/(1 − β₂) − 1, ρₜ = ρ∞ − 2tβ₂ᵗ/(1 − β₂ᵗ); \
+                   where ρₜ > 5: w ← w − ηrₜ√(1 − β₂ᵗ)·m̂/(√v + ε), rₜ² = (ρₜ − 4)(ρₜ − 2)ρ∞/((ρ∞ − 4)(ρ∞ \
+                   − 2)ρₜ); else w ← w − ηm̂; with g ← g + λw",
+        source: "Liu et al. 2019",
+        torch: Some("RAdam"),
+        forms: &[],
+    };
 
     /// rₜ·√(1 − β₂ᵗ) where the variance is tractable.
     fn rectified(&self, t: u64) -> Option<f64> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, at_least_zero, below_one, correction, refuse, row};
+use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, below_one, correction, refuse, row};
 use crate::error::Result;
 
 /// `rmsprop`: g ← g + λw; s ← αs + (1 − α)g²; w ← w − ηg/(√s + ε).
@@ -47,6 +47,18 @@ impl Default for RmsProp {
 impl RmsProp {
     pub(super) const KEYS: &[&str] =
         &["lr", "alpha", "eps", "weight_decay", "momentum", "centered", "bias_correction"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "s ← αs + (1 − α)g²; w ← w − ηg/(√s + ε), with g ← g + λw",
+        source: "Tieleman and Hinton 2012",
+        torch: Some("RMSprop"),
+        forms: &[
+            Form::new("momentum = 0.9", "b ← μb + g/(√s + ε); w ← w − ηb", "as torch.optim.RMSprop"),
+            Form::new("centered = true", "m ← αm + (1 − α)g; √(s − m²) for √s", "Graves 2013"),
+            Form::new("centered = true, momentum = 0.9", "both: b ← μb + g/(√(s − m²) + ε)", "Graves 2013"),
+            Form::new("bias_correction = true", "√(s/(1 − αᵗ)) for √s", "an addition"),
+        ],
+    };
 }
 
 impl Rule for RmsProp {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AverageKernel, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, refuse, row,
+    About, AverageKernel, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, refuse, row,
 };
 use crate::error::Result;
 
@@ -50,6 +50,14 @@ impl Default for ScheduleFreeAdamW {
 impl ScheduleFreeAdamW {
     pub(super) const KEYS: &[&str] =
         &["lr", "betas", "eps", "weight_decay", "warmup_steps", "r", "weight_lr_power"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "v ← β₂v + (1 − β₂)g²; d = g/(√v/√(1 − β₂ᵗ) + ε) + λy; y ← y + c(z − y) − η(1 − β₁(1 − \
+                   c))d; z ← z − ηd; w is y in training, x = y + (1 − 1/β₁)(z − y) in evaluation",
+        source: "Defazio et al. 2024",
+        torch: None,
+        forms: &[],
+    };
 
     fn averaging(&self) -> Averaging {
         let ScheduleFreeAdamW { warmup_steps, r, weight_lr_power, .. } = *self;
@@ -124,6 +132,14 @@ impl Default for ScheduleFreeSgd {
 impl ScheduleFreeSgd {
     pub(super) const KEYS: &[&str] =
         &["lr", "momentum", "weight_decay", "warmup_steps", "r", "weight_lr_power"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "d = g + λy; y ← y + c(z − y) − η(1 − μ(1 − c))d; z ← z − ηd; w is y in training, x = y \
+                   + (1 − 1/μ)(z − y) in evaluation",
+        source: "Defazio et al. 2024",
+        torch: None,
+        forms: &[],
+    };
 
     fn averaging(&self) -> Averaging {
         let ScheduleFreeSgd { warmup_steps, r, weight_lr_power, .. } = *self;

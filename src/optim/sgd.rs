@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
+use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
 use crate::error::Result;
 
 /// What momentum means. All start from zero, and without momentum all are plain SGD.
@@ -54,6 +54,26 @@ impl Default for Sgd {
 
 impl Sgd {
     pub(super) const KEYS: &[&str] = &["lr", "momentum", "dampening", "nesterov", "weight_decay", "form"];
+
+    pub(super) const ABOUT: About = About {
+        equation: "w ← w − ηg, with g ← g + λw",
+        source: "Robbins and Monro 1951",
+        torch: Some("SGD"),
+        forms: &[
+            Form::new("momentum = 0.9", "b ← μb + (1 − τ)g, first b = g; w ← w − ηb", "Polyak 1964"),
+            Form::new(
+                "momentum = 0.9, nesterov = true",
+                "b as before; w ← w − η(g + μb)",
+                "Sutskever et al. 2013",
+            ),
+            Form::new(
+                "momentum = 0.9, form = \"velocity\"",
+                "v ← μv − ηg; w ← w + v",
+                "Polyak 1964; an addition",
+            ),
+            Form::new("momentum = 0.9, form = \"average\"", "m ← μm + (1 − μ)g; w ← w − ηm", "an addition"),
+        ],
+    };
 }
 
 impl Rule for Sgd {

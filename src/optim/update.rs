@@ -39,6 +39,11 @@ pub struct ParamGroup {
     pub keys: Table,
 }
 
+/// Above 0, and still so in f32.
+fn positive(max: f64) -> bool {
+    max as f32 > 0.0
+}
+
 fn one() -> f64 {
     1.0
 }
@@ -149,15 +154,19 @@ impl Update {
     pub fn validate(&self) -> Result<()> {
         self.optimizer.validate()?;
         match self.clip {
-            Some(Clip::Norm(max)) if max.is_nan() || max <= 0.0 => {
+            Some(Clip::Norm(max)) if !positive(max) => {
                 return Err(refuse_of("optimizer.clip_norm", max, "a norm above 0 is needed"));
             }
-            Some(Clip::Value(max)) if max.is_nan() || max <= 0.0 => {
+            Some(Clip::Value(max)) if !positive(max) => {
                 return Err(refuse_of("optimizer.clip_value", max, "a number above 0 is needed"));
             }
             _ => {}
         }
         for (i, group) in self.groups.iter().enumerate() {
+            if group.params.is_empty() {
+                let allowed = "a group needs names of parameters, as [\"*.bias\"]";
+                return Err(refuse_of(&format!("optimizer.groups[{i}].params"), &group.params, allowed));
+            }
             at_least_zero_of(&format!("optimizer.groups[{i}].lr_factor"), group.lr_factor, "a factor")?;
             self.of_group(i)?;
         }
@@ -199,12 +208,16 @@ impl Update {
             }
             other => other,
         };
-        if let Some(key) = group.keys.keys().find(|key| *key == "name") {
-            return Err(refuse_of(
-                &format!("optimizer.groups[{i}].{key}"),
-                "",
-                "a group has the run's optimizer",
-            ));
+        if let Some(name) = group.keys.get("name") {
+            return Err(Error::Config(format!(
+                "optimizer.groups[{i}].name = {name}: a group has the run's optimizer; leave name out"
+            )));
+        }
+        let own = Optimizer::keys(self.optimizer.name()).unwrap_or_default();
+        if let Some(key) = group.keys.keys().find(|key| !own.contains(&key.as_str())) {
+            let known: Vec<&str> = ["params", "lr_factor", "frozen"].iter().chain(own).copied().collect();
+            let help = suggestion(key, &known);
+            return Err(Error::Config(format!("unknown key optimizer.groups[{i}].{key}; {help}")));
         }
         let optimizer = self.optimizer.with(&group.keys).map_err(named)?;
         if optimizer.kernel() != self.optimizer.kernel() {
@@ -265,7 +278,9 @@ impl Update {
             }
         }
         if groups.is_empty() && !parameters.is_empty() {
-            return Err(Error::Config("every parameter is frozen, so there is nothing to train".into()));
+            return Err(Error::Config("optimizer.groups: every parameter is frozen, so there is nothing to train; leave frozen = true out of a \
+                 group"
+                    .into()));
         }
         Ok(Groups { groups, of })
     }

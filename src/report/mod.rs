@@ -1,10 +1,12 @@
-//! What a person sees: progress of a run, tables of plans and adapters. Returns text; printing is the caller's.
+//! What a person sees: progress of a run, tables of plans, adapters and optimizers. Returns text; printing is the caller's.
 
 mod adapters;
 mod explain;
+mod optimizers;
 
 pub use adapters::{adapter_json, adapter_table};
 pub use explain::{explain_json, explain_text};
+pub use optimizers::{optimizers_page, optimizers_text};
 
 /// Left-aligned first column, right-aligned numbers: rows of cells as lines of equal columns.
 fn align(rows: &[Vec<String>], left: &[bool]) -> String {

@@ -8,6 +8,7 @@ use super::batch::Batch;
 use super::ending::Ending;
 use super::feed::{self, Source};
 use super::metrics::{Metrics, Objective};
+use super::pace;
 use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
@@ -211,6 +212,7 @@ impl Blueprint {
             }
             (eval_batches, predictions) = (Some(plan), counted);
         }
+        pace::check(&update, eval_batches.is_some(), predictions.is_some())?;
         let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan).chain(&ending).chain(&average));
         let ring = draft.ring();
         let metrics = draft.metrics.into_inner().unwrap_or_default();

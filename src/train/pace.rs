@@ -2,6 +2,7 @@
 
 use super::observer::EpochRecord;
 use super::trainer::Trainer;
+use crate::error::{Error, Result};
 use crate::optim::schedule::{Metric, PlateauState};
 use crate::optim::{Group, Interval, Optimizer, Schedule, Update};
 
@@ -14,6 +15,22 @@ pub(super) struct Pace {
     plateau: PlateauState,
     /// What [`Trainer::set_lr`] said.
     set: Option<f64>,
+}
+
+/// Refuses a plateau that watches what no epoch of the run will tell.
+pub(super) fn check(update: &Update, evaluates: bool, counts: bool) -> Result<()> {
+    let Some(Schedule::Plateau(rule)) = &update.schedule else { return Ok(()) };
+    let missing = match rule.metric {
+        Metric::EvalLoss | Metric::EvalAccuracy if !evaluates => {
+            "there are no samples to evaluate on; keep some (data.eval_fraction), or set metric = \"train_loss\""
+        }
+        Metric::EvalAccuracy if !counts => {
+            "evaluation counts no right predictions: the targets are no classes, or the loss is a function of batches; \
+             set metric = \"eval_loss\" and mode = \"min\""
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Config(format!("schedule.metric = \"{}\": {missing}", rule.metric.name())))
 }
 
 impl Pace {
@@ -77,10 +94,12 @@ impl Trainer {
     pub(super) fn observe(&mut self, epoch: &EpochRecord) {
         let Some(Schedule::Plateau(rule)) = &self.pace.schedule else { return };
         let value = match rule.metric {
-            Metric::EvalLoss => epoch.eval_loss.unwrap_or(epoch.train_loss),
-            Metric::EvalAccuracy => epoch.eval_accuracy.unwrap_or_default(),
-            Metric::TrainLoss => epoch.train_loss,
+            Metric::EvalLoss => epoch.eval_loss,
+            Metric::EvalAccuracy => epoch.eval_accuracy,
+            Metric::TrainLoss => Some(epoch.train_loss),
         };
+        // A plan without what is watched is refused.
+        let Some(value) = value else { return };
         let base = self.pace.set.unwrap_or(self.blueprint.rule.optimizer.lr());
         self.pace.plateau.observe(rule, base, value);
     }

@@ -1,4 +1,4 @@
-//! Commands that train nothing: help, `adapters`, `explain`, `completions`.
+//! Commands that train nothing: help, `adapters`, `explain`, `optimizers`, `completions`.
 
 use std::process::Command;
 
@@ -14,6 +14,7 @@ fn help_has_examples() {
         &["train", "--help"],
         &["explain", "--help"],
         &["adapters", "--help"],
+        &["optimizers", "--help"],
         &["completions", "--help"],
         &["bench", "--help"],
         &["bench", "optim", "--help"],
@@ -64,6 +65,22 @@ fn adapters_are_listed_with_the_one_chosen() {
         assert_eq!(list["adapters"][chosen]["kind"], "software");
     }
     assert!(list["because"].as_str().is_some_and(|why| !why.is_empty()));
+}
+
+#[test]
+fn optimizers_are_listed_for_a_person_and_as_the_page() {
+    let folder = Folder::new();
+    let text = folder.run_without_adapter(&["optimizers"]);
+    let page = folder.run_without_adapter(&["optimizers", "--markdown"]);
+    for done in [&text, &page] {
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+        for name in downhill::optim::Optimizer::NAMES {
+            assert!(done.stdout.contains(name), "{name}: {}", done.stdout);
+        }
+        assert!(done.stdout.contains("weight_decay = 1e-2"), "{}", done.stdout);
+    }
+    assert_eq!(page.stdout, downhill::report::optimizers_page());
+    assert!(text.stdout.lines().all(|line| !line.starts_with('|')), "{}", text.stdout);
 }
 
 fn explain(folder: &Folder, more: &[&str]) -> Value {

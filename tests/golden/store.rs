@@ -98,13 +98,20 @@ impl Report {
     }
 
     /// Every element of `got` within `tolerance(i)` of `want`. A NaN is never within.
-    pub fn compare(&mut self, label: &str, got: &[f32], want: &[f64], tolerance: impl Fn(usize) -> f64) {
+    pub fn compare<T: Copy + Into<f64>>(
+        &mut self,
+        label: &str,
+        got: &[T],
+        want: &[f64],
+        tolerance: impl Fn(usize) -> f64,
+    ) {
         if got.len() != want.len() {
             return self.fail(label, format!("{} elements, want {}", got.len(), want.len()));
         }
         let mut wrong = Vec::new();
         for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
-            let (diff, bound) = ((f64::from(got) - want).abs(), tolerance(i));
+            let got: f64 = got.into();
+            let (diff, bound) = ((got - want).abs(), tolerance(i));
             if diff > 0.0 && diff / bound > self.worst {
                 (self.worst, self.worst_label) = (diff / bound, format!("{label}[{i}]"));
             }

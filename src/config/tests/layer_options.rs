@@ -2,6 +2,7 @@
 
 use super::super::model;
 use super::layers::{read, value};
+use super::readme_row;
 use crate::nn::{Layer, Sequential};
 use toml::Value;
 
@@ -91,13 +92,8 @@ fn every_option_of_every_layer_reads_itself_back() {
 /// The README has a row for each layer, with each of its keys.
 #[test]
 fn the_readme_knows_every_option() {
-    let readme = include_str!("../../../README.md");
-    let start = readme.find("| layer | options |").unwrap();
-    let rows = readme[start..].split("\n\n").next().unwrap();
     for form in Layer::FORMS {
-        let mut rows = rows.lines().filter_map(|row| row.split_once(" | "));
-        let row = rows.find(|(names, _)| names.contains(&format!("`{}`", form.name)));
-        let (_, options) = row.unwrap_or_else(|| panic!("{} has no row", form.name));
+        let options = readme_row("| layer | options |", form.name);
         for key in keys(form.name) {
             assert!(options.contains(&format!("`{key}")), "{}: {key} is not in {options}", form.name);
         }

@@ -36,12 +36,23 @@ pub struct Plateau {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// The loss on the evaluation part, or where there is none that of training.
+    /// The loss on the evaluation part.
     EvalLoss,
     /// The accuracy on the evaluation part.
     EvalAccuracy,
     /// The epoch's mean loss in training.
     TrainLoss,
+}
+
+impl Metric {
+    /// Its name in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::EvalLoss => "eval_loss",
+            Metric::EvalAccuracy => "eval_accuracy",
+            Metric::TrainLoss => "train_loss",
+        }
+    }
 }
 
 /// Which way is better.

@@ -305,11 +305,34 @@ fn mutants_of_the_kernels_are_noticed() {
     }
 }
 
+/// The page of the optimizers has a row for every kernel, switch and set of slots.
+#[test]
+fn every_kernel_has_a_form_that_says_what_it_does() {
+    let told = |optimizer: &Optimizer| {
+        let UpdateKernel { entry, slots, constants, .. } = optimizer.kernel();
+        let switches: Vec<_> = constants.into_iter().filter(|(name, _)| *name == "NESTEROV").collect();
+        (entry, slots, switches)
+    };
+    let mut forms = Vec::new();
+    for (name, _, about) in TABLE {
+        for keys in std::iter::once("").chain(about.forms.iter().map(|form| form.keys)) {
+            let keys = keys.replace(", ", "\n");
+            let form: Optimizer = toml::from_str(&format!("name = '{name}'\n{keys}")).unwrap();
+            form.validate().unwrap();
+            forms.push(told(&form));
+        }
+    }
+    for optimizer in variants() {
+        assert!(forms.contains(&told(&optimizer)), "no form is as {optimizer:?}");
+    }
+}
+
 #[test]
 fn costs_are_those_of_the_slots() {
     for optimizer in variants() {
         let kernel = optimizer.kernel();
         assert_eq!(kernel.bytes_per_parameter, 12 + 8 * kernel.slots.len() as u32);
+        assert_eq!(kernel.state_bytes(), 4 * kernel.slots.len() as u32);
         assert!(wgsl::source(kernel.shader).unwrap().contains(&format!("fn {}(", kernel.entry)));
     }
     let amsgrad = Optimizer::Adam(Adam { amsgrad: true, ..Adam::default() }).kernel();
