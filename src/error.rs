@@ -69,6 +69,14 @@ impl Error {
         Error::Io { action, path: path.as_ref().to_owned(), message: err.to_string() }
     }
 
+    /// The same of a key that lies deeper: `from` at its first place becomes `to`.
+    pub(crate) fn renamed(self, from: &str, to: &str) -> Self {
+        match self {
+            Error::Config(text) => Error::Config(text.replacen(from, to, 1)),
+            other => other,
+        }
+    }
+
     /// True where the command line or the config is at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         matches!(self, Error::Config(_) | Error::Shape { .. })

@@ -34,9 +34,9 @@ fn close(block: u32, lane: u32) {
 fn not_numbers(x: vec4<f32>) -> vec4<bool> {
     return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
 }
-// The gradient, its scale taken out, clipped.
-fn gradient(at: u32, i: u32) -> vec4<f32> {
-    var g = grad[i];
+// A gradient with its scale taken out, clipped.
+fn clipped(at: u32, raw: vec4<f32>) -> vec4<f32> {
+    var g = raw;
     if (CHECKED) { g *= bitcast<f32>(state[12]); }
     if (CLIP_VALUE) {
         let most = vec4<f32>(table[at + 3u].x);
@@ -44,6 +44,7 @@ fn gradient(at: u32, i: u32) -> vec4<f32> {
     }
     return g;
 }
+fn gradient(at: u32, i: u32) -> vec4<f32> { return clipped(at, grad[i]); }
 //#slot averages
 //#end
 // Keeps the weight, and takes it into the average where there is one.

@@ -47,8 +47,7 @@ impl Update {
             clip_value: false,
             average: false,
         };
-        let mut kernels = update::kernels(&self.kernel, &around, elements, 1);
-        kernels.pop().expect("an update has a kernel")
+        update::kernel(&self.kernel, &around, elements)
     }
 
     /// The update of `elements` numbers whose parameters, gradients and slots (by name) lie at `place(name)`.

@@ -61,6 +61,8 @@ pub const FILES: &[(&str, &str)] = files![
     "optim/lion",
     "optim/lamb",
     "optim/lars",
+    "optim/adafactor",
+    "optim/muon",
     "optim/schedule_free",
     "bench/stream",
     "bench/flops",

@@ -1,9 +1,11 @@
-//! `optim/*.wgsl`: one dispatch for the whole arena, whatever the number of tensors, groups or learning rates.
+//! `optim/*.wgsl`: one dispatch for the whole arena, or three with norms, whatever the number of tensors, groups or
+//! learning rates.
 
 use super::feed::STATE;
 use super::{Family, Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
-use crate::optim::UpdateKernel;
+use crate::optim::{Passes, UpdateKernel};
+use crate::shape::Shape;
 
 /// The parameter arena.
 pub const PARAMETERS: &str = "parameters";
@@ -22,7 +24,7 @@ pub const BLOCK_BYTES: u64 = 16 * BLOCK as u64;
 /// workgroup, and each reads its row of the table.
 pub fn blocks(update: &UpdateKernel, family: Family) -> u32 {
     match family {
-        Family::Lanes if update.sums.is_none() => 8,
+        Family::Lanes if update.passes == Passes::One => 8,
         _ => 1,
     }
 }
@@ -53,11 +55,77 @@ pub const NORMS: &str = "norms of tensors";
 /// The blocks of each tensor.
 pub const SPANS: &str = "spans of tensors";
 
-/// The kernels of an update of an arena, `parameters` of whose numbers are in use; `tensors` of them are trained.
-pub fn kernels(update: &UpdateKernel, around: &Around<'_>, parameters: usize, tensors: usize) -> Vec<Kernel> {
-    let Some(sums) = update.sums else { return vec![kernel(update, around, update.entry, None, parameters)] };
+/// A tensor that is trained.
+#[derive(Debug, Clone, Copy)]
+pub struct Tensor<'a> {
+    /// Its shape.
+    pub shape: &'a Shape,
+    /// Where it begins in the arena: at a block of its own.
+    pub offset: u64,
+}
+
+impl Tensor<'_> {
+    /// Its first block and the one past its last.
+    pub fn blocks(&self) -> [u32; 2] {
+        let bytes = (4 * self.shape.elements() as u64).next_multiple_of(BLOCK_BYTES);
+        [self.offset, self.offset + bytes].map(|at| (at / BLOCK_BYTES) as u32)
+    }
+}
+
+/// For each block its tensor.
+pub(super) fn tensor_of_blocks(tensors: &[Tensor<'_>], blocks: usize) -> Vec<u32> {
+    let mut of = vec![0; blocks];
+    for (i, tensor) in (0..).zip(tensors) {
+        let [first, end] = tensor.blocks();
+        of[first as usize..end as usize].fill(i);
+    }
+    of
+}
+
+/// What a pass binds beside gradients, table, state and parameters.
+pub(super) type Bound = (u32, Access, &'static str);
+
+impl UpdateKernel {
+    fn bound(&self) -> Vec<Bound> {
+        (4..).zip(&self.slots).map(|(slot, &name)| (slot, Access::Write, name)).collect()
+    }
+}
+
+/// The update of an optimizer of one pass; `parameters` of the arena's numbers are in use.
+pub fn kernel(update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> Kernel {
+    pass(update, around, update.entry, &update.bound(), parameters)
+}
+
+/// The update of an optimizer with norms over `tensors` tensors, `entry` being the pass that sums squares.
+pub fn kernels_with_norms(
+    update: &UpdateKernel,
+    entry: &'static str,
+    around: &Around<'_>,
+    parameters: usize,
+    tensors: usize,
+) -> Vec<Kernel> {
+    let with = |name| update.bound().into_iter().chain([(6, Access::Write, name)]).collect::<Vec<Bound>>();
+    vec![
+        sums(update, around, entry, &with(BLOCK_SUMS)),
+        tensor_norms(around, tensors),
+        pass(update, around, update.entry, &with(NORMS), parameters),
+    ]
+}
+
+/// A pass before the update, which keeps no average.
+pub(super) fn sums(
+    update: &UpdateKernel,
+    around: &Around<'_>,
+    entry: &'static str,
+    bound: &[Bound],
+) -> Kernel {
+    pass(update, &Around { average: false, ..around.clone() }, entry, bound, 0)
+}
+
+/// From the sums of blocks the norms of tensors.
+pub(super) fn tensor_norms(around: &Around<'_>, tensors: usize) -> Kernel {
     let blocks = around.bytes.div_ceil(BLOCK_BYTES) as usize;
-    let norms = Kernel {
+    Kernel {
         entry: "tensor_norms",
         wgsl: wgsl::compose("tensor_norms", &[]),
         constants: vec![("TENSORS", tensors as u32)],
@@ -69,22 +137,15 @@ pub fn kernels(update: &UpdateKernel, around: &Around<'_>, parameters: usize, te
         grid: grid(tensors),
         flops: 2 * blocks as u64,
         iterations: 2 * blocks.div_ceil(64),
-    };
-    // The sums are of the optimizer, and no average is kept by them.
-    let first = Around { average: false, ..around.clone() };
-    vec![
-        kernel(update, &first, sums, Some(BLOCK_SUMS), 0),
-        norms,
-        kernel(update, around, update.entry, Some(NORMS), parameters),
-    ]
+    }
 }
 
-/// One pass over the arena; `sums` is bound after the slots of all optimizers of this kind.
-fn kernel(
+/// One pass over the arena.
+pub(super) fn pass(
     update: &UpdateKernel,
     around: &Around<'_>,
     entry: &'static str,
-    sums: Option<&'static str>,
+    bound: &[Bound],
     parameters: usize,
 ) -> Kernel {
     let named = |slot, access, name| (slot, access, Operand::Named(name));
@@ -94,8 +155,7 @@ fn kernel(
         named(2, Access::Write, STATE),
         named(3, Access::Write, PARAMETERS),
     ];
-    operands.extend((4..).zip(&update.slots).map(|(slot, &name)| named(slot, Access::Write, name)));
-    operands.extend(sums.map(|name| named(6, Access::Write, name)));
+    operands.extend(bound.iter().map(|&(slot, access, name)| named(slot, access, name)));
     let mut text = vec![];
     if !around.ends.is_empty() {
         text.push(("groups", group_of(around.ends, u64::from(around.blocks) * BLOCK_BYTES)));

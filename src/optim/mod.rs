@@ -9,6 +9,7 @@
 
 mod about;
 mod adadelta;
+mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
@@ -16,6 +17,7 @@ mod average;
 mod lamb;
 mod lars;
 mod lion;
+mod muon;
 mod nadam;
 mod radam;
 mod rmsprop;
@@ -32,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use about::{About, Form};
 pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
 pub use adam::{Adam, AdamW};
 pub use adamax::Adamax;
@@ -39,6 +42,7 @@ pub use average::Average;
 pub use lamb::Lamb;
 pub use lars::Lars;
 pub use lion::Lion;
+pub use muon::{AdjustLr, Muon, MuonAdamW, NewtonSchulz};
 pub use nadam::NAdam;
 pub use radam::RAdam;
 pub use rmsprop::RmsProp;
@@ -78,6 +82,10 @@ pub enum Optimizer {
     Lamb(Lamb),
     /// `lars`: SGD with each tensor's gradient brought to the length of its weights.
     Lars(Lars),
+    /// `adafactor`: the gradient over the root of a second moment kept as a number a row and a column.
+    Adafactor(Adafactor),
+    /// `muon`: momentum made orthogonal for matrices, AdamW for the others.
+    Muon(Muon),
     /// `schedule_free_adamw`: AdamW with a running mean in place of a schedule.
     #[serde(rename = "schedule_free_adamw")]
     ScheduleFreeAdamW(ScheduleFreeAdamW),
@@ -100,6 +108,8 @@ const TABLE: &[(&str, &[&str], About)] = &[
     ("lion", Lion::KEYS, Lion::ABOUT),
     ("lamb", Lamb::KEYS, Lamb::ABOUT),
     ("lars", Lars::KEYS, Lars::ABOUT),
+    ("adafactor", Adafactor::KEYS, Adafactor::ABOUT),
+    ("muon", Muon::KEYS, Muon::ABOUT),
     ("schedule_free_adamw", ScheduleFreeAdamW::KEYS, ScheduleFreeAdamW::ABOUT),
     ("schedule_free_sgd", ScheduleFreeSgd::KEYS, ScheduleFreeSgd::ABOUT),
 ];
@@ -119,7 +129,7 @@ pub fn table_row(scalars: &[f32; SCALARS], clip_value: f64, keep: f64) -> [f32; 
 }
 
 /// The kernel that takes a step, and what it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct UpdateKernel {
     /// The file under `shaders/`, for [`crate::gpu::wgsl::compose`].
     pub shader: &'static str,
@@ -135,9 +145,21 @@ pub struct UpdateKernel {
     pub flops_per_parameter: u32,
     /// Where the weights to evaluate and to save are not those that are trained.
     pub average: Option<AverageKernel>,
-    /// The entry point of the pass before the update that sums squares over each block, where the update needs norms over
-    /// tensors. Each tensor then has blocks of its own.
-    pub sums: Option<&'static str>,
+    /// The passes over the parameters.
+    pub passes: Passes,
+}
+
+/// The passes of an update. Where there is more than one, each tensor has blocks of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Passes {
+    /// One, which looks at each element by itself.
+    One,
+    /// Three: this entry point sums squares over each block, then come the norms of each tensor, and the update.
+    Norms(&'static str),
+    /// Adafactor's five: means of squares along rows and columns, their means, sums, norms, the update.
+    Factored,
+    /// Muon's: the momentum, products for each shape of matrix, the update; another for what is no matrix.
+    Orthogonal(NewtonSchulz),
 }
 
 /// The kernel that computes the weights to evaluate from those that are trained and a slot.
@@ -163,7 +185,7 @@ impl UpdateKernel {
             bytes_per_parameter,
             flops_per_parameter: flops,
             average: None,
-            sums: None,
+            passes: Passes::One,
         }
     }
 
@@ -174,7 +196,7 @@ impl UpdateKernel {
 
     /// The same with norms over tensors, from the sums that `entry` makes; both passes move `bytes` for each parameter.
     fn by_tensor(self, entry: &'static str, bytes: u32) -> Self {
-        UpdateKernel { sums: Some(entry), bytes_per_parameter: bytes, ..self }
+        UpdateKernel { passes: Passes::Norms(entry), bytes_per_parameter: bytes, ..self }
     }
 }
 
@@ -232,6 +254,8 @@ impl Optimizer {
             Optimizer::Lion(rule) => rule,
             Optimizer::Lamb(rule) => rule,
             Optimizer::Lars(rule) => rule,
+            Optimizer::Adafactor(rule) => rule,
+            Optimizer::Muon(rule) => rule,
             Optimizer::ScheduleFreeAdamW(rule) => rule,
             Optimizer::ScheduleFreeSgd(rule) => rule,
         }
@@ -262,8 +286,24 @@ impl Optimizer {
 
     /// The same optimizer without weight decay.
     fn without_decay(&self) -> Optimizer {
+        if let Optimizer::Muon(muon) = self {
+            return Optimizer::Muon(muon.without_decay());
+        }
         let none = Table::from_iter([("weight_decay".to_owned(), 0.0.into())]);
         self.with(&none).unwrap_or_else(|_| self.clone())
+    }
+
+    /// The optimizer as it is for parameters of this many axes.
+    fn of_axes(self, axes: usize) -> Optimizer {
+        match self {
+            Optimizer::Muon(muon) => Optimizer::Muon(Muon { use_muon: muon.use_muon && axes == 2, ..muon }),
+            other => other,
+        }
+    }
+
+    /// True where the parameters are updated as matrices, which lie before the others.
+    pub fn of_matrices(&self) -> bool {
+        matches!(self, Optimizer::Muon(muon) if muon.use_muon)
     }
 
     /// The same optimizer with `momentum` in place of its own, or of the first of its betas; `None` where it has neither.

@@ -202,12 +202,7 @@ impl Update {
     /// The optimizer of group `i`.
     fn of_group(&self, i: usize) -> Result<Optimizer> {
         let group = &self.groups[i];
-        let named = |err: Error| match err {
-            Error::Config(text) => {
-                Error::Config(text.replacen("optimizer.", &format!("optimizer.groups[{i}]."), 1))
-            }
-            other => other,
-        };
+        let named = |err: Error| err.renamed("optimizer.", &format!("optimizer.groups[{i}]."));
         if let Some(name) = group.keys.get("name") {
             return Err(Error::Config(format!(
                 "optimizer.groups[{i}].name = {name}: a group has the run's optimizer; leave name out"
@@ -271,12 +266,14 @@ impl Update {
             if !decays {
                 group.optimizer = group.optimizer.without_decay();
             }
+            group.optimizer = group.optimizer.of_axes(parameter.shape.len());
             let known = groups.iter().position(|other| *other == group);
             of.push(Some(known.unwrap_or(groups.len())));
             if known.is_none() {
                 groups.push(group);
             }
         }
+        let (groups, of) = matrices_first(groups, of);
         if groups.is_empty() && !parameters.is_empty() {
             return Err(Error::Config("optimizer.groups: every parameter is frozen, so there is nothing to train; leave frozen = true out of a \
                  group"
@@ -284,6 +281,15 @@ impl Update {
         }
         Ok(Groups { groups, of })
     }
+}
+
+/// The same with the groups of matrices before the others.
+fn matrices_first(groups: Vec<Group>, of: Vec<Option<usize>>) -> (Vec<Group>, Vec<Option<usize>>) {
+    let mut order: Vec<usize> = (0..groups.len()).collect();
+    order.sort_by_key(|&i| !groups[i].optimizer.of_matrices());
+    let place = |old: usize| order.iter().position(|&i| i == old);
+    let of = of.into_iter().map(|group| group.and_then(place)).collect();
+    (order.iter().map(|&i| groups[i].clone()).collect(), of)
 }
 
 impl Groups {

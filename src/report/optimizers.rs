@@ -5,8 +5,8 @@ use std::fmt::Write;
 use toml::{Table, Value};
 
 use super::align;
-use crate::kernel::update::{Around, BLOCK_BYTES, GRADIENTS, kernels};
-use crate::optim::{Optimizer, UpdateKernel};
+use crate::optim::{Optimizer, Passes, UpdateKernel};
+use crate::train::dispatches_of_a_shape;
 
 /// The words that head the page.
 const HEAD: &str = include_str!("optimizers.head.md");
@@ -43,17 +43,21 @@ impl Row {
 
     /// Bytes moved by an update and bytes kept, both for each parameter; dispatches.
     fn costs(&self) -> [String; 3] {
-        let around = Around {
-            gradients: GRADIENTS,
-            bytes: BLOCK_BYTES,
-            ends: &[],
-            checked: false,
-            clip_value: false,
-            average: false,
+        let dispatches = match &self.kernel.passes {
+            Passes::One => "1".to_owned(),
+            Passes::Norms(_) => "3".to_owned(),
+            Passes::Factored => "5".to_owned(),
+            Passes::Orthogonal(schulz) => {
+                let each = dispatches_of_a_shape(schulz).map_or("?".to_owned(), |n| n.to_string());
+                format!("3 + {each} a shape")
+            }
         };
-        let dispatches = kernels(&self.kernel, &around, 1, 1).len();
-        let (moved, kept) = (self.kernel.bytes_per_parameter, self.kernel.state_bytes());
-        [moved.to_string(), kept.to_string(), dispatches.to_string()]
+        let kept = match &self.kernel.passes {
+            Passes::Factored => "4/rows + 4/columns".to_owned(),
+            Passes::Orthogonal(_) => "4; else 8".to_owned(),
+            _ => self.kernel.state_bytes().to_string(),
+        };
+        [self.kernel.bytes_per_parameter.to_string(), kept, dispatches]
     }
 }
 

@@ -17,7 +17,7 @@ use crate::kernel::gradients;
 use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS, blocks};
 use crate::kernel::{Precision, Target};
 use crate::nn::Net;
-use crate::optim::{Clip, Groups, Update};
+use crate::optim::{Clip, Groups, Passes, Update};
 use crate::plan::{Arena, BufferPlan, METRICS, Memory, Plan, Ring, Sink, alignment};
 use crate::shape::Shape;
 
@@ -190,11 +190,13 @@ impl Blueprint {
         let arena = &train[0].plan.arena;
         let ending = draft.ending(&update, &groups, &parameters);
         let average = ending.average(arena);
-        let ending = batches.in_parts().then(|| {
+        let ending = if batches.in_parts() {
             let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
-            ending.add(&mut plan);
-            plan
-        });
+            ending.add(&mut plan)?;
+            Some(plan)
+        } else {
+            None
+        };
         let mut eval = Vec::new();
         let (mut eval_batches, mut predictions) = (None, None);
         if let Some(part) = data.eval() {
@@ -345,12 +347,12 @@ impl Draft<'_> {
         self.target.precision == Precision::F16
     }
 
-    fn ending<'e>(&self, update: &'e Update, groups: &'e Groups, parameters: &[Parameter]) -> Ending<'e> {
+    fn ending<'e>(&self, update: &'e Update, groups: &'e Groups, parameters: &'e [Parameter]) -> Ending<'e> {
         Ending {
             update,
             groups,
             count: groups.trained().map(|i| parameters[i].shape.elements()).sum(),
-            bytes: parameters.iter().map(|p| 4 * p.shape.elements() as u64).collect(),
+            parameters,
             family: self.target.family,
             scaled: self.scaled(),
             checked: self.checked,
@@ -379,7 +381,7 @@ impl Draft<'_> {
         let groups = update.resolve(&parameters)?;
         let shapes: Vec<&Shape> = parameters.iter().map(|p| &p.shape).collect();
         let kernel = update.optimizer.kernel();
-        let aligned = if kernel.sums.is_some() { BLOCK_BYTES } else { alignment(self.target) };
+        let aligned = if kernel.passes != Passes::One { BLOCK_BYTES } else { alignment(self.target) };
         let blocks = u64::from(blocks(&kernel, self.target.family));
         let arena = Arena::grouped(&shapes, &groups.of, aligned, blocks * BLOCK_BYTES);
         let mut outputs = filed(&objective);
@@ -409,9 +411,9 @@ impl Draft<'_> {
         }
         let ending = self.ending(update, &groups, &parameters);
         if self.in_parts {
-            ending.accumulate(&mut plan)
+            ending.accumulate(&mut plan);
         } else {
-            ending.add(&mut plan)
+            ending.add(&mut plan)?;
         }
         self.feed(&mut plan, self.data.train(), batch, stride);
         Ok((plan, graph, groups))

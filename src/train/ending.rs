@@ -1,13 +1,16 @@
 //! How a training step ends, after the gradients: micro-batches added, the step settled, the weights updated.
 
 use super::blueprint::WINDOW;
+use super::passes::Passes;
+use crate::error::Result;
+use crate::graph::Parameter;
 use crate::kernel::Family;
 use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::gradients::{
     self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
 use crate::kernel::update::{
-    self, AVERAGE, Around, BLOCK_BYTES, BLOCK_SUMS, GRADIENTS, NORMS, PARAMETERS, SPANS, TABLE,
+    self, AVERAGE, Around, BLOCK_BYTES, BLOCK_SUMS, GRADIENTS, NORMS, PARAMETERS, SPANS, TABLE, Tensor,
 };
 use crate::optim::{Clip, Groups, ROW, Update};
 use crate::plan::{Arena, Plan, Ring};
@@ -19,8 +22,7 @@ pub(super) struct Ending<'a> {
     pub groups: &'a Groups,
     /// How many numbers are trained.
     pub count: usize,
-    /// Bytes of each parameter.
-    pub bytes: Vec<u64>,
+    pub parameters: &'a [Parameter],
     pub family: Family,
     /// The loss is scaled.
     pub scaled: bool,
@@ -55,12 +57,15 @@ impl Ending<'_> {
     }
 
     /// Settles the step where it may be left out, and updates the weights.
-    pub fn add(&self, plan: &mut Plan) {
+    ///
+    /// # Errors
+    /// Matrices so large that a product of theirs would loop too long.
+    pub fn add(&self, plan: &mut Plan) -> Result<()> {
         let trained = plan.arena.trained;
         let gradients = if self.in_parts { TOTAL_GRADIENTS } else { GRADIENTS };
         let table = table_updates(self.checked) * self.groups.groups.len() * ROW * 4;
         let kernel = self.update.optimizer.kernel();
-        let mut bytes = vec![
+        let bytes = vec![
             (gradients, trained),
             (PARAMETERS, plan.arena.bytes),
             (AVERAGE, plan.arena.bytes),
@@ -72,7 +77,6 @@ impl Ending<'_> {
             (BLOCK_SUMS, 8 * trained.div_ceil(BLOCK_BYTES)),
             (NORMS, 8 * trained.div_ceil(BLOCK_BYTES)),
         ];
-        bytes.extend(kernel.slots.iter().map(|&slot| (slot, trained)));
         if self.checked {
             let max_norm = match self.update.clip {
                 Some(Clip::Norm(max)) => Some(max as f32),
@@ -94,22 +98,20 @@ impl Ending<'_> {
             clip_value: matches!(self.update.clip, Some(Clip::Value(_))),
             average: self.update.average.is_some(),
         };
-        let tensors = self.groups.trained().count();
-        for kernel in update::kernels(&kernel, &around, self.count, tensors) {
-            plan.surround(kernel, "optimizer", self.shape(), &bytes, false);
-        }
-        if kernel.sums.is_some() {
-            plan.constants.push((SPANS, self.spans(&plan.arena)));
-        }
+        let (tensors, matrices) = self.tensors(&plan.arena);
+        Passes::new(&kernel, around, tensors, matrices, self.family).add(plan, self.count, bytes)
     }
 
-    /// The first block of each tensor that is trained, and the one after its last.
-    fn spans(&self, arena: &Arena) -> Vec<u32> {
-        let span = |i: usize| {
-            let bytes = self.bytes[i].next_multiple_of(BLOCK_BYTES);
-            [arena.offsets[i], arena.offsets[i] + bytes].map(|at| (at / BLOCK_BYTES) as u32)
+    /// The tensors that are trained, and how many of them are updated as matrices: the first.
+    fn tensors(&self, arena: &Arena) -> (Vec<Tensor<'_>>, usize) {
+        let matrix = |i: usize| {
+            self.groups.of[i].is_some_and(|group| self.groups.groups[group].optimizer.of_matrices())
         };
-        self.groups.trained().flat_map(span).collect()
+        let mut order: Vec<usize> = self.groups.trained().collect();
+        order.sort_by_key(|&i| !matrix(i));
+        let matrices = order.iter().filter(|&&i| matrix(i)).count();
+        let tensor = |i: usize| Tensor { shape: &self.parameters[i].shape, offset: arena.offsets[i] };
+        (order.into_iter().map(tensor).collect(), matrices)
     }
 
     /// What comes before an evaluation whose weights are not those that are trained.

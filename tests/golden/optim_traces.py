@@ -66,7 +66,7 @@ def cases():
     lars = dict(
         lr=1.0, momentum=0.9, dampening=0.0, nesterov=False, weight_decay=0.0, trust_coefficient=1e-2, eps=1e-8
     )
-    adafactor = dict(lr=0.01, beta2_decay=-0.8, eps=[None, 1e-3], d=1.0, weight_decay=0.0)
+    adafactor = dict(lr=0.01, beta2_decay=-0.8, eps=[2.0**-23, 1e-3], d=1.0, weight_decay=0.0)
     table = {}
 
     def add(name, optimizer, base, **changes):

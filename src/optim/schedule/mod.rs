@@ -213,12 +213,8 @@ impl Sequence {
                     format!("schedule.schedules[{i}]: a sequence has neither a plateau nor a sequence in it");
                 return Err(Error::Config(text));
             }
-            schedule.validate().map_err(|err| match err {
-                Error::Config(text) => {
-                    Error::Config(text.replacen("schedule.", &format!("schedule.schedules[{i}]."), 1))
-                }
-                other => other,
-            })?;
+            let place = format!("schedule.schedules[{i}].");
+            schedule.validate().map_err(|err| err.renamed("schedule.", &place))?;
         }
         Ok(())
     }

@@ -1,0 +1,255 @@
+//! Muon: momentum made orthogonal for matrices, AdamW for all else.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Form, Passes, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, below_one, correction,
+};
+use super::{refuse, row};
+use crate::error::Result;
+
+/// `muon`: for matrices b ← μb + (1 − μ)g, d = μb + (1 − μ)g (b itself without `nesterov`), X = what Newton–Schulz makes of
+/// d, w ← w(1 − ηλ) − η·factor·X. Other parameters, and matrices of a group with `use_muon = false`, by AdamW with the
+/// numbers of `adamw`; a schedule moves both rates alike.
+///
+/// Newton–Schulz: X = d/max(‖d‖, ε), then `ns_steps` times X ← aX + (bA + cA²)X with A = XXᵀ, in f32.
+///
+/// Source: torch.optim.Muon, which computes it in bfloat16; Jordan et al. 2024.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Muon {
+    /// Learning rate η of matrices, at least 0.
+    pub lr: f64,
+    /// Momentum μ, in [0, 1).
+    pub momentum: f64,
+    /// Look ahead along the momentum.
+    pub nesterov: bool,
+    /// Weight decay λ of matrices, at least 0: decoupled from the gradient.
+    pub weight_decay: f64,
+    /// a, b and c of Newton–Schulz.
+    pub ns_coefficients: [f64; 3],
+    /// How often it is applied, 0 to 99.
+    pub ns_steps: u32,
+    /// ε, the least norm that is divided by; above 0.
+    pub eps: f64,
+    /// The factor of a matrix's step.
+    pub adjust_lr_fn: AdjustLr,
+    /// Whether matrices are updated by Muon; for groups such as embeddings and heads.
+    pub use_muon: bool,
+    /// AdamW for all else.
+    pub adamw: MuonAdamW,
+}
+
+/// The factor of a matrix's step, by its shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdjustLr {
+    /// √max(1, rows/columns).
+    Original,
+    /// 0.2·√max(rows, columns): steps as large as AdamW's.
+    MatchRmsAdamw,
+}
+
+impl AdjustLr {
+    /// The factor for a matrix.
+    pub fn factor(self, rows: usize, columns: usize) -> f64 {
+        match self {
+            AdjustLr::Original => (rows as f64 / columns as f64).max(1.0).sqrt(),
+            AdjustLr::MatchRmsAdamw => 0.2 * (rows.max(columns) as f64).sqrt(),
+        }
+    }
+}
+
+/// The numbers of [`AdamW`](super::AdamW) beside Muon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MuonAdamW {
+    /// Learning rate, at least 0, at the beginning: a schedule moves it as it moves Muon's.
+    pub lr: f64,
+    /// β₁ and β₂, each in [0, 1).
+    pub betas: [f64; 2],
+    /// ε, at least 0.
+    pub eps: f64,
+    /// Weight decay, at least 0.
+    pub weight_decay: f64,
+}
+
+impl Default for MuonAdamW {
+    fn default() -> Self {
+        MuonAdamW { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 1e-2 }
+    }
+}
+
+/// How a matrix is made orthogonal; the same for all groups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewtonSchulz {
+    /// a, b and c.
+    pub coefficients: [f64; 3],
+    /// How often.
+    pub steps: u32,
+    /// The least norm that is divided by.
+    pub eps: f64,
+    /// The factor of the result.
+    pub adjust: AdjustLr,
+}
+
+impl Default for Muon {
+    fn default() -> Self {
+        Muon {
+            lr: 1e-3,
+            momentum: 0.95,
+            nesterov: true,
+            weight_decay: 0.1,
+            ns_coefficients: [3.4445, -4.775, 2.0315],
+            ns_steps: 5,
+            eps: 1e-7,
+            adjust_lr_fn: AdjustLr::Original,
+            use_muon: true,
+            adamw: MuonAdamW::default(),
+        }
+    }
+}
+
+impl Muon {
+    pub(super) const KEYS: &[&str] = &[
+        "lr",
+        "momentum",
+        "nesterov",
+        "weight_decay",
+        "ns_coefficients",
+        "ns_steps",
+        "eps",
+        "adjust_lr_fn",
+        "use_muon",
+        "adamw",
+    ];
+
+    pub(super) const ABOUT: About = About {
+        equation: "matrices: b ← μb + (1 − μ)g; X = NewtonSchulz(μb + (1 − μ)g); \
+                   w ← w(1 − ηλ) − η·√max(1, rows/columns)·X. All else, and where `use_muon` is false: adamw",
+        source: "Jordan et al. 2024",
+        torch: Some("Muon"),
+        forms: &[Form::new(
+            "nesterov = false, adjust_lr_fn = \"match_rms_adamw\"",
+            "X = NewtonSchulz(b); w ← w(1 − ηλ) − η·0.2·√max(rows, columns)·X",
+            "Liu et al. 2025",
+        )],
+    };
+
+    /// The same without weight decay.
+    pub(super) fn without_decay(&self) -> Muon {
+        let adamw = MuonAdamW { weight_decay: 0.0, ..self.adamw.clone() };
+        Muon { weight_decay: 0.0, adamw, ..self.clone() }
+    }
+}
+
+impl Rule for Muon {
+    fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    fn validate(&self) -> Result<()> {
+        at_least_zero("lr", self.lr, "a learning rate")?;
+        below_one("momentum", self.momentum, "momentum")?;
+        at_least_zero("weight_decay", self.weight_decay, "weight decay")?;
+        if !self.ns_coefficients.iter().all(|c| c.is_finite()) {
+            return Err(refuse("ns_coefficients", self.ns_coefficients, "three finite numbers are needed"));
+        }
+        if self.ns_steps >= 100 {
+            return Err(refuse("ns_steps", self.ns_steps, "fewer than 100 are allowed; 5 are usual"));
+        }
+        at_least_zero("eps", self.eps, "eps")?;
+        if (self.eps as f32) < f32::MIN_POSITIVE {
+            return Err(refuse(
+                "eps",
+                self.eps,
+                "above 0 is needed: a matrix without a gradient is divided by it",
+            ));
+        }
+        let MuonAdamW { lr, betas, eps, weight_decay } = self.adamw;
+        adam_numbers(lr, betas, eps, weight_decay)
+            .map_err(|err| err.renamed("optimizer.", "optimizer.adamw."))
+    }
+
+    fn kernel(&self) -> UpdateKernel {
+        let slots = ["momentum_buffer", "exp_avg", "exp_avg_sq"];
+        let mut kernel = UpdateKernel::new("optim/muon", "muon_update", &slots, 12);
+        let Muon { ns_steps: steps, eps, adjust_lr_fn: adjust, .. } = *self;
+        let schulz = NewtonSchulz { coefficients: self.ns_coefficients, steps, eps, adjust };
+        kernel.constants.push(("NESTEROV", u32::from(self.nesterov)));
+        // Gradient, momentum, direction, step and weight of a matrix; the products move more.
+        (kernel.passes, kernel.bytes_per_parameter) = (Passes::Orthogonal(schulz), 28);
+        kernel
+    }
+
+    /// Of matrices `[η, μ, 1 − μ, ηλ]`; of all else [`AdamW`](super::AdamW)'s
+    /// `[η/(1 − β₁ᵗ), 1 − β₁, β₂, 1 − β₂, 1/√(1 − β₂ᵗ), ε, ηλ]`.
+    fn scalars(&self, t: u64, lr: f64) -> Scalars {
+        if self.use_muon {
+            return row([lr, self.momentum, 1.0 - self.momentum, lr * self.weight_decay]);
+        }
+        let MuonAdamW { lr: own, betas: [beta1, beta2], eps, weight_decay } = self.adamw;
+        let scheduled = if self.lr > 0.0 { own * (lr / self.lr) } else { own };
+        row([
+            scheduled / correction(beta1, t),
+            1.0 - beta1,
+            beta2,
+            1.0 - beta2,
+            1.0 / correction(beta2, t).sqrt(),
+            eps,
+            scheduled * weight_decay,
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::Optimizer;
+    use crate::optim::tests::{assert_close, round_trip};
+
+    #[test]
+    fn a_schedule_moves_both_rates() {
+        let muon = Muon { lr: 0.02, ..Muon::default() };
+        assert_close(Optimizer::Muon(muon.clone()).scalars(3, 0.01), [0.01, 0.95, 0.05, 0.001]);
+        let others = Optimizer::Muon(Muon { use_muon: false, ..muon });
+        let unbias = 1.0 / (1.0 - 0.999f64.powi(2)).sqrt();
+        assert_close(others.scalars(2, 0.01), [5e-4 / 0.19, 0.1, 0.999, 0.001, unbias, 1e-8, 5e-6]);
+    }
+
+    #[test]
+    fn steps_are_as_long_as_the_shape_says() {
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        close(AdjustLr::Original.factor(8, 2), 2.0);
+        close(AdjustLr::Original.factor(2, 8), 1.0);
+        close(AdjustLr::MatchRmsAdamw.factor(2, 100), 2.0);
+    }
+
+    #[test]
+    fn serde_keeps_every_key_and_bad_numbers_are_refused() {
+        let adamw = MuonAdamW { lr: 0.1, betas: [0.5, 0.6], eps: 1e-4, weight_decay: 0.2 };
+        let rule = Muon {
+            lr: 0.5,
+            momentum: 0.5,
+            nesterov: false,
+            weight_decay: 0.3,
+            ns_coefficients: [1.5, -0.5, 0.0],
+            ns_steps: 3,
+            eps: 1e-3,
+            adjust_lr_fn: AdjustLr::MatchRmsAdamw,
+            use_muon: false,
+            adamw,
+        };
+        round_trip("muon", Optimizer::Muon(rule.clone()), Muon::KEYS);
+        let wrong = |rule: Muon| rule.validate().unwrap_err().to_string();
+        let adamw = MuonAdamW { betas: [1.0, 0.6], ..rule.adamw.clone() };
+        for (err, key) in [
+            (wrong(Muon { momentum: 1.0, ..rule.clone() }), "optimizer.momentum = 1.0"),
+            (wrong(Muon { ns_steps: 100, ..rule.clone() }), "optimizer.ns_steps = 100"),
+            (wrong(Muon { eps: 0.0, ..rule.clone() }), "optimizer.eps = 0.0"),
+            (wrong(Muon { adamw, ..rule }), "optimizer.adamw.betas = [1.0, 0.6]"),
+        ] {
+            assert!(err.contains(key), "{err}");
+        }
+    }
+}
