@@ -18,6 +18,10 @@ mod ops;
 mod optim_traces;
 #[path = "golden/optimizers.rs"]
 mod optimizers;
+#[path = "oracle/mod.rs"]
+mod oracle;
+#[path = "golden/oracle_traces.rs"]
+mod oracle_traces;
 #[path = "golden/runs.rs"]
 mod runs;
 #[path = "golden/schedules.rs"]

@@ -1,7 +1,9 @@
-//! Fifty steps of the optimizers of `optim_traces.py`, at some of which the parameters must be those of f64.
+//! Fifty steps of the optimizers of `optim_traces.py` and, at the edges of their hyperparameters, of
+//! `optim_corners.py`; at some steps the parameters must be those of f64.
 
 use downhill::optim::Optimizer;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::optimizers::{Driven, Param, drive};
 use crate::store::{self, ROUNDOFF, Report, Tensors};
@@ -18,7 +20,21 @@ struct Golden {
 struct Trace {
     name: String,
     lrs: Vec<f64>,
-    optimizer: Optimizer,
+    optimizer: Value,
+}
+
+impl Trace {
+    fn optimizer_name(&self) -> &str {
+        self.optimizer["name"].as_str().expect("a name")
+    }
+
+    /// `None`: the engine has no optimizer of this name, and the oracle alone follows the trace.
+    fn optimizer(&self) -> Option<Optimizer> {
+        let known = Optimizer::NAMES.contains(&self.optimizer_name());
+        let read =
+            || Optimizer::deserialize(&self.optimizer).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        known.then(read)
+    }
 }
 
 fn params(golden: &Golden, tensors: &Tensors, steps: usize) -> Vec<Param> {
@@ -38,87 +54,114 @@ fn params(golden: &Golden, tensors: &Tensors, steps: usize) -> Vec<Param> {
 }
 
 /// How many roundoffs of the way gone a parameter may be off by.
-///
-/// 64 for elementwise rules, as in `optimizers.rs`. Lamb's, LARS's and Adafactor's steps are multiplied with quotients of
-/// sums over hundreds of squares, each off by a few roundoffs more. Newton-Schulz multiplies small singular values, and
-/// the roundoff beside them, by up to 3.4445 five times, 485 in all, with three products of some twenty terms each time.
-fn room(optimizer: &str) -> f64 {
-    match optimizer {
-        "lamb" | "lars" | "adafactor" => 128.0,
-        "muon" => 4096.0,
-        _ => 64.0,
+struct Room {
+    /// Of its own way.
+    own: f64,
+    /// Of the way of its tensor, the sum of the largest movements of its elements.
+    shared: f64,
+}
+
+impl Room {
+    /// 64 for elementwise rules, as in `optimizers.rs`. Lamb's, LARS's and Adafactor's steps are multiplied with quotients
+    /// of sums over hundreds of squares, each off by a few roundoffs more. Newton-Schulz makes each element of a matrix
+    /// of all the others, and multiplies small singular values, with the roundoff that the large ones leave there, by up
+    /// to 3.4445 five times, 485 in all.
+    fn of(optimizer: &str, shape: &[usize]) -> Self {
+        match optimizer {
+            "muon" if shape.len() == 2 => Self { own: 64.0, shared: 512.0 },
+            "lamb" | "lars" | "adafactor" => Self { own: 128.0, shared: 0.0 },
+            _ => Self { own: 64.0, shared: 0.0 },
+        }
     }
 }
 
-/// Compares the steps that are stored; `prefix` is `TRACE` or `TRACE/average`.
-fn check(
-    report: &mut Report,
-    golden: &Golden,
-    tensors: &Tensors,
-    prefix: &str,
-    room: f64,
-    driven: &[Vec<Vec<f32>>],
-) {
-    for (p, name) in golden.params.iter().enumerate() {
-        let mut before = tensors.f32(&format!("init/{name}")).to_vec();
-        let width = before.len();
-        let want = tensors.f64(&format!("{prefix}/{name}"));
-        let (mut largest, mut way) = (vec![0.0_f64; width], vec![0.0_f64; width]);
-        for (t, step) in (1..).zip(driven) {
-            for i in 0..width {
-                largest[i] = largest[i].max(f64::from(before[i].abs().max(step[p][i].abs())));
-                way[i] += f64::from((step[p][i] - before[i]).abs());
-            }
-            before.clone_from(&step[p]);
-            if let Some(at) = golden.kept.iter().position(|&kept| kept == t) {
-                let bound = |i: usize| ROUNDOFF * (2.0 * t as f64 * largest[i] + room * way[i]);
-                report.compare(
-                    &format!("{prefix} step {t} {name}"),
-                    &step[p],
-                    &want[at * width..][..width],
-                    bound,
-                );
+/// A file of traces.
+struct Traces {
+    golden: Golden,
+    tensors: Tensors,
+}
+
+impl Traces {
+    fn open(file: &str) -> Self {
+        Self {
+            golden: store::json(&format!("{file}.json")),
+            tensors: Tensors::open(&format!("{file}.safetensors")),
+        }
+    }
+
+    /// Compares the steps that are stored; `prefix` is `TRACE` or `TRACE/average`, and the latter has `times` the room.
+    fn check(
+        &self,
+        report: &mut Report,
+        prefix: &str,
+        optimizer: &str,
+        times: f64,
+        driven: &[Vec<Vec<f32>>],
+    ) {
+        for (p, name) in self.golden.params.iter().enumerate() {
+            let room = Room::of(optimizer, &self.tensors.get(&format!("init/{name}")).shape);
+            let mut before = self.tensors.f32(&format!("init/{name}")).to_vec();
+            let width = before.len();
+            let want = self.tensors.f64(&format!("{prefix}/{name}"));
+            let (mut largest, mut way, mut longest) = (vec![0.0_f64; width], vec![0.0_f64; width], 0.0);
+            for (t, step) in (1..).zip(driven) {
+                let mut furthest = 0.0_f64;
+                for i in 0..width {
+                    let moved = f64::from((step[p][i] - before[i]).abs());
+                    largest[i] = largest[i].max(f64::from(before[i].abs().max(step[p][i].abs())));
+                    way[i] += moved;
+                    furthest = furthest.max(moved);
+                }
+                longest += furthest;
+                before.clone_from(&step[p]);
+                let Some(at) = self.golden.kept.iter().position(|&kept| kept == t) else { continue };
+                let gone = |i: usize| times * (room.own * way[i] + room.shared * longest);
+                let bound = |i: usize| ROUNDOFF * (2.0 * t as f64 * largest[i] + gone(i));
+                let label = format!("{prefix} step {t} {name}");
+                report.compare(&label, &step[p], &want[at * width..][..width], bound);
             }
         }
+    }
+
+    fn follow(&self, file: &str) {
+        let mut report = Report::default();
+        for trace in &self.golden.traces {
+            let Some(optimizer) = trace.optimizer() else { continue };
+            let params = params(&self.golden, &self.tensors, trace.lrs.len());
+            match drive(&optimizer, &trace.lrs, &params) {
+                Ok(Driven { weights, averages }) => {
+                    let name = trace.optimizer_name();
+                    self.check(&mut report, &trace.name, name, 1.0, &weights);
+                    if !averages.is_empty() {
+                        // x is y and z brought together by 1 - 1/beta, so it carries the roundings of both.
+                        self.check(&mut report, &format!("{}/average", trace.name), name, 4.0, &averages);
+                    }
+                }
+                Err(e) => report.fail(&trace.name, e),
+            }
+        }
+        report.finish(file);
     }
 }
 
 #[test]
 fn traces_of_every_other_optimizer() {
-    let golden: Golden = store::json("optim_traces.json");
-    let tensors = Tensors::open("optim_traces.safetensors");
-    let mut report = Report::default();
-    for trace in &golden.traces {
-        let params = params(&golden, &tensors, trace.lrs.len());
-        let table = toml::Table::try_from(&trace.optimizer).expect("a table");
-        let room = room(table["name"].as_str().expect("a name"));
-        match drive(&trace.optimizer, &trace.lrs, &params) {
-            Ok(Driven { weights, averages }) => {
-                check(&mut report, &golden, &tensors, &trace.name, room, &weights);
-                if !averages.is_empty() {
-                    // x is y and z brought together by 1 - 1/beta, so it carries the roundings of both.
-                    check(
-                        &mut report,
-                        &golden,
-                        &tensors,
-                        &format!("{}/average", trace.name),
-                        4.0 * room,
-                        &averages,
-                    );
-                }
-            }
-            Err(e) => report.fail(&trace.name, e),
-        }
-    }
-    report.finish("optim_traces");
+    Traces::open("optim_traces").follow("optim_traces");
 }
 
-/// Every optimizer has a trace, here or in `optimizers.json`.
+#[test]
+fn traces_at_the_edges_of_the_hyperparameters() {
+    Traces::open("optim_corners").follow("optim_corners");
+}
+
+/// Every optimizer has a trace, here or in `optimizers.json`, and all but those of the latter one at the edges.
 #[test]
 fn no_optimizer_is_without_a_trace() {
-    let golden: Golden = store::json("optim_traces.json");
-    let here = |name: &str| golden.traces.iter().any(|trace| trace.name.starts_with(name));
+    let [traces, corners] = ["optim_traces", "optim_corners"].map(|file| Traces::open(file).golden);
+    let here = |golden: &Golden, name| golden.traces.iter().any(|trace| trace.optimizer_name() == name);
     for name in Optimizer::NAMES {
-        assert!(here(name) || ["sgd", "rmsprop", "adam", "adamw"].contains(&name), "{name} has no trace");
+        let first = ["sgd", "rmsprop", "adam", "adamw"].contains(&name);
+        assert!(first || here(&traces, name), "{name} has no trace in optim_traces.json");
+        assert!(first || here(&corners, name), "{name} has no trace in optim_corners.json");
     }
 }
