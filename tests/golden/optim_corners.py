@@ -66,8 +66,10 @@ def cases():
     adamw = "schedule_free_adamw"
     add("schedule_free_adamw_rates", adamw, lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.2, **FREE)
     add("schedule_free_adamw_late", adamw, lr=0.01, betas=[0.6, 0.9], eps=0.01, weight_decay=0.0, **free)
-    sgd = dict(momentum=0.5, weight_decay=0.2, warmup_steps=5, r=1.0, weight_lr_power=2.0)
-    add("schedule_free_sgd_rates", "schedule_free_sgd", lr=0.05, **sgd)
+    # Rates that change after the largest: the engine's shares go by those of the warm-up alone.
+    sgd = dict(momentum=0.5, weight_decay=0.2, r=1.0, weight_lr_power=2.0)
+    add("schedule_free_sgd_warm", "schedule_free_sgd", lr=0.05, warmup_steps=5, **sgd)
+    add("schedule_free_sgd_rates", "schedule_free_sgd", lr=0.05, warmup_steps=0, **sgd)
     add("lamb_no_memory", "lamb", lr=0.01, betas=[0.0, 0.9], eps=1e-6, weight_decay=0.0)
     add("lamb_decay_rates", "lamb", lr=0.01, betas=[0.9, 0.99], eps=1e-6, weight_decay=1.0)
     lars = dict(trust_coefficient=0.02, eps=1e-8, dampening=0.0)
