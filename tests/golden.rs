@@ -3,6 +3,7 @@
 //! `golden/README.md`. `--nocapture` shows how much of each tolerance is used.
 
 mod adapter;
+mod driven;
 
 #[path = "golden/examples.rs"]
 mod examples;

@@ -83,7 +83,7 @@ fn train(case: &Case, tensors: &Tensors, gpu: &Gpu) -> Result<Got, Error> {
         layer(case, net.graph(), &x).mul(&u).sum_all()
     };
     let options = TrainOptions { batch_size: BatchSize::Full, shuffle: false, ..TrainOptions::default() };
-    let mut trainer = Trainer::new(gpu, &model, &|y, _| y.clone(), &sgd(LR), &data, &options)?;
+    let mut trainer = Trainer::new(gpu, &model, &|y, _| y.clone(), sgd(LR), &data, &options)?;
     let mut start = vec![named("u".into(), u_shape.clone(), tensors.f32(&format!("{}/u", case.name)))];
     if let Value::F32(x) = values {
         start.push(named("x".into(), shape.clone(), x));
@@ -113,7 +113,7 @@ fn run(case: &Case, tensors: &Tensors, gpu: &Gpu) -> Result<Got, Error> {
     };
     let batch_size = BatchSize::Rows(batch);
     let options = TrainOptions { batch_size, shuffle: false, ..TrainOptions::default() };
-    let mut trainer = Trainer::new(gpu, &model, &|y, _| y.clone(), &sgd(0.0), &data, &options)?;
+    let mut trainer = Trainer::new(gpu, &model, &|y, _| y.clone(), sgd(0.0), &data, &options)?;
     let mut start = vec![named("idle".into(), vec![1], &[0.0])];
     start.extend(state(case, tensors));
     trainer.load_state_dict(&start)?;

@@ -73,7 +73,8 @@ def cases():
     add("lamb_no_memory", "lamb", lr=0.01, betas=[0.0, 0.9], eps=1e-6, weight_decay=0.0)
     add("lamb_decay_rates", "lamb", lr=0.01, betas=[0.9, 0.99], eps=1e-6, weight_decay=1.0)
     lars = dict(trust_coefficient=0.02, eps=1e-8, dampening=0.0)
-    add("lars_no_momentum", "lars", lr=0.5, momentum=0.0, nesterov=False, weight_decay=0.1, **lars)
+    plain = dict(momentum=0.0, nesterov=False, weight_decay=0.1)
+    add("lars_no_momentum", "lars", lr=0.5, **plain, **{**lars, "dampening": 0.3})  # of nothing
     lars |= dict(eps=0.5)
     add("lars_large_eps_rates", "lars", lr=0.3, momentum=0.8, nesterov=True, weight_decay=0.0, **lars)
     add("adafactor_clipped", "adafactor", lr=0.02, beta2_decay=-1.0, eps=[1e-7, 1e-2], d=1.0, weight_decay=0.0)

@@ -220,7 +220,7 @@ def reference(optimizer, h, lrs, w, grads):
             norms = np.linalg.norm(w), np.linalg.norm(g)
             local = h["trust_coefficient"] * norms[0] / (norms[1] + h["eps"]) if all(norms) else 1.0
             d = local * g
-            b = d if t == 1 else h["momentum"] * b + (1 - h["dampening"]) * d
+            b = d if t == 1 or h["momentum"] == 0 else h["momentum"] * b + (1 - h["dampening"]) * d
             w = w - lr * (d + h["momentum"] * b if h["nesterov"] else b)
         elif optimizer == "adafactor":
             eps1 = h["eps"][0] or np.finfo(w.dtype).eps

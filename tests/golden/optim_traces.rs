@@ -5,8 +5,9 @@ use downhill::optim::Optimizer;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::optimizers::{Driven, Param, drive};
-use crate::store::{self, ROUNDOFF, Report, Tensors};
+use crate::driven::{Driven, Param, drive};
+use crate::oracle::optim::room::{Room, Way};
+use crate::store::{self, Report, Tensors};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -53,28 +54,6 @@ fn params(golden: &Golden, tensors: &Tensors, steps: usize) -> Vec<Param> {
     golden.params.iter().map(param).collect()
 }
 
-/// How many roundoffs of the way gone a parameter may be off by.
-struct Room {
-    /// Of its own way.
-    own: f64,
-    /// Of the way of its tensor, the sum of the largest movements of its elements.
-    shared: f64,
-}
-
-impl Room {
-    /// 64 for elementwise rules, as in `optimizers.rs`. Lamb's, LARS's and Adafactor's steps are multiplied with quotients
-    /// of sums over hundreds of squares, each off by a few roundoffs more. Newton-Schulz makes each element of a matrix
-    /// of all the others, and multiplies small singular values, with the roundoff that the large ones leave there, by up
-    /// to 3.4445 five times, 485 in all.
-    fn of(optimizer: &str, shape: &[usize]) -> Self {
-        match optimizer {
-            "muon" if shape.len() == 2 => Self { own: 64.0, shared: 512.0 },
-            "lamb" | "lars" | "adafactor" => Self { own: 128.0, shared: 0.0 },
-            _ => Self { own: 64.0, shared: 0.0 },
-        }
-    }
-}
-
 /// A file of traces.
 struct Traces {
     golden: Golden,
@@ -98,27 +77,20 @@ impl Traces {
         times: f64,
         driven: &[Vec<Vec<f32>>],
     ) {
+        let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|&w| w.into()).collect() };
         for (p, name) in self.golden.params.iter().enumerate() {
-            let room = Room::of(optimizer, &self.tensors.get(&format!("init/{name}")).shape);
-            let mut before = self.tensors.f32(&format!("init/{name}")).to_vec();
-            let width = before.len();
+            let Room { own, shared } = Room::of(optimizer, &self.tensors.get(&format!("init/{name}")).shape);
+            let room = Room { own: times * own, shared: times * shared };
+            let init = self.tensors.f32(&format!("init/{name}"));
             let want = self.tensors.f64(&format!("{prefix}/{name}"));
-            let (mut largest, mut way, mut longest) = (vec![0.0_f64; width], vec![0.0_f64; width], 0.0);
+            let mut way = Way::new(wide(init));
             for (t, step) in (1..).zip(driven) {
-                let mut furthest = 0.0_f64;
-                for i in 0..width {
-                    let moved = f64::from((step[p][i] - before[i]).abs());
-                    largest[i] = largest[i].max(f64::from(before[i].abs().max(step[p][i].abs())));
-                    way[i] += moved;
-                    furthest = furthest.max(moved);
-                }
-                longest += furthest;
-                before.clone_from(&step[p]);
+                way.go(&wide(&step[p]));
                 let Some(at) = self.golden.kept.iter().position(|&kept| kept == t) else { continue };
-                let gone = |i: usize| times * (room.own * way[i] + room.shared * longest);
-                let bound = |i: usize| ROUNDOFF * (2.0 * t as f64 * largest[i] + gone(i));
-                let label = format!("{prefix} step {t} {name}");
-                report.compare(&label, &step[p], &want[at * width..][..width], bound);
+                let want = &want[at * init.len()..][..init.len()];
+                report.compare(&format!("{prefix} step {t} {name}"), &step[p], want, |i| {
+                    way.bound(i, 2.0, &room)
+                });
             }
         }
     }

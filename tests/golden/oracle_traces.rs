@@ -5,10 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::oracle::{
     Array,
-    optim::{
-        self, Rule, adafactor::Adafactor, layerwise::Lamb, layerwise::Lars, muon::Muon, net::NetOracle,
-        net::NetRule,
-    },
+    optim::net::{NetOracle, NetRule},
 };
 use crate::store::{self, Data, Tensors, within};
 
@@ -33,52 +30,6 @@ struct Trace {
     beside: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "name", rename_all = "lowercase")]
-enum Named {
-    Sgd(optim::Sgd),
-    RmsProp(optim::RmsProp),
-    Adam(optim::Adam),
-    AdamW(optim::Adam),
-    NAdam(optim::NAdam),
-    RAdam(optim::RAdam),
-    Adamax(optim::Adamax),
-    Adagrad(optim::Adagrad),
-    Adadelta(optim::Adadelta),
-    Lion(optim::Lion),
-    #[serde(rename = "schedule_free_adamw")]
-    ScheduleFreeAdamW(optim::ScheduleFreeAdamW),
-    #[serde(rename = "schedule_free_sgd")]
-    ScheduleFreeSgd(optim::ScheduleFreeSgd),
-    Lamb(Lamb),
-    Lars(Lars),
-    Adafactor(Adafactor),
-    Muon(Muon),
-}
-
-impl Named {
-    fn rule(self) -> NetRule {
-        NetRule::Each(match self {
-            Named::Lamb(rule) => return NetRule::Lamb(rule),
-            Named::Lars(rule) => return NetRule::Lars(rule),
-            Named::Adafactor(rule) => return NetRule::Adafactor(rule),
-            Named::Muon(rule) => return NetRule::Muon(rule),
-            Named::Sgd(rule) => Rule::Sgd(rule),
-            Named::RmsProp(rule) => Rule::RmsProp(rule),
-            Named::Adam(rule) => Rule::Adam(rule),
-            Named::AdamW(rule) => Rule::Adam(optim::Adam { decoupled: true, ..rule }),
-            Named::NAdam(rule) => Rule::NAdam(rule),
-            Named::RAdam(rule) => Rule::RAdam(rule),
-            Named::Adamax(rule) => Rule::Adamax(rule),
-            Named::Adagrad(rule) => Rule::Adagrad(rule),
-            Named::Adadelta(rule) => Rule::Adadelta(rule),
-            Named::Lion(rule) => Rule::Lion(rule),
-            Named::ScheduleFreeAdamW(rule) => Rule::ScheduleFreeAdamW(rule),
-            Named::ScheduleFreeSgd(rule) => Rule::ScheduleFreeSgd(rule),
-        })
-    }
-}
-
 impl Trace {
     /// The optimizer's name and hyperparameters in one table, as in a config.
     fn table(&self) -> Map<String, Value> {
@@ -92,8 +43,7 @@ impl Trace {
     }
 
     fn rule(&self) -> NetRule {
-        let named = Named::deserialize(Value::Object(self.table()));
-        named.unwrap_or_else(|e| panic!("{}: {e}", self.name)).rule()
+        NetRule::read(self.table()).unwrap_or_else(|e| panic!("{}: {e}", self.name))
     }
 }
 

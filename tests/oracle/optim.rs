@@ -12,6 +12,7 @@ pub mod first;
 pub mod layerwise;
 pub mod muon;
 pub mod net;
+pub mod room;
 pub mod schedule_free;
 pub mod wrap;
 

@@ -28,7 +28,7 @@ pub struct Sgd {
 
 /// L2; s = αs + (1−α)g². Centred: m = αm + (1−α)g and s − m² for s. d = √s + ε.
 /// Momentum: b = μb + g/d, w −= ηb; else w −= ηg/d.
-/// Bias correction (neither centred nor with momentum): ŝ = s / (1−αᵗ), w −= ηg / (√ŝ + ε).
+/// Bias correction (not centred): ŝ = s / (1−αᵗ) for s.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RmsProp {
@@ -108,7 +108,7 @@ impl RmsProp {
         slots.second = alpha * slots.second + (1.0 - alpha) * g * g;
         let mut square = slots.second;
         if bias_correction {
-            assert!(!centered && momentum == 0.0, "not defined: {self:?}");
+            assert!(!centered, "not defined: {self:?}");
             square /= 1.0 - alpha.powi(t);
         }
         if centered {

@@ -1,7 +1,11 @@
 //! Any rule over the tensors of a net.
 
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
 use super::{
-    OptimOracle, Rule,
+    Adadelta, Adagrad, Adam, Adamax, Lion, NAdam, OptimOracle, RAdam, RmsProp, Rule, ScheduleFreeAdamW,
+    ScheduleFreeSgd, Sgd,
     adafactor::{Adafactor, Factors},
     layerwise::{Lamb, Lars, Moments},
     muon::{Muon, State},
@@ -34,7 +38,53 @@ enum TensorState {
     Muon(State),
 }
 
+/// A rule by the name and the keys that a config has for it.
+#[derive(Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+enum Named {
+    Sgd(Sgd),
+    RmsProp(RmsProp),
+    Adam(Adam),
+    AdamW(Adam),
+    NAdam(NAdam),
+    RAdam(RAdam),
+    Adamax(Adamax),
+    Adagrad(Adagrad),
+    Adadelta(Adadelta),
+    Lion(Lion),
+    #[serde(rename = "schedule_free_adamw")]
+    ScheduleFreeAdamW(ScheduleFreeAdamW),
+    #[serde(rename = "schedule_free_sgd")]
+    ScheduleFreeSgd(ScheduleFreeSgd),
+    Lamb(Lamb),
+    Lars(Lars),
+    Adafactor(Adafactor),
+    Muon(Muon),
+}
+
 impl NetRule {
+    /// From a table as in a config, with every key.
+    pub fn read(table: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        Ok(Self::Each(match Named::deserialize(Value::Object(table))? {
+            Named::Lamb(rule) => return Ok(Self::Lamb(rule)),
+            Named::Lars(rule) => return Ok(Self::Lars(rule)),
+            Named::Adafactor(rule) => return Ok(Self::Adafactor(rule)),
+            Named::Muon(rule) => return Ok(Self::Muon(rule)),
+            Named::Sgd(rule) => Rule::Sgd(rule),
+            Named::RmsProp(rule) => Rule::RmsProp(rule),
+            Named::Adam(rule) => Rule::Adam(rule),
+            Named::AdamW(rule) => Rule::Adam(Adam { decoupled: true, ..rule }),
+            Named::NAdam(rule) => Rule::NAdam(rule),
+            Named::RAdam(rule) => Rule::RAdam(rule),
+            Named::Adamax(rule) => Rule::Adamax(rule),
+            Named::Adagrad(rule) => Rule::Adagrad(rule),
+            Named::Adadelta(rule) => Rule::Adadelta(rule),
+            Named::Lion(rule) => Rule::Lion(rule),
+            Named::ScheduleFreeAdamW(rule) => Rule::ScheduleFreeAdamW(rule),
+            Named::ScheduleFreeSgd(rule) => Rule::ScheduleFreeSgd(rule),
+        }))
+    }
+
     pub fn lr_mut(&mut self) -> &mut f64 {
         match self {
             NetRule::Each(rule) => rule.lr_mut(),
