@@ -8,8 +8,8 @@ eps; no momentum; other coefficients of Newton-Schulz. What is stored is as ther
 import numpy as np
 
 import optim_proofs
-from common import rng, write_json, write_tensors
-from optim_traces import FREE, MUON, STEPS, TORCH, rates, reference, run_torch
+from common import rng
+from optim_traces import FREE, MUON, STEPS, TORCH, rates, reference, run_torch, store
 
 KEPT = [1, 3, 10, 50]
 SHAPES = {"wide": (17, 29), "tall": (23, 4), "cube": (3, 4, 5), "zero": (5, 9), "row": (1, 11), "one": (1,)}
@@ -100,22 +100,11 @@ def course(name, optimizer, hyper, params, grads):
 def make(folder):
     params, grads = parameters(), gradients()
     wide = lambda table: {k: v.astype(np.float64) for k, v in table.items()}
-    tensors = {f"init/{k}": v for k, v in params.items()}
-    tensors |= {f"grads/{k}": v for k, v in grads.items()}
-    rows = []
+    traces = []
     for name, (optimizer, hyper) in cases().items():
-        lrs = rates(name, hyper["lr"])
         trace, evaluated = course(name, optimizer, hyper, wide(params), wide(grads))
+        lrs = rates(name, hyper["lr"])
         optim_proofs.check(name, optimizer, hyper, lrs, params, grads, trace, evaluated)
-        for i, k in enumerate(SHAPES):
-            tensors[f"{name}/{k}"] = np.stack([trace[t - 1][i] for t in KEPT])
-            if evaluated:
-                tensors[f"{name}/average/{k}"] = np.stack([evaluated[t - 1][i] for t in KEPT])
-        source = "equations"
-        if optimizer in TORCH:
-            source = "schedulefree" if evaluated else "torch"
-        rows.append(dict(name=name, source=source, lrs=lrs, optimizer=dict(name=optimizer, **hyper)))
-    write_tensors(folder / "optim_corners.safetensors", tensors)
-    write_json(folder / "optim_corners.json", "traces", rows, kept=KEPT, params=list(SHAPES))
-    print(f"optim_corners: {len(rows)} traces of {STEPS} steps")
+        traces.append((name, optimizer, hyper, trace, evaluated))
+    store(folder, "optim_corners", KEPT, params, grads, traces)
     optim_proofs.check_traces()
