@@ -35,14 +35,8 @@ impl Update {
 
     fn plan(&self, elements: usize) -> Kernel {
         let bytes = 4 * elements as u64;
-        let around = Around {
-            gradients: GRADIENTS,
-            bytes,
-            ends: &[],
-            checked: false,
-            clip_value: false,
-            average: false,
-        };
+        let around =
+            Around { gradients: GRADIENTS, bytes, ends: &[], checked: false, clip_value: false, average: false };
         let mut kernels = update::kernels(&self.kernel, &around, elements, 1);
         kernels.pop().expect("an update has a kernel")
     }
