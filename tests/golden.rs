@@ -3,6 +3,7 @@
 //! `golden/README.md`. `--nocapture` shows how much of each tolerance is used.
 
 mod adapter;
+mod driven;
 
 #[path = "golden/examples.rs"]
 mod examples;
@@ -18,6 +19,10 @@ mod ops;
 mod optim_traces;
 #[path = "golden/optimizers.rs"]
 mod optimizers;
+#[path = "oracle/mod.rs"]
+mod oracle;
+#[path = "golden/oracle_traces.rs"]
+mod oracle_traces;
 #[path = "golden/runs.rs"]
 mod runs;
 #[path = "golden/schedules.rs"]

@@ -379,6 +379,7 @@ fn weakened(rule: Rule) -> Vec<(&'static str, Rule)> {
                 put("decay the other way", optim::Adam { decoupled: !rule.decoupled, ..rule });
             }
         }
+        other => unreachable!("no form above is of {other:?}"),
     }
     out
 }
@@ -397,11 +398,8 @@ fn every_form_finds_the_bottom_of_a_parabola() {
         for t in 1..=4000 {
             // no decay, which moves the bottom, and a rate at which 4000 steps are enough
             let scheduled = 0.1 / f64::from(t).sqrt();
-            match &mut oracle.rule {
-                Rule::Sgd(rule) => (rule.lr, rule.weight_decay) = (scheduled, 0.0),
-                Rule::RmsProp(rule) => (rule.lr, rule.weight_decay) = (scheduled, 0.0),
-                Rule::Adam(rule) => (rule.lr, rule.weight_decay) = (scheduled, 0.0),
-            }
+            *oracle.rule.lr_mut() = scheduled;
+            *oracle.rule.weight_decay_mut() = 0.0;
             let pull = |i: usize| curvature.data[i] * (w[i] - target.data[i]);
             let g: Vec<f64> = (0..31).map(pull).collect();
             oracle.step(&mut w, &g);

@@ -16,7 +16,7 @@ pub struct Lars {
     pub lr: f64,
     /// Momentum μ, at least 0.
     pub momentum: f64,
-    /// Dampening τ: how much of a new step is left out of the momentum.
+    /// Dampening τ: how much of a new step is left out of the momentum. Without momentum it does nothing.
     pub dampening: f64,
     /// Look ahead along the momentum; needs μ > 0 and τ = 0.
     pub nesterov: bool,
@@ -85,10 +85,11 @@ impl Rule for Lars {
         }
     }
 
-    /// `[η, μ, 1 − τ, λ, μ, trust, ε]`, the second and third 0 and 1 at the first step.
+    /// `[η, μ, 1 − τ, λ, μ, trust, ε]`, the second and third 0 and 1 at the first step, and at all without momentum.
     fn scalars(&self, t: u64, lr: f64) -> Scalars {
         let mu = self.momentum;
-        let (keep, take) = if t == 1 { (0.0, 1.0) } else { (mu, 1.0 - self.dampening) };
+        let whole = t == 1 || mu == 0.0;
+        let (keep, take) = if whole { (0.0, 1.0) } else { (mu, 1.0 - self.dampening) };
         row([lr, keep, take, self.weight_decay, mu, self.trust_coefficient, self.eps])
     }
 }
@@ -104,6 +105,8 @@ mod tests {
         let rule = Optimizer::Lars(Lars { dampening: 0.25, ..Lars::default() });
         assert_close(rule.scalars(1, 0.5), [0.5, 0.0, 1.0, 0.0, 0.9, 1e-3, 1e-8]);
         assert_close(rule.scalars(2, 0.5), [0.5, 0.9, 0.75, 0.0, 0.9, 1e-3, 1e-8]);
+        let plain = Optimizer::Lars(Lars { dampening: 0.25, momentum: 0.0, ..Lars::default() });
+        assert_close(plain.scalars(2, 0.5), [0.5, 0.0, 1.0, 0.0, 0.0, 1e-3, 1e-8]);
     }
 
     #[test]

@@ -14,13 +14,14 @@ import layer_cases
 import layers
 import op_cases
 import ops
+import optim_corners
 import optim_traces
 import optimizers
 import runs
 import schedules
 
 HERE = pathlib.Path(__file__).resolve().parent
-PARTS = ["ops", "layers", "optimizers", "optim_traces", "schedules", "runs", "examples"]
+PARTS = ["ops", "layers", "optimizers", "optim_traces", "optim_corners", "schedules", "runs", "examples"]
 
 
 def main():
@@ -45,6 +46,8 @@ def main():
         optimizers.make(HERE)
     if "optim_traces" in parts:
         optim_traces.make(HERE)
+    if "optim_corners" in parts:
+        optim_corners.make(HERE)
     if "schedules" in parts:
         schedules.make(HERE)
     if "runs" in parts:

@@ -220,7 +220,7 @@ def reference(optimizer, h, lrs, w, grads):
             norms = np.linalg.norm(w), np.linalg.norm(g)
             local = h["trust_coefficient"] * norms[0] / (norms[1] + h["eps"]) if all(norms) else 1.0
             d = local * g
-            b = d if t == 1 else h["momentum"] * b + (1 - h["dampening"]) * d
+            b = d if t == 1 or h["momentum"] == 0 else h["momentum"] * b + (1 - h["dampening"]) * d
             w = w - lr * (d + h["momentum"] * b if h["nesterov"] else b)
         elif optimizer == "adafactor":
             eps1 = h["eps"][0] or np.finfo(w.dtype).eps
@@ -247,12 +247,30 @@ def reference(optimizer, h, lrs, w, grads):
     return out
 
 
-def make(folder):
-    params, grads = parameters(), gradients()
-    wide = lambda table: {k: v.astype(np.float64) for k, v in table.items()}
+def store(folder, file, kept, params, grads, traces):
+    """`traces`: name, optimizer, hyperparameters, [step][parameter], and what is evaluated, likewise or empty."""
     tensors = {f"init/{k}": v for k, v in params.items()}
     tensors |= {f"grads/{k}": v for k, v in grads.items()}
     rows = []
+    for name, optimizer, hyper, trace, evaluated in traces:
+        for i, k in enumerate(params):
+            tensors[f"{name}/{k}"] = np.stack([trace[t - 1][i] for t in kept])
+            if evaluated:
+                tensors[f"{name}/average/{k}"] = np.stack([evaluated[t - 1][i] for t in kept])
+        source = "equations"
+        if optimizer in TORCH:
+            source = "schedulefree" if evaluated else "torch"
+        lrs = rates(name, hyper["lr"])
+        rows.append(dict(name=name, source=source, lrs=lrs, optimizer=dict(name=optimizer, **hyper)))
+    write_tensors(folder / f"{file}.safetensors", tensors)
+    write_json(folder / f"{file}.json", "traces", rows, kept=kept, params=list(params))
+    print(f"{file}: {len(rows)} traces of {STEPS} steps")
+
+
+def make(folder):
+    params, grads = parameters(), gradients()
+    wide = lambda table: {k: v.astype(np.float64) for k, v in table.items()}
+    traces = []
     for name, (optimizer, hyper) in cases().items():
         lrs = rates(name, hyper["lr"])
         by_torch = optimizer in TORCH
@@ -273,14 +291,5 @@ def make(folder):
                         np.testing.assert_allclose(x, y, rtol=1e-11, atol=1e-13, err_msg=f"{name} {step}")
             else:
                 trace = own
-        for i, k in enumerate(SHAPES):
-            tensors[f"{name}/{k}"] = np.stack([trace[t - 1][i] for t in KEPT])
-            if evaluated:
-                tensors[f"{name}/average/{k}"] = np.stack([evaluated[t - 1][i] for t in KEPT])
-        source = "equations"
-        if by_torch:
-            source = "schedulefree" if evaluated else "torch"
-        rows.append(dict(name=name, source=source, lrs=lrs, optimizer=dict(name=optimizer, **hyper)))
-    write_tensors(folder / "optim_traces.safetensors", tensors)
-    write_json(folder / "optim_traces.json", "traces", rows, kept=KEPT, params=list(SHAPES))
-    print(f"optim_traces: {len(rows)} traces of {STEPS} steps")
+        traces.append((name, optimizer, hyper, trace, evaluated))
+    store(folder, "optim_traces", KEPT, params, grads, traces)

@@ -1,10 +1,13 @@
-//! Fifty steps of the optimizers of `optim_traces.py`, at some of which the parameters must be those of f64.
+//! Fifty steps of the optimizers of `optim_traces.py` and, at the edges of their hyperparameters, of
+//! `optim_corners.py`; at some steps the parameters must be those of f64.
 
 use downhill::optim::Optimizer;
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::optimizers::{Driven, Param, drive};
-use crate::store::{self, ROUNDOFF, Report, Tensors};
+use crate::driven::{Driven, Param, drive};
+use crate::oracle::optim::room::{Room, Way};
+use crate::store::{self, Report, Tensors};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -18,7 +21,21 @@ struct Golden {
 struct Trace {
     name: String,
     lrs: Vec<f64>,
-    optimizer: Optimizer,
+    optimizer: Value,
+}
+
+impl Trace {
+    fn optimizer_name(&self) -> &str {
+        self.optimizer["name"].as_str().expect("a name")
+    }
+
+    /// `None`: the engine has no optimizer of this name, and the oracle alone follows the trace.
+    fn optimizer(&self) -> Option<Optimizer> {
+        let known = Optimizer::NAMES.contains(&self.optimizer_name());
+        let read =
+            || Optimizer::deserialize(&self.optimizer).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        known.then(read)
+    }
 }
 
 fn params(golden: &Golden, tensors: &Tensors, steps: usize) -> Vec<Param> {
@@ -37,88 +54,86 @@ fn params(golden: &Golden, tensors: &Tensors, steps: usize) -> Vec<Param> {
     golden.params.iter().map(param).collect()
 }
 
-/// How many roundoffs of the way gone a parameter may be off by.
-///
-/// 64 for elementwise rules, as in `optimizers.rs`. Lamb's, LARS's and Adafactor's steps are multiplied with quotients of
-/// sums over hundreds of squares, each off by a few roundoffs more. Newton-Schulz multiplies small singular values, and
-/// the roundoff beside them, by up to 3.4445 five times, 485 in all, with three products of some twenty terms each time.
-fn room(optimizer: &str) -> f64 {
-    match optimizer {
-        "lamb" | "lars" | "adafactor" => 128.0,
-        "muon" => 4096.0,
-        _ => 64.0,
-    }
+/// A file of traces.
+struct Traces {
+    golden: Golden,
+    tensors: Tensors,
 }
 
-/// Compares the steps that are stored; `prefix` is `TRACE` or `TRACE/average`.
-fn check(
-    report: &mut Report,
-    golden: &Golden,
-    tensors: &Tensors,
-    prefix: &str,
-    room: f64,
-    driven: &[Vec<Vec<f32>>],
-) {
-    for (p, name) in golden.params.iter().enumerate() {
-        let mut before = tensors.f32(&format!("init/{name}")).to_vec();
-        let width = before.len();
-        let want = tensors.f64(&format!("{prefix}/{name}"));
-        let (mut largest, mut way) = (vec![0.0_f64; width], vec![0.0_f64; width]);
-        for (t, step) in (1..).zip(driven) {
-            for i in 0..width {
-                largest[i] = largest[i].max(f64::from(before[i].abs().max(step[p][i].abs())));
-                way[i] += f64::from((step[p][i] - before[i]).abs());
-            }
-            before.clone_from(&step[p]);
-            if let Some(at) = golden.kept.iter().position(|&kept| kept == t) {
-                let bound = |i: usize| ROUNDOFF * (2.0 * t as f64 * largest[i] + room * way[i]);
-                report.compare(
-                    &format!("{prefix} step {t} {name}"),
-                    &step[p],
-                    &want[at * width..][..width],
-                    bound,
-                );
+impl Traces {
+    fn open(file: &str) -> Self {
+        Self {
+            golden: store::json(&format!("{file}.json")),
+            tensors: Tensors::open(&format!("{file}.safetensors")),
+        }
+    }
+
+    /// Compares the steps that are stored; `prefix` is `TRACE` or `TRACE/average`, and the latter has `times` the room.
+    fn check(
+        &self,
+        report: &mut Report,
+        prefix: &str,
+        optimizer: &str,
+        times: f64,
+        driven: &[Vec<Vec<f32>>],
+    ) {
+        let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|&w| w.into()).collect() };
+        for (p, name) in self.golden.params.iter().enumerate() {
+            let Room { own, shared } = Room::of(optimizer, &self.tensors.get(&format!("init/{name}")).shape);
+            let room = Room { own: times * own, shared: times * shared };
+            let init = self.tensors.f32(&format!("init/{name}"));
+            let want = self.tensors.f64(&format!("{prefix}/{name}"));
+            let mut way = Way::new(wide(init));
+            for (t, step) in (1..).zip(driven) {
+                way.go(&wide(&step[p]));
+                let Some(at) = self.golden.kept.iter().position(|&kept| kept == t) else { continue };
+                let want = &want[at * init.len()..][..init.len()];
+                report.compare(&format!("{prefix} step {t} {name}"), &step[p], want, |i| {
+                    way.bound(i, 2.0, &room)
+                });
             }
         }
+    }
+
+    fn follow(&self, file: &str) {
+        let mut report = Report::default();
+        for trace in &self.golden.traces {
+            let Some(optimizer) = trace.optimizer() else { continue };
+            let params = params(&self.golden, &self.tensors, trace.lrs.len());
+            match drive(&optimizer, &trace.lrs, &params) {
+                Ok(Driven { weights, averages }) => {
+                    let name = trace.optimizer_name();
+                    self.check(&mut report, &trace.name, name, 1.0, &weights);
+                    if !averages.is_empty() {
+                        // x is y and z brought together by 1 - 1/beta, so it carries the roundings of both.
+                        self.check(&mut report, &format!("{}/average", trace.name), name, 4.0, &averages);
+                    }
+                }
+                Err(e) => report.fail(&trace.name, e),
+            }
+        }
+        report.finish(file);
     }
 }
 
 #[test]
 fn traces_of_every_other_optimizer() {
-    let golden: Golden = store::json("optim_traces.json");
-    let tensors = Tensors::open("optim_traces.safetensors");
-    let mut report = Report::default();
-    for trace in &golden.traces {
-        let params = params(&golden, &tensors, trace.lrs.len());
-        let table = toml::Table::try_from(&trace.optimizer).expect("a table");
-        let room = room(table["name"].as_str().expect("a name"));
-        match drive(&trace.optimizer, &trace.lrs, &params) {
-            Ok(Driven { weights, averages }) => {
-                check(&mut report, &golden, &tensors, &trace.name, room, &weights);
-                if !averages.is_empty() {
-                    // x is y and z brought together by 1 - 1/beta, so it carries the roundings of both.
-                    check(
-                        &mut report,
-                        &golden,
-                        &tensors,
-                        &format!("{}/average", trace.name),
-                        4.0 * room,
-                        &averages,
-                    );
-                }
-            }
-            Err(e) => report.fail(&trace.name, e),
-        }
-    }
-    report.finish("optim_traces");
+    Traces::open("optim_traces").follow("optim_traces");
 }
 
-/// Every optimizer has a trace, here or in `optimizers.json`.
+#[test]
+fn traces_at_the_edges_of_the_hyperparameters() {
+    Traces::open("optim_corners").follow("optim_corners");
+}
+
+/// Every optimizer has a trace, here or in `optimizers.json`, and all but those of the latter one at the edges.
 #[test]
 fn no_optimizer_is_without_a_trace() {
-    let golden: Golden = store::json("optim_traces.json");
-    let here = |name: &str| golden.traces.iter().any(|trace| trace.name.starts_with(name));
+    let [traces, corners] = ["optim_traces", "optim_corners"].map(|file| Traces::open(file).golden);
+    let here = |golden: &Golden, name| golden.traces.iter().any(|trace| trace.optimizer_name() == name);
     for name in Optimizer::NAMES {
-        assert!(here(name) || ["sgd", "rmsprop", "adam", "adamw"].contains(&name), "{name} has no trace");
+        let first = ["sgd", "rmsprop", "adam", "adamw"].contains(&name);
+        assert!(first || here(&traces, name), "{name} has no trace in optim_traces.json");
+        assert!(first || here(&corners, name), "{name} has no trace in optim_corners.json");
     }
 }

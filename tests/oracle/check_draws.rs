@@ -45,7 +45,7 @@ fn shapes_are_of_every_sort() {
         assert_eq!(broadcast_shape(&narrowed, shape).as_ref(), Some(shape));
         narrower += usize::from(narrowed.iter().product::<usize>() < shape.iter().product());
         let regrouped = draw::regrouped(&mut rng, shape);
-        assert_eq!(regrouped.iter().product::<usize>(), shape.iter().product());
+        assert_eq!(regrouped.iter().product::<usize>(), shape.iter().product::<usize>());
     }
     assert!(narrower > 100, "{narrower} of 400");
 }

@@ -25,11 +25,7 @@ fn trace(rule: Rule, gradients: &[Vec<f64>], lr: impl Fn(usize) -> Option<f64>) 
     let mut oracle = OptimOracle::new(rule, COUNT);
     let step = |(i, g): (usize, &Vec<f64>)| {
         if let Some(lr) = lr(i) {
-            match &mut oracle.rule {
-                Rule::Sgd(rule) => rule.lr = lr,
-                Rule::RmsProp(rule) => rule.lr = lr,
-                Rule::Adam(rule) => rule.lr = lr,
-            }
+            *oracle.rule.lr_mut() = lr;
         }
         oracle.step(&mut w, g);
         w.clone()

@@ -4,7 +4,7 @@
 //! stabilised form, no hand-written gradient of an op (`difference` differentiates the forward
 //! definitions). The exceptions, the backward passes in `matmul` and `mlp`, are themselves checked
 //! against central differences in `tests/oracle/main.rs`.
-#![allow(dead_code, reason = "each test crate uses its own part of the oracle")]
+#![allow(dead_code, unused_imports, reason = "each test crate uses its own part of the oracle")]
 
 pub mod compare;
 pub mod difference;

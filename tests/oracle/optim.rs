@@ -1,82 +1,76 @@
-//! The optimizers' update rules, element by element.
+//! The optimizers' update rules.
 //!
 //! Written from the table in the design's numerics: w parameter, g gradient of the minibatch, η
-//! learning rate, λ weight decay, t = 1 at the first update. "L2" is g ← g + λw before anything else.
+//! learning rate, λ weight decay, t = 1 at the first update. "L2" is g ← g + λw before anything else,
+//! "decoupled" w ← w(1 − ηλ). Here and in [`adaptive`] and [`schedule_free`] are the rules that take each
+//! element by itself; [`layerwise`], [`adafactor`] and [`muon`] take a tensor, [`wrap`] all of them.
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Form {
-    /// First b = g, then b = μb + (1−τ)g. Nesterov: g += μb, else g = b. w −= ηg.
-    Torch,
-    /// v = μv − ηg, w += v.
-    Velocity,
-    /// m = μm + (1−μ)g from 0, w −= ηm.
-    Average,
-}
+pub mod adafactor;
+pub mod adaptive;
+pub mod blocks;
+pub mod first;
+pub mod layerwise;
+pub mod muon;
+pub mod net;
+pub mod room;
+pub mod schedule_free;
+pub mod wrap;
 
-#[derive(Clone, Copy, Debug)]
-pub struct Sgd {
-    pub lr: f64,
-    pub momentum: f64,
-    pub dampening: f64,
-    pub nesterov: bool,
-    pub weight_decay: f64,
-    pub form: Form,
-}
-
-/// L2; s = αs + (1−α)g². Centred: m = αm + (1−α)g and s − m² for s. d = √s + ε.
-/// Momentum: b = μb + g/d, w −= ηb; else w −= ηg/d.
-/// Bias correction (neither centred nor with momentum): ŝ = s / (1−αᵗ), w −= ηg / (√ŝ + ε).
-#[derive(Clone, Copy, Debug)]
-pub struct RmsProp {
-    pub lr: f64,
-    pub alpha: f64,
-    pub eps: f64,
-    pub weight_decay: f64,
-    pub momentum: f64,
-    pub centered: bool,
-    pub bias_correction: bool,
-}
-
-/// L2, or where `decoupled` (AdamW) w ← w(1 − ηλ) first. m = m + (1−β₁)(g−m), v = β₂v + (1−β₂)g²,
-/// w −= η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε). AMSGrad: the running maximum of v in place of v.
-#[derive(Clone, Copy, Debug)]
-pub struct Adam {
-    pub lr: f64,
-    pub betas: [f64; 2],
-    pub eps: f64,
-    pub weight_decay: f64,
-    pub amsgrad: bool,
-    pub decoupled: bool,
-}
+pub use adaptive::{Adadelta, Adagrad, Adamax, Lion, NAdam, RAdam};
+pub use first::{ADAM, ADAMW, Adam, Form, RMSPROP, RmsProp, SGD, Sgd};
+pub use schedule_free::{ScheduleFreeAdamW, ScheduleFreeSgd};
 
 #[derive(Clone, Copy, Debug)]
 pub enum Rule {
     Sgd(Sgd),
     RmsProp(RmsProp),
     Adam(Adam),
+    NAdam(NAdam),
+    RAdam(RAdam),
+    Adamax(Adamax),
+    Adagrad(Adagrad),
+    Adadelta(Adadelta),
+    Lion(Lion),
+    ScheduleFreeAdamW(ScheduleFreeAdamW),
+    ScheduleFreeSgd(ScheduleFreeSgd),
 }
 
-/// torch's defaults.
-pub const SGD: Sgd =
-    Sgd { lr: 1e-3, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0, form: Form::Torch };
-pub const RMSPROP: RmsProp = RmsProp {
-    lr: 1e-2,
-    alpha: 0.99,
-    eps: 1e-8,
-    weight_decay: 0.0,
-    momentum: 0.0,
-    centered: false,
-    bias_correction: false,
-};
-pub const ADAM: Adam =
-    Adam { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false, decoupled: false };
-pub const ADAMW: Adam = Adam { weight_decay: 1e-2, decoupled: true, ..ADAM };
+/// Calls the same method, or names the same field, of whichever rule it is.
+macro_rules! of_each {
+    ($rule:expr, $inner:ident => $answer:expr) => {
+        match $rule {
+            Rule::Sgd($inner) => $answer,
+            Rule::RmsProp($inner) => $answer,
+            Rule::Adam($inner) => $answer,
+            Rule::NAdam($inner) => $answer,
+            Rule::RAdam($inner) => $answer,
+            Rule::Adamax($inner) => $answer,
+            Rule::Adagrad($inner) => $answer,
+            Rule::Adadelta($inner) => $answer,
+            Rule::Lion($inner) => $answer,
+            Rule::ScheduleFreeAdamW($inner) => $answer,
+            Rule::ScheduleFreeSgd($inner) => $answer,
+        }
+    };
+}
+
+impl Rule {
+    pub fn lr_mut(&mut self) -> &mut f64 {
+        of_each!(self, rule => &mut rule.lr)
+    }
+
+    pub fn weight_decay_mut(&mut self) -> &mut f64 {
+        of_each!(self, rule => &mut rule.weight_decay)
+    }
+}
 
 /// One rule with its state over a flat vector of parameters. The rule is public: a test of a
 /// schedule sets the learning rate between steps.
 #[derive(Clone, Debug)]
 pub struct OptimOracle {
     pub rule: Rule,
+    /// Whether the moments are kept in 8 bits between steps, as [`blocks`] says.
+    pub eight_bit: bool,
     t: i32,
     slots: Vec<Slots>,
 }
@@ -87,11 +81,13 @@ struct Slots {
     first: f64,
     second: f64,
     third: f64,
+    /// Of schedule-free rules alone.
+    free: schedule_free::Sequences,
 }
 
 impl OptimOracle {
     pub fn new(rule: Rule, parameters: usize) -> Self {
-        Self { rule, t: 0, slots: vec![Slots::default(); parameters] }
+        Self { rule, eight_bit: false, t: 0, slots: vec![Slots::default(); parameters] }
     }
 
     /// One update of `w` with gradient `g`.
@@ -99,77 +95,28 @@ impl OptimOracle {
         assert!(w.len() == self.slots.len() && g.len() == w.len());
         self.t += 1;
         for ((w, &g), slots) in w.iter_mut().zip(g).zip(&mut self.slots) {
-            *w = match &self.rule {
-                Rule::Sgd(rule) => rule.update(*w, g, self.t, slots),
-                Rule::RmsProp(rule) => rule.update(*w, g, self.t, slots),
-                Rule::Adam(rule) => rule.update(*w, g, self.t, slots),
-            };
+            *w = of_each!(&self.rule, rule => rule.update(*w, g, self.t, slots));
+        }
+        if self.eight_bit {
+            self.store_in_eight_bits();
         }
     }
-}
 
-impl Sgd {
-    fn update(&self, w: f64, g: f64, t: i32, slots: &mut Slots) -> f64 {
-        let Self { lr, momentum, dampening, nesterov, weight_decay, form } = *self;
-        let g = g + weight_decay * w;
-        let extras = nesterov || dampening != 0.0;
-        match form {
-            Form::Torch => {
-                assert!(!nesterov || (momentum > 0.0 && dampening == 0.0), "torch refuses {self:?}");
-                if momentum == 0.0 {
-                    return w - lr * g;
-                }
-                let b = &mut slots.first;
-                *b = if t == 1 { g } else { momentum * *b + (1.0 - dampening) * g };
-                let direction = if nesterov { g + momentum * *b } else { *b };
-                w - lr * direction
-            }
-            Form::Velocity => {
-                assert!(!extras, "not defined: {self:?}");
-                slots.first = momentum * slots.first - lr * g;
-                w + slots.first
-            }
-            Form::Average => {
-                assert!(!extras, "not defined: {self:?}");
-                slots.first = momentum * slots.first + (1.0 - momentum) * g;
-                w - lr * slots.first
-            }
+    fn store_in_eight_bits(&mut self) {
+        let others = self.slots.iter().all(|slots| slots.third == 0.0);
+        assert!(others, "8 bits are defined for a first and a second moment only: {:?}", self.rule);
+        let mut first: Vec<f64> = self.slots.iter().map(|slots| slots.first).collect();
+        let mut second: Vec<f64> = self.slots.iter().map(|slots| slots.second).collect();
+        blocks::store_signed(&mut first);
+        blocks::store_unsigned(&mut second);
+        for (slots, (first, second)) in self.slots.iter_mut().zip(first.into_iter().zip(second)) {
+            (slots.first, slots.second) = (first, second);
         }
     }
-}
 
-impl RmsProp {
-    fn update(&self, w: f64, g: f64, t: i32, slots: &mut Slots) -> f64 {
-        let Self { lr, alpha, eps, weight_decay, momentum, centered, bias_correction } = *self;
-        let g = g + weight_decay * w;
-        slots.second = alpha * slots.second + (1.0 - alpha) * g * g;
-        let mut square = slots.second;
-        if bias_correction {
-            assert!(!centered && momentum == 0.0, "not defined: {self:?}");
-            square /= 1.0 - alpha.powi(t);
-        }
-        if centered {
-            slots.first = alpha * slots.first + (1.0 - alpha) * g;
-            square -= slots.first * slots.first;
-        }
-        let scaled = g / (square.sqrt() + eps);
-        if momentum == 0.0 {
-            return w - lr * scaled;
-        }
-        slots.third = momentum * slots.third + scaled;
-        w - lr * slots.third
-    }
-}
-
-impl Adam {
-    fn update(&self, w: f64, g: f64, t: i32, slots: &mut Slots) -> f64 {
-        let Self { lr, betas: [beta1, beta2], eps, weight_decay, amsgrad, decoupled } = *self;
-        let (w, g) = if decoupled { (w * (1.0 - lr * weight_decay), g) } else { (w, g + weight_decay * w) };
-        slots.first += (1.0 - beta1) * (g - slots.first);
-        slots.second = beta2 * slots.second + (1.0 - beta2) * g * g;
-        slots.third = slots.third.max(slots.second);
-        let v = if amsgrad { slots.third } else { slots.second };
-        let (correction1, correction2) = (1.0 - beta1.powi(t), 1.0 - beta2.powi(t));
-        w - lr / correction1 * slots.first / (v.sqrt() / correction2.sqrt() + eps)
+    /// What is evaluated in place of the parameters: x of schedule-free rules, after a step at least.
+    pub fn evaluated(&self) -> Option<Vec<f64>> {
+        let free = matches!(self.rule, Rule::ScheduleFreeAdamW(_) | Rule::ScheduleFreeSgd(_));
+        (free && self.t > 0).then(|| self.slots.iter().map(|slots| slots.free.x).collect())
     }
 }
