@@ -90,10 +90,12 @@ fn value(rng: &mut Rng, name: &str, key: &str) -> Value {
 /// Every key of an optimizer, those set aside that do not go together.
 fn numbers(rng: &mut Rng, name: &str) -> Keys {
     let keys = Optimizer::keys(name).expect("an optimizer's name");
-    let mut table: Keys = keys.iter().map(|&key| (key.to_owned(), value(rng, name, key))).collect();
+    // whose default the oracle has, and no other
+    let drawn = keys.iter().filter(|key| **key != "use_muon");
+    let mut table: Keys = drawn.map(|&key| (key.to_owned(), value(rng, name, key))).collect();
     table.insert("name".to_owned(), name.into());
     let zero = |table: &Keys, key: &str| table.get(key).is_some_and(|value| value.as_f64() == Some(0.0));
-    if table.contains_key("nesterov") {
+    if table.contains_key("dampening") {
         let plain = table.get("form").is_none_or(|form| form == "torch");
         let nesterov = table["nesterov"] == true && plain && !zero(&table, "momentum");
         table.insert("nesterov".to_owned(), nesterov.into());

@@ -26,6 +26,12 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("lion", "lr = 0.05", "lr = 3e-3"),
     ("lamb", "lr = 0.05, weight_decay = 0.0", "lr = 5e-3, weight_decay = 0.0"),
     ("lars", "lr = 1.0, trust_coefficient = 0.05", "lr = 1.0, momentum = 0.9"),
+    ("adafactor", "lr = 0.1", "lr = 5e-3"),
+    (
+        "muon",
+        "lr = 0.1, adamw = { lr = 0.1, weight_decay = 0.0 }",
+        "adamw = { lr = 0.03, weight_decay = 0.0 }",
+    ),
     ("schedule_free_adamw", "lr = 0.1", "lr = 0.1"),
     ("schedule_free_sgd", "lr = 0.7", "lr = 3e-3"),
 ];
@@ -119,19 +125,23 @@ fn every_optimizer_finds_the_bottom_of_a_parabola() {
 }
 
 /// f(x, y) = (1 − x)² + 100 (y − x²)² from (−1.2, 1), where it is 24.2. The floor of the valley begins at about 4 and
-/// falls to 0 at (1, 1), around a bend: below 1 lies the second half of the way.
+/// falls to 0 at (1, 1), around a bend: below 1 lies the second half of the way. The weights are x + 3 and y + 3: at
+/// (0, 0), through which the way goes, steps that are relative to the weights would have no length.
 #[test]
 fn every_optimizer_makes_its_way_through_rosenbrock_s_valley() {
     let gpu = adapter::open_with(GpuOptions::default());
     let f = |w: &Tensor, _: &Tensor| {
-        let (x, y) = (w.slice(0, 0, 1), w.slice(0, 1, 2));
+        let (x, y) = (w.slice(0, 0, 1).add_scalar(-3.0), w.slice(0, 1, 2).add_scalar(-3.0));
         let wall = y.sub(&x.square()).square().mul_scalar(100.0);
         x.neg().add_scalar(1.0).square().add(&wall).sum_all()
     };
-    let value = |w: &[f64]| (1.0 - w[0]).powi(2) + 100.0 * (w[1] - w[0] * w[0]).powi(2);
+    let value = |w: &[f64]| {
+        let (x, y) = (w[0] - 3.0, w[1] - 3.0);
+        (1.0 - x).powi(2) + 100.0 * (y - x * x).powi(2)
+    };
     let mut failed = Vec::new();
     for optimizer in all(true) {
-        let mut trainer = trainer(&gpu, &optimizer, &[0.0], &[-1.2, 1.0], &f);
+        let mut trainer = trainer(&gpu, &optimizer, &[0.0], &[1.8, 4.0], &f);
         let w = run(&gpu, &mut trainer, |trainer| {
             trainer.advance(1999).expect("steps");
         });

@@ -12,7 +12,7 @@
 // A tensor of more than two axes is a batch of matrices; a vector is one row of columns with one element each.
 //
 // shapes: grad, param [LENGTH] vec4, padding included; variance: for each tensor R, C and the means of R;
-//         layout: for each block its tensor, from SHAPES the words of Shape for each tensor, from LINES [tensor, kind,
+//         places: for each block its tensor, from SHAPES the words of Shape for each tensor, from LINES [tensor, kind,
 //         first line] for each workgroup of adafactor_lines, from MEANS [tensor, matrix] for each matrix
 // grid:   lines: one workgroup an entry; means: one a matrix; the others: one a block of 64 vec4s; folded from x into y
 // source: Shazeer and Stern 2018, as torch.optim.Adafactor has it
@@ -23,7 +23,7 @@
 @group(0) @binding(2) var<storage, read_write> state: array<u32>; // the words of Clock
 @group(0) @binding(3) var<storage, read_write> param: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> variance: array<f32>;
-@group(0) @binding(5) var<storage, read> layout: array<u32>;
+@group(0) @binding(5) var<storage, read> places: array<u32>;
 @group(0) @binding(6) var<storage, read_write> block_sums: array<vec2<f32>>; // of the sums pass, a block each
 @group(0) @binding(6) var<storage, read_write> norms: array<vec2<f32>>; // of the update, |w| and |u| for a block's tensor
 
@@ -70,8 +70,8 @@ fn open_row(at: u32) -> Row {
 fn shape_of(tensor: u32) -> Shape {
     let s = SHAPES + 8u * tensor;
     return Shape(
-        layout[s], layout[s + 1u], layout[s + 2u], layout[s + 3u],
-        layout[s + 4u], layout[s + 5u], layout[s + 6u], layout[s + 7u],
+        places[s], places[s + 1u], places[s + 2u], places[s + 3u],
+        places[s + 4u], places[s + 5u], places[s + 6u], places[s + 7u],
     );
 }
 
@@ -96,12 +96,12 @@ fn adafactor_lines(
     let work = group.y * groups.x + group.x;
     if work >= LINE_GROUPS { return; }
     let entry = LINES + 3u * work;
-    let shape = shape_of(layout[entry]);
-    let kind = layout[entry + 1u];
+    let shape = shape_of(places[entry]);
+    let kind = places[entry + 1u];
     let together = (kind & TOGETHER) != 0u;
     let at = row_at(shape.block);
     // A row's elements are neighbours, a column's a row apart.
-    var line = layout[entry + 2u];
+    var line = places[entry + 2u];
     if !together { line += lane; }
     var lines = shape.rows;
     var base = shape.first + line * shape.width;
@@ -139,8 +139,8 @@ fn adafactor_means(
 ) {
     let work = group.y * groups.x + group.x;
     if work >= MATRICES { return; }
-    let shape = shape_of(layout[MEANS + 2u * work]);
-    let matrix = layout[MEANS + 2u * work + 1u];
+    let shape = shape_of(places[MEANS + 2u * work]);
+    let matrix = places[MEANS + 2u * work + 1u];
     var own = 0.0;
     for (var k = lane; k < shape.height; k += 64u) { own += variance[shape.at + matrix * shape.height + k]; }
     let sum = added(lane, vec2<f32>(own)).x;
@@ -180,7 +180,7 @@ fn adafactor_sums(
     if i < LENGTH && !step_skipped() {
         let at = row_at(block);
         let w = param[i];
-        let u = direction(shape_of(layout[block]), open_row(at), at, i);
+        let u = direction(shape_of(places[block]), open_row(at), at, i);
         own = vec2<f32>(dot(w, w), dot(u, u));
     }
     let sum = added(lane, own);
@@ -201,7 +201,7 @@ fn adafactor_update(
     let at = row_at(block);
     let row = open_row(at);
     close(block, lane);
-    let shape = shape_of(layout[block]);
+    let shape = shape_of(places[block]);
     let rms = norms[block] / sqrt(f32(shape.count));
     let rate = row.rho * max(row.eps2, rms.x) / max(1.0, rms.y / row.d);
     let w = param[i];

@@ -8,7 +8,7 @@
 // X of it there; muon_update takes X. muon_others is AdamW for what is no matrix, as in adam.wgsl.
 //
 // shapes: grad, param: every arena [LENGTH] vec4, padding included, the matrices' blocks first; momentum_buffer those,
-//         exp_avg and exp_avg_sq the blocks from FIRST on; directions: d, then X; layout: for each block of a matrix its
+//         exp_avg and exp_avg_sq the blocks from FIRST on; directions: d, then X; places: for each block of a matrix its
 //         tensor, from SHAPES [first element, elements, place of its directions] for each
 // grid:   one workgroup a block of 64 vec4s, folded from x into y
 // source: Jordan et al. 2024, as torch.optim.Muon has it, in f32 where torch has bfloat16
@@ -20,7 +20,7 @@
 @group(0) @binding(4) var<storage, read_write> momentum_buffer: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> exp_avg: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> exp_avg_sq: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> layout: array<u32>;
+@group(0) @binding(5) var<storage, read> places: array<u32>;
 @group(0) @binding(6) var<storage, read_write> directions: array<f32>;
 
 override LENGTH: u32;
@@ -32,10 +32,10 @@ override NESTEROV: bool = true;
 
 // Where the directions of the vec4 i of a block begin, and how many of its four are the tensor's.
 fn span(block: u32, i: u32) -> vec2<u32> {
-    let s = SHAPES + 3u * layout[block];
-    let element = 4u * i - layout[s];
-    let count = layout[s + 1u];
-    return vec2<u32>(layout[s + 2u] + element, min(4u, max(count, element) - element));
+    let s = SHAPES + 3u * places[block];
+    let element = 4u * i - places[s];
+    let count = places[s + 1u];
+    return vec2<u32>(places[s + 2u] + element, min(4u, max(count, element) - element));
 }
 
 @compute @workgroup_size(64)

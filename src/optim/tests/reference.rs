@@ -89,7 +89,9 @@ pub fn step(optimizer: &Optimizer, t: usize, lr: f64, w: f64, g: f64, s: &mut [f
             let sign = if c == 0.0 { 0.0 } else { c.signum() };
             w - lr * (sign + o.weight_decay * w)
         }
-        Optimizer::Lamb(_) | Optimizer::Lars(_) | Optimizer::Adafactor(_) | Optimizer::Muon(_) => unreachable!("a rule of whole tensors"),
+        Optimizer::Lamb(_) | Optimizer::Lars(_) | Optimizer::Adafactor(_) | Optimizer::Muon(_) => {
+            unreachable!("a rule of whole tensors")
+        }
         Optimizer::ScheduleFreeAdamW(o) => {
             s[1] = o.betas[1] * s[1] + (1.0 - o.betas[1]) * g * g;
             let d = g / ((s[1] / (1.0 - o.betas[1].powi(t as i32))).sqrt() + o.eps) + o.weight_decay * w;
