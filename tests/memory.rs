@@ -34,13 +34,15 @@ fn cross_entropy(y: &Tensor, t: &Tensor) -> Tensor {
     loss::cross_entropy(y, t, &loss::CrossEntropy::default())
 }
 
-fn optimizers() -> [Optimizer; 4] {
-    [
-        Optimizer::Sgd(Sgd::default()),
+/// Every optimizer by its defaults, and forms that keep more.
+fn optimizers() -> Vec<Optimizer> {
+    let more = [
         Optimizer::Sgd(Sgd { momentum: 0.9, form: MomentumForm::Average, ..Sgd::default() }),
-        Optimizer::RmsProp(RmsProp { centered: true, momentum: 0.5, ..RmsProp::default() }),
+        Optimizer::RmsProp(RmsProp { centered: true, momentum: 0.9, ..RmsProp::default() }),
         Optimizer::Adam(Adam { amsgrad: true, ..Adam::default() }),
-    ]
+    ];
+    let named = |name: &str| toml::from_str(&format!("name = \"{name}\"")).expect("its defaults");
+    Optimizer::NAMES.into_iter().map(named).chain(more).collect()
 }
 
 /// Samples to evaluate on, and a batch size: with an evaluation part or not, one whose last batch is short,

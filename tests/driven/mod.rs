@@ -1,9 +1,10 @@
 //! Training with given gradients, so that what an update makes of them can be looked at.
 
 use downhill::data::{BatchSize, Dataset};
+use downhill::kernel::Target;
 use downhill::nn::Net;
 use downhill::optim::Update;
-use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::train::{Blueprint, NamedTensor, TrainOptions, Trainer};
 use downhill::{GpuOptions, Init, Tensor};
 
 use crate::adapter;
@@ -28,6 +29,16 @@ pub struct Driven {
 /// The loss is Σ sum(p · g), whose gradient for p is g exactly. A sample is the gradients of one step, in file
 /// order and a batch of one, so that step t, from 0, sees `grads[t]`, at the rate `lrs[t]`.
 pub fn drive(update: impl Into<Update>, lrs: &[f64], params: &[Param]) -> Result<Driven, downhill::Error> {
+    drive_changed(update, lrs, params, |_| ())
+}
+
+/// [`drive`] by plans to which `change` has been done.
+pub fn drive_changed(
+    update: impl Into<Update>,
+    lrs: &[f64],
+    params: &[Param],
+    change: impl FnOnce(&mut Blueprint),
+) -> Result<Driven, downhill::Error> {
     let width: usize = params.iter().map(|p| p.init.len()).sum();
     let samples: Vec<f32> =
         (0..lrs.len()).flat_map(|t| params.iter().flat_map(move |p| p.grads[t].clone())).collect();
@@ -43,7 +54,11 @@ pub fn drive(update: impl Into<Update>, lrs: &[f64], params: &[Param]) -> Result
     };
     let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
     let gpu = adapter::open_with(GpuOptions::default());
-    let mut trainer = Trainer::new(&gpu, &model, &|loss, _| loss.clone(), update, &data, &options)?;
+    let loss = |loss: &Tensor, _: &Tensor| loss.clone();
+    let batches = options.batches(&data)?;
+    let mut blueprint = Blueprint::new(&model, &loss, update, &data, batches, Target::of(&gpu))?;
+    change(&mut blueprint);
+    let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &options)?;
     let start = |p: &Param| NamedTensor {
         name: p.name.clone(),
         shape: (&p.shape[..]).into(),
