@@ -108,6 +108,8 @@ struct Inner {
     prescribed: HashMap<NodeId, Prescription>,
     /// Nodes of blocks that are computed again for the backward pass.
     checkpoints: Vec<Range<usize>>,
+    /// A loss is a mean over as many terms as the data say.
+    uneven: bool,
     parameters: Vec<Parameter>,
     buffers: Vec<StateBuffer>,
     streams: u32,
@@ -150,6 +152,16 @@ impl Graph {
     /// An empty graph.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Notes that a loss is a mean over as many terms as the data say, so that micro-batches do not weigh by their samples.
+    pub(crate) fn note_uneven_mean(&self) {
+        self.inner.borrow_mut().uneven = true;
+    }
+
+    /// True where [`Graph::note_uneven_mean`] was called.
+    pub(crate) fn has_uneven_mean(&self) -> bool {
+        self.inner.borrow().uneven
     }
 
     /// An f32 input of the given name and shape.

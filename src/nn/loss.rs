@@ -34,6 +34,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) 
     match options.ignore_index {
         None => logits.cross_entropy_rows(&targets, attrs).mean_all(),
         Some(ignored) => {
+            logits.graph().note_uneven_mean();
             let kept = targets.ne_i32(ignored).sum_all();
             logits.cross_entropy_rows(&targets, attrs).sum_all().div(&kept)
         }
@@ -60,6 +61,7 @@ pub fn nll(log_probabilities: &Tensor, targets: &Tensor, options: &Nll) -> Tenso
     match options.ignore_index {
         None => loss.mean_all(),
         Some(ignored) => {
+            x.graph().note_uneven_mean();
             let kept = targets.ne_i32(ignored);
             kept.select(&loss, &x.graph().constant(0.0)).sum_all().div(&kept.sum_all())
         }

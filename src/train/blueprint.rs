@@ -374,6 +374,14 @@ impl Draft<'_> {
             graph.forget_checkpoints();
         }
         agree::check_tables(self.data, &graph)?;
+        if self.in_parts && graph.has_uneven_mean() {
+            return Err(Error::Config(
+                "train.micro_batch: the loss ignores some targets (ignore_index), so its mean is over fewer of them in \
+                 one micro-batch than in another, and micro-batches cannot be added to the mean over the batch; leave \
+                 micro_batch out, or train on samples whose targets all count"
+                    .into(),
+            ));
+        }
         let parameters = graph.parameters();
         if parameters.is_empty() {
             return Err(Error::Config("the model has no parameters, so there is nothing to train".into()));

@@ -80,7 +80,7 @@ pub struct Trainer {
     pub(super) eval: Vec<Program>,
     pub(super) readback: VecDeque<Buffer>,
     pub(super) flights: VecDeque<Flight>,
-    train_len: usize,
+    pub(super) train_len: usize,
     /// Steps submitted, of the whole run and of the current epoch.
     pub(super) step: u64,
     pub(super) at: usize,
@@ -92,7 +92,9 @@ pub struct Trainer {
     pub(super) order: Vec<u32>,
     pub(super) per_submission: usize,
     pub(super) submitted: Instant,
-    /// Of the current epoch: samples trained, and the loss and the metrics summed over them.
+    /// Of the epoch of the last step that landed, counted from 1: samples trained, and the loss and the metrics summed over
+    /// them.
+    pub(super) summed: u64,
     pub(super) samples: usize,
     pub(super) sums: Vec<f64>,
     /// Steps skipped, their gradients not being finite.
@@ -232,6 +234,7 @@ impl Trainer {
             order: Vec::new(),
             per_submission: 1,
             submitted: Instant::now(),
+            summed: 0,
             samples: 0,
             sums: vec![0.0; blueprint.ring.columns],
             known: Known::default(),
@@ -337,8 +340,7 @@ impl Trainer {
         let mut last = None;
         while self.step < total {
             let epoch = self.epoch + 1;
-            self.samples = 0;
-            self.sums.fill(0.0);
+            let before = if self.summed == epoch { self.samples } else { 0 };
             let start = Instant::now();
             let left = total - self.step;
             let mut sink = |steps: &[StepRecord]| observer.steps(steps);
@@ -358,7 +360,7 @@ impl Trainer {
                 eval_accuracy: evaluated.as_ref().and_then(|e| e.accuracy),
                 train_metrics,
                 eval_metrics: evaluated.map(|e| e.metrics).unwrap_or_default(),
-                samples_per_second: self.samples as f64 / seconds,
+                samples_per_second: (self.samples - before) as f64 / seconds,
             };
             self.observe(&record);
             observer.epoch(&record)?;

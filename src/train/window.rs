@@ -145,6 +145,11 @@ impl Trainer {
             step.loss = means[0];
             step.metrics = self.blueprint.metrics_of(&means);
             step.checks = last.and_then(|row| Checks::of_row(row, scaled)).filter(|_| checked);
+            if self.summed != step.epoch {
+                self.summed = step.epoch;
+                self.samples = 0;
+                self.sums.fill(0.0);
+            }
             let going_on = match step.checks {
                 None => step.loss.is_finite(),
                 Some(checks) => {
