@@ -73,7 +73,9 @@ fn range(sweep: &LrSweep) -> (f64, f64) {
     };
     let (low, high) = seen.iter().fold((f64::MAX, f64::MIN), |(low, high), y| (y.min(low), y.max(high)));
     let room = (high - low).max(1e-6 * high.abs()).max(f64::MIN_POSITIVE);
-    (low - 0.05 * room, high + 0.3 * room)
+    // Losses that are none below 0 need no room there.
+    let least = if low < 0.0 { f64::MIN } else { 0.0 };
+    ((low - 0.05 * room).max(least), high + 0.3 * room)
 }
 
 fn plot(sweep: &LrSweep) -> String {
@@ -162,7 +164,7 @@ pub fn lr_find_figure(sweep: &LrSweep, name: &str) -> Figure {
                 line: true,
                 dash: "5 4",
                 marks: false,
-                points: vec![(lr, low.max(0.0).min(high)), (lr, high)],
+                points: vec![(lr, low), (lr, high)],
             }));
             format!("lr = {}", rate(suggestion.valley))
         }

@@ -84,7 +84,7 @@ pub enum NoDescent {
 const LEAST: usize = 5;
 /// Points left out at the end, as fastai does: the loss is on its way up.
 const LAST: usize = 5;
-/// A fall of a smaller part of the loss is none.
+/// A fall of a smaller part of the loss is none; nor does a descent begin before so much of its fall is done.
 const FALL: f64 = 0.01;
 
 impl fmt::Display for NoDescent {
@@ -115,7 +115,7 @@ impl fmt::Display for NoDescent {
 pub(super) struct Smoothed {
     beta: f64,
     mean: f64,
-    count: i32,
+    count: u64,
 }
 
 impl Smoothed {
@@ -126,7 +126,7 @@ impl Smoothed {
     pub fn add(&mut self, loss: f32) -> f64 {
         self.count += 1;
         self.mean = self.beta * self.mean + (1.0 - self.beta) * f64::from(loss);
-        self.mean / (1.0 - self.beta.powi(self.count))
+        self.mean / (1.0 - power(self.beta, self.count))
     }
 }
 
@@ -156,9 +156,13 @@ impl LrSweep {
     /// Learning rates to train with.
     ///
     /// `valley` is the middle of the longest run of points, not all next to each other, along which the smoothed loss falls.
-    /// Source: fastai's `valley`, its default. `steep` has the least (sᵢ₊₁ − sᵢ)/(ln ηᵢ₊₁ − ln ηᵢ). Source: fastai's `steep`,
-    /// the suggestion of torch-lr-finder and Lightning too. Unlike theirs, both look no further than the lowest smoothed
-    /// loss.
+    /// Source: fastai's `valley`, its default. `steep` has the least (1 − βⁿ)(sₙ − sₙ₋₁)/(ln ηₙ − ln ηₙ₋₁). Source: fastai's
+    /// `steep`, the suggestion of torch-lr-finder and Lightning too, but for the factor 1 − βⁿ: a mean of few losses has
+    /// steep slopes from batch to batch.
+    ///
+    /// Unlike theirs, both look no further than the lowest smoothed loss, and from the last point on that is within 1% of
+    /// the fall from the highest before it. Where batches hardly differ the loss falls from the first step on, if by
+    /// nothing that matters, and the middle would go by `from`.
     ///
     /// # Errors
     /// Those two find something in any curve. Here there must be a descent: the smoothed loss falls to its lowest by at
@@ -180,7 +184,9 @@ impl LrSweep {
         if fall <= chance {
             return Err(NoDescent::Noisy { fall, chance });
         }
-        Ok(LrSuggestion { valley: points[valley(points)].lr, steep: points[steep(points)].lr })
+        let begin = points.iter().rposition(|p| p.smoothed > of - FALL * fall).unwrap_or(0);
+        let points = &points[begin..];
+        Ok(LrSuggestion { valley: points[valley(points)].lr, steep: points[steep(points, self.smooth)].lr })
     }
 
     /// How far the smoothed loss may fall by chance.
@@ -196,7 +202,7 @@ impl LrSweep {
         // The median of |x| is 0.6745 for a normal x, and a difference of two has √2 times the deviation.
         let sigma = apart.get(apart.len() / 2).map_or(0.0, |median| median / (0.6745 * 2f64.sqrt()));
         let variance = |n: u64| {
-            let kept = self.smooth.powi(i32::try_from(n).unwrap_or(i32::MAX));
+            let kept = power(self.smooth, n);
             (1.0 - self.smooth) * (1.0 + kept) / ((1.0 + self.smooth) * (1.0 - kept))
         };
         let independent = (before.len() as f64 * (1.0 - self.smooth)).max(1.0);
@@ -225,10 +231,151 @@ fn valley(points: &[LrPoint]) -> usize {
     end.saturating_sub(back)
 }
 
-fn steep(points: &[LrPoint]) -> usize {
+/// Where the smoothed loss falls most steeply; `kept` is β. The mean of n losses moves by (1 − β)/(1 − βⁿ) of what the n-th
+/// differs from it, so the slopes of the first, where that is more, count for less.
+fn steep(points: &[LrPoint], kept: f64) -> usize {
     let slope = |i: usize| {
         let (a, b) = (&points[i], &points[i + 1]);
-        (b.smoothed - a.smoothed) / (b.lr.ln() - a.lr.ln())
+        let moved = (b.smoothed - a.smoothed) * (1.0 - power(kept, b.step));
+        moved / (b.lr.ln() - a.lr.ln())
     };
     (0..points.len() - 1).min_by(|&i, &j| slope(i).total_cmp(&slope(j))).unwrap_or(0)
+}
+
+/// βⁿ
+fn power(beta: f64, n: u64) -> f64 {
+    beta.powf(n as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test of losses at rates that grow by a fifth, each taken as it is.
+    fn sweep(losses: impl IntoIterator<Item = f64>) -> LrSweep {
+        smoothed(0.0, losses)
+    }
+
+    fn smoothed(smooth: f64, losses: impl IntoIterator<Item = f64>) -> LrSweep {
+        let mut mean = Smoothed::new(smooth);
+        let point = |(i, loss): (u64, f64)| {
+            let loss = loss as f32;
+            LrPoint { step: i + 1, lr: 1e-6 * 1.2f64.powf(i as f64), loss, smoothed: mean.add(loss) }
+        };
+        let points: Vec<LrPoint> = (0..).zip(losses).map(point).collect();
+        LrSweep { steps: points.len() as u64, smooth, points, end: LrEnd::Whole, left_out: Vec::new() }
+    }
+
+    /// Numbers in [0, 1) that look like chance.
+    fn noise(seed: u64) -> impl Iterator<Item = f64> {
+        let mut state = seed;
+        std::iter::repeat_with(move || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as f64 / f64::from(1 << 24)
+        })
+    }
+
+    #[test]
+    fn the_mean_is_without_bias() {
+        // m = 2, 2, 1.5 over 1/2, 3/4, 7/8
+        let mut mean = Smoothed::new(0.5);
+        assert_eq!([4.0, 2.0, 1.0].map(|loss| mean.add(loss)), [4.0, 2.0 / 0.75, 1.5 / 0.875]);
+        let mut plain = Smoothed::new(0.0);
+        assert_eq!([4.0, 2.0].map(|loss| plain.add(loss)), [4.0, 2.0]);
+    }
+
+    #[test]
+    fn a_test_ends_past_four_times_the_best() {
+        assert!(!diverged(2.0, 0.5, 1.0) && diverged(2.0001, 0.5, 1.0));
+        // Below 0: three times as far above the best as the best is from 0, or from where it began.
+        assert!(!diverged(2.0, -1.0, -0.5) && diverged(2.1, -1.0, -0.5));
+        assert!(!diverged(29.0, -1.0, 9.0) && diverged(29.1, -1.0, 9.0));
+    }
+
+    #[test]
+    fn a_descent_suggests_its_middle_and_its_steepest_place() {
+        // Level for 40 points, down by 0.01 a point for 30 but by 0.05 once, up again.
+        let fall = |i: usize| match i {
+            0..40 => 1.0,
+            40..60 => 1.0 - 0.01 * (i - 39) as f64,
+            60..70 => 0.96 - 0.01 * (i - 39) as f64,
+            _ => 0.65 + 0.02 * (i - 69) as f64,
+        };
+        let found = sweep((0..100).map(fall)).suggestion().unwrap();
+        // Points 10 to 69 count. The descent has 31 points, the first level one and 30: fastai goes back from the last by
+        // 31 - 10 - 5 = 16, and the steepest slope begins at point 59.
+        let lr = |i: i32| 1e-6 * 1.2f64.powf(f64::from(i));
+        assert_eq!((found.valley, found.steep), (lr(69 - 16), lr(59)));
+    }
+
+    /// fastai's loops as they stand there.
+    fn quadratic(losses: &[f64]) -> usize {
+        let (mut end, mut start) = (0, 0i64);
+        let mut lds = vec![1; losses.len()];
+        for i in 1..losses.len() {
+            for j in 0..i {
+                if losses[i] < losses[j] && lds[i] < lds[j] + 1 {
+                    lds[i] = lds[j] + 1;
+                }
+                if lds[end] < lds[i] {
+                    end = i;
+                    start = end as i64 - lds[end];
+                }
+            }
+        }
+        let sections = (end as i64 - start) as f64 / 3.0;
+        (start + sections as i64 + (sections / 2.0) as i64).max(0) as usize
+    }
+
+    #[test]
+    fn the_valley_is_fastais() {
+        for seed in 0..200 {
+            let slope = seed as f64 / 2000.0;
+            let losses =
+                noise(seed).take(80).enumerate().map(|(i, x)| (20.0 * (x - slope * i as f64)).round());
+            let points = sweep(losses).points;
+            let taken: Vec<f64> = points.iter().map(|p| p.smoothed).collect();
+            assert_eq!(valley(&points), quadratic(&taken), "{seed}: {taken:?}");
+        }
+    }
+
+    #[test]
+    fn no_descent_is_said() {
+        let refused = |sweep: &LrSweep, words: &[&str]| {
+            let why = sweep.suggestion().unwrap_err();
+            assert!(words.iter().all(|word| why.to_string().contains(word)), "{why}");
+            why
+        };
+        let flat =
+            |losses: &[f64]| refused(&sweep(losses.iter().copied()), &["fell by 0.00%", "wider range"]);
+        assert_eq!(flat(&[2.5; 100]), NoDescent::Flat { fall: 0.0, of: 2.5 });
+        let rising: Vec<f64> = (0..100).map(|i| 1.0 + f64::from(i)).collect();
+        assert_eq!(flat(&rising), NoDescent::Flat { fall: 0.0, of: 11.0 });
+        // Up, and not all the way down again: no descent from where it began.
+        let hill: Vec<f64> =
+            (0..100).map(|i| if i < 50 { 1.0 } else { 3.0 - f64::from(i) / 100.0 }).collect();
+        flat(&hill);
+        let slow = sweep((0..100).map(|i| 1.0 - 1e-4 * f64::from(i)));
+        refused(&slow, &["fell by 0.84%", "from 0.9990", "wider range"]);
+        for (count, left) in [(1, 0), (2, 0), (5, 0), (9, 4)] {
+            let short = sweep(vec![1.0; count]);
+            assert_eq!(refused(&short, &["more steps"]), NoDescent::Short(left));
+        }
+    }
+
+    #[test]
+    fn chance_is_told_from_learning() {
+        let descent = |i: usize| if i < 60 { 0.0 } else { 2.0 * (i - 59) as f64 / 40.0 };
+        for (smooth, by) in [(0.98, 1.0), (0.9, 2.0), (0.0, 5.0)] {
+            for seed in 0..100 {
+                let losses: Vec<f64> = noise(seed).take(100).map(|x| 2.0 + x).collect();
+                let why = smoothed(smooth, losses.iter().copied()).suggestion().unwrap_err();
+                assert!(matches!(why, NoDescent::Noisy { .. } | NoDescent::Flat { .. }), "{seed}: {why}");
+                let learning = losses.iter().enumerate().map(|(i, loss)| loss - by * descent(i));
+                let found = smoothed(smooth, learning).suggestion();
+                let found = found.unwrap_or_else(|why| panic!("{smooth}, {seed}: {why}"));
+                assert!(found.valley > 1e-6 && found.steep < 1e-6 * 1.2f64.powi(95), "{found:?}");
+            }
+        }
+    }
 }
