@@ -163,7 +163,7 @@ fn what_makes_no_test_is_refused() {
     let before = folder.listing();
     lr_find(&folder, &["--from", "1", "--to", "0.1"]).refused(2, &["--from = 1.0 and --to = 0.1", "larger"]);
     lr_find(&folder, &["--from", "0"]).refused(2, &["--from = 0.0", "above 0"]);
-    lr_find(&folder, &["--from", "-1e-3"]).refused(2, &["--from = -0.001", "above 0"]);
+    lr_find(&folder, &["--from", "-0.001"]).refused(2, &["--from = -0.001", "above 0"]);
     lr_find(&folder, &["--to", "nan"]).refused(2, &["--to = NaN", "finite"]);
     lr_find(&folder, &["--to", "fast"]).refused(2, &["--to", "fast", "1e-3"]);
     lr_find(&folder, &["--steps", "1"]).refused(2, &["--steps = 1", "at least 2"]);
