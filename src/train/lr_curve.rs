@@ -93,7 +93,7 @@ impl fmt::Display for NoDescent {
             NoDescent::Short(points) => write!(
                 f,
                 "only {points} points are left between the first tenth and the last {LAST}, and {LEAST} are needed; \
-                 take more steps"
+                 take more steps, or a smaller rate to begin with"
             ),
             NoDescent::Flat { fall, of } => write!(
                 f,
