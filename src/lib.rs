@@ -21,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! The rooms, from the ground up, each importing only from those below: [`error`], [`shape`], [`units`];
+//! The rooms, from the ground up, each importing only from those below: [`error`], [`figure`], [`shape`], [`units`];
 //! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; [`bench`], [`config`], [`report`].
 //! `ARCHITECTURE.md` says why.
 
@@ -31,6 +31,7 @@ pub mod bench;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod figure;
 pub mod gpu;
 pub mod graph;
 pub mod kernel;
@@ -61,8 +62,8 @@ pub mod prelude {
         Optimizer, ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
     };
     pub use crate::train::{
-        Batch, EpochRecord, Evaluation, Metrics, Objective, Observer, Precision, RunDir, StepRecord,
-        TrainOptions, Trainer,
+        Batch, EpochRecord, Evaluation, LrFinder, Metrics, Objective, Observer, Precision, RunDir,
+        StepRecord, TrainOptions, Trainer,
     };
     pub use crate::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 }

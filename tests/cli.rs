@@ -10,6 +10,8 @@ mod bench;
 mod examples;
 #[path = "cli/folder.rs"]
 mod folder;
+#[path = "cli/lr_find.rs"]
+mod lr_find;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/runs.rs"]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 const FLOORS: [&[&str]; 6] = [
-    &["error", "shape", "units"],
+    &["error", "figure", "shape", "units"],
     &["gpu", "graph", "data"],
     &["kernel", "nn", "optim"],
     &["plan"],

@@ -16,7 +16,6 @@ mod report;
 mod roof;
 mod sheet;
 mod stats;
-mod svg;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -24,6 +23,7 @@ mod train;
 mod unfused;
 mod update;
 
+pub use crate::figure::{Axis, Figure, Panel, Series};
 pub use matmul::MatmulBench;
 pub use nets::{Workload, workloads};
 pub use optim::{OptimBench, Way};
@@ -31,6 +31,5 @@ pub use report::{Machine, Options, Report};
 pub use roof::Roof;
 pub use sheet::{Cell, Column, Sheet, Unit};
 pub use stats::Summary;
-pub use svg::{Axis, Figure, Panel, Series};
 pub use timing::Effort;
 pub use train::{Subject, train};

@@ -6,12 +6,12 @@ use super::reference::{NAMES, Settings};
 use super::report::{Options, Report, machine};
 use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};
-use super::svg::{Axis, Figure, Panel, Series};
 use super::timing::{Work, time};
 use super::unfused::{Call, calls};
 use super::update::{GRAIN, Update};
 use super::{Roof, Summary};
 use crate::error::{Error, Result, suggestion};
+use crate::figure::{Axis, Figure, Panel, Series};
 use crate::gpu::Gpu;
 use crate::optim::Optimizer;
 

@@ -2,7 +2,7 @@
 
 use super::Roof;
 use super::sheet::{Cell, Column, Unit};
-use super::svg::{Axis, Figure, Panel, Series};
+use crate::figure::{Axis, Figure, Panel, Series};
 
 /// Operations and bytes of something, and how long it took.
 #[derive(Debug, Clone, Copy)]

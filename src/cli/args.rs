@@ -11,6 +11,7 @@ use clap_complete::Shell;
 Examples:
   downhill train examples/digits.toml
   downhill train examples/digits.toml --set optimizer.lr=3e-3 --seed 1 --out runs/lr3
+  downhill lr-find examples/digits.toml
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill explain examples/digits.toml
   downhill adapters
@@ -26,6 +27,8 @@ pub struct Cli {
 pub enum Command {
     /// Train the model of a config file
     Train(TrainArgs),
+    /// Find a learning rate for a config: a short training whose rate grows until the loss does
+    LrFind(LrFindArgs),
     /// Write text with the model of a run
     Sample(SampleArgs),
     /// Show what a run would do, without a GPU: kernels, parameters, buffers, the peak
@@ -80,6 +83,54 @@ pub struct TrainArgs {
     /// Start from these weights
     #[arg(long, value_name = "WEIGHTS.safetensors")]
     pub init: Option<PathBuf>,
+}
+
+/// `downhill lr-find`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill lr-find examples/digits.toml
+  downhill lr-find examples/digits.toml --set optimizer.name=lion --from 1e-6 --to 1 --steps 200
+  downhill lr-find examples/digits_cnn.toml --svg lr.svg
+
+Trains from the initial weights with the learning rate growing by a constant factor each step, and looks where the
+smoothed loss falls. The test ends early where it passes four times the best so far. Nothing is kept of the training.
+The suggestion is valley, the middle of the longest descent; steep is where the descent is steepest.
+Exit code: 0, with a suggestion or without; 1 the run failed; 2 the command line or the config is wrong.")]
+pub struct LrFindArgs {
+    /// The config file
+    #[arg(value_name = "CONFIG.toml")]
+    pub config: PathBuf,
+    /// Override a setting, as optimizer.name=sgd (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// The learning rate of the first step
+    #[arg(long, value_name = "LR", default_value = "1e-7", value_parser = rate, allow_negative_numbers = true)]
+    pub from: f64,
+    /// The learning rate of the last step
+    #[arg(long, value_name = "LR", default_value = "10", value_parser = rate, allow_negative_numbers = true)]
+    pub to: f64,
+    /// How many steps, at least 2; over the ends of epochs, where an epoch has fewer
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub steps: u64,
+    /// How much of the running mean of the loss each step keeps, below 1: 0 leaves the losses as they are
+    #[arg(long, value_name = "BETA", default_value_t = 0.98, allow_negative_numbers = true)]
+    pub smooth: f64,
+    /// Seed of the initial weights and of the order of samples, in place of the config's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    /// Which adapter: auto, software, an index of `downhill adapters`, or part of a name
+    #[arg(long, default_value = "auto", value_name = "WHICH")]
+    pub adapter: String,
+    /// Print JSON: every point, and the suggestion
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print CSV: every point
+    #[arg(long)]
+    pub csv: bool,
+    /// Draw the curve into this file
+    #[arg(long, value_name = "FILE.svg")]
+    pub svg: Option<PathBuf>,
 }
 
 /// `downhill sample`
@@ -279,6 +330,11 @@ pub struct BenchTrainArgs {
     /// What every benchmark takes
     #[command(flatten)]
     pub common: BenchCommonArgs,
+}
+
+/// A learning rate as 0.001 or 1e-3; what it may be is checked later.
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "a learning rate is needed, as 0.001 or 1e-3".into())
 }
 
 /// A count as 4096, 64Ki or 16Mi.

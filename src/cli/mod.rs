@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod commands;
+mod lr_find;
 mod progress;
 mod sample;
 mod train;
@@ -23,6 +24,7 @@ pub(crate) fn say(text: &str) {
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Train(args) => train::train(&args),
+        Command::LrFind(args) => lr_find::lr_find(&args),
         Command::Sample(args) => sample::sample(&args),
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),

@@ -45,18 +45,25 @@ impl Rate {
     }
 }
 
+/// A bar of `total` steps on standard error, if that is a terminal.
+pub(super) fn bar(total: u64) -> Option<ProgressBar> {
+    std::io::stderr().is_terminal().then(|| {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let shape = if colour { "{wide_bar:.green/dim}" } else { "{wide_bar}" };
+        let template = format!("{{prefix}} {shape} {{percent:>3}}%  {{msg}}  {{eta}} left");
+        let style = ProgressStyle::with_template(&template).unwrap_or(ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total).with_style(style.progress_chars("━╸ "));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    })
+}
+
 impl Progress {
     pub fn new(dir: RunDir, total: u64, epochs: u64, batch: usize) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            let shape = if colour { "{wide_bar:.green/dim}" } else { "{wide_bar}" };
-            let template = format!("{{prefix}} {shape} {{percent:>3}}%  {{msg}}  {{eta}} left");
-            let style = ProgressStyle::with_template(&template).unwrap_or(ProgressStyle::default_bar());
-            let bar = ProgressBar::new(total).with_style(style.progress_chars("━╸ "));
+        let bar = bar(total);
+        if let Some(bar) = &bar {
             bar.set_prefix(format!("epoch 1/{epochs}"));
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        });
+        }
         Progress {
             dir,
             bar,

@@ -49,7 +49,7 @@ pub use rmsprop::RmsProp;
 pub use schedule::{Interval, Schedule};
 pub use schedule_free::{ScheduleFreeAdamW, ScheduleFreeSgd};
 pub use sgd::{MomentumForm, Sgd};
-use toml::Table;
+use toml::{Table, Value};
 pub use update::{Clip, Group, Groups, ParamGroup, Update};
 
 use crate::error::{Error, Result, suggestion};
@@ -306,10 +306,18 @@ impl Optimizer {
         matches!(self, Optimizer::Muon(muon) if muon.use_muon)
     }
 
+    /// The same optimizer without a warm-up or a decay of the rate of its own: its rate is what it is told.
+    pub fn steady(&self) -> Optimizer {
+        let keys = [("warmup_steps", Value::Integer(0)), ("lr_decay", Value::Float(0.0))];
+        keys.into_iter().fold(self.clone(), |optimizer, (key, none)| {
+            optimizer.with(&Table::from_iter([(key.to_owned(), none)])).unwrap_or(optimizer)
+        })
+    }
+
     /// The same optimizer with `momentum` in place of its own, or of the first of its betas; `None` where it has neither.
     pub fn cycled(&self, momentum: f64) -> Option<Optimizer> {
         let table = self.table();
-        let number = |value: &toml::Value| value.as_float().unwrap_or_default();
+        let number = |value: &Value| value.as_float().unwrap_or_default();
         let (key, value) =
             match (table.get("momentum"), table.get("betas").and_then(|betas| betas.as_array())) {
                 (Some(own), _) if number(own) != 0.0 => ("momentum", momentum.into()),

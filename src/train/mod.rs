@@ -6,6 +6,8 @@ mod blueprint;
 mod ending;
 mod evaluate;
 mod feed;
+mod lr_curve;
+mod lr_find;
 mod metrics;
 mod observer;
 mod pace;
@@ -22,6 +24,8 @@ mod window;
 
 pub use batch::Batch;
 pub use blueprint::{BatchLoss, Blueprint, Build, Checkpointing, Loss, Model, WINDOW};
+pub use lr_curve::{LrEnd, LrPoint, LrSuggestion, LrSweep, NoDescent};
+pub use lr_find::LrFinder;
 pub use metrics::{Metrics, Objective};
 pub use observer::{EpochRecord, Evaluation, Observer, StepRecord};
 pub(crate) use passes::dispatches_of_a_shape;

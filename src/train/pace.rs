@@ -1,9 +1,10 @@
 //! The learning rate of each update: the optimizer's or what was said in its place, by the schedule.
 
+use super::blueprint::Blueprint;
 use super::observer::EpochRecord;
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
-use crate::optim::schedule::{Metric, PlateauState};
+use crate::optim::schedule::{Exponential, Metric, PlateauState};
 use crate::optim::{Group, Interval, Optimizer, Schedule, Update};
 
 /// What the learning rate depends on besides the count of updates.
@@ -50,6 +51,35 @@ impl Trainer {
     /// is one. A group of parameters whose own differs keeps its ratio.
     pub fn set_lr(&mut self, lr: f64) {
         self.pace.set = Some(lr);
+    }
+
+    /// Has the rate grow from `from` by `growth` each update, in place of everything else that it would go by; tells what
+    /// that was, as `schedule = "cosine"`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for groups whose rate has no ratio to the run's, which is 0.
+    pub(super) fn sweep(&mut self, from: f64, growth: f64) -> Result<Vec<String>> {
+        let Blueprint { rule, groups, .. } = &mut self.blueprint;
+        let groups = &mut groups.groups;
+        if rule.optimizer.lr() == 0.0 && groups.iter().any(|group| group.optimizer.lr() != 0.0) {
+            return Err(Error::Config(
+                "optimizer.lr = 0.0: a group of parameters has a rate of its own, which keeps its ratio to this one in a \
+                 range test; give lr a number above 0"
+                    .into(),
+            ));
+        }
+        let mut left_out: Vec<String> =
+            rule.schedule.iter().map(|own| format!("schedule = \"{}\"", own.name())).collect();
+        let steady = rule.optimizer.steady();
+        left_out.extend(rule.optimizer.differing(&steady));
+        for group in groups {
+            group.optimizer = group.optimizer.steady();
+        }
+        rule.optimizer = steady;
+        rule.interval = Interval::Step;
+        let schedule = Some(Schedule::Exponential(Exponential { gamma: growth }));
+        self.pace = Pace { schedule, set: Some(from), ..Pace::default() };
+        Ok(left_out)
     }
 
     /// The learning rate of the next step, if no step before it was skipped.

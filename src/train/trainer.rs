@@ -303,18 +303,26 @@ impl Trainer {
     /// [`Error::Diverged`] at the first loss that is not finite; a lost device.
     pub fn advance(&mut self, count: u64) -> Result<Vec<StepRecord>> {
         let mut records = Vec::new();
-        let mut sink = |steps: &[StepRecord]| {
+        self.advance_into(count, &mut |steps| {
             records.extend_from_slice(steps);
             Ok(())
-        };
+        })?;
+        Ok(records)
+    }
+
+    /// [`Trainer::advance`] that gives its steps to `sink` as they land.
+    pub(super) fn advance_into(
+        &mut self,
+        count: u64,
+        sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>,
+    ) -> Result<()> {
         let target = self.step + count;
         pollster::block_on(async {
             while self.step < target {
-                self.part_of_epoch(target - self.step, &mut sink).await?;
+                self.part_of_epoch(target - self.step, sink).await?;
             }
-            self.land_all(&mut sink).await
-        })?;
-        Ok(records)
+            self.land_all(sink).await
+        })
     }
 
     /// The mean loss and the mean metrics of `samples` samples.

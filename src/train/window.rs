@@ -131,7 +131,7 @@ impl Trainer {
         let bytes = self.gpu.finish(flight.pending).await?;
         let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
         let (scaled, checked) = (self.scaled(), self.blueprint.checked);
-        let mut bad = None;
+        let (mut bad, mut fault) = (None, None);
         let mut rows = ring.chunks_exact(self.blueprint.ring.columns).zip(&flight.passes).peekable();
         for (i, step) in flight.steps.iter_mut().enumerate() {
             let (mut sums, mut samples, mut last) = (vec![0.0; self.sums.len()], 0, None);
@@ -154,7 +154,10 @@ impl Trainer {
                 None => step.loss.is_finite(),
                 Some(checks) => {
                     step.lr = self.rate(&self.blueprint.rule.optimizer, step.step - checks.skipped_steps);
-                    self.known.learn(step.step, checks)?
+                    self.known.learn(step.step, checks).unwrap_or_else(|err| {
+                        fault = Some(err);
+                        false
+                    })
                 }
             };
             if !going_on {
@@ -169,6 +172,9 @@ impl Trainer {
         }
         let good = bad.unwrap_or(flight.steps.len());
         sink(&flight.steps[..good])?;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
         if let Some(bad) = flight.steps.get(good) {
             return Err(Error::Diverged { step: bad.step, epoch: bad.epoch, lr: bad.lr, loss: bad.loss });
         }

@@ -12,6 +12,7 @@ fn help_has_examples() {
     for args in [
         &["--help"][..],
         &["train", "--help"],
+        &["lr-find", "--help"],
         &["explain", "--help"],
         &["adapters", "--help"],
         &["optimizers", "--help"],

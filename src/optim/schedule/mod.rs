@@ -9,6 +9,7 @@ mod plateau;
 mod steps;
 
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
 pub use curves::{Cosine, CosineRestarts, InverseSqrt, Polynomial};
 pub use one_cycle::{Anneal, OneCycle};
@@ -103,6 +104,12 @@ impl Schedule {
     /// The keys that schedule `name` takes beside `name` itself; `None` for an unknown one.
     pub fn keys(name: &str) -> Option<&'static [&'static str]> {
         TABLE.iter().find(|(n, _)| *n == name).map(|(_, keys)| *keys)
+    }
+
+    /// Its name in a config.
+    pub fn name(&self) -> String {
+        let table = Table::try_from(self).unwrap_or_default();
+        table.get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
     }
 
     /// Checks every number.

@@ -123,10 +123,13 @@ impl Figure {
             let ticks = if axis.ticks.is_empty() { decades(a - room, b + room) } else { axis.ticks.clone() };
             return Scale { low: a - room, high: b + room, log: true, ticks };
         }
-        let step = nice(high.max(1e-12) / 5.0);
-        let count = (high * 1.04 / step).ceil().max(1.0);
-        let ticks = (0..=count as usize).map(|i| (i as f64 * step, number(i as f64 * step))).collect();
-        Scale { low: 0.0, high: count * step, log: false, ticks }
+        let (low, high) = (low.min(0.0), high.max(0.0));
+        let step = nice((high - low).max(1e-12) / 5.0);
+        let (first, last) = ((low * 1.04 / step).floor(), (high * 1.04 / step).ceil());
+        let last = last.max(first + 1.0);
+        let marks = first as i64..=last as i64;
+        let ticks = marks.map(|i| (i as f64 * step, number(i as f64 * step))).collect();
+        Scale { low: first * step, high: last * step, log: false, ticks }
     }
 
     fn panel(&self, out: &mut String, panel: &Panel, frame: &Frame, xs: &Scale, ys: &Scale) {
@@ -319,6 +322,20 @@ mod tests {
         assert!((x.part(10f64.powf(4.5)) - 0.5).abs() < 1e-12);
         assert_eq!((y.part(0.0), y.high), (0.0, 5.0));
         assert_eq!(y.ticks.iter().map(|t| t.1.as_str()).collect::<Vec<_>>(), ["0", "1", "2", "3", "4", "5"]);
+    }
+
+    #[test]
+    fn a_linear_axis_holds_zero_and_what_is_below() {
+        let mut f = figure(1);
+        for (low, high, want) in
+            [(-4.0, 4.0, (-6.0, 6.0)), (-4.0, -1.0, (-5.0, 0.0)), (0.0, 0.0, (0.0, 2e-13))]
+        {
+            f.panels[0].series =
+                vec![Series { points: vec![(1.0, low), (2.0, high)], ..f.panels[0].series[0].clone() }];
+            let y = f.scale(&f.y, |p| p.1);
+            assert_eq!((y.low, y.high), want);
+            assert_eq!((y.ticks[0].0, y.ticks[y.ticks.len() - 1].0), want);
+        }
     }
 
     #[test]

@@ -1,0 +1,180 @@
+//! What `downhill lr-find` shows of a range test: a table, a plot, the suggestion; the same for programs, and a figure.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::align;
+use super::plot::{Line, Plot};
+use crate::figure::{Axis, Figure, Panel, Series};
+use crate::train::{LrEnd, LrPoint, LrSweep};
+
+/// Rows of the table, but for those of the suggestions.
+const ROWS: usize = 20;
+
+/// A table of about 20 rows, a plot, and the suggestion with its reason.
+pub fn lr_find_text(sweep: &LrSweep) -> String {
+    let mut out = table(sweep);
+    out.push('\n');
+    out.push_str(&plot(sweep));
+    out.push('\n');
+    out.push_str(&ending(sweep));
+    out
+}
+
+/// A learning rate with the two digits that a suggestion is good for, as `3.2e-3`.
+fn rate(lr: f64) -> String {
+    format!("{lr:.1e}")
+}
+
+/// The steps of the two suggestions, each with its mark.
+fn marks(sweep: &LrSweep) -> Vec<(u64, &'static str)> {
+    let Ok(suggestion) = sweep.suggestion() else { return Vec::new() };
+    let step = |lr: f64| sweep.points.iter().find(|p| p.lr == lr).map(|p| p.step);
+    let named = [(suggestion.valley, "valley: take this"), (suggestion.steep, "steep")];
+    named.into_iter().filter_map(|(lr, name)| step(lr).map(|step| (step, name))).collect()
+}
+
+fn table(sweep: &LrSweep) -> String {
+    let marks = marks(sweep);
+    let last = sweep.points.len() - 1;
+    let each = (last as f64 / (ROWS - 1) as f64).max(1.0);
+    let evenly: Vec<usize> = (0..ROWS).map(|i| (i as f64 * each).round() as usize).collect();
+    let mut rows = vec![["step", "lr", "loss", "smoothed", ""].map(str::to_owned).to_vec()];
+    for (i, point) in sweep.points.iter().enumerate() {
+        let here: Vec<&str> = marks.iter().filter(|(step, _)| *step == point.step).map(|m| m.1).collect();
+        if here.is_empty() && !evenly.contains(&i) && i != last {
+            continue;
+        }
+        let mark = if here.is_empty() { String::new() } else { format!("<- {}", here.join(", ")) };
+        let LrPoint { step, lr, loss, smoothed } = point;
+        let loss = number(f64::from(*loss));
+        rows.push(vec![step.to_string(), format!("{lr:.2e}"), loss, number(*smoothed), mark]);
+    }
+    align(&rows, &[false, false, false, false, true])
+}
+
+/// A loss in a column.
+fn number(loss: f64) -> String {
+    if loss.abs() < 1e5 { format!("{loss:.4}") } else { format!("{loss:.3e}") }
+}
+
+/// Losses that a picture has room for: those of the descent, with a part of the rise after it; without a descent, the
+/// smoothed ones.
+fn range(sweep: &LrSweep) -> (f64, f64) {
+    let smoothed = |points: &[LrPoint]| points.iter().map(|p| p.smoothed).collect::<Vec<_>>();
+    let seen = match (sweep.suggestion(), sweep.considered()) {
+        (Ok(_), _) => {
+            let losses = sweep.descent().iter().map(|p| f64::from(p.loss));
+            losses.chain(smoothed(sweep.descent())).collect()
+        }
+        (_, []) => smoothed(&sweep.points),
+        (_, points) => smoothed(points),
+    };
+    let (low, high) = seen.iter().fold((f64::MAX, f64::MIN), |(low, high), y| (y.min(low), y.max(high)));
+    let room = (high - low).max(1e-6 * high.abs()).max(f64::MIN_POSITIVE);
+    // Losses that are none below 0 need no room there.
+    let least = if low < 0.0 { f64::MIN } else { 0.0 };
+    ((low - 0.05 * room).max(least), high + 0.3 * room)
+}
+
+fn plot(sweep: &LrSweep) -> String {
+    let line = |mark, of: fn(&LrPoint) -> f64| Line {
+        mark,
+        points: sweep.points.iter().map(|p| (p.lr.log10(), of(p))).collect(),
+    };
+    let suggested = sweep.suggestion().ok().map(|suggestion| suggestion.valley.log10());
+    let plot = Plot {
+        y: range(sweep),
+        lines: vec![line('.', |p| f64::from(p.loss)), line('o', |p| p.smoothed)],
+        rule: suggested,
+    };
+    let rule = if suggested.is_some() { ", | the suggestion" } else { "" };
+    format!("  loss over lr: . of a batch, o smoothed{rule}\n{}", plot.draw())
+}
+
+/// How it ended, and what to make of it.
+fn ending(sweep: &LrSweep) -> String {
+    let mut out = match sweep.end {
+        LrEnd::Whole => format!("end      after all {} steps\n", sweep.steps),
+        LrEnd::Diverged { lr } => {
+            format!("end      the smoothed loss passed four times the best so far at lr = {}\n", rate(lr))
+        }
+        LrEnd::NotFinite { lr } => {
+            format!("end      the loss was no longer finite at lr = {}\n", rate(lr))
+        }
+    };
+    match sweep.suggestion() {
+        Ok(suggestion) => {
+            let (valley, steep) = (rate(suggestion.valley), rate(suggestion.steep));
+            let _ = writeln!(out, "valley   {valley}    the middle of the longest descent");
+            let _ = writeln!(out, "steep    {steep}    the steepest descent");
+            let _ = writeln!(out, "lr = {valley}    --set optimizer.lr={valley}");
+        }
+        Err(why) => {
+            let _ = writeln!(out, "no suggestion: {why}");
+        }
+    }
+    out
+}
+
+/// Every point, the end, and the suggestion, or why there is none.
+pub fn lr_find_json(sweep: &LrSweep) -> Value {
+    let found = sweep.suggestion();
+    json!({
+        "lr": found.ok().map(|suggestion| suggestion.valley),
+        "suggestion": found.ok(),
+        "no_suggestion": found.err().map(|why| why.to_string()),
+        "end": sweep.end,
+        "steps": sweep.steps,
+        "smooth": sweep.smooth,
+        "left_out": sweep.left_out,
+        "points": sweep.points,
+    })
+}
+
+/// Every point: `step,lr,loss,smoothed`.
+pub fn lr_find_csv(sweep: &LrSweep) -> String {
+    let mut out = String::from("step,lr,loss,smoothed\n");
+    for LrPoint { step, lr, loss, smoothed } in &sweep.points {
+        let _ = writeln!(out, "{step},{lr:?},{loss:?},{smoothed:?}");
+    }
+    out
+}
+
+/// Both losses over the learning rate, and where the suggestions lie. `name` is the config's.
+pub fn lr_find_figure(sweep: &LrSweep, name: &str) -> Figure {
+    let (low, high) = range(sweep);
+    // A batch's loss beyond the picture is left out, and the curve may leave it by its next point.
+    let seen = |y: &f64| (low..=high).contains(y);
+    let curve = |name: &str, colour, line, of: fn(&LrPoint) -> f64| {
+        let points = sweep.points.iter().map(|p| (p.lr, of(p))).filter(|(_, y)| seen(y)).collect();
+        Series { name: name.into(), colour, line, dash: "", marks: !line, points }
+    };
+    let mut series = vec![
+        curve("loss of a batch", 5, false, |p| f64::from(p.loss)),
+        curve("smoothed", 0, true, |p| p.smoothed),
+    ];
+    let subtitle = match sweep.suggestion() {
+        Ok(suggestion) => {
+            let named = [("valley", 1, suggestion.valley), ("steep", 2, suggestion.steep)];
+            series.extend(named.map(|(name, colour, lr)| Series {
+                name: format!("{name}: {}", rate(lr)),
+                colour,
+                line: true,
+                dash: "5 4",
+                marks: false,
+                points: vec![(lr, low), (lr, high)],
+            }));
+            format!("lr = {}", rate(suggestion.valley))
+        }
+        Err(why) => format!("no suggestion: {why}"),
+    };
+    Figure {
+        title: format!("Learning-rate range test of {name}"),
+        subtitle,
+        x: Axis { label: "learning rate".into(), log: true, ticks: vec![] },
+        y: Axis { label: "loss".into(), log: false, ticks: vec![] },
+        panels: vec![Panel { title: String::new(), series }],
+    }
+}
