@@ -65,6 +65,10 @@ run() {
         echo "== $bench"
         "$PACK/benches/$bench" --bench 2>/dev/null | tee "$out/bench-$bench.txt" | grep -v -E "Benchmarking|^$"
     done
+    for bench in optim matmul train; do
+        echo "== downhill bench $bench"
+        "$PACK/downhill" bench $bench --adapter "$DOWNHILL_ADAPTER" --svg "$out/$bench.svg" | tee "$out/$bench.md"
+    done
     python3 benches/pytorch.py | tee "$out/bench-pytorch.txt" || echo "bare-gpu: no PyTorch to compare with"
     return "$failed"
 }

@@ -4,7 +4,11 @@ mod adapter;
 
 use std::sync::OnceLock;
 
+use downhill::data::{BatchSize, Dataset};
+use downhill::nn::Net;
 use downhill::nn::loss::{self, CrossEntropy, KlDiv, KlReduction, Nll};
+use downhill::optim::{AdamW, Optimizer};
+use downhill::train::{TrainOptions, Trainer};
 use downhill::{Function, Gpu, GpuOptions, Graph, Tensor, Value};
 
 fn gpu() -> &'static Gpu {
@@ -196,4 +200,22 @@ fn shapes_and_types_that_do_not_fit_are_named() {
     refused(&|x| loss::nll(x, &x.graph().input("t", [3, 4]), &Nll::default()), &["nll", "F32 [3, 4]"]);
     refused(&|x| loss::kl_div(x, &x.sum(&[2], false), &KlDiv::default()), &["kl_div", "[3, 4]"]);
     refused(&|x| loss::smooth_l1(x, &x.relu(), -1.0), &["smooth_l1", "beta = -1"]);
+}
+
+/// The mean over the targets that count is no mean of micro-batches' means.
+#[test]
+fn losses_that_ignore_targets_do_not_go_in_parts() {
+    let data = Dataset::from_arrays("made up", [2], vec![0.5; 16], [], vec![0, 1, -1, 0, 1, -1, 1, 0]);
+    let data = data.expect("data");
+    let model = |net: &Net, x: &Tensor| net.linear("0", x, 2);
+    let loss = |y: &Tensor, t: &Tensor| {
+        loss::cross_entropy(y, t, &CrossEntropy { ignore_index: Some(-1), ..CrossEntropy::default() })
+    };
+    let trainer = |micro_batch| {
+        let options = TrainOptions { batch_size: BatchSize::Rows(4), micro_batch, ..TrainOptions::default() };
+        Trainer::new(gpu(), &model, &loss, Optimizer::AdamW(AdamW::default()), &data, &options)
+    };
+    trainer(None).expect("whole batches");
+    let err = trainer(Some(2)).expect_err("micro-batches").to_string();
+    assert!(err.contains("train.micro_batch") && err.contains("ignore_index"), "{err}");
 }

@@ -10,7 +10,6 @@ mod adapter;
 
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
-use downhill::nn::loss::{self, CrossEntropy};
 use downhill::optim::{Adam, AdamW, Average, Clip, Optimizer, ParamGroup, Sgd, Update};
 use downhill::train::{NamedTensor, TrainOptions, Trainer};
 use downhill::{Error, GpuOptions, Init, Tensor};
@@ -393,25 +392,6 @@ fn micro_batches_give_the_gradient_of_the_batch() {
     case.options.micro_batch = Some(2);
     let err = case.trainer(&optimizer().into()).expect_err("too many").to_string();
     assert!(err.contains("100 micro-batches") && err.contains("the least is 4"), "{err}");
-}
-
-/// The mean over the targets that count is no mean of micro-batches' means.
-#[test]
-fn losses_that_ignore_targets_do_not_go_in_parts() {
-    let gpu = adapter::open_with(GpuOptions::default());
-    let data = Dataset::from_arrays("made up", [2], vec![0.5; 16], [], vec![0, 1, -1, 0, 1, -1, 1, 0]);
-    let data = data.expect("data");
-    let model = |net: &Net, x: &Tensor| net.linear("0", x, 2);
-    let loss = |y: &Tensor, t: &Tensor| {
-        loss::cross_entropy(y, t, &CrossEntropy { ignore_index: Some(-1), ..CrossEntropy::default() })
-    };
-    let trainer = |micro_batch| {
-        let options = TrainOptions { batch_size: BatchSize::Rows(4), micro_batch, ..TrainOptions::default() };
-        Trainer::new(&gpu, &model, &loss, optimizer(), &data, &options)
-    };
-    trainer(None).expect("whole batches");
-    let err = trainer(Some(2)).expect_err("micro-batches").to_string();
-    assert!(err.contains("train.micro_batch") && err.contains("ignore_index"), "{err}");
 }
 
 /// Everything at once: groups, clipping by the norm of the trained, micro-batches, a step left out, an average.

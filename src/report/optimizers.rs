@@ -67,6 +67,11 @@ fn shown(value: &Value) -> String {
         Value::Float(x) if *x != 0.0 && x.abs() < 0.05 => format!("{x:e}"),
         Value::Float(x) => x.to_string(),
         Value::Array(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) => {
+            let keys: Vec<String> =
+                table.iter().map(|(key, value)| format!("{key} = {}", shown(value))).collect();
+            format!("{{ {} }}", keys.join(", "))
+        }
         other => other.to_string(),
     }
 }
