@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod chain;
 pub mod cross_entropy;
+pub mod eight_bit;
 pub mod expr;
 pub mod factored;
 pub mod feed;

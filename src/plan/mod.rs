@@ -14,7 +14,7 @@ mod view;
 mod weights;
 
 pub use function::{Function, Value};
-pub use memory::{ALIGNMENT, Arena};
+pub use memory::{ALIGNMENT, Arena, Layout};
 pub use program::{Memory, Program};
 pub use weights::NamedTensor;
 pub(crate) use weights::check_weights;
