@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
 use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
 use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS, blocks};
-use crate::kernel::{Precision, Target};
+use crate::kernel::{Precision, Rounding, Target};
 use crate::kernel::{eight_bit, gradients};
 use crate::nn::Net;
 use crate::optim::{Clip, Groups, Passes, Update};
@@ -149,6 +149,7 @@ impl Blueprint {
         target: Target,
     ) -> Result<Blueprint> {
         update.validate()?;
+        target.check()?;
         let most = batches.parts(batches.rows).count();
         if most > WINDOW {
             return Err(Error::Config(format!(
@@ -462,7 +463,8 @@ impl Draft<'_> {
         if let Some(y) = &counted {
             outputs.push((agree::hits(y, t), Sink::Metric(1)));
         }
-        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, model.arena.clone())?;
+        let target = self.target.with_rounding(Rounding::Nearest);
+        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), target, model.arena.clone())?;
         if let Some(weights) = plan.buffers.iter_mut().find(|b| model.average && b.name == PARAMETERS) {
             weights.name = AVERAGE.into();
         }
