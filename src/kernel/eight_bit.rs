@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(slot_bytes("exp_avg", 9728, &WIDE), 7 * 256 + 3 * 1024);
         assert_eq!(slot_bytes(ABSMAX, 9728, &WIDE), 7 * 8);
         assert_eq!(slot_bytes("exp_avg_sq", 1 << 20, &[]), 1 << 18);
-        assert_eq!(slot_bytes(ABSMAX, 512, &[0..512]), 8);
+        assert_eq!(slot_bytes(ABSMAX, 1536, &[0..1024, 1024..1536]), 8);
     }
 
     #[test]

@@ -233,6 +233,7 @@ fn a_net_learns_as_much_as_in_32_bits() {
              lr = 2e-3\nstate_bits = {bits}\n[train]\nepochs = 15\n"
         );
         let config = Config::parse(&text, &[]).expect("a config");
+        assert_eq!(Config::parse(&config.to_toml(), &[]).expect("its own"), config);
         let data = config.dataset().expect("digits");
         let model = |net: &Net, x: &Tensor| config.model.build(net, x);
         let loss = |y: &Tensor, t: &Tensor| config.loss.apply(y, t);
