@@ -90,8 +90,8 @@ fn value(rng: &mut Rng, name: &str, key: &str) -> Value {
 /// Every key of an optimizer, those set aside that do not go together.
 fn numbers(rng: &mut Rng, name: &str) -> Keys {
     let keys = Optimizer::keys(name).expect("an optimizer's name");
-    // whose default the oracle has, and no other
-    let drawn = keys.iter().filter(|key| **key != "use_muon");
+    // the oracle has the defaults of these, and no other
+    let drawn = keys.iter().filter(|key| !["use_muon", "state_bits"].contains(key));
     let mut table: Keys = drawn.map(|&key| (key.to_owned(), value(rng, name, key))).collect();
     table.insert("name".to_owned(), name.into());
     let zero = |table: &Keys, key: &str| table.get(key).is_some_and(|value| value.as_f64() == Some(0.0));

@@ -69,7 +69,10 @@ fn every_optimizer_goes_on_to_equal_bits() {
     for name in Optimizer::NAMES {
         check(&Update::new(optimizer(&format!("name = '{name}'"))), &options(), name);
     }
-    for text in ["name = 'sgd'\nmomentum = 0.9", "name = 'rmsprop'\ncentered = true\nmomentum = 0.9"] {
+    let eight_bit = "name = 'adamw'\nstate_bits = 8";
+    for text in
+        [eight_bit, "name = 'sgd'\nmomentum = 0.9", "name = 'rmsprop'\ncentered = true\nmomentum = 0.9"]
+    {
         check(&Update::new(optimizer(text)), &options(), text);
     }
 }

@@ -150,7 +150,7 @@ const NUMBERS: Numbers = Numbers { lr: 0.01, beta1: 0.8, beta2: 0.95, eps: 1e-3,
 
 fn optimizer() -> Optimizer {
     let Numbers { lr, beta1, beta2, eps, decay } = NUMBERS;
-    Optimizer::AdamW(AdamW { lr, betas: [beta1, beta2], eps, weight_decay: decay, amsgrad: false })
+    Optimizer::AdamW(AdamW { lr, betas: [beta1, beta2], eps, weight_decay: decay, ..AdamW::default() })
 }
 
 #[track_caller]

@@ -24,42 +24,14 @@
 override LENGTH: u32;
 
 //#import update
-
-struct Row {
-    step_size: f32,
-    one_minus_beta1: f32,
-    beta2: f32,
-    one_minus_beta2: f32,
-    unbias: f32,
-    eps: f32,
-    decay: f32,
-    shrink: f32,
-}
-
-struct Moments {
-    m: vec4<f32>,
-    v: vec4<f32>,
-}
-
-fn open_row(at: u32) -> Row {
-    let a = table[at];
-    let b = table[at + 1u];
-    return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
-}
+//#import adam
 
 // Both moments with the gradient in them.
-fn next_moments(row: Row, i: u32, g: vec4<f32>) -> Moments {
-    let m = blend(exp_avg[i], g, row.one_minus_beta1);
-    let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
-    return Moments(m, v);
-}
-
-// The weight after the step; v is the second moment or its peak.
-fn next_weight(row: Row, w: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
-    let d = sqrt(v) * row.unbias + row.eps;
-    return w - (row.shrink * w + row.step_size * m / d);
+fn moved_moments(row: Row, i: u32, g: vec4<f32>) -> Moments {
+    let next = next_moments(row, Moments(exp_avg[i], exp_avg_sq[i]), g);
+    exp_avg[i] = next.m;
+    exp_avg_sq[i] = next.v;
+    return next;
 }
 
 @compute @workgroup_size(64)
@@ -75,7 +47,7 @@ fn adam_update(
     close(block, lane);
     for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
         let w = param[i];
-        let next = next_moments(row, i, gradient(at, i) + row.decay * w);
+        let next = moved_moments(row, i, gradient(at, i) + row.decay * w);
         put(at, i, next_weight(row, w, next.m, next.v));
     }
 }
@@ -93,7 +65,7 @@ fn adam_amsgrad_update(
     close(block, lane);
     for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
         let w = param[i];
-        let next = next_moments(row, i, gradient(at, i) + row.decay * w);
+        let next = moved_moments(row, i, gradient(at, i) + row.decay * w);
         let peak = max(max_exp_avg_sq[i], next.v);
         max_exp_avg_sq[i] = peak;
         put(at, i, next_weight(row, w, next.m, peak));

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::gpu::{Buffer, Dispatch, Gpu, ShaderKey};
 use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::update::{self, Around, GRADIENTS, PARAMETERS, TABLE};
-use crate::kernel::{Kernel, Operand};
+use crate::kernel::{Family, Kernel, Operand};
 use crate::optim::{Optimizer, UpdateKernel, table_row};
 
 /// Numbers of which a tensor of the arena is a multiple.
@@ -17,7 +17,7 @@ pub(super) const GRAIN: usize = 256;
 #[derive(Debug)]
 pub(super) struct Update {
     pub kernel: UpdateKernel,
-    blocks: u32,
+    family: Family,
     table: Buffer,
     state: Buffer,
 }
@@ -32,8 +32,7 @@ impl Update {
         // A step is open, the first of its window, so that the kernel finds its row every time.
         gpu.write(&state, 0, bytemuck::cast_slice(&[0u32, 1]));
         let kernel = optimizer.kernel();
-        let blocks = update::blocks(&kernel, gpu.family());
-        Ok(Update { kernel, blocks, table, state })
+        Ok(Update { kernel, family: gpu.family(), table, state })
     }
 
     fn plan(&self, elements: usize) -> Kernel {
@@ -42,7 +41,7 @@ impl Update {
             gradients: GRADIENTS,
             bytes,
             ends: &[],
-            blocks: self.blocks,
+            blocks: update::blocks(&self.kernel, self.family),
             checked: false,
             clip_value: false,
             average: false,

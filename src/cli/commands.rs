@@ -21,7 +21,7 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
         &config.update,
         &data,
         batches,
-        Target::new(family).with_precision(config.options.precision),
+        config.options.target(Target::new(family)),
     )?;
     if args.json {
         say(&serde_json::to_string_pretty(&report::explain_json(&blueprint))?);

@@ -32,16 +32,15 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
             target,
         )
     };
-    let precision = config.options.precision;
     let gpu = match Gpu::open(&GpuOptions { adapter: args.adapter.clone(), ..GpuOptions::default() }) {
         Ok(gpu) => gpu,
         Err(err) => {
             // A config that cannot work is worth more words than a missing adapter.
-            blueprint(Target::new(downhill::kernel::Family::Tiled).with_precision(precision))?;
+            blueprint(config.options.target(Target::new(downhill::kernel::Family::Tiled)))?;
             return Err(err.into());
         }
     };
-    let blueprint = blueprint(Target::of(&gpu).with_precision(precision))?;
+    let blueprint = blueprint(config.options.target(Target::of(&gpu)))?;
     let dispatches = blueprint.dispatches();
     let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &config.options)?;
     if let Some(weights) = &weights {

@@ -18,6 +18,7 @@ use section::{Section, kind};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::kernel::{Family, Rounding, Target};
 use crate::nn::Sequential;
 use crate::optim::Update;
 use crate::train::{Precision, TrainOptions};
@@ -92,10 +93,13 @@ impl Config {
         options.steps = s.whole("steps")?;
         options.micro_batch = s.whole("micro_batch")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         options.precision = s.one_of("precision", &[("f32", Precision::F32), ("f16", Precision::F16)])?;
+        let roundings = [("nearest", Rounding::Nearest), ("stochastic", Rounding::Stochastic)];
+        options.weight_rounding = s.one_of("weight_rounding", &roundings)?;
         if options.epochs == 0 || options.steps == Some(0) {
             return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
         }
         s.finish()?;
+        options.target(Target::new(Family::Tiled)).check()?;
         root.finish()?;
         Ok(Config { data, model, loss, update, options })
     }
@@ -115,6 +119,8 @@ impl Config {
         train.extend(self.options.steps.map(|n| ("steps".to_owned(), integer(n))));
         let precision = Value::try_from(self.options.precision).unwrap_or("".into());
         train.insert("precision".to_owned(), precision);
+        let rounding = Value::try_from(self.options.weight_rounding).unwrap_or("".into());
+        train.insert("weight_rounding".to_owned(), rounding);
         train.extend(self.options.micro_batch.map(|n| ("micro_batch".to_owned(), integer(n as u64))));
         let section = |entries: Vec<(&str, Value)>| {
             Value::Table(entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())

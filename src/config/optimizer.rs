@@ -102,6 +102,7 @@ fn check_types(path: &str, name: &str, table: &Table) -> Result<()> {
                 "nesterov" | "centered" | "amsgrad" | "bias_correction" | "decoupled_weight_decay" => {
                     "true or false"
                 }
+                "state_bits" => "32 or 8",
                 "warmup_steps" => "a whole number from 0 on",
                 _ => "a number",
             };

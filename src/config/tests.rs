@@ -138,6 +138,9 @@ fn faults_name_key_value_and_remedy() {
         (&["seed=-1"], &["seed = -1", "negative"]),
         (&["optimizer.betas=[0.9]"], &["optimizer.betas", "two numbers"]),
         (&["optimizer.amsgrad=1"], &["optimizer.amsgrad", "true or false", "integer"]),
+        (&["optimizer.state_bits=4"], &["optimizer.state_bits = 4", "32 bits, or in 8"]),
+        (&["optimizer.state_bits=8", "optimizer.amsgrad=true"], &["optimizer.state_bits = 8", "amsgrad"]),
+        (&["optimizer.state_bits=8.5"], &["optimizer.state_bits = 8.5", "32 or 8 is needed"]),
         (
             &["optimizer.name=nadam", "optimizer.decoupled_weight_decay=1"],
             &["optimizer.decoupled_weight_decay", "true or false"],

@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod chain;
 pub mod cross_entropy;
+pub mod eight_bit;
 pub mod expr;
 pub mod factored;
 pub mod feed;
@@ -18,6 +19,7 @@ pub mod update;
 pub use crate::gpu::Family;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::gpu::{Access, Gpu};
 use crate::graph::NodeId;
 
@@ -34,6 +36,19 @@ pub enum Precision {
     F16,
 }
 
+/// How weights are rounded to f16, once a step. Evaluation takes the nearest in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rounding {
+    /// To the nearest.
+    #[default]
+    Nearest,
+    /// To one of both neighbours, by chance: up with the probability of the part above the lower one, drawn from the seed
+    /// and the step. So weights are right on average over steps, and small changes are seen before they add up to a
+    /// rounding. Only for [`Precision::F16`].
+    Stochastic,
+}
+
 /// What the planner knows of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
@@ -41,12 +56,14 @@ pub struct Target {
     pub family: Family,
     /// What lies in memory.
     pub precision: Precision,
+    /// How weights become f16.
+    pub rounding: Rounding,
 }
 
 impl Target {
     /// A family of kernels, in f32.
     pub fn new(family: Family) -> Self {
-        Target { family, precision: Precision::F32 }
+        Target { family, precision: Precision::F32, rounding: Rounding::Nearest }
     }
 
     /// The target of an open device, in f32.
@@ -57,6 +74,26 @@ impl Target {
     /// The same in another precision.
     pub fn with_precision(self, precision: Precision) -> Self {
         Target { precision, ..self }
+    }
+
+    /// The same with weights rounded in another way.
+    pub fn with_rounding(self, rounding: Rounding) -> Self {
+        Target { rounding, ..self }
+    }
+
+    /// Refuses a rounding of what is not rounded.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names both keys.
+    pub fn check(self) -> Result<()> {
+        match (self.rounding, self.precision) {
+            (Rounding::Stochastic, Precision::F32) => Err(Error::Config(
+                "train.weight_rounding = \"stochastic\": weights in f32 are not rounded; set train.precision = \"f16\", or \
+                 leave weight_rounding out"
+                    .into(),
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) fn tensor_of_blocks(tensors: &[Tensor<'_>], blocks: usize) -> Vec<u32
 pub(super) type Bound = (u32, Access, &'static str);
 
 impl UpdateKernel {
-    fn bound(&self) -> Vec<Bound> {
+    pub(super) fn bound(&self) -> Vec<Bound> {
         (4..).zip(&self.slots).map(|(slot, &name)| (slot, Access::Write, name)).collect()
     }
 }
@@ -148,6 +148,18 @@ pub(super) fn pass(
     bound: &[Bound],
     parameters: usize,
 ) -> Kernel {
+    pass_with(update, around, entry, bound, parameters, vec![])
+}
+
+/// The same of a shader with slots of its own, which `text` fills.
+pub(super) fn pass_with(
+    update: &UpdateKernel,
+    around: &Around<'_>,
+    entry: &'static str,
+    bound: &[Bound],
+    parameters: usize,
+    mut text: Vec<(&str, String)>,
+) -> Kernel {
     let named = |slot, access, name| (slot, access, Operand::Named(name));
     let mut operands = vec![
         named(0, Access::Read, around.gradients),
@@ -156,7 +168,6 @@ pub(super) fn pass(
         named(3, Access::Write, PARAMETERS),
     ];
     operands.extend(bound.iter().map(|&(slot, access, name)| named(slot, access, name)));
-    let mut text = vec![];
     if !around.ends.is_empty() {
         text.push(("groups", group_of(around.ends, u64::from(around.blocks) * BLOCK_BYTES)));
     }

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Form, Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
+use super::{About, Form, Rule, Scalars, UpdateKernel, adam_numbers, correction, refuse, row};
 use crate::error::Result;
+
+/// The largest |m| and the largest v of each block of moments in 8 bits: what their codes are parts of.
+pub const ABSMAX: &str = "absmax";
 
 /// `adam`: g ← g + λw; m ← m + (1 − β₁)(g − m); v ← β₂v + (1 − β₂)g²;
 /// w ← w − η/(1 − β₁ᵗ) · m/(√v/√(1 − β₂ᵗ) + ε).
@@ -23,6 +26,13 @@ pub struct Adam {
     pub weight_decay: f64,
     /// Divide by the largest v so far (uncorrected, as torch keeps it), not by the present one.
     pub amsgrad: bool,
+    /// Bits in which m and v are kept between steps: 32, or 8 for tensors of 4,096 numbers and more, in blocks of
+    /// 256 that share a scale. Not with `amsgrad`.
+    ///
+    /// In 8 bits a moment is rounded to the nearest code, so a change by less than half the way to the next is lost, which
+    /// is 0.8% of the moment where it is the largest of its block and more elsewhere; but all follow the largest, whose
+    /// size is an f32.
+    pub state_bits: u32,
 }
 
 /// `adamw`: w ← w − ηλw, then as [`Adam`] without its decay.
@@ -41,34 +51,39 @@ pub struct AdamW {
     pub weight_decay: f64,
     /// As [`Adam::amsgrad`].
     pub amsgrad: bool,
+    /// As [`Adam::state_bits`].
+    pub state_bits: u32,
 }
 
 impl Default for Adam {
     fn default() -> Self {
-        Adam { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false }
+        Adam { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false, state_bits: 32 }
     }
 }
 
 impl Default for AdamW {
     fn default() -> Self {
-        let Adam { lr, betas, eps, amsgrad, .. } = Adam::default();
-        AdamW { lr, betas, eps, weight_decay: 1e-2, amsgrad }
+        let Adam { lr, betas, eps, amsgrad, state_bits, .. } = Adam::default();
+        AdamW { lr, betas, eps, weight_decay: 1e-2, amsgrad, state_bits }
     }
 }
 
 impl Adam {
-    pub(super) const KEYS: &[&str] = &["lr", "betas", "eps", "weight_decay", "amsgrad"];
+    pub(super) const KEYS: &[&str] = &["lr", "betas", "eps", "weight_decay", "amsgrad", "state_bits"];
 
     pub(super) const ABOUT: About = About {
         equation: "m ← m + (1 − β₁)(g − m); v ← β₂v + (1 − β₂)g²; w ← w − η/(1 − β₁ᵗ)·m/(√v/√(1 − β₂ᵗ) + \
                    ε), with g ← g + λw",
         source: "Kingma and Ba 2015",
         torch: Some("Adam"),
-        forms: &[Form::new(
-            "amsgrad = true",
-            "p ← max(p, v); p in place of v in the step",
-            "Reddi et al. 2018",
-        )],
+        forms: &[
+            Form::new("amsgrad = true", "p ← max(p, v); p in place of v in the step", "Reddi et al. 2018"),
+            Form::new(
+                "state_bits = 8",
+                "m and v kept as a byte each in blocks of 256, if their tensor has 4,096 numbers or more",
+                "Dettmers et al. 2022",
+            ),
+        ],
     };
 
     /// The row but for its two decays, which come last.
@@ -92,8 +107,8 @@ impl AdamW {
 
     /// The Adam of the same numbers.
     fn coupled(&self) -> Adam {
-        let Self { lr, betas, eps, weight_decay, amsgrad } = *self;
-        Adam { lr, betas, eps, weight_decay, amsgrad }
+        let Self { lr, betas, eps, weight_decay, amsgrad, state_bits } = *self;
+        Adam { lr, betas, eps, weight_decay, amsgrad, state_bits }
     }
 }
 
@@ -103,12 +118,20 @@ impl Rule for Adam {
     }
 
     fn validate(&self) -> Result<()> {
-        adam_numbers(self.lr, self.betas, self.eps, self.weight_decay)
+        adam_numbers(self.lr, self.betas, self.eps, self.weight_decay)?;
+        match (self.state_bits, self.amsgrad) {
+            (32, _) | (8, false) => Ok(()),
+            (8, true) => Err(refuse("state_bits", 8, "amsgrad is kept in 32 bits; leave out one of the two")),
+            (bits, _) => Err(refuse("state_bits", bits, "moments are kept in 32 bits, or in 8")),
+        }
     }
 
     fn kernel(&self) -> UpdateKernel {
         let slots = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
-        if self.amsgrad {
+        if self.state_bits == 8 {
+            UpdateKernel::new("optim/adam_8bit", "adam_8bit_update", &["exp_avg", "exp_avg_sq", ABSMAX], 40)
+                .in_8_bits()
+        } else if self.amsgrad {
             UpdateKernel::new("optim/adam", "adam_amsgrad_update", &slots, 18)
         } else {
             UpdateKernel::new("optim/adam", "adam_update", &slots[..2], 17)
@@ -165,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_torch_refuses() {
+    fn refuses_what_torch_refuses_and_what_no_kernel_keeps() {
         let adam = Adam::default;
         let refused = [
             (Adam { lr: -0.1, ..adam() }, "optimizer.lr = -0.1: a learning rate is finite and at least 0"),
@@ -174,6 +197,14 @@ mod tests {
             (Adam { betas: [0.9, f64::NAN], ..adam() }, "optimizer.betas = [0.9, NaN]"),
             (Adam { eps: -1e-8, ..adam() }, "optimizer.eps = -1e-8: eps is finite and at least 0"),
             (Adam { weight_decay: f64::NAN, ..adam() }, "optimizer.weight_decay = NaN"),
+            (
+                Adam { state_bits: 4, ..adam() },
+                "optimizer.state_bits = 4: moments are kept in 32 bits, or in 8",
+            ),
+            (
+                Adam { state_bits: 8, amsgrad: true, ..adam() },
+                "optimizer.state_bits = 8: amsgrad is kept in 32",
+            ),
         ];
         for (rule, message) in refused {
             let err = rule.validate().expect_err(message).to_string();
@@ -186,7 +217,10 @@ mod tests {
     #[test]
     fn serde_keeps_every_key() {
         let (lr, betas, eps, weight_decay, amsgrad) = (0.5, [0.7, 0.8], 1e-3, 0.1, true);
-        round_trip("adam", Optimizer::Adam(Adam { lr, betas, eps, weight_decay, amsgrad }), Adam::KEYS);
-        round_trip("adamw", Optimizer::AdamW(AdamW { lr, betas, eps, weight_decay, amsgrad }), AdamW::KEYS);
+        let state_bits = 8;
+        let adam = Adam { lr, betas, eps, weight_decay, amsgrad, state_bits };
+        round_trip("adam", Optimizer::Adam(adam), Adam::KEYS);
+        let adamw = AdamW { lr, betas, eps, weight_decay, amsgrad, state_bits };
+        round_trip("adamw", Optimizer::AdamW(adamw), AdamW::KEYS);
     }
 }

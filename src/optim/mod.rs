@@ -36,7 +36,7 @@ pub use about::{About, Form};
 pub use adadelta::Adadelta;
 pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
-pub use adam::{Adam, AdamW};
+pub use adam::{ABSMAX, Adam, AdamW};
 pub use adamax::Adamax;
 pub use average::Average;
 pub use lamb::Lamb;
@@ -137,7 +137,8 @@ pub struct UpdateKernel {
     pub entry: &'static str,
     /// Override constants of this variant; the caller adds `LENGTH`, the vec4s of an arena.
     pub constants: Vec<(&'static str, u32)>,
-    /// Slots by torch's names, bound from 4 on in this order: arenas like the parameters', zero at first.
+    /// Slots by torch's names, bound from 4 on in this order: arenas like the parameters', unless they are in 8 bits;
+    /// zero at first.
     pub slots: Vec<&'static str>,
     /// Bytes read and written for each parameter: the gradient, the parameter and every slot.
     pub bytes_per_parameter: u32,
@@ -149,17 +150,26 @@ pub struct UpdateKernel {
     pub passes: Passes,
 }
 
-/// The passes of an update. Where there is more than one, each tensor has blocks of its own.
+/// The passes of an update.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Passes {
     /// One, which looks at each element by itself.
     One,
+    /// One, of two moments in blocks of 8 bits and of [`ABSMAX`].
+    EightBit,
     /// Three: this entry point sums squares over each block, then come the norms of each tensor, and the update.
     Norms(&'static str),
     /// Adafactor's five: means of squares along rows and columns, their means, sums, norms, the update.
     Factored,
     /// Muon's: the momentum, products for each shape of matrix, the update; another for what is no matrix.
     Orthogonal(NewtonSchulz),
+}
+
+impl Passes {
+    /// Each tensor has blocks of its own.
+    pub fn by_tensor(&self) -> bool {
+        !matches!(self, Passes::One | Passes::EightBit)
+    }
 }
 
 /// The kernel that computes the weights to evaluate from those that are trained and a slot.
@@ -191,7 +201,12 @@ impl UpdateKernel {
 
     /// Bytes kept for each parameter, those of every slot.
     pub fn state_bytes(&self) -> u32 {
-        4 * self.slots.len() as u32
+        if self.passes == Passes::EightBit { 2 } else { 4 * self.slots.len() as u32 }
+    }
+
+    /// The same with moments in 8 bits: a byte each is read and written. The scales of blocks are a sixteenth of a byte more.
+    fn in_8_bits(self) -> Self {
+        UpdateKernel { passes: Passes::EightBit, bytes_per_parameter: 4 * (1 + 2) + 4, ..self }
     }
 
     /// The same with norms over tensors, from the sums that `entry` makes; both passes move `bytes` for each parameter.

@@ -14,7 +14,7 @@ mod view;
 mod weights;
 
 pub use function::{Function, Value};
-pub use memory::{ALIGNMENT, Arena};
+pub use memory::{ALIGNMENT, Arena, Layout};
 pub use program::{Memory, Program};
 pub use weights::NamedTensor;
 pub(crate) use weights::check_weights;
@@ -22,7 +22,7 @@ pub(crate) use weights::check_weights;
 use crate::error::{Error, Result};
 use crate::gpu::Access;
 use crate::graph::{Graph, Node, NodeId, Op, Tensor};
-use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE};
+use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE, STATE_BYTES};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};
 use crate::kernel::{Kernel, MAX_ITERATIONS, Operand, Precision, Target, scaling};
 use crate::shape::Shape;
@@ -157,9 +157,9 @@ impl Plan {
         let mut plan = lower::Lowering::new(&nodes, &outputs, places, ring, target).run(arena, state)?;
         if plan.buffers.iter().any(|b| b.name == scaling::HALF_PARAMETERS) {
             let bytes = plan.arena.bytes;
-            let sizes = [(PARAMETERS, bytes), (scaling::HALF_PARAMETERS, bytes / 2)];
+            let sizes = [(PARAMETERS, bytes), (scaling::HALF_PARAMETERS, bytes / 2), (STATE, STATE_BYTES)];
             plan.surround(
-                scaling::weights(bytes),
+                scaling::weights(bytes, target.rounding),
                 "weights",
                 Shape::from([bytes as usize / 4]),
                 &sizes,

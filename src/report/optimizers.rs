@@ -44,7 +44,7 @@ impl Row {
     /// Bytes moved by an update and bytes kept, both for each parameter; dispatches.
     fn costs(&self) -> [String; 3] {
         let dispatches = match &self.kernel.passes {
-            Passes::One => "1".to_owned(),
+            Passes::One | Passes::EightBit => "1".to_owned(),
             Passes::Norms(_) => "3".to_owned(),
             Passes::Factored => "5".to_owned(),
             Passes::Orthogonal(schulz) => {

@@ -13,12 +13,12 @@ use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
 use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
-use crate::kernel::gradients;
 use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS, blocks};
-use crate::kernel::{Precision, Target};
+use crate::kernel::{Precision, Rounding, Target};
+use crate::kernel::{eight_bit, gradients};
 use crate::nn::Net;
 use crate::optim::{Clip, Groups, Passes, Update};
-use crate::plan::{Arena, BufferPlan, METRICS, Memory, Plan, Ring, Sink, alignment};
+use crate::plan::{Arena, BufferPlan, Layout, METRICS, Memory, Plan, Ring, Sink, alignment};
 use crate::shape::Shape;
 
 /// Steps of which the device holds the tables at once; more than these are never submitted together.
@@ -149,6 +149,7 @@ impl Blueprint {
         target: Target,
     ) -> Result<Blueprint> {
         update.validate()?;
+        target.check()?;
         let most = batches.parts(batches.rows).count();
         if most > WINDOW {
             return Err(Error::Config(format!(
@@ -389,9 +390,11 @@ impl Draft<'_> {
         let groups = update.resolve(&parameters)?;
         let shapes: Vec<&Shape> = parameters.iter().map(|p| &p.shape).collect();
         let kernel = update.optimizer.kernel();
-        let aligned = if kernel.passes != Passes::One { BLOCK_BYTES } else { alignment(self.target) };
+        let aligned = if kernel.passes.by_tensor() { BLOCK_BYTES } else { alignment(self.target) };
         let blocks = u64::from(blocks(&kernel, self.target.family));
-        let arena = Arena::grouped(&shapes, &groups.of, aligned, blocks * BLOCK_BYTES);
+        let least = (kernel.passes == Passes::EightBit).then_some(eight_bit::LEAST);
+        let layout = Layout { alignment: aligned, block: blocks * BLOCK_BYTES, least };
+        let arena = Arena::grouped(&shapes, &groups.of, layout);
         let mut outputs = filed(&objective);
         let mut loss = objective.loss().clone();
         if self.scaled() {
@@ -468,7 +471,8 @@ impl Draft<'_> {
         if let Some(y) = &counted {
             outputs.push((agree::hits(y, t), Sink::Metric(1)));
         }
-        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, model.arena.clone())?;
+        let target = self.target.with_rounding(Rounding::Nearest);
+        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), target, model.arena.clone())?;
         if let Some(weights) = plan.buffers.iter_mut().find(|b| model.average && b.name == PARAMETERS) {
             weights.name = AVERAGE.into();
         }

@@ -36,5 +36,5 @@ pub use text::{Sampling, TextModel, Writing};
 pub use trainer::{TrainOptions, Trainer};
 pub use weights::{load, save};
 
-pub use crate::kernel::Precision;
+pub use crate::kernel::{Precision, Rounding};
 pub use crate::plan::NamedTensor;

@@ -1,11 +1,11 @@
-//! The passes of an update, placed in a plan: one, with norms of tensors, factored, or with matrices made orthogonal.
+//! The passes of an update, placed in a plan: one, in 8 bits, with norms of tensors, factored, or with matrices made orthogonal.
 
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::kernel::factored::{Factored, LAYOUT};
 use crate::kernel::orthogonal::{Class, DIRECTIONS, ORTHOGONAL, Orthogonal};
 use crate::kernel::update::{self, Around, BLOCK_BYTES, SPANS, Tensor};
-use crate::kernel::{Family, Kernel, Target};
+use crate::kernel::{Family, Kernel, Target, eight_bit};
 use crate::optim::{self, NewtonSchulz, UpdateKernel};
 use crate::plan::{Location, Plan, Ring, Sink, input_buffer};
 use crate::shape::Shape;
@@ -49,6 +49,12 @@ impl<'a> Passes<'a> {
             optim::Passes::One => {
                 sizes.extend(update.slots.iter().map(|&slot| (slot, around.bytes)));
                 put(plan, update::kernel(update, around, count), &sizes);
+            }
+            optim::Passes::EightBit => {
+                let small = plan.arena.small.clone();
+                let bytes = |slot| eight_bit::slot_bytes(slot, around.bytes, &small);
+                sizes.extend(update.slots.iter().map(|&slot| (slot, bytes(slot))));
+                put(plan, eight_bit::kernel(update, around, &small, self.family, count), &sizes);
             }
             optim::Passes::Norms(entry) => {
                 sizes.extend(update.slots.iter().map(|&slot| (slot, around.bytes)));

@@ -14,7 +14,7 @@ use super::window::Flight;
 use crate::data::{BatchPlan, BatchSize, Dataset, Values, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
-use crate::kernel::{Precision, Target};
+use crate::kernel::{Precision, Rounding, Target};
 use crate::optim::Update;
 use crate::plan::{Memory, Program};
 
@@ -35,6 +35,8 @@ pub struct TrainOptions {
     pub seed: u64,
     /// What activations and weights are in memory. f32 unless said otherwise.
     pub precision: Precision,
+    /// How weights are rounded in f16. To the nearest unless said otherwise.
+    pub weight_rounding: Rounding,
     /// Samples that go through the model at once, at most: batches go in micro-batches of so many, whose gradients are
     /// added. `None` leaves batches whole.
     pub micro_batch: Option<usize>,
@@ -48,6 +50,11 @@ impl TrainOptions {
     pub fn batches(&self, data: &Dataset) -> Result<BatchPlan> {
         BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(self.micro_batch)
     }
+
+    /// A device's target with what these options ask of it.
+    pub fn target(&self, of: Target) -> Target {
+        of.with_precision(self.precision).with_rounding(self.weight_rounding)
+    }
 }
 
 impl Default for TrainOptions {
@@ -60,6 +67,7 @@ impl Default for TrainOptions {
             steps: None,
             seed: 0,
             precision: Precision::F32,
+            weight_rounding: Rounding::Nearest,
             micro_batch: None,
         }
     }
@@ -102,7 +110,7 @@ pub struct Trainer {
 }
 
 fn target(gpu: &Gpu, options: &TrainOptions) -> Target {
-    Target::of(gpu).with_precision(options.precision)
+    options.target(Target::of(gpu))
 }
 
 /// Makes programs until there are `count`: those of short batches and of evaluation wait for their first use, so

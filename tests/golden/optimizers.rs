@@ -67,8 +67,8 @@ impl Trace {
                 centered,
                 bias_correction,
             }),
-            "adam" => Optimizer::Adam(Adam { lr, betas, eps, weight_decay, amsgrad }),
-            "adamw" => Optimizer::AdamW(AdamW { lr, betas, eps, weight_decay, amsgrad }),
+            "adam" => Optimizer::Adam(Adam { lr, betas, eps, weight_decay, amsgrad, ..Adam::default() }),
+            "adamw" => Optimizer::AdamW(AdamW { lr, betas, eps, weight_decay, amsgrad, ..AdamW::default() }),
             other => panic!("{}: no optimizer {other}", self.name),
         }
     }

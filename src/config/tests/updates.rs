@@ -143,6 +143,11 @@ fn faults_beside_the_optimizer_name_key_value_and_remedy() {
         ),
         (&[&bias("frozen = 1")], "optimizer.groups[0].frozen = 1: true or false is needed"),
         (&[&bias("amsgrad = true")], "optimizer.groups[0]: [\"amsgrad\"] change what the optimizer keeps"),
+        (&[&bias("state_bits = 8")], "optimizer.groups[0]: [\"state_bits\"] change what the optimizer keeps"),
+        (
+            &[&bias("state_bits = 4")],
+            "optimizer.groups[0].state_bits = 4: moments are kept in 32 bits, or in 8",
+        ),
         (
             &["optimizer.groups=[{ params = ['*'], frozen = true }]"],
             "optimizer.groups: every parameter is frozen, so there is nothing to train",

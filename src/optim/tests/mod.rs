@@ -39,9 +39,17 @@ pub(super) fn round_trip(name: &str, optimizer: Optimizer, keys: &[&str]) {
 #[test]
 fn defaults_are_torch_s() {
     let parse = |text: &str| toml::from_str::<Optimizer>(text).unwrap();
-    let adam = Adam { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false };
+    let adam =
+        Adam { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false, state_bits: 32 };
     assert_eq!(parse("name = 'adam'"), Optimizer::Adam(adam));
-    let adamw = AdamW { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 1e-2, amsgrad: false };
+    let adamw = AdamW {
+        lr: 1e-3,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        weight_decay: 1e-2,
+        amsgrad: false,
+        state_bits: 32,
+    };
     assert_eq!(parse("name = 'adamw'"), Optimizer::AdamW(adamw));
     let (lr, momentum, dampening, nesterov, weight_decay) = (1e-3, 0.0, 0.0, false, 0.0);
     let form = MomentumForm::Torch;

@@ -1,0 +1,93 @@
+//! Moments kept in 8 bits, block by block: how much memory they take, and which blocks are kept in f32 all the same.
+//!
+//! `optim/adam_8bit.wgsl` says what a code is. Tensors of fewer than [`LEAST`] numbers are left in f32: there is little to
+//! win, and biases and the factors of norms are the most sensitive, as bitsandbytes has it.
+
+use std::ops::Range;
+
+use super::update::{Around, BLOCK, BLOCK_BYTES, pass_with};
+use super::{Family, Kernel};
+use crate::gpu::wgsl;
+use crate::optim::{ABSMAX, UpdateKernel};
+
+/// Numbers of the smallest tensor that is kept in 8 bits.
+pub const LEAST: usize = 4096;
+
+/// The update of moments in 8 bits but for those of the bytes `wide`; `parameters` of the arena's numbers are in use.
+pub fn kernel(
+    update: &UpdateKernel,
+    around: &Around<'_>,
+    wide: &[Range<u64>],
+    family: Family,
+    parameters: usize,
+) -> Kernel {
+    let mut text = vec![("wide", wide_text(wide))];
+    if family == Family::Lanes {
+        text.push(("largest", wgsl::source("shared/largest_lanes").unwrap_or_default().to_owned()));
+    }
+    let kernel = pass_with(update, around, update.entry, &update.bound(), parameters, text);
+    // Eight vec4s an invocation twice, and the four numbers of each.
+    Kernel { iterations: 48, ..kernel }
+}
+
+/// Bytes of `slot` for an arena of `trained` bytes, of which those in `wide` are kept in f32.
+pub fn slot_bytes(slot: &str, trained: u64, wide: &[Range<u64>]) -> u64 {
+    let blocks = trained.div_ceil(BLOCK_BYTES);
+    let wide: u64 = spans(wide).map(|span| span.end - span.start).sum();
+    let narrow = blocks - wide;
+    match slot {
+        // A buffer of no bytes cannot be bound.
+        ABSMAX => 8 * narrow.max(1),
+        _ => 4 * BLOCK as u64 * narrow + BLOCK_BYTES * wide,
+    }
+}
+
+/// The blocks of each range of bytes, which begins with one.
+fn spans(wide: &[Range<u64>]) -> impl Iterator<Item = Range<u64>> {
+    wide.iter().map(|bytes| bytes.start / BLOCK_BYTES..bytes.end.div_ceil(BLOCK_BYTES))
+}
+
+/// Which blocks are in f32, and how many of them lie before a block, as WGSL.
+fn wide_text(wide: &[Range<u64>]) -> String {
+    let all = |each: fn(Range<u64>) -> String, none: &str, by: &str| match wide {
+        [] => none.to_owned(),
+        _ => spans(wide).map(each).collect::<Vec<_>>().join(by),
+    };
+    let within = all(|s| format!("(block >= {}u && block < {}u)", s.start, s.end), "false", " || ");
+    let before = all(|s| format!("(clamp(block, {0}u, {1}u) - {0}u)", s.start, s.end), "0u", " + ");
+    format!(
+        "fn is_wide(block: u32) -> bool {{ return {within}; }}\n\
+         fn wide_before(block: u32) -> u32 {{ return {before}; }}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The trained bytes end within a block of f32.
+    const WIDE: [Range<u64>; 2] = [2048..3072, 8192..9728];
+
+    #[test]
+    fn a_parameter_in_8_bits_takes_a_byte_a_moment() {
+        // 10 blocks: 2 wide ones at the end, 1 before.
+        assert_eq!(slot_bytes("exp_avg", 9728, &WIDE), 7 * 256 + 3 * 1024);
+        assert_eq!(slot_bytes(ABSMAX, 9728, &WIDE), 7 * 8);
+        assert_eq!(slot_bytes("exp_avg_sq", 1 << 20, &[]), 1 << 18);
+        assert_eq!(slot_bytes(ABSMAX, 1536, &[0..1024, 1024..1536]), 8);
+    }
+
+    #[test]
+    fn blocks_are_told_apart_by_comparisons() {
+        let text = wide_text(&WIDE);
+        assert!(
+            text.contains("return (block >= 2u && block < 3u) || (block >= 8u && block < 10u);"),
+            "{text}"
+        );
+        assert!(
+            text.contains("return (clamp(block, 2u, 3u) - 2u) + (clamp(block, 8u, 10u) - 8u);"),
+            "{text}"
+        );
+        assert!(wide_text(&[]).contains("return false;") && wide_text(&[]).contains("return 0u;"));
+    }
+}
