@@ -353,7 +353,7 @@ fn f16_tells_its_loss_scale() {
     }
     assert_eq!(done.stdout.contains("skipped "), skipped > 0.0, "{}", done.stdout);
     let planned = folder.run(&["explain", "net.toml", "--set", "train.precision=f16"]);
-    for kernel in ["half_weights", "gradients_check", "scale_adjust", "parameters (f16)"] {
+    for kernel in ["half_weights", "gradients_norm_settle", "parameters (f16)"] {
         assert!(planned.stdout.contains(kernel), "{}", planned.stdout);
     }
 }
