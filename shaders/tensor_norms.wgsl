@@ -10,7 +10,7 @@
 
 override TENSORS: u32;
 
-var<workgroup> sums: array<vec2<f32>, 64>;
+//#import added
 
 @compute @workgroup_size(64)
 fn tensor_norms(
@@ -23,12 +23,6 @@ fn tensor_norms(
     let span = spans[tensor];
     var own = vec2<f32>(0.0);
     for (var b = span.x + lane; b < span.y; b += 64u) { own += block_sums[b]; }
-    sums[lane] = own;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half >>= 1u) {
-        if lane < half { sums[lane] += sums[lane + half]; }
-        workgroupBarrier();
-    }
-    let norm = sqrt(sums[0]);
+    let norm = sqrt(added(lane, own));
     for (var b = span.x + lane; b < span.y; b += 64u) { norms[b] = norm; }
 }

@@ -130,7 +130,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     ("lamb", "lamb_update", "norm.x / norm.y", "1.0"),
     ("lamb", "lamb_update", "row.decay * w", "0.0 * w"),
     ("lamb", "tensor_norms", "sums[lane] += sums[lane + half]", "sums[lane] = sums[lane + half]"),
-    ("lamb", "tensor_norms", "sqrt(sums[0])", "sums[0]"),
+    ("lamb", "tensor_norms", "sqrt(added(lane, own))", "added(lane, own)"),
     ("lars", "lars_sums", "dot(w, w)", "dot(w, g)"),
     ("lars", "lars_update", "row.trust * ", ""),
     ("lars", "lars_update", "row.keep * momentum_buffer[i]", "momentum_buffer[i]"),

@@ -35,6 +35,7 @@ override LINE_GROUPS: u32;
 override MATRICES: u32;
 
 //#import update
+//#import added
 
 // Kinds of an entry of LINES, added up.
 const COLUMNS: u32 = 1u; // columns, not rows
@@ -73,18 +74,6 @@ fn shape_of(tensor: u32) -> Shape {
         places[s], places[s + 1u], places[s + 2u], places[s + 3u],
         places[s + 4u], places[s + 5u], places[s + 6u], places[s + 7u],
     );
-}
-
-var<workgroup> sums: array<vec2<f32>, 64>;
-
-fn added(lane: u32, own: vec2<f32>) -> vec2<f32> {
-    sums[lane] = own;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half >>= 1u) {
-        if lane < half { sums[lane] += sums[lane + half]; }
-        workgroupBarrier();
-    }
-    return sums[0];
 }
 
 @compute @workgroup_size(64)

@@ -25,6 +25,7 @@
 override LENGTH: u32;
 
 //#import update
+//#import added
 
 struct Row {
     lr: f32,
@@ -47,19 +48,6 @@ fn direction(row: Row, i: u32, w: vec4<f32>) -> vec4<f32> {
     return exp_avg[i] * row.unbias1 / (sqrt(exp_avg_sq[i]) * row.unbias2 + row.eps) + row.decay * w;
 }
 
-var<workgroup> sums: array<vec2<f32>, 64>;
-
-// The sums over the block go to its place.
-fn file_sums(block: u32, lane: u32, own: vec2<f32>) {
-    sums[lane] = own;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half >>= 1u) {
-        if lane < half { sums[lane] += sums[lane + half]; }
-        workgroupBarrier();
-    }
-    if lane == 0u && block * 64u < LENGTH { block_sums[block] = sums[0]; }
-}
-
 @compute @workgroup_size(64)
 fn lamb_sums(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -79,7 +67,8 @@ fn lamb_sums(
         let u = direction(row, i, w);
         own = vec2<f32>(dot(w, w), dot(u, u));
     }
-    file_sums(block, lane, own);
+    let sum = added(lane, own);
+    if lane == 0u && block * 64u < LENGTH { block_sums[block] = sum; }
 }
 
 @compute @workgroup_size(64)

@@ -23,6 +23,7 @@ override LENGTH: u32;
 override NESTEROV: bool = false;
 
 //#import update
+//#import added
 
 struct Row {
     lr: f32,
@@ -44,19 +45,6 @@ fn decayed(row: Row, at: u32, i: u32, w: vec4<f32>) -> vec4<f32> {
     return gradient(at, i) + row.decay * w;
 }
 
-var<workgroup> sums: array<vec2<f32>, 64>;
-
-// The sums over the block go to its place.
-fn file_sums(block: u32, lane: u32, own: vec2<f32>) {
-    sums[lane] = own;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half >>= 1u) {
-        if lane < half { sums[lane] += sums[lane + half]; }
-        workgroupBarrier();
-    }
-    if lane == 0u && block * 64u < LENGTH { block_sums[block] = sums[0]; }
-}
-
 @compute @workgroup_size(64)
 fn lars_sums(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -73,7 +61,8 @@ fn lars_sums(
         let g = decayed(row, at, i, w);
         own = vec2<f32>(dot(w, w), dot(g, g));
     }
-    file_sums(block, lane, own);
+    let sum = added(lane, own);
+    if lane == 0u && block * 64u < LENGTH { block_sums[block] = sum; }
 }
 
 @compute @workgroup_size(64)

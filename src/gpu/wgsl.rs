@@ -25,6 +25,7 @@ pub const FILES: &[(&str, &str)] = files![
     "shared/math",
     "shared/update",
     "shared/average",
+    "shared/added",
     "shared/adam",
     "shared/largest_lanes",
     "shared/random",
