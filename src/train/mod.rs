@@ -23,7 +23,7 @@ pub use batch::Batch;
 pub use blueprint::{BatchLoss, Blueprint, Build, Checkpointing, Loss, Model, WINDOW};
 pub use metrics::{Metrics, Objective};
 pub use observer::{EpochRecord, Evaluation, Observer, StepRecord};
-pub(crate) use passes::dispatches_of_a_shape;
+pub(crate) use passes::{dispatches_of_a_shape, of_equal_tensors};
 pub use run_dir::{RunDir, write_whole};
 pub use scaling::Checks;
 pub use text::{Sampling, TextModel, Writing};
