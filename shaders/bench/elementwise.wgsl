@@ -3,7 +3,8 @@
 //   x is what the op changes, a and b what it reads besides, s its number. OP says which:
 //    0 x s          1 x + s        2 x + s (a - x)    3 x + s a      4 x + s a b    5 x + s a / b
 //    6 sqrt(x)      7 x a          8 x / a            9 max(x, a)   10 abs(a)      11 sign(x)
-//   12 s / x       13 a + s b     14 sqrt(a)         15 a + s       16 a s
+//   12 s / x       13 a + s b     14 sqrt(a)         15 a + s       16 a s         17 a + s (b - a)
+//   18 a / b       19 x / s       20 max(x, s)       21 1 / sqrt(x)   22 x x
 //
 // shapes: x, a, b [length of x's binding] vec4; s [1]. What an op does not read is bound to something else of any size
 // grid:   one invocation a vec4, workgroups folded from x into y
@@ -39,4 +40,10 @@ fn elementwise_op(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     if OP == 14u { x[i] = sqrt(a[i]); }
     if OP == 15u { x[i] = a[i] + s[0]; }
     if OP == 16u { x[i] = a[i] * s[0]; }
+    if OP == 17u { x[i] = a[i] + s[0] * (b[i] - a[i]); }
+    if OP == 18u { x[i] = a[i] / b[i]; }
+    if OP == 19u { x[i] /= s[0]; }
+    if OP == 20u { x[i] = max(x[i], vec4<f32>(s[0])); }
+    if OP == 21u { x[i] = inverseSqrt(x[i]); }
+    if OP == 22u { x[i] *= x[i]; }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::gpu::{Access, Binding, Buffer, Dispatch, Gpu, ShaderKey, wgsl};
+use crate::plan::{BufferPlan, Memory, Plan, Program};
 
 /// A range of a buffer.
 #[derive(Debug, Clone)]
@@ -49,8 +50,38 @@ pub(super) fn call(
     Ok(gpu.dispatch(&gpu.pipeline(&key)?, &bindings, grid))
 }
 
+/// A plan, with memory for what only its own kernels use: all who run it in turn share that.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub plan: Plan,
+    memory: Memory,
+}
+
+impl Planned {
+    /// `outside` names the buffers whose places differ from run to run.
+    pub fn new(gpu: &Gpu, plan: Plan, outside: impl Fn(&str) -> bool) -> Result<Planned> {
+        let own: Vec<BufferPlan> =
+            Memory::plan([&plan]).into_iter().filter(|buffer| !outside(&buffer.name)).collect();
+        let memory = Memory::allocate(gpu, &own)?;
+        for (name, words) in &plan.constants {
+            gpu.write(memory.get(name), 0, bytemuck::cast_slice(words));
+        }
+        Ok(Planned { plan, memory })
+    }
+
+    /// Its dispatches, with a place for each buffer from outside.
+    pub fn dispatches(&self, gpu: &Gpu, place: impl Fn(&str) -> Place) -> Result<Vec<Dispatch>> {
+        let program = Program::placed(gpu, &self.plan, |name| {
+            let own = self.memory.find(name).map(Place::whole);
+            let Place { buffer, offset, bytes } = own.unwrap_or_else(|| place(name));
+            (buffer, offset, bytes)
+        })?;
+        Ok(program.dispatches)
+    }
+}
+
 /// A place bound to a slot.
-pub(super) fn bind(slot: u32, place: &Place) -> Binding<'_> {
+fn bind(slot: u32, place: &Place) -> Binding<'_> {
     Binding { slot, buffer: &place.buffer, offset: place.offset, bytes: place.bytes }
 }
 
@@ -64,14 +95,14 @@ pub(super) fn noise(seed: u64, count: usize, low: f32, high: f32) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// Fills a place with numbers over and over.
-pub(super) fn fill(gpu: &Gpu, place: &Place, numbers: &[f32]) -> Result<()> {
-    let bytes: &[u8] = bytemuck::cast_slice(numbers);
-    let mut at = 0;
+/// Fills a place with numbers over and over, beginning with the one at `first`.
+pub(super) fn fill(gpu: &Gpu, place: &Place, numbers: &[f32], first: usize) -> Result<()> {
+    let (mut at, mut from) = (0, first % numbers.len());
     while at < place.bytes {
+        let bytes: &[u8] = bytemuck::cast_slice(&numbers[from..]);
         let now = (place.bytes - at).min(bytes.len() as u64);
         gpu.write(&place.buffer, place.offset + at, &bytes[..now as usize]);
-        at += now;
+        (at, from) = (at + now, 0);
         // What is written waits on the host until a submission.
         gpu.recorder().submit()?;
     }

@@ -2,8 +2,8 @@
 
 use super::Summary;
 use super::call::{Place, fill, noise};
+use super::near::within;
 use super::place::{self, Deed, dots, roofline};
-use super::reference::within;
 use super::report::{Options, Report, machine};
 use super::roof::Streams;
 use super::sheet::{Column, Sheet, Unit};
@@ -142,7 +142,7 @@ impl Case {
         for set in 0..sets {
             let memory = if set == 0 { first.clone() } else { first.with_own(gpu, &inputs)? };
             for (name, numbers) in inputs.iter().zip(&numbers) {
-                fill(gpu, &Place::whole(memory.get(name)), numbers)?;
+                fill(gpu, &Place::whole(memory.get(name)), numbers, 0)?;
             }
             dispatches.extend(Program::new(gpu, &plan, &memory)?.dispatches);
         }

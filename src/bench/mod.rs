@@ -4,12 +4,16 @@
 //! turns with those it is compared with. `docs/benchmarks.md` says how to read them.
 
 mod arenas;
+mod by_tensor;
 mod cache;
 mod call;
+mod list;
 mod matmul;
+mod near;
 mod nets;
 mod ops;
 mod optim;
+mod orthogonal;
 mod place;
 mod reference;
 mod report;
@@ -22,6 +26,7 @@ mod timing;
 mod train;
 mod unfused;
 mod update;
+mod whole;
 
 pub use crate::figure::{Axis, Figure, Panel, Series};
 pub use matmul::MatmulBench;

@@ -1,33 +1,37 @@
 //! `downhill bench optim`: an update in three ways, beside what the adapter's memory can do.
 
-use super::arenas::{Arenas, Span};
+use super::arenas::{Arenas, Expected};
+use super::call::Place;
 use super::ops::Ops;
-use super::reference::{NAMES, Settings};
+use super::reference::Settings;
 use super::report::{Options, Report, machine};
 use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};
 use super::timing::{Work, time};
-use super::unfused::{Call, calls};
+use super::unfused::ops;
 use super::update::{GRAIN, Update};
 use super::{Roof, Summary};
 use crate::error::{Error, Result, suggestion};
 use crate::figure::{Axis, Figure, Panel, Series};
-use crate::gpu::Gpu;
+use crate::gpu::{Dispatch, Gpu};
+use crate::kernel::Target;
 use crate::optim::Optimizer;
 
 /// The step whose scalars are used: not one of the first, at which Adam proves nothing.
 const STEP: u64 = 10;
 /// Dispatches prepared for one way, at most; fewer sets of buffers are rotated where it would be more.
 const MOST_PREPARED: usize = 32_768;
+/// Of the usual sizes those are left out whose update would take longer at the measured peak, in seconds.
+const LONGEST: f64 = 0.2;
 /// SGD with momentum, which a config has by a key.
 const MOMENTUM: &str = "momentum";
 
 /// How an update is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// One dispatch for the whole arena: the engine's.
+    /// All tensors together, in as many dispatches as the optimizer has passes: the engine's.
     Fused,
-    /// The engine's kernel, one dispatch a tensor.
+    /// The engine's passes over each tensor in turn.
     PerTensor,
     /// One dispatch for each op of each tensor, as a tensor library does it.
     Unfused,
@@ -52,7 +56,7 @@ impl Way {
 pub struct OptimBench {
     /// Optimizers by name; `momentum` is SGD with a momentum of 0.9. None: all there are.
     pub optimizers: Vec<String>,
-    /// Parameters in all. None: 1 Ki to 64 Mi by factors of four, or what fits.
+    /// Parameters in all. None: 1 Ki to 64 Mi by factors of four, or what fits; to 64 Ki in a quick run.
     pub sizes: Vec<usize>,
     /// Over how many tensors they are spread.
     pub tensors: Vec<usize>,
@@ -79,13 +83,14 @@ fn optimizer(name: &str) -> Result<Optimizer> {
     table.try_into().map_err(wrong)
 }
 
-/// The optimizers of the engine that have a reference, and momentum.
+/// The optimizers of the engine, and momentum.
 fn known() -> impl Iterator<Item = &'static str> {
-    let engines = Optimizer::NAMES.into_iter().filter(|name| NAMES.contains(name));
-    engines.flat_map(|name| std::iter::once(name).chain((name == "sgd").then_some(MOMENTUM)))
+    Optimizer::NAMES
+        .into_iter()
+        .flat_map(|name| std::iter::once(name).chain((name == "sgd").then_some(MOMENTUM)))
 }
 
-const COLUMNS: [Column; 17] = [
+const COLUMNS: [Column; 18] = [
     Column::new("optimizer", "optimizer", Unit::Text),
     Column::new("parameters", "parameters", Unit::Whole),
     Column::new("tensors", "tensors", Unit::Whole),
@@ -98,6 +103,7 @@ const COLUMNS: [Column; 17] = [
     Column::new("runs", "runs", Unit::Whole),
     Column::new("bytes_per_parameter", "B/parameter", Unit::Whole),
     Column::new("bytes_per_second", "GB/s", Unit::Bandwidth),
+    Column::new("flops_per_second", "GFLOP/s", Unit::Flops),
     Column::new("of_copy", "of copy", Unit::Share),
     Column::new("of_triad", "of triad", Unit::Share),
     Column::new("fused_is_faster", "fused is faster", Unit::Times),
@@ -105,12 +111,15 @@ const COLUMNS: [Column; 17] = [
     Column::new("of_error_bound", "of error bound", Unit::Share),
 ];
 
-const NOTES: [&str; 3] = [
-    "GB/s: what the update has to move by the book (gradient, parameter and slots read, parameter and slots written) over \
-     its time, by the device's clock where it has one. B/parameter is what the way really moves.",
+const NOTES: [&str; 4] = [
+    "GB/s: what the update has to move by the book (gradient, parameter and slots read, parameter and slots written; twice \
+     where norms come before the update) over its time, by the device's clock where it has one. B/parameter is what the \
+     way really moves. GFLOP/s: the operations of the fused update over the time of each way.",
     "Of triad: of a triad timed beside it, run by run. Of copy: of the copy above. Small updates can pass 100%, for their \
      arrays lie in the cache where too few were rotated.",
     "Of error bound: the largest difference to a reference in f64, as a share of what rounding alone can make.",
+    "Tensors are matrices of 256 columns. The products of muon are in B/parameter and in GFLOP/s, and not in GB/s, which \
+     leaves them out of the 28 bytes a parameter by the book.",
 ];
 
 impl OptimBench {
@@ -124,39 +133,48 @@ impl OptimBench {
             names => names.to_vec(),
         };
         let optimizers: Vec<Optimizer> = names.iter().map(|name| optimizer(name)).collect::<Result<_>>()?;
-        let sizes = self.fitting(gpu)?;
+        let sizes = self.fitting(gpu, options.quick)?;
         let streams = Streams::new(gpu, options)?;
         let roof = streams.roof(gpu, options.effort)?;
         let mut sheet = Sheet::new("Optimizers", &COLUMNS);
         let mut points = Vec::new();
+        let mut too_long: Vec<String> = Vec::new();
         for (name, optimizer) in names.iter().zip(&optimizers) {
             for &size in &sizes {
                 for &tensors in &self.tensors {
                     let each = size / tensors / GRAIN * GRAIN;
-                    if each > 0 {
-                        options.progress(&format!("{name}: {size} parameters in {tensors} tensors"));
-                        let case = Case { gpu, options, streams: &streams, roof: &roof, name, optimizer };
-                        case.run(each, tensors, &mut sheet, &mut points)?;
+                    if each == 0 {
+                        continue;
                     }
+                    let what = format!("{name}: {size} parameters in {tensors} tensors");
+                    let case = Case { gpu, options, streams: &streams, roof: &roof, name, optimizer };
+                    // Who asks for sizes wants these.
+                    if self.sizes.is_empty() && case.seconds_at_least(each, tensors)? > LONGEST {
+                        too_long.push(what);
+                        continue;
+                    }
+                    options.progress(&what);
+                    case.run(each, tensors, &mut sheet, &mut points)?;
                 }
             }
         }
         sheet.notes = NOTES.map(str::to_owned).to_vec();
-        let without: Vec<&str> = Optimizer::NAMES.into_iter().filter(|name| !NAMES.contains(name)).collect();
-        if !without.is_empty() {
-            sheet
-                .notes
-                .push(format!("Not measured, for they have no reference yet: {}.", without.join(", ")));
+        if !too_long.is_empty() {
+            sheet.notes.push(format!(
+                "Left out, for one update would take more than {LONGEST} s at the measured peak (--sizes asks for them): {}.",
+                too_long.join("; ")
+            ));
         }
         let figure = figure(gpu, &roof, &names, &points);
         Ok(Report { bench: "optim", machine: machine(gpu), roof, sheets: vec![sheet], figure })
     }
 
     /// The sizes, those left out of the usual ones that a buffer cannot hold.
-    fn fitting(&self, gpu: &Gpu) -> Result<Vec<usize>> {
+    fn fitting(&self, gpu: &Gpu, quick: bool) -> Result<Vec<usize>> {
         let most = (gpu.largest_buffer() / 4) as usize;
         if self.sizes.is_empty() {
-            return Ok((5..=13).map(|i| 1 << (2 * i)).filter(|&n| n <= most).collect());
+            let last = if quick { 8 } else { 13 };
+            return Ok((5..=last).map(|i| 1 << (2 * i)).filter(|&n| n <= most).collect());
         }
         match self.sizes.iter().find(|&&n| n > most) {
             None => Ok(self.sizes.clone()),
@@ -188,33 +206,53 @@ struct Point {
 }
 
 impl Case<'_> {
+    /// What an update takes at the measured peak of operations.
+    fn seconds_at_least(&self, each: usize, tensors: usize) -> Result<f64> {
+        let plan = Update::new(self.gpu, self.optimizer, STEP)?.plan([each / GRAIN, GRAIN], tensors)?;
+        Ok(plan.flops() as f64 / self.roof.flops)
+    }
+
     fn run(&self, each: usize, tensors: usize, sheet: &mut Sheet, points: &mut Vec<Point>) -> Result<()> {
         let gpu = self.gpu;
         let update = Update::new(gpu, self.optimizer, STEP)?;
         let settings = Settings::of(self.optimizer)?;
-        let list = calls(&settings, STEP)?;
-        let names = update.arrays();
+        let shape = [each / GRAIN, GRAIN];
+        let list = ops(&settings, STEP, shape, Target::of(gpu))?;
         let elements = each * tensors;
-        let set_bytes = (elements * 4 * names.len()) as u64;
+        let set_bytes = Arenas::set_bytes(&update.arrays(shape), tensors);
         let fitting = gpu.largest_buffer() / (elements as u64 * 4);
-        let prepared = MOST_PREPARED / (tensors * list.len());
+        let prepared = MOST_PREPARED / (tensors * list.dispatches());
         let sets =
             self.options.rotation(gpu).div_ceil(set_bytes).min(fitting).min(prepared as u64).max(1) as usize;
-        let arenas = Arenas::new(gpu, &names, elements, sets)?;
+        let arenas = Arenas::new(gpu, &update, shape, tensors, sets)?;
+        let ends = if sets > 1 { vec![0, sets - 1] } else { vec![0] };
+        let expected: Vec<Expected> =
+            ends.iter().map(|&set| arenas.expected(set, &settings, STEP)).collect::<Result<_>>()?;
         // With one tensor the first two ways are the same.
         let ways: Vec<Way> =
             Way::ALL.into_iter().filter(|way| tensors > 1 || *way != Way::PerTensor).collect();
         let mut works = Vec::with_capacity(ways.len() + 1);
         let mut errors = Vec::with_capacity(ways.len());
+        let fused = update.of(gpu, shape, tensors)?;
         for &way in &ways {
-            let work = self.work(way, each, &arenas, &update, &list)?;
+            let work = match way {
+                Way::Fused => over_sets(&arenas, |place| update.dispatches(gpu, &fused, place))?,
+                Way::PerTensor => {
+                    let one = update.of(gpu, shape, 1)?;
+                    over_tensors(&arenas, |place| update.dispatches(gpu, &one, place))?
+                }
+                Way::Unfused => {
+                    let ops = Ops::new(gpu, &list)?;
+                    over_tensors(&arenas, |place| ops.dispatches(gpu, place))?
+                }
+            };
             let mut worst = 0.0_f64;
-            for set in [0, sets - 1] {
-                arenas.reset(gpu, set);
+            for (&set, expected) in ends.iter().zip(&expected) {
+                arenas.reset(gpu, way, expected)?;
                 let mut recorder = gpu.recorder();
                 recorder.pass(&work.dispatches[set * work.turn..(set + 1) * work.turn], 1);
                 recorder.submit()?;
-                worst = worst.max(arenas.check(gpu, set, &settings, STEP, way.name())?);
+                worst = worst.max(arenas.check(gpu, self.name, way, expected)?);
             }
             errors.push(worst);
             works.push(work);
@@ -223,7 +261,7 @@ impl Case<'_> {
         let times = time(gpu, &works.iter().collect::<Vec<_>>(), self.options.effort)?;
         let (triad, times) = times.split_last().expect("the triad is there");
         let moved = f64::from(update.kernel.bytes_per_parameter) * elements as f64;
-        let fused = Summary::of(times[0].best()).median;
+        let fastest = Summary::of(times[0].best()).median;
         for (((way, work), times), error) in ways.iter().zip(&works).zip(times).zip(errors) {
             let best = Summary::of(times.best());
             let rate = moved / best.median;
@@ -231,8 +269,8 @@ impl Case<'_> {
             // (moved / time) / (triads / time of the triad), run by run
             let of_triad = moved / triads * Summary::of_ratio(triad.best(), times.best()).median;
             let bytes = match way {
-                Way::Unfused => list.iter().map(Call::bytes).sum(),
-                _ => update.kernel.bytes_per_parameter,
+                Way::Unfused => list.bytes() * tensors as u64,
+                Way::Fused | Way::PerTensor => update.bytes(&fused, elements),
             };
             let device = (!times.device.is_empty()).then(|| Summary::of(&times.device).median);
             sheet.rows.push(vec![
@@ -246,11 +284,12 @@ impl Case<'_> {
                 best.lower.into(),
                 best.upper.into(),
                 best.runs.into(),
-                (bytes as usize).into(),
+                (bytes as f64 / elements as f64).round().into(),
                 rate.into(),
+                (fused.plan.flops() as f64 / best.median).into(),
                 (rate / self.roof.copy).into(),
                 of_triad.into(),
-                Cell::from((*way != Way::Fused).then_some(best.median / fused)),
+                Cell::from((*way != Way::Fused).then_some(best.median / fastest)),
                 ((set_bytes * sets as u64) as usize).into(),
                 error.into(),
             ]);
@@ -259,41 +298,30 @@ impl Case<'_> {
         }
         Ok(())
     }
-
-    /// The dispatches of a way, for every set.
-    fn work(&self, way: Way, each: usize, arenas: &Arenas, update: &Update, list: &[Call]) -> Result<Work> {
-        let gpu = self.gpu;
-        let tensors = arenas.elements / each;
-        let mut dispatches = Vec::new();
-        match way {
-            Way::Fused => {
-                for set in 0..arenas.sets {
-                    let span = Span { set, first: 0, elements: arenas.elements };
-                    dispatches.push(update.dispatch(gpu, arenas.elements, |name| arenas.place(name, span))?);
-                }
-            }
-            Way::PerTensor => {
-                for (set, tensor) in pairs(arenas.sets, tensors) {
-                    let span = Span { set, first: tensor * each, elements: each };
-                    dispatches.push(update.dispatch(gpu, each, |name| arenas.place(name, span))?);
-                }
-            }
-            Way::Unfused => {
-                let ops = Ops::new(gpu, each, list)?;
-                for (set, tensor) in pairs(arenas.sets, tensors) {
-                    let span = Span { set, first: tensor * each, elements: each };
-                    for i in 0..list.len() {
-                        dispatches.push(ops.dispatch(gpu, i, |name| arenas.place(name, span))?);
-                    }
-                }
-            }
-        }
-        Ok(Work { turn: dispatches.len() / arenas.sets, dispatches })
-    }
 }
 
-fn pairs(sets: usize, tensors: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..sets).flat_map(move |set| (0..tensors).map(move |tensor| (set, tensor)))
+/// A way's dispatches in every set, each bound as a whole.
+fn over_sets(
+    arenas: &Arenas,
+    dispatches: impl Fn(&dyn Fn(&str) -> Place) -> Result<Vec<Dispatch>>,
+) -> Result<Work> {
+    let mut all = Vec::new();
+    for set in 0..arenas.sets {
+        all.extend(dispatches(&|name| arenas.set(name, set))?);
+    }
+    Ok(Work { turn: all.len() / arenas.sets, dispatches: all })
+}
+
+/// A way's dispatches in every set, tensor by tensor.
+fn over_tensors(
+    arenas: &Arenas,
+    dispatches: impl Fn(&dyn Fn(&str) -> Place) -> Result<Vec<Dispatch>>,
+) -> Result<Work> {
+    let mut all = Vec::new();
+    for (set, tensor) in (0..arenas.sets).flat_map(|set| (0..arenas.tensors).map(move |t| (set, t))) {
+        all.extend(dispatches(&|name| arenas.tensor(name, set, tensor))?);
+    }
+    Ok(Work { turn: all.len() / arenas.sets, dispatches: all })
 }
 
 /// A panel an optimizer, a colour a way, a dash for each number of tensors.

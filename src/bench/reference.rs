@@ -3,103 +3,11 @@
 //! The rules are written from the papers and torch's documents, one element at a time, with numbers that carry a bound
 //! of their own error: so the tolerance of a check is not chosen, it follows from the formula.
 
-use std::ops::{Add, Div, Mul, Sub};
-
 use toml::Table;
 
+use super::near::Near;
 use crate::error::{Error, Result};
 use crate::optim::Optimizer;
-
-/// Half a unit in the last place of an f32, relative; WGSL lets sums and products be either neighbour, twice this.
-const UNIT: f64 = f32::EPSILON as f64;
-/// What WGSL allows a division, in units.
-const DIVISION: f64 = 2.5;
-/// What WGSL allows a root, in units: that of 1 / inverseSqrt(x).
-const ROOT: f64 = 4.5;
-/// Numbers below may be flushed to 0.
-const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
-
-/// A number, and how far an f32 computed in its place may lie.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Near {
-    pub value: f64,
-    pub off: f64,
-}
-
-impl Near {
-    /// An f32 as it is.
-    pub fn exact(value: f32) -> Near {
-        Near { value: f64::from(value), off: 0.0 }
-    }
-
-    /// A scalar of the step: computed in f64, rounded once.
-    pub fn scalar(value: f64) -> Near {
-        Near::rounded(value, 0.0, 1.0)
-    }
-
-    fn rounded(value: f64, off: f64, units: f64) -> Near {
-        Near { value, off: off + units * UNIT * (value.abs() + off) + SMALLEST }
-    }
-
-    fn sqrt(self) -> Near {
-        let value = self.value.max(0.0).sqrt();
-        // Between the root of the least and of the largest it may be.
-        let low = (self.value - self.off).max(0.0).sqrt();
-        let high = (self.value + self.off).max(0.0).sqrt();
-        Near::rounded(value, (value - low).max(high - value), ROOT)
-    }
-
-    fn abs(self) -> Near {
-        Near { value: self.value.abs(), off: self.off }
-    }
-
-    fn max(self, other: Near) -> Near {
-        Near { value: self.value.max(other.value), off: self.off.max(other.off) }
-    }
-
-    /// Where it may be on either side of 0, so may its sign.
-    fn sign(self) -> Near {
-        let value = if self.value == 0.0 { 0.0 } else { self.value.signum() };
-        Near { value, off: if self.value.abs() > self.off { 0.0 } else { 2.0 } }
-    }
-
-    /// a + weight (b - a)
-    fn lerp(self, other: Near, weight: Near) -> Near {
-        self + weight * (other - self)
-    }
-}
-
-impl Add for Near {
-    type Output = Near;
-    fn add(self, b: Near) -> Near {
-        Near::rounded(self.value + b.value, self.off + b.off, 1.0)
-    }
-}
-
-impl Sub for Near {
-    type Output = Near;
-    fn sub(self, b: Near) -> Near {
-        Near::rounded(self.value - b.value, self.off + b.off, 1.0)
-    }
-}
-
-impl Mul for Near {
-    type Output = Near;
-    fn mul(self, b: Near) -> Near {
-        let off = self.off * b.value.abs() + b.off * self.value.abs() + self.off * b.off;
-        Near::rounded(self.value * b.value, off, 1.0)
-    }
-}
-
-impl Div for Near {
-    type Output = Near;
-    fn div(self, b: Near) -> Near {
-        let value = self.value / b.value;
-        let least = b.value.abs() - b.off;
-        let off = if least > 0.0 { (self.off + value.abs() * b.off) / least } else { f64::INFINITY };
-        Near::rounded(value, off, DIVISION)
-    }
-}
 
 /// An optimizer's hyperparameters by the names a config has for them.
 #[derive(Debug, Clone)]
@@ -124,10 +32,21 @@ impl Settings {
         self.table.get(key).and_then(|value| value.as_float()).unwrap_or(0.0)
     }
 
+    /// The first numbers of a list; 0 where there are none.
+    pub fn numbers<const N: usize>(&self, key: &str) -> [f64; N] {
+        let list = self.table.get(key).and_then(|value| value.as_array());
+        std::array::from_fn(|i| list.and_then(|l| l.get(i)).and_then(|v| v.as_float()).unwrap_or(0.0))
+    }
+
+    /// A whole number; 0 where the optimizer has no such key.
+    pub fn whole(&self, key: &str) -> u64 {
+        let number = self.table.get(key).and_then(|value| value.as_integer());
+        number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+    }
+
     /// Both betas.
     pub fn betas(&self) -> [f64; 2] {
-        let list = self.table.get("betas").and_then(|value| value.as_array());
-        [0, 1].map(|i| list.and_then(|l| l.get(i)).and_then(|v| v.as_float()).unwrap_or(0.0))
+        self.numbers("betas")
     }
 
     /// 1 - beta^t for both.
@@ -151,6 +70,39 @@ impl Settings {
         let square = (rho - 4.0) * (rho - 2.0) * most / ((most - 4.0) * (most - 2.0) * rho);
         (rho > 5.0).then(|| square.sqrt())
     }
+
+    /// Schedule-free's rate of step t, and the share of that step in the mean of all.
+    pub fn share(&self, t: u64) -> [f64; 2] {
+        let warmup = self.whole("warmup_steps").max(1) as f64;
+        // Rates do not fall, so the largest so far is the last.
+        let rate = |t: u64| self.number("lr") * (t as f64 / warmup).min(1.0);
+        let weight =
+            |t: u64| (t as f64).powf(self.number("r")) * rate(t).powf(self.number("weight_lr_power"));
+        [rate(t), weight(t) / (1..=t).map(weight).sum::<f64>()]
+    }
+
+    /// Adafactor's relative step of step t, and how much the running means take in.
+    pub fn relative(&self, t: u64) -> [f64; 2] {
+        let t = t as f64;
+        [self.number("lr").min(1.0 / t.sqrt()), t.powf(self.number("beta2_decay"))]
+    }
+
+    /// Muon's factor for a matrix.
+    pub fn factor(&self, rows: usize, columns: usize) -> f64 {
+        match self.table.get("adjust_lr_fn").and_then(|value| value.as_str()) {
+            Some("match_rms_adamw") => 0.2 * (rows.max(columns) as f64).sqrt(),
+            _ => (rows as f64 / columns as f64).max(1.0).sqrt(),
+        }
+    }
+}
+
+/// What the whole tensor says of an element.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said {
+    /// LAMB's quotient of norms, LARS's rate, Adafactor's.
+    pub rate: Near,
+    /// Adafactor's second moment, Muon's direction.
+    pub value: Near,
 }
 
 /// An element of every array of an update.
@@ -187,11 +139,51 @@ impl Element<'_> {
         Ok(*slot)
     }
 
-    /// Step t, the first being 1.
+    /// g + decay w
+    pub fn decayed(&self, s: &Settings) -> Near {
+        let decay = s.number("weight_decay");
+        if decay == 0.0 { self.grad } else { self.grad + Near::scalar(decay) * self.param }
+    }
+
+    /// Moments, and what LAMB makes as long as the weights.
+    pub fn lamb(&mut self, s: &Settings, t: u64) -> Result<Near> {
+        let scalar = Near::scalar;
+        let ([beta1, beta2], [first, second]) = (s.betas(), s.corrections(t));
+        let m = self.average("exp_avg", self.grad, beta1)?;
+        let v = self.square_average("exp_avg_sq", self.grad, beta2)?;
+        let root = v.sqrt() * scalar(1.0 / second.sqrt()) + scalar(s.number("eps"));
+        Ok(m * scalar(1.0 / first) / root + scalar(s.number("weight_decay")) * self.param)
+    }
+
+    /// Adafactor's direction.
+    pub fn adafactor(&self, s: &Settings, v: Near) -> Near {
+        let [eps, _] = s.numbers("eps");
+        self.grad / v.max(Near::scalar(eps * eps)).sqrt()
+    }
+
+    /// Momentum, and what Muon makes orthogonal.
+    pub fn muon(&mut self, s: &Settings) -> Result<Near> {
+        let mu = s.number("momentum");
+        let b = self.average("momentum_buffer", self.grad, mu)?;
+        let nesterov = s.table.get("nesterov").and_then(|value| value.as_bool()) == Some(true);
+        Ok(if nesterov { self.grad.lerp(b, Near::scalar(mu)) } else { b })
+    }
+
+    /// Schedule-free's step along d: z, and what y comes nearer by.
+    fn free(&mut self, s: &Settings, t: u64, beta: f64, d: Near) -> Result<Near> {
+        let scalar = Near::scalar;
+        let ([rate, share], y) = (s.share(t), self.param);
+        let z = self.slot("z")?;
+        let old = *z;
+        *z = old - scalar(rate) * d;
+        Ok(scalar(rate * (1.0 - beta * (1.0 - share))) * d - scalar(share) * (old - y))
+    }
+
+    /// Step t, the first being 1; `said` is what its tensor says of it.
     ///
     /// # Errors
     /// An optimizer without a rule here.
-    pub fn step(&mut self, s: &Settings, t: u64) -> Result<()> {
+    pub fn step(&mut self, s: &Settings, t: u64, said: Said) -> Result<()> {
         let scalar = Near::scalar;
         let lr = s.number("lr");
         let eps = scalar(s.number("eps"));
@@ -199,8 +191,8 @@ impl Element<'_> {
         let [beta1, beta2] = s.betas();
         let [first, second] = s.corrections(t);
         let w = self.param;
-        // Decay as a part of the gradient, but for AdamW and Lion.
-        let g = if decay == 0.0 { self.grad } else { self.grad + scalar(decay) * w };
+        // Decay as a part of the gradient, for those that have it so.
+        let g = self.decayed(s);
         let step = match s.name() {
             "sgd" if s.number("momentum") == 0.0 => scalar(lr) * g,
             "sgd" => {
@@ -266,6 +258,28 @@ impl Element<'_> {
                 *self.slot("exp_avg")? = scalar(beta2) * m + scalar(1.0 - beta2) * self.grad;
                 scalar(lr) * blend.sign() + scalar(lr * decay) * w
             }
+            "schedule_free_adamw" => {
+                let v = self.square_average("exp_avg_sq", self.grad, beta2)?;
+                let root = v.sqrt() * scalar(1.0 / second.sqrt()) + eps;
+                let d = self.grad / root + scalar(decay) * w;
+                self.free(s, t, beta1, d)?
+            }
+            "schedule_free_sgd" => self.free(s, t, s.number("momentum"), g)?,
+            "lamb" => {
+                let u = self.lamb(s, t)?;
+                scalar(lr) * said.rate * u
+            }
+            "lars" => {
+                let (keep, take) = (scalar(s.number("momentum")), scalar(1.0 - s.number("dampening")));
+                let b = self.slot("momentum_buffer")?;
+                *b = keep * *b + take * (said.rate * g);
+                scalar(lr) * *b
+            }
+            "adafactor" => scalar(lr * decay) * w + said.rate * self.adafactor(s, said.value),
+            "muon" => {
+                self.muon(s)?;
+                scalar(lr * decay) * w + scalar(lr) * said.value
+            }
             other => return Err(no_rule(other)),
         };
         self.param = w - step;
@@ -273,47 +287,16 @@ impl Element<'_> {
     }
 }
 
-/// Whether a number lies no further than `bound` from where it should; NaN does not.
-pub(super) fn within(got: f32, want: f64, bound: f64) -> bool {
-    (f64::from(got) - want).abs() <= bound
-}
-
 /// What to do about an optimizer that is not benchmarked yet.
 pub(super) fn no_rule(name: &str) -> Error {
     Error::Config(format!(
-        "optimizer \"{name}\" cannot be benchmarked, for no reference is written for it; those that can are: {}",
-        NAMES.join(", ")
+        "optimizer \"{name}\" cannot be benchmarked: it needs a rule in bench/reference.rs and its ops in bench/unfused.rs"
     ))
 }
-
-/// The optimizers that have rules here.
-pub(super) const NAMES: [&str; 10] =
-    ["sgd", "rmsprop", "adam", "adamw", "nadam", "radam", "adamax", "adagrad", "adadelta", "lion"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_bound_what_f32_does() {
-        let numbers = super::super::call::noise(7, 3000, 0.01, 2.0);
-        for three in numbers.chunks_exact(3) {
-            let [a, b, c] = [three[0], three[1] - 1.0, three[2]];
-            let in_f32 = (a.sqrt() * b - c) / (a + c) + b * c;
-            let [x, y, z] = [a, b, c].map(Near::exact);
-            let near = (x.sqrt() * y - z) / (x + z) + y * z;
-            let off = (f64::from(in_f32) - near.value).abs();
-            assert!(off <= near.off, "{a} {b} {c}: {off} > {}", near.off);
-            assert!(near.off < 1e-5, "the bound says something: {}", near.off);
-        }
-    }
-
-    #[test]
-    fn a_sign_that_may_be_either_is() {
-        let near = |value, off| Near { value, off }.sign();
-        assert_eq!(near(0.5, 0.1), Near { value: 1.0, off: 0.0 });
-        assert_eq!(near(-0.5, 0.6), Near { value: -1.0, off: 2.0 });
-    }
 
     #[test]
     fn adamw_by_hand() {
@@ -321,7 +304,7 @@ mod tests {
         let names = ["exp_avg", "exp_avg_sq"];
         let slots = [0.5, 0.25].map(Near::exact).to_vec();
         let mut e = Element { param: Near::exact(2.0), grad: Near::exact(-1.0), names: &names, slots };
-        e.step(&settings, 2).unwrap();
+        e.step(&settings, 2, Said::default()).unwrap();
         // m = 0.9 * 0.5 - 0.1 = 0.35; v = 0.999 * 0.25 + 0.001 = 0.25075; corrections 0.19 and 0.001999
         let step = 1e-3 / 0.19 * 0.35 / ((0.25075_f64 / 0.001999).sqrt() + 1e-8);
         let want = 2.0 * (1.0 - 1e-5) - step;

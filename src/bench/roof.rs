@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Summary;
 use super::call::{Place, Shader, call, fill, noise};
-use super::reference::within;
+use super::near::within;
 use super::report::Options;
 use super::timing::{Effort, Times, Work, time};
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ impl Streams {
         let array = |name| gpu.storage(name, bytes);
         let arrays = [array("bench stream a")?, array("bench stream b")?, array("bench stream c")?];
         for (seed, buffer) in (1..).zip(&arrays) {
-            fill(gpu, &Place::whole(buffer), &noise(seed, 1 << 20, -1.0, 1.0))?;
+            fill(gpu, &Place::whole(buffer), &noise(seed, 1 << 20, -1.0, 1.0), 0)?;
         }
         Ok(Streams { arrays, gate: gpu.storage("bench gate", 4)?, bytes })
     }

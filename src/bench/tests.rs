@@ -2,13 +2,17 @@
 
 use toml::Table;
 
-use super::arenas::{Arenas, Span};
+use super::arenas::Arenas;
 use super::call::noise;
-use super::reference::{Element, NAMES, Near, Settings};
-use super::unfused::{Array, Call, Op, TEMPORARIES, calls};
+use super::list::{Array, Call, Number, Op};
+use super::near::Near;
+use super::reference::{Element, Said, Settings};
+use super::unfused::{TEMPORARIES, ops};
 use super::update::{GRAIN, Update};
+use super::{OptimBench, Options, Way};
 use crate::gpu::{Gpu, GpuOptions};
-use crate::optim::{AdamW, Optimizer};
+use crate::kernel::{Family, Target};
+use crate::optim::{Adafactor, AdamW, Lamb, Lars, Muon, Optimizer};
 
 const STEP: u64 = 10;
 
@@ -28,6 +32,13 @@ fn settings(name: &str) -> (Settings, Vec<&'static str>) {
         "adagrad" => ("lr = 1e-2\nlr_decay = 0.1\neps = 1e-10", &["sum"]),
         "adadelta" => ("lr = 1.0\nrho = 0.9\neps = 1e-6", &["square_avg", "acc_delta"]),
         "lion" => ("lr = 1e-4\nbetas = [0.9, 0.99]", &["exp_avg"]),
+        "schedule_free_adamw" => (
+            "lr = 2.5e-3\nbetas = [0.9, 0.999]\neps = 1e-8\nwarmup_steps = 4\nr = 1.0\nweight_lr_power = 2.0",
+            &["z", "exp_avg_sq"],
+        ),
+        "schedule_free_sgd" => {
+            ("lr = 1.0\nmomentum = 0.9\nwarmup_steps = 4\nr = 1.0\nweight_lr_power = 2.0", &["z"])
+        }
         other => panic!("no settings for {other}"),
     };
     let real = if name == "momentum" { "sgd" } else { name };
@@ -55,7 +66,11 @@ impl Host<'_> {
     }
 
     fn run(&mut self, call: &Call) {
-        let (x, a, b, s) = (*self.at(call.x), *self.at(call.a), *self.at(call.b), call.s);
+        let (x, a, b) = (*self.at(call.x), *self.at(call.a), *self.at(call.b));
+        let s = match call.s {
+            Number::Plain(s) => s,
+            Number::Of(array) => *self.at(array),
+        };
         *self.at(call.x) = match call.op {
             Op::Mul => x * s,
             Op::Add => x + s,
@@ -74,18 +89,28 @@ impl Host<'_> {
             Op::SqrtOf => a.sqrt(),
             Op::ShiftOf => a + s,
             Op::ScaleOf => a * s,
+            Op::LerpOf => a + s * (b - a),
+            Op::QuotientOf => a / b,
+            Op::Div => x / s,
+            Op::AtLeast => x.max(s),
+            Op::OverRoot => 1.0 / x.sqrt(),
+            Op::Square => x * x,
         };
     }
 }
 
+/// Those that look at whole tensors, whose norms and products only a device computes: the tests below have them.
+const BY_TENSOR: [&str; 4] = ["lamb", "lars", "adafactor", "muon"];
+
 #[test]
-fn the_ops_of_every_optimizer_make_its_update() {
-    for name in NAMES.into_iter().chain(["momentum"]) {
+fn the_ops_of_elementwise_optimizers_make_their_update() {
+    let elementwise = Optimizer::NAMES.into_iter().filter(|name| !BY_TENSOR.contains(name));
+    for name in elementwise.chain(["momentum"]) {
         let (settings, names) = settings(name);
-        let list = calls(&settings, STEP).unwrap();
+        let list = ops(&settings, STEP, [1, GRAIN], Target::new(Family::Lanes)).unwrap().calls().expect(name);
         for four in noise(3, 4000, -1.0, 1.0).chunks_exact(4) {
             let first = |slot: &&str| {
-                let signed = ["exp_avg", "momentum_buffer"].contains(slot);
+                let signed = ["exp_avg", "momentum_buffer", "z"].contains(slot);
                 if signed { four[2] } else { 0.1 + four[3].abs() }
             };
             let slots: Vec<f32> = names.iter().map(first).collect();
@@ -96,7 +121,7 @@ fn the_ops_of_every_optimizer_make_its_update() {
                 names: &names,
                 slots: near,
             };
-            want.step(&settings, STEP).unwrap();
+            want.step(&settings, STEP, Said::default()).unwrap();
             let temporaries = [f32::NAN; TEMPORARIES];
             let mut got = Host { param: four[0], grad: four[1], names: &names, slots, temporaries };
             list.iter().for_each(|call| got.run(call));
@@ -115,7 +140,7 @@ fn the_ops_of_every_optimizer_make_its_update() {
 
 #[test]
 fn an_op_counts_what_it_moves() {
-    let of = |op, x, a, b| Call { op, x, a, b, s: 1.0 }.bytes();
+    let of = |op, x, a, b| Call { op, x, a, b, s: Number::Plain(1.0) }.bytes();
     let (w, g, m) = (Array::Param, Array::Grad, Array::Slot("exp_avg"));
     // In place: x read and written. addcmul of g with itself reads g once.
     assert_eq!(of(Op::Mul, w, w, w), 8);
@@ -124,35 +149,77 @@ fn an_op_counts_what_it_moves() {
     assert_eq!(of(Op::SqrtOf, Array::Temporary(0), m, m), 8);
     // torch's single-tensor AdamW, by the book.
     let (settings, _) = settings("adamw");
-    let list = calls(&settings, STEP).unwrap();
-    assert_eq!((list.len(), list.iter().map(Call::bytes).sum::<u32>()), (8, 80));
+    let list = ops(&settings, STEP, [3, GRAIN], Target::new(Family::Lanes)).unwrap();
+    assert_eq!((list.dispatches(), list.bytes()), (8, 80 * 3 * GRAIN as u64));
+    // A number for each row or column is not one for each parameter.
+    let adafactor = Settings::of(&Optimizer::Adafactor(Adafactor::default())).unwrap();
+    let mut list = ops(&adafactor, STEP, [3, GRAIN], Target::new(Family::Lanes)).unwrap();
+    assert_eq!(["row_var", "col_var"].map(|name| list.length(Array::Slot(name))), [3, GRAIN]);
+    let before = list.bytes();
+    list.push(Op::Mul, Array::Slot("row_var"), [], 1.0);
+    assert_eq!(list.bytes() - before, 8 * 3);
+}
+
+fn software() -> Gpu {
+    let options = |adapter: &str| GpuOptions { adapter: adapter.into(), ..GpuOptions::default() };
+    Gpu::open(&options("software")).or_else(|_| Gpu::open(&options("auto"))).unwrap()
+}
+
+/// The right settings, and some that go a little further, but more than the bound leaves open.
+fn right_and_wrong() -> [(Optimizer, Optimizer); 5] {
+    let (lamb, lars) = (Lamb::default(), Lars::default());
+    let (adafactor, muon) = (Adafactor::default(), Muon::default());
+    [
+        (Optimizer::AdamW(AdamW::default()), Optimizer::AdamW(AdamW { lr: 1.001e-3, ..AdamW::default() })),
+        (Optimizer::Lamb(lamb.clone()), Optimizer::Lamb(Lamb { lr: 1.01e-3, ..lamb })),
+        (Optimizer::Lars(lars.clone()), Optimizer::Lars(Lars { trust_coefficient: 1.01e-3, ..lars })),
+        (Optimizer::Adafactor(adafactor.clone()), Optimizer::Adafactor(Adafactor { d: 1.01, ..adafactor })),
+        (
+            Optimizer::Muon(muon.clone()),
+            Optimizer::Muon(Muon { ns_coefficients: [3.4445, -4.775, 2.0], ..muon }),
+        ),
+    ]
 }
 
 #[test]
 fn a_wrong_update_is_refused_before_it_is_timed() {
-    let options = |adapter: &str| GpuOptions { adapter: adapter.into(), ..GpuOptions::default() };
-    let gpu = Gpu::open(&options("software")).or_else(|_| Gpu::open(&options("auto"))).unwrap();
-    let adamw = |lr| Optimizer::AdamW(AdamW { lr, ..AdamW::default() });
-    let update = Update::new(&gpu, &adamw(1e-3), STEP).unwrap();
+    let gpu = software();
     // More than is checked whole, in two sets.
-    let (elements, sets) = (64 * GRAIN, 2);
-    let arenas = Arenas::new(&gpu, &update.arrays(), elements, sets).unwrap();
-    let after_one_update = |set: usize, settings: &Settings| {
-        arenas.reset(&gpu, set);
-        let span = Span { set, first: 0, elements };
-        let dispatch = update.dispatch(&gpu, elements, |name| arenas.place(name, span)).unwrap();
-        let mut recorder = gpu.recorder();
-        recorder.pass(&[dispatch], 1);
-        recorder.submit().unwrap();
-        arenas.check(&gpu, set, settings, STEP, "fused")
-    };
-    let right = Settings::of(&adamw(1e-3)).unwrap();
-    for set in 0..sets {
-        let share = after_one_update(set, &right).unwrap();
-        assert!(share > 0.0 && share <= 1.0, "{share}");
+    let (shape, tensors, sets) = ([32, GRAIN], 3, 2);
+    for (right, wrong) in right_and_wrong() {
+        let update = Update::new(&gpu, &right, STEP).unwrap();
+        let arenas = Arenas::new(&gpu, &update, shape, tensors, sets).unwrap();
+        let planned = update.of(&gpu, shape, tensors).unwrap();
+        let after_one_update = |set: usize, optimizer: &Optimizer| {
+            let expected = arenas.expected(set, &Settings::of(optimizer).unwrap(), STEP).unwrap();
+            arenas.reset(&gpu, Way::Fused, &expected).unwrap();
+            let dispatches = update.dispatches(&gpu, &planned, |name| arenas.set(name, set)).unwrap();
+            let mut recorder = gpu.recorder();
+            recorder.pass(&dispatches, 1);
+            recorder.submit().unwrap();
+            arenas.check(&gpu, right.name(), Way::Fused, &expected)
+        };
+        for set in 0..sets {
+            let share = after_one_update(set, &right).unwrap();
+            assert!(share > 0.0 && share <= 1.0, "{}: {share}", right.name());
+        }
+        let text = after_one_update(1, &wrong).expect_err(right.name()).to_string();
+        let begins = format!("{} fused: element", right.name());
+        assert!(text.contains(&begins) && text.contains("nothing was timed"), "{text}");
     }
-    // A thousandth more of a step is seen.
-    let wrong = Settings::of(&adamw(1.001e-3)).unwrap();
-    let text = after_one_update(1, &wrong).unwrap_err().to_string();
-    assert!(text.contains("adamw fused: element") && text.contains("nothing was timed"), "{text}");
+}
+
+/// Tall, square and wide matrices, checked in all ways before they are timed.
+#[test]
+fn optimizers_that_look_at_tensors_are_measured_at_every_shape() {
+    let bench = OptimBench {
+        optimizers: BY_TENSOR.map(str::to_owned).to_vec(),
+        sizes: vec![5 * GRAIN, GRAIN * GRAIN, 300 * GRAIN],
+        tensors: vec![1, 3],
+    };
+    let mut options = Options::new(true);
+    options.effort = options.effort.exactly(1);
+    let report = bench.run(&software(), &options).unwrap();
+    // One tensor goes two ways, three go three.
+    assert_eq!(report.sheets[0].rows.len(), BY_TENSOR.len() * 3 * (2 + 3));
 }

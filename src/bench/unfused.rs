@@ -2,115 +2,42 @@
 //!
 //! The ops are those of torch's single-tensor optimizers, in their order: `mul_`, `lerp_`, `addcmul_`, ...
 
-use super::reference::{Settings, no_rule};
+use super::by_tensor;
+use super::list::Array::{self, Grad, Param, Slot};
+use super::list::{List, Op};
+use super::reference::Settings;
 use crate::error::Result;
+use crate::kernel::Target;
 
-/// An op of `shaders/bench/elementwise.wgsl`; its number is the kernel's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Op {
-    /// x <- x s
-    Mul,
-    /// x <- x + s
-    Add,
-    /// x <- x + s (a - x)
-    Lerp,
-    /// x <- x + s a
-    AddScaled,
-    /// x <- x + s a b
-    AddProduct,
-    /// x <- x + s a / b
-    AddQuotient,
-    /// x <- sqrt(x)
-    Sqrt,
-    /// x <- x a
-    MulBy,
-    /// x <- x / a
-    DivBy,
-    /// x <- max(x, a)
-    Max,
-    /// x <- abs(a)
-    AbsOf,
-    /// x <- sign(x)
-    Sign,
-    /// x <- s / x
-    Over,
-    /// x <- a + s b
-    SumOf,
-    /// x <- sqrt(a)
-    SqrtOf,
-    /// x <- a + s
-    ShiftOf,
-    /// x <- a s
-    ScaleOf,
-}
-
-impl Op {
-    /// Whether it reads x, a and b.
-    pub fn reads(self) -> [bool; 3] {
-        match self {
-            Op::Mul | Op::Add | Op::Sqrt | Op::Sign | Op::Over => [true, false, false],
-            Op::Lerp | Op::AddScaled | Op::MulBy | Op::DivBy | Op::Max => [true, true, false],
-            Op::AddProduct | Op::AddQuotient => [true, true, true],
-            Op::AbsOf | Op::SqrtOf | Op::ShiftOf | Op::ScaleOf => [false, true, false],
-            Op::SumOf => [false, true, true],
-        }
-    }
-}
-
-/// An array that an op works on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Array {
-    Param,
-    Grad,
-    /// A slot by torch's name.
-    Slot(&'static str),
-    /// What a tensor library allocates for the time of the update.
-    Temporary(usize),
-}
-
-/// One dispatch: an op, what it changes, what it reads besides, its number.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Call {
-    pub op: Op,
-    pub x: Array,
-    pub a: Array,
-    pub b: Array,
-    pub s: f32,
-}
-
-impl Call {
-    /// Bytes moved for each parameter.
-    pub fn bytes(&self) -> u32 {
-        let [x, a, b] = self.op.reads();
-        let twice = b && self.a == self.b;
-        4 * (1 + u32::from(x) + u32::from(a) + u32::from(b && !twice))
-    }
-}
-
-/// Temporaries that the longest list needs.
+/// Temporaries as long as the tensor.
 pub(super) const TEMPORARIES: usize = 3;
 
-use Array::{Grad, Param, Slot};
+/// g + decay w
 const DECAYED: Array = Array::Temporary(0);
-const DENOM: Array = Array::Temporary(1);
-const STEP: Array = Array::Temporary(2);
+/// What is divided by.
+pub(super) const DENOM: Array = Array::Temporary(1);
+/// Where the weights go.
+pub(super) const STEP: Array = Array::Temporary(2);
 
-/// The ops of step `t`, the first being 1.
+/// The ops of step `t`, the first being 1, for tensors of `shape`.
 ///
 /// # Errors
 /// An optimizer without a list here.
-pub(super) fn calls(s: &Settings, t: u64) -> Result<Vec<Call>> {
-    let mut list = List::default();
+pub(super) fn ops(s: &Settings, t: u64, shape: [usize; 2], target: Target) -> Result<List> {
+    let mut list = List::new(shape, target, TEMPORARIES);
     let (lr, eps, decay) = (s.number("lr"), s.number("eps"), s.number("weight_decay"));
     let [beta1, beta2] = s.betas();
     let [first, second] = s.corrections(t);
-    let decoupled = ["adamw", "lion"].contains(&s.name());
     let mut g = Grad;
-    if decay != 0.0 && !decoupled {
-        list.push(Op::SumOf, DECAYED, [Grad, Param], decay);
-        g = DECAYED;
-    } else if decay != 0.0 {
-        list.push(Op::Mul, Param, [], 1.0 - lr * decay);
+    match s.name() {
+        _ if decay == 0.0 => {}
+        "adamw" | "lion" => list.push(Op::Mul, Param, [], 1.0 - lr * decay),
+        // These have it in a place of their own.
+        "schedule_free_adamw" | "lamb" | "adafactor" | "muon" => {}
+        _ => {
+            list.push(Op::SumOf, DECAYED, [Grad, Param], decay);
+            g = DECAYED;
+        }
     }
     let (m, v) = (Slot("exp_avg"), Slot("exp_avg_sq"));
     match s.name() {
@@ -197,26 +124,27 @@ pub(super) fn calls(s: &Settings, t: u64) -> Result<Vec<Call>> {
             list.push(Op::Mul, m, [], beta2);
             list.push(Op::AddScaled, m, [g], 1.0 - beta2);
         }
-        other => return Err(no_rule(other)),
+        "schedule_free_adamw" => {
+            list.square_average(v, g, beta2);
+            list.push(Op::ScaleOf, DENOM, [v], 1.0 / second);
+            list.push(Op::Sqrt, DENOM, [], 0.0);
+            list.push(Op::Add, DENOM, [], eps);
+            list.push(Op::QuotientOf, STEP, [g, DENOM], 0.0);
+            if decay != 0.0 {
+                list.push(Op::AddScaled, STEP, [Param], decay);
+            }
+            free(&mut list, s.share(t), STEP, beta1);
+        }
+        "schedule_free_sgd" => free(&mut list, s.share(t), g, s.number("momentum")),
+        _ => by_tensor::ops(s, t, g, &mut list)?,
     }
-    Ok(list.calls)
+    Ok(list)
 }
 
-#[derive(Default)]
-struct List {
-    calls: Vec<Call>,
-}
-
-impl List {
-    /// What an op does not read is x's own name: nothing is bound for it.
-    fn push<const N: usize>(&mut self, op: Op, x: Array, read: [Array; N], s: f64) {
-        let at = |i: usize| read.get(i).copied().unwrap_or(x);
-        self.calls.push(Call { op, x, a: at(0), b: at(1), s: s as f32 });
-    }
-
-    /// v <- beta v + (1 - beta) g g
-    fn square_average(&mut self, v: Array, g: Array, beta: f64) {
-        self.push(Op::Mul, v, [], beta);
-        self.push(Op::AddProduct, v, [g, g], 1.0 - beta);
-    }
+/// Schedule-free's step along `d`.
+fn free(list: &mut List, [rate, share]: [f64; 2], d: Array, beta: f64) {
+    let z = Slot("z");
+    list.push(Op::Lerp, Param, [z], share);
+    list.push(Op::AddScaled, Param, [d], rate * (beta * (1.0 - share) - 1.0));
+    list.push(Op::AddScaled, z, [d], -rate);
 }

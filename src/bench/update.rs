@@ -1,25 +1,39 @@
-//! The engine's own update kernel, bound to places of the benchmark's choice.
+//! The engine's own update, bound to places of the benchmark's choice.
 //!
 //! All that the benchmark knows of how the engine lays an update out is in this file.
 
-use super::call::{Place, bind};
+use super::call::{Place, Planned};
+use super::list::{COL_VAR, ROW_VAR};
 use crate::error::Result;
-use crate::gpu::{Buffer, Dispatch, Gpu, ShaderKey};
+use crate::gpu::{Buffer, Dispatch, Family, Gpu};
 use crate::kernel::feed::{STATE, STATE_BYTES};
-use crate::kernel::update::{self, Around, GRADIENTS, PARAMETERS, TABLE};
-use crate::kernel::{Family, Kernel, Operand};
-use crate::optim::{Optimizer, UpdateKernel, table_row};
+use crate::kernel::update::{GRADIENTS, PARAMETERS, TABLE};
+use crate::optim::{Optimizer, Passes, UpdateKernel, table_row};
+use crate::plan::{Plan, Step};
+use crate::shape::Shape;
+use crate::train::of_equal_tensors;
 
-/// Numbers of which a tensor of the arena is a multiple.
+/// Numbers of which a tensor of the arena is a multiple, and columns of each.
 pub(super) const GRAIN: usize = 256;
 
-/// An optimizer's kernel, with the row of one step.
+/// Where the engine has Adafactor's running means: those of a tensor's rows, of its columns, then the mean of the rows'.
+pub(super) const VARIANCE: &str = "variance";
+
+/// An optimizer's kernels, with the row of one step.
 #[derive(Debug)]
 pub(super) struct Update {
     pub kernel: UpdateKernel,
     family: Family,
     table: Buffer,
     state: Buffer,
+}
+
+/// An array of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Array {
+    pub name: &'static str,
+    /// Numbers of a tensor.
+    pub each: usize,
 }
 
 impl Update {
@@ -31,52 +45,65 @@ impl Update {
         let state = gpu.storage("bench state", STATE_BYTES)?;
         // A step is open, the first of its window, so that the kernel finds its row every time.
         gpu.write(&state, 0, bytemuck::cast_slice(&[0u32, 1]));
-        let kernel = optimizer.kernel();
-        Ok(Update { kernel, family: gpu.family(), table, state })
+        Ok(Update { kernel: optimizer.kernel(), family: gpu.family(), table, state })
     }
 
-    fn plan(&self, elements: usize) -> Kernel {
-        let bytes = 4 * elements as u64;
-        let around = Around {
-            gradients: GRADIENTS,
-            bytes,
-            ends: &[],
-            blocks: update::blocks(&self.kernel, self.family),
-            checked: false,
-            clip_value: false,
-            average: false,
+    /// The plan of an update of so many tensors of `shape`, one after the other.
+    pub fn plan(&self, shape: [usize; 2], tensors: usize) -> Result<Plan> {
+        of_equal_tensors(&self.kernel, &Shape::from(shape), tensors, self.family)
+    }
+
+    /// The same with memory for what lies between its passes.
+    pub fn of(&self, gpu: &Gpu, shape: [usize; 2], tensors: usize) -> Result<Planned> {
+        let plan = self.plan(shape, tensors)?;
+        let arrays = self.arrays(shape);
+        let outside = |name: &str| [TABLE, STATE].contains(&name) || arrays.iter().any(|a| a.name == name);
+        Planned::new(gpu, plan, outside)
+    }
+
+    /// Its dispatches where the arrays lie at `place(name)`.
+    pub fn dispatches(
+        &self,
+        gpu: &Gpu,
+        planned: &Planned,
+        place: impl Fn(&str) -> Place,
+    ) -> Result<Vec<Dispatch>> {
+        planned.dispatches(gpu, |name| match name {
+            TABLE => Place::whole(&self.table),
+            STATE => Place::whole(&self.state),
+            name => place(name),
+        })
+    }
+
+    /// Bytes that it moves: those of the passes over the parameters by the book, and of what lies between them.
+    pub fn bytes(&self, planned: &Planned, parameters: usize) -> u64 {
+        let is_pass = |step: &&Step| {
+            step.bindings.iter().any(|(_, _, at)| planned.plan.buffers[at.buffer].name == TABLE)
         };
-        update::kernel(&self.kernel, &around, elements)
+        let between = planned.plan.steps.iter().filter(|step| !is_pass(step)).map(Step::bytes);
+        u64::from(self.kernel.bytes_per_parameter) * parameters as u64 + between.sum::<u64>()
     }
 
-    /// The update of `elements` numbers whose parameters, gradients and slots (by name) lie at `place(name)`.
-    pub fn dispatch(&self, gpu: &Gpu, elements: usize, place: impl Fn(&str) -> Place) -> Result<Dispatch> {
-        let kernel = self.plan(elements);
-        let places: Vec<(u32, Place)> = kernel
-            .operands
-            .iter()
-            .map(|&(slot, _, operand)| {
-                let Operand::Named(name) = operand else { unreachable!("an update binds names only") };
-                let place = match name {
-                    TABLE => Place::whole(&self.table),
-                    STATE => Place::whole(&self.state),
-                    name => place(name),
-                };
-                (slot, place)
-            })
-            .collect();
-        let key = ShaderKey {
-            entry: kernel.entry.into(),
-            wgsl: kernel.wgsl.as_str().into(),
-            constants: kernel.constants.clone(),
-            bindings: kernel.operands.iter().map(|&(slot, access, _)| (slot, access)).collect(),
-        };
-        let bindings: Vec<_> = places.iter().map(|(slot, place)| bind(*slot, place)).collect();
-        Ok(gpu.dispatch(&gpu.pipeline(&key)?, &bindings, kernel.grid))
+    /// Every array of the update of a tensor: parameters, gradients, then the slots.
+    pub fn arrays(&self, [rows, columns]: [usize; 2]) -> Vec<Array> {
+        let each = rows * columns;
+        let mut names = vec![PARAMETERS, GRADIENTS];
+        match self.kernel.passes {
+            // All else is for what is no matrix.
+            Passes::Orthogonal(_) => names.push("momentum_buffer"),
+            Passes::Factored => {}
+            _ => names.extend(&self.kernel.slots),
+        }
+        let mut arrays: Vec<Array> = names.into_iter().map(|name| Array { name, each }).collect();
+        if self.kernel.passes == Passes::Factored {
+            let parts = [(VARIANCE, rows + columns + 1), (ROW_VAR, rows), (COL_VAR, columns)];
+            arrays.extend(parts.map(|(name, each)| Array { name, each }));
+        }
+        arrays
     }
 
-    /// Every array of the update: parameters, gradients, then the slots.
-    pub fn arrays(&self) -> Vec<&'static str> {
-        [PARAMETERS, GRADIENTS].into_iter().chain(self.kernel.slots.iter().copied()).collect()
+    /// An element depends on all of its tensor.
+    pub fn by_tensor(&self) -> bool {
+        matches!(self.kernel.passes, Passes::Norms(_) | Passes::Factored | Passes::Orthogonal(_))
     }
 }

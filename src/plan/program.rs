@@ -75,6 +75,22 @@ impl Program {
     /// # Errors
     /// [`crate::Error::Gpu`] where a kernel does not compile.
     pub fn new(gpu: &Gpu, plan: &Plan, memory: &Memory) -> Result<Program> {
+        Self::placed(gpu, plan, |name| {
+            let buffer = memory.get(name).clone();
+            let bytes = buffer.bytes();
+            (buffer, 0, bytes)
+        })
+    }
+
+    /// [`Program::new`] with a place for each buffer of the plan by name: a real one, the first byte in it, and bytes.
+    ///
+    /// # Errors
+    /// As [`Program::new`].
+    pub(crate) fn placed(
+        gpu: &Gpu,
+        plan: &Plan,
+        place: impl Fn(&str) -> (Buffer, u64, u64),
+    ) -> Result<Program> {
         let mut dispatches = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
             let key = ShaderKey {
@@ -84,15 +100,17 @@ impl Program {
                 bindings: step.bindings.iter().map(|&(slot, access, _)| (slot, access)).collect(),
             };
             let pipeline = gpu.pipeline(&key)?;
+            let places: Vec<_> =
+                step.bindings.iter().map(|(_, _, l)| place(&plan.buffers[l.buffer].name)).collect();
             let bindings: Vec<Binding<'_>> = step
                 .bindings
                 .iter()
-                .map(|(slot, _, l)| {
-                    let buffer = memory.get(&plan.buffers[l.buffer].name);
-                    // A range that is the plan's whole buffer is the whole of the real one, which may be larger.
+                .zip(&places)
+                .map(|((slot, _, l), (buffer, first, bytes))| {
+                    // A range that is the plan's whole buffer is the whole of the real place, which may be larger.
                     let whole = l.offset == 0 && l.bytes == plan.buffers[l.buffer].bytes;
-                    let bytes = if whole { buffer.bytes() } else { l.bytes };
-                    Binding { slot: *slot, buffer, offset: l.offset, bytes }
+                    let bytes = if whole { *bytes } else { l.bytes };
+                    Binding { slot: *slot, buffer, offset: first + l.offset, bytes }
                 })
                 .collect();
             dispatches.push(gpu.dispatch(&pipeline, &bindings, step.kernel.grid));

@@ -28,7 +28,7 @@ pub use lr_curve::{LrEnd, LrPoint, LrSuggestion, LrSweep, NoDescent};
 pub use lr_find::LrFinder;
 pub use metrics::{Metrics, Objective};
 pub use observer::{EpochRecord, Evaluation, Observer, StepRecord};
-pub(crate) use passes::dispatches_of_a_shape;
+pub(crate) use passes::{dispatches_of_a_shape, of_equal_tensors};
 pub use run_dir::{RunDir, write_whole};
 pub use scaling::Checks;
 pub use snapshot::Snapshot;

@@ -3,10 +3,13 @@
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::kernel::factored::{Factored, LAYOUT};
+use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::orthogonal::{Class, DIRECTIONS, ORTHOGONAL, Orthogonal};
-use crate::kernel::update::{self, Around, BLOCK_BYTES, SPANS, Tensor};
+use crate::kernel::update::{
+    self, Around, BLOCK_BYTES, BLOCK_SUMS, GRADIENTS, NORMS, PARAMETERS, SPANS, TABLE, Tensor,
+};
 use crate::kernel::{Family, Kernel, Target, eight_bit};
-use crate::optim::{self, NewtonSchulz, UpdateKernel};
+use crate::optim::{self, NewtonSchulz, ROW, UpdateKernel};
 use crate::plan::{Location, Plan, Ring, Sink, input_buffer};
 use crate::shape::Shape;
 
@@ -99,6 +102,44 @@ impl<'a> Passes<'a> {
     fn spans(&self) -> Vec<u32> {
         self.tensors.iter().flat_map(Tensor::blocks).collect()
     }
+}
+
+/// The update alone, of tensors of one shape one after the other, with one row in its table: what is benchmarked.
+///
+/// # Errors
+/// Matrices so large that a product of theirs would loop too long.
+pub(crate) fn of_equal_tensors(
+    update: &UpdateKernel,
+    shape: &Shape,
+    tensors: usize,
+    family: Family,
+) -> Result<Plan> {
+    let each = (4 * shape.elements() as u64).next_multiple_of(BLOCK_BYTES);
+    let bytes = each * tensors as u64;
+    let around = Around {
+        gradients: GRADIENTS,
+        bytes,
+        ends: &[],
+        blocks: update::blocks(update, family),
+        checked: false,
+        clip_value: false,
+        average: false,
+    };
+    let sums = 8 * bytes.div_ceil(BLOCK_BYTES);
+    let sizes = vec![
+        (GRADIENTS, bytes),
+        (PARAMETERS, bytes),
+        (TABLE, 4 * ROW as u64),
+        (STATE, STATE_BYTES),
+        (SPANS, 8 * tensors as u64),
+        (BLOCK_SUMS, sums),
+        (NORMS, sums),
+    ];
+    let matrices = if matches!(update.passes, optim::Passes::Orthogonal(_)) { tensors } else { 0 };
+    let list = (0..tensors as u64).map(|i| Tensor { shape, offset: each * i }).collect();
+    let mut plan = Plan::default();
+    Passes::new(update, around, list, matrices, family).add(&mut plan, shape.elements() * tensors, sizes)?;
+    Ok(plan)
 }
 
 /// Dispatches between the two passes for each shape of matrix.

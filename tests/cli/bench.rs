@@ -1,5 +1,6 @@
 //! `downhill bench`: quick runs, whose numbers must be possible; what is refused.
 
+use downhill::optim::Optimizer;
 use serde_json::Value;
 
 use crate::folder::Folder;
@@ -78,6 +79,36 @@ fn optimizers_are_checked_and_timed_in_three_ways() {
     assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"), "{svg}");
     for word in ["adamw", "momentum", "fused, 10 tensors", "triad", "GB/s"] {
         assert!(svg.contains(word), "{word}");
+    }
+}
+
+/// One that has no rule or no ops ends the command.
+#[test]
+fn every_optimizer_is_measured() {
+    let folder = Folder::new();
+    let report = json(&folder, &["optim", "--sizes", "2Ki", "--tensors", "1,2", "--runs", "1"]);
+    let mut names: Vec<&str> = Optimizer::NAMES.to_vec();
+    names.insert(1, "momentum");
+    let rows = rows(&report, 0);
+    let found: Vec<&str> = rows.iter().map(|row| row["optimizer"].as_str().expect("a name")).collect();
+    let five_each: Vec<&str> = names.iter().flat_map(|name| [*name; 5]).collect();
+    assert_eq!(found, five_each);
+    for (name, rows) in names.iter().zip(rows.chunks_exact(5)) {
+        let [alone, ops, fused, by_tensor, by_op] =
+            [0, 1, 2, 3, 4].map(|i| rows[i]["dispatches"].as_u64().expect("a count"));
+        let passes = match *name {
+            "lamb" | "lars" => 3,
+            "adafactor" => 5,
+            // Momentum, the norm in one, the division, five times three products, the update.
+            "muon" => 19,
+            _ => 1,
+        };
+        assert_eq!((alone, fused, by_tensor, by_op), (passes, passes, 2 * passes, 2 * ops), "{name}");
+        for row in rows {
+            let error = number(&row["of_error_bound"]);
+            assert!(error > 0.0 && error <= 1.0, "the check compared something, and within rounding: {row}");
+            assert!(number(&row["flops_per_second"]) > 0.0, "{row}");
+        }
     }
 }
 

@@ -1,0 +1,236 @@
+//! What Newton–Schulz makes of a matrix, in f64, and how far f32 may be from it.
+//!
+//! With A = XᵀX and M = aI + bA + cA², a step X ← XM takes A to MAM. So only squares as wide as the matrix is narrow are
+//! computed, however long it is: X comes out as the first one times the product of all M.
+//!
+//! The bound is of rounding errors that are independent of each other (Higham and Mary 2019): those of a sum of K products
+//! add up as √K, each in proportion to a partial product, whose norms are at most those of the whole, so
+//! ‖error of AB‖ ≤ √K·u·‖A‖₂‖B‖. An error of a step is passed on by the next ones at most max|f'|-fold, f(s) = as + bs³ + cs⁵
+//! being what a step makes of singular values. Over the elements it spreads evenly.
+
+use super::near::{DIVISION, Near, ROOT, UNIT, depth};
+use super::reference::Settings;
+use super::whole::Before;
+use crate::error::Result;
+
+/// Of evenly spread errors none is so many times as large as their root mean square.
+const LARGEST: f64 = 6.0;
+/// Points at which the largest value of a polynomial is looked for.
+const POINTS: usize = 1000;
+
+/// A matrix made orthogonal.
+#[derive(Debug)]
+pub(super) struct Orthogonal {
+    /// The matrix before, over its norm, as far as it does not begin again.
+    x: Vec<f64>,
+    /// The product of all M, times the factor of the step: its side is the lesser of the matrix's.
+    power: Vec<f64>,
+    side: usize,
+    columns: usize,
+    /// More rows than columns: X is multiplied from the right.
+    tall: bool,
+    /// How far each element of the result may be off.
+    off: f64,
+}
+
+/// A B of squares.
+fn product(a: &[f64], b: &[f64], side: usize) -> Vec<f64> {
+    let mut out = vec![0.0; side * side];
+    for (a, out) in a.chunks_exact(side).zip(out.chunks_exact_mut(side)) {
+        for (a, b) in a.iter().zip(b.chunks_exact(side)) {
+            out.iter_mut().zip(b).for_each(|(out, b)| *out += a * b);
+        }
+    }
+    out
+}
+
+/// XᵀX of the rows of x, of which there are `rows` in all, or XXᵀ where it is wide.
+fn gram(x: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+    let side = rows.min(columns);
+    let mut out = vec![0.0; side * side];
+    let period = x.len() / columns;
+    for (i, row) in x.chunks_exact(columns).enumerate() {
+        if rows > columns {
+            let times = (rows / period + usize::from(i < rows % period)) as f64;
+            for (a, out) in row.iter().zip(out.chunks_exact_mut(side)) {
+                out.iter_mut().zip(row).for_each(|(out, b)| *out += times * a * b);
+            }
+        } else {
+            for (j, other) in x.chunks_exact(columns).enumerate() {
+                out[i * side + j] = row.iter().zip(other).map(|(a, b)| a * b).sum();
+            }
+        }
+    }
+    out
+}
+
+fn norm(numbers: &[f64]) -> f64 {
+    numbers.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// The largest |f(t)| for t from 0 to `end`.
+fn most(end: f64, f: impl Fn(f64) -> f64) -> f64 {
+    (0..=POINTS).map(|i| f(end * i as f64 / POINTS as f64).abs()).fold(0.0, f64::max)
+}
+
+/// How far f32 may be off in the Frobenius norm, step by step.
+#[derive(Debug)]
+struct Errors {
+    coefficients: [f64; 3],
+    /// The longest and the shortest sum.
+    sums: [usize; 2],
+    off: f64,
+    /// Singular values are at most this.
+    largest: f64,
+}
+
+impl Errors {
+    /// A step from X with XᵀX = `a` to the next.
+    fn step(&mut self, gram: &[f64], side: usize) {
+        let [a, b, c] = self.coefficients;
+        let [long, short] = self.sums.map(|k| (k as f64).sqrt() * UNIT);
+        let size = (0..side).map(|i| gram[i * side + i]).sum::<f64>().sqrt();
+        let rows = gram.chunks_exact(side).map(|row| row.iter().map(|x| x.abs()).sum::<f64>());
+        let s = self.largest.min(rows.fold(0.0, f64::max).sqrt());
+        let all = norm(gram);
+        let of_gram = long * s * size;
+        let of_square = 2.0 * s * s * of_gram + short * s * s * all;
+        // Roundings of bA + cA², and of the coefficients.
+        let rounded = 3.0 * UNIT * (b.abs() + c.abs() * s * s) * all;
+        let of_blend = b.abs() * of_gram + c.abs() * of_square + rounded;
+        let blend = most(s * s, |t| b * t + c * t * t);
+        let of_product = s * of_blend + short * size * blend + 3.0 * UNIT * (a.abs() + blend) * size;
+        self.off = most(s, |t| a + 3.0 * b * t * t + 5.0 * c * t.powi(4)) * self.off + of_product;
+        self.largest = most(s, |t| a * t + b * t.powi(3) + c * t.powi(5));
+    }
+}
+
+impl Orthogonal {
+    /// Of what Muon makes orthogonal.
+    ///
+    /// # Errors
+    /// A slot that the kernel does not have.
+    pub fn of(s: &Settings, before: &Before<'_>) -> Result<Orthogonal> {
+        let ([rows, columns], count) = (before.shape, before.count());
+        let numbers = (0..count.min(before.period())).map(|i| before.element(i).muon(s));
+        let d: Vec<Near> = numbers.collect::<Result<_>>()?;
+        let times = |i: usize| (count / d.len() + usize::from(i < count % d.len())) as f64;
+        let off_d = d.iter().enumerate().map(|(i, d)| times(i) * d.off * d.off).sum::<f64>().sqrt();
+        let mut x: Vec<f64> = d.iter().map(|d| d.value).collect();
+        let mut a = gram(&x, rows, columns);
+        let side = rows.min(columns);
+        let size = (0..side).map(|i| a[i * side + i]).sum::<f64>().sqrt();
+        let least = size.max(s.number("eps"));
+        x.iter_mut().for_each(|x| *x /= least);
+        a.iter_mut().for_each(|a| *a /= least * least);
+        let of_norm = (depth(count) as f64).sqrt() / 2.0 + ROOT + DIVISION;
+        let coefficients @ [first, b, c] = s.numbers("ns_coefficients");
+        let mut errors = Errors {
+            coefficients,
+            sums: [rows.max(columns), side],
+            off: off_d / least + of_norm * UNIT * size / least,
+            largest: 1.0,
+        };
+        let unit = |i: usize| if i / side == i % side { 1.0 } else { 0.0 };
+        let mut power: Vec<f64> = (0..side * side).map(unit).collect();
+        for _ in 0..s.whole("ns_steps") {
+            errors.step(&a, side);
+            let square = product(&a, &a, side);
+            let m: Vec<f64> = (0..side * side).map(|i| first * unit(i) + b * a[i] + c * square[i]).collect();
+            power = product(&power, &m, side);
+            a = product(&product(&m, &a, side), &m, side);
+        }
+        let factor = s.factor(rows, columns);
+        power.iter_mut().for_each(|x| *x *= factor);
+        let off = LARGEST * errors.off * factor / (count as f64).sqrt();
+        Ok(Orthogonal { x, power, side, columns, tall: rows > columns, off })
+    }
+
+    /// Element `i`.
+    pub fn at(&self, i: usize) -> Near {
+        let i = i % self.x.len();
+        let (row, column) = (i / self.columns, i % self.columns);
+        let term = |k: usize| {
+            if self.tall {
+                self.x[row * self.columns + k] * self.power[k * self.side + column]
+            } else {
+                self.power[row * self.side + k] * self.x[k * self.columns + column]
+            }
+        };
+        Near { value: (0..self.side).map(term).sum(), off: self.off }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toml::Table;
+
+    use super::super::call::noise;
+    use super::*;
+
+    /// Step by step, as the papers have it, in f64 or rounded to f32 after each operation.
+    fn directly(x: &[f64], [rows, columns]: [usize; 2], round: fn(f64) -> f64) -> Vec<f64> {
+        let dot =
+            |n: usize, term: &dyn Fn(usize) -> f64| (0..n).fold(0.0, |sum, k| round(sum + round(term(k))));
+        let norm = round(dot(x.len(), &|k| x[k] * x[k]).sqrt());
+        let mut x: Vec<f64> = x.iter().map(|x| round(x / norm)).collect();
+        let side = rows.min(columns);
+        for _ in 0..5 {
+            let line = |x: &[f64], i: usize, k: usize| {
+                if rows > columns { x[k * columns + i] } else { x[i * columns + k] }
+            };
+            let square = |f: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
+                (0..side * side).map(|at| f(at / side, at % side)).collect()
+            };
+            let a = square(&|i, j| dot(rows.max(columns), &|k| line(&x, i, k) * line(&x, j, k)));
+            let m = square(&|i, j| {
+                let aa = dot(side, &|k| a[i * side + k] * a[k * side + j]);
+                round(round(-4.775 * a[i * side + j]) + round(2.0315 * aa))
+            });
+            let next = |at: usize| {
+                let (i, j) = (at / columns, at % columns);
+                let moved = if rows > columns {
+                    dot(side, &|k| x[i * columns + k] * m[k * side + j])
+                } else {
+                    dot(side, &|k| m[i * side + k] * x[k * columns + j])
+                };
+                round(round(3.4445 * x[at]) + moved)
+            };
+            x = (0..rows * columns).map(next).collect();
+        }
+        let factor = (rows as f64 / columns as f64).max(1.0).sqrt();
+        x.iter().map(|x| round(factor * x)).collect()
+    }
+
+    #[test]
+    fn it_is_newton_schulz_and_f32_stays_within_the_bound() {
+        let text = "name = 'muon'\nmomentum = 0.95\nnesterov = true\nns_coefficients = [3.4445, -4.775, 2.0315]\n\
+                    ns_steps = 5\neps = 1e-7";
+        let s = Settings { table: text.parse::<Table>().expect("settings") };
+        // Tall ones that begin again after six rows, and wide ones.
+        for shape in [[1, 40], [6, 8], [8, 8], [20, 24], [48, 8], [23, 8]] {
+            let count: usize = shape.iter().product();
+            let period = if shape[0] > shape[1] { 48 } else { count };
+            let arrays: Vec<Vec<f32>> = (1..4).map(|seed| noise(seed, period, -1.0, 1.0)).collect();
+            let before = Before {
+                shape,
+                names: &["momentum_buffer"],
+                arrays: arrays.iter().map(Vec::as_slice).collect(),
+                first: 16,
+                rows: vec![],
+                columns: vec![],
+            };
+            let got = Orthogonal::of(&s, &before).expect("a matrix");
+            let d: Vec<f64> = (0..count).map(|i| before.element(i).muon(&s).expect("a slot").value).collect();
+            let exact = directly(&d, shape, |x| x);
+            let single = directly(&d, shape, |x| f64::from(x as f32));
+            let size = norm(&exact) / (count as f64).sqrt();
+            for i in 0..count {
+                let near = got.at(i);
+                assert!((near.value - exact[i]).abs() < 1e-11, "{shape:?} {i}: {near:?} {}", exact[i]);
+                assert!((single[i] - exact[i]).abs() <= near.off, "{shape:?} {i}: {} {near:?}", single[i]);
+                assert!(near.off < 0.03 * size, "{shape:?}: the bound says something, {near:?} of {size}");
+            }
+        }
+    }
+}
