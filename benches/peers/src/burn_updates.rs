@@ -6,7 +6,8 @@ use burn::module::Param;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
-    AdaGradConfig, AdamConfig, AdamWConfig, GradientsParams, LionConfig, ModuleOptimizer, RmsPropConfig, SgdConfig,
+    AdaGradConfig, AdamConfig, AdamWConfig, GradientsParams, LionConfig, ModuleOptimizer, RmsPropConfig,
+    SgdConfig,
 };
 use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -35,7 +36,8 @@ fn optimizer(job: &Job) -> Result<Option<ModuleOptimizer>> {
     Ok(Some(match job.optimizer.as_str() {
         "sgd" => SgdConfig::new().with_weight_decay(decay()?).init(),
         "momentum" => {
-            let momentum = MomentumConfig { momentum: job.number("momentum")?, dampening: 0.0, nesterov: false };
+            let momentum =
+                MomentumConfig { momentum: job.number("momentum")?, dampening: 0.0, nesterov: false };
             SgdConfig::new().with_weight_decay(decay()?).with_momentum(Some(momentum)).init()
         }
         "rmsprop" => RmsPropConfig::new()
@@ -67,7 +69,8 @@ fn optimizer(job: &Job) -> Result<Option<ModuleOptimizer>> {
 impl Burn<'_> {
     fn tensors(&self, stream: u64, device: &Device) -> Vec<Tensor<1>> {
         let numbers = noise(stream, self.job.each * self.job.tensors);
-        let tensor = |part: &[f32]| Tensor::from_data(TensorData::new(part.to_vec(), [self.job.each]), device);
+        let tensor =
+            |part: &[f32]| Tensor::from_data(TensorData::new(part.to_vec(), [self.job.each]), device);
         numbers.chunks(self.job.each).map(tensor).collect()
     }
 }

@@ -47,13 +47,18 @@ pub struct Job {
 impl Job {
     /// From the one argument of this program.
     pub fn read() -> Result<Job> {
-        let text = std::env::args().nth(1).ok_or("which job? One argument is needed, of JSON: see optimizers.py")?;
+        let text =
+            std::env::args().nth(1).ok_or("which job? One argument is needed, of JSON: see optimizers.py")?;
         let job: Value = serde_json::from_str(&text)?;
         let word = |key: &str| {
-            job[key].as_str().map(str::to_owned).ok_or_else(|| format!("the job has no text \"{key}\": {text}"))
+            job[key]
+                .as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| format!("the job has no text \"{key}\": {text}"))
         };
         let count = |key: &str| {
-            let number = job[key].as_u64().ok_or_else(|| format!("the job has no whole number \"{key}\": {text}"));
+            let number =
+                job[key].as_u64().ok_or_else(|| format!("the job has no whole number \"{key}\": {text}"));
             number.map(|n| n as usize)
         };
         Ok(Job {
