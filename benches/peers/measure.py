@@ -28,7 +28,11 @@ TOLERANCE_FIRST, TOLERANCE_CHECKED = 1e-4, 1e-2
 
 
 class Failed(Exception):
-    """An engine that ended, hung or does not know the net."""
+    """An engine that ended or hung."""
+
+
+class Unsupported(Failed):
+    """An engine that does not know the net."""
 
 
 def busy_seconds():
@@ -61,7 +65,7 @@ class Engine:
         self.first_step = time.perf_counter() - started
         if "unsupported" in self.facts:
             self.close()
-            raise Failed(f"{self.facts['engine']} does not have {net}")
+            raise Unsupported(f"{self.facts['engine']} does not have {net}")
         self.name = self.facts["engine"]
         self.checked = self.line()
 
