@@ -5,7 +5,7 @@
 //!
 //! The bound is of rounding errors that are independent of each other (Higham and Mary 2019): those of a sum of K products
 //! add up as √K, each in proportion to a partial product, whose norms are at most those of the whole, so
-//! ‖error of AB‖ ≤ √K·u·‖A‖₂‖B‖. An error of a step is passed on by the next ones at most max|f'|-fold, f(s) = as + bs³ + cs⁵
+//! ‖error of AB‖ ≤ √K·u·‖A‖₂‖B‖. An error of a step is passed on by the next ones at most max|f'|-fold, f(s) = as + bs³ + c·s^5
 //! being what a step makes of singular values. Over the elements it spreads evenly.
 
 use super::near::{DIVISION, Near, ROOT, UNIT, depth};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, row};
 use crate::error::Result;
 
-/// `nadam`: μₜ = β₁(1 − ½·0.96^(tψ)), Πₜ = μ₁⋯μₜ; m and v as [`Adam`](super::Adam)'s;
+/// `nadam`: μₜ = β₁(1 − ½·0.96^(tψ)), Πₜ = μ₁·…·μₜ; m and v as [`Adam`](super::Adam)'s;
 /// w ← w − η((1 − μₜ)/(1 − Πₜ)·g + μₜ₊₁/(1 − Πₜ₊₁)·m)/(√v/√(1 − β₂ᵗ) + ε).
 ///
 /// Source: torch.optim.NAdam, whose names and defaults these are; Dozat 2016.
@@ -44,7 +44,7 @@ impl NAdam {
         &["lr", "betas", "eps", "weight_decay", "momentum_decay", "decoupled_weight_decay"];
 
     pub(super) const ABOUT: About = About {
-        equation: "m and v as adam's; μₜ = β₁(1 − ½·0.96^(tψ)), Πₜ = μ₁⋯μₜ; w ← w − η((1 − μₜ)/(1 − Πₜ)·g \
+        equation: "m and v as adam's; μₜ = β₁(1 − ½·0.96^(tψ)), Πₜ = μ₁·…·μₜ; w ← w − η((1 − μₜ)/(1 − Πₜ)·g \
                    + μₜ₊₁/(1 − Πₜ₊₁)·m)/(√v/√(1 − β₂ᵗ) + ε), with g ← g + λw",
         source: "Dozat 2016",
         torch: Some("NAdam"),
@@ -55,8 +55,8 @@ impl NAdam {
         self.betas[0] * (1.0 - 0.5 * 0.96f64.powf(t as f64 * self.momentum_decay))
     }
 
-    /// ln Πₜ, as t·ln β₁ + Σₛ ln(1 − qˢ/2) with q = 0.96^ψ. The logarithm's series makes the sum over s a geometric one,
-    /// so that late steps cost no more than early ones.
+    /// ln Πₜ, as t·ln β₁ + Σ ln(1 − q^s/2) over s from 1 to t, with q = 0.96^ψ. The logarithm's series makes the sum a
+    /// geometric one, so that late steps cost no more than early ones.
     fn log_product(&self, t: u64) -> f64 {
         let (t, rate) = (t as f64, -0.96f64.ln() * self.momentum_decay);
         let term = |k: i32| {

@@ -27,7 +27,7 @@ pub struct ScheduleFreeAdamW {
     pub weight_decay: f64,
     /// Steps over which the learning rate grows linearly from 0.
     pub warmup_steps: u64,
-    /// The weight of step t in the mean x grows as tʳ; from 0 to 100.
+    /// The weight of step t in the mean x grows as t^r; from 0 to 100.
     pub r: f64,
     /// And with this power of the largest learning rate so far; from 0 to 100.
     pub weight_lr_power: f64,
@@ -110,7 +110,7 @@ pub struct ScheduleFreeSgd {
     pub weight_decay: f64,
     /// Steps over which the learning rate grows linearly from 0.
     pub warmup_steps: u64,
-    /// The weight of step t in the mean x grows as tʳ; from 0 to 100.
+    /// The weight of step t in the mean x grows as t^r; from 0 to 100.
     pub r: f64,
     /// And with this power of the largest learning rate so far; from 0 to 100.
     pub weight_lr_power: f64,
@@ -193,7 +193,7 @@ impl Averaging {
 
     /// The share of step `t` in the mean of the steps up to it, and its learning rate.
     ///
-    /// Step s weighs sʳ·min(1, s/warmup)ᵖ, p being `weight_lr_power`: the rate itself, if it has always been the same,
+    /// Step s weighs s^r·min(1, s/warmup)^p, p being `weight_lr_power`: the rate itself, if it has always been the same,
     /// cancels.
     fn of(self, t: u64, lr: f64) -> (f64, f64) {
         let (warmup, r) = (self.warmup_steps, self.r);
@@ -210,7 +210,7 @@ impl Averaging {
     }
 }
 
-/// Σ (s/n)ᵃ over s from 1 to n, for a from 0 on.
+/// Σ (s/n)^a over s from 1 to n, for a from 0 on.
 ///
 /// The first ones are added up; the rest by Euler's and Maclaurin's formula, whose terms then fall by 25² each or more: the
 /// sixth is below the rounding of the sum.

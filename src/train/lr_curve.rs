@@ -156,9 +156,9 @@ impl LrSweep {
     /// Learning rates to train with.
     ///
     /// `valley` is the middle of the longest run of points, not all next to each other, along which the smoothed loss falls.
-    /// Source: fastai's `valley`, its default. `steep` has the least (1 − βⁿ)(sₙ − sₙ₋₁)/(ln ηₙ − ln ηₙ₋₁). Source: fastai's
-    /// `steep`, the suggestion of torch-lr-finder and Lightning too, but for the factor 1 − βⁿ: a mean of few losses has
-    /// steep slopes from batch to batch.
+    /// Source: fastai's `valley`, its default. `steep` has the least slope of the smoothed loss over ln η, times 1 − βⁿ.
+    /// Source: fastai's `steep`, the suggestion of torch-lr-finder and Lightning too, but for that factor: a mean of few
+    /// losses has steep slopes from batch to batch.
     ///
     /// Unlike theirs, both look no further than the lowest smoothed loss, and from the last point on that is within 1% of
     /// the fall from the highest before it. Where batches hardly differ the loss falls from the first step on, if by

@@ -6,7 +6,7 @@ use super::trainer::Trainer;
 use crate::error::{Error, Result};
 
 /// Trains `steps` steps with the learning rate going from `from` to `to` by a constant factor, and looks where the loss
-/// falls. ηᵢ = from·(to/from)^(i/(steps − 1)), i from 0.
+/// falls. η = from·(to/from)^(i/(steps − 1)) at step i, from 0.
 ///
 /// The test ends early where the smoothed loss passes four times the best so far, or a loss is not finite. It goes by the
 /// run's optimizer, groups and clipping, but without its schedule, warm-up and decay of the rate; a group's own

@@ -44,7 +44,7 @@ pub struct MultiStep {
     pub gamma: f64,
 }
 
-/// base·gammaᵏ
+/// base·gamma^k
 ///
 /// Source: torch.optim.lr_scheduler.ExponentialLR.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
