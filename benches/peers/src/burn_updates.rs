@@ -114,7 +114,7 @@ impl Library for Burn<'_> {
     fn parameters(&self, set: &Set) -> Result<Vec<f32>> {
         let mut all = Vec::with_capacity(self.job.each * self.job.tensors);
         for parameter in &set.parameters {
-            all.extend(parameter.val().into_data().to_vec::<f32>().map_err(|err| format!("{err:?}"))?);
+            all.extend(parameter.val().into_data().try_to_vec::<f32>().map_err(|err| format!("{err:?}"))?);
         }
         Ok(all)
     }
