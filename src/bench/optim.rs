@@ -23,6 +23,8 @@ const STEP: u64 = 10;
 const MOST_PREPARED: usize = 32_768;
 /// Of the usual sizes those are left out whose update would take longer at the measured peak, in seconds.
 const LONGEST: f64 = 0.2;
+/// The usual sizes of a quick run.
+const QUICK_SIZES: [usize; 2] = [1 << 10, 1 << 16];
 /// SGD with momentum, which a config has by a key.
 const MOMENTUM: &str = "momentum";
 
@@ -56,7 +58,7 @@ impl Way {
 pub struct OptimBench {
     /// Optimizers by name; `momentum` is SGD with a momentum of 0.9. None: all there are.
     pub optimizers: Vec<String>,
-    /// Parameters in all. None: 1 Ki to 64 Mi by factors of four, or what fits; to 64 Ki in a quick run.
+    /// Parameters in all. None: 1 Ki to 64 Mi by factors of four, or what fits; in a quick run 1 Ki and 64 Ki.
     pub sizes: Vec<usize>,
     /// Over how many tensors they are spread.
     pub tensors: Vec<usize>,
@@ -173,8 +175,8 @@ impl OptimBench {
     fn fitting(&self, gpu: &Gpu, quick: bool) -> Result<Vec<usize>> {
         let most = (gpu.largest_buffer() / 4) as usize;
         if self.sizes.is_empty() {
-            let last = if quick { 8 } else { 13 };
-            return Ok((5..=last).map(|i| 1 << (2 * i)).filter(|&n| n <= most).collect());
+            let usual = if quick { QUICK_SIZES.to_vec() } else { (5..=13).map(|i| 1 << (2 * i)).collect() };
+            return Ok(usual.into_iter().filter(|&n| n <= most).collect());
         }
         match self.sizes.iter().find(|&&n| n > most) {
             None => Ok(self.sizes.clone()),

@@ -284,7 +284,8 @@ pub struct BenchOptimArgs {
     /// Which optimizers; momentum is sgd with momentum = 0.9 [default: all]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub optimizers: Vec<String>,
-    /// Parameters in all, as 4096, 64Ki or 16Mi [default: 1Ki to 64Mi by factors of four, as far as they fit]
+    /// Parameters in all, as 4096, 64Ki or 16Mi [default: 1Ki to 64Mi by factors of four, as far as
+    /// they fit and an update is no longer than 0.2 s at the peak; with --quick 1Ki and 64Ki]
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = size)]
     pub sizes: Vec<usize>,
     /// Over how many tensors they are spread
