@@ -58,7 +58,9 @@ impl Library for Candle<'_> {
 
     fn facts(&self) -> Value {
         let device = if self.device.is_cuda() { "CUDA device 0" } else { "processor" };
-        json!({ "engine": ENGINE, "version": version(), "device": device, "decay": self.job.optimizer != "sgd" })
+        let decay = self.job.optimizer != "sgd";
+        let engine = if decay { ENGINE } else { "candle, no decay" };
+        json!({ "engine": engine, "version": version(), "device": device, "decay": decay })
     }
 
     fn set(&self) -> Result<Set> {
