@@ -30,7 +30,7 @@ override GROWTH: u32 = 2000u;
 override COLUMNS: u32 = 1u;
 override COLUMN: u32 = 0u;
 
-var<workgroup> sums: array<vec2<f32>, 64>;
+//#import added
 
 // The sum of squares of this invocation's part of the gradients; y is above 0 where one is not finite.
 fn squares(block: u32, blocks: u32, lane: u32) -> vec2<f32> {
@@ -43,17 +43,6 @@ fn squares(block: u32, blocks: u32, lane: u32) -> vec2<f32> {
         if (any((bitcast<vec4<u32>>(g) & exponent) == exponent)) { bad = 1.0; }
     }
     return vec2<f32>((sum.x + sum.y) + (sum.z + sum.w), bad);
-}
-
-// The sum over the workgroup, in lane 0.
-fn added(lane: u32, own: vec2<f32>) -> vec2<f32> {
-    sums[lane] = own;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half >>= 1u) {
-        if (lane < half) { sums[lane] += sums[lane + half]; }
-        workgroupBarrier();
-    }
-    return sums[0];
 }
 
 fn settle(sum: vec2<f32>) {

@@ -151,8 +151,8 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     ("muon", "muon_update", "row.x * x", "row.z * x"),
     ("muon", "muon_update", "row.w * w", "0.0 * w"),
     ("muon", "muon_others", "FIRST + own", "own"),
-    ("muon", "muon_others", "sqrt(v) * b.x", "sqrt(v)"),
-    ("muon", "muon_others", "b.z * w", "0.0 * w"),
+    ("muon", "muon_others", " * row.unbias", ""),
+    ("muon", "muon_others", "row.shrink * w", "0.0 * w"),
 ];
 
 #[test]

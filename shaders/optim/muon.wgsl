@@ -5,7 +5,7 @@
 //   w <- w - shrink w - lr X                       shrink: lr weight_decay
 //
 // muon_momentum writes d without padding, matrices of one shape one after the other; products of batches of matrices make
-// X of it there; muon_update takes X. muon_others is AdamW for what is no matrix, as in adam.wgsl.
+// X of it there; muon_update takes X. muon_others is AdamW for what is no matrix.
 //
 // shapes: grad, param: every arena [LENGTH] vec4, padding included, the matrices' blocks first; momentum_buffer those,
 //         exp_avg and exp_avg_sq the blocks from FIRST on; directions: d, then X; places: for each block of a matrix its
@@ -29,6 +29,7 @@ override FIRST: u32 = 0u; // block that belongs to no matrix
 override NESTEROV: bool = true;
 
 //#import update
+//#import adam
 
 // Where the directions of the vec4 i of a block begin, and how many of its four are the tensor's.
 fn span(block: u32, i: u32) -> vec2<u32> {
@@ -94,15 +95,11 @@ fn muon_others(
         return;
     }
     let at = row_at(block);
+    let row = open_row(at);
     close(own, lane);
-    let a = table[at]; // step size, 1 - beta1, beta2, 1 - beta2
-    let b = table[at + 1u]; // unbias, eps, shrink
     let slot = own * 64u + lane;
-    let g = gradient(at, i);
-    let m = blend(exp_avg[slot], g, a.y);
-    let v = a.z * exp_avg_sq[slot] + a.w * g * g;
-    exp_avg[slot] = m;
-    exp_avg_sq[slot] = v;
-    let w = param[i];
-    put(at, i, w - (b.z * w + a.x * m / (sqrt(v) * b.x + b.y)));
+    let next = next_moments(row, Moments(exp_avg[slot], exp_avg_sq[slot]), gradient(at, i));
+    exp_avg[slot] = next.m;
+    exp_avg_sq[slot] = next.v;
+    put(at, i, next_weight(row, param[i], next.m, next.v));
 }

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    About, Form, Passes, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, below_one, correction,
-};
-use super::{refuse, row};
+use super::{About, AdamW, Form, Passes, Rule, Scalars, UpdateKernel, at_least_zero, below_one, refuse, row};
 use crate::error::Result;
 
 /// `muon`: for matrices b ← μb + (1 − μ)g, d = μb + (1 − μ)g (b itself without `nesterov`), X = what Newton–Schulz makes of
@@ -60,7 +57,7 @@ impl AdjustLr {
     }
 }
 
-/// The numbers of [`AdamW`](super::AdamW) beside Muon.
+/// The numbers of [`AdamW`] beside Muon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MuonAdamW {
@@ -72,6 +69,13 @@ pub struct MuonAdamW {
     pub eps: f64,
     /// Weight decay, at least 0.
     pub weight_decay: f64,
+}
+
+impl MuonAdamW {
+    fn rule(&self) -> AdamW {
+        let Self { lr, betas, eps, weight_decay } = *self;
+        AdamW { lr, betas, eps, weight_decay, ..AdamW::default() }
+    }
 }
 
 impl Default for MuonAdamW {
@@ -166,9 +170,7 @@ impl Rule for Muon {
                 "above 0 is needed: a matrix without a gradient is divided by it",
             ));
         }
-        let MuonAdamW { lr, betas, eps, weight_decay } = self.adamw;
-        adam_numbers(lr, betas, eps, weight_decay)
-            .map_err(|err| err.renamed("optimizer.", "optimizer.adamw."))
+        self.adamw.rule().validate().map_err(|err| err.renamed("optimizer.", "optimizer.adamw."))
     }
 
     fn kernel(&self) -> UpdateKernel {
@@ -182,23 +184,14 @@ impl Rule for Muon {
         kernel
     }
 
-    /// Of matrices `[η, μ, 1 − μ, ηλ]`; of all else [`AdamW`](super::AdamW)'s
-    /// `[η/(1 − β₁ᵗ), 1 − β₁, β₂, 1 − β₂, 1/√(1 − β₂ᵗ), ε, ηλ]`.
+    /// Of matrices `[η, μ, 1 − μ, ηλ]`; of all else the row of [`AdamW`].
     fn scalars(&self, t: u64, lr: f64) -> Scalars {
         if self.use_muon {
             return row([lr, self.momentum, 1.0 - self.momentum, lr * self.weight_decay]);
         }
-        let MuonAdamW { lr: own, betas: [beta1, beta2], eps, weight_decay } = self.adamw;
+        let own = self.adamw.lr;
         let scheduled = if self.lr > 0.0 { own * (lr / self.lr) } else { own };
-        row([
-            scheduled / correction(beta1, t),
-            1.0 - beta1,
-            beta2,
-            1.0 - beta2,
-            1.0 / correction(beta2, t).sqrt(),
-            eps,
-            scheduled * weight_decay,
-        ])
+        self.adamw.rule().scalars(t, scheduled)
     }
 }
 
@@ -214,7 +207,7 @@ mod tests {
         assert_close(Optimizer::Muon(muon.clone()).scalars(3, 0.01), [0.01, 0.95, 0.05, 0.001]);
         let others = Optimizer::Muon(Muon { use_muon: false, ..muon });
         let unbias = 1.0 / (1.0 - 0.999f64.powi(2)).sqrt();
-        assert_close(others.scalars(2, 0.01), [5e-4 / 0.19, 0.1, 0.999, 0.001, unbias, 1e-8, 5e-6]);
+        assert_close(others.scalars(2, 0.01), [5e-4 / 0.19, 0.1, 0.999, 0.001, unbias, 1e-8, 0.0, 5e-6]);
     }
 
     #[test]
