@@ -3,7 +3,6 @@
 use downhill::config::Config;
 use downhill::kernel::{Family, Target};
 use downhill::report;
-use downhill::train::Blueprint;
 use toml::Table;
 
 fn text(name: &str) -> String {
@@ -49,12 +48,8 @@ fn configs_in_pages_can_be_planned() {
             table.extend(block.parse::<Table>().unwrap_or_else(|err| panic!("{name}: {err}: {block}")));
             let config = Config::parse(&table.to_string(), &[]).unwrap_or_else(|err| panic!("{name}: {err}"));
             let data = config.dataset().expect("the digits");
-            let batches = config.options.batches(&data).expect("batches");
-            let model = |net: &downhill::nn::Net, x: &downhill::Tensor| config.model.build(net, x);
-            let loss = |y: &downhill::Tensor, t: &downhill::Tensor| config.loss.apply(y, t);
-            let target = Target::new(Family::Tiled);
-            Blueprint::new(&model, &loss, &config.update, &data, batches, target)
-                .unwrap_or_else(|err| panic!("{name}: {err}"));
+            let planned = config.blueprint(&data, Target::new(Family::Tiled));
+            planned.unwrap_or_else(|err| panic!("{name}: {err}"));
             count += 1;
         }
     }

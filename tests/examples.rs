@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use adapter::{families, open};
 use downhill::config::Config;
-use downhill::data::{BatchPlan, BatchSize, Dataset};
+use downhill::data::{BatchSize, Dataset};
 use downhill::kernel::Target;
 use downhill::nn::loss;
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{Blueprint, TrainOptions, Trainer};
+use downhill::train::{TrainOptions, Trainer};
 use downhill::{Gpu, Tensor};
 
 fn configs() -> Vec<PathBuf> {
@@ -30,20 +30,10 @@ fn every_example_allocates_what_its_plan_says_and_trains() {
         let name = path.file_name().expect("a name").display().to_string();
         let config = Config::load(&path, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
         let data = config.dataset().unwrap_or_else(|e| panic!("{name}: {e}"));
-        let options = &config.options;
-        let batches =
-            BatchPlan::new(data.train().len(), options.batch_size, options.drop_last).expect("batches");
-        let blueprint = Blueprint::new(
-            &|net, x| config.model.build(net, x),
-            &|y, t| config.loss.apply(y, t),
-            &config.update,
-            &data,
-            batches,
-            Target::new(family),
-        )
-        .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let planned = config.blueprint(&data, Target::new(family));
+        let blueprint = planned.unwrap_or_else(|e| panic!("{name}: {e}"));
         let peak = blueprint.peak_bytes();
-        let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, options)
+        let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &config.options)
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         let losses: Vec<f32> =
             trainer.advance(2).unwrap_or_else(|e| panic!("{name}: {e}")).iter().map(|r| r.loss).collect();

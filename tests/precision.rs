@@ -251,11 +251,8 @@ fn a_net_learns_in_f16_and_twice_alike() {
         let run = || {
             let settings = ["train.epochs=8".to_owned(), "train.precision=f16".to_owned()];
             let config = Config::parse(include_str!("../examples/digits.toml"), &settings).expect("a config");
-            let model = |net: &Net, x: &Tensor| config.model.build(net, x);
-            let loss = |y: &Tensor, t: &Tensor| config.loss.apply(y, t);
             let data = config.dataset().expect("digits");
-            let mut trainer =
-                Trainer::new(&gpu, &model, &loss, &config.update, &data, &config.options).expect("a trainer");
+            let mut trainer = config.trainer(&gpu, &data).expect("a trainer");
             assert_eq!(
                 gpu.ledger().total(),
                 trainer.blueprint().peak_bytes(),

@@ -248,10 +248,7 @@ fn a_net_learns_and_equal_seeds_are_equal_bits() {
             let settings =
                 ["train.precision=f16", "train.weight_rounding=stochastic", "train.epochs=8", seed];
             let config = config(&settings).expect("a config");
-            let model = |net: &Net, x: &Tensor| config.model.build(net, x);
-            let loss = |y: &Tensor, t: &Tensor| config.loss.apply(y, t);
-            let data = config.dataset().expect("digits");
-            Trainer::new(&gpu, &model, &loss, &config.update, &data, &config.options).expect("a trainer")
+            config.trainer(&gpu, &config.dataset().expect("digits")).expect("a trainer")
         };
         let bits = |trainer: &Trainer| -> Vec<u32> {
             let flat = |t: NamedTensor| t.values.into_iter().map(f32::to_bits);

@@ -4,11 +4,10 @@ use std::io::IsTerminal;
 
 use downhill::bench::{self, MatmulBench, OptimBench, Options, Report, Subject, workloads};
 use downhill::config::Config;
-use downhill::train::Trainer;
 use downhill::{Error, Gpu, GpuOptions};
 
 use super::args::{Bench, BenchCommonArgs, BenchTrainArgs};
-use super::say;
+use super::{draw, say};
 
 pub(super) fn bench(what: &Bench) -> anyhow::Result<()> {
     match what {
@@ -48,11 +47,7 @@ fn subjects(args: &BenchTrainArgs) -> Result<Vec<Subject<'static>>, Error> {
     let config = Config::load(path, &args.settings)?;
     let data = config.dataset()?;
     let name = path.file_stem().map_or_else(|| "config".into(), |stem| stem.to_string_lossy().into_owned());
-    let trainer = move |gpu: &Gpu| {
-        let model = |net: &_, x: &_| config.model.build(net, x);
-        let loss = |y: &_, t: &_| config.loss.apply(y, t);
-        Trainer::new(gpu, &model, &loss, &config.update, &data, &config.options)
-    };
+    let trainer = move |gpu: &Gpu| config.trainer(gpu, &data);
     Ok(vec![Subject { name, trainer: Box::new(trainer) }])
 }
 
@@ -75,9 +70,7 @@ fn measure(
         options.progress = |what| eprintln!("{what}");
     }
     let report = run(&gpu, &options)?;
-    if let Some(path) = &args.svg {
-        std::fs::write(path, report.figure.svg()).map_err(|err| Error::io("cannot write", path, &err))?;
-    }
+    draw(args.svg.as_deref(), &report.figure)?;
     let text = match (args.json, args.csv) {
         (true, _) => serde_json::to_string_pretty(&report.json())?,
         (_, true) => report.csv(),

@@ -5,7 +5,6 @@ use downhill::config::Config;
 use downhill::gpu;
 use downhill::kernel::{Family, Target};
 use downhill::report;
-use downhill::train::Blueprint;
 
 use super::args::{AdapterArgs, Cli, ExplainArgs, OptimizersArgs};
 use super::say;
@@ -13,16 +12,8 @@ use super::say;
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.config, &args.settings)?;
     let data = config.dataset()?;
-    let batches = config.options.batches(&data)?;
     let family = if args.target == "software" { Family::Lanes } else { Family::Tiled };
-    let blueprint = Blueprint::new(
-        &|net, x| config.model.build(net, x),
-        &|y, t| config.loss.apply(y, t),
-        &config.update,
-        &data,
-        batches,
-        config.options.target(Target::new(family)),
-    )?;
+    let blueprint = config.blueprint(&data, Target::new(family))?;
     if args.json {
         say(&serde_json::to_string_pretty(&report::explain_json(&blueprint))?);
     } else {

@@ -1,12 +1,12 @@
 //! `downhill lr-find`
 
 use downhill::config::Config;
-use downhill::train::{LrFinder, Observer, StepRecord, Trainer};
+use downhill::train::{LrFinder, Observer, StepRecord};
 use downhill::{Error, Gpu, GpuOptions, error::Result, report};
 use indicatif::ProgressBar;
 
 use super::args::LrFindArgs;
-use super::{progress, say};
+use super::{draw, progress, say};
 
 pub(super) fn lr_find(args: &LrFindArgs) -> anyhow::Result<()> {
     let finder = LrFinder { from: args.from, to: args.to, steps: args.steps, smooth: args.smooth };
@@ -15,20 +15,15 @@ pub(super) fn lr_find(args: &LrFindArgs) -> anyhow::Result<()> {
     config.options.seed = args.seed.unwrap_or(config.options.seed);
     let data = config.dataset()?;
     let gpu = Gpu::open(&GpuOptions { adapter: args.adapter.clone(), ..GpuOptions::default() })?;
-    let model = |net: &_, x: &_| config.model.build(net, x);
-    let loss = |y: &_, t: &_| config.loss.apply(y, t);
-    let trainer = Trainer::new(&gpu, &model, &loss, &config.update, &data, &config.options)?;
+    let trainer = config.trainer(&gpu, &data)?;
 
     let mut bar = Bar(progress::bar(args.steps));
     let found = finder.run(trainer, &mut bar);
     bar.0.into_iter().for_each(|bar| bar.finish_and_clear());
     let sweep = found?;
 
-    if let Some(path) = &args.svg {
-        let name = args.config.file_stem().unwrap_or_default().to_string_lossy();
-        let figure = report::lr_find_figure(&sweep, &name);
-        std::fs::write(path, figure.svg()).map_err(|err| Error::io("cannot write", path, &err))?;
-    }
+    let name = args.config.file_stem().unwrap_or_default().to_string_lossy();
+    draw(args.svg.as_deref(), &report::lr_find_figure(&sweep, &name))?;
     let note = (!sweep.left_out.is_empty())
         .then(|| format!("note     the test goes without the config's {}", sweep.left_out.join(", ")));
     if args.json || args.csv {

@@ -11,10 +11,20 @@ mod train;
 pub use args::{Cli, Command};
 
 use std::io::Write;
+use std::path::Path;
+
+use downhill::Error;
+use downhill::figure::Figure;
 
 /// Prints a line to standard output; a reader that went away is no fault.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Writes a figure into the file that is asked for, if one is.
+pub(crate) fn draw(path: Option<&Path>, figure: &Figure) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, figure.svg()).map_err(|err| Error::io("cannot write", path, &err))
 }
 
 /// Runs a parsed command line.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use downhill::config::Config;
 use downhill::kernel::Target;
-use downhill::train::{self, Blueprint, RunDir, Trainer};
+use downhill::train::{self, RunDir, Trainer};
 use downhill::{Gpu, GpuOptions, units};
 
 use super::args::TrainArgs;
@@ -18,30 +18,19 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     config.options.seed = args.seed.unwrap_or(config.options.seed);
     config.options.steps = args.steps.or(config.options.steps);
     let data = config.dataset()?;
-    let batches = config.options.batches(&data)?;
     let weights = args.init.as_deref().map(train::load).transpose()?;
 
     // Everything that can be wrong is found before the run directory is made.
-    let blueprint = |target| {
-        Blueprint::new(
-            &|net, x| config.model.build(net, x),
-            &|y, t| config.loss.apply(y, t),
-            &config.update,
-            &data,
-            batches,
-            target,
-        )
-    };
     let gpu = match Gpu::open(&GpuOptions { adapter: args.adapter.clone(), ..GpuOptions::default() }) {
         Ok(gpu) => gpu,
         Err(err) => {
             // A config that cannot work is worth more words than a missing adapter.
-            blueprint(config.options.target(Target::new(downhill::kernel::Family::Tiled)))?;
+            config.blueprint(&data, Target::new(downhill::kernel::Family::Tiled))?;
             return Err(err.into());
         }
     };
-    let blueprint = blueprint(config.options.target(Target::of(&gpu)))?;
-    let dispatches = blueprint.dispatches();
+    let blueprint = config.blueprint(&data, Target::of(&gpu))?;
+    let (dispatches, batches) = (blueprint.dispatches(), blueprint.batches);
     let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &config.options)?;
     if let Some(weights) = &weights {
         trainer.load_state_dict(weights)?;

@@ -18,10 +18,11 @@ use section::{Section, kind};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::kernel::{Family, Rounding, Target};
 use crate::nn::Sequential;
 use crate::optim::Update;
-use crate::train::{Precision, TrainOptions};
+use crate::train::{Blueprint, Precision, TrainOptions, Trainer};
 
 /// A run as its config file says, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +103,29 @@ impl Config {
         options.target(Target::new(Family::Tiled)).check()?;
         root.finish()?;
         Ok(Config { data, model, loss, update, options })
+    }
+
+    /// Plans a run on `data`, which is that of [`Config::dataset`].
+    ///
+    /// # Errors
+    /// As [`Blueprint::new`] and [`TrainOptions::batches`].
+    pub fn blueprint(&self, data: &Dataset, target: Target) -> Result<Blueprint> {
+        Blueprint::new(
+            &|net, x| self.model.build(net, x),
+            &|y, t| self.loss.apply(y, t),
+            &self.update,
+            data,
+            self.options.batches(data)?,
+            self.options.target(target),
+        )
+    }
+
+    /// Plans, allocates and compiles it.
+    ///
+    /// # Errors
+    /// As [`Config::blueprint`] and [`Trainer::from_blueprint`].
+    pub fn trainer(&self, gpu: &Gpu, data: &Dataset) -> Result<Trainer> {
+        Trainer::from_blueprint(gpu, self.blueprint(data, Target::of(gpu))?, data, &self.options)
     }
 
     /// The data the config names.

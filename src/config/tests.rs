@@ -47,16 +47,7 @@ fn readme_row(head: &str, name: &str) -> &'static str {
 
 /// Plans the run, as far as no adapter is needed.
 fn plan(config: &Config) -> Result<Blueprint> {
-    let data = config.dataset()?;
-    let batches = config.options.batches(&data)?;
-    Blueprint::new(
-        &|net, x| config.model.build(net, x),
-        &|y, t| config.loss.apply(y, t),
-        &config.update,
-        &data,
-        batches,
-        Target::new(Family::Tiled),
-    )
+    config.blueprint(&config.dataset()?, Target::new(Family::Tiled))
 }
 
 /// What is said of each of these settings, on reading the config or on planning it, holds these words.

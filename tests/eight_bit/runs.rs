@@ -235,11 +235,7 @@ fn a_net_learns_as_much_as_in_32_bits() {
         let config = Config::parse(&text, &[]).expect("a config");
         assert_eq!(Config::parse(&config.to_toml(), &[]).expect("its own"), config);
         let data = config.dataset().expect("digits");
-        let model = |net: &Net, x: &Tensor| config.model.build(net, x);
-        let loss = |y: &Tensor, t: &Tensor| config.loss.apply(y, t);
-        let gpu = open(families()[0]);
-        let mut trainer =
-            Trainer::new(&gpu, &model, &loss, &config.update, &data, &config.options).expect("a trainer");
+        let mut trainer = config.trainer(&open(families()[0]), &data).expect("a trainer");
         let last = trainer.run(&mut ()).expect("a run").expect("an epoch");
         last.eval_accuracy.expect("classes")
     };
