@@ -81,7 +81,7 @@ impl Arenas {
             fill(gpu, &Place::whole(&buffer), &numbers, 0)?;
             roles.push(Role { array, buffer, numbers });
         }
-        Ok(Arenas { roles, shape, tensors, sets, by_tensor: update.by_tensor() })
+        Ok(Arenas { roles, shape, tensors, sets, by_tensor: update.kernel.passes.by_tensor() })
     }
 
     /// Bytes of a set whose tensors have these arrays.

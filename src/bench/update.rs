@@ -101,9 +101,4 @@ impl Update {
         }
         arrays
     }
-
-    /// An element depends on all of its tensor.
-    pub fn by_tensor(&self) -> bool {
-        matches!(self.kernel.passes, Passes::Norms(_) | Passes::Factored | Passes::Orthogonal(_))
-    }
 }

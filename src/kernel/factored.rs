@@ -79,7 +79,7 @@ impl Factored {
         let bound = |last| -> [Bound; 3] {
             [(4, Access::Write, VARIANCE), (5, Access::Read, LAYOUT), (6, Access::Write, last)]
         };
-        let first = |entry| update::sums(update, around, entry, &bound(BLOCK_SUMS));
+        let first = |entry| update::pass_before(update, around, entry, &bound(BLOCK_SUMS));
         let lines = Kernel { grid: grid(self.lines), iterations: self.longest, ..first("adafactor_lines") };
         let means =
             Kernel { grid: grid(self.matrices), iterations: self.longest, ..first("adafactor_means") };

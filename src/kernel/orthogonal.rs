@@ -85,7 +85,7 @@ impl Orthogonal {
 
     /// The pass that writes [`DIRECTIONS`].
     pub fn momentum(&self, update: &UpdateKernel, around: &Around<'_>) -> Kernel {
-        let kernel = update::sums(update, around, "muon_momentum", &Self::bound(DIRECTIONS));
+        let kernel = update::pass_before(update, around, "muon_momentum", &Self::bound(DIRECTIONS));
         self.constants(Kernel { grid: grid(self.blocks), ..kernel })
     }
 

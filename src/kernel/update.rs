@@ -106,14 +106,14 @@ pub fn kernels_with_norms(
 ) -> Vec<Kernel> {
     let with = |name| update.bound().into_iter().chain([(6, Access::Write, name)]).collect::<Vec<Bound>>();
     vec![
-        sums(update, around, entry, &with(BLOCK_SUMS)),
+        pass_before(update, around, entry, &with(BLOCK_SUMS)),
         tensor_norms(around, tensors),
         pass(update, around, update.entry, &with(NORMS), parameters),
     ]
 }
 
 /// A pass before the update, which keeps no average.
-pub(super) fn sums(
+pub(super) fn pass_before(
     update: &UpdateKernel,
     around: &Around<'_>,
     entry: &'static str,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
+use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, look_ahead, refuse, row};
 use crate::error::Result;
 
 /// `lars`: g ← g + λw; d = trust·‖w‖/(‖g‖ + ε)·g, norms over the tensor, d = g where either is 0; b ← μb + (1 − τ)d, first
@@ -69,12 +69,7 @@ impl Rule for Lars {
         if !self.dampening.is_finite() {
             return Err(refuse("dampening", self.dampening, "dampening is finite"));
         }
-        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
-            let (mu, tau) = (self.momentum, self.dampening);
-            let allowed = format!("needs momentum above 0 and dampening = 0; they are {mu:?} and {tau:?}");
-            return Err(refuse("nesterov", true, &allowed));
-        }
-        Ok(())
+        look_ahead(self.nesterov, self.momentum, self.dampening)
     }
 
     fn kernel(&self) -> UpdateKernel {

@@ -405,6 +405,22 @@ fn adam_numbers(lr: f64, betas: [f64; 2], eps: f64, weight_decay: f64) -> Result
     at_least_zero("weight_decay", weight_decay, "weight decay")
 }
 
+/// Nesterov's momentum needs momentum, all of it.
+fn look_ahead(nesterov: bool, momentum: f64, dampening: f64) -> Result<()> {
+    if nesterov && (momentum == 0.0 || dampening != 0.0) {
+        let allowed =
+            format!("needs momentum above 0 and dampening = 0; they are {momentum:?} and {dampening:?}");
+        return Err(refuse("nesterov", true, &allowed));
+    }
+    Ok(())
+}
+
+/// Of weight decay λ at the rate η what goes into the gradient, and what shrinks the weight: `[λ, 0]`, or `[0, ηλ]` where it
+/// is decoupled.
+fn decays(decoupled: bool, lr: f64, weight_decay: f64) -> [f64; 2] {
+    if decoupled { [0.0, lr * weight_decay] } else { [weight_decay, 0.0] }
+}
+
 /// `value` is finite and at least 0; `what` names it, as `a learning rate`.
 fn at_least_zero(key: &str, value: f64, what: &str) -> Result<()> {
     at_least_zero_of(&format!("optimizer.{key}"), value, what)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, row};
+use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, decays, row};
 use crate::error::Result;
 
 /// `nadam`: μₜ = β₁(1 − ½·0.96^(tψ)), Πₜ = μ₁·…·μₜ; m and v as [`Adam`](super::Adam)'s;
@@ -87,11 +87,7 @@ impl Rule for NAdam {
     fn scalars(&self, t: u64, lr: f64) -> Scalars {
         let [beta1, beta2] = self.betas;
         let (mu, next, log) = (self.momentum(t), self.momentum(t + 1), self.log_product(t));
-        let (decay, shrink) = if self.decoupled_weight_decay {
-            (0.0, lr * self.weight_decay)
-        } else {
-            (self.weight_decay, 0.0)
-        };
+        let [decay, shrink] = decays(self.decoupled_weight_decay, lr, self.weight_decay);
         row([
             lr * (1.0 - mu) / -log.exp_m1(),
             lr * next / -(log + next.ln()).exp_m1(),

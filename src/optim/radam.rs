@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
+use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, correction, decays, row};
 use crate::error::Result;
 
 /// `radam`: ρ∞ = 2/(1 − β₂) − 1, ρₜ = ρ∞ − 2tβ₂ᵗ/(1 − β₂ᵗ); m and v as [`Adam`](super::Adam)'s, m̂ = m/(1 − β₁ᵗ).
@@ -70,11 +70,7 @@ impl Rule for RAdam {
         let [beta1, beta2] = self.betas;
         let rectified = self.rectified(t);
         let step_size = lr / correction(beta1, t) * rectified.unwrap_or(1.0);
-        let (decay, shrink) = if self.decoupled_weight_decay {
-            (0.0, lr * self.weight_decay)
-        } else {
-            (self.weight_decay, 0.0)
-        };
+        let [decay, shrink] = decays(self.decoupled_weight_decay, lr, self.weight_decay);
         let adaptive = if rectified.is_some() { 1.0 } else { 0.0 };
         row([step_size, 1.0 - beta1, beta2, 1.0 - beta2, adaptive, self.eps, decay, shrink])
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, refuse, row};
+use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, look_ahead, refuse, row};
 use crate::error::Result;
 
 /// What momentum means. All start from zero, and without momentum all are plain SGD.
@@ -97,11 +97,7 @@ impl Rule for Sgd {
                 return Err(refuse("dampening", self.dampening, allowed));
             }
         }
-        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
-            let (mu, tau) = (self.momentum, self.dampening);
-            let allowed = format!("needs momentum above 0 and dampening = 0; they are {mu:?} and {tau:?}");
-            return Err(refuse("nesterov", true, &allowed));
-        }
+        look_ahead(self.nesterov, self.momentum, self.dampening)?;
         if self.form == MomentumForm::Average && self.momentum >= 1.0 {
             return Err(refuse("momentum", self.momentum, "with form = \"average\" momentum is below 1"));
         }

@@ -9,9 +9,7 @@ use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::gradients::{
     self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
-use crate::kernel::update::{
-    self, AVERAGE, Around, BLOCK_BYTES, BLOCK_SUMS, GRADIENTS, NORMS, PARAMETERS, SPANS, TABLE, Tensor,
-};
+use crate::kernel::update::{self, AVERAGE, Around, GRADIENTS, PARAMETERS, TABLE, Tensor};
 use crate::optim::{Clip, Groups, ROW, Update};
 use crate::plan::{Arena, Plan, Ring};
 use crate::shape::Shape;
@@ -73,9 +71,6 @@ impl Ending<'_> {
             (STATE, STATE_BYTES),
             (RING, self.ring.bytes()),
             (PARTIAL_NORMS, partial_bytes(trained)),
-            (SPANS, 8 * self.groups.trained().count() as u64),
-            (BLOCK_SUMS, 8 * trained.div_ceil(BLOCK_BYTES)),
-            (NORMS, 8 * trained.div_ceil(BLOCK_BYTES)),
         ];
         if self.checked {
             let max_norm = match self.update.clip {

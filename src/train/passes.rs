@@ -47,7 +47,8 @@ impl<'a> Passes<'a> {
         let put = |plan: &mut Plan, kernel: Kernel, sizes: &Sizes<'_>| {
             plan.surround(kernel, "optimizer", shape.clone(), sizes, false);
         };
-        let blocks = around.bytes.div_ceil(BLOCK_BYTES) as usize;
+        let blocks = around.bytes.div_ceil(BLOCK_BYTES);
+        let norms = [(SPANS, 8 * self.tensors.len() as u64), (BLOCK_SUMS, 8 * blocks), (NORMS, 8 * blocks)];
         match &update.passes {
             optim::Passes::One => {
                 sizes.extend(update.slots.iter().map(|&slot| (slot, around.bytes)));
@@ -61,15 +62,17 @@ impl<'a> Passes<'a> {
             }
             optim::Passes::Norms(entry) => {
                 sizes.extend(update.slots.iter().map(|&slot| (slot, around.bytes)));
+                sizes.extend(norms);
                 for kernel in update::kernels_with_norms(update, entry, around, count, self.tensors.len()) {
                     put(plan, kernel, &sizes);
                 }
                 plan.constants.push((SPANS, self.spans()));
             }
             optim::Passes::Factored => {
-                let layout = Factored::new(&self.tensors, blocks);
+                let layout = Factored::new(&self.tensors, blocks as usize);
                 sizes.extend(update.slots.iter().map(|&slot| (slot, 4 * layout.numbers as u64)));
                 sizes.push((LAYOUT, 4 * layout.words.len() as u64));
+                sizes.extend(norms);
                 for kernel in layout.kernels(update, around, count) {
                     put(plan, kernel, &sizes);
                 }
@@ -125,16 +128,7 @@ pub(crate) fn of_equal_tensors(
         clip_value: false,
         average: false,
     };
-    let sums = 8 * bytes.div_ceil(BLOCK_BYTES);
-    let sizes = vec![
-        (GRADIENTS, bytes),
-        (PARAMETERS, bytes),
-        (TABLE, 4 * ROW as u64),
-        (STATE, STATE_BYTES),
-        (SPANS, 8 * tensors as u64),
-        (BLOCK_SUMS, sums),
-        (NORMS, sums),
-    ];
+    let sizes = vec![(GRADIENTS, bytes), (PARAMETERS, bytes), (TABLE, 4 * ROW as u64), (STATE, STATE_BYTES)];
     let matrices = if matches!(update.passes, optim::Passes::Orthogonal(_)) { tensors } else { 0 };
     let list = (0..tensors as u64).map(|i| Tensor { shape, offset: each * i }).collect();
     let mut plan = Plan::default();

@@ -99,13 +99,13 @@ impl Trainer {
         if let (Some(plan), None) = (&self.blueprint.update, &self.update) {
             self.update = Some(Program::new(&self.gpu, plan, &self.memory)?);
         }
+        let readback = self.free_readback()?;
         let mut programs = Vec::with_capacity(builds.len() + count);
         for (i, &build) in builds.iter().enumerate() {
             programs.push(&self.train[build].dispatches[..]);
             let ends = passes.get(i + 1).is_none_or(|next| next.1 != passes[i].1);
             programs.extend(self.update.iter().filter(|_| ends).map(|update| &update.dispatches[..]));
         }
-        let readback = self.readback.pop_front().ok_or_else(no_readback)?;
         let bytes = (passes.len() * self.blueprint.ring.columns * 4) as u64;
         let mut recorder = self.gpu.recorder();
         recorder.sequence(&programs);
@@ -122,7 +122,7 @@ impl Trainer {
 
     /// The readback buffer that is free next. Two are in turn, and at most one submission is ahead.
     pub(super) fn free_readback(&mut self) -> Result<Buffer> {
-        self.readback.pop_front().ok_or_else(no_readback)
+        self.readback.pop_front().ok_or_else(|| Error::Gpu("no readback buffer is free".into()))
     }
 
     /// Waits for the oldest submission and gives its steps to `sink`.
@@ -185,8 +185,4 @@ impl Trainer {
         self.per_submission = fitting.clamp(1, 2 * self.per_submission).min(self.most_steps());
         Ok(())
     }
-}
-
-fn no_readback() -> Error {
-    Error::Gpu("no readback buffer is free".into())
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{above_zero, at_least_one, at_least_zero};
+use super::{above_zero, at_least_one};
 use crate::error::Result;
 use crate::optim::refuse_of;
 
@@ -151,8 +151,7 @@ impl Linear {
         share("start_factor", self.start_factor)?;
         above_zero("start_factor", self.start_factor, "a factor to start from")?;
         share("end_factor", self.end_factor)?;
-        at_least_one("total_iters", self.total_iters)?;
-        at_least_zero("end_factor", self.end_factor, "a factor")
+        at_least_one("total_iters", self.total_iters)
     }
 
     pub(super) fn factor_at(&self, k: u64) -> f64 {
