@@ -5,7 +5,8 @@ mod adapter;
 use std::sync::Arc;
 
 use downhill::data::{
-    BatchPlan, BatchSize, Dataset, Field, Part, TextOptions, Values, Windows, epoch_order, text,
+    BatchPlan, BatchSize, Dataset, Field, Holdout, Kind, Part, Scale, TextOptions, Values, Windows,
+    epoch_order, text,
 };
 use downhill::gpu::Family;
 use downhill::kernel::Target;
@@ -26,22 +27,18 @@ fn tokens(len: usize, salt: usize) -> Arc<Values> {
     Arc::new(Values::I32((0..len).map(|i| ((i * i + 3 * i + salt) % KINDS) as i32).collect()))
 }
 
-/// The numbers that stand for a field's values: its own, or the table's at its integers.
-fn number(values: &Values, table: &[f32], at: usize) -> f64 {
-    match values {
-        Values::F32(v) => v[at].into(),
-        Values::I32(v) => table[v[at] as usize].into(),
-    }
-}
-
-/// Σ over fields f and places j of (f + 1)·(j + 1)·value, divided by the field's length, of one sample.
-fn of_sample(part: &Part, table: &[f32], sample: usize) -> f64 {
-    let mut total = 0.0;
+/// Σ over fields f and places j of (f + 1)·(j + 1)·value, divided by the field's length, of one sample; and the
+/// same of absolute values, which is what rounding is measured by.
+fn of_sample(part: &Part, table: &[f32], sample: usize) -> [f64; 2] {
+    let mut total = [0.0; 2];
     for (f, (_, field)) in part.fields().enumerate() {
-        let (each, at) = (field.shape().elements(), field.at());
-        for j in 0..each {
-            let value = number(field.values(), table, at.first + sample * at.hop + j);
-            total += (f + 1) as f64 * (j + 1) as f64 * value / each as f64;
+        let numbers = field.sample(part.place(sample as u32) as usize).expect("numbers");
+        let each = numbers.len() as f64;
+        for (j, number) in numbers.into_iter().enumerate() {
+            // An integer stands for the table's number.
+            let value = if field.is_float() { number } else { table[number as usize].into() };
+            let term: f64 = (f + 1) as f64 * (j + 1) as f64 * value / each;
+            total = [total[0] + term, total[1] + term.abs()];
         }
     }
     total
@@ -81,6 +78,12 @@ fn open(gpu: &Gpu, family: Family, data: &Dataset, options: &TrainOptions) -> Re
     Trainer::from_blueprint(gpu, blueprint, data, options)
 }
 
+/// The mean over samples of what [`of_sample`] says.
+fn of_samples(part: &Part, table: &[f32], samples: &[u32]) -> [f64; 2] {
+    let all: Vec<[f64; 2]> = samples.iter().map(|&s| of_sample(part, table, s as usize)).collect();
+    [0, 1].map(|i| all.iter().map(|sums| sums[i]).sum::<f64>() / all.len() as f64)
+}
+
 /// Every step's loss of two epochs, and the evaluation's, are those of the samples that belong there.
 fn check(label: &str, data: &Dataset) {
     for &family in adapter::families() {
@@ -93,17 +96,15 @@ fn check(label: &str, data: &Dataset) {
         let mut got = steps.iter();
         for epoch in 0..2 {
             for rows in epoch_order(len, 5, epoch, true).chunks(BATCH) {
-                let sum: f64 = rows.iter().map(|&s| of_sample(data.train(), &table, s as usize)).sum();
-                let want = sum / rows.len() as f64;
+                let [want, scale] = of_samples(data.train(), &table, rows);
                 let got = f64::from(got.next().expect("a step").loss);
-                assert!((got - want).abs() <= 2e-6 * want.abs(), "{label}, {family:?}: {got} against {want}");
+                assert!((got - want).abs() <= 2e-6 * scale, "{label}, {family:?}: {got} against {want}");
             }
         }
         if let Some(part) = data.eval() {
-            let sum: f64 = (0..part.len()).map(|s| of_sample(part, &table, s)).sum();
-            let want = sum / part.len() as f64;
+            let [want, scale] = of_samples(part, &table, &Vec::from_iter(0..part.len() as u32));
             let got = trainer.evaluate().expect("an evaluation").expect("a part to evaluate on").loss;
-            assert!((got - want).abs() <= 2e-6 * want.abs(), "{label}, {family:?}: {got} against {want}");
+            assert!((got - want).abs() <= 2e-6 * scale, "{label}, {family:?}: {got} against {want}");
         }
     }
 }
@@ -173,6 +174,49 @@ fn any_number_of_fields() {
         };
         assert_eq!(&titles[..want.len()], want);
         assert!(titles[want.len()..].iter().all(|title| !title.starts_with("feed")), "{titles:?}");
+    }
+}
+
+/// Numbers of any kind, of samples that are whole words and of others, scaled or not, in a part of a split.
+#[test]
+fn numbers_of_every_kind() {
+    for kind in Kind::ALL {
+        for (shape, scale) in [
+            (&[2, 2, 2][..], None),
+            (&[2, 2, 2], Some(Scale::standard(&[0.5, -1.5], &[3.0, 0.7]))),
+            (&[3, 5], Some(Scale::standard(&[0.5, -1.5, 2.0], &[3.0, 0.7, 1.3]))),
+            (&[4], Some(Scale::all(0.25, 1.0))),
+            (&[7], Some(Scale::unit())),
+            (&[], None),
+        ] {
+            let (n, each) = (11, shape.iter().product::<usize>());
+            let number = |i: usize| match kind {
+                // Integers that are given as they are stand for rows of the table.
+                _ if scale.is_none() && !kind.is_float() => (i * i + 3 * i) as i32 % KINDS as i32,
+                Kind::U8 => (i * 37 % 256) as i32,
+                Kind::U16 => (i * 7919 % 65536) as i32,
+                Kind::I8 => (i * 37 % 256) as i32 - 128,
+                _ => (i * 7919 % 65536) as i32 - 32768,
+            };
+            let bytes = |i: usize| match kind {
+                Kind::F32 => (number(i) as f32 / 7.0).to_le_bytes().to_vec(),
+                // Bits of finite numbers, the smallest among them.
+                Kind::F16 => ((number(i) as u16) & 0xbbff).to_le_bytes().to_vec(),
+                _ => number(i).to_le_bytes()[..kind.bytes()].to_vec(),
+            };
+            let values = Values::Bytes(kind, (0..n * each).flat_map(bytes).collect());
+            let field = Field::new(shape, values).expect("samples");
+            let field = match &scale {
+                Some(scale) => field.scaled(scale.clone()).expect("a scale"),
+                None => field,
+            };
+            let label = Field::new([], (0..n).map(|i| (i % 3) as u8).collect::<Vec<_>>()).expect("labels");
+            let part = Part::new(field, label).expect("a part");
+            let hold = Holdout { fraction: 0.3, seed: 1, stratify: false };
+            let data = Dataset::split("kinds", part, hold, Some(3)).expect("a set");
+            assert_eq!((data.train().len(), data.eval().map(Part::len)), (8, Some(3)));
+            check(&format!("{kind:?} {shape:?} {scale:?}"), &data);
+        }
     }
 }
 

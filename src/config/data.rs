@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::section::{Section, kind, suggestion};
-use crate::data::{self, BatchSize, CsvOptions, Dataset, TextOptions, Values};
+use crate::data::{self, BatchSize, CsvOptions, Dataset, TextOptions};
 use crate::error::{Error, Result};
 use crate::train::TrainOptions;
 
@@ -73,9 +73,9 @@ impl DataSpec {
 
     /// `data` with its inputs as targets.
     fn reconstructed(&self, data: Dataset) -> Result<Dataset> {
-        match data.train().inputs().values() {
-            Values::F32(_) => Ok(data.without_targets()),
-            Values::I32(_) => Err(Error::Config(format!(
+        match data.train().inputs().is_float() {
+            true => Ok(data.without_targets()),
+            false => Err(Error::Config(format!(
                 "data.target = \"inputs\": the inputs of data.source = {} are integers, and a model's output is f32; \
                  leave data.target out",
                 self.source()

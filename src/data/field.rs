@@ -1,53 +1,11 @@
 //! Samples of one shape: one after the other, or windows over a sequence that lies in memory once.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::values::Values;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
-
-/// Numbers of one of the two types a model is fed with.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Values {
-    /// Floats; NaN and infinities are the caller's business.
-    F32(Vec<f32>),
-    /// Integers: labels or indices.
-    I32(Vec<i32>),
-}
-
-impl Values {
-    /// How many numbers.
-    pub fn len(&self) -> usize {
-        match self {
-            Values::F32(v) => v.len(),
-            Values::I32(v) => v.len(),
-        }
-    }
-
-    /// True where there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// `f32` or `i32`.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Values::F32(_) => "f32",
-            Values::I32(_) => "i32",
-        }
-    }
-}
-
-impl From<Vec<f32>> for Values {
-    fn from(values: Vec<f32>) -> Self {
-        Values::F32(values)
-    }
-}
-
-impl From<Vec<i32>> for Values {
-    fn from(values: Vec<i32>) -> Self {
-        Values::I32(values)
-    }
-}
 
 /// Where samples begin: sample i at element `first + i·hop`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,12 +26,43 @@ impl Windows {
     }
 }
 
+/// What the device makes of a field's numbers before the model sees them: number · factor + offset, in f32.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scale {
+    /// One for all numbers, or one for each index of the sample's first axis, the channels of an image.
+    pub factor: Vec<f32>,
+    /// As many.
+    pub offset: Vec<f32>,
+}
+
+/// Channels that a [`Scale`] tells apart, at most: they are text in a kernel.
+pub const MOST_CHANNELS: usize = 64;
+
+impl Scale {
+    /// The same for all numbers.
+    pub fn all(factor: f32, offset: f32) -> Scale {
+        Scale { factor: vec![factor], offset: vec![offset] }
+    }
+
+    /// Bytes to numbers from 0 to 1, as torchvision's `ToTensor`.
+    pub fn unit() -> Scale {
+        Scale::all(1.0 / 255.0, 0.0)
+    }
+
+    /// (number − mean) / std for each channel, as torchvision's `Normalize`.
+    pub fn standard(mean: &[f64], std: &[f64]) -> Scale {
+        let factor = std.iter().map(|std| (1.0 / std) as f32).collect();
+        Scale { factor, offset: mean.iter().zip(std).map(|(mean, std)| (-mean / std) as f32).collect() }
+    }
+}
+
 /// Samples of one shape. Clones share the values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     shape: Shape,
     values: Arc<Values>,
     windows: Windows,
+    scale: Option<Scale>,
 }
 
 impl Field {
@@ -133,14 +122,89 @@ impl Field {
 
     fn countable(shape: Shape, values: Arc<Values>, windows: Windows) -> Result<Field> {
         let most = u32::MAX as usize;
-        if windows.samples > most || values.len() > most {
+        if windows.samples > most {
+            let n = windows.samples;
+            return Err(Error::Data(format!("{n} samples are too many; {most} can be counted")));
+        }
+        Ok(Field { shape, values, windows, scale: None })
+    }
+
+    /// The same with numbers that the device scales on their way to the model; it gets f32, whatever their kind.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where there are neither one factor and offset nor one for each index of the first axis, or more
+    /// than [`MOST_CHANNELS`].
+    pub fn scaled(self, scale: Scale) -> Result<Field> {
+        let (n, m) = (scale.factor.len(), scale.offset.len());
+        let channels = self.shape.first().copied().unwrap_or(1);
+        if n != m || n > MOST_CHANNELS || (n != 1 && n != channels) {
             return Err(Error::Data(format!(
-                "{} samples in {} values are too many; {most} can be counted",
-                windows.samples,
-                values.len()
+                "{n} factors and {m} offsets for samples of shape {}: one of each is needed, or one for each of the \
+                 {channels} indices of the first axis, which are {MOST_CHANNELS} at most",
+                self.shape
             )));
         }
-        Ok(Field { shape, values, windows })
+        Ok(Field { scale: Some(scale), ..self })
+    }
+
+    /// What the device makes of the numbers, if anything.
+    pub fn scale(&self) -> Option<&Scale> {
+        self.scale.as_ref()
+    }
+
+    /// True where the model gets f32, and false where it gets i32.
+    pub fn is_float(&self) -> bool {
+        self.scale.is_some() || self.values.kind().is_float()
+    }
+
+    /// What the model gets: `f32` or `i32`.
+    pub fn type_name(&self) -> &'static str {
+        if self.is_float() { "f32" } else { "i32" }
+    }
+
+    /// Bytes of a sample as it travels.
+    pub fn sample_bytes(&self) -> usize {
+        self.shape.elements() * self.values.kind().bytes()
+    }
+
+    /// Fills `into` with samples from `sample` on, as little-endian bytes of the values' kind, one after the other.
+    ///
+    /// # Errors
+    /// What the source of the values cannot read.
+    ///
+    /// # Panics
+    /// Where there are not so many.
+    pub fn read(&self, sample: usize, into: &mut [u8]) -> Result<()> {
+        let (each, Windows { first, hop, samples }) = (self.shape.elements(), self.windows);
+        let bytes = self.sample_bytes();
+        assert!(sample + into.len() / bytes <= samples, "there are {samples} samples");
+        if hop == each {
+            return self.values.read(first + sample * hop, into);
+        }
+        let all = into.chunks_exact_mut(bytes).zip(sample..);
+        all.into_iter().try_for_each(|(into, sample)| self.values.read(first + sample * hop, into))
+    }
+
+    /// The numbers of a sample as the model gets them.
+    ///
+    /// # Errors
+    /// As [`Field::read`].
+    ///
+    /// # Panics
+    /// As [`Field::read`].
+    pub fn sample(&self, sample: usize) -> Result<Vec<f64>> {
+        let kind = self.values.kind();
+        let mut bytes = vec![0; self.sample_bytes()];
+        self.read(sample, &mut bytes)?;
+        let mut numbers: Vec<f64> = bytes.chunks_exact(kind.bytes()).map(|b| kind.number(b)).collect();
+        if let Some(Scale { factor, offset }) = &self.scale {
+            let each = numbers.len() / factor.len();
+            for (i, number) in numbers.iter_mut().enumerate() {
+                let (factor, offset) = (factor[i / each], offset[i / each]);
+                *number = (*number as f32 * factor + offset).into();
+            }
+        }
+        Ok(numbers)
     }
 
     /// The shape of one sample.
@@ -173,41 +237,64 @@ impl Field {
         self.len() == 0
     }
 
-    /// The smallest and the largest of its integers. `None` where there is none, or the values are floats.
-    pub fn range_i32(&self) -> Option<(i32, i32)> {
-        let Values::I32(values) = &*self.values else { return None };
-        let Windows { first, hop, samples } = self.windows;
-        let each = self.shape.elements();
-        let (mut range, mut seen) = (None, 0);
-        for start in (0..samples).map(|sample| first + sample * hop) {
-            // Of windows that overlap only what is new.
-            for &v in &values[start.max(seen)..start + each] {
-                let (low, high) = range.unwrap_or((v, v));
-                range = Some((v.min(low), v.max(high)));
-            }
-            seen = start + each;
-        }
-        range
+    /// The smallest and the largest of its integers. `None` where there is none, or the model gets floats.
+    ///
+    /// # Errors
+    /// As [`Field::read`].
+    pub fn range_i32(&self) -> Result<Option<(i32, i32)>> {
+        let mut range: Option<(i32, i32)> = None;
+        self.each_i32(|_, v| {
+            let (low, high) = range.unwrap_or((v, v));
+            range = Some((v.min(low), v.max(high)));
+            ControlFlow::Continue(())
+        })?;
+        Ok(range)
     }
 
     /// The first of its integers for which `wrong` holds, with its sample; each is looked at once. `None` where
-    /// there is none, or the values are floats.
-    pub(super) fn find_i32(&self, wrong: impl Fn(i32) -> bool) -> Option<(usize, i32)> {
-        let Values::I32(values) = &*self.values else { return None };
+    /// there is none, or the model gets floats.
+    pub(super) fn find_i32(&self, wrong: impl Fn(i32) -> bool) -> Result<Option<(usize, i32)>> {
+        let mut found = None;
+        self.each_i32(|sample, v| {
+            if wrong(v) {
+                found = Some((sample, v));
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// Gives `look` every integer of every sample, those of windows that overlap with the first.
+    fn each_i32(&self, mut look: impl FnMut(usize, i32) -> ControlFlow<()>) -> Result<()> {
+        if self.is_float() {
+            return Ok(());
+        }
+        let (kind, all) = (self.values.kind(), self.values.len());
         let Windows { first, hop, samples } = self.windows;
         let each = self.shape.elements();
-        let mut seen = 0;
+        let (mut block, mut from, mut seen) = (Vec::new(), 0, 0);
         for sample in 0..samples {
             let start = first + sample * hop;
-            let new = &values[start.max(seen)..start + each];
-            if let Some(&value) = new.iter().find(|&&v| wrong(v)) {
-                return Some((sample, value));
+            for at in start.max(seen)..start + each {
+                if !(from..from + block.len() / kind.bytes()).contains(&at) {
+                    from = at;
+                    block.resize((all - at).min(BLOCK) * kind.bytes(), 0);
+                    self.values.read(at, &mut block)?;
+                }
+                let number = kind.number(&block[(at - from) * kind.bytes()..]) as i32;
+                if look(sample, number).is_break() {
+                    return Ok(());
+                }
             }
             seen = start + each;
         }
-        None
+        Ok(())
     }
 }
+
+/// Numbers that are looked through at once.
+const BLOCK: usize = 1 << 15;
 
 #[cfg(test)]
 mod tests {
@@ -273,10 +360,10 @@ mod tests {
             let at = Windows::fitting(first, 40, each, hop);
             let field = Field::windows([each], &Arc::new(Values::I32(values)), at).unwrap();
             let want = (0..at.samples).find(|i| (first + i * hop..first + i * hop + each).contains(&place));
-            prop_assert_eq!(field.find_i32(|v| v == 7), want.map(|sample| (sample, 7)));
+            prop_assert_eq!(field.find_i32(|v| v == 7).unwrap(), want.map(|sample| (sample, 7)));
             let reached = (0..at.samples).flat_map(|i| first + i * hop..first + i * hop + each);
             let largest = reached.map(|i| if i == place { 7 } else { 0 }).max();
-            prop_assert_eq!(field.range_i32().map(|(_, high)| high), largest);
+            prop_assert_eq!(field.range_i32().unwrap().map(|(_, high)| high), largest);
         }
     }
 }

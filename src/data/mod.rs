@@ -6,19 +6,25 @@
 mod digits;
 mod encoding;
 mod field;
+mod file;
 pub mod idx;
 mod part;
 mod sampler;
+mod split;
 mod table;
 mod text;
+mod values;
 
 pub use digits::digits;
 pub use encoding::Encoding;
-pub use field::{Field, Values, Windows};
+pub use field::{Field, MOST_CHANNELS, Scale, Windows};
+pub use file::{DataFile, FileValues, Written};
 pub use part::{Part, PartBuilder};
 pub use sampler::{BatchPlan, BatchSize, epoch_order};
+pub use split::Holdout;
 pub use table::{CsvOptions, InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind, csv};
 pub use text::{TextOptions, Vocabulary, sources, text, text_file};
+pub use values::{Kind, Source, Values};
 
 use std::path::Path;
 
@@ -115,6 +121,21 @@ impl Dataset {
     pub fn without_targets(self) -> Dataset {
         let eval = self.eval.map(Part::without_targets);
         Dataset { train: self.train.without_targets(), eval, classes: None, ..self }
+    }
+
+    /// One part, some of whose samples are held out to evaluate on.
+    ///
+    /// # Errors
+    /// As [`Holdout::split`] and [`Dataset::new`].
+    pub fn split(
+        name: impl Into<String>,
+        part: Part,
+        hold: Holdout,
+        classes: Option<usize>,
+    ) -> Result<Dataset> {
+        let name = name.into();
+        let (train, eval) = hold.split(&name, part)?;
+        Dataset::new(name, train, eval, classes)
     }
 
     fn checked(self) -> Result<Dataset> {

@@ -1,6 +1,8 @@
 //! Fields that belong together, sample by sample.
 
-use super::field::{Field, Values};
+use std::sync::Arc;
+
+use super::field::Field;
 use crate::error::{Error, Result};
 
 /// Named fields of as many samples each, at least one: what a model is given, and what it should say.
@@ -12,6 +14,8 @@ pub struct Part {
     /// Inputs, then targets.
     fields: Vec<(String, Field)>,
     inputs: usize,
+    /// Which of the fields' samples are the part's; all where it is `None`.
+    rows: Option<Arc<[u32]>>,
 }
 
 /// Gathers the fields of a [`Part`].
@@ -63,7 +67,7 @@ impl PartBuilder {
         if leader.is_empty() {
             return wrong("there is no sample: a data set needs at least one".into());
         }
-        Ok(Part { fields, inputs })
+        Ok(Part { fields, inputs, rows: None })
     }
 }
 
@@ -127,7 +131,29 @@ impl Part {
     /// How many samples, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a part is never empty")]
     pub fn len(&self) -> usize {
-        self.inputs().len()
+        self.rows.as_ref().map_or(self.inputs().len(), |rows| rows.len())
+    }
+
+    /// The part of these samples, in this order. The fields stay where they are, so that parts of one source share its
+    /// memory.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where there is no sample, or one of them is none of the part's.
+    pub fn select(&self, rows: &[u32]) -> Result<Part> {
+        let len = self.len();
+        if rows.is_empty() {
+            return Err(Error::Data("there is no sample: a data set needs at least one".into()));
+        }
+        if let Some(row) = rows.iter().find(|&&row| row as usize >= len) {
+            return Err(Error::Data(format!("sample {row} is selected, and there are {len}")));
+        }
+        let rows = rows.iter().map(|&row| self.place(row)).collect();
+        Ok(Part { rows: Some(rows), ..self.clone() })
+    }
+
+    /// Which of the fields' samples the part's sample is.
+    pub fn place(&self, sample: u32) -> u32 {
+        self.rows.as_ref().map_or(sample, |rows| rows[sample as usize])
     }
 
     /// Fits `other`: the same names, types and shapes.
@@ -145,7 +171,7 @@ impl Part {
             )));
         }
         for ((name, ours), (_, theirs)) in self.fields().zip(other.fields()) {
-            let (ty, other) = (ours.values().type_name(), theirs.values().type_name());
+            let (ty, other) = (ours.type_name(), theirs.type_name());
             if ty != other || ours.shape() != theirs.shape() {
                 return Err(Error::Data(format!(
                     "\"{name}\" is {ty} {} a sample to train on, and {other} {} to evaluate on: both need the \
@@ -163,11 +189,11 @@ impl Part {
     /// # Errors
     /// [`Error::Data`] with the first sample whose label is not, or where the targets are no labels.
     pub fn check_labels(&self, classes: usize) -> Result<()> {
-        if let Values::F32(_) = self.targets().values() {
+        if self.targets().is_float() {
             return Err(Error::Data("the targets are f32, and class labels are i32".into()));
         }
         let out_of_range = |label: i32| usize::try_from(label).map_or(true, |label| label >= classes);
-        let Some((sample, label)) = self.targets().find_i32(out_of_range) else { return Ok(()) };
+        let Some((sample, label)) = self.targets().find_i32(out_of_range)? else { return Ok(()) };
         let remedy = match usize::try_from(label) {
             Ok(label) => format!("the data needs at least {} classes, or its labels are off", label + 1),
             Err(_) => "labels count from 0".into(),
@@ -179,9 +205,8 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Windows;
+    use super::super::{Values, Windows};
     use super::*;
-    use std::sync::Arc;
 
     fn part(inputs: usize, labels: Vec<i32>) -> Result<Part> {
         Part::new(Field::new([2], vec![0.5; 2 * inputs])?, Field::new([], labels)?)

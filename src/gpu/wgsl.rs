@@ -23,6 +23,7 @@ macro_rules! files {
 /// Every shader of the engine.
 pub const FILES: &[(&str, &str)] = files![
     "shared/math",
+    "shared/unpack",
     "shared/update",
     "shared/average",
     "shared/added",

@@ -1,18 +1,23 @@
 //! `feed_gather.wgsl` and `step_close.wgsl`: where a step begins, and where one without an optimizer ends.
 
 use super::{Kernel, Operand, grid};
+use crate::data::{Kind, Scale};
 use crate::gpu::{Access, wgsl};
 use crate::graph::Clock;
 
-/// A field to gather, in words: how many a sample has, where the first one begins, and how far apart they begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gather {
-    /// Words of a sample.
+/// A field to gather, in numbers: how many a sample has, where the first one begins, and how far apart they begin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gather<'a> {
+    /// Numbers of a sample.
     pub words: usize,
-    /// Words before the first sample.
+    /// Numbers before the first sample.
     pub first: usize,
-    /// Words from one sample's beginning to the next one's.
+    /// Numbers from one sample's beginning to the next one's.
     pub hop: usize,
+    /// What they are in the source.
+    pub kind: Kind,
+    /// What becomes of them on the way.
+    pub scale: Option<&'a Scale>,
 }
 
 /// Fields that one dispatch gathers, at most.
@@ -32,41 +37,89 @@ pub const BUFFERS: &str = "running buffers";
 /// What those become at the end of the step.
 pub const NEXT_BUFFERS: &str = "running buffers next";
 
+impl Gather<'_> {
+    /// How many numbers an invocation makes.
+    fn unit(self) -> usize {
+        let plane = self.scale.map_or(4, |scale| self.words / scale.factor.len());
+        let all = [self.words, self.first, self.hop, plane];
+        if all.iter().all(|n| n.is_multiple_of(4)) { 4 } else { 1 }
+    }
+
+    /// The types of what is written and of what is read, and the function between them; `name` is `x` or `t`, and
+    /// `source` the binding.
+    fn text(self, name: &str, source: &str) -> (String, String) {
+        let (four, kind) = (self.unit() == 4, self.kind.name());
+        let of = |ty: &str| if four { format!("vec4<{ty}>") } else { ty.to_owned() };
+        let wide = self.kind.bytes() == 4;
+        let title = name.to_uppercase();
+        let from = match (wide, self.kind.bytes()) {
+            (true, _) => of("u32"),
+            (false, 2) if four => "vec2<u32>".into(),
+            _ => "u32".into(),
+        };
+        let types = format!("alias {title}Unit = {}; alias {title}From = {from};", of("u32"));
+        let number = match (wide, four, 4 / self.kind.bytes()) {
+            (true, ..) => format!("bitcast<{}>({source}[at])", of(kind)),
+            (_, true, _) => format!("four_{kind}({source}[at])"),
+            (_, false, per) => format!("one_{kind}({source}[at / {per}u], at)"),
+        };
+        let (constants, number) = match self.scale {
+            None => (String::new(), number),
+            Some(Scale { factor, offset }) => {
+                let n = factor.len();
+                let list = |numbers: &[f32]| {
+                    let numbers: Vec<String> = numbers.iter().map(|x| format!("{x:?}f")).collect();
+                    format!("array<f32, {n}>({})", numbers.join(", "))
+                };
+                let plane = self.words / self.unit() / n;
+                let constants = format!(
+                    "const {title}_FACTOR = {}; const {title}_OFFSET = {};\n",
+                    list(factor),
+                    list(offset)
+                );
+                let channel = if n == 1 { "0".into() } else { format!("unit / {plane}u") };
+                let scaled = format!(
+                    "{}({number}) * {title}_FACTOR[{channel}] + {title}_OFFSET[{channel}]",
+                    of("f32")
+                );
+                (constants, scaled)
+            }
+        };
+        let function = format!(
+            "{constants}fn {name}_at(at: u32, unit: u32) -> {title}Unit {{ return bitcast<{title}Unit>({number}); }}"
+        );
+        (types, function)
+    }
+}
+
 /// Gathers `batch` samples of a field, and of a second one where there is one, through row `steps done` of the
 /// order table, whose rows are `stride` long; opens the step where it `opens`.
-pub fn gather(batch: usize, stride: usize, x: Gather, t: Option<Gather>, opens: bool) -> Kernel {
-    let unit = |g: Gather| {
-        if [g.words, g.first, g.hop].iter().all(|n| n.is_multiple_of(4)) {
-            ("vec4<u32>", Gather { words: g.words / 4, first: g.first / 4, hop: g.hop / 4 })
-        } else {
-            ("u32", g)
-        }
+pub fn gather(batch: usize, stride: usize, x: Gather<'_>, t: Option<Gather<'_>>, opens: bool) -> Kernel {
+    let (types, x_at) = x.text("x", "inputs");
+    let mut slots = vec![("units", types), ("x_at", x_at)];
+    let mut constants = vec![("BATCH", batch as u32), ("STRIDE", stride as u32), ("OPENS", u32::from(opens))];
+    let counts = |names: [&'static str; 3], g: Gather<'_>| {
+        let numbers = [g.words, g.first, g.hop].map(|n| (n / g.unit()) as u32);
+        names.into_iter().zip(numbers)
     };
-    let (x_unit, x) = unit(x);
-    let mut slots = vec![("units", format!("alias XUnit = {x_unit};"))];
-    let mut constants = vec![
-        ("BATCH", batch as u32),
-        ("STRIDE", stride as u32),
-        ("OPENS", u32::from(opens)),
-        ("X", x.words as u32),
-        ("X_FIRST", x.first as u32),
-        ("X_HOP", x.hop as u32),
-    ];
+    constants.extend(counts(["X", "X_FIRST", "X_HOP"], x));
     let read = |slot, name| (slot, Access::Read, Operand::Named(name));
     let write = |slot, name| (slot, Access::Write, Operand::Named(name));
     let mut operands = vec![read(0, FROM[0]), read(2, ORDER), write(3, STATE), write(4, INTO[0])];
-    let mut units = x.words;
-    match t.map(unit) {
-        Some((t_unit, t)) => {
-            slots[0].1 += &format!(" alias TUnit = {t_unit};");
-            let numbers = [("T", t.words), ("T_FIRST", t.first), ("T_HOP", t.hop)];
-            constants.extend(numbers.map(|(name, n)| (name, n as u32)));
+    let mut units = x.words / x.unit();
+    const T: [&str; 3] = ["T", "T_FIRST", "T_HOP"];
+    match t {
+        Some(t) => {
+            let (types, t_at) = t.text("t", "targets");
+            slots[0].1 += &format!(" {types}");
+            slots.push(("t_at", t_at));
+            constants.extend(counts(T, t));
             operands.extend([read(1, FROM[1]), write(5, INTO[1])]);
-            units += t.words;
+            units += t.words / t.unit();
         }
         None => {
-            slots.extend(["targets", "t", "gather_t"].map(|slot| (slot, String::new())));
-            constants.extend(["T", "T_FIRST", "T_HOP"].map(|name| (name, 0)));
+            slots.extend(["targets", "t", "t_at", "gather_t"].map(|slot| (slot, String::new())));
+            constants.extend(T.map(|name| (name, 0)));
         }
     }
     Kernel {
@@ -118,17 +171,21 @@ mod tests {
         kernel.constants.iter().find(|(n, _)| *n == name).unwrap().1
     }
 
+    const PLAIN: Gather<'_> = Gather { words: 8, first: 4, hop: 12, kind: Kind::F32, scale: None };
+
     #[test]
-    fn samples_travel_as_vec4s_where_all_of_it_is_whole() {
-        let whole = Gather { words: 8, first: 4, hop: 12 };
+    fn samples_travel_in_fours_where_all_of_it_is_whole() {
         for (t, unit) in [
-            (whole, "vec4<u32>"),
-            (Gather { words: 7, ..whole }, "u32"),
-            (Gather { first: 5, ..whole }, "u32"),
-            (Gather { hop: 9, ..whole }, "u32"),
+            (PLAIN, "vec4<u32>"),
+            (Gather { words: 7, ..PLAIN }, "u32"),
+            (Gather { first: 5, ..PLAIN }, "u32"),
+            (Gather { hop: 9, ..PLAIN }, "u32"),
+            (Gather { scale: Some(&Scale::standard(&[1.0; 2], &[2.0; 2])), ..PLAIN }, "vec4<u32>"),
+            (Gather { scale: Some(&Scale::standard(&[1.0; 4], &[2.0; 4])), ..PLAIN }, "u32"),
         ] {
-            let kernel = gather(3, 3, whole, Some(t), true);
-            assert!(kernel.wgsl.contains(&format!("alias XUnit = vec4<u32>; alias TUnit = {unit};")));
+            let kernel = gather(3, 3, PLAIN, Some(t), true);
+            let types = format!("alias XUnit = vec4<u32>; alias XFrom = vec4<u32>; alias TUnit = {unit};");
+            assert!(kernel.wgsl.contains(&types), "{}", kernel.wgsl);
             let by = if unit == "u32" { 1 } else { 4 };
             let want = [t.words, t.first, t.hop].map(|n| (n / by) as u32);
             assert_eq!(["T", "T_FIRST", "T_HOP"].map(|name| constant(&kernel, name)), want);
@@ -138,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_field_alone_leaves_no_trace_of_a_second() {
-        let one = gather(3, 3, Gather { words: 5, first: 0, hop: 5 }, None, false);
+        let one = gather(3, 3, Gather { words: 5, first: 0, hop: 5, ..PLAIN }, None, false);
         assert!(!one.wgsl.contains("TUnit") && !one.wgsl.contains("t[j]"), "{}", one.wgsl);
         assert_eq!(one.operands.iter().map(|o| o.0).collect::<Vec<_>>(), [0, 2, 3, 4]);
         assert_eq!((constant(&one, "OPENS"), one.grid), (0, [1, 1, 1]));

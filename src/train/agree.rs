@@ -63,7 +63,8 @@ pub(super) fn check_tables(data: &Dataset, graph: &Graph) -> Result<()> {
     for node in &nodes {
         let (Op::Gather(axis), &[table, index]) = (&node.op, &node.inputs[..]) else { continue };
         let (Op::Parameter(p), Some(input)) = (&nodes[table.0].op, input_of(&nodes, index)) else { continue };
-        let ranges = parts(data).filter_map(|part| part.field(input)?.range_i32());
+        let ranges = parts(data).filter_map(|part| part.field(input)?.range_i32().transpose());
+        let ranges = ranges.collect::<Result<Vec<_>>>()?.into_iter();
         let Some((low, high)) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { continue };
         let (table, rows) = (&parameters[*p], parameters[*p].shape[*axis]);
         let (layer, of) = (&node.scope, data.name());

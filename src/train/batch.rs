@@ -1,6 +1,6 @@
 //! The minibatch as a model function sees it: the fields of a sample, by name.
 
-use crate::data::{Field, Part, Values};
+use crate::data::{Field, Part};
 use crate::error::suggestion;
 use crate::graph::{Graph, Tensor};
 use crate::shape::Shape;
@@ -23,10 +23,8 @@ impl Batch {
     pub(super) fn new(graph: &Graph, part: &Part, batch: usize) -> Batch {
         let input = |(name, field): (&str, &Field)| {
             let shape = batched(batch, field);
-            let tensor = match field.values() {
-                Values::F32(_) => graph.input(name, shape),
-                Values::I32(_) => graph.input_i32(name, shape),
-            };
+            let tensor =
+                if field.is_float() { graph.input(name, shape) } else { graph.input_i32(name, shape) };
             (name.to_owned(), tensor)
         };
         Batch {

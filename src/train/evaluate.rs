@@ -17,7 +17,9 @@ impl Trainer {
     }
 
     pub(super) async fn evaluate_async(&mut self) -> Result<Option<Evaluation>> {
-        let Some(plan) = self.blueprint.eval_batches else { return Ok(None) };
+        let (Some(plan), Some(part)) = (self.blueprint.eval_batches, self.data.eval().cloned()) else {
+            return Ok(None);
+        };
         self.make_average()?;
         let columns = self.blueprint.ring.columns;
         let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
@@ -31,7 +33,7 @@ impl Trainer {
                 let start = (batch + i) * plan.rows;
                 let n = plan.rows.min(plan.samples() - start);
                 for (j, place) in order[i * stride..i * stride + n].iter_mut().enumerate() {
-                    *place = (start + j) as u32;
+                    *place = part.place((start + j) as u32);
                 }
                 rows.push(n);
             }

@@ -6,6 +6,7 @@ use super::batch::batched;
 use super::blueprint::WINDOW;
 use crate::data::{Dataset, Field, Part, Values};
 use crate::error::{Error, Result};
+use crate::gpu::{Buffer, Gpu};
 use crate::kernel::Operand;
 use crate::kernel::feed::{self, AT_ONCE, FROM, Gather, INTO, ORDER, STATE, STATE_BYTES};
 use crate::plan::{BufferPlan, Location, Plan, Step, input_buffer};
@@ -20,7 +21,7 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     fn bytes(&self) -> u64 {
-        self.values.len() as u64 * 4
+        self.values.bytes()
     }
 }
 
@@ -54,16 +55,32 @@ pub(super) fn check(sources: &[Source<'_>], memory: &[BufferPlan]) -> Result<()>
     }
 }
 
+/// Bytes that are read and written at once.
+const BLOCK: usize = 4 << 20;
+
+/// Writes all of `values` to a buffer, block by block.
+pub(super) fn upload(gpu: &Gpu, buffer: &Buffer, values: &Values) -> Result<()> {
+    let (size, total) = (values.kind().bytes(), values.bytes() as usize);
+    let mut block = vec![0; total.min(BLOCK).next_multiple_of(4)];
+    for from in (0..total).step_by(BLOCK) {
+        let bytes = (total - from).min(BLOCK);
+        values.read(from / size, &mut block[..bytes])?;
+        gpu.write(buffer, from as u64, &block[..bytes.next_multiple_of(4)]);
+    }
+    Ok(())
+}
+
 /// Puts kernels before those of `plan` that gather `batch` samples of every field of `part`; the first opens the
 /// step. Rows of the order table are `stride` long.
 pub(super) fn surround(plan: &mut Plan, sources: &[Source<'_>], part: &Part, batch: usize, stride: usize) {
     let fields: Vec<(&str, &Field)> = part.fields().collect();
     let mut steps = Vec::new();
     for (at, fields) in fields.chunks(AT_ONCE).enumerate() {
-        let gather = |field: &Field| {
+        fn gather(field: &Field) -> Gather<'_> {
             let (words, windows) = (field.shape().elements(), field.at());
-            Gather { words, first: windows.first, hop: windows.hop }
-        };
+            let (kind, scale) = (field.values().kind(), field.scale());
+            Gather { words, first: windows.first, hop: windows.hop, kind, scale }
+        }
         let second = fields.get(1).map(|(_, field)| gather(field));
         let kernel = feed::gather(batch, stride, gather(fields[0].1), second, at == 0);
         let mut bind = |operand: Operand| {
@@ -72,7 +89,10 @@ pub(super) fn surround(plan: &mut Plan, sources: &[Source<'_>], part: &Part, bat
             let (name, bytes) = if let Some(i) = index(FROM) {
                 let values = fields[i].1.shared();
                 let source = sources.iter().find(|s| Arc::ptr_eq(s.values, values));
-                (source.map_or_else(String::new, |s| s.name.clone()), values.len() * 4)
+                (
+                    source.map_or_else(String::new, |s| s.name.clone()),
+                    (values.bytes() as usize).next_multiple_of(16),
+                )
             } else if let Some(i) = index(INTO) {
                 let (name, field) = fields[i];
                 (input_buffer(name), (batch * field.shape().elements() * 4).next_multiple_of(16))

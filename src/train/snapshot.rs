@@ -3,7 +3,6 @@
 use super::pace::Pace;
 use super::scaling::Known;
 use super::trainer::Trainer;
-use crate::data::epoch_order;
 use crate::error::{Error, Result};
 use crate::kernel::feed::{BUFFERS, STATE};
 use crate::kernel::update::{AVERAGE, PARAMETERS};
@@ -102,7 +101,7 @@ impl Trainer {
         (self.epoch, self.tracked) = (snapshot.epoch, snapshot.tracked);
         (self.summed, self.samples) = (snapshot.summed, snapshot.samples);
         self.sums.clone_from(&snapshot.sums);
-        self.order = epoch_order(self.train_len, self.options.seed, self.epoch, self.options.shuffle);
+        self.order = self.order_of(self.epoch);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use super::observer::{EpochRecord, Observer, StepRecord};
 use super::pace::Pace;
 use super::scaling::Known;
 use super::window::Flight;
-use crate::data::{BatchPlan, BatchSize, Dataset, Values, epoch_order};
+use crate::data::{BatchPlan, BatchSize, Dataset, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernel::{Precision, Rounding, Target};
@@ -88,7 +88,7 @@ pub struct Trainer {
     pub(super) eval: Vec<Program>,
     pub(super) readback: VecDeque<Buffer>,
     pub(super) flights: VecDeque<Flight>,
-    pub(super) train_len: usize,
+    pub(super) data: Dataset,
     /// Steps submitted, of the whole run and of the current epoch.
     pub(super) step: u64,
     pub(super) at: usize,
@@ -132,13 +132,6 @@ pub(super) fn bind(
 pub(super) fn add(sums: &mut [f64], row: &[f32], samples: usize) {
     for (sum, mean) in sums.iter_mut().zip(row) {
         *sum += f64::from(*mean) * samples as f64;
-    }
-}
-
-fn words(values: &Values) -> &[u8] {
-    match values {
-        Values::F32(v) => bytemuck::cast_slice(v),
-        Values::I32(v) => bytemuck::cast_slice(v),
     }
 }
 
@@ -214,7 +207,7 @@ impl Trainer {
         let mut train = Vec::new();
         bind(gpu, &blueprint.train, &memory, &mut train, 1)?;
         for source in sources {
-            gpu.write(memory.get(&source.name), 0, words(source.values));
+            feed::upload(gpu, memory.get(&source.name), source.values)?;
         }
         let plans = blueprint.train.iter().map(|build| &build.plan).chain(&blueprint.update);
         for (name, words) in plans.flat_map(|plan| &plan.constants) {
@@ -233,7 +226,7 @@ impl Trainer {
             eval: Vec::new(),
             readback,
             flights: VecDeque::new(),
-            train_len: data.train().len(),
+            data: data.clone(),
             step: 0,
             at: 0,
             passes: 0,
@@ -270,6 +263,14 @@ impl Trainer {
         self.options.steps.unwrap_or(self.options.epochs.saturating_mul(steps))
     }
 
+    /// The samples of an epoch, in the order they are trained on.
+    pub(super) fn order_of(&self, epoch: u64) -> Vec<u32> {
+        let part = self.data.train();
+        let mut order = epoch_order(part.len(), self.options.seed, epoch, self.options.shuffle);
+        order.iter_mut().for_each(|sample| *sample = part.place(*sample));
+        order
+    }
+
     /// Runs up to `limit` steps, to the end of the current epoch at most; the last may still be in flight.
     async fn part_of_epoch(
         &mut self,
@@ -278,7 +279,7 @@ impl Trainer {
     ) -> Result<()> {
         let steps = self.blueprint.batches.steps();
         if self.at == 0 {
-            self.order = epoch_order(self.train_len, self.options.seed, self.epoch, self.options.shuffle);
+            self.order = self.order_of(self.epoch);
         }
         let end = (self.at as u64 + limit).min(steps as u64) as usize;
         if self.flights.is_empty() {
