@@ -91,7 +91,7 @@ pub(super) fn surround(plan: &mut Plan, sources: &[Source<'_>], part: &Part, bat
                 let source = sources.iter().find(|s| Arc::ptr_eq(s.values, values));
                 (
                     source.map_or_else(String::new, |s| s.name.clone()),
-                    (values.bytes() as usize).next_multiple_of(16),
+                    (values.bytes() as usize).next_multiple_of(4),
                 )
             } else if let Some(i) = index(INTO) {
                 let (name, field) = fields[i];
