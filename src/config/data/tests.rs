@@ -1,0 +1,113 @@
+//! Every source read and written back; what is refused, with its words.
+
+use super::super::Config;
+use super::table::FORM as CSV;
+use super::*;
+
+const REST: &str = "[model]\nlayers = [{ linear = 1 }]\nloss = \"mse\"\n[optimizer]\nname = \"sgd\"\n";
+
+fn parse(data: &str) -> Result<Config> {
+    Config::parse(&format!("[data]\n{data}\n{REST}"), &[])
+}
+
+#[track_caller]
+fn assert_refused(data: &str, words: &[&str]) {
+    let err = parse(data).and_then(|config| config.dataset().map(|_| config)).unwrap_err();
+    assert!(matches!(err, Error::Config(_)), "{err:?}");
+    for word in words {
+        assert!(err.to_string().contains(word), "{data}: {err}");
+    }
+}
+
+#[test]
+fn every_source_reads_itself_back() {
+    for data in [
+        "source = \"digits\"\nbatch_size = \"full\"",
+        "source = \"sources\"\ncontext = 64",
+        "source = { text = \"a b/c.txt\" }\ncontext = 64\nhop = 3\neval_fraction = 0.25\nshuffle = false",
+        "source = { csv = \"t.csv\", target = \"y\" }",
+        "source = { csv = \"t.csv\", target = \"y\", numeric = [\"a\"], categorical = [], delimiter = \"\\t\", \
+         classes = true }\neval_fraction = 0\nsplit_seed = 7",
+        "source = { csv = \"t.csv\", target = \"y\", standardise_target = true, eval_csv = \"e.csv\" }",
+        "source = \"digits\"\ntarget = \"inputs\"",
+        "source = { csv = \"t.csv\", target = \"y\" }\ntarget = \"inputs\"\nsplit_seed = 7",
+    ] {
+        let config = parse(data).unwrap();
+        let resolved = config.to_toml();
+        assert_eq!(Config::parse(&resolved, &[]).unwrap(), config, "{resolved}");
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_config() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("deep")).unwrap();
+    std::fs::write(dir.path().join("words.txt"), "some words to read").unwrap();
+    let path = dir.path().join("deep/net.toml");
+    let data = "[data]\nsource = { text = \"../words.txt\" }\ncontext = 4\n";
+    std::fs::write(&path, format!("{data}{REST}")).unwrap();
+    let config = Config::load(&path, &["data.eval_fraction=0".to_owned()]).unwrap();
+    let found = config.dataset().unwrap();
+    assert_eq!((found.name(), found.train().len()), ("words.txt", 4));
+    // The resolved config finds the same file from anywhere.
+    let elsewhere = dir.path().join("resolved.toml");
+    std::fs::write(&elsewhere, config.to_toml()).unwrap();
+    let again = Config::load(&elsewhere, &[]).unwrap();
+    assert_eq!(again, config);
+    assert_eq!(again.dataset().unwrap(), found);
+}
+
+#[test]
+fn inputs_can_be_their_own_targets() {
+    let [plain, own] = ["", "target = \"inputs\""].map(|more| {
+        let config = parse(&format!("source = \"digits\"\n{more}")).unwrap();
+        config.dataset().unwrap()
+    });
+    for (plain, own) in [(plain.train(), own.train()), (plain.eval().unwrap(), own.eval().unwrap())] {
+        assert_eq!((own.inputs(), own.targets()), (plain.inputs(), plain.inputs()));
+        assert_eq!(own.fields().count(), 1, "gathered once");
+    }
+    assert_eq!((plain.classes(), own.classes()), (Some(10), None));
+}
+
+#[test]
+fn faults_name_the_key_and_the_remedy() {
+    assert_refused("source = \"digts\"", &["\"digts\"", "did you mean \"digits\""]);
+    assert_refused("source = \"text\"", &["\"text\"", "{ text = \"FILE\" }"]);
+    assert_refused("source = 3", &["data.source = 3", "an integer"]);
+    assert_refused("source = {}", &["data.source", "{ text = \"FILE\" }", CSV]);
+    assert_refused("source = { txt = \"x\" }", &["data.source.txt", "did you mean \"text\""]);
+    assert_refused("source = { text = 3 }", &["data.source.text = 3", "a file is needed"]);
+    assert_refused("source = { text = \"\" }", &["data.source.text", "no path"]);
+    assert_refused("source = \"sources\"", &["data.context is missing", "context = 64"]);
+    assert_refused("source = \"sources\"\ncontxt = 64", &["data.contxt", "did you mean \"context\""]);
+    assert_refused("source = \"digits\"\ntarget = 3", &["data.target = 3", "\"inputs\"", CSV]);
+    let integers = "source = \"sources\"\ncontext = 4\ntarget = \"inputs\"";
+    assert_refused(
+        integers,
+        &["data.target = \"inputs\"", "\"sources\"", "integers", "leave data.target out"],
+    );
+    assert_refused("source = \"sources\"\ncontext = -1", &["data.context = -1"]);
+    assert_refused("source = \"sources\"\ncontext = 0", &["data.context = 0", "at least 1"]);
+    assert_refused("source = \"sources\"\ncontext = 4\nhop = 0", &["data.hop = 0", "at least 1"]);
+    let share = "source = \"sources\"\ncontext = 4\neval_fraction = 1";
+    assert_refused(share, &["data.eval_fraction = 1", "below 1"]);
+    assert_refused("source = \"digits\"\nhop = 4", &["data.hop goes with text", "\"digits\""]);
+    let csv = |rest: &str| format!("source = {{ csv = \"no.csv\"{rest}");
+    assert_refused("source = \"csv\"", &["\"csv\"", CSV]);
+    assert_refused(&csv(" }"), &["data.source.target is missing", CSV]);
+    assert_refused(&csv(", targt = \"y\" }"), &["data.source.targt", "did you mean \"target\""]);
+    assert_refused(&csv(", target = 3 }"), &["data.source.target = 3", "name of a column"]);
+    assert_refused(&csv(", text = \"x\" }"), &["text or csv, not both"]);
+    assert_refused(&csv(", target = \"y\", numeric = \"a\" }"), &["numeric = \"a\"", "a list of columns"]);
+    assert_refused(&csv(", target = \"y\", numeric = [3] }"), &["numeric = [3]", "a list of columns"]);
+    assert_refused(&csv(", target = \"y\", delimiter = \"tab\" }"), &["delimiter = \"tab\"", "one ASCII"]);
+    assert_refused(&csv(", target = \"y\", clases = true }"), &["clases", "did you mean \"classes\""]);
+    assert_refused(&csv(", target = \"y\" }"), &["no.csv", "relative to the config's folder"]);
+    assert_refused(&csv(", target = \"y\" }\ncontext = 4"), &["data.context goes with text", "no.csv"]);
+    assert_refused(&csv(", target = \"y\" }\nnumeric = []"), &["data.numeric belongs into data.source"]);
+    let both = csv(", target = \"y\", eval_csv = \"e.csv\" }\neval_fraction = 0.1");
+    assert_refused(&both, &["data.eval_fraction goes with", "without eval_csv"]);
+    let missing = "source = { text = \"no/such/file.txt\" }\ncontext = 4";
+    assert_refused(missing, &["no/such/file.txt", "relative to the config's folder"]);
+}
