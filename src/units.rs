@@ -12,6 +12,31 @@ pub fn bytes(n: u64) -> String {
     if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// Bytes from a number with a unit: `256MiB`, `1.5 GiB`, `64 kB`, `1048576`. What is wrong otherwise, with what would do.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, f64); 9] = [
+        ("", 1.0),
+        ("b", 1.0),
+        ("kib", 1024.0),
+        ("mib", 1_048_576.0),
+        ("gib", 1_073_741_824.0),
+        ("tib", 1_099_511_627_776.0),
+        ("kb", 1e3),
+        ("mb", 1e6),
+        ("gb", 1e9),
+    ];
+    let digits = text.trim().find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.trim().len());
+    let (number, unit) = text.trim().split_at(digits);
+    let unit = unit.trim().to_lowercase();
+    let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, scale)| *scale);
+    match (number.parse::<f64>(), scale) {
+        (Ok(number), Some(scale)) if number.is_finite() && number * scale >= 1.0 && number * scale < 9e18 => {
+            Ok((number * scale).floor() as u64)
+        }
+        _ => Err(format!("\"{text}\" is no size; a number with KiB, MiB or GiB is needed, as 256MiB")),
+    }
+}
+
 /// A count with a decimal prefix: `950`, `12.3 k`, `4.56 M`, `7.89 G`.
 pub fn count(n: f64) -> String {
     let (scale, prefix) = match n.abs() {
@@ -46,6 +71,14 @@ mod tests {
 
     #[test]
     fn units_are_readable() {
+        assert_eq!(parse_bytes("256MiB"), Ok(256 << 20));
+        assert_eq!(parse_bytes(" 1.5 gib "), Ok(3 << 29));
+        assert_eq!(parse_bytes("64 kB"), Ok(64_000));
+        assert_eq!(parse_bytes("4096"), Ok(4096));
+        for wrong in ["", "MiB", "256M", "-1MiB", "0", "1..2GiB", "1e3KiB", "9999999TiB", "NaN"] {
+            let err = parse_bytes(wrong).unwrap_err();
+            assert!(err.contains(&format!("\"{wrong}\"")) && err.contains("256MiB"), "{err}");
+        }
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(18_637), "18.2 KiB");
         assert_eq!(count(950.0), "950");

@@ -92,7 +92,7 @@ fn so_does_all_that_an_update_has_besides() {
     check(&Update { average: Some(ema), schedule: cosine, ..adamw() }, &options(), "ema and cosine");
     let swa = Average::Swa { start_epoch: 1, eval: true };
     check(&Update { average: Some(swa), ..adamw() }, &options(), "swa");
-    let parts = TrainOptions { micro_batch: Some(3), ..options() };
+    let parts = TrainOptions { micro_batch: MicroBatch::Rows(3), ..options() };
     check(&adamw(), &parts, "micro-batches");
 }
 

@@ -374,7 +374,7 @@ fn micro_batches_give_the_gradient_of_the_batch() {
     let records = whole.advance(STEPS as u64).expect("steps");
     let bits = flat(whole.state_dict().expect("weights"));
     for micro in [1, 2, 3, 4, 5, 6, 7, 1000] {
-        case.options.micro_batch = Some(micro);
+        case.options.micro_batch = MicroBatch::Rows(micro);
         assert_follows(&mut case.trainer(&optimizer().into()).expect("a trainer"), &trace, ROOM);
         let mut trainer = case.trainer(&optimizer().into()).expect("a trainer");
         for (have, want) in trainer.advance(STEPS as u64).expect("steps").iter().zip(&records) {
@@ -385,11 +385,11 @@ fn micro_batches_give_the_gradient_of_the_batch() {
             assert_eq!(flat(trainer.state_dict().expect("weights")), bits);
         }
     }
-    case.options.micro_batch = Some(0);
+    case.options.micro_batch = MicroBatch::Rows(0);
     let err = case.trainer(&optimizer().into()).expect_err("no samples").to_string();
     assert!(err.contains("train.micro_batch = 0"), "{err}");
     let mut case = Case::new(SMALL, 200, 200);
-    case.options.micro_batch = Some(2);
+    case.options.micro_batch = MicroBatch::Rows(2);
     let err = case.trainer(&optimizer().into()).expect_err("too many").to_string();
     assert!(err.contains("100 micro-batches") && err.contains("the least is 4"), "{err}");
 }
@@ -398,7 +398,7 @@ fn micro_batches_give_the_gradient_of_the_batch() {
 #[test]
 fn all_of_it_goes_together() {
     let mut case = Case::new(SMALL, 21, 4);
-    case.options.micro_batch = Some(3);
+    case.options.micro_batch = MicroBatch::Rows(3);
     let steps = 11; // epochs of 6
     let mut gradients = case.gradients(steps);
     let owners = case.owners();

@@ -22,7 +22,8 @@ use crate::gpu::Gpu;
 use crate::kernel::{Family, Rounding, Target};
 use crate::nn::Sequential;
 use crate::optim::Update;
-use crate::train::{Blueprint, Precision, TrainOptions, Trainer};
+use crate::train::{Blueprint, MicroBatch, Precision, TrainOptions, Trainer};
+use crate::units;
 
 /// A run as its config file says, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,8 @@ pub struct Config {
     pub update: Update,
     /// Batches, epochs, seed.
     pub options: TrainOptions,
+    /// Bytes that all buffers on the device may take together; what the adapter has where it is `None`.
+    pub memory: Option<u64>,
 }
 
 impl Config {
@@ -92,7 +95,8 @@ impl Config {
         let mut s = root.section("train")?;
         options.epochs = s.whole("epochs")?.unwrap_or(options.epochs);
         options.steps = s.whole("steps")?;
-        options.micro_batch = s.whole("micro_batch")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        options.micro_batch = micro_batch(&mut s)?;
+        let memory = memory(&mut s)?;
         options.precision = s.one_of("precision", &[("f32", Precision::F32), ("f16", Precision::F16)])?;
         let roundings = [("nearest", Rounding::Nearest), ("stochastic", Rounding::Stochastic)];
         options.weight_rounding = s.one_of("weight_rounding", &roundings)?;
@@ -102,7 +106,7 @@ impl Config {
         s.finish()?;
         options.target(Target::new(Family::Tiled)).check()?;
         root.finish()?;
-        Ok(Config { data, model, loss, update, options })
+        Ok(Config { data, model, loss, update, options, memory })
     }
 
     /// Plans a run on `data`, which is that of [`Config::dataset`].
@@ -145,7 +149,12 @@ impl Config {
         train.insert("precision".to_owned(), precision);
         let rounding = Value::try_from(self.options.weight_rounding).unwrap_or("".into());
         train.insert("weight_rounding".to_owned(), rounding);
-        train.extend(self.options.micro_batch.map(|n| ("micro_batch".to_owned(), integer(n as u64))));
+        match self.options.micro_batch {
+            MicroBatch::Whole => None,
+            MicroBatch::Rows(n) => train.insert("micro_batch".to_owned(), integer(n as u64)),
+            MicroBatch::Auto => train.insert("micro_batch".to_owned(), "auto".into()),
+        };
+        train.extend(self.memory.map(|bytes| ("memory".to_owned(), integer(bytes))));
         let section = |entries: Vec<(&str, Value)>| {
             Value::Table(entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
         };
@@ -163,6 +172,29 @@ impl Config {
         root.extend(average.map(|average| ("average".to_owned(), average)));
         root.insert("train".to_owned(), Value::Table(train));
         root.to_string()
+    }
+}
+
+fn micro_batch(s: &mut Section) -> Result<MicroBatch> {
+    match s.take("micro_batch") {
+        None => Ok(MicroBatch::Whole),
+        Some(Value::String(word)) if word == "auto" => Ok(MicroBatch::Auto),
+        Some(Value::Integer(n)) if n >= 0 => Ok(MicroBatch::Rows(usize::try_from(n).unwrap_or(usize::MAX))),
+        Some(other) => Err(Error::Config(format!(
+            "train.micro_batch = {other}: a whole number of samples, or \"auto\", is needed"
+        ))),
+    }
+}
+
+fn memory(s: &mut Section) -> Result<Option<u64>> {
+    match s.take("memory") {
+        None => Ok(None),
+        Some(Value::Integer(bytes)) if bytes > 0 => Ok(Some(bytes as u64)),
+        Some(Value::String(text)) => {
+            let bytes = units::parse_bytes(&text);
+            bytes.map(Some).map_err(|err| Error::Config(format!("train.memory = {err}")))
+        }
+        Some(other) => Err(Error::Config(format!("train.memory = {other}: a size is needed, as \"256MiB\""))),
     }
 }
 

@@ -20,6 +20,9 @@ impl Buffer {
     }
 }
 
+/// Bytes that are written at once.
+const BLOCK: usize = 4 << 20;
+
 /// A range of a buffer bound to a slot of a kernel.
 #[derive(Debug)]
 pub struct Binding<'a> {
@@ -45,15 +48,21 @@ impl Gpu {
     /// A zeroed storage buffer of at least `bytes` (rounded up to 4), entered in the ledger under `name`.
     pub fn storage(&self, name: &str, bytes: u64) -> Result<Buffer> {
         use wgpu::BufferUsages as U;
-        self.buffer(name, bytes, U::STORAGE | U::COPY_SRC | U::COPY_DST)
+        self.create(name, bytes, U::STORAGE | U::COPY_SRC | U::COPY_DST, false)
     }
 
     /// A buffer the host can map to read, entered in the ledger under `name`.
     pub fn readback(&self, name: &str, bytes: u64) -> Result<Buffer> {
-        self.buffer(name, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+        self.create(name, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, false)
     }
 
-    pub(super) fn buffer(&self, name: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
+    pub(super) fn create(
+        &self,
+        name: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+        mapped_at_creation: bool,
+    ) -> Result<Buffer> {
         let size = bytes.max(4).next_multiple_of(4);
         let limit = if usage.contains(wgpu::BufferUsages::STORAGE) {
             self.largest_buffer()
@@ -74,7 +83,7 @@ impl Gpu {
             label: Some(name),
             size,
             usage,
-            mapped_at_creation: false,
+            mapped_at_creation,
         });
         match pollster::block_on(scope.pop()) {
             None => Ok(Buffer { raw, _entry: entry }),
@@ -90,6 +99,28 @@ impl Gpu {
         if !data.is_empty() {
             self.inner.queue.write_buffer(&buffer.raw, offset, data);
         }
+    }
+
+    /// Writes `bytes` bytes from `offset` on, as `fill` gives them, in blocks that have arrived before the next is made: so
+    /// the driver's own copies are never larger than a block.
+    ///
+    /// # Errors
+    /// What `fill` says; a lost device.
+    pub fn upload(
+        &self,
+        buffer: &Buffer,
+        bytes: usize,
+        mut fill: impl FnMut(usize, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut block = vec![0; bytes.min(BLOCK).next_multiple_of(4)];
+        for from in (0..bytes).step_by(BLOCK) {
+            let part = (bytes - from).min(BLOCK);
+            fill(from, &mut block[..part])?;
+            self.write(buffer, from as u64, &block[..part.next_multiple_of(4)]);
+            self.recorder().submit()?;
+            self.wait()?;
+        }
+        Ok(())
     }
 
     /// Prepares a dispatch of `grid` workgroups.

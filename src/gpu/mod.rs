@@ -8,6 +8,7 @@ mod buffer;
 mod ledger;
 mod pipeline;
 mod recorder;
+mod staging;
 mod stopwatch;
 pub mod wgsl;
 
@@ -18,6 +19,7 @@ pub use buffer::{Binding, Buffer, Dispatch};
 pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder, Submission};
+pub use staging::Staging;
 pub use stopwatch::Stopwatch;
 
 use crate::error::{Error, Result};

@@ -70,6 +70,23 @@ impl Gpu {
         self.finish(pending).await
     }
 
+    /// [`Gpu::read`] by way of a readback buffer that is there, in parts no larger than it.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub async fn read_by(&self, way: &Buffer, buffer: &Buffer, bytes: u64) -> Result<Vec<u8>> {
+        let mut all = Vec::with_capacity(bytes as usize);
+        while (all.len() as u64) < bytes {
+            let from = all.len() as u64;
+            let part = (bytes - from).min(way.bytes());
+            let mut recorder = self.recorder();
+            recorder.copy(buffer, from, way, 0, part);
+            let after = recorder.submit()?;
+            all.extend(self.finish(self.map(way, part, after)).await?);
+        }
+        Ok(all)
+    }
+
     /// Waits for a mapped copy, takes its bytes and unmaps the buffer for its next use.
     pub async fn finish(&self, pending: Pending) -> Result<Vec<u8>> {
         self.poll(wgpu::PollType::Wait { submission_index: Some(pending.after), timeout: None })?;

@@ -39,7 +39,7 @@ impl Gpu {
         });
         let bytes = 16 * laps as u64;
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-        let resolved = self.buffer("timestamps", bytes, usage)?;
+        let resolved = self.create("timestamps", bytes, usage, false)?;
         let readback = self.readback("timestamps readback", bytes)?;
         Ok(Some(Stopwatch { set, resolved, readback, laps, period }))
     }

@@ -49,6 +49,38 @@ pub enum Rounding {
     Stochastic,
 }
 
+/// How much of the device a run may take, and what it may do to take no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of all buffers together; any number where it is `None`.
+    pub budget: Option<u64>,
+    /// Bytes of the largest buffer.
+    pub largest_buffer: u64,
+    /// Where samples lie.
+    pub residence: Residence,
+    /// Batches may go in micro-batches, and activations be computed again.
+    pub may_split: bool,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Room { budget: None, largest_buffer: u64::MAX, residence: Residence::Auto, may_split: false }
+    }
+}
+
+/// Where the samples of a run lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Residence {
+    /// On the device, where they fit beside the plan, and else with the host.
+    #[default]
+    Auto,
+    /// On the device, all of them.
+    Resident,
+    /// With the host; those of the next steps are on their way.
+    Streamed,
+}
+
 /// What the planner knows of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
@@ -58,17 +90,26 @@ pub struct Target {
     pub precision: Precision,
     /// How weights become f16.
     pub rounding: Rounding,
+    /// How much memory there is.
+    pub room: Room,
 }
 
 impl Target {
     /// A family of kernels, in f32.
     pub fn new(family: Family) -> Self {
-        Target { family, precision: Precision::F32, rounding: Rounding::Nearest }
+        Target { family, precision: Precision::F32, rounding: Rounding::Nearest, room: Room::default() }
     }
 
-    /// The target of an open device, in f32.
+    /// The target of an open device, in f32, with the room that its ledger has left.
     pub fn of(gpu: &Gpu) -> Self {
-        Self::new(gpu.family())
+        let left = gpu.ledger().budget().map(|budget| budget.saturating_sub(gpu.ledger().total()));
+        let room = Room { budget: left, largest_buffer: gpu.largest_buffer(), ..Room::default() };
+        Self::new(gpu.family()).with_room(room)
+    }
+
+    /// The same with other room.
+    pub fn with_room(self, room: Room) -> Self {
+        Target { room, ..self }
     }
 
     /// The same in another precision.

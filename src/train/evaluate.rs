@@ -2,6 +2,7 @@
 
 use super::blueprint::WINDOW;
 use super::observer::Evaluation;
+use super::rows::Rows;
 use super::trainer::{Trainer, add, bind};
 use crate::error::Result;
 use crate::kernel::feed::ORDER;
@@ -17,27 +18,25 @@ impl Trainer {
     }
 
     pub(super) async fn evaluate_async(&mut self) -> Result<Option<Evaluation>> {
-        let (Some(plan), Some(part)) = (self.blueprint.eval_batches, self.data.eval().cloned()) else {
+        let (Some(plan), Some(part)) = (self.blueprint.eval_batches, self.data.eval()) else {
             return Ok(None);
+        };
+        let order: Vec<u32> = match &self.streams {
+            Some(_) => Vec::new(),
+            None => (0..part.len() as u32).map(|sample| part.place(sample)).collect(),
         };
         self.make_average()?;
         let columns = self.blueprint.ring.columns;
         let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
-        let stride = plan.rows;
         let mut batch = 0;
         while batch < plan.steps() {
             let count = (plan.steps() - batch).min(WINDOW);
-            let mut order = vec![0u32; count * stride];
-            let mut rows = Vec::with_capacity(count);
-            for i in 0..count {
-                let start = (batch + i) * plan.rows;
-                let n = plan.rows.min(plan.samples() - start);
-                for (j, place) in order[i * stride..i * stride + n].iter_mut().enumerate() {
-                    *place = part.place((start + j) as u32);
-                }
-                rows.push(n);
-            }
-            self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
+            let (rows, count) = match self.streams.as_mut().and_then(|streams| streams.eval.as_mut()) {
+                None => (Rows::of(&plan, &order, batch, count), count),
+                // Every evaluation is another pass over the same samples.
+                Some(stream) => stream.rows(self.evaluations, batch, count)?,
+            };
+            self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&rows.order));
             self.open_window();
             let full = plan.full_batches.saturating_sub(batch).min(count);
             let kinds = if full < count { 2 } else { 1 };
@@ -45,21 +44,29 @@ impl Trainer {
             let readback = self.free_readback()?;
             let bytes = (count * self.blueprint.ring.columns * 4) as u64;
             let mut recorder = self.gpu.recorder();
+            let mut stream = self.streams.as_mut().and_then(|streams| streams.eval.as_mut());
+            if let Some(stream) = &mut stream {
+                stream.land(&mut recorder, &self.memory);
+            }
             recorder.pass(&self.eval[0].dispatches, full);
             if full < count {
                 recorder.pass(&self.eval[1].dispatches, 1);
             }
             recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
             let after = recorder.submit()?;
+            if let Some(stream) = stream {
+                stream.take_back();
+            }
             let pending = self.gpu.map(&readback, bytes, after);
             self.readback.push_back(readback);
             let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.finish(pending).await?);
-            for (row, n) in ring.chunks_exact(columns).zip(rows) {
+            for (row, (n, _)) in ring.chunks_exact(columns).zip(rows.passes) {
                 add(&mut sums, row, n);
                 correct += f64::from(row[1]);
             }
             batch += count;
         }
+        self.evaluations += 1;
         let n = plan.samples();
         let (loss, metrics) = self.means(&sums, n);
         let accuracy = self.blueprint.predictions.map(|each| correct / (n as f64 * each as f64));

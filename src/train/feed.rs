@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::batch::batched;
 use super::blueprint::WINDOW;
+use super::stage::{self, Stage};
 use crate::data::{Dataset, Field, Part, Values};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
@@ -55,37 +56,42 @@ pub(super) fn check(sources: &[Source<'_>], memory: &[BufferPlan]) -> Result<()>
     }
 }
 
-/// Bytes that are read and written at once.
-const BLOCK: usize = 4 << 20;
-
-/// Writes all of `values` to a buffer, block by block.
+/// Writes all of `values` to a buffer.
 pub(super) fn upload(gpu: &Gpu, buffer: &Buffer, values: &Values) -> Result<()> {
-    let (size, total) = (values.kind().bytes(), values.bytes() as usize);
-    let mut block = vec![0; total.min(BLOCK).next_multiple_of(4)];
-    for from in (0..total).step_by(BLOCK) {
-        let bytes = (total - from).min(BLOCK);
-        values.read(from / size, &mut block[..bytes])?;
-        gpu.write(buffer, from as u64, &block[..bytes.next_multiple_of(4)]);
-    }
-    Ok(())
+    let size = values.kind().bytes();
+    gpu.upload(buffer, values.bytes() as usize, |from, into| values.read(from / size, into))
+}
+
+/// How a field is gathered from the data set, or from a stage, where samples lie one after the other.
+fn gather(field: &Field, staged: bool) -> Gather<'_> {
+    let words = field.shape().elements();
+    let (first, hop) = if staged { (0, words) } else { (field.at().first, field.at().hop) };
+    Gather { words, first, hop, kind: field.values().kind(), scale: field.scale() }
 }
 
 /// Puts kernels before those of `plan` that gather `batch` samples of every field of `part`; the first opens the
-/// step. Rows of the order table are `stride` long.
-pub(super) fn surround(plan: &mut Plan, sources: &[Source<'_>], part: &Part, batch: usize, stride: usize) {
+/// step. Rows of the order table are `stride` long. Samples are those of `sources`, or of the stage that they pass.
+pub(super) fn surround(
+    plan: &mut Plan,
+    sources: &[Source<'_>],
+    stage: Option<&Stage>,
+    part: &Part,
+    batch: usize,
+    stride: usize,
+) {
     let fields: Vec<(&str, &Field)> = part.fields().collect();
     let mut steps = Vec::new();
     for (at, fields) in fields.chunks(AT_ONCE).enumerate() {
-        fn gather(field: &Field) -> Gather<'_> {
-            let (words, windows) = (field.shape().elements(), field.at());
-            let (kind, scale) = (field.values().kind(), field.scale());
-            Gather { words, first: windows.first, hop: windows.hop, kind, scale }
-        }
-        let second = fields.get(1).map(|(_, field)| gather(field));
-        let kernel = feed::gather(batch, stride, gather(fields[0].1), second, at == 0);
+        let second = fields.get(1).map(|(_, field)| gather(field, stage.is_some()));
+        let kernel = feed::gather(batch, stride, gather(fields[0].1, stage.is_some()), second, at == 0);
         let mut bind = |operand: Operand| {
             let Operand::Named(role) = operand else { unreachable!("the feed binds names only") };
             let index = |roles: [&str; AT_ONCE]| roles.iter().position(|r| *r == role);
+            if let (Some(i), Some(stage)) = (index(FROM), stage) {
+                let buffer = plan.buffer(&stage.landed(), stage.bytes);
+                let (offset, field) = (stage.offsets[at * AT_ONCE + i], fields[i].1);
+                return Location { buffer, offset, bytes: stage::region(field, stage.passes * stage.stride) };
+            }
             let (name, bytes) = if let Some(i) = index(FROM) {
                 let values = fields[i].1.shared();
                 let source = sources.iter().find(|s| Arc::ptr_eq(s.values, values));

@@ -55,7 +55,7 @@ impl Trainer {
     pub fn snapshot(&self) -> Result<Snapshot> {
         let read = |name: &'static str| {
             let buffer = self.memory.get(name);
-            let bytes = pollster::block_on(self.gpu.read(buffer, 0, buffer.bytes()))?;
+            let bytes = pollster::block_on(self.gpu.read_by(&self.saving, buffer, buffer.bytes()))?;
             Ok((name.to_owned(), bytes))
         };
         Ok(Snapshot {
@@ -101,7 +101,7 @@ impl Trainer {
         (self.epoch, self.tracked) = (snapshot.epoch, snapshot.tracked);
         (self.summed, self.samples) = (snapshot.summed, snapshot.samples);
         self.sums.clone_from(&snapshot.sums);
-        self.order = self.order_of(self.epoch);
+        self.order = self.current_order();
         Ok(())
     }
 }

@@ -10,11 +10,12 @@ use super::metrics::{Metrics, Objective};
 use super::observer::{EpochRecord, Observer, StepRecord};
 use super::pace::Pace;
 use super::scaling::Known;
+use super::streams::Streams;
 use super::window::Flight;
-use crate::data::{BatchPlan, BatchSize, Dataset, epoch_order};
+use crate::data::{BatchPlan, BatchSize, Dataset, Part, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
-use crate::kernel::{Precision, Rounding, Target};
+use crate::kernel::{Precision, Residence, Room, Rounding, Target};
 use crate::optim::Update;
 use crate::plan::{Memory, Program};
 
@@ -37,9 +38,25 @@ pub struct TrainOptions {
     pub precision: Precision,
     /// How weights are rounded in f16. To the nearest unless said otherwise.
     pub weight_rounding: Rounding,
-    /// Samples that go through the model at once, at most: batches go in micro-batches of so many, whose gradients are
-    /// added. `None` leaves batches whole.
-    pub micro_batch: Option<usize>,
+    /// Samples that go through the model at once: batches may go in micro-batches, whose gradients are added. Whole unless
+    /// said otherwise.
+    pub micro_batch: MicroBatch,
+    /// Where samples lie: on the device where they fit, unless said otherwise.
+    pub residence: Residence,
+    /// Threads that read samples which are streamed; one less than there are processors, 8 at most, where it is `None`.
+    pub workers: Option<usize>,
+}
+
+/// Whether batches go through the model in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MicroBatch {
+    /// In one.
+    #[default]
+    Whole,
+    /// So many samples at once, at most.
+    Rows(usize),
+    /// As few parts as fit the memory budget.
+    Auto,
 }
 
 impl TrainOptions {
@@ -48,12 +65,18 @@ impl TrainOptions {
     /// # Errors
     /// As [`BatchPlan::new`] and [`BatchPlan::with_micro`].
     pub fn batches(&self, data: &Dataset) -> Result<BatchPlan> {
-        BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(self.micro_batch)
+        let micro = match self.micro_batch {
+            MicroBatch::Rows(rows) => Some(rows),
+            MicroBatch::Whole | MicroBatch::Auto => None,
+        };
+        BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(micro)
     }
 
     /// A device's target with what these options ask of it.
     pub fn target(&self, of: Target) -> Target {
-        of.with_precision(self.precision).with_rounding(self.weight_rounding)
+        let may_split = self.micro_batch == MicroBatch::Auto;
+        let room = Room { residence: self.residence, may_split, ..of.room };
+        of.with_precision(self.precision).with_rounding(self.weight_rounding).with_room(room)
     }
 }
 
@@ -68,7 +91,9 @@ impl Default for TrainOptions {
             seed: 0,
             precision: Precision::F32,
             weight_rounding: Rounding::Nearest,
-            micro_batch: None,
+            micro_batch: MicroBatch::Whole,
+            residence: Residence::Auto,
+            workers: None,
         }
     }
 }
@@ -87,6 +112,10 @@ pub struct Trainer {
     pub(super) average: OnceCell<Program>,
     pub(super) eval: Vec<Program>,
     pub(super) readback: VecDeque<Buffer>,
+    /// The buffer through which what is kept comes back.
+    pub(super) saving: Buffer,
+    /// Samples on their way, where they do not lie on the device: those of training and of evaluation.
+    pub(super) streams: Option<Streams>,
     pub(super) flights: VecDeque<Flight>,
     pub(super) data: Dataset,
     /// Steps submitted, of the whole run and of the current epoch.
@@ -95,6 +124,8 @@ pub struct Trainer {
     /// Batches and micro-batches submitted.
     pub(super) passes: u64,
     pub(super) epoch: u64,
+    /// Evaluations begun in this process.
+    pub(super) evaluations: u64,
     /// Batches that the weights had seen in training before this run.
     pub(super) tracked: u64,
     pub(super) order: Vec<u32>,
@@ -111,6 +142,13 @@ pub struct Trainer {
 
 fn target(gpu: &Gpu, options: &TrainOptions) -> Target {
     options.target(Target::of(gpu))
+}
+
+/// The samples of an epoch, in the order they are trained on.
+pub(super) fn order_of(part: &Part, options: &TrainOptions, epoch: u64) -> Vec<u32> {
+    let mut order = epoch_order(part.len(), options.seed, epoch, options.shuffle);
+    order.iter_mut().for_each(|sample| *sample = part.place(*sample));
+    order
 }
 
 /// Makes programs until there are `count`: those of short batches and of evaluation wait for their first use, so
@@ -201,7 +239,8 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         gpu.check_precision(blueprint.precision == Precision::F16)?;
-        let sources = feed::sources(data);
+        let streamed = !blueprint.stages.is_empty();
+        let sources = if streamed { Vec::new() } else { feed::sources(data) };
         feed::check(&sources, &blueprint.memory)?;
         let memory = Memory::allocate(gpu, &blueprint.memory)?;
         let mut train = Vec::new();
@@ -215,7 +254,12 @@ impl Trainer {
         }
         let readback =
             READBACK.iter().map(|name| gpu.readback(name, blueprint.ring.bytes())).collect::<Result<_>>()?;
+        let saving = blueprint.saving();
+        let saving = gpu.readback(&saving.name, saving.bytes)?;
+        let streams = Streams::open(gpu, &blueprint, data, options)?;
         let mut trainer = Trainer {
+            saving,
+            streams,
             gpu: gpu.clone(),
             options: options.clone(),
             pace: Pace::default(),
@@ -231,6 +275,7 @@ impl Trainer {
             at: 0,
             passes: 0,
             epoch: 0,
+            evaluations: 0,
             tracked: 0,
             order: Vec::new(),
             per_submission: 1,
@@ -263,12 +308,12 @@ impl Trainer {
         self.options.steps.unwrap_or(self.options.epochs.saturating_mul(steps))
     }
 
-    /// The samples of an epoch, in the order they are trained on.
-    pub(super) fn order_of(&self, epoch: u64) -> Vec<u32> {
-        let part = self.data.train();
-        let mut order = epoch_order(part.len(), self.options.seed, epoch, self.options.shuffle);
-        order.iter_mut().for_each(|sample| *sample = part.place(*sample));
-        order
+    /// The samples of the current epoch, in the order they are trained on; none where a stream knows it.
+    pub(super) fn current_order(&self) -> Vec<u32> {
+        match self.streams {
+            Some(_) => Vec::new(),
+            None => order_of(self.data.train(), &self.options, self.epoch),
+        }
     }
 
     /// Runs up to `limit` steps, to the end of the current epoch at most; the last may still be in flight.
@@ -279,13 +324,17 @@ impl Trainer {
     ) -> Result<()> {
         let steps = self.blueprint.batches.steps();
         if self.at == 0 {
-            self.order = self.order_of(self.epoch);
+            self.order = self.current_order();
         }
         let end = (self.at as u64 + limit).min(steps as u64) as usize;
         if self.flights.is_empty() {
             self.submitted = Instant::now();
         }
         while self.at < end {
+            if self.streams.as_ref().is_some_and(|streams| !streams.train.is_ready(self.epoch, self.at)) {
+                // The device must not wait for what the host would read while the device works.
+                self.land_all(sink).await?;
+            }
             self.submit(self.per_submission.min(end - self.at))?;
             if self.flights.len() > 1 {
                 self.land(sink).await?;

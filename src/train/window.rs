@@ -6,6 +6,7 @@ use super::blueprint::WINDOW;
 use super::ending::table_updates;
 use super::metrics::Metrics;
 use super::observer::StepRecord;
+use super::rows::Rows;
 use super::scaling::Checks;
 use super::trainer::{Trainer, add, bind};
 use crate::error::{Error, Result};
@@ -61,29 +62,22 @@ impl Trainer {
     /// Records the next `count` steps of the current epoch, submits them, and reads what is ready.
     pub(super) fn submit(&mut self, count: usize) -> Result<()> {
         let batches = self.blueprint.batches;
-        let stride = batches.micro;
+        let (rows, count) = match &mut self.streams {
+            None => (Rows::of(&batches, &self.order, self.at, count), count),
+            Some(streams) => streams.train.rows(self.epoch, self.at, count)?,
+        };
         let (unknown, updates) =
             if self.blueprint.checked { self.known.table(self.step) } else { (0, self.step) };
         debug_assert!(unknown + count <= table_updates(self.blueprint.checked));
         let table = self.table(updates, unknown + count);
         let mut steps = Vec::with_capacity(count);
-        let (mut order, mut shares, mut passes) = (Vec::new(), Vec::new(), Vec::new());
-        for i in 0..count {
-            let start = (self.at + i) * batches.rows;
-            let rows = batches.rows.min(self.order.len() - start);
-            let mut at = start;
-            for part in batches.parts(rows) {
-                order.extend_from_slice(&self.order[at..at + part]);
-                order.resize(order.len() + stride - part, 0);
-                shares.extend([part as f32 / rows as f32, if at == start { 0.0 } else { 1.0 }]);
-                passes.push((part, i));
-                at += part;
-            }
-            let step = self.step + 1 + i as u64;
+        for i in 0..count as u64 {
+            let step = self.step + 1 + i;
             let lr = self.rate(&self.blueprint.rule.optimizer, step);
             let (loss, metrics, checks) = (f32::NAN, Metrics::default(), None);
             steps.push(StepRecord { step, epoch: self.epoch + 1, loss, lr, metrics, checks });
         }
+        let Rows { order, passes, shares } = rows;
         self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
         self.gpu.write(self.memory.get(TABLE), 0, bytemuck::cast_slice(&table));
         if batches.in_parts() {
@@ -108,9 +102,15 @@ impl Trainer {
         }
         let bytes = (passes.len() * self.blueprint.ring.columns * 4) as u64;
         let mut recorder = self.gpu.recorder();
+        if let Some(streams) = &mut self.streams {
+            streams.train.land(&mut recorder, &self.memory);
+        }
         recorder.sequence(&programs);
         recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
         let after = recorder.submit()?;
+        if let Some(streams) = &mut self.streams {
+            streams.train.take_back();
+        }
         let pending = self.gpu.map(&readback, bytes, after);
         self.readback.push_back(readback);
         self.passes += passes.len() as u64;

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use super::section::{Section, kind, suggestion};
 use crate::data::{self, BatchSize, Dataset};
 use crate::error::{Error, Result};
-use crate::train::TrainOptions;
+use crate::train::{Residence, TrainOptions};
 pub use table::TableSpec;
 pub use text::TextSpec;
 use values::{entry, file, integer};
@@ -27,6 +27,9 @@ const FILES: &[FileSource] = &[
     FileSource { key: "text", form: text::FORM, inside: &[], read: text::read },
     FileSource { key: "csv", form: table::FORM, inside: table::INSIDE, read: table::read },
 ];
+/// Where samples lie.
+const RESIDENCES: &[(&str, Residence)] =
+    &[("auto", Residence::Auto), ("resident", Residence::Resident), ("streamed", Residence::Streamed)];
 /// Keys of `[data]` that some sources have, and which.
 const OWNERS: &[(&str, &str)] = &[
     ("context", "text"),
@@ -239,6 +242,13 @@ pub(super) fn read(mut s: Section, folder: &Path, options: &mut TrainOptions) ->
     };
     options.shuffle = s.boolean("shuffle", options.shuffle)?;
     options.drop_last = s.boolean("drop_last", options.drop_last)?;
+    options.residence = s.one_of("residence", RESIDENCES)?;
+    options.workers = s.whole("workers")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    if options.workers == Some(0) {
+        return Err(Error::Config(
+            "data.workers = 0: at least 1 thread reads samples that are streamed".into(),
+        ));
+    }
     for (key, owner) in OWNERS {
         if s.take(key).is_some() {
             return Err(Error::Config(format!(
@@ -274,7 +284,9 @@ pub(super) fn to_toml(spec: &DataSpec, options: &TrainOptions) -> Value {
         entry("batch_size", batch_size),
         entry("shuffle", options.shuffle.into()),
         entry("drop_last", options.drop_last.into()),
+        entry("residence", Value::try_from(options.residence).unwrap_or("".into())),
     ]);
+    table.extend(options.workers.map(|n| entry("workers", integer(n))));
     Value::Table(table)
 }
 

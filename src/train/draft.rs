@@ -1,0 +1,266 @@
+//! The plans of one batch: the model's graph, its gradients, the feed before it and the update after it.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use super::agree;
+use super::batch::Batch;
+use super::blueprint::{BatchLoss, Loss, Model, WINDOW};
+use super::ending::Ending;
+use super::feed::{self, Source};
+use super::metrics::Objective;
+use super::stage::{Stage, Stages};
+use crate::data::{BatchPlan, BatchSize, Dataset, Part};
+use crate::error::{Error, Result};
+use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
+use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
+use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS, blocks};
+use crate::kernel::{Precision, Rounding, Target};
+use crate::kernel::{eight_bit, gradients};
+use crate::nn::Net;
+use crate::optim::{Groups, Passes, Update};
+use crate::plan::{Arena, Layout, METRICS, Plan, Ring, Sink, alignment};
+use crate::shape::Shape;
+
+/// Samples evaluated at once, at most.
+const EVAL_BATCH: usize = 512;
+
+/// Names and shapes of everything that a weights file holds, in order.
+pub(super) fn names(parameters: &[Parameter], buffers: &[StateBuffer]) -> Vec<(String, Shape)> {
+    let parameters = parameters.iter().map(|p| (p.name.clone(), p.shape.clone()));
+    parameters.chain(buffers.iter().map(|b| (b.name.clone(), b.shape.clone()))).collect()
+}
+
+/// The columns of the ring that an objective files: the loss, then its metrics.
+fn filed(objective: &Objective) -> Vec<(Tensor, Sink)> {
+    let metrics = objective.metrics().iter().map(|(_, value)| value);
+    let all = std::iter::once(objective.loss()).chain(metrics);
+    all.enumerate().map(|(column, value)| (value.clone(), Sink::Metric(column))).collect()
+}
+
+/// What a run is planned of.
+#[derive(Clone, Copy)]
+pub(super) enum Forward<'a> {
+    Plain(&'a Model<'a>, &'a Loss<'a>),
+    Batches(&'a BatchLoss<'a, Objective>),
+}
+
+/// What the plans of a run have in common.
+pub(super) struct Draft<'a> {
+    pub forward: Forward<'a>,
+    pub data: &'a Dataset,
+    pub sources: Vec<Source<'a>>,
+    /// The slots that training and evaluation samples pass, where they are streamed.
+    pub stages: Stages,
+    pub target: Target,
+    /// Steps may be left out.
+    pub checked: bool,
+    /// Batches go in micro-batches.
+    pub in_parts: bool,
+    /// Names of the objective's metrics, from the first build on.
+    pub metrics: OnceCell<Arc<[String]>>,
+}
+
+/// What evaluation takes over from training.
+pub(super) struct EvalModel {
+    /// Names and shapes of everything that a weights file holds.
+    pub trained: Vec<(String, Shape)>,
+    pub arena: Arena,
+    /// The weights are the average's.
+    pub average: bool,
+}
+
+impl Draft<'_> {
+    /// The graph, the model's output where it has one, the minibatch, and the objective.
+    fn forward(&self, batch: usize, training: bool) -> Result<(Graph, Option<Tensor>, Batch, Objective)> {
+        let graph = Graph::new();
+        let fields = Batch::new(&graph, self.data.train(), batch);
+        let net = Net::new(&graph, training);
+        let (y, objective) = match self.forward {
+            Forward::Batches(loss) => (None, loss(&net, &fields)),
+            Forward::Plain(model, loss) => {
+                let y = model(&net, fields.x());
+                graph.check()?;
+                agree::check_classes(self.data, &y, fields.t())?;
+                let loss = graph.scoped("loss", || loss(&y, fields.t()));
+                (Some(y), loss.into())
+            }
+        };
+        graph.check()?;
+        objective.check()?;
+        let names = objective.names();
+        let known = self.metrics.get_or_init(|| Arc::clone(&names));
+        if *known != names {
+            return Err(Error::Config(format!(
+                "the model function names the metrics {names:?} for {}, and {known:?} for training: both need the same",
+                if training { "a short last batch" } else { "evaluation" }
+            )));
+        }
+        Ok((graph, y, fields, objective))
+    }
+
+    pub(super) fn ring(&self) -> Ring {
+        let metrics = self.metrics.get().map_or(0, |names| names.len());
+        Ring { columns: 1 + metrics.max(1) + if self.checked { gradients::COLUMNS } else { 0 }, rows: WINDOW }
+    }
+
+    /// True where the loss is scaled, lest small gradients vanish in f16.
+    fn scaled(&self) -> bool {
+        self.target.precision == Precision::F16
+    }
+
+    pub(super) fn ending<'e>(
+        &self,
+        update: &'e Update,
+        groups: &'e Groups,
+        parameters: &'e [Parameter],
+    ) -> Ending<'e> {
+        Ending {
+            update,
+            groups,
+            count: groups.trained().map(|i| parameters[i].shape.elements()).sum(),
+            parameters,
+            family: self.target.family,
+            scaled: self.scaled(),
+            checked: self.checked,
+            in_parts: self.in_parts,
+            ring: self.ring(),
+        }
+    }
+
+    /// `checkpoints` says whether the model's checkpointed blocks are.
+    pub(super) fn train(
+        &self,
+        batch: usize,
+        stride: usize,
+        update: &Update,
+        checkpoints: bool,
+    ) -> Result<(Plan, Graph, Groups)> {
+        let (graph, _, _, objective) = self.forward(batch, true)?;
+        if !checkpoints {
+            graph.forget_checkpoints();
+        }
+        agree::check_tables(self.data, &graph)?;
+        if self.in_parts && graph.has_uneven_mean() {
+            return Err(Error::Config(
+                "train.micro_batch: the loss ignores some targets (ignore_index), so its mean is over fewer of them in \
+                 one micro-batch than in another, and micro-batches cannot be added to the mean over the batch; leave \
+                 micro_batch out, or train on samples whose targets all count"
+                    .into(),
+            ));
+        }
+        let parameters = graph.parameters();
+        if parameters.is_empty() {
+            return Err(Error::Config("the model has no parameters, so there is nothing to train".into()));
+        }
+        let groups = update.resolve(&parameters)?;
+        let shapes: Vec<&Shape> = parameters.iter().map(|p| &p.shape).collect();
+        let kernel = update.optimizer.kernel();
+        let aligned = if kernel.passes.by_tensor() { BLOCK_BYTES } else { alignment(self.target) };
+        let blocks = u64::from(blocks(&kernel, self.target.family));
+        let least = (kernel.passes == Passes::EightBit).then_some(eight_bit::LEAST);
+        let layout = Layout { alignment: aligned, block: blocks * BLOCK_BYTES, least };
+        let arena = Arena::grouped(&shapes, &groups.of, layout);
+        let mut outputs = filed(&objective);
+        let mut loss = objective.loss().clone();
+        if self.scaled() {
+            loss = loss.mul(&graph.clock_word(Clock::Scale));
+        }
+        let trained: Vec<usize> = groups.trained().collect();
+        let tensors: Vec<Tensor> = trained.iter().map(|&i| graph.parameter_tensor(i)).collect();
+        let grads = graph.grad(&loss, &tensors.iter().collect::<Vec<_>>());
+        outputs.extend(trained.into_iter().zip(grads).map(|(i, g)| (g, Sink::Gradient(i))));
+        // All buffers go over at once; what this graph does not change, as it is.
+        let buffers = graph.buffers();
+        if buffers.iter().any(|b| b.next.is_some()) {
+            let next = |b: &StateBuffer| b.next.or(b.node).map(|id| graph.tensor(id));
+            let moved = (0..).zip(&buffers).filter_map(|(i, b)| next(b).map(|t| (t, Sink::Next(i))));
+            outputs.extend(moved);
+        }
+        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, arena)?;
+        let kept = plan.state.bytes;
+        if kept > 0 {
+            plan.buffer(BUFFERS, kept);
+        }
+        if buffers.iter().any(|b| b.next.is_some()) {
+            let bytes = [(BUFFERS, kept), (NEXT_BUFFERS, kept)];
+            plan.surround(commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes, false);
+        }
+        let ending = self.ending(update, &groups, &parameters);
+        if self.in_parts {
+            ending.accumulate(&mut plan);
+        } else {
+            ending.add(&mut plan)?;
+        }
+        self.feed(&mut plan, self.stages.train.as_ref(), self.data.train(), batch, stride);
+        Ok((plan, graph, groups))
+    }
+
+    /// The batches of `len` samples to evaluate on, the plan of the first, and how many predictions a sample has where
+    /// they are counted.
+    ///
+    /// A batch is the training batch, or as many times it, up to 512 samples, as keep the largest activation within
+    /// `bound`. Activations are taken to grow with the batch; where they grow faster, the batch is halved.
+    pub(super) fn first_eval(
+        &self,
+        len: usize,
+        train_rows: usize,
+        bound: u64,
+        model: &EvalModel,
+    ) -> Result<(BatchPlan, Plan, Option<usize>)> {
+        let least = train_rows.min(EVAL_BATCH).min(len);
+        let probe = self.eval(least, least, model)?;
+        // What a batch is fed with counts as well, so that it can be streamed.
+        let part = self.data.eval().unwrap_or(self.data.train());
+        let fed =
+            part.fields().map(|(_, field)| field.shape().elements() as u64 * 4).sum::<u64>() * least as u64;
+        let largest = probe.0.largest_activation().max(fed).max(1);
+        let times = (bound / largest).clamp(1, EVAL_BATCH as u64) as usize;
+        let mut rows = (least * times).min(EVAL_BATCH).min(len);
+        while rows > least {
+            let (plan, counted) = self.eval(rows, rows, model)?;
+            if plan.largest_activation() <= bound {
+                return Ok((BatchPlan::new(len, BatchSize::Rows(rows), false)?, plan, counted));
+            }
+            rows = (rows / 2).max(least);
+        }
+        Ok((BatchPlan::new(len, BatchSize::Rows(least), false)?, probe.0, probe.1))
+    }
+
+    pub(super) fn eval(
+        &self,
+        batch: usize,
+        stride: usize,
+        model: &EvalModel,
+    ) -> Result<(Plan, Option<usize>)> {
+        let part = self.data.eval().unwrap_or(self.data.train());
+        let (graph, y, fields, objective) = self.forward(batch, false)?;
+        if names(&graph.parameters(), &graph.buffers()) != model.trained {
+            return Err(Error::Config(
+                "the model function makes other parameters for evaluation than for training".into(),
+            ));
+        }
+        let mut outputs = filed(&objective);
+        let t = fields.t();
+        let counted = y.filter(|y| self.data.classes().is_some() && agree::predicts(y, t));
+        let each = t.shape()[1..].iter().product::<usize>();
+        if let Some(y) = &counted {
+            outputs.push((agree::hits(y, t), Sink::Metric(1)));
+        }
+        let target = self.target.with_rounding(Rounding::Nearest);
+        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), target, model.arena.clone())?;
+        if let Some(weights) = plan.buffers.iter_mut().find(|b| model.average && b.name == PARAMETERS) {
+            weights.name = AVERAGE.into();
+        }
+        plan.surround(close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
+        let stage = self.stages.eval(part, stride)?;
+        self.feed(&mut plan, stage.as_ref(), part, batch, stride);
+        Ok((plan, counted.map(|_| each)))
+    }
+
+    /// What opens a step, before the graph's own kernels.
+    fn feed(&self, plan: &mut Plan, stage: Option<&Stage>, part: &Part, batch: usize, stride: usize) {
+        feed::surround(plan, &self.sources, stage, part, batch, stride);
+        plan.buffer(METRICS, self.ring().bytes());
+    }
+}

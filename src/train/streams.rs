@@ -1,0 +1,53 @@
+//! The streams of a run: of training, and of evaluation.
+
+use std::thread;
+
+use super::blueprint::Blueprint;
+use super::stream::Stream;
+use super::trainer::{TrainOptions, order_of};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+
+/// Threads that read, at most, unless more are asked for.
+const MOST_WORKERS: usize = 8;
+/// Threads that may be asked for.
+const ALLOWED_WORKERS: usize = 256;
+
+/// Where samples come from that do not lie on the device.
+#[derive(Debug)]
+pub(super) struct Streams {
+    pub train: Stream,
+    pub eval: Option<Stream>,
+}
+
+impl Streams {
+    /// The streams of a blueprint that has stages.
+    pub fn open(
+        gpu: &Gpu,
+        blueprint: &Blueprint,
+        data: &Dataset,
+        options: &TrainOptions,
+    ) -> Result<Option<Streams>> {
+        let [stage, rest @ ..] = &blueprint.stages[..] else { return Ok(None) };
+        let spare = thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1));
+        let workers = options.workers.unwrap_or(spare.clamp(1, MOST_WORKERS));
+        if !(1..=ALLOWED_WORKERS).contains(&workers) {
+            return Err(Error::Config(format!(
+                "data.workers = {workers}: from 1 to {ALLOWED_WORKERS} threads can read samples"
+            )));
+        }
+        let (part, batches, of) = (data.train().clone(), blueprint.batches, options.clone());
+        let order = Box::new(move |epoch| order_of(&part, &of, epoch));
+        let train = Stream::new(gpu, data.train(), batches, stage, workers, order)?;
+        let eval = match (rest, data.eval(), blueprint.eval_batches) {
+            ([stage], Some(part), Some(batches)) => {
+                let of = part.clone();
+                let order = Box::new(move |_| (0..of.len() as u32).map(|sample| of.place(sample)).collect());
+                Some(Stream::new(gpu, part, batches, stage, workers, order)?)
+            }
+            _ => None,
+        };
+        Ok(Some(Streams { train, eval }))
+    }
+}
