@@ -57,6 +57,7 @@ Examples:
   downhill train examples/digits.toml --set optimizer.name=sgd --set optimizer.lr=0.1
   downhill train examples/digits.toml --init runs/digits-1/model.safetensors --steps 100
   downhill train examples/digits.toml --adapter software
+  downhill train examples/digits.toml --memory 1MiB --set train.micro_batch=auto
 
 The run directory holds config.toml (every default filled in), metrics.jsonl (a line for each step and
 epoch) and model.safetensors (the final weights, named as in torch.nn.Sequential).
@@ -80,9 +81,18 @@ pub struct TrainArgs {
     /// Stop after so many steps, whatever the config's epochs say
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
+    /// What all buffers on the device may take together, as 256MiB, in place of the config's [default: four fifths of the
+    /// device's memory]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub memory: Option<u64>,
     /// Start from these weights
     #[arg(long, value_name = "WEIGHTS.safetensors")]
     pub init: Option<PathBuf>,
+}
+
+/// `--memory`
+fn memory(text: &str) -> Result<u64, String> {
+    downhill::units::parse_bytes(text)
 }
 
 /// `downhill lr-find`
@@ -179,7 +189,10 @@ pub struct SampleArgs {
 #[command(after_help = "\
 Examples:
   downhill explain examples/digits.toml
-  downhill explain examples/digits.toml --set data.batch_size=512 --json")]
+  downhill explain examples/digits.toml --set data.batch_size=512 --json
+  downhill explain examples/digits.toml --memory 512KiB
+
+With --memory it shows what would be done so that the run takes no more: samples streamed, batches in micro-batches.")]
 pub struct ExplainArgs {
     /// The config file
     #[arg(value_name = "CONFIG.toml")]
@@ -190,6 +203,9 @@ pub struct ExplainArgs {
     /// For which kind of adapter: gpu (tiled kernels) or software (kernels of lanes)
     #[arg(long, default_value = "gpu", value_name = "KIND", value_parser = ["gpu", "software"])]
     pub target: String,
+    /// What all buffers on the device may take together, as 256MiB, in place of the config's
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub memory: Option<u64>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

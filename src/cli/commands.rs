@@ -13,7 +13,9 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.config, &args.settings)?;
     let data = config.dataset()?;
     let family = if args.target == "software" { Family::Lanes } else { Family::Tiled };
-    let blueprint = config.blueprint(&data, Target::new(family))?;
+    let mut target = Target::new(family);
+    target.room.budget = args.memory.or(config.memory);
+    let blueprint = config.blueprint(&data, target)?;
     if args.json {
         say(&serde_json::to_string_pretty(&report::explain_json(&blueprint))?);
     } else {

@@ -123,8 +123,10 @@ impl Observer for Progress {
         if self.bar.is_none() && due {
             self.printed = Some(Instant::now());
             let eval = epoch.eval_loss.map(|l| format!("  eval loss {l:.4}")).unwrap_or_default();
+            let wait = epoch.data_wait.filter(|share| *share >= 0.01);
+            let wait = wait.map(|share| format!("  waited {:.0}% for data", 100.0 * share)).unwrap_or_default();
             let line = format!(
-                "epoch {}/{}  {}{eval}",
+                "epoch {}/{}  {}{eval}{wait}",
                 epoch.epoch,
                 self.epochs,
                 self.message(Some(epoch.samples_per_second))

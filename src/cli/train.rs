@@ -12,6 +12,9 @@ use super::args::TrainArgs;
 use super::progress::Progress;
 use super::say;
 
+/// A run says so where its device waits for data longer than this share of its time.
+const LIMITED: f64 = 0.1;
+
 pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut config = Config::load(&args.config, &args.settings)?;
@@ -21,7 +24,10 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let weights = args.init.as_deref().map(train::load).transpose()?;
 
     // Everything that can be wrong is found before the run directory is made.
-    let gpu = match Gpu::open(&GpuOptions { adapter: args.adapter.clone(), ..GpuOptions::default() }) {
+    config.memory = args.memory.or(config.memory);
+    let options =
+        GpuOptions { adapter: args.adapter.clone(), memory: config.memory, ..GpuOptions::default() };
+    let gpu = match Gpu::open(&options) {
         Ok(gpu) => gpu,
         Err(err) => {
             // A config that cannot work is worth more words than a missing adapter.
@@ -60,6 +66,9 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         trainer.blueprint().parameter_count(),
         units::bytes(gpu.ledger().total())
     ));
+    for choice in &trainer.blueprint().fit.choices {
+        say(&format!("memory   {choice}"));
+    }
     let total = trainer.total_steps();
     let epochs = total.div_ceil(batches.steps() as u64);
     let mut progress = Progress::new(dir, total, epochs, batches.rows);
@@ -86,6 +95,9 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
             last.step, last.train_loss
         ));
     }
+    if let Some(text) = limited(&trainer, start.elapsed().as_secs_f64()) {
+        say(&format!("data     {text}"));
+    }
     let skipped = trainer.skipped_steps()?;
     if skipped > 0 {
         say(&format!("skipped  {skipped} steps, their gradients not being finite"));
@@ -103,6 +115,19 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         config.update.optimizer.lr() / 3.0
     ));
     Ok(())
+}
+
+/// That the device waited for samples, and what helps; nothing where it did not wait much.
+fn limited(trainer: &Trainer, seconds: f64) -> Option<String> {
+    let (waited, workers) = trainer.waited().zip(trainer.workers())?;
+    let share = waited.as_secs_f64() / seconds;
+    (share > LIMITED).then(|| {
+        format!(
+            "the device waited for samples {:.0}% of the time: more threads (data.workers, {workers} now) may help, or \
+             a file that needs no decoding (downhill data convert)",
+            100.0 * share
+        )
+    })
 }
 
 /// `runs/<config name>-<number>`

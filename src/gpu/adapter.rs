@@ -85,9 +85,17 @@ pub struct AdapterDescription {
     pub features: Vec<(&'static str, bool)>,
     /// The limits that matter here.
     pub limits: Vec<(&'static str, u64)>,
+    /// Bytes of the largest heap that is the device's own, where the driver says so.
+    pub memory: Option<u64>,
 }
 
 impl AdapterDescription {
+    /// What buffers may take together where nothing else is said: four fifths of the device's heap, since other programs
+    /// and the driver want some of it.
+    pub fn budget(&self) -> Option<u64> {
+        self.memory.map(|bytes| bytes / 5 * 4)
+    }
+
     /// Lanes on software adapters with subgroups of eight, else tiled.
     pub fn family(&self) -> Family {
         let eight = (self.subgroup_min, self.subgroup_max) == (8, 8);
@@ -121,8 +129,24 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
             ("max_compute_invocations_per_workgroup", limits.max_compute_invocations_per_workgroup.into()),
             ("max_compute_workgroups_per_dimension", limits.max_compute_workgroups_per_dimension.into()),
         ],
+        memory: heap(adapter),
     }
 }
+
+/// The largest heap that is local to the device. Only Vulkan is asked.
+fn heap(adapter: &wgpu::Adapter) -> Option<u64> {
+    // SAFETY: the raw adapter is only read, and not kept.
+    let raw = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
+    let instance = raw.shared_instance().raw_instance();
+    // SAFETY: the physical device is one of this instance's, and both outlive the call.
+    let memory = unsafe { instance.get_physical_device_memory_properties(raw.raw_physical_device()) };
+    let heaps = memory.memory_heaps.iter().take(memory.memory_heap_count as usize);
+    let own = heaps.filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0);
+    own.map(|heap| heap.size).max()
+}
+
+/// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`
+const DEVICE_LOCAL: u32 = 1;
 
 async fn enumerate() -> Vec<(wgpu::Adapter, AdapterDescription)> {
     let adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
@@ -211,6 +235,7 @@ mod tests {
             subgroup_max: 8,
             features: vec![],
             limits: vec![],
+            memory: None,
         }
     }
 

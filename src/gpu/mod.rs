@@ -31,7 +31,7 @@ pub struct GpuOptions {
     pub adapter: String,
     /// Keep naga's bounds checks and loop limits in the kernels. On in debug builds.
     pub shader_checks: bool,
-    /// Ceiling for the memory ledger in bytes; `None` leaves it to the driver.
+    /// Ceiling for the memory ledger in bytes; `None` is [`AdapterDescription::budget`].
     pub memory: Option<u64>,
     /// The kernel family; `None` leaves it to the adapter's kind. Lanes need subgroups of eight.
     pub family: Option<Family>,
@@ -118,6 +118,7 @@ impl Gpu {
                 description.name, description.subgroup_min, description.subgroup_max
             )));
         }
+        let budget = description.budget();
         let inner = Inner {
             device,
             queue,
@@ -126,7 +127,7 @@ impl Gpu {
             why,
             shader_checks: options.shader_checks,
             family,
-            ledger: Ledger::new(options.memory),
+            ledger: Ledger::new(options.memory.or(budget)),
             pipelines: pipeline::PipelineCache::default(),
             fault,
         };

@@ -31,27 +31,55 @@ impl Graph {
     }
 }
 
-/// The nodes of checkpointed blocks made again, as far as a backward pass has asked for them.
-pub(super) struct Again<'a> {
-    graph: &'a Graph,
-    nodes: &'a [Node],
-    made: HashMap<NodeId, NodeId>,
+impl Graph {
+    /// Cuts what there is into `blocks` parts of about equal size, where little passes from one to the next, and
+    /// checkpoints all but the last.
+    pub(crate) fn checkpoint_in(&self, blocks: usize) {
+        let nodes = self.nodes();
+        let bytes = |node: &Node| {
+            if node.is_leaf() || node.op.is_view() { 0 } else { node.shape.elements() as u64 }
+        };
+        // What passes a cut before node i: every value made before it and read after.
+        let mut last = vec![0; nodes.len()];
+        let mut base: Vec<usize> = Vec::with_capacity(nodes.len());
+        for (i, node) in nodes.iter().enumerate() {
+            let below = node.op.is_view().then(|| node.inputs.first().map(|n| base[n.0])).flatten();
+            base.push(below.unwrap_or(i));
+            for input in &node.inputs {
+                last[base[input.0]] = i;
+            }
+        }
+        let mut passing = vec![0u64; nodes.len() + 1];
+        for (made, node) in nodes.iter().enumerate() {
+            passing[made + 1..=last[made].max(made)].iter_mut().for_each(|sum| *sum += bytes(node));
+        }
+        let total: u64 = nodes.iter().map(bytes).sum();
+        let sums: Vec<u64> = nodes
+            .iter()
+            .scan(0, |sum, node| {
+                *sum += bytes(node);
+                Some(*sum)
+            })
+            .collect();
+        let mut start = 0;
+        for block in 1..blocks as u64 {
+            // Within half a block of where it should be.
+            let near = |i: &usize| {
+                let twice = 2 * sums[*i] * blocks as u64;
+                twice > (2 * block - 1) * total && twice < (2 * block + 1) * total
+            };
+            let Some(cut) = (start + 1..nodes.len()).filter(near).min_by_key(|&i| passing[i]) else { continue };
+            self.inner.borrow_mut().checkpoints.push(start..cut);
+            start = cut;
+        }
+    }
 }
 
-impl<'a> Again<'a> {
-    pub fn new(graph: &'a Graph, nodes: &'a [Node]) -> Self {
-        Again { graph, nodes, made: HashMap::new() }
-    }
-
-    /// The node as the backward pass is to read it: itself, or made again where its block is checkpointed.
-    pub fn of(&mut self, id: NodeId) -> NodeId {
-        if let Some(&again) = self.made.get(&id) {
-            return again;
-        }
-        let inside = self.graph.inner.borrow().checkpoints.iter().any(|block| block.contains(&id.0));
-        let node = &self.nodes[id.0];
-        let leaf = matches!(
-            node.op,
+impl Node {
+    /// Made of nothing, and never made again.
+    fn is_leaf(&self) -> bool {
+        matches!(
+            self.op,
             Op::Input(_)
                 | Op::Parameter(_)
                 | Op::Buffer(_)
@@ -59,10 +87,46 @@ impl<'a> Again<'a> {
                 | Op::Random(_)
                 | Op::Constant(_)
                 | Op::Iota(_)
-        );
-        if !inside || leaf {
+        )
+    }
+}
+
+/// The nodes of checkpointed blocks made again, as far as a backward pass has asked for them.
+pub(super) struct Again<'a> {
+    graph: &'a Graph,
+    nodes: &'a [Node],
+    /// Made again where they are asked for: what is made in a block and read in no other place.
+    again: Vec<bool>,
+    made: HashMap<NodeId, NodeId>,
+}
+
+impl<'a> Again<'a> {
+    pub fn new(graph: &'a Graph, nodes: &'a [Node]) -> Self {
+        let mut again: Vec<bool> = nodes.iter().map(|_| false).collect();
+        let blocks = graph.inner.borrow().checkpoints.clone();
+        let block_of = |id: usize| blocks.iter().position(|block| block.contains(&id));
+        for (id, node) in nodes.iter().enumerate() {
+            let own = block_of(id);
+            again[id] = own.is_some() && !node.is_leaf();
+            let said = graph.prescription(NodeId(id));
+            let more = said.iter().flat_map(|p| p.inputs.iter().chain(&p.saved));
+            for input in node.inputs.iter().chain(more) {
+                // What goes from one block into another is kept.
+                again[input.0] &= block_of(input.0) == own;
+            }
+        }
+        Again { graph, nodes, again, made: HashMap::new() }
+    }
+
+    /// The node as the backward pass is to read it: itself, or made again where its block is checkpointed.
+    pub fn of(&mut self, id: NodeId) -> NodeId {
+        if let Some(&again) = self.made.get(&id) {
+            return again;
+        }
+        if !self.again[id.0] {
             return id;
         }
+        let node = &self.nodes[id.0];
         let inputs: Vec<NodeId> = node.inputs.iter().map(|&n| self.of(n)).collect();
         let again =
             self.graph.push_new(Node { inputs, scope: format!("again {}", node.scope), ..node.clone() });

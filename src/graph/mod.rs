@@ -110,6 +110,8 @@ struct Inner {
     checkpoints: Vec<Range<usize>>,
     /// A loss is a mean over as many terms as the data say.
     uneven: bool,
+    /// Samples of a batch are not apart from each other.
+    batch_statistics: bool,
     parameters: Vec<Parameter>,
     buffers: Vec<StateBuffer>,
     streams: u32,
@@ -162,6 +164,16 @@ impl Graph {
     /// True where [`Graph::note_uneven_mean`] was called.
     pub(crate) fn has_uneven_mean(&self) -> bool {
         self.inner.borrow().uneven
+    }
+
+    /// Notes that a value depends on all samples of a batch, as batch norm's statistics do.
+    pub(crate) fn note_batch_statistics(&self) {
+        self.inner.borrow_mut().batch_statistics = true;
+    }
+
+    /// True where [`Graph::note_batch_statistics`] was called.
+    pub(crate) fn has_batch_statistics(&self) -> bool {
+        self.inner.borrow().batch_statistics
     }
 
     /// An f32 input of the given name and shape.

@@ -211,6 +211,7 @@ impl Net {
                 let shift = if shift.shape().is_empty() { shift } else { shift.reshape(beside.clone()) };
                 return x.sub(&mean.reshape(beside.clone())).mul(&scale.reshape(beside)).add(&shift);
             }
+            self.graph().note_batch_statistics();
             if n == 1 && self.training() {
                 return x.fail(format!(
                     "batch_norm needs more than one value a channel to train on, and the input is {:?}; make the \

@@ -26,6 +26,10 @@ pub fn adapter_table(list: &[AdapterDescription], chosen: usize, why: &str) -> S
             let value = if bytes { units::bytes(*value) } else { value.to_string() };
             let _ = writeln!(out, "     {name} = {value}");
         }
+        if let (Some(memory), Some(budget)) = (a.memory, a.budget()) {
+            let (memory, budget) = (units::bytes(memory), units::bytes(budget));
+            let _ = writeln!(out, "     memory     {memory}; a run takes {budget} at most, unless --memory says otherwise");
+        }
         let family = match a.family() {
             Family::Lanes => "lanes (no barriers; values pass between the eight lanes of a subgroup)",
             Family::Tiled => "tiled (workgroup memory and barriers)",
@@ -52,6 +56,8 @@ pub fn adapter_json(list: &[AdapterDescription], chosen: usize, why: &str) -> se
                 "driver": a.driver,
                 "subgroup_size": [a.subgroup_min, a.subgroup_max],
                 "features": a.features.iter().filter(|f| f.1).map(|f| f.0).collect::<Vec<_>>(),
+                "memory": a.memory,
+                "budget": a.budget(),
                 "limits": a.limits.iter().map(|(n, v)| ((*n).to_owned(), (*v).into())).collect::<serde_json::Map<_, _>>(),
             })
         })

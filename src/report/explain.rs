@@ -106,6 +106,12 @@ pub fn explain_text(blueprint: &Blueprint) -> String {
         format!("{} B", blueprint.peak_bytes()),
     ]);
     out.push_str(&align(&rows, &[true]));
+    if let Some(budget) = blueprint.fit.budget {
+        let _ = writeln!(out, "\nbudget {} ({budget} B)", units::bytes(budget));
+    }
+    for choice in &blueprint.fit.choices {
+        let _ = writeln!(out, "  {choice}");
+    }
     out
 }
 
@@ -183,6 +189,8 @@ pub fn explain_json(blueprint: &Blueprint) -> Value {
         "eval": blueprint.eval.iter().map(build_json).collect::<Vec<_>>(),
         "buffers": buffers,
         "peak_bytes": blueprint.peak_bytes(),
+        "budget": blueprint.fit.budget,
+        "choices": blueprint.fit.choices,
         "checkpointing": blueprint.checkpointing.map(|c| json!({
             "saved_bytes": c.saved_bytes,
             "added_flops": c.added_flops,

@@ -1,27 +1,25 @@
 //! The plans of a run: one build of the model for each batch size, for training and for evaluation. No GPU.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::batch::Batch;
 use super::draft::{Draft, EvalModel, Forward, names};
-use super::feed;
 use super::fit::{self, Fit};
 use super::metrics::{Metrics, Objective};
 use super::pace;
 use super::stage::{Stage, Stages};
 use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, StateBuffer, Tensor};
-use crate::kernel::{Precision, Target};
+use crate::graph::{Graph, Parameter, StateBuffer, Tensor};
+use crate::kernel::{Family, Precision, Target};
 use crate::nn::Net;
 use crate::optim::{Clip, Groups, Update};
 use crate::plan::{BufferPlan, Memory, Plan, Ring};
 
 /// Steps of which the device holds the tables at once; more than these are never submitted together.
 pub const WINDOW: usize = 64;
-/// Activations of evaluation may be as large as this, however small those of training are.
-const EVAL_BYTES: u64 = 4 << 20;
+/// Activations of evaluation may be as large as this, however small those of training are, where there is room.
+pub(super) const EVAL_BYTES: u64 = 4 << 20;
 /// The buffers through which step metrics come back, in turn.
 pub(super) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
 /// The buffer through which weights and what else is kept come back, part by part.
@@ -111,6 +109,16 @@ impl Checkpointing {
     }
 }
 
+/// What a plan does for the sake of memory.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    pub stages: Stages,
+    /// Parts of the net of which all but the last are computed again; 1 for none.
+    pub blocks: usize,
+    /// Activations of evaluation may be as large as this in any case.
+    pub eval_bytes: u64,
+}
+
 impl Blueprint {
     /// Plans a run of `model` under `loss` on `data`.
     ///
@@ -150,7 +158,7 @@ impl Blueprint {
         data: &Dataset,
         batches: BatchPlan,
         target: Target,
-        stages: Stages,
+        Choice { stages, blocks, eval_bytes }: Choice,
     ) -> Result<Blueprint> {
         let most = batches.parts(batches.rows).count();
         if most > WINDOW {
@@ -165,16 +173,8 @@ impl Blueprint {
         let scaled = target.precision == Precision::F16;
         let by_norm = matches!(update.clip, Some(Clip::Norm(_)));
         let checked = scaled || batches.in_parts() || update.skip_nonfinite.unwrap_or(by_norm) || by_norm;
-        let draft = Draft {
-            forward,
-            data,
-            sources: feed::sources(data),
-            stages,
-            target,
-            checked,
-            in_parts: batches.in_parts(),
-            metrics: OnceCell::new(),
-        };
+        let in_parts = batches.in_parts();
+        let draft = Draft { checked, in_parts, stages, blocks, ..Draft::new(forward, data, target) };
         let (mut parameters, mut buffers, mut groups) = (Vec::new(), Vec::new(), None);
         let (mut train, mut checkpointing): (Vec<Build>, _) = (Vec::new(), None);
         let sizes = std::iter::once(batches.rows).chain(batches.last).flat_map(|rows| batches.parts(rows));
@@ -205,15 +205,15 @@ impl Blueprint {
         let (mut eval_batches, mut predictions, mut eval_stage) = (None, None, None);
         if let Some(part) = data.eval() {
             let trained = names(&parameters, &buffers);
-            let bound = train.iter().map(|b| b.plan.largest_activation()).fold(EVAL_BYTES, u64::max);
+            let bound = train.iter().map(|b| b.plan.largest_activation()).fold(eval_bytes, u64::max);
             let model = EvalModel {
                 trained,
                 arena: train[0].plan.arena.clone(),
                 average: update.evaluates_average(),
             };
-            let (plan, first, counted) = draft.first_eval(part.len(), batches.rows, bound, &model)?;
+            let (plan, first, counted) = draft.first_eval(part.len(), batches.micro, bound, &model)?;
             eval.push(Build { batch: plan.rows, plan: first });
-            eval_stage = draft.stages.eval(part, plan.rows)?;
+            eval_stage = draft.stages.of_eval(part, plan.rows)?;
             if let Some(batch) = plan.last {
                 eval.push(Build { batch, plan: draft.eval(batch, plan.rows, &model)?.0 });
             }
@@ -245,6 +245,12 @@ impl Blueprint {
             stages,
             fit: Fit::default(),
         })
+    }
+
+    /// The graph of a training step's model and loss on `batch` samples.
+    pub(super) fn graph(forward: Forward<'_>, data: &Dataset, batch: usize) -> Result<Graph> {
+        let draft = Draft::new(forward, data, Target::new(Family::Tiled));
+        Ok(draft.forward(batch, true)?.0)
     }
 
     /// The objective's metrics in a row of the ring.

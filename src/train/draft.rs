@@ -57,6 +57,8 @@ pub(super) struct Draft<'a> {
     pub checked: bool,
     /// Batches go in micro-batches.
     pub in_parts: bool,
+    /// Parts of the net of which the planner has all but the last computed again; 1 for none.
+    pub blocks: usize,
     /// Names of the objective's metrics, from the first build on.
     pub metrics: OnceCell<Arc<[String]>>,
 }
@@ -70,9 +72,14 @@ pub(super) struct EvalModel {
     pub average: bool,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    /// A draft of whole batches, kept activations and samples on the device, whose steps are all done.
+    pub fn new(forward: Forward<'a>, data: &'a Dataset, target: Target) -> Draft<'a> {
+        let (sources, stages, metrics) = (feed::sources(data, &[]), Stages::default(), OnceCell::new());
+        Draft { forward, data, sources, stages, target, checked: false, in_parts: false, blocks: 1, metrics }
+    }
     /// The graph, the model's output where it has one, the minibatch, and the objective.
-    fn forward(&self, batch: usize, training: bool) -> Result<(Graph, Option<Tensor>, Batch, Objective)> {
+    pub(super) fn forward(&self, batch: usize, training: bool) -> Result<(Graph, Option<Tensor>, Batch, Objective)> {
         let graph = Graph::new();
         let fields = Batch::new(&graph, self.data.train(), batch);
         let net = Net::new(&graph, training);
@@ -128,7 +135,7 @@ impl Draft<'_> {
         }
     }
 
-    /// `checkpoints` says whether the model's checkpointed blocks are.
+    /// `checkpoints` says whether blocks are computed again, the model's or the planner's.
     pub(super) fn train(
         &self,
         batch: usize,
@@ -137,6 +144,9 @@ impl Draft<'_> {
         checkpoints: bool,
     ) -> Result<(Plan, Graph, Groups)> {
         let (graph, _, _, objective) = self.forward(batch, true)?;
+        if checkpoints && self.blocks > 1 {
+            graph.checkpoint_in(self.blocks);
+        }
         if !checkpoints {
             graph.forget_checkpoints();
         }
@@ -253,7 +263,7 @@ impl Draft<'_> {
             weights.name = AVERAGE.into();
         }
         plan.surround(close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
-        let stage = self.stages.eval(part, stride)?;
+        let stage = self.stages.of_eval(part, stride)?;
         self.feed(&mut plan, stage.as_ref(), part, batch, stride);
         Ok((plan, counted.map(|_| each)))
     }

@@ -21,7 +21,7 @@ impl Trainer {
         let (Some(plan), Some(part)) = (self.blueprint.eval_batches, self.data.eval()) else {
             return Ok(None);
         };
-        let order: Vec<u32> = match &self.streams {
+        let order: Vec<u32> = match self.streams.as_ref().and_then(|streams| streams.eval.as_ref()) {
             Some(_) => Vec::new(),
             None => (0..part.len() as u32).map(|sample| part.place(sample)).collect(),
         };

@@ -24,13 +24,20 @@ impl Source<'_> {
     fn bytes(&self) -> u64 {
         self.values.bytes()
     }
+
+    /// Bytes of the whole words that hold it.
+    pub fn words(&self) -> u64 {
+        self.bytes().next_multiple_of(4)
+    }
 }
 
-/// The buffers of a data set. Fields over the same values share one, which has the first one's name.
-pub(super) fn sources(data: &Dataset) -> Vec<Source<'_>> {
+/// The buffers of the parts of a data set that are not streamed. Fields over the same values share one, which has the first
+/// one's name.
+pub(super) fn sources<'a>(data: &'a Dataset, stages: &[Stage]) -> Vec<Source<'a>> {
     let mut sources: Vec<Source<'_>> = Vec::new();
     for (part, what) in [(Some(data.train()), "train"), (data.eval(), "eval")] {
-        for (name, field) in part.into_iter().flat_map(Part::fields) {
+        let resident = part.filter(|_| stages.iter().all(|stage| stage.name != what));
+        for (name, field) in resident.into_iter().flat_map(Part::fields) {
             let values = field.shared();
             if !sources.iter().any(|s| Arc::ptr_eq(s.values, values)) {
                 sources.push(Source { name: format!("{what} {name}"), values });

@@ -1,6 +1,7 @@
-//! A plan that fits its room: samples on the device or streamed, batches whole or in parts.
+//! A plan that fits its room: samples on the device or streamed, batches whole or in parts, activations kept or computed
+//! again. What costs less time comes first.
 
-use super::blueprint::Blueprint;
+use super::blueprint::{Blueprint, Choice, EVAL_BYTES, WINDOW};
 use super::draft::Forward;
 use super::feed;
 use super::stage::{Stage, Stages};
@@ -8,6 +9,8 @@ use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
 use crate::kernel::{Residence, Target};
 use crate::optim::Update;
+use crate::plan::BufferPlan;
+use crate::units;
 
 /// What was chosen so that a run fits its budget.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +20,11 @@ pub struct Fit {
     /// What was done, sentence by sentence, with the numbers; empty where the data lie on the device and batches go whole.
     pub choices: Vec<String>,
 }
+
+/// Lines of a plan that a refusal shows.
+const LINES: usize = 12;
+/// Blocks that activations are computed again in, as they are tried.
+const BLOCKS: [usize; 5] = [2, 3, 4, 6, 8];
 
 /// Plans a run that fits its room.
 ///
@@ -31,12 +39,289 @@ pub(super) fn plan(
 ) -> Result<Blueprint> {
     update.validate()?;
     target.check()?;
-    let room = target.room;
-    let plan = |stages: Stages| Blueprint::plan(forward, update.clone(), data, batches, target, stages);
-    let resident = plan(Stages::default())?;
-    if room.residence != Residence::Streamed {
-        return Ok(resident);
+    let fitting = Fitting { forward, update: &update, data, batches, target };
+    let whole = match fitting.attempt(batches, 1)? {
+        Ok(blueprint) => return Ok(blueprint),
+        Err(refused) => refused,
+    };
+    if target.room.may_split {
+        for blocks in [1].into_iter().chain(BLOCKS) {
+            if let Some(blueprint) = fitting.in_parts(blocks)? {
+                return Ok(blueprint);
+            }
+        }
     }
-    let part = data.train();
-    plan(Stages::streamed(part, &batches, Stage::most_steps(part, &batches)))
+    Err(fitting.refusal(&whole)?)
+}
+
+struct Fitting<'a> {
+    forward: Forward<'a>,
+    update: &'a Update,
+    data: &'a Dataset,
+    batches: BatchPlan,
+    target: Target,
+}
+
+/// Steps of a slot, what the run would take with all samples on the device, and a buffer that is too large for that.
+type Streamed = (usize, u64, Option<BufferPlan>);
+
+/// A plan that does not fit, and the least that it would take.
+struct Refused {
+    blueprint: Blueprint,
+    least: u64,
+}
+
+impl Fitting<'_> {
+    fn blueprint(&self, batches: BatchPlan, choice: Choice) -> Result<Blueprint> {
+        let (forward, update) = (self.forward, self.update.clone());
+        let mut blueprint = Blueprint::plan(forward, update, self.data, batches, self.target, choice)?;
+        blueprint.fit = Fit { budget: self.target.room.budget, choices: Vec::new() };
+        Ok(blueprint)
+    }
+
+    fn fits(&self, bytes: u64) -> bool {
+        self.target.room.budget.is_none_or(|budget| bytes <= budget)
+    }
+
+    /// The plan in these batches that fits: samples on the device, or training's streamed, or all; evaluation in batches
+    /// as large as is quick, or as small as those of training.
+    fn attempt(&self, batches: BatchPlan, blocks: usize) -> Result<Result<Blueprint, Refused>> {
+        let mut refused = match self.attempt_with(batches, blocks, EVAL_BYTES)? {
+            Ok(blueprint) => return Ok(Ok(blueprint)),
+            Err(refused) => refused,
+        };
+        if self.data.eval().is_some() {
+            match self.attempt_with(batches, blocks, 0)? {
+                Ok(blueprint) => return Ok(Ok(blueprint)),
+                Err(smaller) if smaller.least < refused.least => refused = smaller,
+                Err(_) => {}
+            }
+        }
+        Ok(Err(refused))
+    }
+
+    fn attempt_with(
+        &self,
+        batches: BatchPlan,
+        blocks: usize,
+        eval_bytes: u64,
+    ) -> Result<Result<Blueprint, Refused>> {
+        let room = self.target.room;
+        let choice = |stages: Stages| Choice { stages, blocks, eval_bytes };
+        let mut resident = self.blueprint(batches, choice(Stages::default()))?;
+        let peak = resident.peak_bytes();
+        let too_large = self.sources(&[]).into_iter().find(|b| b.bytes > room.largest_buffer);
+        if room.residence != Residence::Streamed && too_large.is_none() && self.fits(peak) {
+            self.describe(&mut resident, blocks, None);
+            return Ok(Ok(resident));
+        }
+        if room.residence == Residence::Resident {
+            if let Some(source) = too_large {
+                return Err(Error::Budget(format!(
+                    "data.residence = \"resident\": \"{}\" takes {}, and the largest buffer of the adapter is {}; \
+                     \"auto\" streams it",
+                    source.name,
+                    units::bytes(source.bytes),
+                    units::bytes(room.largest_buffer)
+                )));
+            }
+            return Ok(Err(Refused { blueprint: resident, least: peak }));
+        }
+        // All but the samples takes the same, so that the size of the slots follows.
+        let part = self.data.train();
+        let most = Stage::most_steps(part, &batches);
+        let total: u64 = self.sources(&[]).iter().map(|b| b.bytes).sum();
+        let mut least = (peak, None);
+        let both = self.data.eval().is_some();
+        for eval in [false, true].into_iter().take(1 + usize::from(both)) {
+            if room.residence == Residence::Streamed && both && !eval {
+                continue;
+            }
+            for steps in (1..=most).rev() {
+                let stages = Stages::streamed(part, &batches, steps, eval);
+                let Some(bytes) = self.staged(&resident, &stages)? else { continue };
+                let needed = peak - total + bytes;
+                if needed < least.0 || too_large.is_some() && least.1.is_none() {
+                    least = (needed, Some(stages.clone()));
+                }
+                if self.fits(needed) {
+                    let mut streamed = self.blueprint(batches, choice(stages))?;
+                    debug_assert_eq!(streamed.peak_bytes(), needed);
+                    self.describe(&mut streamed, blocks, Some((steps, peak, too_large)));
+                    return Ok(Ok(streamed));
+                }
+            }
+        }
+        let blueprint = match least.1 {
+            Some(stages) => self.blueprint(batches, choice(stages))?,
+            None => resident,
+        };
+        Ok(Err(Refused { blueprint, least: least.0 }))
+    }
+
+    /// The buffers of the data set where it lies on the device, but for what passes the stages.
+    fn sources(&self, stages: &[Stage]) -> Vec<BufferPlan> {
+        let of = |s: &feed::Source<'_>| BufferPlan { name: s.name.clone(), bytes: s.words() };
+        feed::sources(self.data, stages).iter().map(of).collect()
+    }
+
+    /// Bytes that samples take, on the device and in slots; nothing where one buffer would be too large.
+    fn staged(&self, of: &Blueprint, stages: &Stages) -> Result<Option<u64>> {
+        let eval = match (self.data.eval(), of.eval_batches) {
+            (Some(part), Some(batches)) => stages.of_eval(part, batches.rows)?,
+            _ => None,
+        };
+        let all: Vec<Stage> = stages.train.clone().into_iter().chain(eval).collect();
+        let resident = self.sources(&all);
+        let largest = all.iter().map(|s| s.bytes).chain(resident.iter().map(|b| b.bytes)).max();
+        if largest > Some(self.target.room.largest_buffer) {
+            return Ok(None);
+        }
+        let slots: u64 = all.iter().map(Stage::total).sum();
+        Ok(Some(slots + resident.iter().map(|b| b.bytes).sum::<u64>()))
+    }
+
+    /// The plan in as few micro-batches as fit, if any do.
+    fn in_parts(&self, blocks: usize) -> Result<Option<Blueprint>> {
+        let rows = self.batches.rows;
+        let attempt = |parts: usize| -> Result<Option<Blueprint>> {
+            let micro = self.batches.with_micro(Some(rows.div_ceil(parts)))?;
+            Ok(self.attempt(micro, blocks)?.ok())
+        };
+        if blocks > 1
+            && let Some(whole) = attempt(1)?
+        {
+            return Ok(Some(whole));
+        }
+        // What a batch says of itself would be another thing of its parts.
+        if self.whole_only()?.is_some() {
+            return Ok(None);
+        }
+        let most = rows.min(WINDOW);
+        let Some(mut best) = attempt(most)? else { return Ok(None) };
+        // `low` parts do not fit, `high` do.
+        let (mut low, mut high) = (1, most);
+        while high - low > 1 {
+            let parts = low.midpoint(high);
+            match attempt(parts)? {
+                Some(blueprint) => (high, best) = (parts, blueprint),
+                None => low = parts,
+            }
+        }
+        Ok(Some(best))
+    }
+
+    /// Why batches must not go in parts, if they must not.
+    fn whole_only(&self) -> Result<Option<&'static str>> {
+        let graph = Blueprint::graph(self.forward, self.data, self.batches.rows)?;
+        Ok(if graph.has_uneven_mean() {
+            Some("the loss ignores some targets, so that its mean over a batch is none over its parts")
+        } else if graph.has_batch_statistics() {
+            Some("batch norm would take its statistics from parts of a batch")
+        } else {
+            None
+        })
+    }
+
+    /// Says what was chosen.
+    fn describe(&self, blueprint: &mut Blueprint, blocks: usize, streamed: Option<Streamed>) {
+        let mut choices = Vec::new();
+        if let Some((steps, resident, too_large)) = streamed {
+            let slot = blueprint.stages.first().map_or(0, |stage| stage.bytes);
+            let why = match too_large {
+                _ if self.target.room.residence == Residence::Streamed => "as data.residence says".to_owned(),
+                Some(source) => format!(
+                    "for \"{}\" takes {} and the largest buffer of the adapter is {}",
+                    source.name,
+                    units::bytes(source.bytes),
+                    units::bytes(self.target.room.largest_buffer)
+                ),
+                None => format!("for with all of them on the device the run would take {}", units::bytes(resident)),
+            };
+            let which = match blueprint.stages.len() {
+                1 if blueprint.eval_batches.is_some() => "training samples",
+                _ => "samples",
+            };
+            choices.push(format!(
+                "{which} are streamed, {why}: slots of {steps} {}, {}",
+                if steps == 1 { "step" } else { "steps" },
+                units::bytes(slot)
+            ));
+        }
+        if !self.batches.in_parts() && blueprint.batches.in_parts() {
+            choices.push(format!(
+                "batches of {} go in {} micro-batches of {}, whose gradients are added",
+                blueprint.batches.rows,
+                blueprint.batches.parts(blueprint.batches.rows).count(),
+                blueprint.batches.micro
+            ));
+        }
+        if blocks > 1 {
+            choices.push(format!("activations are kept at {blocks} places and computed again in between"));
+        }
+        blueprint.fit.choices = choices;
+    }
+
+    /// That nothing fits, with the plan and what would.
+    fn refusal(&self, whole: &Refused) -> Result<Error> {
+        let Refused { blueprint, least } = whole;
+        let budget = self.target.room.budget.unwrap_or(self.target.room.largest_buffer);
+        let mut buffers = blueprint.all_buffers();
+        buffers.sort_by_key(|b| std::cmp::Reverse(b.bytes));
+        let mut lines: Vec<String> =
+            buffers.iter().take(LINES).map(|b| format!("\n  {:>10}  {}", units::bytes(b.bytes), b.name)).collect();
+        if let Some(rest) = buffers.get(LINES..).filter(|rest| !rest.is_empty()) {
+            let bytes: u64 = rest.iter().map(|b| b.bytes).sum();
+            lines.push(format!("\n  {:>10}  {} more", units::bytes(bytes), rest.len()));
+        }
+        let remedy = if self.target.room.may_split {
+            self.smallest()?
+        } else {
+            match self.largest_part()? {
+                Some((micro, bytes)) => format!(
+                    "train.micro_batch = {micro} fits, with {}, and makes the same update; \"auto\" chooses for itself",
+                    units::bytes(bytes)
+                ),
+                None => match self.whole_only()? {
+                    Some(why) => format!(
+                        "no smaller part of a batch is tried, for {why}; a smaller data.batch_size fits, or \
+                         train.micro_batch = \"auto\" may compute activations again"
+                    ),
+                    None => self.smallest()?,
+                },
+            }
+        };
+        Ok(Error::Budget(format!(
+            "a batch of {} needs {} ({least} B), and the budget is {} ({budget} B):{}\n{remedy}",
+            self.batches.rows,
+            units::bytes(*least),
+            units::bytes(budget),
+            lines.concat()
+        )))
+    }
+
+    /// The largest micro-batch that fits, and what the run then takes.
+    fn largest_part(&self) -> Result<Option<(usize, u64)>> {
+        let blueprint = self.in_parts(1)?;
+        Ok(blueprint.map(|blueprint| (blueprint.batches.micro, blueprint.peak_bytes())))
+    }
+
+    /// What the run takes at least, whatever is done.
+    fn smallest(&self) -> Result<String> {
+        let (rows, blocks) = (self.batches.rows, BLOCKS[BLOCKS.len() - 1]);
+        let parts = if self.whole_only()?.is_some() { 1 } else { rows.min(WINDOW) };
+        let micro = self.batches.with_micro(Some(rows.div_ceil(parts)))?;
+        let mut least = None;
+        for blocks in [1, blocks] {
+            if let Err(refused) = self.attempt(micro, blocks)? {
+                least = least.into_iter().chain([refused.least]).min();
+            }
+        }
+        Ok(format!(
+            "micro-batches of {} and activations that are computed again would still take {}; a larger budget, a smaller \
+             data.batch_size or model, or an optimizer that keeps less (downhill optimizers) fits",
+            micro.micro,
+            units::bytes(least.unwrap_or(0))
+        ))
+    }
 }

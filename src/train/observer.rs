@@ -48,6 +48,9 @@ pub struct EpochRecord {
     pub eval_metrics: Metrics<f64>,
     /// Samples trained a second; evaluation is not counted.
     pub samples_per_second: f64,
+    /// Where samples are streamed: the share of the time, evaluation not counted, for which the device waited for them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub data_wait: Option<f64>,
 }
 
 /// What the evaluation part says of the weights: means over its samples.

@@ -53,27 +53,34 @@ impl Stage {
         format!("streamed {}", self.name)
     }
 
+    /// Bytes of host and device together.
+    pub(super) fn total(&self) -> u64 {
+        self.bytes * (SLOTS as u64 + 1)
+    }
+
     /// The slots, with their names.
     pub(super) fn slots(&self) -> impl Iterator<Item = BufferPlan> {
         (0..SLOTS).map(|i| BufferPlan { name: format!("staging {} {i}", self.name), bytes: self.bytes })
     }
 }
 
-/// The stages of a run: none where the data set lies on the device whole.
+/// What a run streams: nothing where the data set lies on the device whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stages {
-    pub(super) train: Option<Stage>,
+pub(super) struct Stages {
+    pub train: Option<Stage>,
+    /// Samples to evaluate on are streamed as well.
+    pub eval: bool,
 }
 
 impl Stages {
-    /// Slots of `steps` training steps.
-    pub(super) fn streamed(part: &Part, batches: &BatchPlan, steps: usize) -> Stages {
-        Stages { train: Some(Stage::of("train", part, batches, steps)) }
+    /// Slots of `steps` training steps; and others for evaluation, if so.
+    pub fn streamed(part: &Part, batches: &BatchPlan, steps: usize, eval: bool) -> Stages {
+        Stages { train: Some(Stage::of("train", part, batches, steps)), eval }
     }
 
     /// The stage of an evaluation in batches of `rows` samples: as many as are no larger than training's, one at least.
-    pub(super) fn eval(&self, part: &Part, rows: usize) -> Result<Option<Stage>> {
-        let Some(train) = &self.train else { return Ok(None) };
+    pub fn of_eval(&self, part: &Part, rows: usize) -> Result<Option<Stage>> {
+        let Some(train) = self.train.as_ref().filter(|_| self.eval) else { return Ok(None) };
         let batches = BatchPlan::new(part.len(), BatchSize::Rows(rows), false)?;
         let one = Stage::of("eval", part, &batches, 1).bytes.max(1);
         let steps = ((train.bytes / one) as usize).clamp(1, Stage::most_steps(part, &batches));

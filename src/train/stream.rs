@@ -243,6 +243,11 @@ impl Stream {
         self.waited
     }
 
+    /// Threads that fill.
+    pub fn workers(&self) -> usize {
+        self.shared.threads
+    }
+
     /// The window of an epoch's step, if it is the one that the device reads.
     fn current(&self, epoch: u64, at: usize) -> Option<Window> {
         let (window, _) = self.current?;

@@ -29,7 +29,8 @@ impl Streams {
         data: &Dataset,
         options: &TrainOptions,
     ) -> Result<Option<Streams>> {
-        let [stage, rest @ ..] = &blueprint.stages[..] else { return Ok(None) };
+        let stage = |name| blueprint.stages.iter().find(|stage| stage.name == name);
+        let Some(train) = stage("train") else { return Ok(None) };
         let spare = thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1));
         let workers = options.workers.unwrap_or(spare.clamp(1, MOST_WORKERS));
         if !(1..=ALLOWED_WORKERS).contains(&workers) {
@@ -39,9 +40,9 @@ impl Streams {
         }
         let (part, batches, of) = (data.train().clone(), blueprint.batches, options.clone());
         let order = Box::new(move |epoch| order_of(&part, &of, epoch));
-        let train = Stream::new(gpu, data.train(), batches, stage, workers, order)?;
-        let eval = match (rest, data.eval(), blueprint.eval_batches) {
-            ([stage], Some(part), Some(batches)) => {
+        let train = Stream::new(gpu, data.train(), batches, train, workers, order)?;
+        let eval = match (stage("eval"), data.eval(), blueprint.eval_batches) {
+            (Some(stage), Some(part), Some(batches)) => {
                 let of = part.clone();
                 let order = Box::new(move |_| (0..of.len() as u32).map(|sample| of.place(sample)).collect());
                 Some(Stream::new(gpu, part, batches, stage, workers, order)?)

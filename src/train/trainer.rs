@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK};
 use super::feed;
@@ -239,8 +239,7 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         gpu.check_precision(blueprint.precision == Precision::F16)?;
-        let streamed = !blueprint.stages.is_empty();
-        let sources = if streamed { Vec::new() } else { feed::sources(data) };
+        let sources = feed::sources(data, &blueprint.stages);
         feed::check(&sources, &blueprint.memory)?;
         let memory = Memory::allocate(gpu, &blueprint.memory)?;
         let mut train = Vec::new();
@@ -314,6 +313,16 @@ impl Trainer {
             Some(_) => Vec::new(),
             None => order_of(self.data.train(), &self.options, self.epoch),
         }
+    }
+
+    /// How long training has waited for samples, where they are streamed.
+    pub fn waited(&self) -> Option<Duration> {
+        self.streams.as_ref().map(|streams| streams.train.waited())
+    }
+
+    /// Threads that read samples, where they are streamed.
+    pub fn workers(&self) -> Option<usize> {
+        self.streams.as_ref().map(|streams| streams.train.workers())
     }
 
     /// Runs up to `limit` steps, to the end of the current epoch at most; the last may still be in flight.
@@ -407,12 +416,13 @@ impl Trainer {
         while self.step < total {
             let epoch = self.epoch + 1;
             let before = if self.summed == epoch { self.samples } else { 0 };
-            let start = Instant::now();
+            let (start, waited) = (Instant::now(), self.waited());
             let left = total - self.step;
             let mut sink = |steps: &[StepRecord]| observer.steps(steps);
             self.part_of_epoch(left, &mut sink).await?;
             self.land_all(&mut sink).await?;
             let seconds = start.elapsed().as_secs_f64();
+            let waited = self.waited().zip(waited).map(|(now, then)| (now - then).as_secs_f64());
             let evaluated = self.evaluate_async().await?;
             if let Some(bad) = evaluated.as_ref().filter(|e| !e.loss.is_finite()) {
                 return Err(Error::Diverged { step: self.step, epoch, lr: self.lr(), loss: bad.loss as f32 });
@@ -427,6 +437,7 @@ impl Trainer {
                 train_metrics,
                 eval_metrics: evaluated.map(|e| e.metrics).unwrap_or_default(),
                 samples_per_second: (self.samples - before) as f64 / seconds,
+                data_wait: waited.map(|waited| waited / seconds),
             };
             self.observe(&record);
             observer.epoch(&record)?;

@@ -1,6 +1,7 @@
 //! What stands beside an optimizer's own keys in `[optimizer]`; `[average]`; `train.micro_batch`.
 
 use super::*;
+use crate::train::MicroBatch;
 use crate::optim::{Average, Clip, ParamGroup};
 
 /// DIGITS with these lines in `[optimizer]`.
@@ -16,7 +17,7 @@ fn with(lines: &str) -> Config {
 fn nothing_is_on_unless_said() {
     let update = with("").update;
     assert_eq!(update, Update::new(update.optimizer.clone()));
-    assert_eq!(with("").options.micro_batch, None);
+    assert_eq!(with("").options.micro_batch, MicroBatch::Whole);
     assert_eq!(reads("[average]").update.average, None);
 }
 
@@ -58,7 +59,7 @@ fn averages_are_read_and_written_back() {
 fn micro_batches_are_read_and_planned() {
     let of = |n: usize| {
         let config = Config::parse(DIGITS, &[format!("train.micro_batch={n}")]).unwrap();
-        assert_eq!(config.options.micro_batch, Some(n));
+        assert_eq!(config.options.micro_batch, MicroBatch::Rows(n));
         assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
         let blueprint = plan(&config).unwrap();
         let sizes: Vec<usize> = blueprint.train.iter().map(|build| build.batch).collect();
