@@ -4,11 +4,13 @@
 //! in number, the evaluation part has the shapes of the training part, labels are in range.
 
 mod digits;
+mod draft;
 mod encoding;
 mod field;
 pub mod idx;
 mod part;
 mod sampler;
+pub mod synth;
 mod table;
 mod text;
 
