@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn samples_come_once_and_in_order() {
         for count in [1, BLOCK, BLOCK + 1, 9 * BLOCK + 5] {
-            let (mut all, mut ends) = (Vec::new(), Vec::new());
+            let (mut all, mut ends) = (Vec::<u64>::new(), Vec::new());
             let make = |range: Range<u64>, block: &mut Vec<u64>| {
                 block.clear();
                 block.extend(range);
