@@ -8,7 +8,7 @@
 //! | what | from |
 //! |---|---|
 //! | the digit | every one of the part, equally likely |
-//! | t, of the rotation by 2·atan t | ±tan 7.5°: within ±15° |
+//! | t, of the rotation by 2·atan t | ±tan of 7.5 degrees: within 15 degrees each way |
 //! | scale along x, and along y | 0.85 to 1 each |
 //! | shear, x per y | ±0.2 |
 //! | shift along x, and along y | ±1 pixel each |
@@ -114,7 +114,7 @@ impl Digits28 {
         let mut noise = [[0; 2]; PIXELS];
         draw.fill(noise.as_flattened_mut());
 
-        // From pixels to grid points: R(−θ), then x −= shear·y, then over the scales.
+        // From pixels to grid points: turned back, then x −= shear·y, then over the scales.
         let (cos, sin) = ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t));
         let [over_x, over_y] = [scale_x, scale_y].map(|scale| FINE as f32 / (PITCH * scale));
         let [xx, xy] = [(cos + shear * sin) * over_x, (sin - shear * cos) * over_x];
@@ -151,7 +151,7 @@ impl Digits28 {
     }
 }
 
-/// tan 7.5°.
+/// The tangent of 7.5 degrees.
 const TAN: f64 = 0.131_652_497_587_395_85;
 /// Of the two noise bytes' sum, less its mean: a deviation of 0.05. Each byte's is √((256² − 1)/12) = 73.9, their sum's
 /// 104.5.

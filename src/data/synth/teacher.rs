@@ -11,7 +11,7 @@ const NOISE: f64 = 0.05;
 
 /// y = v · tanh(W x + b) + noise, with x of 16 numbers N(0, 1) and noise N(0, 0.05²).
 ///
-/// W is `[32, 16]` from N(0, 1/16), b `[32]` from N(0, ¼), v `[32]` from N(0, 1/32), each drawn from the seed in this
+/// W is `[32, 16]` from N(0, 1/16), b `[32]` from N(0, 1/4), v `[32]` from N(0, 1/32), each drawn from the seed in this
 /// order, row by row. A student that has found the teacher is left with a mean squared error of the noise's,
 /// 0.0025. `tanh` is the machine's own: see [`spirals_point`](super::spirals_point).
 ///
