@@ -4,6 +4,7 @@
 //! in number, the evaluation part has the shapes of the training part, labels are in range.
 
 mod digits;
+mod draft;
 mod encoding;
 mod field;
 mod file;
@@ -11,6 +12,7 @@ pub mod idx;
 mod part;
 mod sampler;
 mod split;
+pub mod synth;
 mod table;
 mod text;
 mod values;

@@ -112,7 +112,7 @@ impl Fitting<'_> {
         let peak = resident.peak_bytes();
         let too_large = self.sources(&[]).into_iter().find(|b| b.bytes > room.largest_buffer);
         if room.residence != Residence::Streamed && too_large.is_none() && self.fits(peak) {
-            self.describe(&mut resident, blocks, None);
+            self.describe(&mut resident, (blocks, eval_bytes), None);
             return Ok(Ok(resident));
         }
         if room.residence == Residence::Resident {
@@ -147,7 +147,7 @@ impl Fitting<'_> {
                 if self.fits(needed) {
                     let mut streamed = self.blueprint(batches, choice(stages))?;
                     debug_assert_eq!(streamed.peak_bytes(), needed);
-                    self.describe(&mut streamed, blocks, Some((steps, peak, too_large)));
+                    self.describe(&mut streamed, (blocks, eval_bytes), Some((steps, peak, too_large)));
                     return Ok(Ok(streamed));
                 }
             }
@@ -224,7 +224,8 @@ impl Fitting<'_> {
     }
 
     /// Says what was chosen.
-    fn describe(&self, blueprint: &mut Blueprint, blocks: usize, streamed: Option<Streamed>) {
+    fn describe(&self, blueprint: &mut Blueprint, choice: (usize, u64), streamed: Option<Streamed>) {
+        let (blocks, small_eval) = (choice.0, choice.1 < EVAL_BYTES);
         let mut choices = Vec::new();
         if let Some((steps, resident, too_large)) = streamed {
             let slot = blueprint.stages.first().map_or(0, |stage| stage.bytes);
@@ -255,6 +256,9 @@ impl Fitting<'_> {
                 blueprint.batches.parts(blueprint.batches.rows).count(),
                 blueprint.batches.micro
             ));
+        }
+        if let (true, Some(eval)) = (small_eval, blueprint.eval_batches) {
+            choices.push(format!("evaluation goes in batches of {}", eval.rows));
         }
         if blocks > 1 {
             choices.push(format!("activations are kept at {blocks} places and computed again in between"));

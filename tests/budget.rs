@@ -1,0 +1,223 @@
+//! A memory budget is kept to the byte: a run takes what its plan says, fits what is just enough, and is streamed, split or
+//! refused where it is not.
+
+mod adapter;
+
+use std::path::{Path, PathBuf};
+
+use downhill::config::Config;
+use downhill::data::{BatchPlan, BatchSize, Dataset};
+use downhill::gpu::Family;
+use downhill::kernel::{Room, Target};
+use downhill::nn::{BatchNorm, Net, loss};
+use downhill::optim::{AdamW, Optimizer};
+use downhill::train::{Blueprint, MicroBatch, Residence, TrainOptions, Trainer};
+use downhill::{Error, Gpu, GpuOptions, Tensor};
+
+fn gpu(family: Family, memory: Option<u64>) -> Gpu {
+    adapter::open_with(GpuOptions { family: Some(family), memory, ..GpuOptions::default() })
+}
+
+fn examples() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = std::fs::read_dir(folder).expect("the examples").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    files.sort();
+    files
+}
+
+/// Two steps, and all that a run ends with; the ledger never held more than the plan says.
+fn drive(gpu: &Gpu, config: &Config, data: &Dataset) -> Result<(Blueprint, Vec<f32>), Error> {
+    let mut trainer = config.trainer(gpu, data)?;
+    let blueprint = trainer.blueprint().clone();
+    let losses = trainer.advance(2)?.iter().map(|step| step.loss).collect();
+    trainer.snapshot()?;
+    trainer.state_dict()?;
+    assert_eq!(gpu.ledger().total(), blueprint.peak_bytes());
+    assert_eq!(gpu.ledger().peak(), blueprint.peak_bytes());
+    Ok((blueprint, losses))
+}
+
+/// Every example runs in just what its plan says, and in one byte less it is refused clearly or goes on in another way,
+/// whose plan is kept as well, to the same losses.
+#[test]
+fn every_example_under_a_budget() {
+    let family = adapter::families()[0];
+    let (mut refused, mut split) = (0, 0);
+    for path in examples() {
+        let name = path.display();
+        for auto in [false, true] {
+            let settings = if auto { vec!["train.micro_batch=auto".to_owned()] } else { vec![] };
+            let config = Config::load(&path, &settings).expect("an example");
+            let data = config.dataset().expect("its data");
+            let free = config.blueprint(&data, Target::new(family)).expect("a plan");
+            let peak = free.peak_bytes();
+            let (just, whole) =
+                drive(&gpu(family, Some(peak)), &config, &data).unwrap_or_else(|err| panic!("{name}: {err}"));
+            assert_eq!((just.peak_bytes(), &just.fit.choices[..]), (peak, &[][..]), "{name}");
+            match drive(&gpu(family, Some(peak - 1)), &config, &data) {
+                Ok((less, losses)) => {
+                    split += 1;
+                    assert!(less.peak_bytes() < peak && !less.fit.choices.is_empty(), "{name}: {:?}", less.fit);
+                    // Dropout draws other masks for parts of a batch.
+                    let drawn = std::fs::read_to_string(&path).expect("a config").contains("dropout");
+                    for (a, b) in whole.iter().zip(&losses).filter(|_| !(drawn && less.batches.in_parts())) {
+                        assert!((a - b).abs() <= 1e-5 * a.abs(), "{name}: {a} and {b}");
+                    }
+                }
+                Err(err) => {
+                    refused += 1;
+                    let text = err.to_string();
+                    assert!(matches!(err, Error::Budget(_)), "{name}: {err:?}");
+                    for words in ["a batch of", "and the budget is", &format!("({} B)", peak - 1), "parameters", "fit"] {
+                        assert!(text.contains(words), "{name}, {words}: {text}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(split > 0, "{split} ran in less, {refused} were refused");
+}
+
+fn images(n: usize) -> Dataset {
+    let each = 3 * 16 * 16;
+    let pixels: Vec<f32> = (0..n * each).map(|i| ((i * 37 % 101) as f32 / 50.0) - 1.0).collect();
+    let labels: Vec<i32> = (0..n as i32).map(|i| i % 3).collect();
+    let data = Dataset::from_arrays("images", [each], pixels, [], labels).and_then(|d| d.with_classes(3));
+    data.expect("a data set")
+}
+
+fn net(norm: bool) -> impl Fn(&Net, &Tensor) -> Tensor {
+    move |net, x| {
+        let mut x = x.clone();
+        for i in 0..6 {
+            x = net.linear(&format!("{i}"), &x, 64).tanh();
+        }
+        let x = if norm { net.batch_norm("norm", &x, &BatchNorm::default()) } else { x };
+        net.linear("out", &x, 3)
+    }
+}
+
+fn cross_entropy(y: &Tensor, t: &Tensor) -> Tensor {
+    loss::cross_entropy(y, t, &loss::CrossEntropy::default())
+}
+
+const ROWS: usize = 256;
+
+fn plan(data: &Dataset, norm: bool, room: Room) -> Result<Blueprint, Error> {
+    let batches = BatchPlan::new(data.train().len(), BatchSize::Rows(ROWS), false)?;
+    let target = Target::new(adapter::families()[0]).with_room(room);
+    let adamw = Optimizer::AdamW(AdamW::default());
+    Blueprint::new(&net(norm), &cross_entropy, &adamw, data, batches, target)
+}
+
+fn room(budget: u64, may_split: bool) -> Room {
+    Room { budget: Some(budget), may_split, ..Room::default() }
+}
+
+/// What each means of saving leaves of the memory, down to nothing that fits; a plan found is within the budget.
+#[test]
+fn means_are_taken_in_turn() {
+    let data = images(2000);
+    let whole = plan(&data, false, Room::default()).expect("a plan");
+    assert!(whole.fit.choices.is_empty() && whole.stages.is_empty());
+    let mut budget = whole.peak_bytes();
+    let (mut streamed, mut parts, mut again) = (0, 0, 0);
+    let mut last = whole.batches.micro;
+    let refused = loop {
+        budget -= budget / 16 + 1;
+        match plan(&data, false, room(budget, true)) {
+            Ok(plan) => {
+                assert!(plan.peak_bytes() <= budget);
+                let told = plan.fit.choices.join("\n");
+                assert_eq!(plan.fit.budget, Some(budget));
+                streamed += usize::from(told.contains("streamed"));
+                parts += usize::from(told.contains("micro-batches"));
+                again += usize::from(told.contains("computed again"));
+                assert!(plan.batches.micro <= last || told.contains("computed again"), "{told}");
+                last = plan.batches.micro;
+            }
+            Err(err) => break err,
+        }
+    };
+    assert!(streamed > 0 && parts > 0, "{streamed} {parts} {again}");
+    let text = refused.to_string();
+    for words in ["a batch of 256 needs", "parameters", "would still take", "larger budget"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+/// A refusal says which micro-batch fits, and that one does, while the next larger one does not.
+#[test]
+fn a_refusal_says_what_fits() {
+    let data = images(2000);
+    let free = Room { residence: Residence::Streamed, ..Room::default() };
+    let budget = plan(&data, false, free).expect("a plan").peak_bytes() * 2 / 5;
+    let text = plan(&data, false, room(budget, false)).expect_err("too little").to_string();
+    let micro: usize = text
+        .split_once("train.micro_batch = ")
+        .and_then(|(_, rest)| rest.split_once(' '))
+        .and_then(|(number, _)| number.parse().ok())
+        .unwrap_or_else(|| panic!("no remedy: {text}"));
+    let with = |micro: usize| {
+        let batches = BatchPlan::new(2000, BatchSize::Rows(ROWS), false)?.with_micro(Some(micro))?;
+        let target = Target::new(adapter::families()[0]).with_room(room(budget, false));
+        Blueprint::new(&net(false), &cross_entropy, &Optimizer::AdamW(AdamW::default()), &data, batches, target)
+    };
+    assert!(with(micro).expect("it fits").peak_bytes() <= budget);
+    // One part fewer is too much.
+    let parts = ROWS.div_ceil(micro);
+    assert!(with(ROWS.div_ceil(parts - 1)).is_err(), "{micro}: {text}");
+}
+
+/// Batch norm's statistics are a whole batch's: it is never split, and says so.
+#[test]
+fn batch_norm_is_not_split() {
+    let data = images(2000);
+    let least = |may_split| {
+        let mut budget = plan(&data, true, Room::default()).expect("a plan").peak_bytes();
+        loop {
+            budget -= budget / 32 + 1;
+            match plan(&data, true, room(budget, may_split)) {
+                Ok(plan) => assert!(!plan.batches.in_parts(), "{:?}", plan.fit),
+                Err(err) => break (budget, err.to_string()),
+            }
+        }
+    };
+    let ((kept, text), (again, _)) = (least(false), least(true));
+    assert!(text.contains("batch norm") && text.contains("data.batch_size"), "{text}");
+    assert!(again < kept, "activations computed again take less: {again} and {kept}");
+}
+
+/// A run that is split or computes again makes the losses of the whole.
+#[test]
+fn savings_change_no_number_but_by_rounding() {
+    let data = images(700);
+    let family = adapter::families()[0];
+    for norm in [false, true] {
+        let options = TrainOptions {
+            batch_size: BatchSize::Rows(ROWS),
+            micro_batch: MicroBatch::Auto,
+            ..TrainOptions::default()
+        };
+        let adamw = Optimizer::AdamW(AdamW::default());
+        let run = |budget: Option<u64>| {
+            let gpu = gpu(family, budget);
+            let mut trainer = Trainer::new(&gpu, &net(norm), &cross_entropy, &adamw, &data, &options)?;
+            let losses: Vec<f32> = trainer.advance(6)?.iter().map(|step| step.loss).collect();
+            Ok::<_, Error>((trainer.blueprint().fit.clone(), losses, trainer.blueprint().peak_bytes()))
+        };
+        let (_, want, peak) = run(None).expect("a run");
+        let mut tried = Vec::new();
+        for share in (3..10).rev() {
+            let Ok((fit, got, _)) = run(Some(peak * share / 10)) else { continue };
+            for (a, b) in want.iter().zip(&got) {
+                assert!((a - b).abs() <= 2e-5 * a.abs(), "{fit:?}: {a} and {b}");
+            }
+            tried.extend(fit.choices);
+        }
+        let tried = tried.join("\n");
+        assert!(tried.contains("streamed"), "{tried}");
+        assert!(tried.contains(if norm { "computed again" } else { "micro-batches" }), "{tried}");
+    }
+}
