@@ -17,7 +17,10 @@ pub use encoding::Encoding;
 pub use field::{Field, Values, Windows};
 pub use part::{Part, PartBuilder};
 pub use sampler::{BatchPlan, BatchSize, epoch_order};
-pub use table::{CsvOptions, InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind, csv};
+pub use table::{
+    ColumnSummary, Fill, Fills, InputColumn, InputKind, TableColumn, TableEncoding, TableFormat,
+    TableOptions, TableSummary, TargetColumn, TargetKind, table,
+};
 pub use text::{TextOptions, Vocabulary, sources, text, text_file};
 
 use std::path::Path;
