@@ -97,7 +97,9 @@ fn read(keys: FileKeys, format: TableFormat) -> Result<DataSpec> {
     let mut options = TableOptions::new(target);
     options.numeric = names(source, "numeric")?;
     options.categorical = names(source, "categorical")?;
-    if let (TableFormat::Csv, Some(text)) = (format, string(source, "delimiter", "one character")?) {
+    if format == TableFormat::Csv
+        && let Some(text) = string(source, "delimiter", "one character")?
+    {
         options.delimiter = match text.as_bytes() {
             [one] => Some(*one),
             _ => {

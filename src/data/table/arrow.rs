@@ -126,7 +126,8 @@ fn check(stream: &[u8]) -> Result<(), Fault> {
                 let claim = body.get(from..).and_then(|bytes| bytes.first_chunk::<8>());
                 let claim = claim.map_or(0, |claim| i64::from_le_bytes(*claim));
                 let packed = usize::try_from(buffer.length()).unwrap_or(0);
-                if usize::try_from(claim).is_ok_and(|claim| claim > most(codec, packed)) {
+                // Where nothing is packed, what follows is another buffer's.
+                if packed > 0 && usize::try_from(claim).is_ok_and(|claim| claim > most(codec, packed)) {
                     let text =
                         format!("{packed} bytes claim to unpack into {claim}, which is more than they can");
                     return Err((at + start, text));
