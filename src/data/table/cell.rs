@@ -7,22 +7,22 @@ const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "?"];
 
 /// A cell as its file has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    not(any(feature = "arrow", test)),
+    expect(dead_code, reason = "typed cells come with Arrow alone")
+)]
 pub(super) enum Cell<'a> {
     /// Nothing.
     Null,
     /// Text that may mean a number, of a CSV file or of a row to predict from.
     Text(&'a str),
     /// A word, whatever it looks like: of a column of strings.
-    #[cfg_attr(not(feature = "arrow"), expect(dead_code, reason = "typed columns come with Arrow alone"))]
     Word(&'a str),
     /// A number; NaN is missing.
-    #[cfg_attr(not(feature = "arrow"), expect(dead_code, reason = "typed columns come with Arrow alone"))]
     Number(f64),
     /// A whole number.
-    #[cfg_attr(not(feature = "arrow"), expect(dead_code, reason = "typed columns come with Arrow alone"))]
     Integer(i128),
     /// True or false: a category that also has a number.
-    #[cfg_attr(not(feature = "arrow"), expect(dead_code, reason = "typed columns come with Arrow alone"))]
     Truth(bool),
 }
 
