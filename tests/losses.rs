@@ -8,7 +8,7 @@ use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::nn::loss::{self, CrossEntropy, KlDiv, KlReduction, Nll};
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{TrainOptions, Trainer};
+use downhill::train::{MicroBatch, TrainOptions, Trainer};
 use downhill::{Function, Gpu, GpuOptions, Graph, Tensor, Value};
 
 fn gpu() -> &'static Gpu {
@@ -215,7 +215,7 @@ fn losses_that_ignore_targets_do_not_go_in_parts() {
         let options = TrainOptions { batch_size: BatchSize::Rows(4), micro_batch, ..TrainOptions::default() };
         Trainer::new(gpu(), &model, &loss, Optimizer::AdamW(AdamW::default()), &data, &options)
     };
-    trainer(None).expect("whole batches");
-    let err = trainer(Some(2)).expect_err("micro-batches").to_string();
+    trainer(MicroBatch::Whole).expect("whole batches");
+    let err = trainer(MicroBatch::Rows(2)).expect_err("micro-batches").to_string();
     assert!(err.contains("train.micro_batch") && err.contains("ignore_index"), "{err}");
 }

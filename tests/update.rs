@@ -11,7 +11,7 @@ mod adapter;
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::optim::{Adam, AdamW, Average, Clip, Optimizer, ParamGroup, Sgd, Update};
-use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::train::{MicroBatch, NamedTensor, TrainOptions, Trainer};
 use downhill::{Error, GpuOptions, Init, Tensor};
 
 const ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;

@@ -14,7 +14,11 @@ pub(super) fn lr_find(args: &LrFindArgs) -> anyhow::Result<()> {
     let mut config = Config::load(&args.config, &args.settings)?;
     config.options.seed = args.seed.unwrap_or(config.options.seed);
     let data = config.dataset()?;
-    let gpu = Gpu::open(&GpuOptions { adapter: args.adapter.clone(), memory: config.memory, ..GpuOptions::default() })?;
+    let gpu = Gpu::open(&GpuOptions {
+        adapter: args.adapter.clone(),
+        memory: config.memory,
+        ..GpuOptions::default()
+    })?;
     let trainer = config.trainer(&gpu, &data)?;
 
     let mut bar = Bar(progress::bar(args.steps));

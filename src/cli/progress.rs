@@ -124,7 +124,8 @@ impl Observer for Progress {
             self.printed = Some(Instant::now());
             let eval = epoch.eval_loss.map(|l| format!("  eval loss {l:.4}")).unwrap_or_default();
             let wait = epoch.data_wait.filter(|share| *share >= 0.01);
-            let wait = wait.map(|share| format!("  waited {:.0}% for data", 100.0 * share)).unwrap_or_default();
+            let wait =
+                wait.map(|share| format!("  waited {:.0}% for data", 100.0 * share)).unwrap_or_default();
             let line = format!(
                 "epoch {}/{}  {}{eval}{wait}",
                 epoch.epoch,

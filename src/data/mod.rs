@@ -24,7 +24,10 @@ pub use file::{DataFile, FileValues, Written};
 pub use part::{Part, PartBuilder};
 pub use sampler::{BatchPlan, BatchSize, epoch_order};
 pub use split::Holdout;
-pub use table::{CsvOptions, InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind, csv};
+pub use table::{
+    ColumnSummary, Fill, Fills, InputColumn, InputKind, TableColumn, TableEncoding, TableFormat,
+    TableOptions, TableSummary, TargetColumn, TargetKind, table,
+};
 pub use text::{TextOptions, Vocabulary, sources, text, text_file};
 pub use values::{Kind, Source, Values};
 

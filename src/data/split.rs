@@ -1,6 +1,6 @@
 //! Samples held out to evaluate on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::part::Part;
 use super::sampler::shuffled;
@@ -26,46 +26,24 @@ impl Holdout {
     /// The samples of `0..len` to train on and those to evaluate on, both in ascending order. `labels` has the class of
     /// each where the split is by class.
     ///
-    /// So many are held out as the fraction of the samples rounds to, of each class where the split is by class, but one
-    /// at least where the fraction is above 0.
+    /// So many are held out as the fraction of the samples rounds to, one at least where it is above 0. By class, each
+    /// gives its share of them, rounded down, and what is left goes to the largest remainders; a class keeps one sample to
+    /// train on at least.
     ///
     /// # Errors
-    /// [`Error::Config`] for a fraction that is none; [`Error::Data`] where none would be left to train on.
-    pub fn rows(&self, name: &str, len: usize, labels: Option<&[i32]>) -> Result<(Vec<u32>, Vec<u32>)> {
+    /// [`Error::Config`] for a fraction that is none; [`Error::Data`] where none would be left to train on, or no class has
+    /// a second sample.
+    pub fn rows(&self, name: &str, len: usize, labels: Option<&[u32]>) -> Result<(Vec<u32>, Vec<u32>)> {
         super::check_fraction(self.fraction)?;
-        let order = shuffled(len, self.seed, 0, b"downhill:holdout");
-        let share = |n: usize| (n as f64 * self.fraction).round() as usize;
-        let least = usize::from(self.fraction > 0.0);
-        let (mut train, mut eval) = (Vec::new(), Vec::new());
-        match labels {
-            None => {
-                let held = share(len).max(least).min(len);
-                eval.extend_from_slice(&order[..held]);
-                train.extend_from_slice(&order[held..]);
-            }
+        let held = match labels {
+            None => held_out(name, len, self.fraction, self.seed)?,
             Some(labels) => {
-                let mut classes: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
-                for row in order {
-                    classes.entry(labels[row as usize]).or_default().push(row);
-                }
-                for rows in classes.values() {
-                    // A class of one sample is trained on.
-                    let held = share(rows.len()).max(least).min(rows.len() - 1);
-                    eval.extend_from_slice(&rows[..held]);
-                    train.extend_from_slice(&rows[held..]);
-                }
+                let classes = labels.iter().max().map_or(0, |&most| most as usize + 1);
+                stratified(name, labels, classes, self.fraction, self.seed)?
             }
-        }
-        if train.is_empty() {
-            let share = self.fraction;
-            return Err(Error::Data(format!(
-                "{name} has {len} samples, and data.eval_fraction = {share} leaves none to train on; use a smaller share, \
-                 or 0"
-            )));
-        }
-        train.sort_unstable();
-        eval.sort_unstable();
-        Ok((train, eval))
+        };
+        let of = |wanted: bool| (0..len as u32).filter(|&row| held[row as usize] == wanted).collect();
+        Ok((of(false), of(true)))
     }
 
     /// Splits a part in two that share its memory; without the second where nothing is held out.
@@ -84,7 +62,7 @@ impl Holdout {
 }
 
 /// The label of each sample of the part.
-fn labels(name: &str, part: &Part) -> Result<Vec<i32>> {
+fn labels(name: &str, part: &Part) -> Result<Vec<u32>> {
     let targets = part.targets();
     if targets.is_float() || targets.shape().elements() != 1 {
         return Err(Error::Config(format!(
@@ -93,7 +71,93 @@ fn labels(name: &str, part: &Part) -> Result<Vec<i32>> {
             targets.shape()
         )));
     }
-    (0..part.len() as u32).map(|i| Ok(targets.sample(part.place(i) as usize)?[0] as i32)).collect()
+    let label = |i| Ok(targets.sample(part.place(i) as usize)?[0] as i64);
+    let labels: Vec<i64> = (0..part.len() as u32).map(label).collect::<Result<_>>()?;
+    // Classes are counted from 0, whatever their labels.
+    let classes: BTreeSet<i64> = labels.iter().copied().collect();
+    let number: BTreeMap<i64, u32> = classes.into_iter().zip(0..).collect();
+    Ok(labels.iter().map(|label| number[label]).collect())
+}
+
+/// For each row whether it is evaluated on: `share` of them, rounded, and one at least where it is above 0.
+///
+/// # Errors
+/// [`Error::Data`] where none is left to train on.
+pub(super) fn held_out(name: &str, rows: usize, share: f64, seed: u64) -> Result<Vec<bool>> {
+    let count = held_count(name, rows, share)?;
+    let mut held = vec![false; rows];
+    for row in &order(rows, seed)[..count] {
+        held[*row as usize] = true;
+    }
+    Ok(held)
+}
+
+/// The same with each class by its own share: of as many rows as `split` holds out, each class gives
+/// rows·(its size)/(all), rounded down, and what is left goes to the largest remainders, the first class first. A
+/// class keeps one row to train on at least.
+///
+/// # Errors
+/// [`Error::Data`] where none is left to train on, or no class has a second row.
+pub(super) fn stratified(
+    name: &str,
+    labels: &[u32],
+    classes: usize,
+    share: f64,
+    seed: u64,
+) -> Result<Vec<bool>> {
+    let count = held_count(name, labels.len(), share)?;
+    let mut held = vec![false; labels.len()];
+    let mut sizes = vec![0usize; classes];
+    for label in labels {
+        sizes[*label as usize] += 1;
+    }
+    let mut left = quotas(&sizes, labels.len(), count);
+    if count > 0 && left.iter().all(|quota| *quota == 0) {
+        return Err(Error::Data(format!(
+            "{name}: data.stratify needs a class with two rows at least, one to train and one to evaluate on; leave it \
+             out"
+        )));
+    }
+    for row in order(labels.len(), seed) {
+        let quota = &mut left[labels[row as usize] as usize];
+        if *quota > 0 {
+            *quota -= 1;
+            held[row as usize] = true;
+        }
+    }
+    Ok(held)
+}
+
+/// Rows of each class, `count` of all.
+fn quotas(sizes: &[usize], all: usize, count: usize) -> Vec<usize> {
+    // As whole numbers: size·count is below 2⁶⁰.
+    let exact = |size: usize| (size * count / all, size * count % all);
+    let mut quotas: Vec<usize> = sizes.iter().map(|size| exact(*size).0).collect();
+    let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
+    by_remainder.sort_by_key(|class| std::cmp::Reverse(exact(sizes[*class]).1));
+    let mut left = count - quotas.iter().sum::<usize>();
+    for class in by_remainder {
+        if left > 0 && exact(sizes[class]).1 > 0 && quotas[class] + 1 < sizes[class] {
+            quotas[class] += 1;
+            left -= 1;
+        }
+    }
+    quotas
+}
+
+fn held_count(name: &str, rows: usize, share: f64) -> Result<usize> {
+    let held = if share > 0.0 { ((rows as f64 * share).round() as usize).max(1) } else { 0 };
+    if held >= rows {
+        return Err(Error::Data(format!(
+            "{name} has {rows} rows, and data.eval_fraction = {share} leaves none to train on; use a smaller share, \
+             or 0"
+        )));
+    }
+    Ok(held)
+}
+
+fn order(rows: usize, seed: u64) -> Vec<u32> {
+    shuffled(rows, seed, 0, b"downhill:holdout")
 }
 
 #[cfg(test)]
@@ -102,25 +166,31 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn each_class_gives_its_share() {
+        assert_eq!(quotas(&[50, 30, 20], 100, 20), [10, 6, 4]);
+        // 2.5, 1.5, 1: the first half goes up, then there is none left.
+        assert_eq!(quotas(&[5, 3, 2], 10, 5), [3, 1, 1]);
+        // A class of one row stays, and so does the last row of any.
+        assert_eq!(quotas(&[1, 9], 10, 2), [0, 2]);
+        let err = stratified("t.csv", &[0, 1, 2], 3, 0.3, 0).unwrap_err().to_string();
+        assert!(err.contains("data.stratify") && err.contains("two rows"), "{err}");
+    }
+
     proptest! {
         #[test]
-        fn every_sample_is_on_one_side(len in 2usize..200, fraction in 0.0f64..0.9, seed: u64, classes in 1i32..6) {
-            let labels: Vec<i32> = (0..len as i32).map(|i| i * i % classes).collect();
-            for by_class in [None, Some(&labels[..])] {
-                let hold = Holdout { fraction, seed, stratify: by_class.is_some() };
-                let Ok((train, eval)) = hold.rows("x", len, by_class) else { continue };
-                let mut all = [&train[..], &eval].concat();
-                all.sort_unstable();
-                prop_assert!(all.into_iter().eq(0..len as u32));
-                prop_assert!(train.is_sorted() && eval.is_sorted());
-                prop_assert_eq!(eval.is_empty() && by_class.is_none(), fraction == 0.0);
-                for class in 0..classes {
-                    let count = |rows: &[u32]| rows.iter().filter(|&&r| labels[r as usize] == class).count();
-                    let (held, n) = (count(&eval) as f64, (count(&train) + count(&eval)) as f64);
-                    if by_class.is_some() {
-                        prop_assert!((held - n * fraction).abs() <= 1.0 && (n == 0.0 || held < n), "{} of {}", held, n);
-                    }
-                }
+        fn quotas_are_within_one_of_the_share(labels in prop::collection::vec(0u32..4, 2..200), share in 0.0f64..0.9, seed: u64) {
+            prop_assume!(((labels.len() as f64 * share).round() as usize).max(1) < labels.len());
+            let plain = held_out("t", labels.len(), share, seed).unwrap();
+            let count = plain.iter().filter(|held| **held).count();
+            let Ok(held) = stratified("t", &labels, 4, share, seed) else { return Ok(()) };
+            prop_assert!(held.iter().filter(|held| **held).count() <= count);
+            for class in 0..4 {
+                let of = |wanted: bool| labels.iter().zip(&held).filter(|(l, h)| **l == class && **h == wanted).count();
+                let (train, eval) = (of(false), of(true));
+                prop_assert!(train > 0 || eval == 0);
+                let exact = (train + eval) as f64 * count as f64 / labels.len() as f64;
+                prop_assert!((eval as f64 - exact).abs() < 1.0, "{} of {}", eval, exact);
             }
         }
     }

@@ -68,7 +68,9 @@ impl Graph {
                 let twice = 2 * sums[*i] * blocks as u64;
                 twice > (2 * block - 1) * total && twice < (2 * block + 1) * total
             };
-            let Some(cut) = (start + 1..nodes.len()).filter(near).min_by_key(|&i| passing[i]) else { continue };
+            let Some(cut) = (start + 1..nodes.len()).filter(near).min_by_key(|&i| passing[i]) else {
+                continue;
+            };
             self.inner.borrow_mut().checkpoints.push(start..cut);
             start = cut;
         }

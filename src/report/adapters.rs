@@ -28,7 +28,10 @@ pub fn adapter_table(list: &[AdapterDescription], chosen: usize, why: &str) -> S
         }
         if let (Some(memory), Some(budget)) = (a.memory, a.budget()) {
             let (memory, budget) = (units::bytes(memory), units::bytes(budget));
-            let _ = writeln!(out, "     memory     {memory}; a run takes {budget} at most, unless --memory says otherwise");
+            let _ = writeln!(
+                out,
+                "     memory     {memory}; a run takes {budget} at most, unless --memory says otherwise"
+            );
         }
         let family = match a.family() {
             Family::Lanes => "lanes (no barriers; values pass between the eight lanes of a subgroup)",

@@ -79,7 +79,11 @@ impl<'a> Draft<'a> {
         Draft { forward, data, sources, stages, target, checked: false, in_parts: false, blocks: 1, metrics }
     }
     /// The graph, the model's output where it has one, the minibatch, and the objective.
-    pub(super) fn forward(&self, batch: usize, training: bool) -> Result<(Graph, Option<Tensor>, Batch, Objective)> {
+    pub(super) fn forward(
+        &self,
+        batch: usize,
+        training: bool,
+    ) -> Result<(Graph, Option<Tensor>, Batch, Objective)> {
         let graph = Graph::new();
         let fields = Batch::new(&graph, self.data.train(), batch);
         let net = Net::new(&graph, training);

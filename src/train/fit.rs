@@ -237,7 +237,10 @@ impl Fitting<'_> {
                     units::bytes(source.bytes),
                     units::bytes(self.target.room.largest_buffer)
                 ),
-                None => format!("for with all of them on the device the run would take {}", units::bytes(resident)),
+                None => format!(
+                    "for with all of them on the device the run would take {}",
+                    units::bytes(resident)
+                ),
             };
             let which = match blueprint.stages.len() {
                 1 if blueprint.eval_batches.is_some() => "training samples",
@@ -272,8 +275,11 @@ impl Fitting<'_> {
         let budget = self.target.room.budget.unwrap_or(self.target.room.largest_buffer);
         let mut buffers = blueprint.all_buffers();
         buffers.sort_by_key(|b| std::cmp::Reverse(b.bytes));
-        let mut lines: Vec<String> =
-            buffers.iter().take(LINES).map(|b| format!("\n  {:>10}  {}", units::bytes(b.bytes), b.name)).collect();
+        let mut lines: Vec<String> = buffers
+            .iter()
+            .take(LINES)
+            .map(|b| format!("\n  {:>10}  {}", units::bytes(b.bytes), b.name))
+            .collect();
         if let Some(rest) = buffers.get(LINES..).filter(|rest| !rest.is_empty()) {
             let bytes: u64 = rest.iter().map(|b| b.bytes).sum();
             lines.push(format!("\n  {:>10}  {} more", units::bytes(bytes), rest.len()));

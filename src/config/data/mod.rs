@@ -25,7 +25,9 @@ const NAMES: &[(&str, ReadNamed)] = &[("digits", |_| Ok(DataSpec::Digits)), ("so
 /// Sources that are files.
 const FILES: &[FileSource] = &[
     FileSource { key: "text", form: text::FORM, inside: &[], read: text::read },
-    FileSource { key: "csv", form: table::FORM, inside: table::INSIDE, read: table::read },
+    FileSource { key: "csv", form: table::FORM, inside: table::INSIDE, read: table::csv },
+    FileSource { key: "parquet", form: table::PARQUET, inside: table::INSIDE, read: table::parquet },
+    FileSource { key: "arrow", form: table::ARROW, inside: table::INSIDE, read: table::arrow },
 ];
 /// Where samples lie.
 const RESIDENCES: &[(&str, Residence)] =
@@ -34,8 +36,9 @@ const RESIDENCES: &[(&str, Residence)] =
 const OWNERS: &[(&str, &str)] = &[
     ("context", "text"),
     ("hop", "text"),
-    ("eval_fraction", "text, and with csv without eval_csv"),
-    ("split_seed", "csv without eval_csv"),
+    ("eval_fraction", "text, and with a table without eval"),
+    ("split_seed", "a table without eval"),
+    ("stratify", "a table without eval"),
 ];
 
 /// A source that is a file, as `source = { KEY = "FILE" }`.

@@ -29,6 +29,9 @@ fn every_source_reads_itself_back() {
         "source = { csv = \"t.csv\", target = \"y\", numeric = [\"a\"], categorical = [], delimiter = \"\\t\", \
          classes = true }\neval_fraction = 0\nsplit_seed = 7",
         "source = { csv = \"t.csv\", target = \"y\", standardise_target = true, eval_csv = \"e.csv\" }",
+        "source = { parquet = \"t.parquet\", target = \"y\", fill = \"median\" }\nstratify = true",
+        "source = { arrow = \"t.arrow\", target = \"y\", eval = \"e.parquet\", fill = { a = \"mean\", b = 1, c = 0.5, d \
+         = \"none\" } }",
         "source = \"digits\"\ntarget = \"inputs\"",
         "source = { csv = \"t.csv\", target = \"y\" }\ntarget = \"inputs\"\nsplit_seed = 7",
     ] {
@@ -106,8 +109,24 @@ fn faults_name_the_key_and_the_remedy() {
     assert_refused(&csv(", target = \"y\" }"), &["no.csv", "relative to the config's folder"]);
     assert_refused(&csv(", target = \"y\" }\ncontext = 4"), &["data.context goes with text", "no.csv"]);
     assert_refused(&csv(", target = \"y\" }\nnumeric = []"), &["data.numeric belongs into data.source"]);
+    for (fill, words) in [
+        ("\"mode\"", &["fill = \"mode\"", "\"median\" or \"mean\"", "{ COLUMN = \"mode\" }"][..]),
+        ("3", &["fill = 3", "a table by column"]),
+        ("{ a = true }", &["fill.a = true", "a category"]),
+    ] {
+        assert_refused(&csv(&format!(", target = \"y\", fill = {fill} }}")), words);
+    }
+    assert_refused(&csv(", target = \"y\", eval = \"a\", eval_csv = \"b\" }"), &["eval and eval_csv"]);
+    assert_refused(
+        "source = { arrow = \"t\", parquet = \"t\", target = \"y\" }",
+        &["parquet or arrow, not both"],
+    );
+    assert_refused(
+        "source = { parquet = \"t\", target = \"y\", delimiter = \";\" }",
+        &["data.source.delimiter"],
+    );
     let both = csv(", target = \"y\", eval_csv = \"e.csv\" }\neval_fraction = 0.1");
-    assert_refused(&both, &["data.eval_fraction goes with", "without eval_csv"]);
+    assert_refused(&both, &["data.eval_fraction goes with", "without eval"]);
     let missing = "source = { text = \"no/such/file.txt\" }\ncontext = 4";
     assert_refused(missing, &["no/such/file.txt", "relative to the config's folder"]);
 }

@@ -1,8 +1,8 @@
 //! What stands beside an optimizer's own keys in `[optimizer]`; `[average]`; `train.micro_batch`.
 
 use super::*;
-use crate::train::MicroBatch;
 use crate::optim::{Average, Clip, ParamGroup};
+use crate::train::MicroBatch;
 
 /// DIGITS with these lines in `[optimizer]`.
 #[track_caller]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::read::{is_missing, number};
+use super::cell::Cell;
 use crate::error::{Error, Result, suggestion};
 
 /// How the rows of a table became numbers; what a model must be given with the next ones.
@@ -34,12 +34,18 @@ pub enum InputKind {
         mean: f64,
         /// The training part's standard deviation, 1/n; 1 where all its values are one, which gives 0.
         std: f64,
+        /// What a missing cell counts as; `None` where it is an error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fill: Option<f64>,
     },
     /// A number for each category, 1 for the cell's and 0 for the others; all 0 for a category that the training
     /// part does not have.
     Categorical {
         /// The training part's categories, sorted.
         categories: Vec<String>,
+        /// What a missing cell counts as; `None` where it is an error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fill: Option<String>,
     },
 }
 
@@ -72,23 +78,9 @@ pub enum TargetKind {
 }
 
 /// (cell − mean) / std as f32, or what is wrong with the cell.
-pub(super) fn scaled(cell: &str, mean: f64, std: f64) -> Result<f32, String> {
-    if is_missing(cell) {
-        let text = "the value is missing; fill it in, with the column's median for instance, or take the row or \
-                    the column out";
-        return Err(text.into());
-    }
-    let Some(value) = number(cell) else {
-        return Err(match cell.parse::<f64>() {
-            Ok(_) => format!("{cell} is not finite"),
-            Err(_) => format!(
-                "\"{cell}\" is not a number (decimals have a point, thousands no mark); a column of words goes \
-                 into categorical"
-            ),
-        });
-    };
-    let scaled = ((value - mean) / std) as f32;
-    if scaled.is_finite() { Ok(scaled) } else { Err(format!("{cell} is too large for f32")) }
+pub(super) fn scaled(cell: Cell, mean: f64, std: f64, fill: Option<f64>) -> Result<f32, String> {
+    let scaled = ((cell.value(fill)? - mean) / std) as f32;
+    if scaled.is_finite() { Ok(scaled) } else { Err(format!("{} is too large for f32", cell.text())) }
 }
 
 impl InputColumn {
@@ -96,31 +88,21 @@ impl InputColumn {
     pub fn width(&self) -> usize {
         match &self.kind {
             InputKind::Numeric { .. } => 1,
-            InputKind::Categorical { categories } => categories.len(),
+            InputKind::Categorical { categories, .. } => categories.len(),
         }
     }
 
     /// Appends the cell's numbers, or says what is wrong with it.
-    pub(super) fn encode(&self, cell: &str, out: &mut Vec<f32>) -> Result<(), String> {
+    pub(super) fn encode(&self, cell: Cell, out: &mut Vec<f32>) -> Result<(), String> {
         match &self.kind {
-            InputKind::Numeric { mean, std } => out.push(scaled(cell, *mean, *std)?),
-            InputKind::Categorical { categories } => {
-                category(cell)?;
-                out.extend(categories.iter().map(|c| if c == cell { 1.0 } else { 0.0 }));
+            InputKind::Numeric { mean, std, fill } => out.push(scaled(cell, *mean, *std, *fill)?),
+            InputKind::Categorical { categories, fill } => {
+                let cell = cell.category(fill.as_deref())?;
+                out.extend(categories.iter().map(|c| if *c == cell { 1.0 } else { 0.0 }));
             }
         }
         Ok(())
     }
-}
-
-/// A category is anything but nothing.
-pub(super) fn category(cell: &str) -> Result<&str, String> {
-    if cell.is_empty() {
-        let text = "the value is missing; write a category of its own, as \"unknown\", or take the row or the \
-                    column out";
-        return Err(text.into());
-    }
-    Ok(cell)
 }
 
 impl TableEncoding {
@@ -133,8 +115,8 @@ impl TableEncoding {
     ///
     /// ```
     /// use downhill::data::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind};
-    /// let rain = InputKind::Numeric { mean: 20.0, std: 5.0 };
-    /// let soil = InputKind::Categorical { categories: vec!["clay".into(), "sand".into()] };
+    /// let rain = InputKind::Numeric { mean: 20.0, std: 5.0, fill: Some(22.0) };
+    /// let soil = InputKind::Categorical { categories: vec!["clay".into(), "sand".into()], fill: None };
     /// let encoding = TableEncoding {
     ///     columns: vec![
     ///         InputColumn { name: "rain".into(), kind: rain },
@@ -143,6 +125,7 @@ impl TableEncoding {
     ///     target: TargetColumn { name: "yield".into(), kind: TargetKind::Numeric { mean: 0.0, std: 1.0 } },
     /// };
     /// assert_eq!(encoding.encode(&[("soil", "sand"), ("rain", "30")])?, [2.0, 0.0, 1.0]);
+    /// assert_eq!(encoding.encode(&[("soil", "clay"), ("rain", "NA")])?, [0.4, 1.0, 0.0]);
     /// # Ok::<(), downhill::error::Error>(())
     /// ```
     ///
@@ -158,7 +141,7 @@ impl TableEncoding {
                 return Err(Error::Data(format!("the row has no column \"{name}\"; {hint}")));
             };
             let wrong = |text| Error::Data(format!("column \"{name}\": {text}"));
-            column.encode(cell.trim(), &mut out).map_err(wrong)?;
+            column.encode(Cell::Text(cell.trim()), &mut out).map_err(wrong)?;
         }
         Ok(out)
     }

@@ -1,27 +1,122 @@
-//! What the training part says of its columns: types, means, deviations, categories.
+//! What the training part says of its columns: types, means, deviations, categories, what fills its holes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use super::CsvOptions;
-use super::encoding::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind, category, scaled};
-use super::read::{Raw, number};
+use super::TableOptions;
+use super::cell::Cell;
+use super::encoding::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind};
+use super::file::TableFile;
+use super::fill::Fill;
+use super::moments::{Moments, median};
 use crate::error::{Error, Result};
 
 /// More categories than this are a name or a number of something, and not a kind of it.
 const MOST_CATEGORIES: usize = 1000;
 
-/// The encoding that the rows `train` of `raw` give; `other` is a file to evaluate on.
+/// What a column is gathered as.
+#[derive(Debug)]
+enum Kind {
+    /// Its numbers, how many are missing, and what fills them.
+    Numeric { moments: Moments, missing: usize, fill: Option<Fill> },
+    /// Its categories, and what fills a missing one.
+    Words { found: HashSet<String>, fill: Option<String> },
+}
+
+#[derive(Debug)]
+struct Gathered {
+    column: usize,
+    kind: Kind,
+}
+
+/// The classes of a target in their order, or `None` where it is numeric.
+///
+/// # Errors
+/// [`Error::Config`] where the options do not fit, [`Error::Data`] where a class is missing or there are too many.
+pub(super) fn classes(
+    file: &TableFile,
+    other: Option<&TableFile>,
+    options: &TableOptions,
+) -> Result<Option<Vec<String>>> {
+    let target = file.column("target", &options.target)?;
+    file.check_fit(target)?;
+    if options.fill.of(&options.target).is_some() {
+        return Err(Error::Config(format!(
+            "data.source.fill: \"{}\" is the target, and a target is not made up; take the rows without one out",
+            options.target
+        )));
+    }
+    if !options.classes && file.look(target).is_numeric() {
+        return Ok(None);
+    }
+    if options.standardise_target {
+        return Err(Error::Config(format!(
+            "data.source.standardise_target: \"{}\" is a column of classes; only a numeric target has a mean",
+            options.target
+        )));
+    }
+    let mut found = HashSet::new();
+    for file in [Some(file), other].into_iter().flatten() {
+        let target = file.column("eval", &options.target)?;
+        file.check_fit(target)?;
+        let mut gathered = [Gathered { column: target, kind: Kind::Words { found, fill: None } }];
+        gather(file, None, &mut gathered)?;
+        let [Gathered { kind, .. }] = gathered;
+        found = match kind {
+            Kind::Words { found, .. } => found,
+            Kind::Numeric { .. } => HashSet::new(),
+        };
+    }
+    Ok(Some(sorted(found)))
+}
+
+/// The encoding that the rows of `file` give which are not held out.
+///
+/// # Errors
+/// As [`super::table`].
 pub(super) fn fit(
-    raw: &Raw,
-    train: &[usize],
-    other: Option<&Raw>,
-    options: &CsvOptions,
+    file: &TableFile,
+    held: &[bool],
+    classes: Option<Vec<String>>,
+    options: &TableOptions,
 ) -> Result<TableEncoding> {
-    let target = raw.column("target", &options.target)?;
-    let numeric = listed(raw, "numeric", options.numeric.as_deref(), target)?;
-    let categorical = listed(raw, "categorical", options.categorical.as_deref(), target)?;
+    let mut gathered = inputs(file, options)?;
+    let target = file.column("target", &options.target)?;
+    let inputs = gathered.len();
+    if options.standardise_target && classes.is_none() {
+        let kind = Kind::Numeric { moments: Moments::default(), missing: 0, fill: None };
+        gathered.push(Gathered { column: target, kind });
+    }
+    gather(file, Some(held), &mut gathered)?;
+    let medians = medians(file, held, &gathered)?;
+    let mut kinds = Vec::with_capacity(gathered.len());
+    for (one, median) in gathered.into_iter().zip(medians) {
+        kinds.push((one.column, finished(file, one, median)?));
+    }
+    let kind = match (classes, kinds.get(inputs)) {
+        (Some(classes), _) => TargetKind::Classes { classes },
+        (None, Some((_, InputKind::Numeric { mean, std, .. }))) => {
+            TargetKind::Numeric { mean: *mean, std: *std }
+        }
+        (None, _) => TargetKind::Numeric { mean: 0.0, std: 1.0 },
+    };
+    let name = |column: usize| file.columns()[column].clone();
+    let columns = kinds.into_iter().take(inputs).map(|(at, kind)| InputColumn { name: name(at), kind });
+    Ok(TableEncoding {
+        columns: columns.collect(),
+        target: TargetColumn { name: options.target.clone(), kind },
+    })
+}
+
+/// The inputs by lists and looks, with nothing gathered yet.
+fn inputs(file: &TableFile, options: &TableOptions) -> Result<Vec<Gathered>> {
+    let target = file.column("target", &options.target)?;
+    let numeric = listed(file, "numeric", options.numeric.as_deref(), target)?;
+    let categorical = listed(file, "categorical", options.categorical.as_deref(), target)?;
+    for (name, _) in &options.fill.columns {
+        file.column("fill", name)?;
+    }
     let mut columns = Vec::new();
-    for (at, name) in raw.columns().iter().enumerate() {
+    for (at, name) in file.columns().iter().enumerate() {
         let [in_numeric, in_categorical] =
             [&numeric, &categorical].map(|list| list.as_ref().is_some_and(|list| list.contains(&at)));
         if in_numeric && in_categorical {
@@ -30,34 +125,45 @@ pub(super) fn fit(
             return Err(Error::Config(text));
         }
         // A list that is given is whole; one that is not takes what looks like it and is in no list.
-        let looks_numeric = || raw.not_a_number(at).is_none();
-        let kind = if in_numeric || (at != target && !in_categorical && numeric.is_none() && looks_numeric())
-        {
-            let (mean, std) = moments(raw, train, at)?;
-            InputKind::Numeric { mean, std }
-        } else if in_categorical || (at != target && categorical.is_none() && !looks_numeric()) {
-            InputKind::Categorical { categories: categories(raw, train, at)? }
+        let inferred = at != target && !in_numeric && !in_categorical;
+        if in_numeric || in_categorical || (inferred && (numeric.is_none() || categorical.is_none())) {
+            file.check_fit(at)?;
+        }
+        let looks_numeric = file.look(at).is_numeric();
+        let fill = options.fill.of(name);
+        let kind = if in_numeric || (inferred && numeric.is_none() && looks_numeric) {
+            let fill = numeric_fill(name, fill.or(options.fill.numeric.as_ref()))?;
+            Kind::Numeric { moments: Moments::default(), missing: 0, fill }
+        } else if in_categorical || (inferred && categorical.is_none() && !looks_numeric) {
+            Kind::Words { found: HashSet::new(), fill: word_fill(name, fill)? }
+        } else if fill.is_some() {
+            let text = format!("data.source.fill: \"{name}\" is no input; only inputs are filled");
+            return Err(Error::Config(text));
         } else {
             continue;
         };
-        columns.push(InputColumn { name: name.clone(), kind });
+        columns.push(Gathered { column: at, kind });
     }
     if columns.is_empty() {
         return Err(Error::Config(format!(
             "data.source: of {}'s columns none is an input; list some in numeric or categorical",
-            raw.name
+            file.name
         )));
     }
-    let kind = target_kind(raw, train, other, target, options)?;
-    Ok(TableEncoding { columns, target: TargetColumn { name: options.target.clone(), kind } })
+    Ok(columns)
 }
 
 /// The columns of a list, which does not hold the target, and none twice.
-fn listed(raw: &Raw, key: &str, list: Option<&[String]>, target: usize) -> Result<Option<BTreeSet<usize>>> {
+fn listed(
+    file: &TableFile,
+    key: &str,
+    list: Option<&[String]>,
+    target: usize,
+) -> Result<Option<BTreeSet<usize>>> {
     let Some(list) = list else { return Ok(None) };
     let mut columns = BTreeSet::new();
     for name in list {
-        let at = raw.column(key, name)?;
+        let at = file.column(key, name)?;
         let wrong = if at == target {
             "the target, and no input"
         } else if !columns.insert(at) {
@@ -70,92 +176,144 @@ fn listed(raw: &Raw, key: &str, list: Option<&[String]>, target: usize) -> Resul
     Ok(Some(columns))
 }
 
-/// Mean and standard deviation (1/n) of a column; a deviation of 1 where all values are one.
-fn moments(raw: &Raw, rows: &[usize], column: usize) -> Result<(f64, f64)> {
-    let mut values = Vec::with_capacity(rows.len());
-    for &row in rows {
-        let cell = raw.cell(row, column);
-        scaled(cell, 0.0, 1.0).map_err(|text| raw.fault(row, column, &text))?;
-        values.extend(number(cell));
+fn numeric_fill(name: &str, fill: Option<&Fill>) -> Result<Option<Fill>> {
+    match fill {
+        Some(Fill::Word(word)) => Err(Error::Config(format!(
+            "data.source.fill: \"{name}\" is a column of numbers, and \"{word}\" is none; a number, \"median\" or \
+             \"mean\" is needed"
+        ))),
+        Some(Fill::Number(x)) if !(*x as f32).is_finite() => {
+            Err(Error::Config(format!("data.source.fill: {x} for \"{name}\" is no number that f32 has")))
+        }
+        other => Ok(other.cloned()),
     }
-    let first = values.first().copied().unwrap_or(0.0);
-    if values.iter().all(|&v| v == first) {
-        return Ok((first, 1.0));
-    }
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-    Ok((mean, variance.sqrt()))
 }
 
-/// The categories of a column, sorted.
-fn categories(raw: &Raw, rows: &[usize], column: usize) -> Result<Vec<String>> {
-    let mut found = BTreeSet::new();
-    for &row in rows {
-        found.insert(category(raw.cell(row, column)).map_err(|text| raw.fault(row, column, &text))?);
+fn word_fill(name: &str, fill: Option<&Fill>) -> Result<Option<String>> {
+    match fill {
+        None => Ok(None),
+        Some(Fill::Word(word)) if !word.trim().is_empty() => Ok(Some(word.trim().to_owned())),
+        Some(Fill::Number(x)) => Ok(Some(x.to_string())),
+        Some(_) => Err(Error::Config(format!(
+            "data.source.fill: \"{name}\" is a column of categories, which have no mean or median; a category is \
+             needed, as \"unknown\""
+        ))),
     }
-    if found.len() > MOST_CATEGORIES {
-        return Err(Error::Data(format!(
-            "{}, column \"{}\": {} categories in {} rows, and at most {MOST_CATEGORIES} are taken{}. Leave the \
-             column out by listing the inputs in numeric and categorical",
-            raw.name,
-            raw.columns()[column],
-            found.len(),
-            rows.len(),
-            first_word(raw, column)
-        )));
+}
+
+/// Goes once through the rows, those that `held` holds out left aside.
+fn gather(file: &TableFile, held: Option<&[bool]>, gathered: &mut [Gathered]) -> Result<()> {
+    let columns: Vec<usize> = gathered.iter().map(|one| one.column).collect();
+    file.scan(&columns, &mut |row, cells| {
+        if held.is_some_and(|held| held[row]) {
+            return Ok(());
+        }
+        for one in gathered.iter_mut() {
+            let cell = cells.cell(one.column);
+            one.add(cell).map_err(|text| file.fault(row, cells, one.column, &text))?;
+            if matches!(&one.kind, Kind::Words { found, .. } if found.len() > MOST_CATEGORIES) {
+                return Err(too_many(file, row, one.column));
+            }
+        }
+        Ok(())
+    })
+}
+
+impl Gathered {
+    fn add(&mut self, cell: Cell) -> Result<(), String> {
+        match &mut self.kind {
+            Kind::Numeric { missing, fill: Some(_), .. } if cell.is_missing() => *missing += 1,
+            Kind::Numeric { moments, .. } => moments.add(cell.value(None)?),
+            Kind::Words { found, fill } => {
+                let word = cell.category(fill.as_deref())?;
+                if !found.contains(word.as_ref()) {
+                    found.insert(word.into_owned());
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(sorted(found))
+}
+
+fn too_many(file: &TableFile, row: usize, column: usize) -> Error {
+    let look = file.look(column);
+    let slip = match &look.word {
+        Some((row, word)) if look.numbers => {
+            format!(" (it is no column of numbers because of \"{word}\" in row {})", row + 1)
+        }
+        _ => String::new(),
+    };
+    Error::Data(format!(
+        "{}, column \"{}\": over {MOST_CATEGORIES} categories in the first {} rows, and at most {MOST_CATEGORIES} are \
+         taken{slip}. Leave the column out by listing the inputs in numeric and categorical",
+        file.name,
+        file.columns()[column],
+        row + 1
+    ))
 }
 
 /// In the order of their numbers where all are numbers, else of their letters.
-fn sorted(found: BTreeSet<&str>) -> Vec<String> {
-    let numbers: Option<Vec<f64>> = found.iter().map(|cell| number(cell)).collect();
-    let mut cells: Vec<(usize, &str)> = found.into_iter().enumerate().collect();
-    if let Some(numbers) = numbers {
-        cells.sort_by(|a, b| numbers[a.0].total_cmp(&numbers[b.0]));
+fn sorted(found: HashSet<String>) -> Vec<String> {
+    let mut words: Vec<String> = found.into_iter().collect();
+    words.sort_unstable();
+    let number = |word: &String| Cell::Text(word).number();
+    if words.iter().all(|word| number(word).is_some()) {
+        words.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
     }
-    cells.into_iter().map(|(_, cell)| cell.to_owned()).collect()
+    words
 }
 
-/// Where a column that has some numbers has a word.
-fn first_word(raw: &Raw, column: usize) -> String {
-    match raw.not_a_number(column) {
-        Some(row) if raw.cells(column).any(|cell| number(cell).is_some()) => {
-            format!(
-                " (it is no column of numbers because of \"{}\" in row {})",
-                raw.cell(row, column),
-                row + 1
-            )
+/// The median of each column that is filled by it. Numbers are kept of so many columns at a time as take at most a
+/// quarter of the file's rows × columns × 8 bytes, one at least.
+fn medians(file: &TableFile, held: &[bool], gathered: &[Gathered]) -> Result<Vec<Option<f64>>> {
+    let mut medians = vec![None; gathered.len()];
+    let wanted: Vec<usize> = (0..gathered.len())
+        .filter(|at| matches!(gathered[*at].kind, Kind::Numeric { fill: Some(Fill::Median), .. }))
+        .collect();
+    for some in wanted.chunks((file.columns().len() / 4).max(1)) {
+        let columns: Vec<usize> = some.iter().map(|at| gathered[*at].column).collect();
+        let count = |at: &usize| match &gathered[*at].kind {
+            Kind::Numeric { moments, .. } => moments.count(),
+            Kind::Words { .. } => 0,
+        };
+        let mut values: Vec<Vec<f64>> = some.iter().map(|at| Vec::with_capacity(count(at))).collect();
+        file.scan(&columns, &mut |row, cells| {
+            if !held[row] {
+                for (values, column) in values.iter_mut().zip(&columns) {
+                    values.extend(cells.cell(*column).number());
+                }
+            }
+            Ok(())
+        })?;
+        for (at, values) in some.iter().zip(&mut values) {
+            medians[*at] = median(values);
         }
-        _ => String::new(),
     }
+    Ok(medians)
 }
 
-fn target_kind(
-    raw: &Raw,
-    train: &[usize],
-    other: Option<&Raw>,
-    target: usize,
-    options: &CsvOptions,
-) -> Result<TargetKind> {
-    if !options.classes && raw.not_a_number(target).is_none() {
-        let (mean, std) = if options.standardise_target { moments(raw, train, target)? } else { (0.0, 1.0) };
-        return Ok(TargetKind::Numeric { mean, std });
+fn finished(file: &TableFile, one: Gathered, median: Option<f64>) -> Result<InputKind> {
+    match one.kind {
+        Kind::Words { found, fill } => Ok(InputKind::Categorical { categories: sorted(found), fill }),
+        Kind::Numeric { mut moments, missing, fill } => {
+            let value = match &fill {
+                Some(Fill::Number(x)) => Some(*x),
+                Some(Fill::Mean) if moments.count() > 0 => Some(moments.mean()),
+                Some(Fill::Median) if moments.count() > 0 => median,
+                Some(_) => {
+                    return Err(Error::Data(format!(
+                        "{}, column \"{}\": no row to train on has a number, so there is no mean or median to fill it \
+                         with; give a number, or leave the column out",
+                        file.name,
+                        file.columns()[one.column]
+                    )));
+                }
+                None => None,
+            };
+            // Filled cells count as what they become.
+            moments.add_times(value.unwrap_or(0.0), missing);
+            let std = if moments.std() > 0.0 { moments.std() } else { 1.0 };
+            Ok(InputKind::Numeric { mean: moments.mean(), std, fill: value })
+        }
     }
-    if options.standardise_target {
-        return Err(Error::Config(format!(
-            "data.source.standardise_target: \"{}\" is a column of classes; only a numeric target has a mean",
-            options.target
-        )));
-    }
-    let rows: Vec<usize> = (0..raw.len()).collect();
-    let mut classes = categories(raw, &rows, target)?;
-    if let Some(other) = other {
-        let column = other.column("eval_csv", &options.target)?;
-        let rows: Vec<usize> = (0..other.len()).collect();
-        classes.extend(categories(other, &rows, column)?);
-        classes = sorted(classes.iter().map(String::as_str).collect());
-    }
-    Ok(TargetKind::Classes { classes })
 }

@@ -1,151 +1,208 @@
-//! Tables: a CSV file's columns as inputs, one of them as the target.
+//! Tables: a file's columns as inputs, one of them as the target.
+//!
+//! A file lies in memory as it is on disk, and is gone through as often as there are questions: what looks like what,
+//! which classes, means and categories, then the numbers. So no cell is kept but as the f32 it becomes.
 
+#[cfg(feature = "arrow")]
+mod arrow;
+#[cfg(feature = "arrow")]
+mod batch;
+mod cell;
+mod csv;
 mod encoding;
+mod file;
+mod fill;
 mod fit;
-mod read;
+mod moments;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod summary;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use encoding::scaled;
 pub use encoding::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind};
-use encoding::{category, scaled};
-use read::Raw;
+use file::TableFile;
+pub use file::TableFormat;
+pub use fill::{Fill, Fills};
+pub use summary::{ColumnSummary, TableColumn, TableSummary};
 
-use super::sampler::shuffled;
+use super::split;
 use super::{Dataset, Encoding, Field, Part, Values};
 use crate::error::{Error, Result};
 use crate::shape::MAX_ELEMENTS;
 
-/// What of a CSV file is what.
+/// What of a table is what.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CsvOptions {
+pub struct TableOptions {
     /// The column to learn.
     pub target: String,
     /// The numeric inputs; where it is `None`, every column in no list that holds numbers alone.
     pub numeric: Option<Vec<String>>,
     /// The categorical inputs; where it is `None`, every column in no list that holds something else.
     pub categorical: Option<Vec<String>>,
-    /// Between two cells.
-    pub delimiter: u8,
+    /// Between two cells of a CSV file; where it is `None`, a tab if the file is named `.tsv` or its first line has
+    /// tabs, and a comma otherwise.
+    pub delimiter: Option<u8>,
     /// The target's values are classes, even if they are numbers; words always are.
     pub classes: bool,
     /// A numeric target is learnt as (value − mean) / std of the training part.
     pub standardise_target: bool,
+    /// What missing cells of inputs become.
+    pub fill: Fills,
     /// The share of the rows that is evaluated on, drawn at random; 0 for none.
     pub eval_fraction: f64,
     /// Decides which rows these are.
     pub split_seed: u64,
-    /// A file of rows to evaluate on, in place of a share.
-    pub eval_csv: Option<PathBuf>,
+    /// Each class gives this share of its rows: as many rows in all, by largest remainder, one of each class at
+    /// least left to train on.
+    pub stratify: bool,
+    /// A file of rows to evaluate on, in place of a share, in the format that its name says.
+    pub eval: Option<PathBuf>,
 }
 
-impl CsvOptions {
-    /// Commas, types as they look, a fifth of the rows to evaluate on.
+impl TableOptions {
+    /// Types as they look, nothing filled, a fifth of the rows to evaluate on.
     pub fn new(target: impl Into<String>) -> Self {
-        CsvOptions {
+        TableOptions {
             target: target.into(),
             numeric: None,
             categorical: None,
-            delimiter: b',',
+            delimiter: None,
             classes: false,
             standardise_target: false,
+            fill: Fills::default(),
             eval_fraction: 0.2,
             split_seed: 0,
-            eval_csv: None,
+            stratify: false,
+            eval: None,
         }
     }
 }
 
-/// A CSV file with a header as a data set: inputs f32 `[width]`, each row's columns side by side as
-/// [`TableEncoding`] makes numbers of them; targets f32 `[1]`, or i32 `[]` where they are classes.
+/// A table as a data set: inputs f32 `[width]`, each row's columns side by side as [`TableEncoding`] makes numbers of
+/// them; targets f32 `[1]`, or i32 `[]` where they are classes. A CSV file has a header.
 ///
-/// Means, deviations and categories are the training part's; classes are all that the rows have. What is evaluated
-/// on depends on `split_seed` alone, and both parts keep the order of the file.
+/// Means, medians, deviations and categories are the training part's; classes are all that the rows have. What is
+/// evaluated on depends on `split_seed` (and, stratified, the classes) alone, and both parts keep the order of the
+/// file.
 ///
 /// # Errors
 /// [`Error::Config`] where options do not fit the file: no such column (with the nearest name), one named twice;
-/// [`Error::Data`] with row and column where a cell is missing or no number, with the line where the file is
-/// malformed; [`Error::Io`] where it cannot be read.
-pub fn csv(path: &Path, options: &CsvOptions) -> Result<Dataset> {
+/// or where the program was built without the format; [`Error::Data`] with row and column where a cell is missing or
+/// no number, with the place where the file is malformed; [`Error::Io`] where it cannot be read.
+pub fn table(path: &Path, format: TableFormat, options: &TableOptions) -> Result<Dataset> {
     super::check_fraction(options.eval_fraction)?;
-    if !options.delimiter.is_ascii() || matches!(options.delimiter, b'"' | b'\n' | b'\r' | b' ') {
-        return Err(Error::Config(
-            "data.source.delimiter: one ASCII character is needed that is no quote, blank or end of line"
-                .into(),
-        ));
-    }
-    let raw = Raw::read(path, options.delimiter)?;
-    let other = options.eval_csv.as_deref().map(|path| Raw::read(path, options.delimiter)).transpose()?;
-    let (train, held) = match other {
-        Some(_) => ((0..raw.len()).collect(), Vec::new()),
-        None => split(&raw, options)?,
-    };
-    let encoding = fit::fit(&raw, &train, other.as_ref(), options)?;
+    check_delimiter(options.delimiter)?;
+    let file = TableFile::read(path, format, options.delimiter)?;
+    let read = |path: &PathBuf| TableFile::read(path, TableFormat::of(path), options.delimiter);
+    let other = options.eval.as_ref().map(read).transpose()?;
+    let classes = fit::classes(&file, other.as_ref(), options)?;
+    let held = held(&file, other.is_some(), classes.as_deref(), options)?;
+    let encoding = fit::fit(&file, &held, classes, options)?;
     let eval = match &other {
-        Some(other) => Some(part(&encoding, other, &(0..other.len()).collect::<Vec<_>>())?),
-        None if held.is_empty() => None,
-        None => Some(part(&encoding, &raw, &held)?),
+        Some(other) => Some(part(&encoding, other, &vec![true; other.len()], true)?),
+        None if !held.contains(&true) => None,
+        None => Some(part(&encoding, &file, &held, true)?),
     };
     let classes = match &encoding.target.kind {
         TargetKind::Classes { classes } => Some(classes.len()),
         TargetKind::Numeric { .. } => None,
     };
-    let train = part(&encoding, &raw, &train)?;
-    Ok(Dataset::new(&raw.name, train, eval, classes)?.with_encoding(Encoding::Table(encoding)))
+    let train = part(&encoding, &file, &held, false)?;
+    Ok(Dataset::new(&file.name, train, eval, classes)?.with_encoding(Encoding::Table(encoding)))
 }
 
-/// The rows to train on and those to evaluate on, each in the order of the file.
-fn split(raw: &Raw, options: &CsvOptions) -> Result<(Vec<usize>, Vec<usize>)> {
-    let (len, share) = (raw.len(), options.eval_fraction);
-    let held = if share > 0.0 { ((len as f64 * share).round() as usize).max(1) } else { 0 };
-    if held >= len {
-        return Err(Error::Data(format!(
-            "{} has {len} rows, and data.eval_fraction = {share} leaves none to train on; use a smaller share, or 0",
-            raw.name
-        )));
+fn check_delimiter(delimiter: Option<u8>) -> Result<()> {
+    match delimiter {
+        Some(byte) if !byte.is_ascii() || matches!(byte, b'"' | b'\n' | b'\r' | b' ') => Err(Error::Config(
+            "data.source.delimiter: one ASCII character is needed that is no quote, blank or end of line"
+                .into(),
+        )),
+        _ => Ok(()),
     }
-    let order = shuffled(len, options.split_seed, 0, b"downhill:holdout");
-    let [mut eval, mut train] =
-        [&order[..held], &order[held..]].map(|rows| rows.iter().map(|&row| row as usize).collect::<Vec<_>>());
-    train.sort_unstable();
-    eval.sort_unstable();
-    Ok((train, eval))
 }
 
-/// The rows as samples.
-fn part(encoding: &TableEncoding, raw: &Raw, rows: &[usize]) -> Result<Part> {
+/// For each row of the file whether it is evaluated on.
+fn held(
+    file: &TableFile,
+    other: bool,
+    classes: Option<&[String]>,
+    options: &TableOptions,
+) -> Result<Vec<bool>> {
+    let (name, share, seed) = (&file.name, options.eval_fraction, options.split_seed);
+    match (classes, options.stratify) {
+        (None, true) => Err(Error::Config(format!(
+            "data.stratify: \"{}\" is a target of numbers, and only classes have shares; leave it out, or set \
+             data.source.classes = true",
+            options.target
+        ))),
+        _ if other => Ok(vec![false; file.len()]),
+        (_, false) => split::held_out(name, file.len(), share, seed),
+        (Some(classes), true) => {
+            let mut labels = Vec::with_capacity(file.len());
+            let target = file.column("target", &options.target)?;
+            let numbers = numbered(classes);
+            file.scan(&[target], &mut |row, cells| {
+                let wrong = |text: String| file.fault(row, cells, target, &text);
+                let class = cells.cell(target).category(None).map_err(wrong)?;
+                labels.extend(numbers.get(class.as_ref()).map(|at| *at as u32));
+                Ok(())
+            })?;
+            split::stratified(name, &labels, classes.len(), share, seed)
+        }
+    }
+}
+
+fn numbered(classes: &[String]) -> HashMap<&str, i32> {
+    classes.iter().map(String::as_str).zip(0..).collect()
+}
+
+/// The rows whose `held` is `wanted`, as samples.
+fn part(encoding: &TableEncoding, file: &TableFile, held: &[bool], wanted: bool) -> Result<Part> {
     let columns: Vec<usize> =
-        encoding.columns.iter().map(|c| raw.column("eval_csv", &c.name)).collect::<Result<_>>()?;
-    let target = raw.column("eval_csv", &encoding.target.name)?;
+        encoding.columns.iter().map(|c| file.column("eval", &c.name)).collect::<Result<_>>()?;
+    let target = file.column("eval", &encoding.target.name)?;
+    let used = [&columns[..], &[target]].concat();
+    used.iter().try_for_each(|column| file.check_fit(*column))?;
+    let rows = held.iter().filter(|held| **held == wanted).count();
     let (width, most) = (encoding.width(), MAX_ELEMENTS);
-    if rows.len().saturating_mul(width) > most {
+    if rows.saturating_mul(width) > most {
         return Err(Error::Data(format!(
-            "{} rows of {width} numbers are too many: at most {most} numbers; fewer categories help",
-            rows.len()
+            "{rows} rows of {width} numbers are too many: at most {most} numbers; fewer categories help"
         )));
     }
-    let mut inputs = Vec::with_capacity(rows.len() * width);
-    for &row in rows {
+    let mut inputs = Vec::with_capacity(rows * width);
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    let classes = match &encoding.target.kind {
+        TargetKind::Classes { classes } => numbered(classes),
+        TargetKind::Numeric { .. } => HashMap::new(),
+    };
+    file.scan(&used, &mut |row, cells| {
+        if held[row] != wanted {
+            return Ok(());
+        }
         for (column, &at) in encoding.columns.iter().zip(&columns) {
-            let wrong = |text: String| raw.fault(row, at, &text);
-            column.encode(raw.cell(row, at), &mut inputs).map_err(wrong)?;
+            let wrong = |text: String| file.fault(row, cells, at, &text);
+            column.encode(cells.cell(at), &mut inputs).map_err(wrong)?;
         }
-    }
-    let cells = rows.iter().map(|&row| (row, raw.cell(row, target)));
-    let wrong = |row, text: String| raw.fault(row, target, &text);
-    let targets = match &encoding.target.kind {
-        TargetKind::Numeric { mean, std } => {
-            let values: Result<Vec<f32>> =
-                cells.map(|(row, cell)| scaled(cell, *mean, *std).map_err(|text| wrong(row, text))).collect();
-            Field::new([1], values?)?
+        let (cell, wrong) = (cells.cell(target), |text: String| file.fault(row, cells, target, &text));
+        match &encoding.target.kind {
+            TargetKind::Numeric { mean, std } => {
+                values.push(scaled(cell, *mean, *std, None).map_err(wrong)?);
+            }
+            TargetKind::Classes { .. } => {
+                let class = cell.category(None).map_err(wrong)?;
+                let number = classes.get(class.as_ref()).copied();
+                labels.push(number.ok_or_else(|| wrong(format!("\"{class}\" is no class")))?);
+            }
         }
-        TargetKind::Classes { classes } => {
-            let label = |(row, cell)| {
-                let cell = category(cell).map_err(|text| wrong(row, text))?;
-                let at = classes.iter().position(|class| class == cell);
-                at.map(|at| at as i32).ok_or_else(|| wrong(row, format!("\"{cell}\" is no class")))
-            };
-            Field::new([], Values::I32(cells.map(label).collect::<Result<_>>()?))?
-        }
+        Ok(())
+    })?;
+    let targets = match encoding.target.kind {
+        TargetKind::Numeric { .. } => Field::new([1], values)?,
+        TargetKind::Classes { .. } => Field::new([], Values::I32(labels))?,
     };
     Part::new(Field::new([width], inputs)?, targets)
 }

@@ -1,0 +1,234 @@
+//! A table's file in memory: its columns by name, its rows as often as they are wanted.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::cell::Cells;
+use super::csv::Csv;
+use crate::error::{Error, Result, suggestion};
+use crate::shape::MAX_ELEMENTS;
+
+/// What a table's file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableFormat {
+    /// Text with a line of column names, of commas, tabs or another character between the cells.
+    Csv,
+    /// Apache Parquet; the feature `parquet` reads it.
+    Parquet,
+    /// Arrow IPC, as a file (Feather version 2 too) or a stream; the feature `arrow` reads it.
+    Arrow,
+}
+
+impl TableFormat {
+    /// By the ending of the file's name; a name without one that is known is a CSV file's.
+    pub fn of(path: &Path) -> TableFormat {
+        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        match ending.as_str() {
+            "parquet" | "pq" | "parq" => TableFormat::Parquet,
+            "arrow" | "arrows" | "feather" | "ipc" => TableFormat::Arrow,
+            _ => TableFormat::Csv,
+        }
+    }
+}
+
+/// A column over all rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Look {
+    /// The first cell that makes it a column of words, and its row.
+    pub word: Option<(usize, String)>,
+    /// Some cell is a number.
+    pub numbers: bool,
+    /// How many cells are missing.
+    pub missing: usize,
+}
+
+/// What a format does.
+pub(super) trait Rows: std::fmt::Debug {
+    /// Every row in order, with the cells of `columns` at least, to the end or to the first error; `name` is the
+    /// file's, for errors.
+    fn scan(&self, name: &str, columns: &[usize], each: &mut Each) -> Result<()>;
+
+    /// The type of a column that holds neither numbers nor words.
+    fn unfit(&self, _column: usize) -> Option<String> {
+        None
+    }
+}
+
+/// What is done with each row.
+pub(super) type Each<'a> = dyn FnMut(usize, &dyn Cells) -> Result<()> + 'a;
+
+/// A table, read whole. Cells of text are trimmed.
+#[derive(Debug)]
+pub(super) struct TableFile {
+    /// The file's name, for errors.
+    pub name: String,
+    columns: Vec<String>,
+    format: TableFormat,
+    body: Box<dyn Rows>,
+    rows: usize,
+    looks: Vec<Look>,
+}
+
+impl Look {
+    /// True where a column's cells are numbers or missing, and not all missing.
+    pub fn is_numeric(&self) -> bool {
+        self.word.is_none() && self.numbers
+    }
+}
+
+impl TableFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read; [`Error::Data`] with the place where it is malformed, or empty, or
+    /// columns have no name or one name; [`Error::Config`] where the program was built without its format.
+    pub fn read(path: &Path, format: TableFormat, delimiter: Option<u8>) -> Result<TableFile> {
+        let name = crate::data::file_name(path);
+        let bytes = || std::fs::read(path).map_err(|err| Error::io("cannot read", path, &err));
+        let (columns, body): (Vec<String>, Box<dyn Rows>) = match format {
+            TableFormat::Csv => {
+                let (columns, csv) = Csv::new(&name, path, bytes()?, delimiter)?;
+                (columns, Box::new(csv))
+            }
+            #[cfg(feature = "arrow")]
+            TableFormat::Arrow => {
+                let (columns, ipc) = super::arrow::Ipc::new(&name, bytes()?)?;
+                (columns, Box::new(ipc))
+            }
+            #[cfg(feature = "parquet")]
+            TableFormat::Parquet => {
+                let (columns, parquet) = super::parquet::Parquet::new(&name, bytes()?)?;
+                (columns, Box::new(parquet))
+            }
+            #[cfg(not(feature = "parquet"))]
+            format => return Err(not_built(&name, format)),
+        };
+        let mut table = TableFile { name, columns, format, body, rows: 0, looks: Vec::new() };
+        table.check_names()?;
+        (table.rows, table.looks) = table.survey()?;
+        Ok(table)
+    }
+
+    fn check_names(&self) -> Result<()> {
+        let wrong = |text: String| Err(Error::Data(format!("{}: {text}", self.name)));
+        if self.columns.iter().all(String::is_empty) {
+            return wrong("the file is empty; a line of column names is needed, and rows".into());
+        }
+        if let Some(at) = self.columns.iter().position(String::is_empty) {
+            return wrong(format!("column {} of the first line has no name; give it one", at + 1));
+        }
+        let mut seen = BTreeSet::new();
+        match self.columns.iter().find(|column| !seen.insert(*column)) {
+            Some(twice) => wrong(format!("two columns are named \"{twice}\"; names are unique")),
+            None => Ok(()),
+        }
+    }
+
+    /// How many rows there are, and what is in each column.
+    fn survey(&self) -> Result<(usize, Vec<Look>)> {
+        let mut looks = vec![Look::default(); self.columns.len()];
+        let mut rows = 0;
+        let readable: Vec<usize> = (0..looks.len()).filter(|at| self.body.unfit(*at).is_none()).collect();
+        if readable.is_empty() {
+            return Err(Error::Data(format!("{}: no column holds numbers or words", self.name)));
+        }
+        let too_long = || {
+            Error::Data(format!("{}: over {MAX_ELEMENTS} rows are too many; take a part of them", self.name))
+        };
+        self.scan(&readable, &mut |row, cells| {
+            rows = row + 1;
+            if rows > MAX_ELEMENTS {
+                return Err(too_long());
+            }
+            for &at in &readable {
+                let (cell, look) = (cells.cell(at), &mut looks[at]);
+                if cell.is_missing() {
+                    look.missing += 1;
+                } else if !cell.is_word() {
+                    look.numbers = true;
+                } else if look.word.is_none() {
+                    look.word = Some((row, cell.text().into_owned()));
+                }
+            }
+            Ok(())
+        })?;
+        if rows == 0 {
+            return Err(Error::Data(format!("{}: there are column names and no row", self.name)));
+        }
+        Ok((rows, looks))
+    }
+
+    /// Every row in order, with the cells of `columns`, to the end or to the first error.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where the file is malformed, and what `each` says.
+    pub fn scan(&self, columns: &[usize], each: &mut Each) -> Result<()> {
+        self.body.scan(&self.name, columns, each)
+    }
+
+    /// The type of a column that holds neither numbers nor words.
+    pub fn unfit(&self, column: usize) -> Option<String> {
+        self.body.unfit(column)
+    }
+
+    /// An error where a column holds neither numbers nor words.
+    pub fn check_fit(&self, column: usize) -> Result<()> {
+        let Some(ty) = self.body.unfit(column) else { return Ok(()) };
+        Err(Error::Data(format!(
+            "{}, column \"{}\": its type is {ty}, and numbers, strings, true and false are read; make numbers of it, \
+             or leave it out by listing the inputs in numeric and categorical",
+            self.name, self.columns[column]
+        )))
+    }
+
+    /// The columns' names, in order.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// What is in a column.
+    pub fn look(&self, column: usize) -> &Look {
+        &self.looks[column]
+    }
+
+    /// The column that `key` of the config names.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the nearest name where there is none of that name.
+    pub fn column(&self, key: &str, column: &str) -> Result<usize> {
+        self.columns.iter().position(|other| other == column).ok_or_else(|| {
+            let names: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+            let hint = match names[..] {
+                [one] if self.format == TableFormat::Csv => {
+                    format!("its only column is \"{one}\": is the delimiter another, as delimiter = \";\"?")
+                }
+                _ => suggestion(column, &names),
+            };
+            Error::Config(format!("data.source.{key}: {} has no column \"{column}\"; {hint}", self.name))
+        })
+    }
+
+    /// An error of a cell, with its place.
+    pub fn fault(&self, row: usize, cells: &dyn Cells, column: usize, text: &str) -> Error {
+        let line = cells.line().map(|line| format!(" (line {line})")).unwrap_or_default();
+        let (name, column) = (&self.name, &self.columns[column]);
+        Error::Data(format!("{name}, row {}{line}, column \"{column}\": {text}", row + 1))
+    }
+}
+
+#[cfg(not(feature = "parquet"))]
+fn not_built(name: &str, format: TableFormat) -> Error {
+    let (words, feature) = match format {
+        TableFormat::Parquet => ("a Parquet file", "parquet"),
+        _ => ("an Arrow file", "arrow"),
+    };
+    Error::Config(format!(
+        "data.source: {name} is {words}, and this program was built without the feature that reads it; build it by \
+         `cargo build --release --features {feature}`, or save the table as CSV"
+    ))
+}
