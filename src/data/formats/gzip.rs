@@ -22,14 +22,17 @@ fn decoder(file: &DataFile) -> MultiGzDecoder<Stream<'_>> {
     MultiGzDecoder::new(Stream::new(file, 0, file.bytes()))
 }
 
-/// What is wrong, once `unpacked` bytes have been given.
-fn fault(file: &DataFile, decoder: &MultiGzDecoder<Stream<'_>>, unpacked: u64, err: &io::Error) -> Error {
+/// What is wrong with compressed data, once `unpacked` bytes have been given.
+pub(super) fn wrong(unpacked: u64, err: &io::Error) -> String {
     let what = match err.kind() {
         io::ErrorKind::UnexpectedEof => "the compressed data end before their end mark".to_owned(),
         _ => err.to_string(),
     };
-    let text = format!("{what}, after {unpacked} unpacked bytes; load or copy the file again");
-    file.fault(decoder.get_ref().place(), text)
+    format!("{what}, after {unpacked} unpacked bytes; load or copy the file again")
+}
+
+fn fault(file: &DataFile, decoder: &MultiGzDecoder<Stream<'_>>, unpacked: u64, err: &io::Error) -> Error {
+    file.fault(decoder.get_ref().place(), wrong(unpacked, err))
 }
 
 /// The first `most` bytes that it unpacks to, or all where there are fewer.

@@ -17,6 +17,7 @@ use flate2::{Crc, CrcReader};
 use super::super::file::DataFile;
 use super::super::spill::Spill;
 use super::super::stream::Stream;
+use super::gzip::wrong;
 use crate::error::Result;
 
 /// A file in the archive.
@@ -186,15 +187,8 @@ impl Member {
         let mut reader = CrcReader::new(DeflateDecoder::new(Stream::new(file, begin, end)));
         type Packed<'a> = CrcReader<DeflateDecoder<Stream<'a>>>;
         let unpacked = spill.fill(&mut reader, self.bytes, |reader: &Packed<'_>, n, err: &io::Error| {
-            let what = match err.kind() {
-                io::ErrorKind::UnexpectedEof => "the compressed data end before their end mark".to_owned(),
-                _ => err.to_string(),
-            };
             let place = reader.get_ref().get_ref().place();
-            file.fault(
-                place,
-                format!("{name}: {what}, after {n} unpacked bytes; load or copy the file again"),
-            )
+            file.fault(place, format!("{name}: {}", wrong(n, err)))
         })?;
         let sum: &Crc = reader.crc();
         if unpacked.bytes() != self.bytes || sum.sum() != self.crc {
