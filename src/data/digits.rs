@@ -1,6 +1,7 @@
 //! Handwritten digits, 8×8: small enough to be part of the program. `data/digits/README.md` has their source.
 
-use super::{Dataset, Field, Part, Values, idx};
+use super::formats::idx;
+use super::{DataFile, Dataset, Field, Kind, Part, Values};
 use crate::error::Result;
 
 macro_rules! file {
@@ -20,13 +21,20 @@ pub fn digits() -> Result<Dataset> {
     Dataset::new("digits", train, Some(eval), Some(10))
 }
 
-fn part(images: (&str, &[u8]), labels: (&str, &[u8])) -> Result<Part> {
-    let images = idx::parse(images.0, images.1)?;
-    let labels = idx::parse(labels.0, labels.1)?;
-    let pixels: Vec<f32> = images.values.iter().map(|&p| f32::from(p) / 16.0).collect();
-    let labels: Vec<i32> = labels.values.iter().map(|&l| l.into()).collect();
+fn part(images: (&'static str, &'static [u8]), labels: (&'static str, &'static [u8])) -> Result<Part> {
+    let read = |(name, bytes)| idx::read(&DataFile::memory(name, bytes));
+    let (images, labels) = (read(images)?, read(labels)?);
     let sample = [&[1], &images.shape[1..]].concat();
+    let pixels = bytes(&images.values)?.iter().map(|&p| f32::from(p) / 16.0).collect::<Vec<_>>();
+    let labels = bytes(&labels.values)?.iter().map(|&l| l.into()).collect();
     Part::new(Field::new(sample, pixels)?, Field::new([], Values::I32(labels))?)
+}
+
+fn bytes(values: &Values) -> Result<Vec<u8>> {
+    debug_assert_eq!(values.kind(), Kind::U8);
+    let mut bytes = vec![0; values.len()];
+    values.read(0, &mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

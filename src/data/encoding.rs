@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::normalise::ArrayEncoding;
 use super::table::TableEncoding;
 use super::text::Vocabulary;
 
@@ -16,4 +17,6 @@ pub enum Encoding {
     },
     /// Cells became numbers, column by column.
     Table(TableEncoding),
+    /// Numbers of an array were scaled.
+    Array(ArrayEncoding),
 }

@@ -3,6 +3,7 @@
 //! Reads are positioned reads, which the page cache serves, and not a mapping of the file: where the file is cut short
 //! or its disk fails, a read is an error that can be told, and a mapping the end of the process.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,12 +14,21 @@ use crate::error::{Error, Result};
 /// Numbers that take up to so many bytes are read into memory at once.
 const SMALL: u64 = 4 << 20;
 
-/// A file that is open for reading at any place, by several threads.
+/// A file that is open for reading at any place, by several threads; or what was unpacked of one, which reads alike.
 #[derive(Debug)]
 pub struct DataFile {
     path: PathBuf,
-    file: File,
+    /// What of the file at `path` this is, where it is not the file itself.
+    inside: Option<String>,
+    body: Body,
     bytes: u64,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+pub(super) enum Body {
+    File(File),
+    Memory(Cow<'static, [u8]>),
 }
 
 impl DataFile {
@@ -33,7 +43,20 @@ impl DataFile {
         if meta.is_dir() {
             return Err(fault(std::io::Error::other("it is a folder, and a file is needed")));
         }
-        Ok(Arc::new(DataFile { path: path.to_owned(), file, bytes: meta.len() }))
+        let (path, body) = (path.to_owned(), Body::File(file));
+        Ok(Arc::new(DataFile { path, inside: None, body, bytes: meta.len() }))
+    }
+
+    /// Bytes in memory that read as a file of this name.
+    pub fn memory(name: impl Into<PathBuf>, bytes: impl Into<Cow<'static, [u8]>>) -> Arc<DataFile> {
+        let bytes = bytes.into();
+        let len = bytes.len() as u64;
+        Arc::new(DataFile { path: name.into(), inside: None, body: Body::Memory(bytes), bytes: len })
+    }
+
+    /// What was unpacked of the file at `path`.
+    pub(super) fn unpacked(path: &Path, inside: String, body: Body, bytes: u64) -> Arc<DataFile> {
+        Arc::new(DataFile { path: path.to_owned(), inside: Some(inside), body, bytes })
     }
 
     /// Where it is.
@@ -53,7 +76,11 @@ impl DataFile {
 
     /// What is wrong at an offset.
     pub fn fault(&self, offset: u64, text: impl std::fmt::Display) -> Error {
-        Error::Data(format!("{}, byte {offset}: {text}", self.path.display()))
+        let path = self.path.display();
+        Error::Data(match &self.inside {
+            None => format!("{path}, byte {offset}: {text}"),
+            Some(inside) => format!("{path}, {inside}, byte {offset}: {text}"),
+        })
     }
 
     /// Fills `into` with the bytes from `offset` on.
@@ -61,12 +88,18 @@ impl DataFile {
     /// # Errors
     /// [`Error::Data`] where the file ends before, with what has become of it; [`Error::Io`].
     pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
-        let result = read_exact_at(&self.file, offset, into);
+        let result = match &self.body {
+            Body::File(file) => read_exact_at(file, offset, into),
+            Body::Memory(bytes) => copy_exact_at(bytes, offset, into),
+        };
         result.map_err(|err| {
             if err.kind() != std::io::ErrorKind::UnexpectedEof {
                 return Error::io("cannot read", &self.path, &err);
             }
-            let now = self.file.metadata().map_or(0, |meta| meta.len());
+            let now = match &self.body {
+                Body::File(file) => file.metadata().map_or(0, |meta| meta.len()),
+                Body::Memory(bytes) => bytes.len() as u64,
+            };
             let end = offset.saturating_add(into.len() as u64);
             let was = self.bytes;
             let cut = if now < was {
@@ -92,6 +125,13 @@ impl DataFile {
         self.read(offset, &mut bytes)?;
         Ok(bytes)
     }
+}
+
+fn copy_exact_at(bytes: &[u8], offset: u64, into: &mut [u8]) -> std::io::Result<()> {
+    let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..));
+    let from = rest.and_then(|rest| rest.get(..into.len()));
+    into.copy_from_slice(from.ok_or(std::io::ErrorKind::UnexpectedEof)?);
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -1,28 +1,36 @@
-//! Data sets in memory: inputs with targets, one file a source, and the order in which they are drawn.
+//! Data sets, in memory or in files: inputs with targets, one file a source, and the order in which they are drawn.
 //!
 //! Everything is checked where it is made, so that what follows can rely on it: no part is empty, all fields agree
 //! in number, the evaluation part has the shapes of the training part, labels are in range.
 
+mod chain;
 mod digits;
 mod draft;
 mod encoding;
 mod field;
 mod file;
-pub mod idx;
+mod formats;
+mod normalise;
 mod part;
 mod sampler;
+mod spill;
 mod split;
 pub mod synth;
+mod stream;
 mod table;
 mod text;
 mod values;
 
+pub use chain::Chain;
 pub use digits::digits;
 pub use encoding::Encoding;
 pub use field::{Field, MOST_CHANNELS, Scale, Windows};
 pub use file::{DataFile, FileValues, Written};
+pub use formats::{ArrayNames, ArrayOptions, CifarLabels, cifar, idx, npy, npz, safetensors};
+pub use normalise::{ArrayEncoding, Normalise};
 pub use part::{Part, PartBuilder};
 pub use sampler::{BatchPlan, BatchSize, epoch_order};
+pub use spill::Spill;
 pub use split::Holdout;
 pub use table::{
     ColumnSummary, Fill, Fills, InputColumn, InputKind, TableColumn, TableEncoding, TableFormat,

@@ -1,6 +1,7 @@
 //! The `[data]` table: where the samples come from, how they are cut, and how they make batches. One file a kind of
 //! source.
 
+mod arrays;
 mod table;
 mod text;
 mod values;
@@ -13,6 +14,7 @@ use super::section::{Section, kind, suggestion};
 use crate::data::{self, BatchSize, Dataset};
 use crate::error::{Error, Result};
 use crate::train::{Residence, TrainOptions};
+pub use arrays::{ArrayFiles, ArraysSpec};
 pub use table::TableSpec;
 pub use text::TextSpec;
 use values::{entry, file, integer};
@@ -28,6 +30,16 @@ const FILES: &[FileSource] = &[
     FileSource { key: "csv", form: table::FORM, inside: table::INSIDE, read: table::csv },
     FileSource { key: "parquet", form: table::PARQUET, inside: table::INSIDE, read: table::parquet },
     FileSource { key: "arrow", form: table::ARROW, inside: table::INSIDE, read: table::arrow },
+    FileSource { key: "idx", form: arrays::IDX, inside: &["set"], read: arrays::idx },
+    FileSource { key: "cifar", form: arrays::CIFAR, inside: &["labels"], read: arrays::cifar },
+    FileSource { key: "npz", form: arrays::NPZ, inside: arrays::NAMES, read: arrays::npz },
+    FileSource { key: "npy", form: arrays::NPY, inside: &[], read: arrays::npy },
+    FileSource {
+        key: "safetensors",
+        form: arrays::SAFETENSORS,
+        inside: arrays::NAMES,
+        read: arrays::safetensors,
+    },
 ];
 /// Where samples lie.
 const RESIDENCES: &[(&str, Residence)] =
@@ -36,9 +48,10 @@ const RESIDENCES: &[(&str, Residence)] =
 const OWNERS: &[(&str, &str)] = &[
     ("context", "text"),
     ("hop", "text"),
-    ("eval_fraction", "text, and with a table without eval"),
-    ("split_seed", "a table without eval"),
-    ("stratify", "a table without eval"),
+    ("eval_fraction", "text, with a table without eval, and with arrays without eval_x"),
+    ("split_seed", "a table without eval, and with arrays without eval_x"),
+    ("stratify", "a table without eval, and with arrays without eval_x"),
+    ("normalise", "idx, cifar, npz, npy and safetensors"),
 ];
 
 /// A source that is a file, as `source = { KEY = "FILE" }`.
@@ -93,6 +106,8 @@ pub enum DataSpec {
     Text(TextSpec),
     /// The rows of a table.
     Table(TableSpec),
+    /// Arrays.
+    Arrays(ArraysSpec),
     /// The inputs of another source, as their own targets.
     Inputs(Box<DataSpec>),
 }
@@ -146,6 +161,7 @@ impl DataSpec {
             DataSpec::Digits => Box::new(Digits),
             DataSpec::Text(spec) => Box::new(spec),
             DataSpec::Table(spec) => Box::new(spec),
+            DataSpec::Arrays(spec) => Box::new(spec),
             DataSpec::Inputs(of) => Box::new(Inputs(of)),
         }
     }

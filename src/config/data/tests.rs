@@ -32,6 +32,14 @@ fn every_source_reads_itself_back() {
         "source = { parquet = \"t.parquet\", target = \"y\", fill = \"median\" }\nstratify = true",
         "source = { arrow = \"t.arrow\", target = \"y\", eval = \"e.parquet\", fill = { a = \"mean\", b = 1, c = 0.5, d \
          = \"none\" } }",
+        "source = { idx = \"mnist\" }",
+        "source = { idx = \"emnist\", set = \"emnist-letters\" }\nnormalise = \"none\"\neval_fraction = 0",
+        "source = { cifar = \"c\" }\nnormalise = { mean = [0.5, 0.25, 1], std = [0.5, 0.25, 1] }",
+        "source = { cifar = \"c\", labels = \"coarse\" }\nnormalise = \"standard\"\nstratify = true\nsplit_seed = 7",
+        "source = { npz = \"a.npz\" }\neval_fraction = \"auto\"\nnormalise = \"auto\"",
+        "source = { npz = \"a.npz\", x = \"a\", y = \"b\", eval_x = \"c\", eval_y = \"d\" }\nnormalise = \"unit\"",
+        "source = { npy = \"x.npy\", target = \"y.npy\" }\neval_fraction = 0.3",
+        "source = { safetensors = \"a.safetensors\", x = \"a\" }\ntarget = \"inputs\"",
         "source = \"digits\"\ntarget = \"inputs\"",
         "source = { csv = \"t.csv\", target = \"y\" }\ntarget = \"inputs\"\nsplit_seed = 7",
     ] {
@@ -127,6 +135,36 @@ fn faults_name_the_key_and_the_remedy() {
     );
     let both = csv(", target = \"y\", eval_csv = \"e.csv\" }\neval_fraction = 0.1");
     assert_refused(&both, &["data.eval_fraction goes with", "without eval"]);
+    let npz = |rest: &str| format!("source = {{ npz = \"a.npz\" }}\n{rest}");
+    assert_refused(&npz("normalise = \"units\""), &["data.normalise", "\"unit\"", "mean = [..]"]);
+    assert_refused(&npz("normalise = { mean = [0.5] }"), &["data.normalise.std is missing"]);
+    assert_refused(
+        &npz("normalise = { mean = [\"a\"], std = [1] }"),
+        &["data.normalise.mean", "list of numbers"],
+    );
+    assert_refused(
+        &npz("normalise = { mean = 0, std = 1, sd = 1 }"),
+        &["data.normalise.sd", "did you mean \"std\""],
+    );
+    assert_refused(&npz("eval_fraction = true"), &["data.eval_fraction = true", "\"auto\""]);
+    assert_refused(&npz("x = \"a\""), &["data.x belongs into data.source, beside npz"]);
+    assert_refused(&npz(""), &["a.npz", "relative to the config's folder"]);
+    let named = "source = { safetensors = \"a\", eval_x = \"c\" }\nstratify = true";
+    assert_refused(named, &["data.stratify goes with", "without eval_x"]);
+    assert_refused("source = { npy = \"a.npy\" }", &["data.source.target is missing", "{ npy = \"FILE\""]);
+    assert_refused(
+        "source = { cifar = \"c\", labels = \"both\" }",
+        &["data.source.labels", "\"fine\" or \"coarse\""],
+    );
+    assert_refused(
+        "source = { idx = \"no-such-folder\" }",
+        &["no-such-folder", "relative to the config's folder"],
+    );
+    assert_refused("source = { idx = \"d\", sets = \"a\" }", &["data.source.sets", "did you mean \"set\""]);
+    assert_refused(
+        "source = \"digits\"\nnormalise = \"unit\"",
+        &["data.normalise goes with idx", "\"digits\""],
+    );
     let missing = "source = { text = \"no/such/file.txt\" }\ncontext = 4";
     assert_refused(missing, &["no/such/file.txt", "relative to the config's folder"]);
 }

@@ -1,7 +1,6 @@
 //! What is made: pinned, by the distribution it should have, and whole files.
 
 use super::*;
-use crate::data::idx;
 
 const SEED: u64 = 0x0123_4567_89ab_cdef;
 
@@ -173,8 +172,11 @@ fn files_hold_the_samples_in_order_and_more_of_them_go_on() {
     let (short, long) = (made(Kind::Digits28, 1500, &few), made(Kind::Digits28, 3000, &many));
     for (part, (half, count)) in [(Half::Train, 1500), (Half::Eval, 250)].into_iter().enumerate() {
         let parse = |files: &[Vec<u8>], at: usize| {
-            let idx = idx::parse("made", &files[at]).unwrap();
-            (idx.shape.to_vec(), idx.values.to_vec())
+            let (head, rest) = files[at].split_at(4);
+            assert_eq!(head[..3], [0, 0, 8], "unsigned bytes");
+            let (extents, values) = rest.split_at(4 * usize::from(head[3]));
+            let extent = |e: &[u8]| u32::from_be_bytes([e[0], e[1], e[2], e[3]]) as usize;
+            (extents.chunks_exact(4).map(extent).collect::<Vec<_>>(), values.to_vec())
         };
         let (images, labels) = (parse(&short, 2 * part), parse(&short, 2 * part + 1));
         assert_eq!((images.0, labels.0), (vec![count, SIDE, SIDE], vec![count]));

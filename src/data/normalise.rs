@@ -1,0 +1,261 @@
+//! What the device makes of numbers before a model sees them, and what a later input must be given to fit.
+
+use serde::{Deserialize, Serialize};
+
+use super::field::{Field, MOST_CHANNELS, Scale};
+use super::part::Part;
+use super::values::Kind;
+use crate::error::{Error, Result};
+
+/// What becomes of inputs. Bytes are taken for numbers from 0 to 1 wherever they are scaled: means and deviations of
+/// images are those of torchvision's `Normalize`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Normalise {
+    /// [`Normalise::Unit`] for bytes, and [`Normalise::None`] for all else.
+    #[default]
+    Auto,
+    /// Bytes become numbers from 0 to 1.
+    Unit,
+    /// Floats stay as they are, and integers integers.
+    None,
+    /// (number − mean) / std of the training part, for each channel; see [`ArrayEncoding::mean`]. Of more than 50,000
+    /// samples, so many are looked at, evenly spaced.
+    Standard,
+    /// (number − mean) / std for each channel.
+    Fixed {
+        /// One for all numbers, or one for each index of a sample's first axis.
+        mean: Vec<f64>,
+        /// As many, above 0.
+        std: Vec<f64>,
+    },
+}
+
+/// How the numbers of an array became a model's inputs: (number / divisor − mean) / std.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArrayEncoding {
+    /// The shape of a sample.
+    pub shape: Vec<usize>,
+    /// 255 for bytes, or else 1.
+    pub divisor: f64,
+    /// One for all numbers, or one for each index of the sample's first axis: the channels of an image, or the features
+    /// of a row.
+    pub mean: Vec<f64>,
+    /// As many; 1 where all numbers are one.
+    pub std: Vec<f64>,
+}
+
+impl ArrayEncoding {
+    /// What the device does.
+    ///
+    /// ```
+    /// use downhill::data::{ArrayEncoding, Scale};
+    /// let unit = ArrayEncoding { shape: vec![1, 28, 28], divisor: 255.0, mean: vec![0.0], std: vec![1.0] };
+    /// assert_eq!(unit.scale(), Scale::unit());
+    /// ```
+    pub fn scale(&self) -> Scale {
+        let all = self.mean.iter().zip(&self.std);
+        let (factor, offset) =
+            all.map(|(mean, std)| ((1.0 / (std * self.divisor)) as f32, ((0.0 - mean) / std) as f32)).unzip();
+        Scale { factor, offset }
+    }
+}
+
+/// Samples that [`Normalise::Standard`] looks at, at most.
+const MOST_SAMPLES: usize = 50_000;
+
+/// How many means a sample of this shape has: one for each channel of an image, one for each feature of a row, as far as
+/// the device can tell them apart; else, and for an image with its channels last, one for all.
+fn channels(shape: &[usize]) -> usize {
+    match *shape {
+        [first] if first <= MOST_CHANNELS => first,
+        [first, _, last] if first <= MOST_CHANNELS && (first <= 4 || last > 4) => first,
+        _ => 1,
+    }
+}
+
+/// What is made of the inputs of the training part; `None` where nothing is.
+pub(super) fn fit(name: &str, train: &Part, normalise: &Normalise) -> Result<Option<ArrayEncoding>> {
+    let field = train.inputs();
+    let kind = field.values().kind();
+    let shape = field.shape().to_vec();
+    let divisor = if kind == Kind::U8 { 255.0 } else { 1.0 };
+    let encoding = |mean, std| Ok(Some(ArrayEncoding { shape: shape.clone(), divisor, mean, std }));
+    match normalise {
+        Normalise::None => Ok(None),
+        Normalise::Auto if kind != Kind::U8 => Ok(None),
+        Normalise::Unit if kind != Kind::U8 => Err(Error::Config(format!(
+            "data.normalise = \"unit\" is for bytes, and the inputs of {name} are {}; \"standard\" or {{ mean = [..], \
+             std = [..] }} fits any numbers",
+            kind.name()
+        ))),
+        Normalise::Auto | Normalise::Unit => encoding(vec![0.0], vec![1.0]),
+        Normalise::Fixed { mean, std } => {
+            let (n, m, first) = (mean.len(), std.len(), shape.first().copied().unwrap_or(1));
+            if n != m || (n != 1 && n != first) || n > MOST_CHANNELS {
+                return Err(Error::Config(format!(
+                    "data.normalise: {n} means and {m} stds for samples of shape {}; one of each is needed, or {first} \
+                     for its first axis, and {MOST_CHANNELS} at most",
+                    field.shape()
+                )));
+            }
+            let finite = mean.iter().chain(std).all(|number| number.is_finite());
+            match std.iter().find(|std| **std <= 0.0) {
+                Some(std) => Err(Error::Config(format!("data.normalise: a std of {std}; above 0 is needed"))),
+                None if !finite => {
+                    Err(Error::Config("data.normalise: every mean and std has to be finite".into()))
+                }
+                None => encoding(mean.clone(), std.clone()),
+            }
+        }
+        Normalise::Standard => {
+            let (mean, std): (Vec<f64>, Vec<f64>) =
+                moments(name, train)?.iter().map(|one| (one.mean / divisor, one.std() / divisor)).unzip();
+            let alike = |std: f64| if std > 0.0 { std } else { 1.0 };
+            encoding(mean, std.into_iter().map(alike).collect())
+        }
+    }
+}
+
+/// Mean and squared deviations of some numbers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Moments {
+    fn of(numbers: &[f64]) -> Moments {
+        let count = numbers.len() as f64;
+        let mean = numbers.iter().sum::<f64>() / count;
+        Moments { count, mean, squares: numbers.iter().map(|number| (number - mean).powi(2)).sum() }
+    }
+
+    /// Those of both together. Source: T. Chan, G. Golub, R. LeVeque, *Updating Formulae and a Pairwise Algorithm for
+    /// Computing Sample Variances*, 1979.
+    fn with(self, other: Moments) -> Moments {
+        let count = self.count + other.count;
+        let (apart, share) = (other.mean - self.mean, other.count / count);
+        Moments {
+            count,
+            mean: self.mean + apart * share,
+            squares: self.squares + other.squares + apart * apart * self.count * share,
+        }
+    }
+
+    /// 1/n.
+    fn std(&self) -> f64 {
+        (self.squares / self.count).sqrt()
+    }
+}
+
+/// The moments of each channel over the part's samples, or as many as are looked at.
+fn moments(name: &str, part: &Part) -> Result<Vec<Moments>> {
+    let field: &Field = part.inputs();
+    let mut all = vec![Moments::default(); channels(field.shape())];
+    let (len, each) = (part.len(), field.shape().elements() / all.len());
+    let looked = len.min(MOST_SAMPLES);
+    for i in 0..looked {
+        let sample = part.place((i as u64 * len as u64 / looked as u64) as u32);
+        for (one, numbers) in all.iter_mut().zip(field.sample(sample as usize)?.chunks_exact(each)) {
+            *one = one.with(Moments::of(numbers));
+            if !one.mean.is_finite() {
+                return Err(Error::Data(format!(
+                    "sample {sample} of {name} has a number that is not finite, so there is no mean for \
+                     data.normalise = \"standard\""
+                )));
+            }
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Encoding, Values};
+
+    fn part(shape: &[usize], values: impl Into<Values>) -> Part {
+        Part::builder().input("x", Field::new(shape, values).unwrap()).build().unwrap()
+    }
+
+    fn standard(part: &Part) -> ArrayEncoding {
+        fit("d", part, &Normalise::Standard).unwrap().unwrap()
+    }
+
+    #[test]
+    fn every_channel_has_its_moments() {
+        // Channel 0 of both samples: 0, 10, 20, 30; channel 1: all 7.
+        let images = part(&[2, 1, 2], vec![0u8, 10, 7, 7, 20, 30, 7, 7]);
+        let found = standard(&images);
+        assert_eq!((found.divisor, &found.mean), (255.0, &vec![15.0 / 255.0, 7.0 / 255.0]));
+        assert_eq!(found.std, [125f64.sqrt() / 255.0, 1.0]);
+        // The samples held out do not count, and their order does not matter.
+        let rows = part(&[1], vec![5.0, 100.0, 9.0]).select(&[2, 0]).unwrap();
+        assert_eq!((standard(&rows).mean, standard(&rows).std), (vec![7.0], vec![2.0]));
+        let scaled = rows.clone().scale_inputs(&standard(&rows).scale()).unwrap();
+        assert_eq!(scaled.inputs().sample(2).unwrap(), [1.0]);
+        assert_eq!(scaled.len(), 2);
+    }
+
+    #[test]
+    fn channels_are_the_first_axis_of_images_and_rows() {
+        for (shape, n) in [
+            (&[3, 32, 32][..], 3),
+            (&[32, 32, 3], 1),
+            (&[1, 28, 28], 1),
+            (&[13, 64, 64], 13),
+            (&[28, 28], 1),
+            (&[30], 30),
+            (&[784], 1),
+            (&[], 1),
+        ] {
+            assert_eq!(channels(shape), n, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_part_is_looked_at_evenly() {
+        // 0 where it is looked at, 1 where it is not.
+        let n = 2 * MOST_SAMPLES;
+        let found = standard(&part(&[1], (0..n).map(|i| (i % 2) as f32).collect::<Vec<_>>()));
+        assert_eq!(found.mean, [0.0]);
+        let ends = standard(&part(&[1], (0..n).map(|i| i as f32).collect::<Vec<_>>()));
+        let want = (n - 2) as f64 / 2.0;
+        assert!((ends.mean[0] - want).abs() < 1e-9 * want, "{}", ends.mean[0]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        let refused = |part: &Part, normalise: Normalise, words: &str| {
+            let err = fit("d", part, &normalise).unwrap_err().to_string();
+            assert!(err.contains(words), "{err}");
+        };
+        let fixed = |mean: &[f64], std: &[f64]| Normalise::Fixed { mean: mean.into(), std: std.into() };
+        let images = part(&[3, 1, 1], vec![0u8; 6]);
+        refused(&images, fixed(&[0.5; 2], &[0.5; 2]), "2 means and 2 stds for samples of shape [3, 1, 1]");
+        refused(&images, fixed(&[0.5], &[0.5; 3]), "1 means and 3 stds");
+        refused(&images, fixed(&[0.5], &[0.0]), "a std of 0");
+        refused(&images, fixed(&[f64::NAN], &[1.0]), "finite");
+        let floats = part(&[1], vec![0.0, f32::NAN]);
+        refused(&floats, Normalise::Unit, "are f32");
+        refused(&floats, Normalise::Standard, "sample 1 of d");
+        let three = fit("d", &images, &fixed(&[0.5; 3], &[0.25; 3])).unwrap().unwrap();
+        assert_eq!(three.scale().offset, [-2.0; 3]);
+        for none in [Normalise::Auto, Normalise::None] {
+            assert_eq!(fit("d", &floats, &none).unwrap(), None);
+        }
+        assert_eq!(
+            fit("d", &images, &Normalise::Auto).unwrap(),
+            fit("d", &images, &Normalise::Unit).unwrap()
+        );
+    }
+
+    #[test]
+    fn an_encoding_survives_json_to_the_bit() {
+        let encoding = standard(&part(&[2, 1, 1], vec![1u8, 2, 3, 5, 9, 200]));
+        let text = serde_json::to_string(&Encoding::Array(encoding.clone())).unwrap();
+        assert!(text.contains("\"kind\":\"array\""), "{text}");
+        assert_eq!(serde_json::from_str::<Encoding>(&text).unwrap(), Encoding::Array(encoding));
+    }
+}
