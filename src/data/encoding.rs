@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::images::ImageEncoding;
 use super::table::TableEncoding;
 use super::text::Vocabulary;
 
@@ -16,4 +17,6 @@ pub enum Encoding {
     },
     /// Cells became numbers, column by column.
     Table(TableEncoding),
+    /// Images became numbers, and folders classes.
+    Images(ImageEncoding),
 }

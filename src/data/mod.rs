@@ -3,11 +3,15 @@
 //! Everything is checked where it is made, so that what follows can rely on it: no part is empty, all fields agree
 //! in number, the evaluation part has the shapes of the training part, labels are in range.
 
+mod blocks;
 mod digits;
 mod encoding;
 mod field;
 mod file;
 pub mod idx;
+mod images;
+mod moments;
+mod normalise;
 mod part;
 mod sampler;
 mod split;
@@ -19,6 +23,9 @@ pub use digits::digits;
 pub use encoding::Encoding;
 pub use field::{Field, MOST_CHANNELS, Scale, Windows};
 pub use file::{DataFile, FileValues, Written};
+pub use images::{Fit, ImageEncoding, ImageOptions, images, images_have_eval};
+pub use moments::Moments;
+pub use normalise::Normalise;
 pub use part::{Part, PartBuilder};
 pub use sampler::{BatchPlan, BatchSize, epoch_order};
 pub use split::Holdout;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::field::Field;
+use super::field::{Field, Scale};
 use crate::error::{Error, Result};
 
 /// Named fields of as many samples each, at least one: what a model is given, and what it should say.
@@ -101,6 +101,13 @@ impl Part {
     pub(super) fn without_targets(mut self) -> Part {
         self.fields.truncate(self.inputs);
         self
+    }
+
+    /// The same with another scale of the first input.
+    pub(super) fn with_scaled_input(mut self, scale: &Scale) -> Result<Part> {
+        let input = &mut self.fields[0].1;
+        *input = input.clone().scaled(scale.clone())?;
+        Ok(self)
     }
 
     /// What the model is given: the first input.
