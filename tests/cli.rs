@@ -6,6 +6,8 @@ mod adapter;
 mod bad_input;
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/data.rs"]
+mod data;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/folder.rs"]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::data_args::DataArgs;
+
 /// Train small neural nets on any GPU, or on none.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = None, after_help = "\
@@ -15,6 +17,7 @@ Examples:
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill explain examples/digits.toml
   downhill adapters
+  downhill data synth digits28 --count 60000 --out data/digits28
   downhill bench optim")]
 pub struct Cli {
     /// What to do.
@@ -35,6 +38,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List every adapter, and which one would be chosen and why
     Adapters(AdapterArgs),
+    /// Make data
+    Data(DataArgs),
     /// Measure the adapter, and how near the kernels come to what it can do
     Bench(BenchArgs),
     /// List the optimizers: equations, sources, defaults, and what an update moves and keeps

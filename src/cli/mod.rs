@@ -3,6 +3,10 @@
 mod args;
 mod bench;
 mod commands;
+mod convert;
+mod data;
+mod data_args;
+mod inspect;
 mod lr_find;
 mod progress;
 mod sample;
@@ -38,6 +42,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sample(args) => sample::sample(&args),
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),
+        Command::Data(args) => data::data(&args),
         Command::Bench(args) => bench::bench(&args.what),
         Command::Optimizers(args) => {
             commands::optimizers(&args);

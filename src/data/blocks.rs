@@ -38,14 +38,18 @@ impl<'a> Blocks<'a> {
         self.block.resize(samples * each, 0);
         let threads = match self.field.values().in_memory() {
             true => 1,
-            false => thread::available_parallelism().map_or(1, usize::from).min(samples / FOR_A_THREAD).max(1),
+            false => {
+                thread::available_parallelism().map_or(1, usize::from).min(samples / FOR_A_THREAD).max(1)
+            }
         };
         let share = samples.div_ceil(threads);
         let field = self.field;
         thread::scope(|scope| {
             let shares = rows.chunks(share).zip(self.block.chunks_mut(share * each));
-            let threads: Vec<_> = shares.map(|(rows, into)| scope.spawn(move || read(field, rows, into))).collect();
-            let joined = threads.into_iter().map(|t| t.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
+            let threads: Vec<_> =
+                shares.map(|(rows, into)| scope.spawn(move || read(field, rows, into))).collect();
+            let joined =
+                threads.into_iter().map(|t| t.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
             joined.collect::<Result<Vec<()>>>()
         })?;
         Ok(Some(&self.block))

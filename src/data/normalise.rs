@@ -62,10 +62,14 @@ impl Normalise {
                     )));
                 }
                 if let Some(bad) = mean.iter().find(|v| !v.is_finite()) {
-                    return Err(Error::Config(format!("data.normalise.mean has {bad}: finite numbers are needed")));
+                    return Err(Error::Config(format!(
+                        "data.normalise.mean has {bad}: finite numbers are needed"
+                    )));
                 }
                 if let Some(bad) = std.iter().find(|v| !v.is_finite() || **v <= 0.0) {
-                    return Err(Error::Config(format!("data.normalise.std has {bad}: numbers above 0 are needed")));
+                    return Err(Error::Config(format!(
+                        "data.normalise.std has {bad}: numbers above 0 are needed"
+                    )));
                 }
                 Ok(by(mean, std))
             }

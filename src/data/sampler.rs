@@ -27,16 +27,21 @@ pub fn epoch_order(len: usize, seed: u64, epoch: u64, shuffle: bool) -> Vec<u32>
 pub(super) fn shuffled(len: usize, seed: u64, epoch: u64, purpose: &[u8; 16]) -> Vec<u32> {
     let len = u32::try_from(len).expect("a part has at most u32::MAX samples");
     let mut order: Vec<u32> = (0..len).collect();
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..16].copy_from_slice(&epoch.to_le_bytes());
-    key[16..].copy_from_slice(purpose);
-    let mut random = ChaCha8Rng::from_seed(key);
+    let mut random = stream(seed, epoch, purpose);
     for i in (1..order.len()).rev() {
         let j = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
         order.swap(i, j as usize);
     }
     order
+}
+
+/// ChaCha8's random numbers under the key of `seed`, `number` (8 little-endian bytes each) and a purpose.
+pub(super) fn stream(seed: u64, number: u64, purpose: &[u8; 16]) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&number.to_le_bytes());
+    key[16..].copy_from_slice(purpose);
+    ChaCha8Rng::from_seed(key)
 }
 
 /// How many samples a batch has.

@@ -17,6 +17,8 @@ fn help_has_examples() {
         &["adapters", "--help"],
         &["optimizers", "--help"],
         &["completions", "--help"],
+        &["data", "--help"],
+        &["data", "synth", "--help"],
         &["bench", "--help"],
         &["bench", "optim", "--help"],
         &["bench", "matmul", "--help"],

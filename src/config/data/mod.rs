@@ -1,6 +1,10 @@
 //! The `[data]` table: where the samples come from, how they are cut, and how they make batches. One file a kind of
 //! source.
 
+mod alone;
+mod images;
+mod normalise;
+mod pack;
 mod table;
 mod text;
 mod values;
@@ -13,6 +17,9 @@ use super::section::{Section, kind, suggestion};
 use crate::data::{self, BatchSize, Dataset};
 use crate::error::{Error, Result};
 use crate::train::TrainOptions;
+pub use alone::DataConfig;
+pub use images::ImagesSpec;
+pub use pack::PackSpec;
 pub use table::TableSpec;
 pub use text::TextSpec;
 use values::{entry, file, integer};
@@ -26,13 +33,17 @@ const NAMES: &[(&str, ReadNamed)] = &[("digits", |_| Ok(DataSpec::Digits)), ("so
 const FILES: &[FileSource] = &[
     FileSource { key: "text", form: text::FORM, inside: &[], read: text::read },
     FileSource { key: "csv", form: table::FORM, inside: table::INSIDE, read: table::read },
+    FileSource { key: "images", form: images::FORM, inside: images::INSIDE, read: images::read },
+    FileSource { key: "pack", form: pack::FORM, inside: &[], read: pack::read },
 ];
 /// Keys of `[data]` that some sources have, and which.
 const OWNERS: &[(&str, &str)] = &[
     ("context", "text"),
     ("hop", "text"),
-    ("eval_fraction", "text, and with csv without eval_csv"),
-    ("split_seed", "csv without eval_csv"),
+    ("eval_fraction", "text, with csv without eval_csv, and with images without a folder to evaluate on"),
+    ("split_seed", "csv without eval_csv, and with images without a folder to evaluate on"),
+    ("stratify", "images without a folder to evaluate on"),
+    ("normalise", "images"),
 ];
 
 /// A source that is a file, as `source = { KEY = "FILE" }`.
@@ -87,6 +98,10 @@ pub enum DataSpec {
     Text(TextSpec),
     /// The rows of a table.
     Table(TableSpec),
+    /// A folder of images.
+    Images(ImagesSpec),
+    /// A packed data set.
+    Pack(PackSpec),
     /// The inputs of another source, as their own targets.
     Inputs(Box<DataSpec>),
 }
@@ -140,6 +155,8 @@ impl DataSpec {
             DataSpec::Digits => Box::new(Digits),
             DataSpec::Text(spec) => Box::new(spec),
             DataSpec::Table(spec) => Box::new(spec),
+            DataSpec::Images(spec) => Box::new(spec),
+            DataSpec::Pack(spec) => Box::new(spec),
             DataSpec::Inputs(of) => Box::new(Inputs(of)),
         }
     }

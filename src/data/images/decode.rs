@@ -69,7 +69,9 @@ fn pixels(file: &DataFile, header: Header) -> Result<(ColorType, Vec<u8>)> {
             // The decoder fills up what is missing. Within compressed data this marker cannot be.
             let data = &bytes[(header.end as usize).min(bytes.len())..];
             if !data.windows(2).rev().any(|pair| pair == [0xff, 0xd9]) {
-                return Err(file.fault(file.bytes(), "the JPEG ends without its last marker: it is cut short"));
+                return Err(
+                    file.fault(file.bytes(), "the JPEG ends without its last marker: it is cut short")
+                );
             }
             let mut decoder = JpegDecoder::new(Cursor::new(&bytes[..])).map_err(wrong)?;
             decoder.set_limits(limits).map_err(wrong)?;

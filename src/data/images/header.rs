@@ -88,7 +88,9 @@ fn png(file: &DataFile) -> Result<Header> {
         _ => return Err(file.fault(25, format!("colour type {colour}: there are 0, 2, 3, 4 and 6"))),
     };
     if !depths.contains(&depth) {
-        return Err(file.fault(24, format!("{depth} bits a sample, which colour type {colour} does not have")));
+        return Err(
+            file.fault(24, format!("{depth} bits a sample, which colour type {colour} does not have"))
+        );
     }
     check_size(file, 16, width, height)?;
     // Lines of whole bytes, each after a byte for its filter. An interlaced image has more lines, never fewer bytes.
@@ -117,8 +119,10 @@ fn jpeg(file: &DataFile) -> Result<Header> {
             }
             (0xff, 0xc0..=0xc2) => break,
             (0xff, 0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf) => {
-                let text = format!("a JPEG of kind {code:#04x} (lossless, hierarchical or arithmetic); baseline and \
-                                    progressive ones can be read; write it anew as such, or as PNG");
+                let text = format!(
+                    "a JPEG of kind {code:#04x} (lossless, hierarchical or arithmetic); baseline and \
+                                    progressive ones can be read; write it anew as such, or as PNG"
+                );
                 return Err(file.fault(at, text));
             }
             (0xff, 0x01 | 0xd0..=0xd8) => {
@@ -155,7 +159,8 @@ fn check_size(file: &DataFile, at: u64, width: u32, height: u32) -> Result<()> {
         return Err(file.fault(at, format!("{width} × {height} pixels, which is none")));
     }
     if pixels > MOST_PIXELS {
-        let text = format!("{width} × {height} pixels; {MOST_PIXELS} at most are read; write the image smaller");
+        let text =
+            format!("{width} × {height} pixels; {MOST_PIXELS} at most are read; write the image smaller");
         return Err(file.fault(at, text));
     }
     Ok(())

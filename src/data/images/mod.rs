@@ -132,10 +132,12 @@ impl Source for Images {
         }
         let images = rest.len() / each;
         let (whole, tail) = rest.split_at_mut(images * each);
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(images / FOR_A_THREAD).max(1);
+        let threads =
+            thread::available_parallelism().map_or(1, usize::from).min(images / FOR_A_THREAD).max(1);
         let share = images.div_ceil(threads).max(1);
         thread::scope(|scope| {
-            let mut shares = whole.chunks_mut(share * each).enumerate().map(|(i, chunk)| (first + i * share, chunk));
+            let mut shares =
+                whole.chunks_mut(share * each).enumerate().map(|(i, chunk)| (first + i * share, chunk));
             let own = shares.next();
             let others: Vec<_> = shares.map(|share| scope.spawn(|| self.decode_all(share))).collect();
             let mut result = own.map_or(Ok(()), |own| self.decode_all(own));
@@ -258,3 +260,5 @@ fn shape<'a>(files: impl Iterator<Item = &'a PathBuf>, options: &ImageOptions) -
     Ok(ImageShape { channels: options.channels.unwrap_or(if grey { 1 } else { 3 }), height, width })
 }
 
+#[cfg(test)]
+mod tests;
