@@ -60,8 +60,10 @@ impl Moments {
 
     /// The standard deviation, 1/n; NaN without numbers.
     pub fn std(&self) -> f64 {
+        // Rounding may leave a little less than nothing.
         let n = self.count as f64;
-        ((self.squares - self.sum * self.sum / n) / n).max(0.0).sqrt()
+        let square = (self.squares - self.sum * self.sum / n) / n;
+        if square < 0.0 { 0.0 } else { square.sqrt() }
     }
 
     /// Those of number · factor + offset.

@@ -49,7 +49,7 @@ fn what_is_packed_is_what_was_there() {
     assert_same(&digits.clone().without_targets());
     let words = text(
         "words",
-        "the quick brown fox jumps over the lazy dog",
+        &"the quick brown fox jumps over the lazy dog ".repeat(3),
         &TextOptions { hop: Some(1), ..TextOptions::new(4) },
     );
     assert_same(&words.unwrap());
