@@ -14,6 +14,8 @@ mod examples;
 mod folder;
 #[path = "cli/lr_find.rs"]
 mod lr_find;
+#[path = "cli/packs.rs"]
+mod packs;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/runs.rs"]

@@ -11,6 +11,8 @@ use super::{progress, say};
 pub(super) fn data(args: &DataArgs) -> anyhow::Result<()> {
     match &args.what {
         DataCommand::Synth(args) => synth(args),
+        DataCommand::Convert(args) => super::convert::convert(args),
+        DataCommand::Inspect(args) => super::inspect::inspect(args),
     }
 }
 

@@ -3,8 +3,10 @@
 mod args;
 mod bench;
 mod commands;
+mod convert;
 mod data;
 mod data_args;
+mod inspect;
 mod lr_find;
 mod progress;
 mod sample;

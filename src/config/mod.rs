@@ -12,7 +12,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-pub use data::{ArrayFiles, ArraysSpec, DataSpec, TableSpec, TextSpec};
+pub use data::{ArrayFiles, ArraysSpec, DataConfig, DataSpec, ImagesSpec, PackSpec, TableSpec, TextSpec};
 pub use loss::LossSpec;
 use section::{Section, kind};
 

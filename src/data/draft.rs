@@ -1,7 +1,7 @@
 //! Files that come to be whole or not at all: written under a temporary name, and renamed when all of them are done.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -50,6 +50,19 @@ impl Draft {
         self.file.write_all(bytes).map_err(|err| self.failed(err))?;
         self.bytes += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Writes over bytes that are there already, from `offset` on.
+    ///
+    /// # Errors
+    /// As [`Draft::append`].
+    pub fn overwrite(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let mut write = || {
+            self.file.seek(SeekFrom::Start(offset))?;
+            self.file.write_all(bytes)?;
+            self.file.seek(SeekFrom::End(0)).map(|_| ())
+        };
+        write().map_err(|err| self.failed(err))
     }
 
     /// Syncs every file, then gives each its name: until the last byte of the last one is on disk, none has it.

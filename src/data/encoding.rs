@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::images::ImageEncoding;
 use super::normalise::ArrayEncoding;
 use super::table::TableEncoding;
 use super::text::Vocabulary;
@@ -19,4 +20,6 @@ pub enum Encoding {
     Table(TableEncoding),
     /// Numbers of an array were scaled.
     Array(ArrayEncoding),
+    /// Images became numbers, and folders classes.
+    Images(ImageEncoding),
 }

@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::values::Values;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -27,7 +29,7 @@ impl Windows {
 }
 
 /// What the device makes of a field's numbers before the model sees them: number · factor + offset, in f32.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     /// One for all numbers, or one for each index of the sample's first axis, the channels of an image.
     pub factor: Vec<f32>,

@@ -3,6 +3,7 @@
 //! Everything is checked where it is made, so that what follows can rely on it: no part is empty, all fields agree
 //! in number, the evaluation part has the shapes of the training part, labels are in range.
 
+mod blocks;
 mod chain;
 mod digits;
 mod draft;
@@ -10,28 +11,37 @@ mod encoding;
 mod field;
 mod file;
 mod formats;
+mod images;
+mod moments;
 mod normalise;
+mod pack;
 mod part;
+mod recognise;
 mod sampler;
 mod spill;
 mod split;
-pub mod synth;
 mod stream;
+mod summary;
+pub mod synth;
 mod table;
 mod text;
 mod values;
 
-pub use chain::Chain;
 pub use digits::digits;
 pub use encoding::Encoding;
 pub use field::{Field, MOST_CHANNELS, Scale, Windows};
 pub use file::{DataFile, FileValues, Written};
 pub use formats::{ArrayNames, ArrayOptions, CifarLabels, cifar, idx, npy, npz, safetensors};
+pub use images::{Fit, ImageEncoding, ImageOptions, images, images_have_eval};
+pub use moments::Moments;
 pub use normalise::{ArrayEncoding, Normalise};
+pub use pack::{Packed, pack, verify, write_pack};
 pub use part::{Part, PartBuilder};
+pub use recognise::{FORMATS, Format, recognise};
 pub use sampler::{BatchPlan, BatchSize, epoch_order};
 pub use spill::Spill;
 pub use split::Holdout;
+pub use summary::{FieldSummary, Numbers, PartSummary, Summary};
 pub use table::{
     ColumnSummary, Fill, Fills, InputColumn, InputKind, TableColumn, TableEncoding, TableFormat,
     TableOptions, TableSummary, TargetColumn, TargetKind, table,

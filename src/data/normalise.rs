@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::field::{Field, MOST_CHANNELS, Scale};
+use super::field::{MOST_CHANNELS, Scale};
+use super::moments::Moments;
 use super::part::Part;
 use super::values::Kind;
 use crate::error::{Error, Result};
@@ -109,63 +110,23 @@ pub(super) fn fit(name: &str, train: &Part, normalise: &Normalise) -> Result<Opt
         }
         Normalise::Standard => {
             let (mean, std): (Vec<f64>, Vec<f64>) =
-                moments(name, train)?.iter().map(|one| (one.mean / divisor, one.std() / divisor)).unzip();
+                moments(name, train)?.iter().map(|one| (one.mean() / divisor, one.std() / divisor)).unzip();
             let alike = |std: f64| if std > 0.0 { std } else { 1.0 };
             encoding(mean, std.into_iter().map(alike).collect())
         }
     }
 }
 
-/// Mean and squared deviations of some numbers.
-#[derive(Debug, Clone, Copy, Default)]
-struct Moments {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Moments {
-    fn of(numbers: &[f64]) -> Moments {
-        let count = numbers.len() as f64;
-        let mean = numbers.iter().sum::<f64>() / count;
-        Moments { count, mean, squares: numbers.iter().map(|number| (number - mean).powi(2)).sum() }
-    }
-
-    /// Those of both together. Source: T. Chan, G. Golub, R. LeVeque, *Updating Formulae and a Pairwise Algorithm for
-    /// Computing Sample Variances*, 1979.
-    fn with(self, other: Moments) -> Moments {
-        let count = self.count + other.count;
-        let (apart, share) = (other.mean - self.mean, other.count / count);
-        Moments {
-            count,
-            mean: self.mean + apart * share,
-            squares: self.squares + other.squares + apart * apart * self.count * share,
-        }
-    }
-
-    /// 1/n.
-    fn std(&self) -> f64 {
-        (self.squares / self.count).sqrt()
-    }
-}
-
 /// The moments of each channel over the part's samples, or as many as are looked at.
 fn moments(name: &str, part: &Part) -> Result<Vec<Moments>> {
-    let field: &Field = part.inputs();
-    let mut all = vec![Moments::default(); channels(field.shape())];
-    let (len, each) = (part.len(), field.shape().elements() / all.len());
-    let looked = len.min(MOST_SAMPLES);
-    for i in 0..looked {
-        let sample = part.place((i as u64 * len as u64 / looked as u64) as u32);
-        for (one, numbers) in all.iter_mut().zip(field.sample(sample as usize)?.chunks_exact(each)) {
-            *one = one.with(Moments::of(numbers));
-            if !one.mean.is_finite() {
-                return Err(Error::Data(format!(
-                    "sample {sample} of {name} has a number that is not finite, so there is no mean for \
-                     data.normalise = \"standard\""
-                )));
-            }
-        }
+    let field = part.inputs();
+    let stride = part.len().div_ceil(MOST_SAMPLES);
+    let all = Moments::of(part, field, channels(field.shape()), stride)?;
+    let wild: u64 = all.iter().map(|one| one.not_finite).sum();
+    if wild > 0 {
+        return Err(Error::Data(format!(
+            "{wild} numbers of {name} are not finite, so there is no mean for data.normalise = \"standard\""
+        )));
     }
     Ok(all)
 }
@@ -173,7 +134,7 @@ fn moments(name: &str, part: &Part) -> Result<Vec<Moments>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Encoding, Values};
+    use crate::data::{Encoding, Field, Values};
 
     fn part(shape: &[usize], values: impl Into<Values>) -> Part {
         Part::builder().input("x", Field::new(shape, values).unwrap()).build().unwrap()
@@ -239,7 +200,7 @@ mod tests {
         refused(&images, fixed(&[f64::NAN], &[1.0]), "finite");
         let floats = part(&[1], vec![0.0, f32::NAN]);
         refused(&floats, Normalise::Unit, "are f32");
-        refused(&floats, Normalise::Standard, "sample 1 of d");
+        refused(&floats, Normalise::Standard, "1 numbers of d are not finite");
         let three = fit("d", &images, &fixed(&[0.5; 3], &[0.25; 3])).unwrap().unwrap();
         assert_eq!(three.scale().offset, [-2.0; 3]);
         for none in [Normalise::Auto, Normalise::None] {

@@ -162,6 +162,16 @@ impl Part {
         self.rows.as_ref().map_or(sample, |rows| rows[sample as usize])
     }
 
+    /// True where the part is all samples of its fields, in their order.
+    pub(super) fn is_whole(&self) -> bool {
+        self.rows.is_none()
+    }
+
+    /// Every field with whether it is an input.
+    pub(super) fn roles(&self) -> impl Iterator<Item = (bool, &str, &Field)> {
+        self.fields.iter().enumerate().map(|(i, (name, field))| (i < self.inputs, name.as_str(), field))
+    }
+
     /// Fits `other`: the same names, types and shapes.
     pub(super) fn check_like(&self, other: &Part) -> Result<()> {
         let names = |part: &Part| part.fields().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();

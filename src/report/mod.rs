@@ -2,12 +2,14 @@
 
 mod adapters;
 mod explain;
+mod inspect;
 mod lr_find;
 mod optimizers;
 mod plot;
 
 pub use adapters::{adapter_json, adapter_table};
 pub use explain::{explain_json, explain_text};
+pub use inspect::{inspect_rows, inspect_text};
 pub use lr_find::{lr_find_csv, lr_find_figure, lr_find_json, lr_find_text};
 pub use optimizers::{optimizers_page, optimizers_text};
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use toml::{Table, Value};
 
-use super::super::section::{Section, kind};
+use super::super::section::Section;
 use super::values::{entry, file, path_text, string, whole};
-use super::{DataSpec, FileKeys, Source};
-use crate::data::{self, ArrayNames, ArrayOptions, CifarLabels, Dataset, Normalise};
+use super::{DataSpec, FileKeys, Source, normalise};
+use crate::data::{self, ArrayNames, ArrayOptions, CifarLabels, Dataset};
 use crate::error::{Error, Result};
 
 /// Each source, in errors.
@@ -58,12 +58,6 @@ impl ArrayFiles {
 }
 
 const LABELS: [(&str, CifarLabels); 2] = [("fine", CifarLabels::Fine), ("coarse", CifarLabels::Coarse)];
-const WORDS: [(&str, Normalise); 4] = [
-    ("auto", Normalise::Auto),
-    ("unit", Normalise::Unit),
-    ("none", Normalise::None),
-    ("standard", Normalise::Standard),
-];
 
 impl Source for &ArraysSpec {
     fn load(&self, seed: u64) -> Result<Dataset> {
@@ -103,8 +97,8 @@ impl Source for &ArraysSpec {
     }
 
     fn beside(&self) -> Table {
-        let ArrayOptions { normalise, eval_fraction, stratify, .. } = &self.options;
-        let mut table = Table::from_iter([entry("normalise", normalise_value(normalise))]);
+        let ArrayOptions { normalise: rule, eval_fraction, stratify, .. } = &self.options;
+        let mut table = Table::from_iter([normalise::to_toml(rule)]);
         if !self.files.names_eval() {
             let share = eval_fraction.map_or("auto".into(), Value::Float);
             table.extend([entry("eval_fraction", share), entry("stratify", (*stratify).into())]);
@@ -114,50 +108,9 @@ impl Source for &ArraysSpec {
     }
 }
 
-fn normalise_value(normalise: &Normalise) -> Value {
-    if let Normalise::Fixed { mean, std } = normalise {
-        let list = |numbers: &[f64]| Value::Array(numbers.iter().map(|&number| number.into()).collect());
-        return Value::Table(Table::from_iter([entry("mean", list(mean)), entry("std", list(std))]));
-    }
-    WORDS.iter().find(|(_, other)| other == normalise).map_or("", |(word, _)| word).into()
-}
-
-fn normalise(beside: &mut Section) -> Result<Normalise> {
-    let Some(value) = beside.take("normalise") else { return Ok(Normalise::default()) };
-    if let Some((_, word)) = WORDS.iter().find(|(word, _)| value.as_str() == Some(word)) {
-        return Ok(word.clone());
-    }
-    let Value::Table(table) = value else {
-        let words: Vec<String> = WORDS.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        return Err(Error::Config(format!(
-            "{} = {value}: {} or {{ mean = [..], std = [..] }} is needed",
-            beside.name("normalise"),
-            words.join(", ")
-        )));
-    };
-    let mut table = Section::new(beside.name("normalise"), table);
-    let fixed = Normalise::Fixed { mean: numbers(&mut table, "mean")?, std: numbers(&mut table, "std")? };
-    table.finish()?;
-    Ok(fixed)
-}
-
-/// A list of numbers, or one.
-fn numbers(table: &mut Section, key: &'static str) -> Result<Vec<f64>> {
-    let value = table.required(key, "[0.5]")?;
-    let number = |value: &Value| value.as_float().or(value.as_integer().map(|whole| whole as f64));
-    let list = match &value {
-        Value::Array(list) => list.iter().map(number).collect(),
-        one => number(one).map(|one| vec![one]),
-    };
-    list.ok_or_else(|| {
-        let (name, what) = (table.name(key), kind(&value));
-        Error::Config(format!("{name} = {value}: a list of numbers is needed, and this is {what}"))
-    })
-}
-
 /// The keys beside the source, which all have.
 fn spec(files: ArrayFiles, beside: &mut Section) -> Result<DataSpec> {
-    let mut options = ArrayOptions { normalise: normalise(beside)?, ..ArrayOptions::default() };
+    let mut options = ArrayOptions { normalise: normalise::read(beside)?, ..ArrayOptions::default() };
     let mut split_seed = None;
     if !files.names_eval() {
         options.eval_fraction = match beside.take("eval_fraction") {

@@ -1,7 +1,11 @@
 //! The `[data]` table: where the samples come from, how they are cut, and how they make batches. One file a kind of
 //! source.
 
+mod alone;
 mod arrays;
+mod images;
+mod normalise;
+mod pack;
 mod table;
 mod text;
 mod values;
@@ -14,7 +18,10 @@ use super::section::{Section, kind, suggestion};
 use crate::data::{self, BatchSize, Dataset};
 use crate::error::{Error, Result};
 use crate::train::{Residence, TrainOptions};
+pub use alone::DataConfig;
 pub use arrays::{ArrayFiles, ArraysSpec};
+pub use images::ImagesSpec;
+pub use pack::PackSpec;
 pub use table::TableSpec;
 pub use text::TextSpec;
 use values::{entry, file, integer};
@@ -40,18 +47,23 @@ const FILES: &[FileSource] = &[
         inside: arrays::NAMES,
         read: arrays::safetensors,
     },
+    FileSource { key: "images", form: images::FORM, inside: images::INSIDE, read: images::read },
+    FileSource { key: "pack", form: pack::FORM, inside: &[], read: pack::read },
 ];
 /// Where samples lie.
 const RESIDENCES: &[(&str, Residence)] =
     &[("auto", Residence::Auto), ("resident", Residence::Resident), ("streamed", Residence::Streamed)];
+/// Where a share of the samples may be held out.
+const EVAL_OWNERS: &str = "sources that hold samples out: tables without eval, arrays without eval_x, images without a folder \
+                           to evaluate on; eval_fraction with text as well";
 /// Keys of `[data]` that some sources have, and which.
 const OWNERS: &[(&str, &str)] = &[
     ("context", "text"),
     ("hop", "text"),
-    ("eval_fraction", "text, with a table without eval, and with arrays without eval_x"),
-    ("split_seed", "a table without eval, and with arrays without eval_x"),
-    ("stratify", "a table without eval, and with arrays without eval_x"),
-    ("normalise", "idx, cifar, npz, npy and safetensors"),
+    ("eval_fraction", EVAL_OWNERS),
+    ("split_seed", EVAL_OWNERS),
+    ("stratify", EVAL_OWNERS),
+    ("normalise", "images and arrays: images, idx, cifar, npz, npy and safetensors"),
 ];
 
 /// A source that is a file, as `source = { KEY = "FILE" }`.
@@ -108,6 +120,10 @@ pub enum DataSpec {
     Table(TableSpec),
     /// Arrays.
     Arrays(ArraysSpec),
+    /// A folder of images.
+    Images(ImagesSpec),
+    /// A packed data set.
+    Pack(PackSpec),
     /// The inputs of another source, as their own targets.
     Inputs(Box<DataSpec>),
 }
@@ -162,6 +178,8 @@ impl DataSpec {
             DataSpec::Text(spec) => Box::new(spec),
             DataSpec::Table(spec) => Box::new(spec),
             DataSpec::Arrays(spec) => Box::new(spec),
+            DataSpec::Images(spec) => Box::new(spec),
+            DataSpec::Pack(spec) => Box::new(spec),
             DataSpec::Inputs(of) => Box::new(Inputs(of)),
         }
     }

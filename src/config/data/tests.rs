@@ -41,6 +41,11 @@ fn every_source_reads_itself_back() {
         "source = { npy = \"x.npy\", target = \"y.npy\" }\neval_fraction = 0.3",
         "source = { safetensors = \"a.safetensors\", x = \"a\" }\ntarget = \"inputs\"",
         "source = \"digits\"\ntarget = \"inputs\"",
+        "source = { images = \"no/such\" }",
+        "source = { images = \"d\", size = [28, 32], fit = \"stretch\", channels = 1 }\neval_fraction = 0.1\n\
+         split_seed = 3\nstratify = true\nnormalise = \"standard\"",
+        "source = { images = \"d\", size = [1, 1] }\nnormalise = { mean = [0.5, 1], std = [0.25, 0.5] }",
+        "source = { pack = \"d.dhd\" }",
         "source = { csv = \"t.csv\", target = \"y\" }\ntarget = \"inputs\"\nsplit_seed = 7",
     ] {
         let config = parse(data).unwrap();
@@ -165,6 +170,29 @@ fn faults_name_the_key_and_the_remedy() {
         "source = \"digits\"\nnormalise = \"unit\"",
         &["data.normalise goes with idx", "\"digits\""],
     );
+    assert_refused(&both, &["data.eval_fraction goes with", "without eval_csv"]);
+    let images = |rest: &str| format!("source = {{ images = \"no/such\"{rest}");
+    assert_refused(&images(" }"), &["no/such", "relative to the config's folder"]);
+    assert_refused(&images(", size = 3 }"), &["size = 3", "height and width", "an integer"]);
+    assert_refused(&images(", size = [3] }"), &["size = [3]", "[32, 32]"]);
+    assert_refused(&images(", fit = \"crop\" }"), &["data.source.fit", "size, which is missing"]);
+    assert_refused(
+        &images(", size = [3, 3], fit = \"fill\" }"),
+        &["fit = \"fill\"", "\"crop\" or \"stretch\""],
+    );
+    assert_refused(&images(", channels = 4 }"), &["channels = 4", "1 (grey) or 3"]);
+    assert_refused(&images(" }\nsize = [3, 3]"), &["data.size belongs into data.source"]);
+    assert_refused(
+        &images(" }\nnormalise = \"units\""),
+        &["normalise = \"units\"", "\"standard\"", "mean = [0.5]"],
+    );
+    assert_refused(&images(" }\nnormalise = { mean = [1] }"), &["data.normalise.std is missing"]);
+    assert_refused(
+        &images(" }\nnormalise = { mean = 1, std = [1] }"),
+        &["data.normalise.mean = 1", "a list"],
+    );
+    assert_refused("source = { pack = \"no.dhd\" }", &["no.dhd", "relative to the config's folder"]);
+    assert_refused("source = { pack = \"no.dhd\" }\nstratify = true", &["data.stratify goes with images"]);
     let missing = "source = { text = \"no/such/file.txt\" }\ncontext = 4";
     assert_refused(missing, &["no/such/file.txt", "relative to the config's folder"]);
 }

@@ -1,0 +1,158 @@
+//! Which images a folder has, and of which class.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result, suggestion};
+
+/// Images with the numbers of their classes.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub files: Vec<PathBuf>,
+    pub labels: Vec<i32>,
+}
+
+/// What lies in a folder.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// The names of the classes, sorted.
+    pub classes: Vec<String>,
+    pub train: Listing,
+    pub eval: Option<Listing>,
+}
+
+/// What a folder to evaluate on may be called; the first that is there is used.
+const EVAL: [&str; 3] = ["eval", "val", "test"];
+
+/// Endings of images that can be read, and of some that cannot.
+const READ: [&str; 3] = ["png", "jpg", "jpeg"];
+const NOT_READ: [&str; 7] = ["bmp", "gif", "webp", "tif", "tiff", "ppm", "pgm"];
+
+struct Entry {
+    name: String,
+    path: PathBuf,
+    folder: bool,
+}
+
+/// What is in a folder, sorted by name, without what is hidden.
+fn entries(dir: &Path) -> Result<Vec<Entry>> {
+    let fault = |err: std::io::Error| Error::io("cannot read", dir, &err);
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        let name = path.file_name().unwrap_or_default();
+        let Some(name) = name.to_str().map(str::to_owned) else {
+            return Err(Error::Data(format!("{}: the name is no UTF-8; give it another", path.display())));
+        };
+        if !name.starts_with('.') {
+            let folder = path.is_dir();
+            entries.push(Entry { name, path, folder });
+        }
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// The folder's own folder for a part, which it is where it has folders itself; one of a class has images.
+fn part(dir: &Path, names: &[&str]) -> Option<PathBuf> {
+    let holds_folders = |path: &PathBuf| entries(path).is_ok_and(|list| list.iter().any(|e| e.folder));
+    names.iter().map(|name| dir.join(name)).find(holds_folders)
+}
+
+/// The folders to train and to evaluate on, where the folder is so divided.
+pub(super) fn parts(dir: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
+    match part(dir, &["train"]) {
+        Some(train) => (Some(train), part(dir, &EVAL)),
+        None => (None, None),
+    }
+}
+
+/// True where some folder in the folder, or in its `train`, has images.
+pub(super) fn has_images(dir: &Path) -> bool {
+    let dir = parts(dir).0.unwrap_or_else(|| dir.to_owned());
+    let image = |e: &Entry| !e.folder && READ.contains(&&*ending(&e.path));
+    let class = |e: &Entry| e.folder && entries(&e.path).is_ok_and(|list| list.iter().any(image));
+    entries(&dir).is_ok_and(|list| list.iter().any(class))
+}
+
+pub(super) fn read(dir: &Path) -> Result<Folder> {
+    let (train, eval) = parts(dir);
+    let train = train.unwrap_or_else(|| dir.to_owned());
+    let folders = classes(&train)?;
+    let mut listing = Listing::default();
+    for (number, class) in folders.iter().enumerate() {
+        if add(&mut listing, class, number as i32)? == 0 {
+            return Err(Error::Data(format!(
+                "{}: the class has no image; put some PNG or JPEG files in, or take the folder away",
+                class.path.display()
+            )));
+        }
+    }
+    let names: Vec<String> = folders.into_iter().map(|class| class.name).collect();
+    let Some(path) = eval else { return Ok(Folder { classes: names, train: listing, eval: None }) };
+    let mut held = Listing::default();
+    for class in classes(&path)? {
+        let Some(number) = names.iter().position(|name| *name == class.name) else {
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            return Err(Error::Data(format!(
+                "{}: \"{}\" is no class of {}; {}",
+                class.path.display(),
+                class.name,
+                train.display(),
+                suggestion(&class.name, &known)
+            )));
+        };
+        add(&mut held, &class, number as i32)?;
+    }
+    if held.files.is_empty() {
+        return Err(Error::Data(format!("{}: no class has an image to evaluate on", path.display())));
+    }
+    Ok(Folder { classes: names, train: listing, eval: Some(held) })
+}
+
+/// The folders of the classes.
+fn classes(dir: &Path) -> Result<Vec<Entry>> {
+    let (folders, files): (Vec<Entry>, Vec<Entry>) = entries(dir)?.into_iter().partition(|e| e.folder);
+    if let Some(stray) = files.iter().find(|e| READ.contains(&&*ending(&e.path))) {
+        return Err(Error::Data(format!(
+            "{}: an image that lies beside the classes has none; move it into the folder of its class",
+            stray.path.display()
+        )));
+    }
+    if folders.is_empty() {
+        return Err(Error::Data(format!(
+            "{}: no folder of a class is in it; the images of a class lie in a folder with the class's name",
+            dir.display()
+        )));
+    }
+    Ok(folders)
+}
+
+/// Adds the images of a class and says how many. Files that are no images are passed over.
+fn add(listing: &mut Listing, class: &Entry, number: i32) -> Result<usize> {
+    let before = listing.files.len();
+    for Entry { path, folder, .. } in entries(&class.path)? {
+        let ending = ending(&path);
+        if folder {
+            return Err(Error::Data(format!(
+                "{}: a folder within the class \"{}\"; the images of a class lie in one folder",
+                path.display(),
+                class.name
+            )));
+        }
+        if NOT_READ.contains(&&*ending) {
+            return Err(Error::Data(format!(
+                "{}: PNG and JPEG can be read, and this is .{ending}; write it as PNG, or take it out of the folder",
+                path.display()
+            )));
+        }
+        if READ.contains(&&*ending) {
+            listing.files.push(path);
+            listing.labels.push(number);
+        }
+    }
+    Ok(listing.files.len() - before)
+}

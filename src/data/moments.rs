@@ -1,0 +1,136 @@
+//! Least, greatest, mean and deviation of a part's numbers, read block by block.
+
+use super::blocks::Blocks;
+use super::{Field, Part, Scale};
+use crate::error::Result;
+
+/// What many numbers are like. Those that are not finite are counted, and no more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moments {
+    /// How many numbers are finite.
+    pub count: u64,
+    /// How many are not.
+    pub not_finite: u64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+    /// Sums are of what is above the first number, so that large means cost no digits.
+    first: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Moments {
+            count: 0,
+            not_finite: 0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            first: 0.0,
+            sum: 0.0,
+            squares: 0.0,
+        }
+    }
+}
+
+impl Moments {
+    /// Takes a number in.
+    pub fn add(&mut self, number: f64) {
+        if !number.is_finite() {
+            self.not_finite += 1;
+            return;
+        }
+        if self.count == 0 {
+            self.first = number;
+        }
+        let above = number - self.first;
+        self.count += 1;
+        self.min = self.min.min(number);
+        self.max = self.max.max(number);
+        self.sum += above;
+        self.squares += above * above;
+    }
+
+    /// The mean; NaN without numbers.
+    pub fn mean(&self) -> f64 {
+        self.first + self.sum / self.count as f64
+    }
+
+    /// The standard deviation, 1/n; NaN without numbers.
+    pub fn std(&self) -> f64 {
+        // Rounding may leave a little less than nothing.
+        let n = self.count as f64;
+        let square = (self.squares - self.sum * self.sum / n) / n;
+        if square < 0.0 { 0.0 } else { square.sqrt() }
+    }
+
+    /// Those of number · factor + offset.
+    pub fn scaled(self, factor: f64, offset: f64) -> Moments {
+        let [a, b] = [self.min, self.max].map(|v| v * factor + offset);
+        let (min, max) = if self.count == 0 { (self.min, self.max) } else { (a.min(b), a.max(b)) };
+        Moments {
+            min,
+            max,
+            first: self.first * factor + offset,
+            sum: self.sum * factor,
+            squares: self.squares * factor * factor,
+            ..self
+        }
+    }
+
+    /// The moments of a field's numbers as they are stored, for each of `channels` equal parts of a sample, over every
+    /// `stride`-th sample of the part.
+    ///
+    /// # Errors
+    /// What the source cannot read.
+    pub fn of(part: &Part, field: &Field, channels: usize, stride: usize) -> Result<Vec<Moments>> {
+        let kind = field.values().kind();
+        let mut all = vec![Moments::default(); channels];
+        let each = field.sample_bytes() / channels;
+        let mut blocks = Blocks::new(part, field, stride);
+        while let Some(bytes) = blocks.next()? {
+            for (i, channel) in bytes.chunks_exact(each).enumerate() {
+                let moments = &mut all[i % channels];
+                channel.chunks_exact(kind.bytes()).for_each(|number| moments.add(kind.number(number)));
+            }
+        }
+        Ok(all)
+    }
+
+    /// What the device makes of channel `channel`.
+    pub fn through(self, scale: Option<&Scale>, channel: usize) -> Moments {
+        let Some(Scale { factor, offset }) = scale else { return self };
+        let at = if factor.len() == 1 { 0 } else { channel };
+        self.scaled(factor[at].into(), offset[at].into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_of_the_numbers() {
+        // A deviation of 1 on a mean of 1e8, and what is not finite beside.
+        let x = vec![1e8, f32::NAN, 1e8 + 16.0, f32::INFINITY];
+        let part = Part::builder().input("x", Field::new([2], x).unwrap()).build().unwrap();
+        let [a, b] = Moments::of(&part, part.inputs(), 2, 1).unwrap()[..] else { panic!("two channels") };
+        assert_eq!((a.count, a.not_finite, a.min, a.max), (2, 0, 1e8, 1e8 + 16.0));
+        assert_eq!((a.mean(), a.std()), (1e8 + 8.0, 8.0));
+        assert_eq!((b.count, b.not_finite), (0, 2));
+        assert!(b.mean().is_nan() && b.std().is_nan());
+        let scaled = a.scaled(-0.5, 1.0);
+        assert_eq!((scaled.min, scaled.max), (1.0 - 5e7 - 8.0, 1.0 - 5e7));
+        assert_eq!((scaled.mean(), scaled.std()), (1.0 - 5e7 - 4.0, 4.0));
+    }
+
+    #[test]
+    fn every_other_sample_of_the_part_is_looked_at() {
+        let part = Part::builder().input("x", Field::new([], (0..10).collect::<Vec<i32>>()).unwrap());
+        let part = part.build().unwrap().select(&[9, 1, 5, 3]).unwrap();
+        let of = |stride| Moments::of(&part, part.inputs(), 1, stride).unwrap()[0];
+        assert_eq!((of(1).mean(), of(2).mean(), of(3).mean()), (4.5, 7.0, 6.0));
+    }
+}
