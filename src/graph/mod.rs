@@ -327,6 +327,7 @@ impl Graph {
             let context = match inner.scope.as_str() {
                 "" => String::new(),
                 "loss" => "loss: ".to_owned(),
+                key if key.starts_with("data.") => format!("{key}: "),
                 layer => format!("layer {layer}: "),
             };
             inner.error = Some(Error::Shape { context, message });
