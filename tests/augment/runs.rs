@@ -24,7 +24,7 @@ fn config(augment: &str, more: &str) -> Config {
 }
 
 /// The bits of the losses of so many steps, of the weights after them, and of an evaluation before them.
-fn run(config: &Config, steps: usize) -> (Vec<u32>, Vec<u32>, u32) {
+fn run(config: &Config, steps: u64) -> (Vec<u32>, Vec<u32>, u64) {
     let data = config.dataset().expect("digits");
     let gpu = adapter::open(adapter::families()[0]);
     let mut trainer = config.trainer(&gpu, &data).expect("a trainer");
