@@ -440,6 +440,18 @@ impl Tensor {
         self
     }
 
+    /// [`Tensor::kept`] of what this tensor reshapes, if it is a reshape: the same numbers, and no copy of them.
+    pub(crate) fn kept_below(self) -> Tensor {
+        let mut inner = self.graph.inner.borrow_mut();
+        let mut at = self.id.0;
+        while inner.nodes[at].op == Op::Reshape {
+            at = inner.nodes[at].inputs[0].0;
+        }
+        inner.nodes[at].kept = true;
+        drop(inner);
+        self
+    }
+
     pub(crate) fn id(&self) -> NodeId {
         self.id
     }

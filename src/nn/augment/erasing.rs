@@ -56,12 +56,12 @@ pub fn random_erasing(net: &Net, x: &Tensor, options: Erasing) -> Tensor {
             let between = |[from, to]: [f64; 2]| draw(x).mul(&number(to - from)).add(&number(from));
             let erased = chance(x, options.p);
             let area = between(options.scale.map(|share| share * (h * w) as f64));
-            let ratio = between(options.ratio.map(f64::ln)).exp();
-            let side = |square: Tensor, extent: usize| {
-                square.sqrt().add_scalar(0.5).to_i32().to_f32().minimum(&number((extent - 1) as f64))
-            };
-            // Both sides of a sample are worked out once, not for each of its pixels.
-            let sides = Tensor::concat(&[&side(area.mul(&ratio), h), &side(area.div(&ratio), w)], 1).kept();
+            let log_ratio = between(options.ratio.map(f64::ln));
+            // Height and width of a sample's rectangle, [n, 2, 1, 1]: worked out once, not for each pixel.
+            let is_width = along(graph, 1, 2);
+            let square = area.mul(&log_ratio.mul(&is_width.mul_scalar(-2.0).add_scalar(1.0)).exp());
+            let most = is_width.mul_scalar(w as f32 - h as f32).add_scalar(h as f32 - 1.0);
+            let sides = square.sqrt().add_scalar(0.5).to_i32().to_f32().minimum(&most).kept();
             let hit = |axis: usize, extent: usize| {
                 let side = sides.slice(1, axis - 2, axis - 1);
                 let start = whole(&draw(x), &side.neg().add_scalar((extent + 1) as f32));

@@ -56,7 +56,7 @@ pub fn mixup(net: &Net, x: &Tensor, alpha: f64) -> Mixup {
     let lambda = graph.random_beta(alpha, []).kept();
     let mix = Mix { partner: partner(graph, n), lambda };
     // Every sample is read twice.
-    let x = x.clone().kept();
+    let x = x.clone().kept_below();
     let other = x.index_select(0, &mix.partner);
     Mixup { x: other.add(&mix.lambda.mul(&x.sub(&other))), mix: Some(mix) }
 }
