@@ -37,10 +37,11 @@ impl Graph {
             self.fail(format!("Beta({alpha}, {alpha}): a number above 0 is needed"));
         }
         let [u, v] = [0, 1].map(|_| self.random_uniform(shape.clone()));
-        // 1 − u is never 0. q may become so, and c² is 1e-15 or more: the bound keeps 0/0 out should a cosine be 0.
-        let q = u.neg().add_scalar(1.0).pow_scalar((1.0 / alpha) as f32).maximum(&self.constant(1e-30));
+        // 1 − u is never 0. q may become so, and c² is 1e-15 or more: the lower bound keeps 0/0 out should a cosine be 0.
+        // A power or a root may round past 1.
+        let q = u.neg().add_scalar(1.0).pow_scalar((1.0 / alpha) as f32).clamp(1e-30, 1.0);
         let (c, rest) = (v.mul_scalar(TAU).cos(), 1.0 - &q);
         let spread = rest.div(&rest.mul(&c.square()).add(&q)).sqrt();
-        c.mul(&spread).mul_scalar(0.5).add_scalar(0.5)
+        c.mul(&spread).mul_scalar(0.5).add_scalar(0.5).clamp(0.0, 1.0)
     }
 }
