@@ -51,6 +51,7 @@ pub use plan::{Function, Value};
 /// What most programs need.
 pub mod prelude {
     pub use crate::data::{BatchSize, Dataset, Field, Part, Values};
+    pub use crate::nn::augment;
     pub use crate::nn::loss::{self, CrossEntropy};
     pub use crate::nn::{
         BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Embedding, GroupNorm, InstanceNorm,

@@ -6,6 +6,41 @@ use downhill::{Function, Graph, Tensor};
 
 const N: usize = 1 << 16;
 
+/// Of Beta(alpha, alpha): moments about the middle, and the distribution function where it has a short form.
+#[test]
+fn beta_numbers_are_beta() {
+    use std::f64::consts::FRAC_2_PI;
+    let alphas = [0.1, 0.2, 0.5, 1.0, 2.0, 8.0];
+    let all = drawn(&|graph| alphas.iter().map(|&a| graph.random_beta(a, [N / 256, 256])).collect());
+    for (x, alpha) in all.iter().zip(alphas) {
+        // E (x − 1/2)^2k = Π (2i − 1)/(4(2 alpha + 2i − 1)), i of 1 to k.
+        let moment = |k: i32| {
+            (1..=k)
+                .map(|i| f64::from(2 * i - 1))
+                .map(|odd| odd / (4.0 * (2.0 * alpha + odd)))
+                .product::<f64>()
+        };
+        let power = |k: i32| x.iter().map(move |x| (x - 0.5).powi(k));
+        assert!(x.iter().all(|x| (0.0..=1.0).contains(x)));
+        for k in [1, 3] {
+            assert_mean(power(k), 0.0, moment(k).sqrt());
+        }
+        for k in [2, 4] {
+            assert_mean(power(k), moment(k / 2), (moment(k) - moment(k / 2).powi(2)).sqrt());
+        }
+        for bound in [0.02, 0.1, 0.3, 0.6, 0.95] {
+            let share = match alpha {
+                0.5 => FRAC_2_PI * f64::asin(f64::sqrt(bound)),
+                1.0 => bound,
+                2.0 => bound * bound * (3.0 - 2.0 * bound),
+                _ => continue,
+            };
+            assert_mean(x.iter().map(|x| f64::from(*x < bound)), share, (share * (1.0 - share)).sqrt());
+        }
+        assert_mean(x.iter().zip(x.iter().skip(1)).map(|(a, b)| (a - 0.5) * (b - 0.5)), 0.0, moment(1));
+    }
+}
+
 fn drawn(draw: &dyn Fn(&Graph) -> Vec<Tensor>) -> Vec<Vec<f64>> {
     let graph = Graph::new();
     let tensors = draw(&graph);

@@ -1,5 +1,6 @@
 //! The config file of a run: data, model, optimizer, training. Unknown keys are refused.
 
+mod augment;
 mod data;
 mod loss;
 mod model;
@@ -8,10 +9,12 @@ mod read;
 mod schedule;
 mod section;
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use toml::{Table, Value};
 
+pub use augment::{Augment, Augmentation};
 pub use data::{ArrayFiles, ArraysSpec, DataConfig, DataSpec, ImagesSpec, PackSpec, TableSpec, TextSpec};
 pub use loss::LossSpec;
 use section::{Section, kind};
@@ -30,6 +33,8 @@ use crate::units;
 pub struct Config {
     /// Where the samples come from.
     pub data: DataSpec,
+    /// What training makes of them by chance.
+    pub augment: Augment,
     /// The layers.
     pub model: Sequential,
     /// The loss.
@@ -80,7 +85,10 @@ impl Config {
             root.misspelt(name)?;
         }
         options.seed = root.whole("seed")?.unwrap_or(options.seed);
-        let data = data::read(root.section("data")?, folder, &mut options)?;
+        let mut s = root.section("data")?;
+        let augment = Augment::read(&mut s)?;
+        let data = data::read(s, folder, &mut options)?;
+        augment.check(&data)?;
 
         let mut s = root.section("model")?;
         let model = model::layers(s.required("layers", "[\"flatten\", { linear = 10 }]")?)?;
@@ -106,7 +114,7 @@ impl Config {
         s.finish()?;
         options.target(Target::new(Family::Tiled)).check()?;
         root.finish()?;
-        Ok(Config { data, model, loss, update, options, memory })
+        Ok(Config { data, augment, model, loss, update, options, memory })
     }
 
     /// Plans a run on `data`, which is that of [`Config::dataset`].
@@ -114,9 +122,18 @@ impl Config {
     /// # Errors
     /// As [`Blueprint::new`] and [`TrainOptions::batches`].
     pub fn blueprint(&self, data: &Dataset, target: Target) -> Result<Blueprint> {
+        // What the inputs of a build were mixed by, for its loss.
+        let mixed = RefCell::new(None);
         Blueprint::new(
-            &|net, x| self.model.build(net, x),
-            &|y, t| self.loss.apply(y, t),
+            &|net, x| {
+                let (x, mix) = self.augment.apply(net, x);
+                mixed.replace(mix);
+                self.model.build(net, &x)
+            },
+            &|y, t| match mixed.take() {
+                Some(mix) => mix.loss(t, |t| self.loss.apply(y, t)),
+                None => self.loss.apply(y, t),
+            },
             &self.update,
             data,
             self.options.batches(data)?,
@@ -158,9 +175,13 @@ impl Config {
         let section = |entries: Vec<(&str, Value)>| {
             Value::Table(entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
         };
+        let mut data = data::to_toml(&self.data, &self.options);
+        if let (Value::Table(table), Some(augment)) = (&mut data, self.augment.to_toml()) {
+            table.insert("augment".to_owned(), augment);
+        }
         let mut root = Table::from_iter([
             ("seed".to_owned(), integer(self.options.seed)),
-            ("data".to_owned(), data::to_toml(&self.data, &self.options)),
+            ("data".to_owned(), data),
             (
                 "model".to_owned(),
                 section(vec![("layers", model::to_value(&self.model)), ("loss", self.loss.to_toml())]),

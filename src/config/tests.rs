@@ -5,6 +5,7 @@ use crate::nn::{Form, Layer};
 use crate::optim::Optimizer;
 use crate::train::Blueprint;
 
+mod augment;
 mod layer_faults;
 mod layer_options;
 mod layers;

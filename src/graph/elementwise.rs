@@ -54,7 +54,8 @@ impl Tensor {
         if let Some((source, perm)) = self.permutation() {
             return source.unary(op).permute(&perm);
         }
-        self.graph.push(Op::Unary(op), &[self], self.shape.clone(), DType::F32)
+        let dtype = if op == Unary::ToI32 { DType::I32 } else { DType::F32 };
+        self.graph.push(Op::Unary(op), &[self], self.shape.clone(), dtype)
     }
 
     pub(crate) fn binary(&self, op: Binary, other: &Tensor) -> Tensor {
@@ -283,6 +284,10 @@ impl Tensor {
     /// i32 to f32.
     pub fn to_f32(&self) -> Tensor {
         if self.dtype == DType::F32 { self.clone() } else { self.unary(Unary::ToF32) }
+    }
+    /// f32 to i32, towards 0, as torch's `to(torch.int32)`; no gradient. What is no number, or past ±2³¹, becomes any.
+    pub fn to_i32(&self) -> Tensor {
+        if self.dtype == DType::I32 { self.clone() } else { self.unary(Unary::ToI32) }
     }
 }
 

@@ -185,7 +185,7 @@ fn unary(op: Unary, x: &Tensor, y: &Tensor, dy: &Tensor) -> Option<Tensor> {
             past.select(dy, &dy.mul(&scaled.sigmoid()))
         }
         Unary::PowConst(c) => dy.mul(&x.pow_scalar(c.get() - 1.0).mul_scalar(c.get())),
-        Unary::Sign | Unary::ToF32 => return None,
+        Unary::Sign | Unary::ToF32 | Unary::ToI32 => return None,
     })
 }
 

@@ -9,6 +9,7 @@ mod conv;
 mod elementwise;
 mod grad;
 mod linear;
+mod notes;
 mod op;
 mod random;
 mod reduce;
@@ -108,10 +109,7 @@ struct Inner {
     prescribed: HashMap<NodeId, Prescription>,
     /// Nodes of blocks that are computed again for the backward pass.
     checkpoints: Vec<Range<usize>>,
-    /// A loss is a mean over as many terms as the data say.
-    uneven: bool,
-    /// Samples of a batch are not apart from each other.
-    batch_statistics: bool,
+    notes: notes::Notes,
     parameters: Vec<Parameter>,
     buffers: Vec<StateBuffer>,
     streams: u32,
@@ -154,26 +152,6 @@ impl Graph {
     /// An empty graph.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Notes that a loss is a mean over as many terms as the data say, so that micro-batches do not weigh by their samples.
-    pub(crate) fn note_uneven_mean(&self) {
-        self.inner.borrow_mut().uneven = true;
-    }
-
-    /// True where [`Graph::note_uneven_mean`] was called.
-    pub(crate) fn has_uneven_mean(&self) -> bool {
-        self.inner.borrow().uneven
-    }
-
-    /// Notes that a value depends on all samples of a batch, as batch norm's statistics do.
-    pub(crate) fn note_batch_statistics(&self) {
-        self.inner.borrow_mut().batch_statistics = true;
-    }
-
-    /// True where [`Graph::note_batch_statistics`] was called.
-    pub(crate) fn has_batch_statistics(&self) -> bool {
-        self.inner.borrow().batch_statistics
     }
 
     /// An f32 input of the given name and shape.
@@ -339,6 +317,7 @@ impl Graph {
             let context = match inner.scope.as_str() {
                 "" => String::new(),
                 "loss" => "loss: ".to_owned(),
+                key if key.starts_with("data.") => format!("{key}: "),
                 layer => format!("layer {layer}: "),
             };
             inner.error = Some(Error::Shape { context, message });
@@ -448,6 +427,18 @@ impl Tensor {
     /// Asks for this tensor to lie in memory: several small ones put together, say, that one kernel reads.
     pub(crate) fn kept(self) -> Tensor {
         self.graph.inner.borrow_mut().nodes[self.id.0].kept = true;
+        self
+    }
+
+    /// [`Tensor::kept`] of what this tensor reshapes, if it is a reshape: the same numbers, and no copy of them.
+    pub(crate) fn kept_below(self) -> Tensor {
+        let mut inner = self.graph.inner.borrow_mut();
+        let mut at = self.id.0;
+        while inner.nodes[at].op == Op::Reshape {
+            at = inner.nodes[at].inputs[0].0;
+        }
+        inner.nodes[at].kept = true;
+        drop(inner);
         self
     }
 

@@ -53,6 +53,8 @@ pub enum Unary {
     PowConst(Bits),
     /// From i32 to f32.
     ToF32,
+    /// From f32 to i32, towards 0.
+    ToI32,
 }
 
 /// Functions of two elements; comparisons give 0 or 1.

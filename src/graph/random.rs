@@ -24,4 +24,24 @@ impl Graph {
         let radius = u.neg().add_scalar(1.0).log().mul_scalar(-2.0).sqrt();
         radius.mul(&v.mul_scalar(TAU).cos())
     }
+
+    /// Numbers from Beta(alpha, alpha), alpha above 0, drawn as [`Graph::random_uniform`] draws its own, two calls of
+    /// which it is worth.
+    ///
+    /// (1 + c·√((1 − q)/((1 − q)c² + q)))/2 with q = u^(1/alpha) and c = cos 2πv: t/√(ν + t²) brought to [0, 1] of a
+    /// Student t in polar form with ν = 2·alpha degrees of freedom. Sources: Bailey, "Polar Generation of Random Variates
+    /// with the t-Distribution", 1994; Devroye, "Random Variate Generation in One Line of Code", 1996.
+    pub fn random_beta(&self, alpha: f64, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        if !(alpha > 0.0 && alpha.is_finite()) {
+            self.fail(format!("Beta({alpha}, {alpha}): a number above 0 is needed"));
+        }
+        let [u, v] = [0, 1].map(|_| self.random_uniform(shape.clone()));
+        // 1 − u is never 0. q may become so, and c² is 1e-15 or more: the lower bound keeps 0/0 out should a cosine be 0.
+        // A power or a root may round past 1.
+        let q = u.neg().add_scalar(1.0).pow_scalar((1.0 / alpha) as f32).clamp(1e-30, 1.0);
+        let (c, rest) = (v.mul_scalar(TAU).cos(), 1.0 - &q);
+        let spread = rest.div(&rest.mul(&c.square()).add(&q)).sqrt();
+        c.mul(&spread).mul_scalar(0.5).add_scalar(0.5).clamp(0.0, 1.0)
+    }
 }

@@ -3,7 +3,7 @@
 use super::expr::{Place, Printed, Printer, types};
 use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
-use crate::graph::{Node, NodeId};
+use crate::graph::{DType, Node, NodeId};
 
 /// Where a printed kernel's output goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,11 @@ pub(super) fn sink_parts(sink: Sink, slots: &mut Vec<(&str, String)>, constants:
 
 /// The function around a printed body.
 pub(super) fn function(head: &str, printed: &Printed) -> String {
-    format!("{head} -> f32 {{\n{}    return {};\n}}\n", printed.body, printed.value)
+    returning("f32", head, printed)
+}
+
+fn returning(scalar: &str, head: &str, printed: &Printed) -> String {
+    format!("{head} -> {scalar} {{\n{}    return {};\n}}\n", printed.body, printed.value)
 }
 
 /// out = the value of `root`, element by element.
@@ -56,10 +60,9 @@ pub fn kernel(nodes: &[Node], root: NodeId, stored: &dyn Fn(NodeId) -> bool, sin
     let n = nodes[root.0].shape.elements();
     // What lies in memory already is copied to where its reader wants f32.
     let made = (!stored(root)).then_some(root);
-    let mut slots = vec![
-        ("types", types(nodes, &printed.inputs, &[(OUTPUT, made)])),
-        ("value", function("fn value(i: u32)", &printed)),
-    ];
+    let scalar = if nodes[root.0].dtype == DType::I32 { "i32" } else { "f32" };
+    let text = returning(scalar, "fn value(i: u32)", &printed);
+    let mut slots = vec![("types", types(nodes, &printed.inputs, &[(OUTPUT, made)])), ("value", text)];
     let mut constants = vec![("LENGTH", n as u32)];
     sink_parts(sink, &mut slots, &mut constants);
     Kernel {

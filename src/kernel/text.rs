@@ -16,7 +16,8 @@ pub fn literal(x: f32) -> String {
 /// Rough cost of a function in floating-point operations.
 pub fn unary_cost(op: Unary) -> u64 {
     match op {
-        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Relu | Unary::LeakyRelu(_) | Unary::ToF32 => 1,
+        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Relu | Unary::LeakyRelu(_) => 1,
+        Unary::ToF32 | Unary::ToI32 => 1,
         Unary::Sqrt | Unary::Recip => 2,
         _ => 8,
     }
@@ -49,6 +50,7 @@ pub fn unary(op: Unary, x: &str) -> String {
             c => format!("pow_({x}, {})", literal(c)),
         },
         Unary::ToF32 => format!("f32({x})"),
+        Unary::ToI32 => format!("i32({x})"),
     }
 }
 

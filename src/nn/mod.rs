@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+pub mod augment;
 mod axes;
 mod checkpoint;
 mod container;

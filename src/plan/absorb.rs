@@ -1,7 +1,7 @@
 //! How far the kernel of a matmul or reduction goes on: the elementwise values that it computes on the way out.
 
 use super::fuse::Fusion;
-use crate::graph::{Node, NodeId, Op};
+use crate::graph::{DType, Node, NodeId, Op};
 use crate::kernel::MAX_INPUTS;
 
 /// What follows a matmul or reduction inside its kernel.
@@ -11,6 +11,11 @@ pub(super) struct Along {
     pub nodes: Vec<NodeId>,
     /// A value on the way that others read too: the kernel writes it beside its result.
     pub beside: Option<NodeId>,
+}
+
+/// A matmul or reduction can make it: it writes f32.
+fn can_end(node: &Node) -> bool {
+    node.op.is_elementwise() && node.dtype == DType::F32
 }
 
 /// The next value a kernel can compute.
@@ -73,7 +78,7 @@ impl Fusion {
             }
             let [next] = self.consumers[cursor.0][..] else { return None };
             if nodes[next.0].op != Op::Reshape {
-                let free = nodes[next.0].op.is_elementwise() && !self.claimed[next.0];
+                let free = can_end(&nodes[next.0]) && !self.claimed[next.0];
                 return free.then(|| Next { nodes: vec![next], shared: false });
             }
             cursor = next;
@@ -97,7 +102,7 @@ impl Fusion {
             i += 1;
         }
         let target = *readers.iter().min()?;
-        let free = nodes[target.0].op.is_elementwise()
+        let free = can_end(&nodes[target.0])
             && self.stored[target.0]
             && !self.claimed[target.0]
             && self.producer[target.0].is_none();

@@ -1,7 +1,7 @@
 //! Which values lie in memory as f16 where the precision asks for it.
 
 use super::fuse::Fusion;
-use crate::graph::{DType, Node, NodeId, Op, Windowed};
+use crate::graph::{DType, Node, NodeId, Op, Unary, Windowed};
 
 /// Values of fewer elements stay f32: there is nothing to win.
 const LEAST: usize = 64;
@@ -52,9 +52,16 @@ fn real(nodes: &[Node]) -> Vec<bool> {
     real
 }
 
-/// What attention's gradients and segment sums read as f32: normalisers and row numbers.
+/// What attention's gradients and segment sums read as f32: normalisers and row numbers; and what a whole number is
+/// computed from, element by element.
 fn exact(nodes: &[Node]) -> Vec<bool> {
     let mut exact = vec![false; nodes.len()];
+    for (i, node) in nodes.iter().enumerate().rev() {
+        let passes = exact[i] && (node.op.is_elementwise() || node.op.is_view());
+        if passes || node.op == Op::Unary(Unary::ToI32) {
+            node.inputs.iter().for_each(|input| exact[input.0] = true);
+        }
+    }
     for node in nodes {
         let read: &[NodeId] = match node.op {
             Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => &node.inputs[4..5],

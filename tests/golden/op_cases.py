@@ -216,6 +216,9 @@ def movement(t):
     t.add("index_select_rows", "index_select", [R((5, 3)), picks], axis=0)
     t.add("index_select_last", "index_select", [R((2, 4)), picks], axis=-1)
     t.add("index_select_middle", "index_select", [R((2, 4, 3)), picks], axis=1)
+    halves = values(-7.999, -2.5, -1, -0.999, -0.5, -0.0, 0, 0.5, 0.99999994, 1, 1.5, 2.999, 123456.78)
+    t.add("to_i32", "to_i32", [halves], grads=[])
+    t.add("to_i32_many", "to_i32", [R((5, 7), -9, 9)], grads=[])
     t.add("one_hot", "one_hot", [ints(2, 0, 6, 2, 5)], classes=7)
     t.add("one_hot_2d", "one_hot", [R((3, 2), 0, 4, integer=True)], classes=4)
 

@@ -120,6 +120,7 @@ pub const OPS: &[&str] = &[
     "sum",
     "sum_all",
     "tanh",
+    "to_i32",
     "transpose",
 ];
 
@@ -181,6 +182,7 @@ pub fn build(case: &Case, t: &[Tensor]) -> Tensor {
         "concat" => Tensor::concat(&t.iter().collect::<Vec<_>>(), case.axis("axis")),
         "gather" => x.gather(case.axis("axis"), y),
         "index_select" => x.index_select(case.axis("axis"), y),
+        "to_i32" => x.to_i32().to_f32(),
         "one_hot" => x.one_hot(case.size("classes")),
         "detach" => x.detach().mul(x),
         "matmul" => match (case.flag("transpose_a"), case.flag("transpose_b")) {

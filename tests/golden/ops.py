@@ -111,6 +111,7 @@ OPS = {
     "concat": lambda t, a: torch.cat(t, a["axis"]),
     "gather": lambda t, a: torch.gather(t[0], a["axis"], t[1]),
     "index_select": lambda t, a: torch.index_select(t[0], a["axis"], t[1]),
+    "to_i32": lambda t, a: torch.trunc(t[0]),
     "one_hot": lambda t, a: F.one_hot(t[0], a["classes"]).double(),
     "detach": lambda t, a: t[0].detach() * t[0],
     "matmul": matmul,

@@ -230,6 +230,15 @@ fn table() -> Vec<Op> {
         Op {
             differentiable: false,
             ..op(
+                "to_i32",
+                |rng| draw::one(rng, KINKED),
+                |x, _| x[0].to_i32().to_f32(),
+                |x, _| x[0].map(f64::trunc),
+            )
+        },
+        Op {
+            differentiable: false,
+            ..op(
                 "one_hot",
                 draw::classes,
                 |x, p| x[0].one_hot(p.classes),
