@@ -2,7 +2,7 @@
 
 mod adapter;
 
-use downhill::data::{BatchPlan, BatchSize, Dataset, Field, Part, TextOptions, Values, Vocabulary, text};
+use downhill::data::{BatchPlan, BatchSize, Dataset, Field, Part, TextOptions, Vocabulary, text};
 use downhill::gpu::Family;
 use downhill::kernel::Target;
 use downhill::nn::{BatchNorm, Embedding, MultiHeadAttention, Net, Positional, loss};
@@ -55,12 +55,14 @@ fn evaluation_counts_every_place() {
 
     let table = trainer.state_dict().expect("weights").swap_remove(0).values;
     let part = data.eval().expect("a part");
-    let Values::I32(numbers) = part.inputs().values() else { panic!("text is i32") };
-    let at = part.inputs().at();
     let (mut losses, mut right, mut places) = (0.0, 0.0, 0.0);
-    for i in (0..at.samples).flat_map(|s| (0..3).map(move |j| at.first + s * at.hop + j)) {
-        let row = &table[numbers[i] as usize * (classes + 1)..][..classes + 1];
-        let target = row[numbers[i + 1] as usize];
+    let pairs = (0..part.len()).flat_map(|i| {
+        let of = |field: &downhill::data::Field| field.sample(i).expect("numbers");
+        of(part.inputs()).into_iter().zip(of(part.targets()))
+    });
+    for (number, next) in pairs {
+        let row = &table[number as usize * (classes + 1)..][..classes + 1];
+        let target = row[next as usize];
         let sum: f64 = row.iter().map(|&l| f64::from(l).exp()).sum();
         losses += sum.ln() - f64::from(target);
         right += f64::from(u8::from(row.iter().all(|&l| l <= target)));

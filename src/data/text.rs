@@ -1,11 +1,14 @@
 //! Text, character by character: windows of it as inputs, the same one character ahead as targets.
 
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Encoding, Field, Part, Values, Windows};
+use super::{Dataset, Encoding, Field, FileValues, Kind, Part, Spill, Values, Windows, Written};
 use crate::error::{Error, Result};
 
 /// The project's own sources and shaders, put together by `build.rs`.
@@ -117,6 +120,58 @@ impl TextOptions {
 /// [`Error::Config`] for a context or a hop of 0, or a share that is not in 0..1; [`Error::Data`] where the text
 /// is too short.
 pub fn text(name: &str, text: &str, options: &TextOptions) -> Result<Dataset> {
+    cut(name, Path::new(name), options, &|look| {
+        look(text);
+        Ok(())
+    })
+}
+
+/// [`text()`] from a file, which is read twice from its beginning to its end and never held whole.
+///
+/// # Errors
+/// As [`text()`]; [`Error::Io`] where it cannot be read, [`Error::Data`] where it is not UTF-8.
+pub fn text_file(path: &Path, options: &TextOptions) -> Result<Dataset> {
+    cut(&super::file_name(path), path, options, &|look| pieces(path, look))
+}
+
+/// A text piece by piece.
+type Pieces<'a> = dyn Fn(&mut dyn FnMut(&str)) -> Result<()> + 'a;
+
+/// Gives `look` the file's text, whole characters at a time.
+fn pieces(path: &Path, look: &mut dyn FnMut(&str)) -> Result<()> {
+    let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
+    let mut file = File::open(path).map_err(fault)?;
+    let (mut block, mut held, mut before) = (vec![0; BLOCK], 0, 0);
+    loop {
+        let n = file.read(&mut block[held..]).map_err(fault)?;
+        let (end, last) = (held + n, n == 0);
+        let whole = match std::str::from_utf8(&block[..end]) {
+            Ok(text) => text,
+            // The block may end inside a character.
+            Err(err) if err.error_len().is_none() && !last => {
+                let valid = &block[..err.valid_up_to()];
+                std::str::from_utf8(valid).unwrap_or_default()
+            }
+            Err(err) => {
+                let at = before + err.valid_up_to();
+                return Err(Error::Data(format!("{}, byte {at}: not UTF-8; a text has to be", path.display())));
+            }
+        };
+        look(whole);
+        let used = whole.len();
+        if last {
+            return Ok(());
+        }
+        block.copy_within(used..end, 0);
+        (held, before) = (end - used, before + used);
+    }
+}
+
+/// Bytes of a file that are read at once.
+const BLOCK: usize = 1 << 16;
+
+/// The text as windows; numbers of its characters take as few bytes as the vocabulary allows.
+fn cut(name: &str, path: &Path, options: &TextOptions, pieces: &Pieces<'_>) -> Result<Dataset> {
     let TextOptions { context, hop, eval_fraction } = *options;
     let hop = hop.unwrap_or(context);
     for (key, value) in [("context", context), ("hop", hop)] {
@@ -125,12 +180,17 @@ pub fn text(name: &str, text: &str, options: &TextOptions) -> Result<Dataset> {
         }
     }
     super::check_fraction(eval_fraction)?;
-    let vocabulary = Vocabulary::of(text);
-    let tokens = vocabulary.encode(text)?;
-    let len = tokens.len();
+    let (mut chars, mut len) = (BTreeSet::new(), 0);
+    pieces(&mut |text| {
+        for c in text.chars() {
+            chars.insert(c);
+            len += 1;
+        }
+    })?;
+    let vocabulary = Vocabulary { chars: chars.into_iter().collect() };
+    let tokens = Arc::new(numbers(path, &vocabulary, len, pieces)?);
     let kept = (len as f64 * eval_fraction).round() as usize;
     let split = len - kept.min(len);
-    let tokens = Arc::new(Values::I32(tokens));
     let part = |what: &str, from: usize, end: usize, hop: usize| {
         // One more than the inputs, for the last target.
         let at = Windows::fitting(from, end.saturating_sub(1).max(from), context, hop);
@@ -153,17 +213,29 @@ pub fn text(name: &str, text: &str, options: &TextOptions) -> Result<Dataset> {
     Ok(Dataset::new(name, train, eval, Some(classes))?.with_encoding(Encoding::Text { vocabulary }))
 }
 
-/// [`text()`] from a file.
-///
-/// # Errors
-/// As [`text()`]; [`Error::Io`] where it cannot be read, [`Error::Data`] where it is not UTF-8.
-pub fn text_file(path: &Path, options: &TextOptions) -> Result<Dataset> {
-    let bytes = std::fs::read(path).map_err(|err| Error::io("cannot read", path, &err))?;
-    let content = String::from_utf8(bytes).map_err(|err| {
-        let at = err.utf8_error().valid_up_to();
-        Error::Data(format!("{}, byte {at}: not UTF-8; a text has to be", path.display()))
+/// The numbers of all `len` characters: bytes where there are few kinds, and in a temporary file where there are many of
+/// them.
+fn numbers(path: &Path, vocabulary: &Vocabulary, len: usize, pieces: &Pieces<'_>) -> Result<Values> {
+    let kind = match vocabulary.len() {
+        0..=0x100 => Kind::U8,
+        0x101..=0x1_0000 => Kind::U16,
+        _ => Kind::I32,
+    };
+    let mut spill = Spill::new(path, "as numbers");
+    let (mut bytes, mut fault) = (Vec::new(), Ok(()));
+    pieces(&mut |text| {
+        if fault.is_err() {
+            return;
+        }
+        bytes.clear();
+        fault = vocabulary.encode(text).and_then(|numbers| {
+            numbers.iter().for_each(|n| bytes.extend_from_slice(&n.to_le_bytes()[..kind.bytes()]));
+            spill.write_all(&bytes).map_err(|err| Error::io("cannot keep the numbers of", path, &err))
+        });
     })?;
-    text(&super::file_name(path), &content, options)
+    // A file that has changed between the readings has other characters, or another number of them.
+    fault?;
+    FileValues::open(&spill.finish()?, 0, len, Written::As(kind), false)
 }
 
 /// The project's own sources and shaders as a text: part of the program, and the same for all who build it from
@@ -181,10 +253,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn sample(field: &Field, index: usize) -> Vec<i32> {
-        let Values::I32(values) = field.values() else { panic!("text is i32") };
-        let at = field.at();
-        let start = at.first + index * at.hop;
-        values[start..start + field.shape().elements()].to_vec()
+        field.sample(index).unwrap().into_iter().map(|number| number as i32).collect()
     }
 
     #[test]
@@ -264,6 +333,26 @@ mod tests {
     }
 
     proptest! {
+        /// Characters of any length, over the ends of blocks, by as few bytes as they need.
+        #[test]
+        fn a_file_is_read_as_its_text_is(kinds in 1u32..400, salt in 0u32..50) {
+            let content: String = (0..40_000u32)
+                .map(|i| char::from_u32(0x20 + (i * i + i / 7 + salt) % kinds * 3).unwrap_or('?'))
+                .collect();
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("text");
+            std::fs::write(&path, &content).unwrap();
+            let options = TextOptions::new(50);
+            let (file, whole) = (text_file(&path, &options).unwrap(), text("text", &content, &options).unwrap());
+            prop_assert_eq!(file.vocabulary(), whole.vocabulary());
+            let field = |data: &Dataset| data.train().inputs().clone();
+            prop_assert_eq!(field(&file), field(&whole));
+            let bytes = if file.classes() > Some(256) { 2 } else { 1 };
+            prop_assert_eq!(field(&file).values().kind().bytes(), bytes);
+            let said = file.vocabulary().unwrap().decode(&sample(&field(&file), 7)).unwrap();
+            prop_assert_eq!(said, content.chars().skip(350).take(50).collect::<String>());
+        }
+
         #[test]
         fn a_text_goes_round_by_its_vocabulary_and_that_by_its_json(content in "\\PC{0,80}") {
             let vocabulary = Vocabulary::of(&content);

@@ -24,7 +24,7 @@ pub(super) const EVAL_BYTES: u64 = 4 << 20;
 pub(super) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
 /// The buffer through which weights and what else is kept come back, part by part.
 const SAVING: &str = "weights readback";
-const SAVING_BYTES: u64 = 1 << 20;
+const SAVING_BYTES: u64 = 256 << 10;
 
 /// A model: from a builder and its input [batch, ..] to its output.
 pub type Model<'a> = dyn Fn(&Net, &Tensor) -> Tensor + 'a;

@@ -71,7 +71,7 @@ fn inspect_says_what_data_are() {
     assert_eq!(json["parts"][0]["fields"][0]["channels"][0]["max"], 1.0);
     folder.write(
         "words.txt",
-        "a few words of text that is long enough to be cut into samples of a few letters",
+        "a few words of text that is long enough to be cut into samples of a few letters, with a tenth to evaluate on",
     );
     let done = folder.run(&["data", "inspect", "words.txt", "--set", "data.context=8"]);
     assert!(done.code == 0 && done.stdout.contains("x \"a few wo\""), "{} {}", done.stdout, done.stderr);

@@ -49,7 +49,7 @@ pub(super) fn read(beside: &mut Section) -> Result<Normalise> {
 fn wrong(value: &Value) -> Error {
     let names: Vec<String> = WORDS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
     Error::Config(format!(
-        "data.normalise = {value}: {} is needed, or {{ mean = [0.5], std = [0.5] }}",
+        "data.normalise = {value}: {} is needed, or {{ mean = [..], std = [..] }}",
         names.join(", ")
     ))
 }

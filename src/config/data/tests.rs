@@ -168,7 +168,7 @@ fn faults_name_the_key_and_the_remedy() {
     assert_refused("source = { idx = \"d\", sets = \"a\" }", &["data.source.sets", "did you mean \"set\""]);
     assert_refused(
         "source = \"digits\"\nnormalise = \"unit\"",
-        &["data.normalise goes with idx", "\"digits\""],
+        &["data.normalise goes with images and arrays", "\"digits\""],
     );
     assert_refused(&both, &["data.eval_fraction goes with", "without eval_csv"]);
     let images = |rest: &str| format!("source = {{ images = \"no/such\"{rest}");

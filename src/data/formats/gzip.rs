@@ -108,10 +108,9 @@ pub(super) mod tests {
             let mut changed = whole.clone();
             let at = 10 + at.index(whole.len() - 10);
             changed[at] ^= to;
-            // Bits that pad the last byte say nothing either.
+            // Some bits say nothing, as those that pad the last byte, or codes that no symbol has.
             if let Ok(file) = unpack(&DataFile::memory("f.gz", changed), 1000) {
                 prop_assert_eq!(file.take(0, bytes.len()).unwrap(), bytes);
-                prop_assert_eq!(at, whole.len() - 9);
             }
         }
     }
