@@ -38,7 +38,7 @@ run() { # OUT ARGUMENTS..
     while kill -0 $pid 2>/dev/null; do
         now=$(awk '/^Rss(Anon|Shmem):/ { sum += $2 } END { print sum + 0 }' /proc/$pid/status 2>/dev/null || echo 0)
         if ((now > peak)); then peak=$now; fi
-        sleep 0.02
+        sleep 0.2
     done
     wait $pid
     echo "$peak" >"$out.host"

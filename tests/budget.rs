@@ -177,7 +177,7 @@ fn a_refusal_says_what_fits() {
         Blueprint::new(
             &net(false),
             &cross_entropy,
-            &Optimizer::AdamW(AdamW::default()),
+            Optimizer::AdamW(AdamW::default()),
             &data,
             batches,
             target,
@@ -211,7 +211,7 @@ fn batch_norm_is_not_split() {
 /// A run that is split or computes again makes the losses of the whole.
 #[test]
 fn savings_change_no_number_but_by_rounding() {
-    let data = images(700);
+    let data = images(2000);
     let family = adapter::families()[0];
     for norm in [false, true] {
         let options = TrainOptions {

@@ -176,23 +176,94 @@ fn a_source_of_ones_own_is_streamed_or_read_once() {
     }
 }
 
+/// The step that a sample which cannot be read belongs to is where the run ends, whatever the slots and the threads; the
+/// steps before it are told, and the trainer is still good for all else.
 #[test]
 fn what_cannot_be_read_ends_the_run_at_its_step() {
     let gpu = adapter::open(adapter::families()[0]);
+    let options = TrainOptions { batch_size: BatchSize::Rows(25), epochs: 2, ..options() };
+    let want = bits(&mut trainer(&gpu, &made(None).0, &options).expect("a trainer")).0;
     for (panics, words) in [(false, "number 1500 is gone"), (true, "panicked")] {
         for workers in [1, 5] {
-            let (data, _) = made(Some((1500, panics)));
-            // In the order of the file sample 250 is the first, in step 11 of 12.
-            let options = TrainOptions { batch_size: BatchSize::Rows(25), shuffle: false, ..options() };
-            let mut run = trainer(&gpu, &data, &streamed(&options, workers)).expect("a trainer");
-            let err = run.advance(12).expect_err("a fault").to_string();
-            assert!(err.contains(words), "{err}");
-            // The trainer is still good for a save.
-            assert!(!run.state_dict().expect("weights").is_empty());
-            drop(run);
+            for (shuffle, first) in [(false, Some(10)), (true, None)] {
+                let (data, _) = made(Some((1500, panics)));
+                let options = TrainOptions { shuffle, ..options.clone() };
+                let mut run = trainer(&gpu, &data, &streamed(&options, workers)).expect("a trainer");
+                let state = run.snapshot().expect("a state");
+                let mut told = Told::default();
+                let err = run.run(&mut told).expect_err("a fault").to_string();
+                assert!(err.contains(words), "{err}");
+                // Sample 250 is the first one: in the order of the file in step 11, else where the shuffle has one.
+                let order = downhill::data::epoch_order(300, options.seed, 0, shuffle);
+                let at = order.iter().position(|&sample| sample >= 250).expect("a sample") / 25;
+                assert!(first.is_none_or(|first| first == at));
+                // A panic is told by its task.
+                if !panics {
+                    assert_eq!(told.0.len(), at, "steps before the fault");
+                    assert!(!shuffle || told.0 == want[..at], "{workers} workers");
+                }
+                assert!(!run.state_dict().expect("weights").is_empty());
+                assert!(run.evaluate().expect("nothing to evaluate on").is_none());
+                // Back to the beginning, and the same again.
+                run.restore(&state).expect("its state");
+                let again = run.advance(24).map(|steps| steps.len()).expect_err("a fault").to_string();
+                assert!(again.contains(words), "{again}");
+            }
         }
     }
     assert_eq!(gpu.ledger().total(), 0);
+}
+
+/// Losses of the steps that were told.
+#[derive(Default)]
+struct Told(Vec<u32>);
+
+impl downhill::train::Observer for Told {
+    fn steps(&mut self, steps: &[StepRecord]) -> Result<(), Error> {
+        self.0.extend(steps.iter().map(|step| step.loss.to_bits()));
+        Ok(())
+    }
+}
+
+/// Stops a run that is on its way.
+struct Stop;
+
+impl downhill::train::Observer for Stop {
+    fn steps(&mut self, _: &[StepRecord]) -> Result<(), Error> {
+        Err(Error::Cancelled)
+    }
+}
+
+/// A trainer that goes while its steps are in flight takes everything along; one that is set back forgets them.
+#[test]
+fn a_run_that_is_stopped_leaves_nothing_behind() {
+    let gpu = adapter::open(adapter::families()[0]);
+    let data = planes();
+    let options = TrainOptions { batch_size: BatchSize::Rows(10), epochs: 20, ..options() };
+    let losses = |steps: Vec<StepRecord>| steps.iter().map(|s| s.loss.to_bits()).collect::<Vec<_>>();
+    let mut run = trainer(&gpu, &data, &streamed(&options, 2)).expect("a trainer");
+    let state = run.snapshot().expect("a state");
+    let want = losses(run.advance(50).expect("steps"));
+    for _ in 0..3 {
+        assert!(matches!(run.run(&mut Stop), Err(Error::Cancelled)));
+        run.evaluate().expect("an evaluation");
+        assert!(matches!(run.run(&mut Stop), Err(Error::Cancelled)));
+        run.restore(&state).expect("its state");
+        assert_eq!(losses(run.advance(50).expect("steps")), want);
+    }
+    assert!(matches!(run.run(&mut Stop), Err(Error::Cancelled)));
+    drop(run);
+    assert_eq!(gpu.ledger().total(), 0, "no slot is kept");
+}
+
+/// A plan of streamed samples made for other data is refused.
+#[test]
+fn a_plan_for_other_data_is_refused() {
+    let gpu = adapter::open(adapter::families()[0]);
+    let options = streamed(&options(), 1);
+    let plan = trainer(&gpu, &digits().expect("digits"), &options).expect("a trainer").blueprint().clone();
+    let err = Trainer::from_blueprint(&gpu, plan, &planes(), &options).expect_err("other data");
+    assert!(err.to_string().contains("made for another data set"), "{err}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Samples of one shape: one after the other, or windows over a sequence that lies in memory once.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,18 @@ pub struct Field {
     values: Arc<Values>,
     windows: Windows,
     scale: Option<Scale>,
+    range: Range,
+}
+
+/// The smallest and the largest of a field's integers, once they have been looked for. Clones share it.
+#[derive(Debug, Clone, Default)]
+struct Range(Arc<OnceLock<Option<(i32, i32)>>>);
+
+/// It follows from the rest.
+impl PartialEq for Range {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Field {
@@ -90,7 +102,7 @@ impl Field {
     /// Fields over the same [`Arc`] lie on the device once:
     ///
     /// ```
-    /// use std::sync::Arc;
+    /// use std::sync::{Arc, OnceLock};
     /// use downhill::data::{Field, Part, Values, Windows};
     /// let tokens = Arc::new(Values::I32((0..1000).collect()));
     /// let at = Windows::fitting(0, 999, 64, 64); // 64 tokens a sample, and one more for the last target
@@ -128,7 +140,7 @@ impl Field {
             let n = windows.samples;
             return Err(Error::Data(format!("{n} samples are too many; {most} can be counted")));
         }
-        Ok(Field { shape, values, windows, scale: None })
+        Ok(Field { shape, values, windows, scale: None, range: Range::default() })
     }
 
     /// The same with numbers that the device scales on their way to the model; it gets f32, whatever their kind.
@@ -146,7 +158,7 @@ impl Field {
                 self.shape
             )));
         }
-        Ok(Field { scale: Some(scale), ..self })
+        Ok(Field { scale: Some(scale), range: Range::default(), ..self })
     }
 
     /// What the device makes of the numbers, if anything.
@@ -244,13 +256,16 @@ impl Field {
     /// # Errors
     /// As [`Field::read`].
     pub fn range_i32(&self) -> Result<Option<(i32, i32)>> {
+        if let Some(range) = self.range.0.get() {
+            return Ok(*range);
+        }
         let mut range: Option<(i32, i32)> = None;
         self.each_i32(|_, v| {
             let (low, high) = range.unwrap_or((v, v));
             range = Some((v.min(low), v.max(high)));
             ControlFlow::Continue(())
         })?;
-        Ok(range)
+        Ok(*self.range.0.get_or_init(|| range))
     }
 
     /// The first of its integers for which `wrong` holds, with its sample; each is looked at once. `None` where

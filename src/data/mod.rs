@@ -27,6 +27,7 @@ mod table;
 mod text;
 mod values;
 
+pub use chain::Chain;
 pub use digits::digits;
 pub use encoding::Encoding;
 pub use field::{Field, MOST_CHANNELS, Scale, Windows};

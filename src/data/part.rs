@@ -200,6 +200,18 @@ impl Part {
         Ok(())
     }
 
+    /// The first of the selected samples that has a label for which `wrong` holds, by its number in the
+    /// source.
+    fn find_selected(&self, rows: &[u32], wrong: impl Fn(i32) -> bool) -> Result<Option<(usize, i32)>> {
+        for &row in rows {
+            let labels = self.targets().sample(row as usize)?;
+            if let Some(label) = labels.iter().map(|&label| label as i32).find(|&label| wrong(label)) {
+                return Ok(Some((row as usize, label)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Every (first) target is a label in `0..classes`.
     ///
     /// # Errors
@@ -209,7 +221,16 @@ impl Part {
             return Err(Error::Data("the targets are f32, and class labels are i32".into()));
         }
         let out_of_range = |label: i32| usize::try_from(label).map_or(true, |label| label >= classes);
-        let Some((sample, label)) = self.targets().find_i32(out_of_range)? else { return Ok(()) };
+        // All of the field's are looked at once, and those of a selection where one of all is off.
+        let range = self.targets().range_i32()?;
+        if range.is_none_or(|(low, high)| !out_of_range(low) && !out_of_range(high)) {
+            return Ok(());
+        }
+        let found = match &self.rows {
+            None => self.targets().find_i32(out_of_range)?,
+            Some(rows) => self.find_selected(rows, out_of_range)?,
+        };
+        let Some((sample, label)) = found else { return Ok(()) };
         let remedy = match usize::try_from(label) {
             Ok(label) => format!("the data needs at least {} classes, or its labels are off", label + 1),
             Err(_) => "labels count from 0".into(),
@@ -282,6 +303,9 @@ mod tests {
     fn labels_are_checked_with_the_sample_named() {
         let three = part(4, vec![0, 2, 1, 2]).unwrap();
         three.check_labels(3).unwrap();
+        // Of a selection only what is selected counts.
+        three.select(&[0, 2]).unwrap().check_labels(2).unwrap();
+        assert_refused(three.select(&[0, 3]).unwrap().check_labels(2), &["sample 3", "label 2"]);
         assert_refused(three.check_labels(2), &["sample 1", "label 2 is not in 0..2", "at least 3 classes"]);
         assert_refused(part(2, vec![0, -100]).unwrap().check_labels(3), &["sample 1", "-100", "from 0"]);
         assert_refused(part(1, vec![0]).unwrap().check_labels(0), &["0..0"]);

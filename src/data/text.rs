@@ -154,7 +154,10 @@ fn pieces(path: &Path, look: &mut dyn FnMut(&str)) -> Result<()> {
             }
             Err(err) => {
                 let at = before + err.valid_up_to();
-                return Err(Error::Data(format!("{}, byte {at}: not UTF-8; a text has to be", path.display())));
+                return Err(Error::Data(format!(
+                    "{}, byte {at}: not UTF-8; a text has to be",
+                    path.display()
+                )));
             }
         };
         look(whole);

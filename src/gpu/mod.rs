@@ -172,7 +172,8 @@ impl Gpu {
     /// Bytes of the largest storage buffer.
     pub fn largest_buffer(&self) -> u64 {
         let limits = self.inner.device.limits();
-        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+        // Kernels count a buffer's bytes in 32 bits.
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX) & !3)
     }
 
     /// The book of this device's buffers.

@@ -74,13 +74,13 @@ impl Gpu {
     ///
     /// # Errors
     /// A lost device.
-    pub async fn read_by(&self, way: &Buffer, buffer: &Buffer, bytes: u64) -> Result<Vec<u8>> {
+    pub async fn read_by(&self, way: &Buffer, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
         let mut all = Vec::with_capacity(bytes as usize);
         while (all.len() as u64) < bytes {
             let from = all.len() as u64;
             let part = (bytes - from).min(way.bytes());
             let mut recorder = self.recorder();
-            recorder.copy(buffer, from, way, 0, part);
+            recorder.copy(buffer, offset + from, way, 0, part);
             let after = recorder.submit()?;
             all.extend(self.finish(self.map(way, part, after)).await?);
         }

@@ -1,7 +1,7 @@
 //! Gradient checkpointing: what a block computes on the way is not kept for the backward pass, but computed again.
 //! Source: Chen et al. 2016.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Graph, Node, NodeId, Op, Prescription, Tensor};
 
@@ -122,24 +122,52 @@ impl<'a> Again<'a> {
 
     /// The node as the backward pass is to read it: itself, or made again where its block is checkpointed.
     pub fn of(&mut self, id: NodeId) -> NodeId {
-        if let Some(&again) = self.made.get(&id) {
-            return again;
-        }
         if !self.again[id.0] {
             return id;
         }
+        // What it is made of comes before it.
+        let (mut wanted, mut open) = (BTreeSet::new(), vec![id]);
+        while let Some(id) = open.pop() {
+            if self.again[id.0] && !self.made.contains_key(&id) && wanted.insert(id.0) {
+                open.extend(&self.nodes[id.0].inputs);
+                let said = self.graph.prescription(id);
+                said.iter().for_each(|p| open.extend(p.inputs.iter().chain(&p.saved)));
+            }
+        }
+        for id in wanted {
+            let again = self.copy(NodeId(id));
+            self.made.insert(NodeId(id), again);
+        }
+        self.read(id)
+    }
+
+    /// What was made of a node, or itself.
+    fn read(&self, id: NodeId) -> NodeId {
+        self.made.get(&id).copied().unwrap_or(id)
+    }
+
+    /// The node once more, of what its inputs are read as.
+    fn copy(&self, id: NodeId) -> NodeId {
         let node = &self.nodes[id.0];
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|&n| self.of(n)).collect();
-        let again =
-            self.graph.push_new(Node { inputs, scope: format!("again {}", node.scope), ..node.clone() });
+        let inputs = node.inputs.iter().map(|&n| self.read(n)).collect();
+        let scope = format!("again {}", node.scope);
+        let again = self.graph.push_new(Node { inputs, scope, ..node.clone() });
         if let Some(p) = self.graph.prescription(id) {
-            let inputs = p.inputs.iter().map(|&n| self.of(n)).collect();
-            let saved = p.saved.iter().map(|&n| self.of(n)).collect();
+            let inputs = p.inputs.iter().map(|&n| self.read(n)).collect();
+            let saved = p.saved.iter().map(|&n| self.read(n)).collect();
             let p = Prescription { inputs, saved, backward: p.backward };
             self.graph.inner.borrow_mut().prescribed.insert(again, p);
         }
-        self.made.insert(id, again);
         again
+    }
+
+    /// A value beside the inputs it is compared with in the backward pass: it is made of them, so that where they are made
+    /// again it differs from them by no rounding.
+    pub fn beside(&mut self, id: NodeId) -> Tensor {
+        let inputs = &self.nodes[id.0].inputs;
+        let remade = inputs.iter().any(|&n| self.of(n) != n);
+        let id = if remade && !self.again[id.0] { self.copy(id) } else { self.of(id) };
+        self.graph.tensor(id)
     }
 
     /// [`Again::of`], as a tensor.

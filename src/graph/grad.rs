@@ -35,7 +35,8 @@ impl Graph {
                     (p.inputs, parts)
                 }
                 None => {
-                    let y = again.tensor(id);
+                    let largest = matches!(node.op, Op::Reduce(Fold::Max, _));
+                    let y = if largest { again.beside(id) } else { again.tensor(id) };
                     let inputs: Vec<Tensor> = node.inputs.iter().map(|&i| again.tensor(i)).collect();
                     let needed: Vec<bool> = node.inputs.iter().map(|i| reaches[i.0]).collect();
                     let parts = self.scoped(&node.scope, || backward(node, &inputs, &needed, &y, &dy));

@@ -130,7 +130,10 @@ pub fn kl_div(log_probabilities: &Tensor, targets: &Tensor, options: &KlDiv) -> 
         };
         match options.reduction {
             KlReduction::Mean => terms.mean_all(),
-            KlReduction::Sum => terms.sum_all(),
+            KlReduction::Sum => {
+                x.graph().note_uneven_mean();
+                terms.sum_all()
+            }
             KlReduction::BatchMean => {
                 let n = x.shape().first().copied().unwrap_or(1);
                 terms.sum_all().mul_scalar((1.0 / n as f64) as f32)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use super::draft::{Draft, EvalModel, Forward, names};
+use super::feed;
 use super::fit::{self, Fit};
 use super::metrics::{Metrics, Objective};
 use super::pace;
@@ -174,7 +175,8 @@ impl Blueprint {
         let by_norm = matches!(update.clip, Some(Clip::Norm(_)));
         let checked = scaled || batches.in_parts() || update.skip_nonfinite.unwrap_or(by_norm) || by_norm;
         let in_parts = batches.in_parts();
-        let draft = Draft { checked, in_parts, stages, blocks, ..Draft::new(forward, data, target) };
+        let sources = feed::sources(data, |part| stages.streams(part));
+        let draft = Draft { checked, in_parts, sources, stages, blocks, ..Draft::new(forward, data, target) };
         let (mut parameters, mut buffers, mut groups) = (Vec::new(), Vec::new(), None);
         let (mut train, mut checkpointing): (Vec<Build>, _) = (Vec::new(), None);
         let sizes = std::iter::once(batches.rows).chain(batches.last).flat_map(|rows| batches.parts(rows));

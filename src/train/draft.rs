@@ -75,7 +75,7 @@ pub(super) struct EvalModel {
 impl<'a> Draft<'a> {
     /// A draft of whole batches, kept activations and samples on the device, whose steps are all done.
     pub fn new(forward: Forward<'a>, data: &'a Dataset, target: Target) -> Draft<'a> {
-        let (sources, stages, metrics) = (feed::sources(data, &[]), Stages::default(), OnceCell::new());
+        let (sources, stages, metrics) = (feed::sources(data, |_| false), Stages::default(), OnceCell::new());
         Draft { forward, data, sources, stages, target, checked: false, in_parts: false, blocks: 1, metrics }
     }
     /// The graph, the model's output where it has one, the minibatch, and the objective.
@@ -158,8 +158,8 @@ impl<'a> Draft<'a> {
         if self.in_parts && graph.has_uneven_mean() {
             return Err(Error::Config(
                 "train.micro_batch: the loss ignores some targets (ignore_index), so its mean is over fewer of them in \
-                 one micro-batch than in another, and micro-batches cannot be added to the mean over the batch; leave \
-                 micro_batch out, or train on samples whose targets all count"
+                 one micro-batch than in another, or is a sum; micro-batches cannot be added to the loss of the batch. \
+                 Leave micro_batch out, or take a mean over samples whose targets all count"
                     .into(),
             ));
         }

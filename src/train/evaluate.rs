@@ -25,6 +25,8 @@ impl Trainer {
             Some(_) => Vec::new(),
             None => (0..part.len() as u32).map(|sample| part.place(sample)).collect(),
         };
+        // A run that ended by an error may have left some behind.
+        self.drop_flights().await?;
         self.make_average()?;
         let columns = self.blueprint.ring.columns;
         let (mut sums, mut correct) = (vec![0.0; columns], 0.0);

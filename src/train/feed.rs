@@ -33,10 +33,10 @@ impl Source<'_> {
 
 /// The buffers of the parts of a data set that are not streamed. Fields over the same values share one, which has the first
 /// one's name.
-pub(super) fn sources<'a>(data: &'a Dataset, stages: &[Stage]) -> Vec<Source<'a>> {
+pub(super) fn sources(data: &Dataset, streamed: impl Fn(&str) -> bool) -> Vec<Source<'_>> {
     let mut sources: Vec<Source<'_>> = Vec::new();
     for (part, what) in [(Some(data.train()), "train"), (data.eval(), "eval")] {
-        let resident = part.filter(|_| stages.iter().all(|stage| stage.name != what));
+        let resident = part.filter(|_| !streamed(what));
         for (name, field) in resident.into_iter().flat_map(Part::fields) {
             let values = field.shared();
             if !sources.iter().any(|s| Arc::ptr_eq(s.values, values)) {

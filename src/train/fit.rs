@@ -69,6 +69,8 @@ type Streamed = (usize, u64, Option<BufferPlan>);
 struct Refused {
     blueprint: Blueprint,
     least: u64,
+    /// A buffer that no adapter like this one has.
+    largest: Option<BufferPlan>,
 }
 
 impl Fitting<'_> {
@@ -110,7 +112,14 @@ impl Fitting<'_> {
         let choice = |stages: Stages| Choice { stages, blocks, eval_bytes };
         let mut resident = self.blueprint(batches, choice(Stages::default()))?;
         let peak = resident.peak_bytes();
-        let too_large = self.sources(&[]).into_iter().find(|b| b.bytes > room.largest_buffer);
+        let too_large = self.sources(&Stages::default()).into_iter().find(|b| b.bytes > room.largest_buffer);
+        // What no way of feeding changes.
+        let samples = self.sources(&Stages::default());
+        let work = resident.memory.iter().filter(|b| samples.iter().all(|s| s.name != b.name));
+        if let Some(largest) = work.max_by_key(|b| b.bytes).filter(|b| b.bytes > room.largest_buffer) {
+            let (least, largest) = (peak, Some(largest.clone()));
+            return Ok(Err(Refused { blueprint: resident, least, largest }));
+        }
         if room.residence != Residence::Streamed && too_large.is_none() && self.fits(peak) {
             self.describe(&mut resident, (blocks, eval_bytes), None);
             return Ok(Ok(resident));
@@ -125,13 +134,13 @@ impl Fitting<'_> {
                     units::bytes(room.largest_buffer)
                 )));
             }
-            return Ok(Err(Refused { blueprint: resident, least: peak }));
+            return Ok(Err(Refused { blueprint: resident, least: peak, largest: None }));
         }
         // All but the samples takes the same, so that the size of the slots follows.
         let part = self.data.train();
         let most = Stage::most_steps(part, &batches);
-        let total: u64 = self.sources(&[]).iter().map(|b| b.bytes).sum();
-        let mut least = (peak, None);
+        let total: u64 = self.sources(&Stages::default()).iter().map(|b| b.bytes).sum();
+        let mut least = (if room.residence == Residence::Streamed { u64::MAX } else { peak }, None);
         let both = self.data.eval().is_some();
         for eval in [false, true].into_iter().take(1 + usize::from(both)) {
             if room.residence == Residence::Streamed && both && !eval {
@@ -156,13 +165,14 @@ impl Fitting<'_> {
             Some(stages) => self.blueprint(batches, choice(stages))?,
             None => resident,
         };
-        Ok(Err(Refused { blueprint, least: least.0 }))
+        let least = least.0.min(blueprint.peak_bytes());
+        Ok(Err(Refused { blueprint, least, largest: None }))
     }
 
     /// The buffers of the data set where it lies on the device, but for what passes the stages.
-    fn sources(&self, stages: &[Stage]) -> Vec<BufferPlan> {
+    fn sources(&self, stages: &Stages) -> Vec<BufferPlan> {
         let of = |s: &feed::Source<'_>| BufferPlan { name: s.name.clone(), bytes: s.words() };
-        feed::sources(self.data, stages).iter().map(of).collect()
+        feed::sources(self.data, |part| stages.streams(part)).iter().map(of).collect()
     }
 
     /// Bytes that samples take, on the device and in slots; nothing where one buffer would be too large.
@@ -172,7 +182,7 @@ impl Fitting<'_> {
             _ => None,
         };
         let all: Vec<Stage> = stages.train.clone().into_iter().chain(eval).collect();
-        let resident = self.sources(&all);
+        let resident = self.sources(stages);
         let largest = all.iter().map(|s| s.bytes).chain(resident.iter().map(|b| b.bytes)).max();
         if largest > Some(self.target.room.largest_buffer) {
             return Ok(None);
@@ -215,9 +225,9 @@ impl Fitting<'_> {
     fn whole_only(&self) -> Result<Option<&'static str>> {
         let graph = Blueprint::graph(self.forward, self.data, self.batches.rows)?;
         Ok(if graph.has_uneven_mean() {
-            Some("the loss ignores some targets, so that its mean over a batch is none over its parts")
+            Some("the loss is a sum, or ignores some targets, so that parts of a batch do not add up to it")
         } else if graph.has_batch_statistics() {
-            Some("batch norm would take its statistics from parts of a batch")
+            Some("batch norm and mixup look at all samples of a batch")
         } else {
             None
         })
@@ -271,7 +281,7 @@ impl Fitting<'_> {
 
     /// That nothing fits, with the plan and what would.
     fn refusal(&self, whole: &Refused) -> Result<Error> {
-        let Refused { blueprint, least } = whole;
+        let Refused { blueprint, least, largest } = whole;
         let budget = self.target.room.budget.unwrap_or(self.target.room.largest_buffer);
         let mut buffers = blueprint.all_buffers();
         buffers.sort_by_key(|b| std::cmp::Reverse(b.bytes));
@@ -289,7 +299,8 @@ impl Fitting<'_> {
         } else {
             match self.largest_part()? {
                 Some((micro, bytes)) => format!(
-                    "train.micro_batch = {micro} fits, with {}, and makes the same update; \"auto\" chooses for itself",
+                    "train.micro_batch = {micro} fits, with {}, and makes the same update but for what is drawn by chance; \
+                     \"auto\" chooses for itself",
                     units::bytes(bytes)
                 ),
                 None => match self.whole_only()? {
@@ -301,13 +312,20 @@ impl Fitting<'_> {
                 },
             }
         };
-        Ok(Error::Budget(format!(
-            "a batch of {} needs {} ({least} B), and the budget is {} ({budget} B):{}\n{remedy}",
-            self.batches.rows,
-            units::bytes(*least),
-            units::bytes(budget),
-            lines.concat()
-        )))
+        let (rows, lines) = (self.batches.rows, lines.concat());
+        Ok(Error::Budget(match largest {
+            Some(buffer) => format!(
+                "a batch of {rows} needs \"{}\" of {}, and the largest buffer of the adapter is {}:{lines}\n{remedy}",
+                buffer.name,
+                units::bytes(buffer.bytes),
+                units::bytes(self.target.room.largest_buffer)
+            ),
+            None => format!(
+                "a batch of {rows} needs {} ({least} B), and the budget is {} ({budget} B):{lines}\n{remedy}",
+                units::bytes(*least),
+                units::bytes(budget)
+            ),
+        }))
     }
 
     /// The largest micro-batch that fits, and what the run then takes.

@@ -88,7 +88,7 @@ impl Trainer {
             return Ok(0);
         }
         let at = 4 * Clock::Skipped as u64;
-        let bytes = pollster::block_on(self.gpu.read(self.memory.get(STATE), at, 4))?;
+        let bytes = pollster::block_on(self.gpu.read_by(&self.saving, self.memory.get(STATE), at, 4))?;
         Ok(u64::from(bytemuck::pod_read_unaligned::<u32>(&bytes)))
     }
 }

@@ -55,7 +55,7 @@ impl Trainer {
     pub fn snapshot(&self) -> Result<Snapshot> {
         let read = |name: &'static str| {
             let buffer = self.memory.get(name);
-            let bytes = pollster::block_on(self.gpu.read_by(&self.saving, buffer, buffer.bytes()))?;
+            let bytes = pollster::block_on(self.gpu.read_by(&self.saving, buffer, 0, buffer.bytes()))?;
             Ok((name.to_owned(), bytes))
         };
         Ok(Snapshot {
@@ -92,6 +92,7 @@ impl Trainer {
                 told(&own)
             )));
         }
+        pollster::block_on(self.drop_flights())?;
         for (name, bytes) in &snapshot.buffers {
             self.gpu.write(self.memory.get(name), 0, bytes);
         }

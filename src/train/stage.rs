@@ -78,6 +78,11 @@ impl Stages {
         Stages { train: Some(Stage::of("train", part, batches, steps)), eval }
     }
 
+    /// True where samples of `train` or `eval` are streamed.
+    pub fn streams(&self, part: &str) -> bool {
+        self.train.is_some() && (self.eval || part == "train")
+    }
+
     /// The stage of an evaluation in batches of `rows` samples: as many as are no larger than training's, one at least.
     pub fn of_eval(&self, part: &Part, rows: usize) -> Result<Option<Stage>> {
         let Some(train) = self.train.as_ref().filter(|_| self.eval) else { return Ok(None) };

@@ -106,7 +106,7 @@ impl Trainer {
         let plan = &self.blueprint.train[0].plan;
         let read = |name, bytes| match bytes {
             0 => Ok(Vec::new()),
-            bytes => pollster::block_on(self.gpu.read_by(&self.saving, self.memory.get(name), bytes)),
+            bytes => pollster::block_on(self.gpu.read_by(&self.saving, self.memory.get(name), 0, bytes)),
         };
         let (parameters, buffers) = (read(weights, plan.arena.bytes)?, read(BUFFERS, plan.state.bytes)?);
         let tensor = |(name, shape, home): (String, Shape, Home)| {

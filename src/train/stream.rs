@@ -69,8 +69,8 @@ struct State {
     tasks: VecDeque<Task>,
     /// Tasks of each slot that are not done.
     left: [usize; SLOTS],
-    /// What went wrong in each slot.
-    faults: [Option<Error>; SLOTS],
+    /// The first place of each slot that could not be filled, and why.
+    faults: [Option<(usize, Error)>; SLOTS],
 }
 
 struct Shared {
@@ -93,6 +93,8 @@ pub(super) struct Stream {
     workers: Vec<JoinHandle<()>>,
     /// The window that the device reads, and where it lies.
     current: Option<(Window, Place)>,
+    /// The first place of it that could not be filled, and why.
+    fault: Option<(usize, Error)>,
     /// How long the steps waited for samples.
     waited: Duration,
 }
@@ -124,10 +126,14 @@ impl Shared {
                 state.busy -= 1;
                 state.left[task.slot] -= 1;
                 let result = result.unwrap_or_else(|_| {
-                    Err(Error::Data("the source of the data panicked; what it said is above".into()))
+                    let text = "the source of the data panicked; what it said is above";
+                    Err((task.from, Error::Data(text.into())))
                 });
-                if let Err(err) = result {
-                    state.faults[task.slot].get_or_insert(err);
+                if let Err((place, err)) = result {
+                    let first = &mut state.faults[task.slot];
+                    if first.as_ref().is_none_or(|(other, _)| place < *other) {
+                        *first = Some((place, err));
+                    }
                 }
                 self.done.notify_all();
             } else if let Some(slot) = state.free.front().copied().filter(|_| !state.planning) {
@@ -173,32 +179,41 @@ impl Shared {
         state
     }
 
-    /// Reads the samples of a task and puts them where they belong.
-    fn fill(&self, task: &Task) -> Result<()> {
+    /// Reads the samples of a task and puts them where they belong; or says which place could not be filled, the first one.
+    fn fill(&self, task: &Task) -> Result<(), (usize, Error)> {
         let order = &task.order[task.from..task.from + task.count];
         let mut bytes = Vec::new();
+        let mut fault: Option<(usize, Error)> = None;
         for ((_, field), offset) in self.part.fields().zip(&self.stage.offsets) {
-            gather(field, order, &mut bytes)?;
+            if let Err((place, err)) = gather(field, order, &mut bytes) {
+                let place = task.from + place;
+                if fault.as_ref().is_none_or(|(other, _)| place < *other) {
+                    fault = Some((place, err));
+                }
+            }
             let at = *offset as usize + task.from * field.sample_bytes();
-            self.slots[task.slot].put(at, &bytes)?;
+            self.slots[task.slot].put(at, &bytes).map_err(|err| (task.from, err))?;
         }
-        Ok(())
+        fault.map_or(Ok(()), Err)
     }
 }
 
-/// The samples of `order`, padded to whole words.
-fn gather(field: &Field, order: &[u32], bytes: &mut Vec<u8>) -> Result<()> {
+/// The samples of `order`, padded to whole words; those from a place on that cannot be read are nothing.
+fn gather(field: &Field, order: &[u32], bytes: &mut Vec<u8>) -> Result<(), (usize, Error)> {
     let each = field.sample_bytes();
     bytes.clear();
     bytes.resize((order.len() * each).next_multiple_of(4), 0);
-    let mut at = 0;
+    let mut place = 0;
     // Neighbours are read together.
-    for run in order.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
-        let end = at + run.len() * each;
-        if run[0] != NONE {
-            field.read(run[0] as usize, &mut bytes[at..end])?;
+    for run in order.chunk_by(|a, b| a.checked_add(1) == Some(*b) && *b != NONE) {
+        let into = &mut bytes[place * each..(place + run.len()) * each];
+        if run[0] != NONE && field.read(run[0] as usize, into).is_err() {
+            // One of them: the first that cannot be read alone.
+            for ((&sample, into), i) in run.iter().zip(into.chunks_exact_mut(each)).zip(place..) {
+                field.read(sample as usize, into).map_err(|err| (i, err))?;
+            }
         }
-        at = end;
+        place += run.len();
     }
     Ok(())
 }
@@ -226,7 +241,8 @@ impl Stream {
             slots,
             threads,
         });
-        let mut stream = Stream { shared, workers: Vec::new(), current: None, waited: Duration::ZERO };
+        let mut stream =
+            Stream { shared, workers: Vec::new(), current: None, fault: None, waited: Duration::ZERO };
         for i in 0..threads {
             let shared = Arc::clone(&stream.shared);
             let thread = std::thread::Builder::new().name(format!("downhill-{}-{i}", stage.name));
@@ -265,18 +281,16 @@ impl Stream {
     }
 
     /// The window that step `at` of an epoch is in; waits until it is full.
-    ///
-    /// # Errors
-    /// What could not be read.
-    fn window(&mut self, epoch: u64, at: usize) -> Result<Window> {
+    fn window(&mut self, epoch: u64, at: usize) -> Window {
         if let Some(window) = self.current(epoch, at) {
-            return Ok(window);
+            return window;
         }
         let start = Instant::now();
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         if let Some((window, Place::Host)) = self.current.take() {
             state.free.push_back(window.slot);
+            shared.work.notify_all();
         }
         let first = state.windows.front().map_or(state.next, |w| (w.epoch, w.at));
         if first != (epoch, at) {
@@ -286,15 +300,11 @@ impl Stream {
             let front = state.windows.front().copied();
             if let Some(window) = front.filter(|w| state.left[w.slot] == 0) {
                 state.windows.pop_front();
-                let fault = state.faults[window.slot].take();
-                if let Some(fault) = fault {
-                    state.free.push_back(window.slot);
-                    return Err(fault);
-                }
+                self.fault = state.faults[window.slot].take();
                 drop(state);
                 self.waited += start.elapsed();
                 self.current = Some((window, Place::Host));
-                return Ok(window);
+                return window;
             }
             state = shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -324,14 +334,23 @@ impl Stream {
     /// is; sample numbers are places in the slot. Waits until it is full.
     ///
     /// # Errors
-    /// As [`Stream::window`].
+    /// What could not be read, at the step it belongs to.
     pub fn rows(&mut self, epoch: u64, at: usize, count: usize) -> Result<(Rows, usize)> {
-        let window = self.window(epoch, at)?;
+        let window = self.window(epoch, at);
         let batches = &self.shared.batches;
-        let count = count.min(window.at + window.steps - at);
         // Rows of the slot are in the order of the epoch, and each is `micro` places long.
         let parts = batches.parts(batches.rows).count();
-        let first = ((at - window.at) * parts * batches.micro) as u32;
+        let step = parts * batches.micro;
+        let mut whole = window.at + window.steps;
+        if let Some((place, err)) = &self.fault {
+            // The steps before the sample that cannot be read are as good as any.
+            whole = window.at + place / step;
+            if whole <= at {
+                return Err(err.clone());
+            }
+        }
+        let count = count.min(whole - at);
+        let first = ((at - window.at) * step) as u32;
         let rows = Rows::laid(batches, batches.samples(), at, count, first);
         Ok((rows, count))
     }
@@ -350,12 +369,12 @@ impl Stream {
     pub fn take_back(&mut self) {
         let Some((window, place @ Place::Copied)) = &mut self.current else { return };
         *place = Place::Device;
-        let (window, shared) = (*window, Arc::clone(&self.shared));
+        // A stream that is dropped in the meantime takes its slots along.
+        let (window, shared) = (*window, Arc::downgrade(&self.shared));
         self.shared.slots[window.slot].take_back(move |mapped| {
-            let mut state = shared.lock();
             // Where the device is gone the run ends by other means.
-            if mapped {
-                state.free.push_back(window.slot);
+            if let Some(shared) = shared.upgrade().filter(|_| mapped) {
+                shared.lock().free.push_back(window.slot);
                 shared.work.notify_all();
             }
         });

@@ -3,6 +3,7 @@
 use std::thread;
 
 use super::blueprint::Blueprint;
+use super::stage::Stage;
 use super::stream::Stream;
 use super::trainer::{TrainOptions, order_of};
 use crate::data::Dataset;
@@ -31,6 +32,22 @@ impl Streams {
     ) -> Result<Option<Streams>> {
         let stage = |name| blueprint.stages.iter().find(|stage| stage.name == name);
         let Some(train) = stage("train") else { return Ok(None) };
+        for (part, stage) in [(Some(data.train()), Some(train)), (data.eval(), stage("eval"))] {
+            let Some((part, stage)) = part.zip(stage) else { continue };
+            let batches =
+                if stage.name == "train" { Some(blueprint.batches) } else { blueprint.eval_batches };
+            let planned = batches.map_or(0, |batches| batches.samples());
+            let same = batches.is_some_and(|b| Stage::of(stage.name, part, &b, stage.steps) == *stage);
+            if !same || planned > part.len() {
+                return Err(Error::Data(format!(
+                    "the plan streams {planned} samples of {} to {} bytes a slot, and the data set has {} others: it was \
+                     made for another data set",
+                    stage.name,
+                    stage.bytes,
+                    part.len()
+                )));
+            }
+        }
         let spare = thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1));
         let workers = options.workers.unwrap_or(spare.clamp(1, MOST_WORKERS));
         if !(1..=ALLOWED_WORKERS).contains(&workers) {

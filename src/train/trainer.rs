@@ -239,7 +239,7 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         gpu.check_precision(blueprint.precision == Precision::F16)?;
-        let sources = feed::sources(data, &blueprint.stages);
+        let sources = feed::sources(data, |part| blueprint.stages.iter().any(|stage| stage.name == part));
         feed::check(&sources, &blueprint.memory)?;
         let memory = Memory::allocate(gpu, &blueprint.memory)?;
         let mut train = Vec::new();
@@ -344,7 +344,11 @@ impl Trainer {
                 // The device must not wait for what the host would read while the device works.
                 self.land_all(sink).await?;
             }
-            self.submit(self.per_submission.min(end - self.at))?;
+            if let Err(err) = self.submit(self.per_submission.min(end - self.at)) {
+                // The steps before it are done.
+                self.land_all(sink).await?;
+                return Err(err);
+            }
             if self.flights.len() > 1 {
                 self.land(sink).await?;
             }
@@ -352,6 +356,14 @@ impl Trainer {
         if self.at == steps {
             self.at = 0;
             self.epoch += 1;
+        }
+        Ok(())
+    }
+
+    /// Waits for everything in flight, and forgets what it says.
+    pub(super) async fn drop_flights(&mut self) -> Result<()> {
+        while let Some(flight) = self.flights.pop_front() {
+            self.gpu.finish(flight.pending).await?;
         }
         Ok(())
     }

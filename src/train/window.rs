@@ -24,7 +24,7 @@ const SUBMISSION: Duration = Duration::from_millis(100);
 /// Steps on their way.
 #[derive(Debug)]
 pub(super) struct Flight {
-    pending: Pending,
+    pub pending: Pending,
     steps: Vec<StepRecord>,
     /// Samples of each pass through the model, and the step it belongs to.
     passes: Vec<(usize, usize)>,

@@ -170,7 +170,6 @@ fn faults_name_the_key_and_the_remedy() {
         "source = \"digits\"\nnormalise = \"unit\"",
         &["data.normalise goes with images and arrays", "\"digits\""],
     );
-    assert_refused(&both, &["data.eval_fraction goes with", "without eval_csv"]);
     let images = |rest: &str| format!("source = {{ images = \"no/such\"{rest}");
     assert_refused(&images(" }"), &["no/such", "relative to the config's folder"]);
     assert_refused(&images(", size = 3 }"), &["size = 3", "height and width", "an integer"]);

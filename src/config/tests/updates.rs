@@ -179,7 +179,10 @@ fn faults_of_averages_and_micro_batches_name_key_value_and_remedy() {
             "unknown key average.decay; there are: kind, start_epoch, eval",
         ),
         (&["train.micro_batch=0"], "train.micro_batch = 0: a micro-batch has at least 1 sample"),
-        (&["train.micro_batch=-1"], "train.micro_batch = -1: a whole number of samples, or \"auto\", is needed"),
+        (
+            &["train.micro_batch=-1"],
+            "train.micro_batch = -1: a whole number of samples, or \"auto\", is needed",
+        ),
         (&["train.micro_batch=half"], "train.micro_batch = \"half\": a whole number"),
         (&["train.microbatch=4"], "unknown key train.microbatch; did you mean \"micro_batch\"?"),
         (

@@ -53,6 +53,7 @@ pub fn mixup(net: &Net, x: &Tensor, alpha: f64) -> Mixup {
         return plain(x.clone());
     }
     let graph = net.graph();
+    graph.note_batch_statistics();
     let lambda = graph.random_beta(alpha, []).kept();
     let mix = Mix { partner: partner(graph, n), lambda };
     // Every sample is read twice.
