@@ -4,7 +4,7 @@
 # hold the device's memory as well).
 #
 #   benches/streaming.sh [IMAGES] [ROUNDS]     made images for the comparison (171000, 128 MiB), rounds of it (3)
-#   benches/streaming.sh --large [GIB]         one epoch of a data set of so many GiB (3) in 256 MiB of the device
+#   benches/streaming.sh --large [GIB] [STEPS] steps (4000) on a data set of so many GiB (3) in 256 MiB of the device
 #
 # Rounds alternate, so that a slow minute of the machine meets all of them; medians are over the epochs of all rounds.
 set -euo pipefail
@@ -20,12 +20,12 @@ config() { # FOLDER
 source = { idx = "$1" }
 batch_size = 128
 [model]
-layers = ["flatten", { linear = 256 }, "relu", { linear = 256 }, "relu", { linear = 10 }]
+layers = ["flatten", { linear = 64 }, "relu", { linear = 10 }]
 loss = "cross_entropy"
 [optimizer]
 name = "adamw"
 [train]
-epochs = 3
+epochs = 2
 TOML
 }
 
@@ -48,7 +48,7 @@ median() { sort -g | awk '{ all[NR] = $1 } END { print NR ? all[int((NR + 1) / 2
 field() { # NAME FILES.. : the values of a key in the epochs of runs
     local name=$1
     shift
-    cat "$@" | grep '"event":"epoch"' | grep -o "\"$name\":[0-9.e-]*" | cut -d: -f2
+    cat "$@" | grep '"event":"epoch"' | grep -o "\"$name\":[0-9.e-]*" | cut -d: -f2 || true
 }
 device() { sed -n 's/^model .*, \([0-9.]* [KMG]*i*B\) on the device.*/\1/p' "$1.log"; }
 host() { awk '{ printf "%.0f MiB", $1 / 1024 }' "$1.host"; }
@@ -59,7 +59,7 @@ if [[ ${1:-} == --large ]]; then
     echo "made: $count images of 28x28, $gib GiB; budget 256 MiB"
     "$bin" data synth digits28 --count "$count" --out "$work/large" >/dev/null
     config "$work/large"
-    run "$work/large-run" --memory 256MiB --set train.epochs=1
+    run "$work/large-run" --memory 256MiB --steps "${3:-4000}"
     grep -E '^(memory|model|done)' "$work/large-run.log"
     echo "samples/s $(field samples_per_second "$work/large-run/metrics.jsonl"), data wait" \
         "$(field data_wait "$work/large-run/metrics.jsonl"), host $(host "$work/large-run")"
