@@ -191,7 +191,10 @@ fn faults_name_the_key_and_the_remedy() {
         &["data.normalise.mean = true", "a list"],
     );
     assert_refused("source = { pack = \"no.dhd\" }", &["no.dhd", "relative to the config's folder"]);
-    assert_refused("source = { pack = \"no.dhd\" }\nstratify = true", &["data.stratify goes with sources that hold samples out"]);
+    assert_refused(
+        "source = { pack = \"no.dhd\" }\nstratify = true",
+        &["data.stratify goes with sources that hold samples out"],
+    );
     let missing = "source = { text = \"no/such/file.txt\" }\ncontext = 4";
     assert_refused(missing, &["no/such/file.txt", "relative to the config's folder"]);
 }
