@@ -35,7 +35,7 @@ fn trainer(gpu: &Gpu, data: &Dataset, options: &TrainOptions) -> Result<Trainer,
     let loss = |y: &Tensor, t: &Tensor| {
         loss::cross_entropy(y, &t.reshape([y.shape()[0]]), &loss::CrossEntropy::default())
     };
-    Trainer::new(gpu, &model, &loss, &Optimizer::AdamW(AdamW::default()), data, options)
+    Trainer::new(gpu, &model, &loss, Optimizer::AdamW(AdamW::default()), data, options)
 }
 
 /// Losses of all steps and evaluations, and the last weights, as bits.
