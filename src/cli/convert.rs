@@ -13,16 +13,7 @@ pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
     let config = DataConfig::open(&args.which.path, &args.which.settings)?;
     let data = config.load()?;
     let start = Instant::now();
-    let bar = progress::bar(0);
-    let mut show = |done, total| {
-        bar.iter().for_each(|bar| {
-            bar.set_length(total);
-            bar.set_position(done);
-        });
-    };
-    let packed = write_pack(&data, &args.out, args.force, &mut show);
-    bar.iter().for_each(|bar| bar.finish_and_clear());
-    let packed = packed?;
+    let packed = progress::under_bar("", |show| write_pack(&data, &args.out, args.force, show))?;
     let eval = data.eval().map_or(0, Part::len);
     say(&format!("packed   {}: {} to train on, {eval} to evaluate on", data.name(), data.train().len()));
     let (bytes, seconds) = (units::bytes(packed.bytes), units::seconds(start.elapsed().as_secs_f64()));

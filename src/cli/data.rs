@@ -20,14 +20,10 @@ fn synth(args: &SynthArgs) -> anyhow::Result<()> {
     let kind = Kind::named(&args.kind)?;
     let options = SynthOptions { kind, count: args.count, seed: args.seed, force: args.force };
     let eval = kind.eval_count(args.count);
-    let bar = progress::bar(args.count + eval);
-    if let Some(bar) = &bar {
-        bar.set_prefix(kind.name());
-    }
-    let mut show = |done| bar.iter().for_each(|bar| bar.set_position(done));
-    let written = synth::write(&options, &args.out, &mut show);
-    bar.iter().for_each(|bar| bar.finish_and_clear());
-    let written = written?;
+    let total = args.count + eval;
+    let written = progress::under_bar(kind.name(), |show| {
+        synth::write(&options, &args.out, &mut |done| show(done, total))
+    })?;
 
     let beside = if eval > 0 { format!(" to train on, {eval} to evaluate on") } else { String::new() };
     say(&format!("made     {} samples{beside}, seed {}", args.count, args.seed));

@@ -45,14 +45,5 @@ fn verify(spec: &DataSpec) -> Result<u64, Error> {
                 .into(),
         ));
     };
-    let bar = progress::bar(0);
-    let mut show = |done, total| {
-        bar.iter().for_each(|bar| {
-            bar.set_length(total);
-            bar.set_position(done);
-        });
-    };
-    let verified = data::verify(&pack.path, &mut show);
-    bar.iter().for_each(|bar| bar.finish_and_clear());
-    verified
+    progress::under_bar("", |show| data::verify(&pack.path, show))
 }

@@ -58,6 +58,20 @@ pub(super) fn bar(total: u64) -> Option<ProgressBar> {
     })
 }
 
+/// Does `work` under a bar, which it tells how much is done of how much.
+pub(super) fn under_bar<T>(prefix: &'static str, work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> T) -> T {
+    let bar = bar(0);
+    bar.iter().for_each(|bar| bar.set_prefix(prefix));
+    let done = work(&mut |done, total| {
+        bar.iter().for_each(|bar| {
+            bar.set_length(total);
+            bar.set_position(done);
+        });
+    });
+    bar.iter().for_each(|bar| bar.finish_and_clear());
+    done
+}
+
 impl Progress {
     pub fn new(dir: RunDir, total: u64, epochs: u64, batch: usize) -> Self {
         let bar = bar(total);

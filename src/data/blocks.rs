@@ -46,22 +46,13 @@ impl<'a> Blocks<'a> {
         let field = self.field;
         thread::scope(|scope| {
             let shares = rows.chunks(share).zip(self.block.chunks_mut(share * each));
-            let threads: Vec<_> =
-                shares.map(|(rows, into)| scope.spawn(move || read(field, rows, into))).collect();
+            let threads: Vec<_> = shares
+                .map(|(rows, into)| scope.spawn(move || field.gather(rows, into).map_err(|(_, err)| err)))
+                .collect();
             let joined =
                 threads.into_iter().map(|t| t.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
             joined.collect::<Result<Vec<()>>>()
         })?;
         Ok(Some(&self.block))
     }
-}
-
-/// Reads samples, those that lie one after the other at once.
-fn read(field: &Field, rows: &[u32], mut into: &mut [u8]) -> Result<()> {
-    for run in rows.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
-        let (these, rest) = into.split_at_mut(run.len() * field.sample_bytes());
-        field.read(run[0] as usize, these)?;
-        into = rest;
-    }
-    Ok(())
 }

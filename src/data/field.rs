@@ -199,6 +199,27 @@ impl Field {
         all.into_iter().try_for_each(|(into, sample)| self.values.read(first + sample * hop, into))
     }
 
+    /// Fills `into` with these samples, one after the other; neighbours are read together. Where one cannot be read, its
+    /// place among them and why.
+    ///
+    /// # Panics
+    /// As [`Field::read`].
+    pub(crate) fn gather(&self, samples: &[u32], into: &mut [u8]) -> Result<(), (usize, Error)> {
+        let each = self.sample_bytes();
+        let mut place = 0;
+        for run in samples.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
+            let into = &mut into[place * each..(place + run.len()) * each];
+            if self.read(run[0] as usize, into).is_err() {
+                // One of them: the first that cannot be read alone.
+                for ((&sample, into), i) in run.iter().zip(into.chunks_exact_mut(each)).zip(place..) {
+                    self.read(sample as usize, into).map_err(|err| (i, err))?;
+                }
+            }
+            place += run.len();
+        }
+        Ok(())
+    }
+
     /// The numbers of a sample as the model gets them.
     ///
     /// # Errors

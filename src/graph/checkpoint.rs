@@ -29,9 +29,7 @@ impl Graph {
     pub(crate) fn forget_checkpoints(&self) {
         self.inner.borrow_mut().checkpoints.clear();
     }
-}
 
-impl Graph {
     /// Cuts what there is into `blocks` parts of about equal size, where little passes from one to the next, and
     /// checkpoints all but the last.
     pub(crate) fn checkpoint_in(&self, blocks: usize) {
@@ -104,8 +102,11 @@ pub(super) struct Again<'a> {
 
 impl<'a> Again<'a> {
     pub fn new(graph: &'a Graph, nodes: &'a [Node]) -> Self {
-        let mut again: Vec<bool> = nodes.iter().map(|_| false).collect();
+        let mut again = vec![false; nodes.len()];
         let blocks = graph.inner.borrow().checkpoints.clone();
+        if blocks.is_empty() {
+            return Again { graph, nodes, again, made: HashMap::new() };
+        }
         let block_of = |id: usize| blocks.iter().position(|block| block.contains(&id));
         for (id, node) in nodes.iter().enumerate() {
             let own = block_of(id);

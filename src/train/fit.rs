@@ -112,9 +112,9 @@ impl Fitting<'_> {
         let choice = |stages: Stages| Choice { stages, blocks, eval_bytes };
         let mut resident = self.blueprint(batches, choice(Stages::default()))?;
         let peak = resident.peak_bytes();
-        let too_large = self.sources(&Stages::default()).into_iter().find(|b| b.bytes > room.largest_buffer);
-        // What no way of feeding changes.
         let samples = self.sources(&Stages::default());
+        let too_large = samples.iter().find(|b| b.bytes > room.largest_buffer).cloned();
+        // What no way of feeding changes.
         let work = resident.memory.iter().filter(|b| samples.iter().all(|s| s.name != b.name));
         if let Some(largest) = work.max_by_key(|b| b.bytes).filter(|b| b.bytes > room.largest_buffer) {
             let (least, largest) = (peak, Some(largest.clone()));
@@ -139,13 +139,15 @@ impl Fitting<'_> {
         // All but the samples takes the same, so that the size of the slots follows.
         let part = self.data.train();
         let most = Stage::most_steps(part, &batches);
-        let total: u64 = self.sources(&Stages::default()).iter().map(|b| b.bytes).sum();
+        let total: u64 = samples.iter().map(|b| b.bytes).sum();
         let mut least = (if room.residence == Residence::Streamed { u64::MAX } else { peak }, None);
-        let both = self.data.eval().is_some();
-        for eval in [false, true].into_iter().take(1 + usize::from(both)) {
-            if room.residence == Residence::Streamed && both && !eval {
-                continue;
-            }
+        // Whether samples to evaluate on are streamed as well.
+        let ways: &[bool] = match (self.data.eval(), room.residence) {
+            (None, _) => &[false],
+            (Some(_), Residence::Streamed) => &[true],
+            (Some(_), _) => &[false, true],
+        };
+        for &eval in ways {
             for steps in (1..=most).rev() {
                 let stages = Stages::streamed(part, &batches, steps, eval);
                 let Some(bytes) = self.staged(&resident, &stages)? else { continue };

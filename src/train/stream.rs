@@ -204,16 +204,12 @@ fn gather(field: &Field, order: &[u32], bytes: &mut Vec<u8>) -> Result<(), (usiz
     bytes.clear();
     bytes.resize((order.len() * each).next_multiple_of(4), 0);
     let mut place = 0;
-    // Neighbours are read together.
-    for run in order.chunk_by(|a, b| a.checked_add(1) == Some(*b) && *b != NONE) {
-        let into = &mut bytes[place * each..(place + run.len()) * each];
-        if run[0] != NONE && field.read(run[0] as usize, into).is_err() {
-            // One of them: the first that cannot be read alone.
-            for ((&sample, into), i) in run.iter().zip(into.chunks_exact_mut(each)).zip(place..) {
-                field.read(sample as usize, into).map_err(|err| (i, err))?;
-            }
+    for stretch in order.chunk_by(|a, b| (*a == NONE) == (*b == NONE)) {
+        if stretch[0] != NONE {
+            let into = &mut bytes[place * each..(place + stretch.len()) * each];
+            field.gather(stretch, into).map_err(|(i, err)| (place + i, err))?;
         }
-        place += run.len();
+        place += stretch.len();
     }
     Ok(())
 }
