@@ -26,9 +26,15 @@ pub enum Error {
     /// No adapter answers, or none matches what was asked for.
     #[error("{0}")]
     NoAdapter(String),
-    /// The driver refused something, or the device was lost.
+    /// The driver refused something.
     #[error("{0}")]
     Gpu(String),
+    /// The device was lost, or answers no more: a driver's reset, a kernel that hangs, a card that was unplugged.
+    #[error("{0}")]
+    DeviceLost(String),
+    /// A run directory or checkpoint that cannot be gone on with: damaged, in use, or of another run.
+    #[error("{0}")]
+    Checkpoint(String),
     /// The memory ledger would pass its budget; the text itemises what is held.
     #[error("{0}")]
     Budget(String),

@@ -10,6 +10,7 @@ mod draft;
 mod encoding;
 mod field;
 mod file;
+mod fingerprint;
 mod formats;
 mod images;
 mod moments;

@@ -132,6 +132,12 @@ pub trait Source: Debug + Send + Sync {
     /// # Errors
     /// What the source cannot read, with its place.
     fn read(&self, at: usize, into: &mut [u8]) -> Result<()>;
+
+    /// A number that follows from all of the source's numbers, where there is a cheaper way to one than reading them:
+    /// [`Dataset::fingerprint`](super::Dataset::fingerprint) asks for it.
+    fn contents(&self) -> Option<Result<u64>> {
+        None
+    }
 }
 
 /// Numbers of one kind. Cheap to clone where they lie in a source.

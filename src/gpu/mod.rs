@@ -5,6 +5,7 @@
 mod adapter;
 mod awake;
 mod buffer;
+mod faults;
 mod ledger;
 mod pipeline;
 mod recorder;
@@ -12,10 +13,13 @@ mod staging;
 mod stopwatch;
 pub mod wgsl;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 pub use adapter::{AdapterDescription, AdapterKind, Family, adapters, choose};
 pub use buffer::{Binding, Buffer, Dispatch};
+use faults::Faults;
+pub use faults::watched;
 pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder, Submission};
@@ -35,6 +39,9 @@ pub struct GpuOptions {
     pub memory: Option<u64>,
     /// The kernel family; `None` leaves it to the adapter's kind. Lanes need subgroups of eight.
     pub family: Option<Family>,
+    /// How long the device may take over one submission before it counts as lost; 5 minutes unless said otherwise. Drivers
+    /// of most GPUs end a kernel that hangs after some seconds, a software adapter never does.
+    pub patience: Duration,
 }
 
 impl Default for GpuOptions {
@@ -44,6 +51,7 @@ impl Default for GpuOptions {
             shader_checks: cfg!(debug_assertions),
             memory: None,
             family: None,
+            patience: Duration::from_secs(300),
         }
     }
 }
@@ -65,7 +73,8 @@ struct Inner {
     awake: awake::Awake,
     ledger: Ledger,
     pipelines: pipeline::PipelineCache,
-    fault: Arc<Mutex<Option<String>>>,
+    faults: Faults,
+    patience: Duration,
 }
 
 impl Gpu {
@@ -96,21 +105,8 @@ impl Gpu {
             .request_device(&desc)
             .await
             .map_err(|err| Error::Gpu(format!("{} could not be opened: {err}", description.name)))?;
-        let fault: Arc<Mutex<Option<String>>> = Arc::default();
-        let keep_first = |fault: &Arc<Mutex<Option<String>>>| {
-            let fault = Arc::clone(fault);
-            move |text: String| {
-                fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
-            }
-        };
-        let on_error = keep_first(&fault);
-        device.on_uncaptured_error(Arc::new(move |err: wgpu::Error| on_error(format!("{err}"))));
-        let on_loss = keep_first(&fault);
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                on_loss(format!("the device was lost: {message}"));
-            }
-        });
+        let faults = Faults::default();
+        faults.watch(&device);
         let family = options.family.unwrap_or(description.family());
         if family == Family::Lanes && (description.subgroup_min, description.subgroup_max) != (8, 8) {
             return Err(Error::Gpu(format!(
@@ -129,7 +125,8 @@ impl Gpu {
             family,
             ledger: Ledger::new(options.memory.or(budget)),
             pipelines: pipeline::PipelineCache::default(),
-            fault,
+            faults,
+            patience: options.patience,
         };
         Ok(Gpu { inner: Arc::new(inner) })
     }

@@ -30,27 +30,6 @@ impl Gpu {
         Recorder { gpu: self, encoder }
     }
 
-    /// The first fault the driver reported outside a scope, or the loss of the device.
-    pub fn check(&self) -> Result<()> {
-        match self.inner.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone() {
-            None => Ok(()),
-            Some(text) => Err(Error::Gpu(text)),
-        }
-    }
-
-    /// Waits until everything submitted is done.
-    pub fn wait(&self) -> Result<()> {
-        self.poll(wgpu::PollType::wait_indefinitely())
-    }
-
-    fn poll(&self, until: wgpu::PollType) -> Result<()> {
-        let Inner { device, awake, .. } = &*self.inner;
-        awake
-            .during(|| device.poll(until))
-            .map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))?;
-        self.check()
-    }
-
     /// Asks for `bytes` of a readback buffer; the answer comes once the submission `after` is done.
     pub fn map(&self, buffer: &Buffer, bytes: u64, after: Submission) -> Pending {
         let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
@@ -89,10 +68,13 @@ impl Gpu {
 
     /// Waits for a mapped copy, takes its bytes and unmaps the buffer for its next use.
     pub async fn finish(&self, pending: Pending) -> Result<Vec<u8>> {
-        self.poll(wgpu::PollType::Wait { submission_index: Some(pending.after), timeout: None })?;
+        self.wait_for(Some(pending.after))?;
         match pending.receiver.receive().await {
             Some(Ok(())) => {}
-            Some(Err(err)) => return Err(Error::Gpu(format!("reading back failed: {err}"))),
+            Some(Err(err)) => {
+                self.check()?;
+                return Err(Error::Gpu(format!("reading back failed: {err}")));
+            }
             None => return Err(Error::Gpu("reading back failed: the device went away".into())),
         }
         let bytes = {

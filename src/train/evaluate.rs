@@ -4,7 +4,7 @@ use super::blueprint::WINDOW;
 use super::observer::Evaluation;
 use super::rows::Rows;
 use super::trainer::{Trainer, add, bind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::feed::ORDER;
 use crate::plan::METRICS;
 
@@ -14,10 +14,11 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn evaluate(&mut self) -> Result<Option<Evaluation>> {
-        pollster::block_on(self.evaluate_async())
+        pollster::block_on(self.evaluate_async(false))
     }
 
-    pub(super) async fn evaluate_async(&mut self) -> Result<Option<Evaluation>> {
+    /// [`Trainer::evaluate`]; ends between two windows where it may be stopped and is.
+    pub(super) async fn evaluate_async(&mut self, stoppable: bool) -> Result<Option<Evaluation>> {
         let (Some(plan), Some(part)) = (self.blueprint.eval_batches, self.data.eval()) else {
             return Ok(None);
         };
@@ -32,6 +33,9 @@ impl Trainer {
         let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
         let mut batch = 0;
         while batch < plan.steps() {
+            if stoppable && self.handle.is_stopped() {
+                return Err(Error::Cancelled);
+            }
             let count = (plan.steps() - batch).min(WINDOW);
             let (rows, count) = match self.streams.as_mut().and_then(|streams| streams.eval.as_mut()) {
                 None => (Rows::of(&plan, &order, batch, count), count),

@@ -64,8 +64,59 @@ pub struct Evaluation {
     pub metrics: Metrics<f64>,
 }
 
-/// Follows a run. Every method may stop it by an error, [`crate::Error::Cancelled`] for instance.
+/// What a run is, before its first step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RunStart {
+    /// Steps done before: above 0 where it goes on from a checkpoint.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub total_steps: u64,
+    /// Steps of an epoch.
+    pub steps_per_epoch: u64,
+    /// Samples of a batch.
+    pub batch_size: usize,
+    /// Numbers that are trained or kept as parameters.
+    pub parameters: usize,
+    /// Bytes of the device's buffers.
+    pub memory: u64,
+    /// Bytes that they may take.
+    pub budget: Option<u64>,
+}
+
+/// A checkpoint that lies on the disk, whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckpointRecord {
+    /// Steps done when it was taken.
+    pub step: u64,
+    /// Its folder.
+    pub path: std::path::PathBuf,
+    /// How long writing took, beside the steps.
+    pub seconds: f64,
+}
+
+/// Why a run is at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// All its steps are done.
+    Finished,
+    /// Its epochs got no better.
+    EarlyStopped,
+    /// It was stopped, and can go on.
+    Stopped,
+}
+
+/// Follows a run. Every method may end it by an error; [`crate::Error::Cancelled`] of `steps` and `epoch` does what
+/// [`RunHandle::stop`](super::RunHandle::stop) does.
+///
+/// Two observers in a pair follow a run together.
 pub trait Observer {
+    /// Before the first step, and again where a run goes on after its device was lost.
+    fn start(&mut self, start: &RunStart) -> crate::error::Result<()> {
+        let _ = start;
+        Ok(())
+    }
+
+
     /// After some steps are done and their losses read: never on the path of a step.
     fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
         let _ = steps;
@@ -77,7 +128,47 @@ pub trait Observer {
         let _ = epoch;
         Ok(())
     }
+
+    /// After a checkpoint was written, some steps later.
+    fn checkpoint(&mut self, checkpoint: &CheckpointRecord) -> crate::error::Result<()> {
+        let _ = checkpoint;
+        Ok(())
+    }
+
+    /// At the end of a run that did not fail, after `step` steps.
+    fn end(&mut self, end: RunEnd, step: u64) -> crate::error::Result<()> {
+        let _ = (end, step);
+        Ok(())
+    }
 }
 
 /// Watches nothing.
 impl Observer for () {}
+
+/// Both watch, the first first.
+impl<A: Observer + ?Sized, B: Observer + ?Sized> Observer for (&mut A, &mut B) {
+    fn start(&mut self, start: &RunStart) -> crate::error::Result<()> {
+        self.0.start(start)?;
+        self.1.start(start)
+    }
+
+    fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
+        self.0.steps(steps)?;
+        self.1.steps(steps)
+    }
+
+    fn epoch(&mut self, epoch: &EpochRecord) -> crate::error::Result<()> {
+        self.0.epoch(epoch)?;
+        self.1.epoch(epoch)
+    }
+
+    fn checkpoint(&mut self, checkpoint: &CheckpointRecord) -> crate::error::Result<()> {
+        self.0.checkpoint(checkpoint)?;
+        self.1.checkpoint(checkpoint)
+    }
+
+    fn end(&mut self, end: RunEnd, step: u64) -> crate::error::Result<()> {
+        self.0.end(end, step)?;
+        self.1.end(end, step)
+    }
+}

@@ -1,5 +1,7 @@
 //! The learning rate of each update: the optimizer's or what was said in its place, by the schedule.
 
+use serde::{Deserialize, Serialize};
+
 use super::blueprint::Blueprint;
 use super::observer::EpochRecord;
 use super::trainer::Trainer;
@@ -8,7 +10,7 @@ use crate::optim::schedule::{Exponential, Metric, PlateauState};
 use crate::optim::{Group, Interval, Optimizer, Schedule, Update};
 
 /// What the learning rate depends on besides the count of updates.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Pace {
     /// The schedule, its lengths filled in.
     schedule: Option<Schedule>,

@@ -37,7 +37,7 @@ impl Checks {
 }
 
 /// How many of the first `of` steps were skipped, as far as the host knows.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Known {
     of: u64,
     skipped: u64,

@@ -1,5 +1,6 @@
 //! What a run knows of its model by name: the tensors of a weights file, and the words a step's kernels read.
 
+use super::snapshot::{Buffers, Snapshot};
 use super::trainer::Trainer;
 use crate::error::Result;
 use crate::graph::Clock;
@@ -11,6 +12,7 @@ use crate::plan::{NamedTensor, Program, check_weights};
 use crate::shape::Shape;
 
 /// Where a tensor of the weights file lives.
+#[derive(Debug, Clone, Copy)]
 enum Home {
     /// In a buffer of the device, from this byte.
     Device(&'static str, u64),
@@ -18,7 +20,55 @@ enum Home {
     StepCount,
 }
 
+/// How the tensors of the weights files lie in a run's buffers.
+#[derive(Debug)]
+pub(super) struct Layout {
+    tensors: Vec<(String, Shape, Home)>,
+    /// Batches that the weights have seen.
+    batches: u64,
+    /// The weights to use are the average.
+    beside: bool,
+}
+
+impl Layout {
+    /// The model, its parameters read from `weights` and its buffers from `kept`.
+    fn model(&self, weights: &[u8], kept: &[u8]) -> Vec<NamedTensor> {
+        let tensor = |(name, shape, home): &(String, Shape, Home)| {
+            let values = match *home {
+                Home::Device(of, at) => {
+                    let bytes = if of == PARAMETERS { weights } else { kept };
+                    bytemuck::pod_collect_to_vec(&bytes[at as usize..at as usize + shape.elements() * 4])
+                }
+                Home::StepCount => vec![self.batches as f32],
+            };
+            NamedTensor { name: name.clone(), shape: shape.clone(), values }
+        };
+        self.tensors.iter().map(tensor).collect()
+    }
+
+    /// The weights that a run leaves, and their average where that is another file.
+    pub fn weights(&self, buffers: &Buffers) -> (Vec<NamedTensor>, Option<Vec<NamedTensor>>) {
+        let find = |name: &str| buffers.iter().find(|(other, _)| other == name).map(|(_, bytes)| &bytes[..]);
+        let kept = find(BUFFERS).unwrap_or_default();
+        let average = find(AVERAGE).map(|bytes| self.model(bytes, kept));
+        match average {
+            Some(average) if self.beside => (average, None),
+            average => (self.model(find(PARAMETERS).unwrap_or_default(), kept), average),
+        }
+    }
+}
+
 impl Trainer {
+    fn layout(&self) -> Layout {
+        Layout { tensors: self.tensors(), batches: self.batches_seen(), beside: self.trains_beside() }
+    }
+
+    /// The state of the run, and how its weights files are made of it.
+    pub(super) fn whole_state(&self) -> Result<(Layout, Snapshot)> {
+        self.make_average()?;
+        Ok((self.layout(), self.snapshot()?))
+    }
+
     /// Everything a weights file holds, in order: parameters, then buffers.
     fn tensors(&self) -> Vec<(String, Shape, Home)> {
         let plan = &self.blueprint.train[0].plan;
@@ -64,7 +114,7 @@ impl Trainer {
         words[Clock::Before as usize] = self.passes as u32;
         words[Clock::SeedLow as usize] = self.options.seed as u32;
         words[Clock::SeedHigh as usize] = (self.options.seed >> 32) as u32;
-        words[Clock::Tracked as usize] = (self.tracked + self.passes) as u32;
+        words[Clock::Tracked as usize] = self.batches_seen() as u32;
         words[Clock::Lead as usize] = self.known.lead(self.step);
         self.gpu.write(self.memory.get(STATE), 0, bytemuck::cast_slice(&words));
     }
@@ -109,17 +159,7 @@ impl Trainer {
             bytes => pollster::block_on(self.gpu.read_by(&self.saving, self.memory.get(name), 0, bytes)),
         };
         let (parameters, buffers) = (read(weights, plan.arena.bytes)?, read(BUFFERS, plan.state.bytes)?);
-        let tensor = |(name, shape, home): (String, Shape, Home)| {
-            let values = match home {
-                Home::Device(of, at) => {
-                    let bytes = if of == PARAMETERS { &parameters } else { &buffers };
-                    bytemuck::pod_collect_to_vec(&bytes[at as usize..at as usize + shape.elements() * 4])
-                }
-                Home::StepCount => vec![(self.tracked + self.passes) as f32],
-            };
-            NamedTensor { name, shape, values }
-        };
-        Ok(self.tensors().into_iter().map(tensor).collect())
+        Ok(self.layout().model(&parameters, &buffers))
     }
 
     /// Replaces every tensor of the model; names and shapes must be the model's.
@@ -136,7 +176,7 @@ impl Trainer {
                 Home::Device(buffer, at) => {
                     self.put(buffer, *at, &t.values);
                 }
-                Home::StepCount => self.tracked = (t.values[0].max(0.0) as u64).saturating_sub(self.passes),
+                Home::StepCount => self.tracked = (t.values[0].max(0.0) as u64).wrapping_sub(self.passes),
             }
         }
         Ok(())

@@ -5,11 +5,14 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK};
+use super::early_stopping::{EarlyStopping, Patience};
 use super::feed;
+use super::handle::RunHandle;
 use super::metrics::{Metrics, Objective};
-use super::observer::{EpochRecord, Observer, StepRecord};
+use super::observer::StepRecord;
 use super::pace::Pace;
 use super::scaling::Known;
+use super::snapshot::Best;
 use super::streams::Streams;
 use super::window::Flight;
 use crate::data::{BatchPlan, BatchSize, Dataset, Part, epoch_order};
@@ -20,7 +23,7 @@ use crate::optim::Update;
 use crate::plan::{Memory, Program};
 
 /// How a run goes through its data.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrainOptions {
     /// Samples in a batch. 32 unless said otherwise.
     pub batch_size: BatchSize,
@@ -45,6 +48,8 @@ pub struct TrainOptions {
     pub residence: Residence,
     /// Threads that read samples which are streamed; one less than there are processors, 8 at most, where it is `None`.
     pub workers: Option<usize>,
+    /// Ends the run when its epochs get no better.
+    pub early_stopping: Option<EarlyStopping>,
 }
 
 /// Whether batches go through the model in parts.
@@ -94,6 +99,7 @@ impl Default for TrainOptions {
             micro_batch: MicroBatch::Whole,
             residence: Residence::Auto,
             workers: None,
+            early_stopping: None,
         }
     }
 }
@@ -124,6 +130,8 @@ pub struct Trainer {
     /// Batches and micro-batches submitted.
     pub(super) passes: u64,
     pub(super) epoch: u64,
+    /// Epochs told to observers.
+    pub(super) told: u64,
     /// Evaluations begun in this process.
     pub(super) evaluations: u64,
     /// Batches that the weights had seen in training before this run.
@@ -136,8 +144,16 @@ pub struct Trainer {
     pub(super) summed: u64,
     pub(super) samples: usize,
     pub(super) sums: Vec<f64>,
+    /// Seconds that the epoch to be told next was trained, and of those the device waited for samples.
+    pub(super) seconds: f64,
+    pub(super) data_waited: f64,
     /// Steps skipped, their gradients not being finite.
     pub(super) known: Known,
+    pub(super) patience: Patience,
+    pub(super) best: Option<Best>,
+    pub(super) handle: RunHandle,
+    /// Steps are submitted up to then.
+    pub(super) deadline: Option<Instant>,
 }
 
 fn target(gpu: &Gpu, options: &TrainOptions) -> Target {
@@ -274,6 +290,7 @@ impl Trainer {
             at: 0,
             passes: 0,
             epoch: 0,
+            told: 0,
             evaluations: 0,
             tracked: 0,
             order: Vec::new(),
@@ -282,7 +299,13 @@ impl Trainer {
             summed: 0,
             samples: 0,
             sums: vec![0.0; blueprint.ring.columns],
+            seconds: 0.0,
+            data_waited: 0.0,
             known: Known::default(),
+            patience: Patience::default(),
+            best: None,
+            handle: RunHandle::default(),
+            deadline: None,
             blueprint,
         };
         trainer.pace =
@@ -325,8 +348,29 @@ impl Trainer {
         self.streams.as_ref().map(|streams| streams.train.workers())
     }
 
+    /// Batches that the weights have seen in training, those before this run included.
+    pub(super) fn batches_seen(&self) -> u64 {
+        // Weights of an epoch before the last have seen fewer than this run has passed.
+        self.tracked.wrapping_add(self.passes)
+    }
+
+    /// Tells how far the run is, and stops it, from any thread.
+    pub fn handle(&self) -> RunHandle {
+        self.handle.clone()
+    }
+
+    /// Takes a handle that is there, in place of the trainer's own.
+    pub fn use_handle(&mut self, handle: &RunHandle) {
+        self.handle = handle.clone();
+    }
+
+    /// Whether something is to be done before the next step.
+    fn is_due(&self) -> bool {
+        self.handle.is_stopped() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// Runs up to `limit` steps, to the end of the current epoch at most; the last may still be in flight.
-    async fn part_of_epoch(
+    pub(super) async fn part_of_epoch(
         &mut self,
         limit: u64,
         sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>,
@@ -339,7 +383,7 @@ impl Trainer {
         if self.flights.is_empty() {
             self.submitted = Instant::now();
         }
-        while self.at < end {
+        while self.at < end && !self.is_due() {
             if self.streams.as_ref().is_some_and(|streams| !streams.train.is_ready(self.epoch, self.at)) {
                 // The device must not wait for what the host would read while the device works.
                 self.land_all(sink).await?;
@@ -369,7 +413,7 @@ impl Trainer {
     }
 
     /// Waits for everything in flight.
-    async fn land_all(&mut self, sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>) -> Result<()> {
+    pub(super) async fn land_all(&mut self, sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>) -> Result<()> {
         while !self.flights.is_empty() {
             self.land(sink).await?;
         }
@@ -379,7 +423,8 @@ impl Trainer {
     /// Runs `count` steps, over the ends of epochs, without evaluation.
     ///
     /// # Errors
-    /// [`Error::Diverged`] at the first loss that is not finite; a lost device.
+    /// [`Error::Diverged`] at the first loss that is not finite; [`Error::Cancelled`] where the handle stops it; a lost
+    /// device.
     pub fn advance(&mut self, count: u64) -> Result<Vec<StepRecord>> {
         let mut records = Vec::new();
         self.advance_into(count, &mut |steps| {
@@ -396,10 +441,17 @@ impl Trainer {
         sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>,
     ) -> Result<()> {
         let target = self.step + count;
+        self.deadline = None;
         pollster::block_on(async {
             while self.step < target {
                 self.part_of_epoch(target - self.step, sink).await?;
+                if self.handle.is_stopped() {
+                    self.land_all(sink).await?;
+                    return Err(Error::Cancelled);
+                }
             }
+            // Nobody asks for the epochs that ended.
+            self.told = self.epoch;
             self.land_all(sink).await
         })
     }
@@ -408,53 +460,5 @@ impl Trainer {
     pub(super) fn means(&self, sums: &[f64], samples: usize) -> (f64, Metrics<f64>) {
         let means: Vec<f64> = sums.iter().map(|sum| sum / samples.max(1) as f64).collect();
         (means[0], self.blueprint.metrics_of(&means))
-    }
-
-    /// Trains by the options: epochs with an evaluation after each, observed.
-    ///
-    /// # Errors
-    /// [`Error::Diverged`] where a step's or an evaluation's loss is not finite; a lost device; the observer's own.
-    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Option<EpochRecord>> {
-        pollster::block_on(self.run_async(observer))
-    }
-
-    /// [`Trainer::run`] without blocking the thread.
-    ///
-    /// # Errors
-    /// As [`Trainer::run`].
-    pub async fn run_async(&mut self, observer: &mut dyn Observer) -> Result<Option<EpochRecord>> {
-        let total = self.total_steps();
-        let mut last = None;
-        while self.step < total {
-            let epoch = self.epoch + 1;
-            let before = if self.summed == epoch { self.samples } else { 0 };
-            let (start, waited) = (Instant::now(), self.waited());
-            let left = total - self.step;
-            let mut sink = |steps: &[StepRecord]| observer.steps(steps);
-            self.part_of_epoch(left, &mut sink).await?;
-            self.land_all(&mut sink).await?;
-            let seconds = start.elapsed().as_secs_f64();
-            let waited = self.waited().zip(waited).map(|(now, then)| (now - then).as_secs_f64());
-            let evaluated = self.evaluate_async().await?;
-            if let Some(bad) = evaluated.as_ref().filter(|e| !e.loss.is_finite()) {
-                return Err(Error::Diverged { step: self.step, epoch, lr: self.lr(), loss: bad.loss as f32 });
-            }
-            let (train_loss, train_metrics) = self.means(&self.sums, self.samples);
-            let record = EpochRecord {
-                epoch,
-                step: self.step,
-                train_loss,
-                eval_loss: evaluated.as_ref().map(|e| e.loss),
-                eval_accuracy: evaluated.as_ref().and_then(|e| e.accuracy),
-                train_metrics,
-                eval_metrics: evaluated.map(|e| e.metrics).unwrap_or_default(),
-                samples_per_second: (self.samples - before) as f64 / seconds,
-                data_wait: waited.map(|waited| waited / seconds),
-            };
-            self.observe(&record);
-            observer.epoch(&record)?;
-            last = Some(record);
-        }
-        Ok(last)
     }
 }

@@ -41,6 +41,11 @@ pub fn load(path: &Path) -> Result<Vec<NamedTensor>> {
 /// # Errors
 /// [`Error::Io`] with the path.
 pub fn save(path: &Path, tensors: &[NamedTensor]) -> Result<()> {
+    super::run_dir::write_whole(path, &serialise(tensors)?)
+}
+
+/// Tensors as the bytes of a safetensors file.
+pub(super) fn serialise(tensors: &[NamedTensor]) -> Result<Vec<u8>> {
     let bytes: Vec<Vec<u8>> =
         tensors.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
     let mut views = Vec::with_capacity(tensors.len());
@@ -50,7 +55,6 @@ pub fn save(path: &Path, tensors: &[NamedTensor]) -> Result<()> {
         views.push((t.name.clone(), view));
     }
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let file = safetensors::serialize(views, Some(metadata))
-        .map_err(|err| Error::Weights(format!("cannot serialise the weights: {err}")))?;
-    super::run_dir::write_whole(path, &file)
+    safetensors::serialize(views, Some(metadata))
+        .map_err(|err| Error::Weights(format!("cannot serialise the weights: {err}")))
 }

@@ -149,6 +149,7 @@ impl Trainer {
                 self.summed = step.epoch;
                 self.samples = 0;
                 self.sums.fill(0.0);
+                (self.seconds, self.data_waited) = (0.0, 0.0);
             }
             let going_on = match step.checks {
                 None => step.loss.is_finite(),

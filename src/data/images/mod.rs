@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::file::DataFile;
 use super::{
@@ -154,6 +155,16 @@ impl Source for Images {
             tail.copy_from_slice(&whole[..tail.len()]);
         }
         Ok(())
+    }
+
+    /// Of the files as they are, and what is made of them: nothing is decoded.
+    fn contents(&self) -> Option<Result<u64>> {
+        let mut hash = Xxh3::new();
+        hash.update(format!("{:?} {:?}", self.shape, self.fit).as_bytes());
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|err| Error::io("cannot read", path, &err)).map(|bytes| hash.update(&bytes))
+        };
+        Some(self.files.iter().try_for_each(read).map(|()| hash.digest()))
     }
 }
 

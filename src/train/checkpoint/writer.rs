@@ -1,0 +1,137 @@
+//! The thread that writes checkpoints while the run goes on.
+
+use std::fs::File;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use super::files::Contents;
+use super::keeper::Checkpoints;
+use super::shelf::Shelf;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::train::observer::CheckpointRecord;
+use crate::train::watched::Watched;
+
+/// What the thread has done.
+#[derive(Debug, Default)]
+struct Done {
+    written: Vec<CheckpointRecord>,
+    fault: Option<Error>,
+}
+
+/// What it works with.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub shelf: Shelf,
+    pub rule: Checkpoints,
+    pub watched: Watched,
+    /// Synced before each checkpoint, so that no checkpoint is ahead of it.
+    pub metrics: Option<File>,
+    /// Read whole for its fingerprint before the first checkpoint, if that is not known.
+    pub data: Dataset,
+    pub fingerprint: Option<String>,
+}
+
+impl Desk {
+    fn write(&mut self, mut contents: Contents) -> Result<CheckpointRecord> {
+        let start = Instant::now();
+        if let Some(metrics) = &self.metrics {
+            metrics.sync_data().map_err(|err| Error::io("cannot write", "metrics.jsonl", &err))?;
+        }
+        let fingerprint = match self.fingerprint.take() {
+            Some(known) => known,
+            None => format!("{:016x}", self.data.fingerprint()?),
+        };
+        contents.saved.identity.data.clone_from(&fingerprint);
+        self.fingerprint = Some(fingerprint);
+        let step = contents.saved.steps_done();
+        let path = self.shelf.put(&contents)?;
+        self.shelf.prune(self.rule.keep_last, self.rule.keep_best, &self.watched)?;
+        Ok(CheckpointRecord { step, path, seconds: start.elapsed().as_secs_f64() })
+    }
+}
+
+/// Takes checkpoints to the thread, one ahead of the one that is written.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Option<SyncSender<Contents>>,
+    thread: Option<JoinHandle<Desk>>,
+    done: Arc<Mutex<Done>>,
+    /// While no thread has it.
+    desk: Option<Desk>,
+}
+
+impl Writer {
+    pub fn new(desk: Desk) -> Writer {
+        Writer { jobs: None, thread: None, done: Arc::default(), desk: Some(desk) }
+    }
+
+    /// What the thread works with, while none runs.
+    pub fn desk_mut(&mut self) -> Option<&mut Desk> {
+        self.desk.as_mut()
+    }
+
+    /// Hands a checkpoint over; waits where another one is waiting already.
+    pub fn send(&mut self, contents: Contents) -> Result<()> {
+        if let Some(mut desk) = self.desk.take() {
+            let (sender, receiver): (_, Receiver<Contents>) = sync_channel(1);
+            let done = Arc::clone(&self.done);
+            let work = move || {
+                for contents in receiver {
+                    let result = desk.write(contents);
+                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    match result {
+                        Ok(record) => done.written.push(record),
+                        Err(err) => {
+                            done.fault.get_or_insert(err);
+                            break;
+                        }
+                    }
+                }
+                desk
+            };
+            let thread = thread::Builder::new().name("downhill-checkpoints".into()).spawn(work);
+            self.thread = Some(thread.map_err(|err| Error::Checkpoint(format!("no thread could be started: {err}")))?);
+            self.jobs = Some(sender);
+        }
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(contents).is_ok());
+        if sent { Ok(()) } else { self.fault() }
+    }
+
+    /// Waits until everything is written.
+    pub fn finish(&mut self) -> Result<()> {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            match thread.join() {
+                Ok(desk) => self.desk = Some(desk),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        self.fault()
+    }
+
+    fn fault(&self) -> Result<()> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).fault.clone().map_or(Ok(()), Err)
+    }
+
+    /// What has been written since the last call.
+    ///
+    /// # Errors
+    /// What kept one from being written.
+    pub fn written(&mut self) -> Result<Vec<CheckpointRecord>> {
+        self.fault()?;
+        Ok(std::mem::take(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner).written))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // What was handed over is still written.
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

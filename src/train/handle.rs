@@ -1,0 +1,87 @@
+//! A run seen from another thread: how far it is, and a way to stop it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::observer::{EpochRecord, RunStart, StepRecord};
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RunProgress {
+    /// Steps done and read back.
+    pub step: u64,
+    /// Steps of the whole run; 0 before it begins.
+    pub total_steps: u64,
+    /// The epoch of the last step, counted from 1; 0 before it.
+    pub epoch: u64,
+    /// The last step's loss.
+    pub loss: Option<f32>,
+    /// The last evaluation's loss.
+    pub eval_loss: Option<f64>,
+    /// The last evaluation's accuracy.
+    pub eval_accuracy: Option<f64>,
+}
+
+/// Tells how far a run is, and stops it. Clones are of the same run, and go to any thread.
+///
+/// ```no_run
+/// # fn main() -> downhill::error::Result<()> {
+/// # let mut trainer: downhill::train::Trainer = todo!();
+/// let handle = trainer.handle();
+/// std::thread::spawn(move || {
+///     std::thread::sleep(std::time::Duration::from_secs(60));
+///     println!("{} of {} steps", handle.progress().step, handle.progress().total_steps);
+///     handle.stop();
+/// });
+/// let result = trainer.run(&mut ()); // `Error::Cancelled` after a minute
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct RunHandle(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    stopped: AtomicBool,
+    progress: Mutex<RunProgress>,
+}
+
+impl RunHandle {
+    /// Has the run end after the steps that are on their way, a tenth of a second at most where steps are short. Where
+    /// checkpoints are kept, one is written; the run ends with [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+    }
+
+    /// Whether [`RunHandle::stop`] was called.
+    pub fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
+    }
+
+    /// How far the run is.
+    pub fn progress(&self) -> RunProgress {
+        *self.0.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut RunProgress)) {
+        change(&mut self.0.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn start(&self, run: &RunStart) {
+        self.change(|now| {
+            (now.step, now.total_steps) = (run.step, run.total_steps);
+        });
+    }
+
+    pub(super) fn steps(&self, steps: &[StepRecord]) {
+        let Some(last) = steps.last() else { return };
+        self.change(|now| (now.step, now.epoch, now.loss) = (last.step, last.epoch, Some(last.loss)));
+    }
+
+    pub(super) fn epoch(&self, epoch: &EpochRecord) {
+        self.change(|now| {
+            now.eval_loss = epoch.eval_loss.or(now.eval_loss);
+            now.eval_accuracy = epoch.eval_accuracy.or(now.eval_accuracy);
+        });
+    }
+}
