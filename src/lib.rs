@@ -22,7 +22,7 @@
 //! ```
 //!
 //! The rooms, from the ground up, each importing only from those below: [`error`], [`figure`], [`shape`], [`units`];
-//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; [`bench`], [`config`], [`report`].
+//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; [`bench`], [`config`], [`report`]; [`session`].
 //! `ARCHITECTURE.md` says why.
 
 #![warn(missing_docs)]
@@ -39,6 +39,7 @@ pub mod nn;
 pub mod optim;
 pub mod plan;
 pub mod report;
+pub mod session;
 pub mod shape;
 pub mod train;
 pub mod units;
@@ -63,8 +64,8 @@ pub mod prelude {
         Optimizer, ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
     };
     pub use crate::train::{
-        Batch, EpochRecord, Evaluation, LrFinder, Metrics, Objective, Observer, Precision, RunDir,
-        StepRecord, TrainOptions, Trainer,
+        Batch, CheckpointRecord, EarlyStopping, EpochRecord, Evaluation, LrFinder, Metrics, Objective,
+        Observer, Precision, RunDir, RunEnd, RunHandle, RunStart, StepRecord, TrainOptions, Trainer,
     };
     pub use crate::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 }

@@ -8,6 +8,7 @@ mod cli;
 
 fn main() -> ExitCode {
     quiet_the_loader();
+    quiet_lost_devices();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(err) => {
@@ -18,7 +19,9 @@ fn main() -> ExitCode {
     match cli::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
-            eprintln!("error: {err:#}");
+            if !cli::is_said(&err) {
+                eprintln!("error: {err:#}");
+            }
             ExitCode::from(cli::exit_code(&err))
         }
     }
@@ -30,4 +33,15 @@ fn quiet_the_loader() {
         // SAFETY: no other thread runs yet.
         unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
     }
+}
+
+/// A device that is lost while it is waited for makes the driver's library panic, which is caught and becomes an error with
+/// words of its own.
+fn quiet_lost_devices() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !downhill::gpu::watched() {
+            usual(info);
+        }
+    }));
 }

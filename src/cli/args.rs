@@ -30,6 +30,8 @@ pub struct Cli {
 pub enum Command {
     /// Train the model of a config file
     Train(TrainArgs),
+    /// Go on with a run that was stopped, as if it never had been
+    Resume(ResumeArgs),
     /// Find a learning rate for a config: a short training whose rate grows until the loss does
     LrFind(LrFindArgs),
     /// Write text with the model of a run
@@ -54,6 +56,40 @@ pub enum Command {
     },
 }
 
+/// What a run does beside training.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Which adapter: auto, software, an index of `downhill adapters`, or part of a name
+    #[arg(long, default_value = "auto", value_name = "WHICH")]
+    pub adapter: String,
+    /// When the device is lost: end the run (its checkpoints stay), or open the device again and go on from the last
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "retry"])]
+    pub on_device_lost: String,
+}
+
+/// `downhill resume`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill resume runs/digits-1
+  downhill resume runs/digits-1 --set checkpoint.every_steps=100
+  downhill resume runs/digits-1 --set train.epochs=60
+
+Goes on from the newest checkpoint that is whole, or from the beginning where there is none, to the bits of a run that was
+never stopped. A config or data that were changed are refused, but for checkpoint, watch, data.workers, and more epochs or
+steps. Exit code: 0; 1 the run failed or cannot go on; 2 the command line is wrong; 130 it was stopped by Ctrl-C or SIGTERM.")]
+pub struct ResumeArgs {
+    /// The run directory
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Change a setting of the run, as checkpoint.every_minutes=1 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// How it goes
+    #[command(flatten)]
+    pub how: RunArgs,
+}
+
 /// `downhill train`
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -65,18 +101,23 @@ Examples:
   downhill train examples/digits.toml --memory 1MiB --set train.micro_batch=auto
 
 The run directory holds config.toml (every default filled in), metrics.jsonl (a line for each step and
-epoch) and model.safetensors (the final weights, named as in torch.nn.Sequential).
-Exit code: 0; 1 the run failed; 2 the command line or the config is wrong.")]
+epoch), checkpoints, and model.safetensors (the final weights, named as in torch.nn.Sequential).
+Ctrl-C and SIGTERM finish the step and keep a checkpoint; downhill resume goes on from it.
+Exit code: 0; 1 the run failed; 2 the command line or the config is wrong; 130 it was stopped.")]
 pub struct TrainArgs {
     /// The config file
-    #[arg(value_name = "CONFIG.toml")]
-    pub config: PathBuf,
+    #[arg(value_name = "CONFIG.toml", required_unless_present = "resume")]
+    pub config: Option<PathBuf>,
     /// Override a setting, as optimizer.lr=0.01 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
-    /// Which adapter: auto, software, an index of `downhill adapters`, or part of a name
-    #[arg(long, default_value = "auto", value_name = "WHICH")]
-    pub adapter: String,
+    /// How it goes
+    #[command(flatten)]
+    pub how: RunArgs,
+    /// Go on with the run of this config where it did not end: that of RUN, of --out, or the last of its name; begin it
+    /// where there is none
+    #[arg(long, value_name = "RUN", num_args = 0..=1)]
+    pub resume: Option<Option<PathBuf>>,
     /// The run directory [default: runs/<config name>-<number>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -1,4 +1,5 @@
-//! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong.
+//! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong; 130 the run
+//! was stopped.
 
 mod args;
 mod bench;
@@ -9,6 +10,7 @@ mod data_args;
 mod inspect;
 mod lr_find;
 mod progress;
+mod resume;
 mod sample;
 mod train;
 
@@ -38,6 +40,7 @@ pub(crate) fn draw(path: Option<&Path>, figure: &Figure) -> Result<(), Error> {
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Train(args) => train::train(&args),
+        Command::Resume(args) => resume::resume(&args),
         Command::LrFind(args) => lr_find::lr_find(&args),
         Command::Sample(args) => sample::sample(&args),
         Command::Explain(args) => commands::explain(&args),
@@ -55,8 +58,24 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// 2 where the command line or the config is wrong, else 1.
+/// A run that was stopped by a signal, as shells count it for Ctrl-C.
+const STOPPED: u8 = 130;
+
+/// The run was stopped, and said so.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+pub(crate) struct Stopped;
+
+/// True for the end of a run that was asked for: nothing is left to say.
+pub fn is_said(err: &anyhow::Error) -> bool {
+    err.is::<Stopped>()
+}
+
+/// 2 where the command line or the config is wrong, 130 for a run that was stopped, else 1.
 pub fn exit_code(err: &anyhow::Error) -> u8 {
+    if err.is::<Stopped>() {
+        return STOPPED;
+    }
     match err.downcast_ref::<downhill::Error>() {
         Some(err) if err.is_usage() => 2,
         _ => 1,

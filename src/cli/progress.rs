@@ -1,9 +1,9 @@
-//! Progress of a run: a live bar on a terminal, plain lines in a pipe; and the lines of its metrics.
+//! Progress of a run: a live bar on a terminal, plain lines in a pipe.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use downhill::train::{EpochRecord, Observer, RunDir, StepRecord};
+use downhill::train::{EpochRecord, Observer, RunStart, StepRecord};
 use downhill::{error::Result, units};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -12,9 +12,9 @@ use super::say;
 /// A plain line is printed no more often than this, but for the last epoch's.
 const PLAIN: Duration = Duration::from_millis(500);
 
-/// Writes metrics and shows progress.
+/// Shows how far a run is.
+#[derive(Default)]
 pub(super) struct Progress {
-    dir: RunDir,
     bar: Option<ProgressBar>,
     total: u64,
     epochs: u64,
@@ -73,26 +73,8 @@ pub(super) fn under_bar<T>(prefix: &'static str, work: impl FnOnce(&mut dyn FnMu
 }
 
 impl Progress {
-    pub fn new(dir: RunDir, total: u64, epochs: u64, batch: usize) -> Self {
-        let bar = bar(total);
-        if let Some(bar) = &bar {
-            bar.set_prefix(format!("epoch 1/{epochs}"));
-        }
-        Progress {
-            dir,
-            bar,
-            total,
-            epochs,
-            samples: Rate::default(),
-            batch: batch as u64,
-            loss: 0.0,
-            accuracy: None,
-            printed: None,
-        }
-    }
-
-    pub fn dir(&self) -> &RunDir {
-        &self.dir
+    pub fn new() -> Self {
+        Progress::default()
     }
 
     /// Takes the bar off the screen.
@@ -110,8 +92,19 @@ impl Progress {
 }
 
 impl Observer for Progress {
+    fn start(&mut self, start: &RunStart) -> Result<()> {
+        self.clear();
+        (self.total, self.batch) = (start.total_steps, start.batch_size as u64);
+        self.epochs = start.total_steps.div_ceil(start.steps_per_epoch.max(1));
+        self.bar = bar(self.total);
+        if let Some(bar) = &self.bar {
+            bar.set_prefix(format!("epoch {}/{}", start.step / start.steps_per_epoch.max(1) + 1, self.epochs));
+            bar.set_position(start.step);
+        }
+        Ok(())
+    }
+
     fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
-        self.dir.steps(steps)?;
         let Some(last) = steps.last() else { return Ok(()) };
         let first = self.samples.last.is_none() && self.samples.start.is_none();
         self.samples.add(self.batch * steps.len() as u64);
@@ -129,7 +122,6 @@ impl Observer for Progress {
     }
 
     fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
-        self.dir.epoch(epoch)?;
         self.samples = Rate { last: Some(epoch.samples_per_second), ..Rate::default() };
         self.accuracy = epoch.eval_accuracy;
         self.loss = epoch.train_loss;

@@ -1,52 +1,121 @@
-//! `downhill train`
+//! `downhill train`, and what it shares with `downhill resume`: a session that is run and told of.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use downhill::config::Config;
-use downhill::kernel::Target;
-use downhill::train::{self, RunDir, Trainer};
-use downhill::{Gpu, GpuOptions, units};
+use downhill::session::{OnDeviceLost, Outcome, Session};
+use downhill::train::{self, RunDir, RunEnd, RunHandle, Trainer};
+use downhill::{Error, GpuOptions, units};
 
-use super::args::TrainArgs;
+use super::args::{RunArgs, TrainArgs};
 use super::progress::Progress;
-use super::say;
+use super::{STOPPED, Stopped, say};
 
 /// A run says so where its device waits for data longer than this share of its time.
 const LIMITED: f64 = 0.1;
 
+pub(super) fn gpu_options(how: &RunArgs) -> GpuOptions {
+    GpuOptions { adapter: how.adapter.clone(), ..GpuOptions::default() }
+}
+
 pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
-    let start = Instant::now();
-    let mut config = Config::load(&args.config, &args.settings)?;
+    // `--resume` may be followed by the run, or stand before the config.
+    let (config, resume) = match (&args.config, &args.resume) {
+        (None, Some(Some(path))) if path.is_file() => (Some(path), Some(None)),
+        (config, resume) => (config.as_ref(), resume.as_ref().map(Option::as_ref)),
+    };
+    let Some(file) = config else {
+        let Some(Some(run)) = resume else {
+            return Err(Error::Config("a config, or the run to go on with, is needed".into()).into());
+        };
+        return go_on(run, args, None);
+    };
+    if file.is_dir() && resume.is_some() {
+        return go_on(file, args, None);
+    }
+    let mut config = Config::load(file, &args.settings)?;
     config.options.seed = args.seed.unwrap_or(config.options.seed);
     config.options.steps = args.steps.or(config.options.steps);
-    let data = config.dataset()?;
-    let weights = args.init.as_deref().map(train::load).transpose()?;
-
-    // Everything that can be wrong is found before the run directory is made.
     config.memory = args.memory.or(config.memory);
-    let options =
-        GpuOptions { adapter: args.adapter.clone(), memory: config.memory, ..GpuOptions::default() };
-    let gpu = match Gpu::open(&options) {
-        Ok(gpu) => gpu,
-        Err(err) => {
-            // A config that cannot work is worth more words than a missing adapter.
-            config.blueprint(&data, Target::new(downhill::kernel::Family::Tiled))?;
-            return Err(err.into());
+    if let Some(named) = resume {
+        let run = named.or(args.out.as_ref()).cloned().or_else(|| RunDir::last(&name_of(file)));
+        if let Some(run) = run.filter(|run| RunDir::exists(run)) {
+            return go_on(&run, args, Some(&config));
         }
-    };
-    let blueprint = config.blueprint(&data, Target::of(&gpu))?;
-    let (dispatches, batches) = (blueprint.dispatches(), blueprint.batches);
-    let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &config.options)?;
-    if let Some(weights) = &weights {
-        trainer.load_state_dict(weights)?;
     }
-    let path = args.out.clone().unwrap_or_else(|| default_dir(&args.config));
-    let dir = RunDir::create(&path, &config.to_toml())?;
-    if let Some(encoding) = data.encoding() {
-        dir.keep_encoding(encoding)?;
-    }
+    let weights = args.init.as_deref().map(train::load).transpose()?;
+    let path = resume.flatten().or(args.out.as_ref()).cloned().unwrap_or_else(|| RunDir::next(&name_of(file)));
+    let session = Session::start(config, &path, &gpu_options(&args.how), weights.as_deref())?;
+    run(session, &args.how, Some(file))
+}
 
+/// `train --resume` with a run that is there, which must be that of the config.
+fn go_on(path: &Path, args: &TrainArgs, config: Option<&Config>) -> anyhow::Result<()> {
+    if let Some(config) = config {
+        let theirs = Config::load(&path.join("config.toml"), &[])?;
+        downhill::session::check_same(&theirs, config, path)?;
+    }
+    super::resume::resume(&super::args::ResumeArgs {
+        run: path.to_owned(),
+        settings: if config.is_some() { Vec::new() } else { args.settings.clone() },
+        how: args.how.clone(),
+    })
+}
+
+/// What a config's runs are named after.
+fn name_of(config: &Path) -> String {
+    config.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned())
+}
+
+/// Ctrl-C and SIGTERM stop the run; a second one ends the process where it is.
+fn stop_on_signals(handle: RunHandle) -> anyhow::Result<()> {
+    ctrlc::set_handler(move || {
+        if handle.is_stopped() {
+            std::process::exit(STOPPED.into());
+        }
+        handle.stop();
+    })?;
+    Ok(())
+}
+
+/// Runs a session and tells of it; `file` is the config it was begun with.
+pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> anyhow::Result<()> {
+    let start = Instant::now();
+    stop_on_signals(session.handle())?;
+    introduce(&session);
+    let mut progress = Progress::new();
+    let on_lost = if how.on_device_lost == "retry" { OnDeviceLost::Retry } else { OnDeviceLost::Fail };
+    let result = session.run_or(on_lost, &mut progress);
+    progress.clear();
+    let path = session.dir().path().display().to_string();
+    let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
+    let outcome = result.inspect_err(|err| {
+        // Those that checkpoints help with.
+        if matches!(err, Error::DeviceLost(_) | Error::Io { .. } | Error::Gpu(_)) {
+            eprintln!("kept     what was saved; go on with: {program} resume {path}");
+        }
+    })?;
+    if outcome.end == RunEnd::Stopped {
+        let step = outcome.step;
+        say(&format!("stopped  after step {step}, and saved; go on with:\n         {program} resume {path}"));
+        return Err(Stopped.into());
+    }
+    conclude(&session, &outcome, start);
+    if let Some(file) = file {
+        let (file, lr) = (file.display(), session.config().update.optimizer.lr() / 3.0);
+        say(&format!(
+            "next     {program} train {file} --set optimizer.lr={lr:.0e}    a smaller learning rate\n         \
+             {program} train {file} --init {path}/model.safetensors    go on from these weights\n         \
+             {program} explain {file}    each kernel of a step, and the memory"
+        ));
+    }
+    Ok(())
+}
+
+/// What a person wants to know before the first step.
+fn introduce(session: &Session) {
+    let (gpu, data, blueprint) = (session.gpu(), session.data(), session.trainer().blueprint());
     let adapter = gpu.adapter();
     say(&format!(
         "adapter  {} ({}, {}); {}",
@@ -62,59 +131,53 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         data.eval().map_or(0, downhill::data::Part::len)
     ));
     say(&format!(
-        "model    {} parameters, {dispatches} dispatches a step, {} on the device",
-        trainer.blueprint().parameter_count(),
+        "model    {} parameters, {} dispatches a step, {} on the device",
+        blueprint.parameter_count(),
+        blueprint.dispatches(),
         units::bytes(gpu.ledger().total())
     ));
-    for choice in &trainer.blueprint().fit.choices {
+    for choice in &blueprint.fit.choices {
         say(&format!("memory   {choice}"));
     }
-    let total = trainer.total_steps();
-    let epochs = total.div_ceil(batches.steps() as u64);
-    let mut progress = Progress::new(dir, total, epochs, batches.rows);
-    let result = trainer.run(&mut progress);
-    progress.clear();
-    let last = result?;
-    let mut average = trainer.average_state_dict()?;
-    let weights = match average.take_if(|_| trainer.trains_beside()) {
-        Some(weights) => weights,
-        None => trainer.state_dict()?,
-    };
-    train::save(&progress.dir().weights(), &weights)?;
-    if let Some(average) = &average {
-        train::save(&progress.dir().average_weights(), average)?;
+    for note in session.notes() {
+        say(&format!("note     {note}"));
     }
+    if let Some(step) = session.from() {
+        let (total, path) = (session.trainer().total_steps(), session.dir().path().display());
+        say(&format!("resume   {path} after step {step} of {total}"));
+    }
+}
 
-    if let Some(last) = last {
+/// What a person wants to know after the last step.
+fn conclude(session: &Session, outcome: &Outcome, start: Instant) {
+    let trainer = session.trainer();
+    if let Some(last) = &outcome.last {
         let loss = last.eval_loss.map(|l| format!(", eval loss {l:.4}")).unwrap_or_default();
         let accuracy =
             last.eval_accuracy.map(|a| format!(", eval accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
         let took = units::seconds(start.elapsed().as_secs_f64());
         say(&format!(
             "done     {} steps in {took}: train loss {:.4}{loss}{accuracy}",
-            last.step, last.train_loss
+            outcome.step, last.train_loss
         ));
     }
-    if let Some(text) = limited(&trainer, start.elapsed().as_secs_f64()) {
+    if outcome.end == RunEnd::EarlyStopped {
+        say("stopped  early: the epochs got no better");
+    }
+    if let Some((value, epoch)) = trainer.best_epoch() {
+        say(&format!("best     epoch {epoch}, {value:.6}; the weights are those of its end"));
+    }
+    if let Some(text) = limited(trainer, start.elapsed().as_secs_f64()) {
         say(&format!("data     {text}"));
     }
-    let skipped = trainer.skipped_steps()?;
+    let skipped = trainer.skipped_steps().unwrap_or(0);
     if skipped > 0 {
         say(&format!("skipped  {skipped} steps, their gradients not being finite"));
     }
-    let shown = progress.dir().path().display();
-    let kept = if data.encoding().is_some() { ", data.json" } else { "" };
-    let averaged = if average.is_some() { ", average.safetensors" } else { "" };
-    say(&format!("run      {shown}/ (config.toml{kept}, metrics.jsonl, model.safetensors{averaged})"));
-    let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
-    let file = args.config.display();
-    say(&format!(
-        "next     {program} train {file} --set optimizer.lr={:.0e}    a smaller learning rate\n         \
-         {program} train {file} --init {shown}/model.safetensors    go on from these weights\n         \
-         {program} explain {file}    each kernel of a step, and the memory",
-        config.update.optimizer.lr() / 3.0
-    ));
-    Ok(())
+    let dir = session.dir();
+    let files = ["config.toml", "data.json", "metrics.jsonl", "model.safetensors", "average.safetensors", train::CHECKPOINTS];
+    let files: Vec<&str> = files.into_iter().filter(|file| dir.path().join(file).exists()).collect();
+    say(&format!("run      {}/ ({})", dir.path().display(), files.join(", ")));
 }
 
 /// That the device waited for samples, and what helps; nothing where it did not wait much.
@@ -128,10 +191,4 @@ fn limited(trainer: &Trainer, seconds: f64) -> Option<String> {
             100.0 * share
         )
     })
-}
-
-/// `runs/<config name>-<number>`
-fn default_dir(config: &Path) -> PathBuf {
-    let name = config.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
-    RunDir::next(&name)
 }

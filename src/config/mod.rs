@@ -1,6 +1,7 @@
 //! The config file of a run: data, model, optimizer, training. Unknown keys are refused.
 
 mod augment;
+mod checkpoint;
 mod data;
 mod loss;
 mod model;
@@ -25,7 +26,7 @@ use crate::gpu::Gpu;
 use crate::kernel::{Family, Rounding, Target};
 use crate::nn::Sequential;
 use crate::optim::Update;
-use crate::train::{Blueprint, MicroBatch, Precision, TrainOptions, Trainer};
+use crate::train::{Blueprint, Checkpoints, MicroBatch, Precision, TrainOptions, Trainer};
 use crate::units;
 
 /// A run as its config file says, defaults filled in.
@@ -45,6 +46,8 @@ pub struct Config {
     pub options: TrainOptions,
     /// Bytes that all buffers on the device may take together; what the adapter has where it is `None`.
     pub memory: Option<u64>,
+    /// How often a run keeps checkpoints, and how many.
+    pub checkpoints: Checkpoints,
 }
 
 impl Config {
@@ -81,7 +84,7 @@ impl Config {
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let mut root = Section::new("", table);
         let mut options = TrainOptions::default();
-        for name in ["data", "model", "optimizer", "schedule", "average", "train"] {
+        for name in ["data", "model", "optimizer", "schedule", "average", "train", "checkpoint", "early_stopping"] {
             root.misspelt(name)?;
         }
         options.seed = root.whole("seed")?.unwrap_or(options.seed);
@@ -112,9 +115,11 @@ impl Config {
             return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
         }
         s.finish()?;
+        let checkpoints = checkpoint::read(root.section("checkpoint")?)?;
+        options.early_stopping = checkpoint::early_stopping(root.section("early_stopping")?)?;
         options.target(Target::new(Family::Tiled)).check()?;
         root.finish()?;
-        Ok(Config { data, augment, model, loss, update, options, memory })
+        Ok(Config { data, augment, model, loss, update, options, memory, checkpoints })
     }
 
     /// Plans a run on `data`, which is that of [`Config::dataset`].
@@ -124,7 +129,7 @@ impl Config {
     pub fn blueprint(&self, data: &Dataset, target: Target) -> Result<Blueprint> {
         // What the inputs of a build were mixed by, for its loss.
         let mixed = RefCell::new(None);
-        Blueprint::new(
+        let blueprint = Blueprint::new(
             &|net, x| {
                 let (x, mix) = self.augment.apply(net, x);
                 mixed.replace(mix);
@@ -138,7 +143,13 @@ impl Config {
             data,
             self.options.batches(data)?,
             self.options.target(target),
-        )
+        )?;
+        let stopping = self.options.early_stopping.as_ref().and_then(|rule| rule.metric.as_ref());
+        let watched = [("checkpoint.metric", self.checkpoints.metric.as_ref()), ("early_stopping.metric", stopping)];
+        for (key, metric) in watched {
+            metric.map_or(Ok(()), |metric| blueprint.check_metric(key, metric))?;
+        }
+        Ok(blueprint)
     }
 
     /// Plans, allocates and compiles it.
@@ -192,6 +203,9 @@ impl Config {
         let average = self.update.average.and_then(|average| Value::try_from(average).ok());
         root.extend(average.map(|average| ("average".to_owned(), average)));
         root.insert("train".to_owned(), Value::Table(train));
+        root.insert("checkpoint".to_owned(), checkpoint::to_toml(&self.checkpoints));
+        let stopping = self.options.early_stopping.as_ref().and_then(|rule| Value::try_from(rule).ok());
+        root.extend(stopping.map(|rule| ("early_stopping".to_owned(), rule)));
         root.to_string()
     }
 }

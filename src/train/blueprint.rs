@@ -267,6 +267,27 @@ impl Blueprint {
         self.batches.parts(self.batches.rows).map(of).sum::<usize>() + update
     }
 
+    /// Refuses `key = "<metric>"` for a metric that no epoch of the run will tell.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the names there are.
+    pub fn check_metric(&self, key: &str, metric: &str) -> Result<()> {
+        let mut names = vec!["train_loss".to_owned()];
+        if self.eval_batches.is_some() {
+            names.push("eval_loss".into());
+            names.extend(self.predictions.map(|_| "eval_accuracy".into()));
+            names.extend(self.metrics.iter().map(|name| format!("eval_metrics.{name}")));
+        }
+        names.extend(self.metrics.iter().map(|name| format!("train_metrics.{name}")));
+        if names.iter().any(|name| name == metric || name.ends_with(&format!("_metrics.{metric}"))) {
+            return Ok(());
+        }
+        Err(Error::Config(format!(
+            "{key} = \"{metric}\": no epoch of this run tells it; there are: {}",
+            names.join(", ")
+        )))
+    }
+
     /// How many numbers the model's parameters have.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(|p| p.shape.elements()).sum()

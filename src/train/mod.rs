@@ -45,7 +45,7 @@ pub use lr_find::LrFinder;
 pub use metrics::{Metrics, Objective};
 pub use observer::{CheckpointRecord, EpochRecord, Evaluation, Observer, RunEnd, RunStart, StepRecord};
 pub(crate) use passes::{dispatches_of_a_shape, of_equal_tensors};
-pub use run_dir::{RunDir, write_whole};
+pub use run_dir::{CHECKPOINTS, Claim, RunDir, write_whole};
 pub use scaling::Checks;
 pub use snapshot::Snapshot;
 pub use stage::Stage;

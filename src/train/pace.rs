@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blueprint::Blueprint;
 use super::observer::EpochRecord;
+use super::snapshot::Snapshot;
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::optim::schedule::{Exponential, Metric, PlateauState};
@@ -120,6 +121,21 @@ impl Trainer {
             Some(cycled) => cycled.scalars(t, lr),
             None => group.optimizer.scalars(t, lr),
         }
+    }
+
+    /// Refuses a state whose schedule is of another length.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] with what to do.
+    pub(crate) fn check_schedule(&self, snapshot: &Snapshot) -> Result<()> {
+        if snapshot.host.pace.schedule == self.pace.schedule {
+            return Ok(());
+        }
+        Err(Error::Checkpoint(
+            "the schedule is as long as the run, so with other epochs or steps every learning rate so far would have been \
+             another: give the schedule's own length (schedule.t_max, total_iters, total_steps) from the start"
+                .into(),
+        ))
     }
 
     /// Tells the schedule of an epoch.

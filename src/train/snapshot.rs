@@ -138,10 +138,11 @@ impl Trainer {
     /// # Errors
     /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let own: Vec<(&str, u64)> =
-            self.kept().into_iter().map(|name| (name, self.memory.get(name).bytes())).collect();
-        let theirs: Vec<(&str, u64)> =
-            snapshot.buffers.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64)).collect();
+        let own = self.kept().into_iter().map(|name| (name, self.memory.get(name).bytes()));
+        let theirs = snapshot.buffers.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
+        let (mut own, mut theirs): (Vec<_>, Vec<_>) = (own.collect(), theirs.collect());
+        own.sort_unstable();
+        theirs.sort_unstable();
         if own != theirs {
             let told = |list: &[(&str, u64)]| {
                 list.iter().map(|(name, bytes)| format!("{name}: {bytes} B")).collect::<Vec<_>>().join(", ")

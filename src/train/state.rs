@@ -136,6 +136,16 @@ impl Trainer {
         self.memory.find(AVERAGE).map(|_| self.read_model(AVERAGE)).transpose()
     }
 
+    /// The weights that a run leaves, and their average where that is another file: those of the best epoch where early
+    /// stopping has put them back.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn weights(&self) -> Result<(Vec<NamedTensor>, Option<Vec<NamedTensor>>)> {
+        let (layout, snapshot) = self.whole_state()?;
+        Ok(layout.weights(&snapshot.buffers))
+    }
+
     /// Whether the weights to use are the average, those that are trained being of use to the optimizer alone.
     pub fn trains_beside(&self) -> bool {
         self.blueprint.average.is_some()

@@ -255,6 +255,9 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         gpu.check_precision(blueprint.precision == Precision::F16)?;
+        if let Some(metric) = options.early_stopping.as_ref().and_then(|rule| rule.metric.as_ref()) {
+            blueprint.check_metric("early_stopping.metric", metric)?;
+        }
         let sources = feed::sources(data, |part| blueprint.stages.iter().any(|stage| stage.name == part));
         feed::check(&sources, &blueprint.memory)?;
         let memory = Memory::allocate(gpu, &blueprint.memory)?;
@@ -352,6 +355,12 @@ impl Trainer {
     pub(super) fn batches_seen(&self) -> u64 {
         // Weights of an epoch before the last have seen fewer than this run has passed.
         self.tracked.wrapping_add(self.passes)
+    }
+
+    /// The best epoch so far and its value, where early stopping keeps its weights.
+    pub fn best_epoch(&self) -> Option<(f64, u64)> {
+        let keeps = self.options.early_stopping.as_ref().is_some_and(|rule| rule.restore_best);
+        self.patience.best.filter(|_| keeps)
     }
 
     /// Tells how far the run is, and stops it, from any thread.

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 use crate::train::snapshot::{Best, Buffers, Host, Snapshot};
+use crate::train::run_dir::sync_folder;
 use crate::train::state::Layout;
 use crate::train::weights;
 
@@ -149,15 +150,6 @@ fn hash(path: &Path) -> Result<u64> {
         }
     };
     read().map_err(|err: std::io::Error| Error::io("cannot read", path, &err))
-}
-
-/// Has the names in a folder survive a loss of power, where the system has such a thing.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    let sync = || File::open(folder)?.sync_all();
-    sync().map_err(|err: std::io::Error| Error::io("cannot sync", folder, &err))
 }
 
 fn write_state(path: &Path, buffers: &Buffers, best: Option<&Best>) -> Result<()> {

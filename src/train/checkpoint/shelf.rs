@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{self, Contents, Saved};
 use crate::error::{Error, Result};
+use crate::train::run_dir::sync_folder;
 use crate::train::watched::{Mode, Watched};
 
 /// A checkpoint on the shelf.
@@ -86,7 +87,7 @@ impl Shelf {
                 self.take_away(step)?;
             }
             fs::rename(&temporary, &path).map_err(io("cannot write", &path))?;
-            files::sync_folder(&self.folder)
+            sync_folder(&self.folder)
         };
         write().inspect_err(|_| {
             let _ = fs::remove_dir_all(&temporary);

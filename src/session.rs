@@ -1,0 +1,403 @@
+//! A run of a config in a directory: begun, taken up again where it was left, and brought to its end.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use toml::Table;
+
+use crate::config::Config;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, GpuOptions};
+use crate::kernel::{Family, Target};
+use crate::plan::NamedTensor;
+use crate::train::{
+    self, EpochRecord, Identity, Keeper, Observer, RunDir, RunEnd, RunHandle, Saved, Trainer,
+};
+
+/// Keys in which a run that goes on may differ from what it was, for they change no bit of what is done.
+const FREE: [&str; 5] = ["checkpoint", "watch", "data.workers", "train.epochs", "train.steps"];
+/// A device is opened again so often without a checkpoint in between, after so long each time.
+const TRIES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
+
+/// What becomes of a run whose device is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDeviceLost {
+    /// It ends with [`Error::DeviceLost`]; its checkpoints stay.
+    #[default]
+    Fail,
+    /// The device is opened again, and the run goes on from its last checkpoint.
+    Retry,
+}
+
+/// A run of a config in its directory. Nothing is printed: [`Session::notes`] and the observer tell.
+///
+/// ```no_run
+/// use downhill::prelude::*;
+/// use downhill::config::Config;
+/// use downhill::session::Session;
+///
+/// # fn main() -> Result<(), Error> {
+/// let run = "runs/mine".as_ref();
+/// let mut session = if RunDir::exists(run) {
+///     Session::resume(run, &GpuOptions::default(), &[])?
+/// } else {
+///     let config = Config::load("examples/digits.toml".as_ref(), &[])?;
+///     Session::start(config, run, &GpuOptions::default(), None)?
+/// };
+/// let outcome = session.run(&mut ())?;
+/// println!("{:?} {:?}", outcome.end, outcome.last);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    options: GpuOptions,
+    gpu: Gpu,
+    data: Dataset,
+    dir: RunDir,
+    trainer: Trainer,
+    keeper: Keeper,
+    handle: RunHandle,
+    notes: Vec<String>,
+    from: Option<u64>,
+}
+
+/// How a session's run came to its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Why.
+    pub end: RunEnd,
+    /// Steps done.
+    pub step: u64,
+    /// The last epoch it told of, in this process or before.
+    pub last: Option<EpochRecord>,
+}
+
+/// An open device with the plans of a run on it.
+fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, Trainer)> {
+    let gpu = match Gpu::open(&GpuOptions { memory: config.memory, ..options.clone() }) {
+        Ok(gpu) => gpu,
+        Err(err) => {
+            // A config that cannot work is worth more words than a missing adapter.
+            config.blueprint(data, Target::new(Family::Tiled))?;
+            return Err(err);
+        }
+    };
+    let trainer = config.trainer(&gpu, data)?;
+    Ok((gpu, trainer))
+}
+
+fn identity(config: &Config, gpu: &Gpu) -> Identity {
+    let adapter = gpu.adapter();
+    let driver = [&*adapter.name, &adapter.driver, &adapter.backend].join(", ");
+    Identity::new(config.to_toml(), format!("{driver}, kernels: {:?}", gpu.family()))
+}
+
+impl Session {
+    /// Begins a run: everything that can be wrong with the config is found before the directory is made.
+    ///
+    /// # Errors
+    /// Of the config, the data, the device and the weights; [`RunDir::claim`]'s.
+    pub fn start(
+        config: Config,
+        path: &Path,
+        options: &GpuOptions,
+        init: Option<&[NamedTensor]>,
+    ) -> Result<Session> {
+        let data = config.dataset()?;
+        let (gpu, mut trainer) = open(&config, &data, options)?;
+        if let Some(weights) = init {
+            trainer.load_state_dict(weights)?;
+        }
+        let claim = RunDir::claim(path)?;
+        let folder = path.join(train::CHECKPOINTS);
+        let mut keeper = Keeper::open(&folder, config.checkpoints.clone(), identity(&config, &gpu), &data)?;
+        // What a run left that never had a first line.
+        keeper.begin_anew()?;
+        if init.is_some() {
+            // The weights it begins from are nowhere else.
+            keeper.keep(&trainer)?;
+            keeper.finish()?;
+        }
+        let dir = claim.begin(&config.to_toml())?;
+        let keeper = keeper.after(dir.metrics()?);
+        let handle = trainer.handle();
+        let session = Session {
+            config,
+            options: options.clone(),
+            gpu,
+            data,
+            dir,
+            trainer,
+            keeper,
+            handle,
+            notes: Vec::new(),
+            from: None,
+        };
+        session.keep_encoding()?;
+        Ok(session)
+    }
+
+    /// Goes on with a run that was left, from its newest checkpoint that is whole, or from its beginning where it has none.
+    /// `settings` change its config, as `train.epochs=40`: keys that change no bit of what was done.
+    ///
+    /// # Errors
+    /// As [`Session::start`]; [`Error::Checkpoint`] where the run is done, in use, or was another: a changed config or
+    /// changed data.
+    pub fn resume(path: &Path, options: &GpuOptions, settings: &[String]) -> Result<Session> {
+        let mut dir = RunDir::reopen(path)?;
+        if RunDir::is_finished(path) && settings.is_empty() {
+            return Err(Error::Checkpoint(format!(
+                "{} is done: {} is there. More epochs go on with it where its last checkpoint is of its last step: \
+                 --set train.epochs=N",
+                path.display(),
+                dir.weights().display()
+            )));
+        }
+        let config = Config::load(&path.join("config.toml"), settings)?;
+        let data = config.dataset()?;
+        let (gpu, mut trainer) = open(&config, &data, options)?;
+        let own = identity(&config, &gpu);
+        let mut keeper = Keeper::open(&dir.checkpoints(), config.checkpoints.clone(), own.clone(), &data)?;
+        let (notes, from) = go_on(&own, &mut trainer, &mut keeper, &mut dir)?;
+        if RunDir::is_finished(path) {
+            if trainer.steps_done() >= trainer.total_steps() {
+                return Err(Error::Checkpoint(format!(
+                    "{} is done after {} steps, and these settings ask for no more",
+                    path.display(),
+                    trainer.steps_done()
+                )));
+            }
+            dir.unfinish()?;
+        }
+        if !settings.is_empty() {
+            dir.replace_config(&config.to_toml())?;
+        }
+        let keeper = keeper.after(dir.metrics()?);
+        let handle = trainer.handle();
+        let options = options.clone();
+        let session = Session { config, options, gpu, data, dir, trainer, keeper, handle, notes, from };
+        session.keep_encoding()?;
+        Ok(session)
+    }
+
+    fn keep_encoding(&self) -> Result<()> {
+        self.data.encoding().map_or(Ok(()), |encoding| self.dir.keep_encoding(encoding))
+    }
+
+    /// Trains to the end, and writes the weights.
+    ///
+    /// # Errors
+    /// As [`Trainer::run_kept`], but that a run which is stopped by its handle is an outcome and no error.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        self.run_or(OnDeviceLost::Fail, observer)
+    }
+
+    /// [`Session::run`] with a choice of what becomes of it when the device is lost.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_or(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
+        let (mut tries, mut reached) = (0, None);
+        let end = loop {
+            let result = self.trainer.run_kept(&mut (&mut self.dir, &mut *observer), &mut self.keeper);
+            match result {
+                Ok(_) if self.trainer.steps_done() < self.trainer.total_steps() => break RunEnd::EarlyStopped,
+                Ok(_) => break RunEnd::Finished,
+                Err(Error::Cancelled) if self.handle.is_stopped() => break RunEnd::Stopped,
+                Err(Error::DeviceLost(why)) if on_device_lost == OnDeviceLost::Retry && tries < TRIES.len() => {
+                    thread::sleep(TRIES[tries]);
+                    if let Err(err) = self.open_again() {
+                        return Err(Error::DeviceLost(format!("{why}; and it cannot be opened again: {err}")));
+                    }
+                    // Only a checkpoint further on shows that it was worth it.
+                    tries = if self.from > reached { 1 } else { tries + 1 };
+                    reached = self.from;
+                }
+                Err(err) => return Err(err),
+            }
+        };
+        if end != RunEnd::Stopped {
+            let (weights, average) = self.trainer.weights()?;
+            if let Some(average) = &average {
+                train::save(&self.dir.average_weights(), average)?;
+            }
+            // Last, for it says that the run is done.
+            train::save(&self.dir.weights(), &weights)?;
+        }
+        let last = RunDir::last_epoch(self.dir.path())?;
+        Ok(Outcome { end, step: self.trainer.steps_done(), last })
+    }
+
+    /// Opens the device again and goes back to the last checkpoint.
+    fn open_again(&mut self) -> Result<()> {
+        // What was handed over before is still written.
+        let _ = self.keeper.finish();
+        let (gpu, mut trainer) = open(&self.config, &self.data, &self.options)?;
+        let own = identity(&self.config, &gpu);
+        let rule = self.config.checkpoints.clone();
+        let mut keeper = Keeper::open(&self.dir.checkpoints(), rule, own.clone(), &self.data)?;
+        let (notes, from) = go_on(&own, &mut trainer, &mut keeper, &mut self.dir)?;
+        trainer.use_handle(&self.handle);
+        self.keeper = keeper.after(self.dir.metrics()?);
+        (self.gpu, self.trainer, self.from) = (gpu, trainer, from);
+        self.notes.extend(notes);
+        Ok(())
+    }
+
+    /// What a person should know of how it goes on: damaged checkpoints that were passed over, another adapter.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The step of the checkpoint it goes on from, if it does.
+    pub fn from(&self) -> Option<u64> {
+        self.from
+    }
+
+    /// Tells how far the run is, and stops it, from any thread.
+    pub fn handle(&self) -> RunHandle {
+        self.handle.clone()
+    }
+
+    /// Its config.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its data.
+    pub fn data(&self) -> &Dataset {
+        &self.data
+    }
+
+    /// Its device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &RunDir {
+        &self.dir
+    }
+
+    /// Its trainer.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+}
+
+/// Takes a trainer and its directory to the newest checkpoint; what a person should know, and its step.
+fn go_on(
+    own: &Identity,
+    trainer: &mut Trainer,
+    keeper: &mut Keeper,
+    dir: &mut RunDir,
+) -> Result<(Vec<String>, Option<u64>)> {
+    let (saved, damaged) = keeper.latest()?;
+    let mut notes: Vec<String> = damaged.iter().map(|err| format!("passed over: {err}")).collect();
+    let Some(saved) = saved else {
+        keeper.begin_anew()?;
+        dir.rewind(0, 0)?;
+        return Ok((notes, None));
+    };
+    let step = saved.steps_done();
+    let place = keeper.path(step);
+    check_config(own, &saved, &place)?;
+    trainer.check_schedule(&saved.snapshot)?;
+    for (what, was, is) in [
+        ("version", &saved.identity.version, &own.version),
+        ("adapter", &saved.identity.adapter, &own.adapter),
+    ] {
+        if was != is {
+            notes.push(format!(
+                "the {what} is another: {} was written with {was}, and this is {is}; the bits from here on may differ \
+                 from those of a run that was never left",
+                place.display()
+            ));
+        }
+    }
+    keeper.go_on_from(&saved)?;
+    trainer.restore(&saved.snapshot)?;
+    dir.rewind(step, saved.epochs_told())?;
+    Ok((notes, Some(step)))
+}
+
+/// Refuses a config that differs from the checkpoint's in what decides the bits.
+fn check_config(own: &Identity, saved: &Saved, place: &Path) -> Result<()> {
+    if own.config_hash == saved.identity.config_hash {
+        return Ok(());
+    }
+    check_texts(&saved.identity.config, &own.config, place)
+}
+
+/// Refuses a config that is not that of the run at `path`, which was begun with `theirs`.
+///
+/// # Errors
+/// [`Error::Checkpoint`] with the keys that differ.
+pub fn check_same(theirs: &Config, config: &Config, path: &Path) -> Result<()> {
+    check_texts(&theirs.to_toml(), &config.to_toml(), path)
+}
+
+fn check_texts(theirs: &str, own: &str, place: &Path) -> Result<()> {
+    let is_free = |key: &str| {
+        let rest = FREE.iter().find_map(|free| key.strip_prefix(free));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let differing: Vec<String> = differences(theirs, own)
+        .into_iter()
+        .filter(|(key, ..)| !is_free(key))
+        .map(|(key, was, is)| format!("  {key}: {was} then, {is} now"))
+        .collect();
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Checkpoint(format!(
+        "the config is not that of the run, as {} was written with:\n{}\nBring it back as it was, or begin a new run",
+        place.display(),
+        differing.join("\n")
+    )))
+}
+
+/// The keys in which two configs differ, with both values.
+fn differences(a: &str, b: &str) -> Vec<(String, String, String)> {
+    let flat = |text: &str| {
+        let mut all = Vec::new();
+        flatten("", &text.parse::<Table>().unwrap_or_default(), &mut all);
+        all
+    };
+    let (a, b) = (flat(a), flat(b));
+    let find = |all: &[(String, String)], key: &str| {
+        all.iter().find(|(other, _)| other == key).map_or("nothing".to_owned(), |(_, value)| value.clone())
+    };
+    let mut keys: Vec<&String> = a.iter().map(|(key, _)| key).collect();
+    keys.extend(b.iter().map(|(key, _)| key).filter(|key| !a.iter().any(|(other, _)| other == *key)));
+    let values = keys.into_iter().map(|key| (key.clone(), find(&a, key), find(&b, key)));
+    values.filter(|(_, a, b)| a != b).collect()
+}
+
+fn flatten(path: &str, table: &Table, out: &mut Vec<(String, String)>) {
+    for (key, value) in table {
+        let key = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&key, inner, out),
+            other => out.push((key, other.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configs_differ_in_keys() {
+        let a = "seed = 1\n[optimizer]\nlr = 0.1\n[train]\nepochs = 3";
+        let b = "seed = 1\n[optimizer]\nlr = 0.2\nname = 'sgd'\n[train]\nepochs = 3";
+        let found = differences(a, b);
+        let is = |key: &str, a: &str, b: &str| (key.to_owned(), a.to_owned(), b.to_owned());
+        assert_eq!(found, [is("optimizer.lr", "0.1", "0.2"), is("optimizer.name", "nothing", "\"sgd\"")]);
+    }
+}
