@@ -205,13 +205,19 @@ impl Session {
         let end = loop {
             let result = self.trainer.run_kept(&mut (&mut self.dir, &mut *observer), &mut self.keeper);
             match result {
-                Ok(_) if self.trainer.steps_done() < self.trainer.total_steps() => break RunEnd::EarlyStopped,
+                Ok(_) if self.trainer.steps_done() < self.trainer.total_steps() => {
+                    break RunEnd::EarlyStopped;
+                }
                 Ok(_) => break RunEnd::Finished,
                 Err(Error::Cancelled) if self.handle.is_stopped() => break RunEnd::Stopped,
-                Err(Error::DeviceLost(why)) if on_device_lost == OnDeviceLost::Retry && tries < TRIES.len() => {
+                Err(Error::DeviceLost(why))
+                    if on_device_lost == OnDeviceLost::Retry && tries < TRIES.len() =>
+                {
                     thread::sleep(TRIES[tries]);
                     if let Err(err) = self.open_again() {
-                        return Err(Error::DeviceLost(format!("{why}; and it cannot be opened again: {err}")));
+                        return Err(Error::DeviceLost(format!(
+                            "{why}; and it cannot be opened again: {err}"
+                        )));
                     }
                     // Only a checkpoint further on shows that it was worth it.
                     tries = if self.from > reached { 1 } else { tries + 1 };

@@ -18,6 +18,8 @@ mod lr_find;
 mod packs;
 #[path = "cli/reports.rs"]
 mod reports;
+#[path = "cli/resume.rs"]
+mod resume;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/sample.rs"]

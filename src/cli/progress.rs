@@ -98,7 +98,11 @@ impl Observer for Progress {
         self.epochs = start.total_steps.div_ceil(start.steps_per_epoch.max(1));
         self.bar = bar(self.total);
         if let Some(bar) = &self.bar {
-            bar.set_prefix(format!("epoch {}/{}", start.step / start.steps_per_epoch.max(1) + 1, self.epochs));
+            bar.set_prefix(format!(
+                "epoch {}/{}",
+                start.step / start.steps_per_epoch.max(1) + 1,
+                self.epochs
+            ));
             bar.set_position(start.step);
         }
         Ok(())

@@ -4,8 +4,8 @@ use downhill::session::Session;
 use downhill::train::RunDir;
 
 use super::args::ResumeArgs;
-use super::train::{gpu_options, run};
 use super::say;
+use super::train::{gpu_options, run};
 
 pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<()> {
     if RunDir::is_finished(&args.run) && args.settings.is_empty() {

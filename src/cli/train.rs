@@ -45,7 +45,8 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         }
     }
     let weights = args.init.as_deref().map(train::load).transpose()?;
-    let path = resume.flatten().or(args.out.as_ref()).cloned().unwrap_or_else(|| RunDir::next(&name_of(file)));
+    let path =
+        resume.flatten().or(args.out.as_ref()).cloned().unwrap_or_else(|| RunDir::next(&name_of(file)));
     let session = Session::start(config, &path, &gpu_options(&args.how), weights.as_deref())?;
     run(session, &args.how, Some(file))
 }
@@ -175,7 +176,14 @@ fn conclude(session: &Session, outcome: &Outcome, start: Instant) {
         say(&format!("skipped  {skipped} steps, their gradients not being finite"));
     }
     let dir = session.dir();
-    let files = ["config.toml", "data.json", "metrics.jsonl", "model.safetensors", "average.safetensors", train::CHECKPOINTS];
+    let files = [
+        "config.toml",
+        "data.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "average.safetensors",
+        train::CHECKPOINTS,
+    ];
     let files: Vec<&str> = files.into_iter().filter(|file| dir.path().join(file).exists()).collect();
     say(&format!("run      {}/ ({})", dir.path().display(), files.join(", ")));
 }

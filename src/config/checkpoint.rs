@@ -54,7 +54,9 @@ fn text(s: &mut Section, key: &'static str) -> Result<Option<String>> {
     match s.take(key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(Error::Config(format!("{name} = {other}: the name of a metric is needed, as \"eval_loss\""))),
+        Some(other) => {
+            Err(Error::Config(format!("{name} = {other}: the name of a metric is needed, as \"eval_loss\"")))
+        }
     }
 }
 

@@ -84,7 +84,9 @@ impl Config {
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let mut root = Section::new("", table);
         let mut options = TrainOptions::default();
-        for name in ["data", "model", "optimizer", "schedule", "average", "train", "checkpoint", "early_stopping"] {
+        for name in
+            ["data", "model", "optimizer", "schedule", "average", "train", "checkpoint", "early_stopping"]
+        {
             root.misspelt(name)?;
         }
         options.seed = root.whole("seed")?.unwrap_or(options.seed);
@@ -145,7 +147,8 @@ impl Config {
             self.options.target(target),
         )?;
         let stopping = self.options.early_stopping.as_ref().and_then(|rule| rule.metric.as_ref());
-        let watched = [("checkpoint.metric", self.checkpoints.metric.as_ref()), ("early_stopping.metric", stopping)];
+        let watched =
+            [("checkpoint.metric", self.checkpoints.metric.as_ref()), ("early_stopping.metric", stopping)];
         for (key, metric) in watched {
             metric.map_or(Ok(()), |metric| blueprint.check_metric(key, metric))?;
         }

@@ -99,7 +99,8 @@ impl Gpu {
                     crate::units::seconds(patience.as_secs_f64())
                 )));
             }
-            Ok(Err(err)) => return Err(Error::Gpu(format!("waiting for the device failed: {err}"))),
+            // A device that was lost takes no submission, and says so only now.
+            Ok(Err(err)) => self.inner.faults.keep(lost(&format!("waiting for it failed: {err}"))),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no reason is given");

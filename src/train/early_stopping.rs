@@ -55,7 +55,8 @@ impl Patience {
     /// Learns of an epoch; true where it is the best so far. A value that is not finite is no better.
     pub fn observe(&mut self, rule: &EarlyStopping, watched: &Watched, epoch: &EpochRecord) -> bool {
         let value = watched.value(epoch);
-        let better = |value: &f64| self.best.is_none_or(|(best, _)| watched.better(*value, best, rule.min_delta));
+        let better =
+            |value: &f64| self.best.is_none_or(|(best, _)| watched.better(*value, best, rule.min_delta));
         match value.filter(better) {
             Some(value) => {
                 self.best = Some((value, epoch.epoch));

@@ -116,7 +116,6 @@ pub trait Observer {
         Ok(())
     }
 
-
     /// After some steps are done and their losses read: never on the path of a step.
     fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
         let _ = steps;

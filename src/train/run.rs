@@ -21,7 +21,11 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::run`]; a checkpoint that cannot be written.
-    pub fn run_kept(&mut self, observer: &mut dyn Observer, keeper: &mut Keeper) -> Result<Option<EpochRecord>> {
+    pub fn run_kept(
+        &mut self,
+        observer: &mut dyn Observer,
+        keeper: &mut Keeper,
+    ) -> Result<Option<EpochRecord>> {
         pollster::block_on(self.run_async(observer, Some(keeper)))
     }
 

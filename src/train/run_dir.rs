@@ -248,7 +248,9 @@ impl RunDir {
             )));
         }
         let file = self.metrics.get_ref();
-        file.set_len(kept).and_then(|()| file.sync_all()).map_err(|err| Error::io("cannot write", &path, &err))
+        file.set_len(kept)
+            .and_then(|()| file.sync_all())
+            .map_err(|err| Error::io("cannot write", &path, &err))
     }
 
     /// The file of the metrics, for [`Keeper::after`](super::Keeper::after).
@@ -256,7 +258,10 @@ impl RunDir {
     /// # Errors
     /// [`Error::Io`] where the system has no handle left.
     pub fn metrics(&self) -> Result<File> {
-        self.metrics.get_ref().try_clone().map_err(|err| Error::io("cannot write", self.path.join(METRICS), &err))
+        self.metrics
+            .get_ref()
+            .try_clone()
+            .map_err(|err| Error::io("cannot write", self.path.join(METRICS), &err))
     }
 
     /// The last epoch that `metrics.jsonl` of a run tells of.
@@ -399,20 +404,30 @@ mod tests {
         let run = dir.path().join("run");
         drop(RunDir::create(&run, "").unwrap());
         let lines = |steps: std::ops::RangeInclusive<u64>| -> String {
-            steps.map(|step| format!("{{\"event\":\"step\",\"step\":{step},\"epoch\":1,\"loss\":null}}\n")).collect()
+            steps
+                .map(|step| format!("{{\"event\":\"step\",\"step\":{step},\"epoch\":1,\"loss\":null}}\n"))
+                .collect()
         };
         let epoch = "{\"event\":\"epoch\",\"epoch\":1}\n";
         let whole = lines(1..=3) + epoch + &lines(4..=5);
         let rewound = |text: &str, step, epochs| {
             fs::write(run.join(METRICS), text).unwrap();
-            RunDir::reopen(&run).unwrap().rewind(step, epochs).map(|()| fs::read_to_string(run.join(METRICS)).unwrap())
+            RunDir::reopen(&run)
+                .unwrap()
+                .rewind(step, epochs)
+                .map(|()| fs::read_to_string(run.join(METRICS)).unwrap())
         };
         assert_eq!(rewound(&whole, 5, 1).unwrap(), whole);
         assert_eq!(rewound(&whole, 3, 1).unwrap(), lines(1..=3) + epoch);
         assert_eq!(rewound(&whole, 3, 0).unwrap(), lines(1..=3));
-        assert_eq!(rewound(&(whole.clone() + "{\"event\":\"st"), 4, 1).unwrap(), lines(1..=3) + epoch + &lines(4..=4));
+        assert_eq!(
+            rewound(&(whole.clone() + "{\"event\":\"st"), 4, 1).unwrap(),
+            lines(1..=3) + epoch + &lines(4..=4)
+        );
         assert_eq!(rewound(&whole, 0, 0).unwrap(), "");
-        for (text, step, epochs) in [(&whole, 6, 1), (&whole, 5, 2), (&lines(2..=3), 3, 0), (&whole[..40].into(), 1, 0)] {
+        for (text, step, epochs) in
+            [(&whole, 6, 1), (&whole, 5, 2), (&lines(2..=3), 3, 0), (&whole[..40].into(), 1, 0)]
+        {
             let err = rewound(text, step, epochs).unwrap_err().to_string();
             assert!(err.contains("metrics.jsonl") && err.contains("was changed"), "{err}");
         }

@@ -91,7 +91,8 @@ impl Trainer {
     pub(super) fn keep_best(&mut self) -> Result<()> {
         self.make_average()?;
         let weights = [PARAMETERS, BUFFERS, AVERAGE];
-        let buffers = self.read_buffers(weights.into_iter().filter(|name| self.memory.find(name).is_some()))?;
+        let buffers =
+            self.read_buffers(weights.into_iter().filter(|name| self.memory.find(name).is_some()))?;
         self.best = Some(Best { buffers, batches: self.batches_seen() });
         Ok(())
     }

@@ -9,7 +9,7 @@ fn keys(line: &Value) -> Vec<&str> {
 }
 
 /// The lines without their only number that depends on the clock.
-fn timeless(lines: &[Value]) -> Vec<Value> {
+pub fn timeless(lines: &[Value]) -> Vec<Value> {
     let mut lines = lines.to_vec();
     for line in &mut lines {
         if let Some(line) = line.as_object_mut() {
@@ -66,7 +66,7 @@ fn metrics_have_the_keys_of_the_interface() {
     assert!((right - right.round()).abs() <= 1e-6, "{right} of 360");
     assert_eq!(
         folder.listing(),
-        ["net.toml", "run", "run/config.toml", "run/metrics.jsonl", "run/model.safetensors"]
+        ["net.toml", "run", "run/.lock", "run/config.toml", "run/metrics.jsonl", "run/model.safetensors"]
     );
 }
 

@@ -162,7 +162,9 @@ impl Source for Images {
         let mut hash = Xxh3::new();
         hash.update(format!("{:?} {:?}", self.shape, self.fit).as_bytes());
         let read = |path: &PathBuf| {
-            std::fs::read(path).map_err(|err| Error::io("cannot read", path, &err)).map(|bytes| hash.update(&bytes))
+            std::fs::read(path)
+                .map_err(|err| Error::io("cannot read", path, &err))
+                .map(|bytes| hash.update(&bytes))
         };
         Some(self.files.iter().try_for_each(read).map(|()| hash.digest()))
     }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
-use crate::train::snapshot::{Best, Buffers, Host, Snapshot};
 use crate::train::run_dir::sync_folder;
+use crate::train::snapshot::{Best, Buffers, Host, Snapshot};
 use crate::train::state::Layout;
 use crate::train::weights;
 
@@ -44,7 +44,13 @@ impl Identity {
     /// Of this version of the crate.
     pub fn new(config: String, adapter: String) -> Identity {
         let config_hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(config.as_bytes()));
-        Identity { config, config_hash, data: String::new(), version: env!("CARGO_PKG_VERSION").into(), adapter }
+        Identity {
+            config,
+            config_hash,
+            data: String::new(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            adapter,
+        }
     }
 }
 
@@ -154,7 +160,8 @@ fn hash(path: &Path) -> Result<u64> {
 
 fn write_state(path: &Path, buffers: &Buffers, best: Option<&Best>) -> Result<()> {
     let own = buffers.iter().map(|(name, bytes)| (name.clone(), bytes));
-    let best = best.into_iter().flat_map(|best| &best.buffers).map(|(name, bytes)| (format!("{BEST}{name}"), bytes));
+    let best =
+        best.into_iter().flat_map(|best| &best.buffers).map(|(name, bytes)| (format!("{BEST}{name}"), bytes));
     let mut views = Vec::new();
     for (name, bytes) in own.chain(best) {
         let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)
@@ -172,16 +179,20 @@ fn write_state(path: &Path, buffers: &Buffers, best: Option<&Best>) -> Result<()
 /// [`Error::Checkpoint`] with what is damaged.
 pub(super) fn read(folder: &Path) -> Result<Saved> {
     let damaged = |what: String| Error::Checkpoint(format!("{}: {what}", folder.display()));
-    let text = |name: &str| fs::read_to_string(folder.join(name)).map_err(|err| damaged(format!("{name}: {err}")));
+    let text =
+        |name: &str| fs::read_to_string(folder.join(name)).map_err(|err| damaged(format!("{name}: {err}")));
     let sums = text(CHECKSUMS)?;
     let mut checked = Vec::new();
     for line in sums.lines() {
-        let Some((sum, name)) = line.split_once("  ") else {
-            return Err(damaged(format!("{CHECKSUMS} is damaged: the line {line:?} is no checksum")));
+        let known = line.split_once("  ").filter(|(_, name)| [MODEL, AVERAGE, STATE, HOST].contains(name));
+        let Some((sum, name)) = known else {
+            return Err(damaged(format!("{CHECKSUMS} is damaged: the line {line:?} is no checksum of a file")));
         };
         let found = hash(&folder.join(name)).map_err(|err| damaged(err.to_string()))?;
         if format!("{found:016x}") != sum {
-            return Err(damaged(format!("{name} is damaged: its checksum is {found:016x}, and {sum} was written")));
+            return Err(damaged(format!(
+                "{name} is damaged: its checksum is {found:016x}, and {sum} was written"
+            )));
         }
         checked.push(name);
     }

@@ -209,7 +209,8 @@ impl Keeper {
         let entries = &self.shelf.entries;
         let kept = shelf::best(entries, self.rule.keep_best, &self.watched);
         let worst = kept.last().and_then(|step| entries.iter().find(|entry| entry.step == *step));
-        let better = worst.and_then(|entry| entry.metric).is_none_or(|worst| self.watched.better(value, worst, 0.0));
+        let better =
+            worst.and_then(|entry| entry.metric).is_none_or(|worst| self.watched.better(value, worst, 0.0));
         self.rule.keep_best > 0 && (kept.len() < self.rule.keep_best || better)
     }
 
@@ -256,15 +257,17 @@ impl Checkpoints {
     fn check(&self) -> Result<()> {
         let wrong = |text: String| Err(Error::Config(text));
         if self.every_steps == Some(0) || self.every_epochs == Some(0) {
-            return wrong("checkpoint: every 1 step or epoch is the most often; leave the key out for none".into());
+            return wrong(
+                "checkpoint: every 1 step or epoch is the most often; leave the key out for none".into(),
+            );
         }
         match self.every_minutes {
             Some(minutes) if !(minutes.is_finite() && minutes > 0.0) => {
                 wrong(format!("checkpoint.every_minutes = {minutes}: a number above 0 is needed"))
             }
-            _ if self.keep_last == 0 => {
-                wrong("checkpoint.keep_last = 0: at least the last one is kept, for resume to go on from".into())
-            }
+            _ if self.keep_last == 0 => wrong(
+                "checkpoint.keep_last = 0: at least the last one is kept, for resume to go on from".into(),
+            ),
             _ => Ok(()),
         }
     }

@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn the_last_and_the_best_stay() {
         let mut entries = Vec::new();
-        for (step, metric) in [(40, Some(0.3)), (10, Some(0.5)), (20, None), (30, Some(0.2)), (50, Some(0.2))] {
+        for (step, metric) in [(40, Some(0.3)), (10, Some(0.5)), (20, None), (30, Some(0.2)), (50, Some(0.2))]
+        {
             add(&mut entries, Entry { step, metric });
         }
         add(&mut entries, Entry { step: 20, metric: Some(0.9) });

@@ -93,7 +93,8 @@ impl Writer {
                 desk
             };
             let thread = thread::Builder::new().name("downhill-checkpoints".into()).spawn(work);
-            self.thread = Some(thread.map_err(|err| Error::Checkpoint(format!("no thread could be started: {err}")))?);
+            self.thread =
+                Some(thread.map_err(|err| Error::Checkpoint(format!("no thread could be started: {err}")))?);
             self.jobs = Some(sender);
         }
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(contents).is_ok());

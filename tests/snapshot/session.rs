@@ -1,0 +1,384 @@
+//! A run in its directory: stopped, lost, damaged, and gone on with.
+
+use std::fs;
+use std::path::Path;
+
+use downhill::config::Config;
+use downhill::error::Result;
+use downhill::session::{OnDeviceLost, Session};
+use downhill::train::{CheckpointRecord, EpochRecord, Observer, RunEnd, RunHandle, RunStart, StepRecord};
+use downhill::{Error, Gpu, GpuOptions};
+
+use crate::adapter;
+
+/// A net with dropout, running means, an average and a plateau, 12 steps an epoch.
+const CONFIG: &str = r#"
+    seed = 5
+    [data]
+    source = "digits"
+    batch_size = 128
+    [model]
+    layers = ["flatten", { linear = 12 }, "batch_norm", "relu", { dropout = 0.1 }, { linear = 10 }]
+    loss = "cross_entropy"
+    [optimizer]
+    name = "adamw"
+    lr = 0.01
+    [schedule]
+    name = "plateau"
+    patience = 0
+    [average]
+    kind = "ema"
+    decay = 0.9
+    [train]
+    epochs = 3
+    [checkpoint]
+    every_steps = 7
+"#;
+
+fn options() -> GpuOptions {
+    GpuOptions { adapter: adapter::wanted(), ..GpuOptions::default() }
+}
+
+fn config(settings: &[&str]) -> Config {
+    let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+    Config::parse(CONFIG, &settings).expect("a config")
+}
+
+fn start(run: &Path, settings: &[&str]) -> Session {
+    Session::start(config(settings), run, &options(), None).expect("a run")
+}
+
+fn resume(run: &Path) -> Result<Session> {
+    Session::resume(run, &options(), &[])
+}
+
+/// What is compared: the weights, their average, and the metrics but for times.
+fn left(run: &Path) -> (Vec<u8>, Vec<u8>, Vec<serde_json::Value>) {
+    let file = |name: &str| fs::read(run.join(name)).expect("a file");
+    let metrics = String::from_utf8(file("metrics.jsonl")).expect("UTF-8");
+    let lines = metrics.lines().map(|line| {
+        let mut line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line.as_object_mut().expect("an object").remove("samples_per_second");
+        line
+    });
+    (file("model.safetensors"), file("average.safetensors"), lines.collect())
+}
+
+fn assert_alike(whole: &Path, other: &Path) {
+    let (whole, other) = (left(whole), left(other));
+    assert_eq!(whole.2, other.2);
+    assert!(whole.0 == other.0 && whole.1 == other.1, "other weights");
+}
+
+/// Does something after a step.
+struct At<F>(u64, F);
+
+impl<F: FnMut()> Observer for At<F> {
+    fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
+        if steps.iter().any(|step| step.step == self.0) {
+            (self.1)();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_anywhere_goes_on_to_equal_bits() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    assert_eq!(start(&whole, &[]).run(&mut ()).expect("a run").end, RunEnd::Finished);
+    // In the middle of an epoch, at a checkpoint, before an evaluation, and at the very end, as it falls.
+    let mut session = start(&parts, &[]);
+    for (i, more) in [5, 1, 1, 4, 7, 2, 36].into_iter().enumerate() {
+        let (handle, step) = (session.handle(), 36.min(session.trainer().steps_done() + more));
+        let outcome = session.run(&mut At(step, || handle.stop())).expect("a stop");
+        assert_eq!(outcome.end, RunEnd::Stopped);
+        assert!(outcome.step >= step && handle.progress().step == outcome.step, "{outcome:?}");
+        assert!(!parts.join("model.safetensors").exists());
+        drop(session);
+        session = resume(&parts).expect("to go on");
+        assert_eq!(session.from(), Some(outcome.step), "{i}");
+        assert!(session.notes().is_empty(), "{:?}", session.notes());
+        if outcome.step == 36 {
+            break;
+        }
+    }
+    let outcome = session.run(&mut ()).expect("the end");
+    assert_eq!(
+        (outcome.end, outcome.step, outcome.last.map(|last| last.epoch)),
+        (RunEnd::Finished, 36, Some(3))
+    );
+    drop(session);
+    assert_alike(&whole, &parts);
+    let err = resume(&parts).expect_err("a run that is done").to_string();
+    assert!(err.contains("is done") && err.contains("model.safetensors"), "{err}");
+}
+
+#[test]
+fn a_lost_device_is_an_error_or_opened_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (whole, lost) = (dir.path().join("whole"), dir.path().join("lost"));
+    start(&whole, &[]).run(&mut ()).expect("a run");
+    let mut session = start(&lost, &[]);
+    let gpu: Gpu = session.gpu().clone();
+    let err = session.run(&mut At(17, || gpu.lose())).expect_err("a lost device");
+    assert!(matches!(err, Error::DeviceLost(_)), "{err}");
+    drop((session, gpu));
+    // The same again, and the device is opened again.
+    let mut session = resume(&lost).expect("a checkpoint");
+    assert!(session.from().is_some_and(|step| step >= 7), "{:?}", session.from());
+    let gpu = session.gpu().clone();
+    let mut once = Some(gpu);
+    let mut lose = At(30, || drop(once.take().inspect(Gpu::lose)));
+    let outcome = session.run_or(OnDeviceLost::Retry, &mut lose).expect("another device");
+    assert_eq!(outcome.end, RunEnd::Finished);
+    assert_alike(&whole, &lost);
+}
+
+#[test]
+fn a_device_that_does_not_answer_in_time_is_lost() {
+    let gpu = adapter::open_with(GpuOptions {
+        patience: std::time::Duration::from_nanos(1),
+        ..GpuOptions::default()
+    });
+    let data = downhill::data::digits().expect("digits");
+    let err = config(&[]).trainer(&gpu, &data).and_then(|mut trainer| trainer.run(&mut ()).map(drop));
+    // A software adapter may have done the work within the call that hands it over.
+    if let Err(err) = err {
+        assert!(matches!(&err, Error::DeviceLost(text) if text.contains("has not answered")), "{err}");
+    }
+}
+
+/// Flips a bit in the middle of a file.
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).expect("a file");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).expect("a file");
+}
+
+#[test]
+fn damaged_checkpoints_are_passed_over_and_told_of() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (whole, run) = (dir.path().join("whole"), dir.path().join("run"));
+    start(&whole, &[]).run(&mut ()).expect("a run");
+    for name in ["state.safetensors", "model.safetensors", "checkpoint.json", "checksums.txt"] {
+        for cut in [false, true] {
+            let _ = fs::remove_dir_all(&run);
+            let mut session = start(&run, &["checkpoint.keep_last=3"]);
+            let handle = session.handle();
+            session.run(&mut At(16, || handle.stop())).expect("a stop");
+            drop(session);
+            let checkpoints = run.join("checkpoints");
+            let newest = fs::read_dir(&checkpoints).expect("checkpoints").flatten().map(|e| e.path());
+            let newest =
+                newest.max_by_key(|p| p.to_string_lossy().rsplit('-').next().map(|n| n.parse::<u64>().ok()));
+            let file = newest.expect("one").join(name);
+            match cut {
+                false => flip(&file),
+                true => {
+                    let bytes = fs::read(&file).expect("a file");
+                    fs::write(&file, &bytes[..bytes.len() / 2]).expect("a file");
+                }
+            }
+            let mut session = resume(&run).expect("the one before");
+            let notes = session.notes().join("\n");
+            assert!(notes.contains("passed over") && notes.contains(name), "{notes}");
+            if cut && name == "state.safetensors" {
+                session.run(&mut ()).expect("the end");
+                assert_alike(&whole, &run);
+            }
+        }
+    }
+    // None is whole.
+    let _ = fs::remove_file(run.join("model.safetensors"));
+    for entry in fs::read_dir(run.join("checkpoints")).expect("checkpoints").flatten() {
+        flip(&entry.path().join("state.safetensors"));
+    }
+    let err = resume(&run).expect_err("no whole one").to_string();
+    assert!(err.contains("no checkpoint") && err.contains("checksum"), "{err}");
+}
+
+#[test]
+fn another_config_or_data_set_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let run = dir.path().join("run");
+    let csv = dir.path().join("t.csv");
+    let table = |last: u32| {
+        let rows: String = (0..40)
+            .map(|i| format!("{}.5,{},{}\n", i % 7, i % 3, if i == 39 { last } else { i % 2 }))
+            .collect();
+        fs::write(&csv, format!("a,b,y\n{rows}")).expect("a table");
+    };
+    table(1);
+    let text = format!(
+        "[data]\nsource = {{ csv = {csv:?}, target = \"y\" }}\nbatch_size = 4\n[model]\nlayers = [{{ linear = 1 }}]\n\
+         loss = \"mse\"\n[optimizer]\nname = \"sgd\"\n[checkpoint]\nevery_steps = 3\n[train]\nepochs = 4"
+    );
+    let config = |settings: &[String]| Config::parse(&text, settings).expect("a config");
+    let mut session = Session::start(config(&[]), &run, &options(), None).expect("a run");
+    let handle = session.handle();
+    session.run(&mut At(5, || handle.stop())).expect("a stop");
+    drop(session);
+    let refused = |words: &[&str]| {
+        let err = resume(&run).expect_err("another run");
+        assert!(matches!(err, Error::Checkpoint(_)), "{err:?}");
+        words.iter().for_each(|word| assert!(err.to_string().contains(word), "{word}: {err}"));
+    };
+    let own = fs::read_to_string(run.join("config.toml")).expect("a config");
+    fs::write(run.join("config.toml"), config(&["optimizer.lr=0.5".into()]).to_toml()).expect("a config");
+    refused(&["optimizer.lr: 0.001 then, 0.5 now"]);
+    // How often checkpoints are kept may change.
+    fs::write(run.join("config.toml"), config(&["checkpoint.every_steps=4".into()]).to_toml())
+        .expect("a config");
+    drop(resume(&run).expect("the same run"));
+    fs::write(run.join("config.toml"), own).expect("a config");
+    table(0);
+    refused(&["data are not those", "fingerprint"]);
+    table(1);
+    // Metrics that were changed.
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+    let without: String =
+        metrics.lines().filter(|line| !line.contains("\"step\":2,")).map(|l| format!("{l}\n")).collect();
+    fs::write(run.join("metrics.jsonl"), without).expect("metrics");
+    refused(&["metrics.jsonl", "was changed"]);
+    fs::write(run.join("metrics.jsonl"), metrics).expect("metrics");
+    // More epochs go on with it to what they would have been from the start.
+    let more = ["train.epochs=6".to_owned()];
+    Session::resume(&run, &options(), &more).expect("more").run(&mut ()).expect("the end");
+    let whole = dir.path().join("whole");
+    Session::start(config(&more), &whole, &options(), None).expect("a run").run(&mut ()).expect("a run");
+    let model = |run: &Path| fs::read(run.join("model.safetensors")).expect("weights");
+    assert!(model(&run) == model(&whole));
+}
+
+/// Counts what it is told.
+#[derive(Default)]
+struct Told {
+    starts: Vec<u64>,
+    steps: usize,
+    epochs: Vec<EpochRecord>,
+    checkpoints: Vec<u64>,
+    ends: Vec<(RunEnd, u64)>,
+}
+
+impl Observer for Told {
+    fn start(&mut self, start: &RunStart) -> Result<()> {
+        assert_eq!((start.total_steps, start.steps_per_epoch, start.batch_size), (36, 12, 128));
+        self.starts.push(start.step);
+        Ok(())
+    }
+
+    fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
+        self.steps += steps.len();
+        Ok(())
+    }
+
+    fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
+        self.epochs.push(epoch.clone());
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, checkpoint: &CheckpointRecord) -> Result<()> {
+        assert!(checkpoint.path.ends_with(format!("step-{}", checkpoint.step)));
+        self.checkpoints.push(checkpoint.step);
+        Ok(())
+    }
+
+    fn end(&mut self, end: RunEnd, step: u64) -> Result<()> {
+        self.ends.push((end, step));
+        Ok(())
+    }
+}
+
+fn kept(run: &Path) -> Vec<u64> {
+    let names = fs::read_dir(run.join("checkpoints")).expect("checkpoints").flatten().map(|e| e.file_name());
+    let step = |name: std::ffi::OsString| name.to_str().and_then(|n| n.strip_prefix("step-")?.parse().ok());
+    let mut steps: Vec<u64> = names.map(|name| step(name).expect("a checkpoint and nothing else")).collect();
+    steps.sort_unstable();
+    steps
+}
+
+#[test]
+fn checkpoints_come_when_they_are_due_and_the_last_and_best_stay() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let runs = |settings: &[&str]| {
+        let run = dir.path().join("run");
+        let _ = fs::remove_dir_all(&run);
+        let mut told = Told::default();
+        start(&run, settings).run(&mut told).expect("a run");
+        assert_eq!((told.starts, told.steps, told.epochs.len()), (vec![0], 36, 3));
+        assert_eq!(told.ends, [(RunEnd::Finished, 36)]);
+        (told.checkpoints, kept(&run), told.epochs)
+    };
+    let (written, kept, _) = runs(&[]);
+    assert_eq!((written, kept), (vec![7, 14, 21, 28, 35], vec![28, 35]));
+    let (written, kept, _) = runs(&["checkpoint.every_epochs=2", "checkpoint.every_steps=0"]);
+    assert_eq!((written, kept), (vec![24], vec![24]));
+    let (written, kept, _) =
+        runs(&["checkpoint.every_steps=0", "checkpoint.every_minutes=1e-6", "checkpoint.keep_last=1"]);
+    assert!(written.len() > 3 && kept.len() == 1, "{written:?} {kept:?}");
+    let best = ["checkpoint.every_steps=5", "checkpoint.keep_last=1", "checkpoint.keep_best=1"];
+    let (written, kept, epochs) = runs(&best);
+    let losses: Vec<f64> = epochs.iter().filter_map(|epoch| epoch.eval_loss).collect();
+    let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let lowest = 12 * (1 + losses.iter().position(|loss| *loss == lowest).expect("one") as u64);
+    assert!(
+        written.contains(&12) && kept.contains(&lowest) && kept.contains(written.last().expect("some")),
+        "{kept:?}"
+    );
+}
+
+#[test]
+fn early_stopping_ends_a_run_and_puts_the_best_weights_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // A rate so high that the second epoch is worse.
+    let wild = [
+        "optimizer.lr=0.6",
+        "train.epochs=40",
+        "early_stopping.patience=2",
+        "average={ kind = \"ema\", eval = false }",
+    ];
+    let run = dir.path().join("run");
+    let mut session = start(&run, &wild);
+    let outcome = session.run(&mut ()).expect("a run");
+    let (best, epoch) = session.trainer().best_epoch().expect("a best epoch");
+    let last = outcome.last.expect("epochs");
+    assert_eq!((outcome.end, last.epoch), (RunEnd::EarlyStopped, epoch + 2));
+    assert!(last.eval_loss.expect("a loss") >= best);
+    // The weights that were written evaluate to the best.
+    let weights = downhill::train::load(&run.join("model.safetensors")).expect("weights");
+    let gpu = adapter::open_with(GpuOptions::default());
+    let mut trainer = config(&wild).trainer(&gpu, session.data()).expect("a trainer");
+    trainer.load_state_dict(&weights).expect("its weights");
+    assert_eq!(trainer.evaluate().expect("an evaluation").expect("a part").loss, best);
+    // Left within the epochs that were no better, and gone on with: the same end.
+    let parts = dir.path().join("parts");
+    let mut first = start(&parts, &wild);
+    let handle = first.handle();
+    first.run(&mut At(12 * (epoch + 1) + 3, || handle.stop())).expect("a stop");
+    drop(first);
+    resume(&parts).expect("to go on").run(&mut ()).expect("the end");
+    assert_alike(&run, &parts);
+    let err = Config::parse(CONFIG, &["early_stopping.metric=\"f1\"".into()]).expect("a config");
+    let err = err.trainer(&gpu, session.data()).expect_err("no such metric").to_string();
+    assert!(err.contains("early_stopping.metric = \"f1\"") && err.contains("eval_accuracy"), "{err}");
+}
+
+#[test]
+fn an_observer_and_a_handle_stop_a_run() {
+    struct Stops;
+    impl Observer for Stops {
+        fn epoch(&mut self, _: &EpochRecord) -> Result<()> {
+            Err(Error::Cancelled)
+        }
+    }
+    let gpu = adapter::open_with(GpuOptions::default());
+    let data = downhill::data::digits().expect("digits");
+    let mut trainer = config(&[]).trainer(&gpu, &data).expect("a trainer");
+    let handle: RunHandle = trainer.handle();
+    assert!(matches!(trainer.run(&mut Stops), Err(Error::Cancelled)));
+    assert_eq!((trainer.steps_done(), handle.progress().step, handle.progress().total_steps), (12, 12, 36));
+    assert!(handle.progress().eval_loss.is_some() && handle.is_stopped());
+    assert!(matches!(trainer.advance(1), Err(Error::Cancelled)));
+}
