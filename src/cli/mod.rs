@@ -1,8 +1,10 @@
-//! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong.
+//! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong; 3 what was
+//! asserted does not hold.
 
 mod args;
 mod bench;
 mod commands;
+mod compare;
 mod convert;
 mod data;
 mod data_args;
@@ -40,6 +42,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => train::train(&args),
         Command::LrFind(args) => lr_find::lr_find(&args),
         Command::Sample(args) => sample::sample(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),
         Command::Data(args) => data::data(&args),
@@ -55,10 +58,11 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// 2 where the command line or the config is wrong, else 1.
+/// 2 where the command line or the config is wrong, 3 where what was asserted does not hold, else 1.
 pub fn exit_code(err: &anyhow::Error) -> u8 {
     match err.downcast_ref::<downhill::Error>() {
         Some(err) if err.is_usage() => 2,
+        Some(Error::Assertion(_)) => 3,
         _ => 1,
     }
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use downhill::config::Config;
 use downhill::kernel::Target;
-use downhill::train::{self, RunDir, Trainer};
-use downhill::{Gpu, GpuOptions, units};
+use downhill::train::{self, Assertion, EpochRecord, EventFile, RunDir, Trainer};
+use downhill::{Error, Gpu, GpuOptions, units};
 
 use super::args::TrainArgs;
 use super::progress::Progress;
@@ -36,6 +36,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         }
     };
     let blueprint = config.blueprint(&data, Target::of(&gpu))?;
+    args.assertions.iter().try_for_each(|assertion| assertion.check_plan(&blueprint))?;
     let (dispatches, batches) = (blueprint.dispatches(), blueprint.batches);
     let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &config.options)?;
     if let Some(weights) = &weights {
@@ -71,8 +72,9 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let total = trainer.total_steps();
     let epochs = total.div_ceil(batches.steps() as u64);
+    let board = config.watch.tensorboard.then(|| EventFile::create(dir.path())).transpose()?;
     let mut progress = Progress::new(dir, total, epochs, batches.rows);
-    let result = trainer.run(&mut progress);
+    let result = trainer.run(&mut (&mut progress, board));
     progress.clear();
     let last = result?;
     let mut average = trainer.average_state_dict()?;
@@ -85,7 +87,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         train::save(&progress.dir().average_weights(), average)?;
     }
 
-    if let Some(last) = last {
+    if let Some(last) = &last {
         let loss = last.eval_loss.map(|l| format!(", eval loss {l:.4}")).unwrap_or_default();
         let accuracy =
             last.eval_accuracy.map(|a| format!(", eval accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
@@ -105,7 +107,10 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let shown = progress.dir().path().display();
     let kept = if data.encoding().is_some() { ", data.json" } else { "" };
     let averaged = if average.is_some() { ", average.safetensors" } else { "" };
-    say(&format!("run      {shown}/ (config.toml{kept}, metrics.jsonl, model.safetensors{averaged})"));
+    let events = if config.watch.tensorboard { ", events.out.tfevents.*" } else { "" };
+    say(&format!(
+        "run      {shown}/ (config.toml{kept}, metrics.jsonl, model.safetensors{averaged}{events})"
+    ));
     let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
     let file = args.config.display();
     say(&format!(
@@ -114,7 +119,21 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
          {program} explain {file}    each kernel of a step, and the memory",
         config.update.optimizer.lr() / 3.0
     ));
-    Ok(())
+    Ok(assert(&args.assertions, last.as_ref())?)
+}
+
+/// Says which assertions hold of the last epoch; the error has the others.
+fn assert(assertions: &[Assertion], last: Option<&EpochRecord>) -> Result<(), Error> {
+    let Some(last) = last else {
+        let untrained = |first| Err(Error::Assertion(format!("asserted {first}, but no step was done")));
+        return assertions.first().map_or(Ok(()), untrained);
+    };
+    for assertion in assertions {
+        if let Ok(value) = assertion.check(last) {
+            say(&format!("holds    {assertion}: it is {value:?}"));
+        }
+    }
+    Assertion::check_all(assertions, last)
 }
 
 /// That the device waited for samples, and what helps; nothing where it did not wait much.

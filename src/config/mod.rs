@@ -8,6 +8,7 @@ mod optimizer;
 mod read;
 mod schedule;
 mod section;
+mod watch;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -18,6 +19,7 @@ pub use augment::{Augment, Augmentation};
 pub use data::{ArrayFiles, ArraysSpec, DataConfig, DataSpec, ImagesSpec, PackSpec, TableSpec, TextSpec};
 pub use loss::LossSpec;
 use section::{Section, kind};
+pub use watch::Watch;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -45,6 +47,8 @@ pub struct Config {
     pub options: TrainOptions,
     /// Bytes that all buffers on the device may take together; what the adapter has where it is `None`.
     pub memory: Option<u64>,
+    /// What is written for other programs.
+    pub watch: Watch,
 }
 
 impl Config {
@@ -81,7 +85,7 @@ impl Config {
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let mut root = Section::new("", table);
         let mut options = TrainOptions::default();
-        for name in ["data", "model", "optimizer", "schedule", "average", "train"] {
+        for name in ["data", "model", "optimizer", "schedule", "average", "train", "watch"] {
             root.misspelt(name)?;
         }
         options.seed = root.whole("seed")?.unwrap_or(options.seed);
@@ -113,8 +117,9 @@ impl Config {
         }
         s.finish()?;
         options.target(Target::new(Family::Tiled)).check()?;
+        let watch = Watch::read(root.section("watch")?)?;
         root.finish()?;
-        Ok(Config { data, augment, model, loss, update, options, memory })
+        Ok(Config { data, augment, model, loss, update, options, memory, watch })
     }
 
     /// Plans a run on `data`, which is that of [`Config::dataset`].
@@ -192,6 +197,7 @@ impl Config {
         let average = self.update.average.and_then(|average| Value::try_from(average).ok());
         root.extend(average.map(|average| ("average".to_owned(), average)));
         root.insert("train".to_owned(), Value::Table(train));
+        root.insert("watch".to_owned(), self.watch.to_toml());
         root.to_string()
     }
 }

@@ -1,8 +1,10 @@
 //! Training: the plans of a run, its loop, what it tells and what it leaves behind.
 
 mod agree;
+mod assertion;
 mod batch;
 mod blueprint;
+mod board;
 mod draft;
 mod ending;
 mod evaluate;
@@ -28,8 +30,10 @@ mod trainer;
 mod weights;
 mod window;
 
+pub use assertion::Assertion;
 pub use batch::Batch;
 pub use blueprint::{BatchLoss, Blueprint, Build, Checkpointing, Loss, Model, WINDOW};
+pub use board::{EventFile, Histogram};
 pub use fit::Fit;
 pub use lr_curve::{LrEnd, LrPoint, LrSuggestion, LrSweep, NoDescent};
 pub use lr_find::LrFinder;

@@ -81,3 +81,38 @@ pub trait Observer {
 
 /// Watches nothing.
 impl Observer for () {}
+
+/// Two of them, one after the other.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
+        self.0.steps(steps)?;
+        self.1.steps(steps)
+    }
+
+    fn epoch(&mut self, epoch: &EpochRecord) -> crate::error::Result<()> {
+        self.0.epoch(epoch)?;
+        self.1.epoch(epoch)
+    }
+}
+
+/// One that may be left out.
+impl<A: Observer> Observer for Option<A> {
+    fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
+        self.as_mut().map_or(Ok(()), |observer| observer.steps(steps))
+    }
+
+    fn epoch(&mut self, epoch: &EpochRecord) -> crate::error::Result<()> {
+        self.as_mut().map_or(Ok(()), |observer| observer.epoch(epoch))
+    }
+}
+
+/// One that is needed afterwards.
+impl<A: Observer + ?Sized> Observer for &mut A {
+    fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
+        (**self).steps(steps)
+    }
+
+    fn epoch(&mut self, epoch: &EpochRecord) -> crate::error::Result<()> {
+        (**self).epoch(epoch)
+    }
+}
