@@ -6,8 +6,11 @@ use super::blueprint::Blueprint;
 use super::observer::EpochRecord;
 use crate::error::{Error, Result};
 
+/// Whether the value stands so to the number.
+type Holds = fn(&f64, &f64) -> bool;
+
 /// The operators, longer ones first: `>` begins `>=`.
-const OPERATORS: [(&str, fn(&f64, &f64) -> bool); 5] =
+const OPERATORS: [(&str, Holds); 5] =
     [(">=", f64::ge), ("<=", f64::le), ("==", f64::eq), (">", f64::gt), ("<", f64::lt)];
 
 /// Something like `eval_accuracy >= 0.95`, to hold at the end of a run.
