@@ -64,6 +64,9 @@ pub enum Error {
         /// The operating system's words.
         message: String,
     },
+    /// What was asserted of a run does not hold.
+    #[error("{0}")]
+    Assertion(String),
     /// The run was asked to stop by its observer.
     #[error("the run was cancelled")]
     Cancelled,

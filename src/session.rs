@@ -13,7 +13,7 @@ use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
 use crate::plan::NamedTensor;
 use crate::train::{
-    self, EpochRecord, Identity, Keeper, Observer, RunDir, RunEnd, RunHandle, Saved, Trainer,
+    self, Blueprint, EpochRecord, EventFile, Identity, Keeper, Observer, RunDir, RunEnd, RunHandle, Saved, Trainer,
 };
 
 /// Keys in which a run that goes on may differ from what it was, for they change no bit of what is done.
@@ -44,7 +44,7 @@ pub enum OnDeviceLost {
 ///     Session::resume(run, &GpuOptions::default(), &[])?
 /// } else {
 ///     let config = Config::load("examples/digits.toml".as_ref(), &[])?;
-///     Session::start(config, run, &GpuOptions::default(), None)?
+///     Session::start(config, run, &GpuOptions::default(), None, &|_| Ok(()))?
 /// };
 /// let outcome = session.run(&mut ())?;
 /// println!("{:?} {:?}", outcome.end, outcome.last);
@@ -97,7 +97,8 @@ fn identity(config: &Config, gpu: &Gpu) -> Identity {
 }
 
 impl Session {
-    /// Begins a run: everything that can be wrong with the config is found before the directory is made.
+    /// Begins a run: everything that can be wrong with the config is found before the directory is made, and so is what
+    /// `check` finds in the plans. `init` are weights to begin from.
     ///
     /// # Errors
     /// Of the config, the data, the device and the weights; [`RunDir::claim`]'s.
@@ -106,9 +107,11 @@ impl Session {
         path: &Path,
         options: &GpuOptions,
         init: Option<&[NamedTensor]>,
+        check: &dyn Fn(&Blueprint) -> Result<()>,
     ) -> Result<Session> {
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
+        check(trainer.blueprint())?;
         if let Some(weights) = init {
             trainer.load_state_dict(weights)?;
         }
@@ -203,7 +206,13 @@ impl Session {
     pub fn run_or(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
         let (mut tries, mut reached) = (0, None);
         let end = loop {
-            let result = self.trainer.run_kept(&mut (&mut self.dir, &mut *observer), &mut self.keeper);
+            let mut board = match (self.config.watch.tensorboard, self.trainer.steps_done()) {
+                (false, _) => None,
+                (true, 0) => Some(EventFile::create(self.dir.path())?),
+                (true, done) => Some(EventFile::resume(self.dir.path(), done)?),
+            };
+            let mut all = (&mut self.dir, &mut (&mut board, &mut *observer));
+            let result = self.trainer.run_kept(&mut all, &mut self.keeper);
             match result {
                 Ok(_) if self.trainer.steps_done() < self.trainer.total_steps() => {
                     break RunEnd::EarlyStopped;

@@ -2,10 +2,18 @@
 
 mod adapter;
 
+#[path = "cli/assertions.rs"]
+mod assertions;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/board.rs"]
+mod board;
+#[path = "cli/ci_page.rs"]
+mod ci_page;
+#[path = "cli/compare.rs"]
+mod compare;
 #[path = "cli/data.rs"]
 mod data;
 #[path = "cli/examples.rs"]

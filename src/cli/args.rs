@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use downhill::train::Assertion;
 
 use super::data_args::DataArgs;
 
@@ -15,6 +16,7 @@ Examples:
   downhill train examples/digits.toml --set optimizer.lr=3e-3 --seed 1 --out runs/lr3
   downhill lr-find examples/digits.toml
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
+  downhill compare runs/digits-1 runs/digits-2
   downhill explain examples/digits.toml
   downhill adapters
   downhill data synth digits28 --count 60000 --out data/digits28
@@ -36,6 +38,8 @@ pub enum Command {
     LrFind(LrFindArgs),
     /// Write text with the model of a run
     Sample(SampleArgs),
+    /// Say where two runs part: their metrics, weights and configs
+    Compare(CompareArgs),
     /// Show what a run would do, without a GPU: kernels, parameters, buffers, the peak
     Explain(ExplainArgs),
     /// List every adapter, and which one would be chosen and why
@@ -65,6 +69,9 @@ pub struct RunArgs {
     /// When the device is lost: end the run (its checkpoints stay), or open the device again and go on from the last
     #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = ["fail", "retry"])]
     pub on_device_lost: String,
+    /// What must hold at the end, as "eval_accuracy >= 0.95" (repeatable)
+    #[arg(long = "assert", value_name = "NAME OP NUMBER", value_parser = Assertion::parse)]
+    pub assertions: Vec<Assertion>,
 }
 
 /// `downhill resume`
@@ -99,11 +106,14 @@ Examples:
   downhill train examples/digits.toml --init runs/digits-1/model.safetensors --steps 100
   downhill train examples/digits.toml --adapter software
   downhill train examples/digits.toml --memory 1MiB --set train.micro_batch=auto
+  downhill train examples/digits.toml --assert \"eval_accuracy >= 0.95\" --assert \"eval_loss < 0.2\"
 
 The run directory holds config.toml (every default filled in), metrics.jsonl (a line for each step and
 epoch), checkpoints, and model.safetensors (the final weights, named as in torch.nn.Sequential).
 Ctrl-C and SIGTERM finish the step and keep a checkpoint; downhill resume goes on from it.
-Exit code: 0; 1 the run failed; 2 the command line or the config is wrong; 130 it was stopped.")]
+--assert takes eval_loss, eval_accuracy, train_loss, samples_per_second, steps, or a metric of the model's own, an
+operator (>=, <=, >, <, ==) and a number; it is checked against the last epoch, after everything is written.
+Exit code: 0; 1 the run failed; 2 the command line or the config is wrong; 3 an assertion does not hold; 130 it was stopped.")]
 pub struct TrainArgs {
     /// The config file
     #[arg(value_name = "CONFIG.toml", required_unless_present = "resume")]
@@ -134,6 +144,46 @@ pub struct TrainArgs {
     /// Start from these weights
     #[arg(long, value_name = "WEIGHTS.safetensors")]
     pub init: Option<PathBuf>,
+}
+
+/// `downhill compare`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill compare runs/digits-1 runs/digits-2
+  downhill compare runs/gpu runs/software --tolerance 1e-4 --no-weights
+  downhill compare runs/digits-1 runs/digits-2 --weights --json
+
+Step by step and epoch by epoch, all of metrics.jsonl but samples_per_second and data_wait, which time it; then the
+final weights, where both runs have them. A metric parts by more than the tolerance times the larger of both numbers, a
+weight by more than it times the largest of its tensor; at 0 every bit counts. Keys of config.toml that differ are told,
+and count for nothing.
+Exit code: 0 the runs are alike; 1 a file cannot be read; 2 the command line is wrong; 3 the runs part.")]
+pub struct CompareArgs {
+    /// A run directory
+    #[arg(value_name = "RUN_A")]
+    pub a: PathBuf,
+    /// Another
+    #[arg(value_name = "RUN_B")]
+    pub b: PathBuf,
+    /// How far numbers may lie apart, of the larger of them
+    #[arg(long, value_name = "T", default_value = "0", value_parser = tolerance, allow_negative_numbers = true)]
+    pub tolerance: f64,
+    /// Fail where a run has no weights
+    #[arg(long, conflicts_with = "no_weights")]
+    pub weights: bool,
+    /// Leave the weights out
+    #[arg(long)]
+    pub no_weights: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--tolerance`
+fn tolerance(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..1.0).contains(number));
+    number.ok_or_else(|| "a number from 0 on and below 1 is needed, as 1e-6".into())
 }
 
 /// `--memory`

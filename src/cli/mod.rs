@@ -1,9 +1,10 @@
-//! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong; 130 the run
-//! was stopped.
+//! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong; 3 what was
+//! asserted does not hold; 130 the run was stopped.
 
 mod args;
 mod bench;
 mod commands;
+mod compare;
 mod convert;
 mod data;
 mod data_args;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Resume(args) => resume::resume(&args),
         Command::LrFind(args) => lr_find::lr_find(&args),
         Command::Sample(args) => sample::sample(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),
         Command::Data(args) => data::data(&args),
@@ -71,13 +73,15 @@ pub fn is_said(err: &anyhow::Error) -> bool {
     err.is::<Stopped>()
 }
 
-/// 2 where the command line or the config is wrong, 130 for a run that was stopped, else 1.
+/// 2 where the command line or the config is wrong, 3 where what was asserted does not hold, 130 for a run that was stopped,
+/// else 1.
 pub fn exit_code(err: &anyhow::Error) -> u8 {
     if err.is::<Stopped>() {
         return STOPPED;
     }
     match err.downcast_ref::<downhill::Error>() {
         Some(err) if err.is_usage() => 2,
+        Some(Error::Assertion(_)) => 3,
         _ => 1,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use downhill::config::Config;
 use downhill::session::{OnDeviceLost, Outcome, Session};
-use downhill::train::{self, RunDir, RunEnd, RunHandle, Trainer};
+use downhill::train::{self, Assertion, EpochRecord, RunDir, RunEnd, RunHandle, Trainer};
 use downhill::{Error, GpuOptions, units};
 
 use super::args::{RunArgs, TrainArgs};
@@ -47,7 +47,8 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let weights = args.init.as_deref().map(train::load).transpose()?;
     let path =
         resume.flatten().or(args.out.as_ref()).cloned().unwrap_or_else(|| RunDir::next(&name_of(file)));
-    let session = Session::start(config, &path, &gpu_options(&args.how), weights.as_deref())?;
+    let check = |blueprint: &_| args.how.assertions.iter().try_for_each(|assertion| assertion.check_plan(blueprint));
+    let session = Session::start(config, &path, &gpu_options(&args.how), weights.as_deref(), &check)?;
     run(session, &args.how, Some(file))
 }
 
@@ -111,7 +112,7 @@ pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> a
              {program} explain {file}    each kernel of a step, and the memory"
         ));
     }
-    Ok(())
+    Ok(assert(&how.assertions, outcome.last.as_ref())?)
 }
 
 /// What a person wants to know before the first step.
@@ -184,8 +185,24 @@ fn conclude(session: &Session, outcome: &Outcome, start: Instant) {
         "average.safetensors",
         train::CHECKPOINTS,
     ];
-    let files: Vec<&str> = files.into_iter().filter(|file| dir.path().join(file).exists()).collect();
+    let events = session.config().watch.tensorboard.then_some("events.out.tfevents.*");
+    let there = files.into_iter().filter(|file| dir.path().join(file).exists());
+    let files: Vec<&str> = there.chain(events).collect();
     say(&format!("run      {}/ ({})", dir.path().display(), files.join(", ")));
+}
+
+/// Says which assertions hold of the last epoch; the error has the others.
+pub(super) fn assert(assertions: &[Assertion], last: Option<&EpochRecord>) -> Result<(), Error> {
+    let Some(last) = last else {
+        let untrained = |first| Err(Error::Assertion(format!("asserted {first}, but no epoch was told")));
+        return assertions.first().map_or(Ok(()), untrained);
+    };
+    for assertion in assertions {
+        if let Ok(value) = assertion.check(last) {
+            say(&format!("holds    {assertion}: it is {value:?}"));
+        }
+    }
+    Assertion::check_all(assertions, last)
 }
 
 /// That the device waited for samples, and what helps; nothing where it did not wait much.

@@ -9,6 +9,7 @@ mod optimizer;
 mod read;
 mod schedule;
 mod section;
+mod watch;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -19,6 +20,7 @@ pub use augment::{Augment, Augmentation};
 pub use data::{ArrayFiles, ArraysSpec, DataConfig, DataSpec, ImagesSpec, PackSpec, TableSpec, TextSpec};
 pub use loss::LossSpec;
 use section::{Section, kind};
+pub use watch::Watch;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -48,6 +50,8 @@ pub struct Config {
     pub memory: Option<u64>,
     /// How often a run keeps checkpoints, and how many.
     pub checkpoints: Checkpoints,
+    /// What is written for other programs.
+    pub watch: Watch,
 }
 
 impl Config {
@@ -85,7 +89,7 @@ impl Config {
         let mut root = Section::new("", table);
         let mut options = TrainOptions::default();
         for name in
-            ["data", "model", "optimizer", "schedule", "average", "train", "checkpoint", "early_stopping"]
+            ["data", "model", "optimizer", "schedule", "average", "train", "checkpoint", "early_stopping", "watch"]
         {
             root.misspelt(name)?;
         }
@@ -120,8 +124,9 @@ impl Config {
         let checkpoints = checkpoint::read(root.section("checkpoint")?)?;
         options.early_stopping = checkpoint::early_stopping(root.section("early_stopping")?)?;
         options.target(Target::new(Family::Tiled)).check()?;
+        let watch = Watch::read(root.section("watch")?)?;
         root.finish()?;
-        Ok(Config { data, augment, model, loss, update, options, memory, checkpoints })
+        Ok(Config { data, augment, model, loss, update, options, memory, checkpoints, watch })
     }
 
     /// Plans a run on `data`, which is that of [`Config::dataset`].
@@ -209,6 +214,7 @@ impl Config {
         root.insert("checkpoint".to_owned(), checkpoint::to_toml(&self.checkpoints));
         let stopping = self.options.early_stopping.as_ref().and_then(|rule| Value::try_from(rule).ok());
         root.extend(stopping.map(|rule| ("early_stopping".to_owned(), rule)));
+        root.insert("watch".to_owned(), self.watch.to_toml());
         root.to_string()
     }
 }

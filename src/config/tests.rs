@@ -83,6 +83,13 @@ fn resolves_and_reads_itself_back() {
 }
 
 #[test]
+fn what_is_written_for_other_programs_is_asked_for() {
+    assert_eq!(reads("").watch, Watch { tensorboard: false });
+    assert_eq!(reads("[watch]\ntensorboard = true").watch, Watch { tensorboard: true });
+    assert_eq!(error("[wach]\ntensorboard = true", &[]), "unknown key wach; did you mean \"watch\"?");
+}
+
+#[test]
 fn settings_override() {
     let set = |s: &str| Config::parse(DIGITS, &[s.to_owned()]).unwrap();
     assert_eq!(set("optimizer.lr=0.5").update.optimizer.lr(), 0.5);

@@ -1,6 +1,7 @@
 //! What a person sees: progress of a run, tables of plans, adapters and optimizers. Returns text; printing is the caller's.
 
 mod adapters;
+mod compare;
 mod explain;
 mod inspect;
 mod lr_find;
@@ -8,6 +9,10 @@ mod optimizers;
 mod plot;
 
 pub use adapters::{adapter_json, adapter_table};
+pub use compare::{
+    CompareOptions, Comparison, Length, MetricParting, SettingDifference, Weighing, WeightParting,
+    compare_json, compare_text,
+};
 pub use explain::{explain_json, explain_text};
 pub use inspect::{inspect_rows, inspect_text};
 pub use lr_find::{lr_find_csv, lr_find_figure, lr_find_json, lr_find_text};

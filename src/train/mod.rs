@@ -1,8 +1,10 @@
 //! Training: the plans of a run, its loop, what it tells and what it leaves behind.
 
 mod agree;
+mod assertion;
 mod batch;
 mod blueprint;
+mod board;
 mod checkpoint;
 mod draft;
 mod early_stopping;
@@ -34,8 +36,10 @@ mod watched;
 mod weights;
 mod window;
 
+pub use assertion::Assertion;
 pub use batch::Batch;
 pub use blueprint::{BatchLoss, Blueprint, Build, Checkpointing, Loss, Model, WINDOW};
+pub use board::{EventFile, Histogram};
 pub use checkpoint::{Checkpoints, Identity, Keeper, Saved};
 pub use early_stopping::EarlyStopping;
 pub use fit::Fit;

@@ -171,3 +171,26 @@ impl<A: Observer + ?Sized, B: Observer + ?Sized> Observer for (&mut A, &mut B) {
         self.1.end(end, step)
     }
 }
+
+/// One that may be left out.
+impl<A: Observer> Observer for Option<A> {
+    fn start(&mut self, start: &RunStart) -> crate::error::Result<()> {
+        self.as_mut().map_or(Ok(()), |observer| observer.start(start))
+    }
+
+    fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
+        self.as_mut().map_or(Ok(()), |observer| observer.steps(steps))
+    }
+
+    fn epoch(&mut self, epoch: &EpochRecord) -> crate::error::Result<()> {
+        self.as_mut().map_or(Ok(()), |observer| observer.epoch(epoch))
+    }
+
+    fn checkpoint(&mut self, checkpoint: &CheckpointRecord) -> crate::error::Result<()> {
+        self.as_mut().map_or(Ok(()), |observer| observer.checkpoint(checkpoint))
+    }
+
+    fn end(&mut self, end: RunEnd, step: u64) -> crate::error::Result<()> {
+        self.as_mut().map_or(Ok(()), |observer| observer.end(end, step))
+    }
+}

@@ -45,7 +45,7 @@ fn config(settings: &[&str]) -> Config {
 }
 
 fn start(run: &Path, settings: &[&str]) -> Session {
-    Session::start(config(settings), run, &options(), None).expect("a run")
+    Session::start(config(settings), run, &options(), None, &|_| Ok(())).expect("a run")
 }
 
 fn resume(run: &Path) -> Result<Session> {
@@ -216,7 +216,7 @@ fn another_config_or_data_set_is_refused() {
          loss = \"mse\"\n[optimizer]\nname = \"sgd\"\n[checkpoint]\nevery_steps = 3\n[train]\nepochs = 4"
     );
     let config = |settings: &[String]| Config::parse(&text, settings).expect("a config");
-    let mut session = Session::start(config(&[]), &run, &options(), None).expect("a run");
+    let mut session = Session::start(config(&[]), &run, &options(), None, &|_| Ok(())).expect("a run");
     let handle = session.handle();
     session.run(&mut At(5, || handle.stop())).expect("a stop");
     drop(session);
@@ -247,7 +247,7 @@ fn another_config_or_data_set_is_refused() {
     let more = ["train.epochs=6".to_owned()];
     Session::resume(&run, &options(), &more).expect("more").run(&mut ()).expect("the end");
     let whole = dir.path().join("whole");
-    Session::start(config(&more), &whole, &options(), None).expect("a run").run(&mut ()).expect("a run");
+    Session::start(config(&more), &whole, &options(), None, &|_| Ok(())).expect("a run").run(&mut ()).expect("a run");
     let model = |run: &Path| fs::read(run.join("model.safetensors")).expect("weights");
     assert!(model(&run) == model(&whole));
 }
