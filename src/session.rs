@@ -13,7 +13,8 @@ use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
 use crate::plan::NamedTensor;
 use crate::train::{
-    self, Blueprint, EpochRecord, EventFile, Identity, Keeper, Observer, RunDir, RunEnd, RunHandle, Saved, Trainer,
+    self, Blueprint, EpochRecord, EventFile, Identity, Keeper, Observer, RunDir, RunEnd, RunHandle, Saved,
+    Trainer,
 };
 
 /// Keys in which a run that goes on may differ from what it was, for they change no bit of what is done.

@@ -47,7 +47,8 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let weights = args.init.as_deref().map(train::load).transpose()?;
     let path =
         resume.flatten().or(args.out.as_ref()).cloned().unwrap_or_else(|| RunDir::next(&name_of(file)));
-    let check = |blueprint: &_| args.how.assertions.iter().try_for_each(|assertion| assertion.check_plan(blueprint));
+    let check =
+        |blueprint: &_| args.how.assertions.iter().try_for_each(|assertion| assertion.check_plan(blueprint));
     let session = Session::start(config, &path, &gpu_options(&args.how), weights.as_deref(), &check)?;
     run(session, &args.how, Some(file))
 }

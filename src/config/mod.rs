@@ -88,9 +88,17 @@ impl Config {
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let mut root = Section::new("", table);
         let mut options = TrainOptions::default();
-        for name in
-            ["data", "model", "optimizer", "schedule", "average", "train", "checkpoint", "early_stopping", "watch"]
-        {
+        for name in [
+            "data",
+            "model",
+            "optimizer",
+            "schedule",
+            "average",
+            "train",
+            "checkpoint",
+            "early_stopping",
+            "watch",
+        ] {
             root.misspelt(name)?;
         }
         options.seed = root.whole("seed")?.unwrap_or(options.seed);

@@ -247,7 +247,10 @@ fn another_config_or_data_set_is_refused() {
     let more = ["train.epochs=6".to_owned()];
     Session::resume(&run, &options(), &more).expect("more").run(&mut ()).expect("the end");
     let whole = dir.path().join("whole");
-    Session::start(config(&more), &whole, &options(), None, &|_| Ok(())).expect("a run").run(&mut ()).expect("a run");
+    Session::start(config(&more), &whole, &options(), None, &|_| Ok(()))
+        .expect("a run")
+        .run(&mut ())
+        .expect("a run");
     let model = |run: &Path| fs::read(run.join("model.safetensors")).expect("weights");
     assert!(model(&run) == model(&whole));
 }

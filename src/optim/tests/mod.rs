@@ -230,8 +230,7 @@ fn open() -> Gpu {
     let options = |adapter: &str| GpuOptions {
         adapter: adapter.into(),
         shader_checks: true,
-        memory: None,
-        family: None,
+        ..GpuOptions::default()
     };
     Gpu::open(&options("software")).or_else(|_| Gpu::open(&options("auto"))).unwrap()
 }

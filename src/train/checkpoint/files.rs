@@ -186,7 +186,9 @@ pub(super) fn read(folder: &Path) -> Result<Saved> {
     for line in sums.lines() {
         let known = line.split_once("  ").filter(|(_, name)| [MODEL, AVERAGE, STATE, HOST].contains(name));
         let Some((sum, name)) = known else {
-            return Err(damaged(format!("{CHECKSUMS} is damaged: the line {line:?} is no checksum of a file")));
+            return Err(damaged(format!(
+                "{CHECKSUMS} is damaged: the line {line:?} is no checksum of a file"
+            )));
         };
         let found = hash(&folder.join(name)).map_err(|err| damaged(err.to_string()))?;
         if format!("{found:016x}") != sum {
