@@ -63,8 +63,8 @@ pub mod prelude {
         Optimizer, ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
     };
     pub use crate::train::{
-        Batch, EpochRecord, Evaluation, LrFinder, Metrics, Objective, Observer, Precision, RunDir,
-        StepRecord, TrainOptions, Trainer,
+        Averaging, Batch, EpochRecord, Evaluation, LrFinder, Metric, Metrics, Objective, Observer, Precision,
+        RunDir, StepRecord, TrainOptions, Trainer,
     };
     pub use crate::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 }

@@ -2,6 +2,7 @@
 
 mod augment;
 mod data;
+mod eval;
 mod loss;
 mod model;
 mod optimizer;
@@ -81,7 +82,7 @@ impl Config {
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let mut root = Section::new("", table);
         let mut options = TrainOptions::default();
-        for name in ["data", "model", "optimizer", "schedule", "average", "train"] {
+        for name in ["data", "model", "optimizer", "schedule", "average", "train", "eval"] {
             root.misspelt(name)?;
         }
         options.seed = root.whole("seed")?.unwrap_or(options.seed);
@@ -112,6 +113,7 @@ impl Config {
             return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
         }
         s.finish()?;
+        options.metrics = eval::read(root.section("eval")?)?;
         options.target(Target::new(Family::Tiled)).check()?;
         root.finish()?;
         Ok(Config { data, augment, model, loss, update, options, memory })
@@ -124,7 +126,7 @@ impl Config {
     pub fn blueprint(&self, data: &Dataset, target: Target) -> Result<Blueprint> {
         // What the inputs of a build were mixed by, for its loss.
         let mixed = RefCell::new(None);
-        Blueprint::new(
+        Blueprint::with_metrics(
             &|net, x| {
                 let (x, mix) = self.augment.apply(net, x);
                 mixed.replace(mix);
@@ -138,6 +140,7 @@ impl Config {
             data,
             self.options.batches(data)?,
             self.options.target(target),
+            &self.options.metrics,
         )
     }
 
@@ -192,6 +195,7 @@ impl Config {
         let average = self.update.average.and_then(|average| Value::try_from(average).ok());
         root.extend(average.map(|average| ("average".to_owned(), average)));
         root.insert("train".to_owned(), Value::Table(train));
+        root.extend(eval::to_toml(&self.options.metrics).map(|eval| ("eval".to_owned(), eval)));
         root.to_string()
     }
 }

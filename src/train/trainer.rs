@@ -4,8 +4,9 @@ use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK};
+use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK, TALLIED};
 use super::feed;
+use super::metric::Metric;
 use super::metrics::{Metrics, Objective};
 use super::observer::{EpochRecord, Observer, StepRecord};
 use super::pace::Pace;
@@ -45,6 +46,8 @@ pub struct TrainOptions {
     pub residence: Residence,
     /// Threads that read samples which are streamed; one less than there are processors, 8 at most, where it is `None`.
     pub workers: Option<usize>,
+    /// What evaluation computes beside the loss. Nothing unless said otherwise.
+    pub metrics: Vec<Metric>,
 }
 
 /// Whether batches go through the model in parts.
@@ -94,6 +97,7 @@ impl Default for TrainOptions {
             micro_batch: MicroBatch::Whole,
             residence: Residence::Auto,
             workers: None,
+            metrics: Vec::new(),
         }
     }
 }
@@ -112,6 +116,8 @@ pub struct Trainer {
     pub(super) average: OnceCell<Program>,
     pub(super) eval: Vec<Program>,
     pub(super) readback: VecDeque<Buffer>,
+    /// The buffer through which the tally of an evaluation comes back, where there is one.
+    pub(super) tallied: Option<Buffer>,
     /// The buffer through which what is kept comes back.
     pub(super) saving: Buffer,
     /// Samples on their way, where they do not lie on the device: those of training and of evaluation.
@@ -189,7 +195,9 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let batches = options.batches(data)?;
-        let blueprint = Blueprint::new(model, loss, update, data, batches, target(gpu, options))?;
+        let target = target(gpu, options);
+        let blueprint =
+            Blueprint::with_metrics(model, loss, update, data, batches, target, &options.metrics)?;
         Self::from_blueprint(gpu, blueprint, data, options)
     }
 
@@ -224,7 +232,9 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let batches = options.batches(data)?;
-        let blueprint = Blueprint::of_batches(step, update, data, batches, target(gpu, options))?;
+        let target = target(gpu, options);
+        let blueprint =
+            Blueprint::of_batches_with_metrics(step, update, data, batches, target, &options.metrics)?;
         Self::from_blueprint(gpu, blueprint, data, options)
     }
 
@@ -253,10 +263,13 @@ impl Trainer {
         }
         let readback =
             READBACK.iter().map(|name| gpu.readback(name, blueprint.ring.bytes())).collect::<Result<_>>()?;
+        let tally = blueprint.tally.as_ref();
+        let tallied = tally.map(|tally| gpu.readback(TALLIED, tally.ring.bytes())).transpose()?;
         let saving = blueprint.saving();
         let saving = gpu.readback(&saving.name, saving.bytes)?;
         let streams = Streams::open(gpu, &blueprint, data, options)?;
         let mut trainer = Trainer {
+            tallied,
             saving,
             streams,
             gpu: gpu.clone(),
@@ -446,6 +459,7 @@ impl Trainer {
                 train_loss,
                 eval_loss: evaluated.as_ref().map(|e| e.loss),
                 eval_accuracy: evaluated.as_ref().and_then(|e| e.accuracy),
+                eval_confusion: evaluated.as_ref().and_then(|e| e.confusion.clone()),
                 train_metrics,
                 eval_metrics: evaluated.map(|e| e.metrics).unwrap_or_default(),
                 samples_per_second: (self.samples - before) as f64 / seconds,
