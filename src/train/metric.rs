@@ -44,7 +44,7 @@ pub enum Metric {
     ConfusionMatrix,
     /// Mean of |output − target|.
     Mae,
-    /// √ of the mean of (output − target)².
+    /// √ of the mean of (output − target)², over the numbers of all outputs together.
     Rmse,
     /// 1 − Σ(output − target)²/Σ(target − mean)² of each number of a sample, and the mean of these. Where all targets are
     /// the same it is 1 if they are met and 0 if not, as in scikit-learn's `r2_score`.
