@@ -59,6 +59,16 @@ const CASES: [(usize, BatchSize); 6] = [
     (3, BatchSize::Rows(1)),
 ];
 
+/// The ledger's entries, which are the plan's buffers.
+fn held_as_planned(gpu: &Gpu, plan: &Blueprint) -> Vec<(String, u64)> {
+    let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
+    let mut held = gpu.ledger().entries();
+    planned.sort();
+    held.sort();
+    assert_eq!(held, planned);
+    held
+}
+
 /// Counts the pipelines there are after each epoch.
 struct Pipelines<'g> {
     gpu: &'g Gpu,
@@ -160,11 +170,7 @@ fn what_fields_share_counts_once() {
     let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &data, &options).expect("it fits");
     trainer.run(&mut ()).expect("a run");
     assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
-    let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
-    let mut held = gpu.ledger().entries();
-    planned.sort();
-    held.sort();
-    assert_eq!(held, planned);
+    let held = held_as_planned(&gpu, &plan);
     let of_data = held.iter().filter(|(name, _)| name.starts_with("train ") || name.starts_with("eval "));
     let sizes: Vec<(&str, u64)> = of_data.map(|(name, bytes)| (name.as_str(), *bytes)).collect();
     let weights = |part: &Part| part.len() as u64 * 4;
@@ -198,11 +204,7 @@ fn evaluation_of_wide_models_is_planned() {
     let Evaluation { loss, accuracy, .. } = trainer.evaluate().expect("an evaluation").expect("a part");
     assert!(loss > 0.0 && accuracy.is_some_and(|share| (0.0..=1.0).contains(&share)), "{loss}, {accuracy:?}");
     assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
-    let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
-    let mut held = gpu.ledger().entries();
-    planned.sort();
-    held.sort();
-    assert_eq!(held, planned);
+    held_as_planned(&gpu, &plan);
 }
 
 /// What evaluation files for its metrics is in the plan; with many classes fewer batches are filed at once.
@@ -235,11 +237,7 @@ fn what_evaluation_adds_up_is_planned() {
         let mut pipelines = Pipelines { gpu: &gpu, after_each_epoch: vec![] };
         let last = trainer.run(&mut pipelines).expect("a run").expect("an epoch");
         assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
-        let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
-        let mut held = gpu.ledger().entries();
-        planned.sort();
-        held.sort();
-        assert_eq!(held, planned);
+        held_as_planned(&gpu, &plan);
         let [first, second] = pipelines.after_each_epoch[..] else { panic!("two epochs") };
         assert_eq!(first, second, "a pipeline was made after the first epoch");
         let counted = last.eval_confusion.map(|rows| rows.iter().flatten().sum::<u64>());

@@ -18,6 +18,9 @@ use serde::Deserialize;
 use super::adapter::{families, open};
 use super::scored;
 
+/// From output and target to a scalar.
+type Loss<'l> = &'l dyn Fn(&Tensor, &Tensor) -> Tensor;
+
 /// Sums of a batch in f32 leave f64's by less: 2,048 numbers at most are added to four accumulators, each sum rounding by
 /// half an epsilon, and a number itself by a few.
 const SUMMED: f64 = 512.0 * f32::EPSILON as f64 / 2.0;
@@ -72,22 +75,12 @@ fn options(rows: usize, metrics: &[Metric]) -> TrainOptions {
     TrainOptions { batch_size: BatchSize::Rows(rows), metrics: metrics.to_vec(), ..TrainOptions::default() }
 }
 
-fn trainer(
-    gpu: &Gpu,
-    loss: &dyn Fn(&Tensor, &Tensor) -> Tensor,
-    part: &Part,
-    options: &TrainOptions,
-) -> Trainer {
+fn trainer(gpu: &Gpu, loss: Loss, part: &Part, options: &TrainOptions) -> Trainer {
     let sgd = Optimizer::Sgd(Sgd::default());
     Trainer::new(gpu, &echo, &loss, &sgd, &dataset(part), options).expect("a trainer")
 }
 
-fn evaluate(
-    gpu: &Gpu,
-    loss: &dyn Fn(&Tensor, &Tensor) -> Tensor,
-    part: &Part,
-    options: &TrainOptions,
-) -> Evaluation {
+fn evaluate(gpu: &Gpu, loss: Loss, part: &Part, options: &TrainOptions) -> Evaluation {
     trainer(gpu, loss, part, options).evaluate().expect("an evaluation").expect("a part")
 }
 
@@ -290,7 +283,7 @@ fn numbers_over_short_batches() {
     // Losses that say what they are of, and one of one's own.
     let own = |y: &Tensor, t: &Tensor| y.sub(t).square().mean_all();
     let huber = |y: &Tensor, t: &Tensor| loss::huber(y, t, 1.0);
-    let losses: [&dyn Fn(&Tensor, &Tensor) -> Tensor; 3] = [&own, &huber, &loss::l1];
+    let losses: [Loss; 3] = [&own, &huber, &loss::l1];
     for &family in families() {
         let gpu = open(family);
         for (loss, rows) in losses.into_iter().zip([8, 100, 512]) {
@@ -344,7 +337,6 @@ fn scikit_learn_says_the_same() {
         let more = [Metric::BitsPerCharacter, Metric::ConfusionMatrix];
         let of_classes = [&of_classes[..], &more].concat();
         let classes = || case.target.iter().map(|&t| t as i32).collect::<Vec<_>>();
-        type Loss<'l> = &'l dyn Fn(&Tensor, &Tensor) -> Tensor;
         let (part, metrics, loss): (Part, Vec<Metric>, Loss) = match case.name.as_str() {
             "classes" => (part((shape, &[]), case.output.clone(), classes()), of_classes, &cross_entropy),
             "labels" => (
@@ -419,7 +411,6 @@ fn what_does_not_fit_is_refused_by_name() {
     let own = |y: &Tensor, t: &Tensor| cross_entropy(y, t).add(&mse(y, t));
     let none = |y: &Tensor, t: &Tensor| y.sub(&t.slice(1, 0, 1)).sum_all();
     let f1 = Metric::F1 { average: Averaging::Macro };
-    type Loss<'l> = &'l dyn Fn(&Tensor, &Tensor) -> Tensor;
     let cases: [(&Part, Loss, &[Metric], &[&str]); 12] = [
         (&classes, &cross_entropy, &[Metric::Mae], &["mae needs targets that are numbers", "are classes"]),
         (&classes, &mse, &[Metric::R2], &["r2 needs targets that are numbers", "are classes"]),
