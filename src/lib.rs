@@ -64,8 +64,9 @@ pub mod prelude {
         Optimizer, ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
     };
     pub use crate::train::{
-        Batch, CheckpointRecord, EarlyStopping, EpochRecord, Evaluation, LrFinder, Metrics, Objective,
-        Observer, Precision, RunDir, RunEnd, RunHandle, RunStart, StepRecord, TrainOptions, Trainer,
+        Averaging, Batch, CheckpointRecord, EarlyStopping, EpochRecord, Evaluation, LrFinder, Metric,
+        Metrics, Objective, Observer, Precision, RunDir, RunEnd, RunHandle, RunStart, StepRecord,
+        TrainOptions, Trainer,
     };
     pub use crate::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 }

@@ -9,7 +9,9 @@ use downhill::gpu::Family;
 use downhill::kernel::Target;
 use downhill::nn::{Embedding, Net, loss};
 use downhill::optim::{Adam, MomentumForm, Optimizer, RmsProp, Sgd};
-use downhill::train::{Batch, Blueprint, EpochRecord, Evaluation, Observer, TrainOptions, Trainer};
+use downhill::train::{
+    Averaging, Batch, Blueprint, EpochRecord, Evaluation, Metric, Observer, TrainOptions, Trainer,
+};
 use downhill::{Error, Gpu, GpuOptions, Tensor};
 
 fn gpu(family: Family, memory: Option<u64>) -> Gpu {
@@ -56,6 +58,16 @@ const CASES: [(usize, BatchSize); 6] = [
     (512, BatchSize::Full),
     (3, BatchSize::Rows(1)),
 ];
+
+/// The ledger's entries, which are the plan's buffers.
+fn held_as_planned(gpu: &Gpu, plan: &Blueprint) -> Vec<(String, u64)> {
+    let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
+    let mut held = gpu.ledger().entries();
+    planned.sort();
+    held.sort();
+    assert_eq!(held, planned);
+    held
+}
 
 /// Counts the pipelines there are after each epoch.
 struct Pipelines<'g> {
@@ -158,11 +170,7 @@ fn what_fields_share_counts_once() {
     let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &data, &options).expect("it fits");
     trainer.run(&mut ()).expect("a run");
     assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
-    let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
-    let mut held = gpu.ledger().entries();
-    planned.sort();
-    held.sort();
-    assert_eq!(held, planned);
+    let held = held_as_planned(&gpu, &plan);
     let of_data = held.iter().filter(|(name, _)| name.starts_with("train ") || name.starts_with("eval "));
     let sizes: Vec<(&str, u64)> = of_data.map(|(name, bytes)| (name.as_str(), *bytes)).collect();
     let weights = |part: &Part| part.len() as u64 * 4;
@@ -196,11 +204,45 @@ fn evaluation_of_wide_models_is_planned() {
     let Evaluation { loss, accuracy, .. } = trainer.evaluate().expect("an evaluation").expect("a part");
     assert!(loss > 0.0 && accuracy.is_some_and(|share| (0.0..=1.0).contains(&share)), "{loss}, {accuracy:?}");
     assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
-    let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
-    let mut held = gpu.ledger().entries();
-    planned.sort();
-    held.sort();
-    assert_eq!(held, planned);
+    held_as_planned(&gpu, &plan);
+}
+
+/// What evaluation files for its metrics is in the plan; with many classes fewer batches are filed at once.
+#[test]
+fn what_evaluation_adds_up_is_planned() {
+    let data = data(1600);
+    let wide = |net: &Net, x: &Tensor| net.linear("0", x, 400);
+    let counts = [Metric::F1 { average: Averaging::Macro }, Metric::Perplexity];
+    let matrix = [Metric::ConfusionMatrix];
+    for (metrics, columns, rows) in [(&counts[..], 3 * 400 + 1, 64), (&matrix, 400 * 400, 1)] {
+        let options = TrainOptions {
+            batch_size: BatchSize::Rows(8),
+            epochs: 2,
+            metrics: metrics.to_vec(),
+            ..TrainOptions::default()
+        };
+        let family = adapter::families()[0];
+        let batches = BatchPlan::new(37, options.batch_size, false).expect("batches");
+        let (sgd, target) = (Optimizer::Sgd(Sgd::default()), Target::new(family));
+        let plan = Blueprint::with_metrics(&wide, &cross_entropy, &sgd, &data, batches, target, metrics)
+            .expect("a plan");
+        let of = |name: &str| plan.all_buffers().into_iter().find(|b| b.name == name).map(|b| b.bytes);
+        let bytes = Some(columns * rows * 4);
+        assert_eq!((of("eval tally"), of("eval tally readback")), (bytes, bytes));
+        let peak = plan.peak_bytes();
+        let gpu = gpu(family, Some(peak));
+        let mut trainer =
+            Trainer::new(&gpu, &wide, &cross_entropy, &sgd, &data, &options).expect("it fits exactly");
+        assert_eq!(trainer.blueprint().eval.len(), 2, "a short last batch");
+        let mut pipelines = Pipelines { gpu: &gpu, after_each_epoch: vec![] };
+        let last = trainer.run(&mut pipelines).expect("a run").expect("an epoch");
+        assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
+        held_as_planned(&gpu, &plan);
+        let [first, second] = pipelines.after_each_epoch[..] else { panic!("two epochs") };
+        assert_eq!(first, second, "a pipeline was made after the first epoch");
+        let counted = last.eval_confusion.map(|rows| rows.iter().flatten().sum::<u64>());
+        assert_eq!(counted, (metrics == matrix).then_some(1600));
+    }
 }
 
 /// Two trainers on one device share kernels, and the book holds both.

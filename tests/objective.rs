@@ -1,6 +1,11 @@
-//! Models of several inputs, outputs and losses: each number is that of a computation by hand in f64.
+//! Models of several inputs, outputs and losses, and the metrics of evaluations: each number is that of a computation by
+//! hand in f64.
 
 mod adapter;
+#[path = "objective/metrics.rs"]
+mod metrics;
+#[path = "objective/scored.rs"]
+mod scored;
 
 use adapter::{families, open};
 use downhill::data::{BatchSize, Dataset, Field, Part, epoch_order};

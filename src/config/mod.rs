@@ -3,6 +3,7 @@
 mod augment;
 mod checkpoint;
 mod data;
+mod eval;
 mod loss;
 mod model;
 mod optimizer;
@@ -98,6 +99,7 @@ impl Config {
             "checkpoint",
             "early_stopping",
             "watch",
+            "eval",
         ] {
             root.misspelt(name)?;
         }
@@ -131,6 +133,7 @@ impl Config {
         s.finish()?;
         let checkpoints = checkpoint::read(root.section("checkpoint")?)?;
         options.early_stopping = checkpoint::early_stopping(root.section("early_stopping")?)?;
+        options.metrics = eval::read(root.section("eval")?)?;
         options.target(Target::new(Family::Tiled)).check()?;
         let watch = Watch::read(root.section("watch")?)?;
         root.finish()?;
@@ -144,7 +147,7 @@ impl Config {
     pub fn blueprint(&self, data: &Dataset, target: Target) -> Result<Blueprint> {
         // What the inputs of a build were mixed by, for its loss.
         let mixed = RefCell::new(None);
-        let blueprint = Blueprint::new(
+        let blueprint = Blueprint::with_metrics(
             &|net, x| {
                 let (x, mix) = self.augment.apply(net, x);
                 mixed.replace(mix);
@@ -158,6 +161,7 @@ impl Config {
             data,
             self.options.batches(data)?,
             self.options.target(target),
+            &self.options.metrics,
         )?;
         let stopping = self.options.early_stopping.as_ref().and_then(|rule| rule.metric.as_ref());
         let watched =
@@ -223,6 +227,7 @@ impl Config {
         let stopping = self.options.early_stopping.as_ref().and_then(|rule| Value::try_from(rule).ok());
         root.extend(stopping.map(|rule| ("early_stopping".to_owned(), rule)));
         root.insert("watch".to_owned(), self.watch.to_toml());
+        root.extend(eval::to_toml(&self.options.metrics).map(|eval| ("eval".to_owned(), eval)));
         root.to_string()
     }
 }

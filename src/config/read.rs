@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::nn::Form;
 
 /// Enums read as entries: a name, or a table of one name with its options. Others are a choice of names.
-const ENTRIES: [&str; 3] = ["layer", "loss", "augmentation"];
+const ENTRIES: [&str; 4] = ["layer", "loss", "augmentation", "metric"];
 
 /// Reads `value`, found at `path`; `forms` knows the short forms of entries.
 pub(super) fn read<'de, T: Deserialize<'de>>(

@@ -6,6 +6,7 @@ use crate::optim::Optimizer;
 use crate::train::Blueprint;
 
 mod augment;
+mod eval;
 mod layer_faults;
 mod layer_options;
 mod layers;

@@ -24,6 +24,7 @@ use std::rc::Rc;
 
 pub use attention::AttentionOptions;
 pub use conv::Geometry;
+pub(crate) use notes::Reading;
 pub use op::{
     AttentionAttrs, Binary, Bits, Clock, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window,
     Windowed,

@@ -1,6 +1,21 @@
-//! What a graph is not free to do with a batch.
+//! What a graph is not free to do with a batch, and what its losses are of.
 
-use super::Graph;
+use super::{Graph, NodeId, Tensor};
+
+/// What a loss takes its output to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Logits of classes, the last axis; targets of this number are left out.
+    Logits(Option<i32>),
+    /// Log-probabilities of classes, the last axis; targets of this number are left out.
+    LogProbabilities(Option<i32>),
+    /// Log-probabilities, against a distribution.
+    Distribution,
+    /// Logits of labels that hold or not, each for itself.
+    Labels,
+    /// Numbers, against numbers.
+    Numbers,
+}
 
 /// What was noted while the graph was built.
 #[derive(Debug, Default)]
@@ -9,6 +24,8 @@ pub(super) struct Notes {
     uneven: bool,
     /// Samples of a batch are not apart from each other.
     batch_statistics: bool,
+    /// The outputs and targets of losses.
+    losses: Vec<(NodeId, NodeId, Reading)>,
 }
 
 impl Graph {
@@ -31,5 +48,22 @@ impl Graph {
     /// True where [`Graph::note_batch_statistics`] was called.
     pub(crate) fn has_batch_statistics(&self) -> bool {
         self.inner.borrow().notes.batch_statistics
+    }
+
+    /// Notes the output and the target of a loss.
+    pub(crate) fn note_loss(&self, output: &Tensor, target: &Tensor, reading: Reading) {
+        let (noted, mut inner) = ((output.id, target.id, reading), self.inner.borrow_mut());
+        if !inner.notes.losses.contains(&noted) {
+            inner.notes.losses.push(noted);
+        }
+    }
+
+    /// What [`Graph::note_loss`] was told, each once.
+    pub(crate) fn noted_losses(&self) -> Vec<(Tensor, Tensor, Reading)> {
+        let losses = self.inner.borrow().notes.losses.clone();
+        losses
+            .into_iter()
+            .map(|(output, target, reading)| (self.tensor(output), self.tensor(target), reading))
+            .collect()
     }
 }

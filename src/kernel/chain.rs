@@ -10,9 +10,9 @@ use crate::graph::{DType, Node, NodeId};
 pub enum Sink {
     /// Its own memory, in row-major order.
     Memory,
-    /// A column of the ring of step metrics, which has so many columns.
+    /// Columns of a ring of numbers of steps, which has so many columns.
     Ring {
-        /// Which column.
+        /// The first.
         column: u32,
         /// Numbers a step.
         columns: u32,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{CrossEntropyAttrs, DType, Tensor};
+use crate::graph::{CrossEntropyAttrs, DType, Reading, Tensor};
 use crate::shape::Shape;
 
 /// Options of [`cross_entropy`]; torch's names and defaults, but that nothing is ignored unless asked.
@@ -28,7 +28,8 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) 
         label_smoothing: options.label_smoothing.into(),
         ignore_index: options.ignore_index,
     };
-    let Some((logits, targets)) = rows(logits, targets, "cross_entropy", "logits") else {
+    let reading = Reading::Logits(options.ignore_index);
+    let Some((logits, targets)) = rows(logits, targets, reading, ["cross_entropy", "logits"]) else {
         return logits.clone();
     };
     match options.ignore_index {
@@ -54,7 +55,8 @@ pub struct Nll {
 ///
 /// mean over rows of −xₜ. Classes are the last axis. Source: `torch.nn.functional.nll_loss`.
 pub fn nll(log_probabilities: &Tensor, targets: &Tensor, options: &Nll) -> Tensor {
-    let Some((x, targets)) = rows(log_probabilities, targets, "nll", "log-probabilities") else {
+    let reading = Reading::LogProbabilities(options.ignore_index);
+    let Some((x, targets)) = rows(log_probabilities, targets, reading, ["nll", "log-probabilities"]) else {
         return log_probabilities.clone();
     };
     let loss = x.gather(1, &targets.reshape([x.shape()[0], 1])).neg().reshape([x.shape()[0]]);
@@ -69,7 +71,7 @@ pub fn nll(log_probabilities: &Tensor, targets: &Tensor, options: &Nll) -> Tenso
 }
 
 /// One row a prediction: x [n, .., classes] to [rows, classes], targets [n, ..] to [rows].
-fn rows(x: &Tensor, targets: &Tensor, name: &str, what: &str) -> Option<(Tensor, Tensor)> {
+fn rows(x: &Tensor, targets: &Tensor, reading: Reading, [name, what]: [&str; 2]) -> Option<(Tensor, Tensor)> {
     let fits = |(_, lead): (&usize, &[usize])| !lead.is_empty() && lead == targets.shape();
     if !x.shape().split_last().is_some_and(fits) || targets.dtype() != DType::I32 || x.dtype() != DType::F32 {
         let hint = if x.shape().len() > 2 && targets.shape().len() == 1 {
@@ -86,6 +88,7 @@ fn rows(x: &Tensor, targets: &Tensor, name: &str, what: &str) -> Option<(Tensor,
         ));
         return None;
     }
+    x.graph().note_loss(x, targets, reading);
     let n = Shape::from(targets.shape()).elements();
     Some((x.reshape([n, x.shape()[x.shape().len() - 1]]), targets.reshape([n])))
 }
@@ -120,7 +123,7 @@ pub struct KlDiv {
 /// `torch.nn.functional.kl_div`.
 pub fn kl_div(log_probabilities: &Tensor, targets: &Tensor, options: &KlDiv) -> Tensor {
     let (x, t) = (log_probabilities, targets);
-    same(x, t, "kl_div").unwrap_or_else(|| {
+    same(x, t, Reading::Distribution, "kl_div").unwrap_or_else(|| {
         let terms = if options.log_target {
             t.exp().mul(&t.sub(x))
         } else {
@@ -144,12 +147,12 @@ pub fn kl_div(log_probabilities: &Tensor, targets: &Tensor, options: &KlDiv) -> 
 
 /// mean (a − b)²
 pub fn mse(a: &Tensor, b: &Tensor) -> Tensor {
-    same(a, b, "mse").unwrap_or_else(|| a.sub(b).square().mean_all())
+    same(a, b, Reading::Numbers, "mse").unwrap_or_else(|| a.sub(b).square().mean_all())
 }
 
 /// mean |a − b|
 pub fn l1(a: &Tensor, b: &Tensor) -> Tensor {
-    same(a, b, "l1").unwrap_or_else(|| a.sub(b).abs().mean_all())
+    same(a, b, Reading::Numbers, "l1").unwrap_or_else(|| a.sub(b).abs().mean_all())
 }
 
 /// mean of d²/2 where |d| < delta, else delta·(|d| − delta/2), d = a − b.
@@ -157,7 +160,7 @@ pub fn huber(a: &Tensor, b: &Tensor, delta: f32) -> Tensor {
     if !(delta > 0.0 && delta.is_finite()) {
         return a.fail(format!("huber delta = {delta}: a number above 0"));
     }
-    same(a, b, "huber").unwrap_or_else(|| {
+    same(a, b, Reading::Numbers, "huber").unwrap_or_else(|| {
         // With c = d clamped to ±delta both branches are c (d − c/2).
         let d = a.sub(b);
         let c = d.clamp(-delta, delta);
@@ -172,7 +175,7 @@ pub fn smooth_l1(a: &Tensor, b: &Tensor, beta: f32) -> Tensor {
     if !(beta >= 0.0 && beta.is_finite()) {
         return a.fail(format!("smooth_l1 beta = {beta}: a number from 0 on"));
     }
-    same(a, b, "smooth_l1").unwrap_or_else(|| {
+    same(a, b, Reading::Numbers, "smooth_l1").unwrap_or_else(|| {
         if beta == 0.0 {
             return l1(a, b);
         }
@@ -186,12 +189,13 @@ pub fn smooth_l1(a: &Tensor, b: &Tensor, beta: f32) -> Tensor {
 /// mean of max(x, 0) − x·t + log(1 + e^(−|x|)), x the logits and t in [0, 1].
 pub fn bce_with_logits(logits: &Tensor, targets: &Tensor) -> Tensor {
     // max(x, 0) + log(1 + e^(−|x|)) is softplus(x), whose derivative is smooth at 0; it never switches to x.
-    same(logits, targets, "bce_with_logits")
+    same(logits, targets, Reading::Labels, "bce_with_logits")
         .unwrap_or_else(|| logits.softplus(1.0, f32::MAX).sub(&logits.mul(targets)).mean_all())
 }
 
 /// An error where the shapes differ: a broadcast loss is a mistake more often than a wish.
-fn same(a: &Tensor, b: &Tensor, name: &str) -> Option<Tensor> {
+fn same(a: &Tensor, b: &Tensor, reading: Reading, name: &str) -> Option<Tensor> {
+    a.graph().note_loss(a, b, reading);
     (a.shape() != b.shape()).then(|| {
         let hint =
             if a.shape().len() > b.shape().len() { "; is a flatten missing before the layers?" } else { "" };

@@ -49,7 +49,8 @@ impl Places {
             let alone = roots.iter().filter(|r| *r == id).count() == 1;
             let unread = fusion.consumers[id.0].is_empty() || matches!(sink, Sink::Buffer(_));
             // A matrix product has no ring to write to: its value is copied there.
-            let plain = !matches!(sink, Sink::Metric(_)) || makes_metrics(nodes, &fusion, *id);
+            let in_ring = matches!(sink, Sink::Metric(_) | Sink::Tally { .. });
+            let plain = !in_ring || makes_metrics(nodes, &fusion, *id);
             if alone && unread && plain && fixed(&nodes[id.0]).is_none() {
                 owned.insert(*id, sink.clone());
             }
@@ -128,6 +129,9 @@ impl<'a> Lowering<'a> {
         match sink {
             Some(Sink::Metric(column)) => {
                 KernelSink::Ring { column: *column as u32, columns: self.ring.columns as u32 }
+            }
+            Some(Sink::Tally { column, ring }) => {
+                KernelSink::Ring { column: *column as u32, columns: ring.columns as u32 }
             }
             _ => KernelSink::Memory,
         }

@@ -38,17 +38,26 @@ pub enum Sink {
     Metric(usize),
     /// What this buffer of the graph becomes at the end of the step.
     Next(usize),
+    /// Columns of the tally, from this one on: what the batches of an evaluation add up to.
+    Tally {
+        /// The first.
+        column: usize,
+        /// The size of the tally.
+        ring: Ring,
+    },
 }
 
 /// The ring of step metrics.
 pub const METRICS: &str = "metrics";
+/// The ring of what the batches of an evaluation add up to.
+pub const TALLY: &str = "eval tally";
 
 /// How the names of buffers begin that hold what kernels make for others.
 const ACTIVATIONS: &str = "activations ";
 /// How the names of buffers begin that hold an input.
 const INPUT: &str = "input ";
 
-/// The size of the ring of step metrics: so many numbers a step, for so many steps.
+/// The size of the ring of step metrics, or of the tally: so many numbers a step, for so many steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ring {
     /// Numbers a step.
@@ -267,6 +276,7 @@ fn sink_buffer(sink: &Sink) -> String {
         Sink::Buffer(name) => name.clone(),
         Sink::Gradient(_) => GRADIENTS.into(),
         Sink::Metric(_) => METRICS.into(),
+        Sink::Tally { .. } => TALLY.into(),
         Sink::Next(_) => NEXT_BUFFERS.into(),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::lower::Lowering;
 use super::memory::{Arena, Life, share};
-use super::{ACTIVATIONS, Location, METRICS, Plan, Sink, Step, fixed, input_buffer, sink_buffer};
+use super::{ACTIVATIONS, Location, METRICS, Plan, Sink, Step, TALLY, fixed, input_buffer, sink_buffer};
 use crate::gpu::Access;
 use crate::graph::{NodeId, Op};
 use crate::kernel::Operand;
@@ -72,6 +72,10 @@ impl Lowering<'_> {
                     }
                     (Some(Sink::Metric(_)), _) => {
                         let buffer = plan.buffer(METRICS, self.ring.bytes());
+                        Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
+                    }
+                    (Some(Sink::Tally { ring, .. }), _) => {
+                        let buffer = plan.buffer(TALLY, ring.bytes());
                         Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
                     }
                     (Some(Sink::Buffer(name)), _) => {

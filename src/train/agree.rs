@@ -14,12 +14,19 @@ pub(super) fn predicts(y: &Tensor, t: &Tensor) -> bool {
 /// How many labels of `t` the outputs `y` predict: the first of the largest is the prediction, as in `torch.argmax`, so
 /// that outputs that do not differ predict class 0 and no other. NaN predicts nothing.
 pub(super) fn hits(y: &Tensor, t: &Tensor) -> Tensor {
+    among(y, t, 1).sum_all()
+}
+
+/// [rows]: 1 where the label's output is among the `first` largest, of equal ones the first being larger, and NaN larger
+/// than any number; where its own is NaN it is not.
+pub(super) fn among(y: &Tensor, t: &Tensor, first: usize) -> Tensor {
     let rows = Shape::from(t.shape()).elements();
     let classes = y.shape()[y.shape().len() - 1];
     let (y, t) = (y.reshape([rows, classes]), t.reshape([rows, 1]));
     let (said, class) = (y.gather(1, &t), y.graph().iota(1, &Shape::from([rows, classes])));
     let not_past = y.lt(&said).maximum(&y.eq(&said).mul(&class.ge(&t)));
-    not_past.sum(&[1], false).ge(&y.graph().constant(classes as f32)).sum_all()
+    let behind = (classes + 1).saturating_sub(first).max(1);
+    not_past.sum(&[1], false).ge(&y.graph().constant(behind as f32))
 }
 
 /// The parts of a data set.

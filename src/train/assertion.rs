@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::blueprint::Blueprint;
 use super::observer::EpochRecord;
+use super::watched;
 use crate::error::{Error, Result};
 
 /// Whether the value stands so to the number.
@@ -68,7 +69,7 @@ impl Assertion {
     /// [`Error::Assertion`] where it does not hold, with the value; [`Error::Config`] where the epoch has no such value,
     /// with those that it has.
     pub fn check(&self, epoch: &EpochRecord) -> Result<f64> {
-        let values = values(epoch);
+        let values = epoch.values();
         let Some((_, value)) = values.iter().find(|(name, _)| self.is(name)) else {
             return Err(self.unknown(values.iter().map(|(name, _)| name.as_str())));
         };
@@ -100,14 +101,7 @@ impl Assertion {
     /// # Errors
     /// [`Error::Config`] with the values that it will have.
     pub fn check_plan(&self, plan: &Blueprint) -> Result<()> {
-        let evaluates = plan.eval_batches.is_some();
-        let mut names = vec!["train_loss".to_owned(), "samples_per_second".into(), "steps".into()];
-        names.extend(evaluates.then(|| "eval_loss".into()));
-        names.extend(plan.predictions.filter(|_| evaluates).map(|_| "eval_accuracy".into()));
-        let rooms = if evaluates { &["eval_metrics", "train_metrics"][..] } else { &["train_metrics"] };
-        let metric =
-            |room: &&str| plan.metrics.iter().map(move |name| format!("{room}.{name}")).collect::<Vec<_>>();
-        names.extend(rooms.iter().flat_map(metric));
+        let names = plan.told();
         if names.iter().any(|name| self.is(name)) {
             return Ok(());
         }
@@ -116,28 +110,13 @@ impl Assertion {
 
     /// Whether it is about the number of this whole name.
     fn is(&self, name: &str) -> bool {
-        name == self.name || name.split_once('.').is_some_and(|(_, metric)| metric == self.name)
+        watched::means(&self.name, name)
     }
 
     fn unknown<'a>(&self, names: impl Iterator<Item = &'a str>) -> Error {
         let names = names.collect::<Vec<_>>().join(", ");
         Error::Config(format!("asserted {self}, but the run has no {}; it has {names}", self.name))
     }
-}
-
-/// Every number of an epoch with its name, the engine's own before the objective's.
-fn values(epoch: &EpochRecord) -> Vec<(String, f64)> {
-    let mut values = vec![
-        ("train_loss".to_owned(), epoch.train_loss),
-        ("samples_per_second".into(), epoch.samples_per_second),
-        ("steps".into(), epoch.step as f64),
-    ];
-    values.extend(epoch.eval_loss.map(|loss| ("eval_loss".into(), loss)));
-    values.extend(epoch.eval_accuracy.map(|accuracy| ("eval_accuracy".into(), accuracy)));
-    for (room, metrics) in [("eval_metrics", &epoch.eval_metrics), ("train_metrics", &epoch.train_metrics)] {
-        values.extend(metrics.iter().map(|(name, value)| (format!("{room}.{name}"), *value)));
-    }
-    values
 }
 
 impl fmt::Display for Assertion {
@@ -163,6 +142,7 @@ mod tests {
             eval_metrics: Metrics::new(&names, [2.5, f64::NAN]),
             samples_per_second: 1e4,
             data_wait: None,
+            eval_confusion: None,
         }
     }
 

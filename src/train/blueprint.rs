@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::batch::Batch;
-use super::draft::{Draft, EvalModel, Forward, names};
+use super::draft::{Draft, EvalModel, Forward, Made, names};
 use super::feed;
 use super::fit::{self, Fit};
+use super::metric::Metric;
 use super::metrics::{Metrics, Objective};
 use super::pace;
 use super::stage::{Stage, Stages};
+use super::tally::Tally;
 use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Parameter, StateBuffer, Tensor};
@@ -23,6 +25,8 @@ pub const WINDOW: usize = 64;
 pub(super) const EVAL_BYTES: u64 = 4 << 20;
 /// The buffers through which step metrics come back, in turn.
 pub(super) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
+/// The buffer through which the tally of an evaluation comes back.
+pub(super) const TALLIED: &str = "eval tally readback";
 /// The buffer through which weights and what else is kept come back, part by part.
 const SAVING: &str = "weights readback";
 const SAVING_BYTES: u64 = 256 << 10;
@@ -72,6 +76,8 @@ pub struct Blueprint {
     pub eval_batches: Option<BatchPlan>,
     /// How many predictions a sample has, where evaluation counts the right ones.
     pub predictions: Option<usize>,
+    /// What evaluation files for the metrics it was asked for.
+    pub(super) tally: Option<Tally>,
     /// Names of the objective's metrics.
     pub metrics: Arc<[String]>,
     /// Where a step files its numbers: the loss, then the metrics, or how many predictions are right. Where steps are
@@ -133,7 +139,25 @@ impl Blueprint {
         batches: BatchPlan,
         target: Target,
     ) -> Result<Blueprint> {
-        fit::plan(Forward::Plain(model, loss), update.into(), data, batches, target)
+        Self::with_metrics(model, loss, update, data, batches, target, &[])
+    }
+
+    /// [`Blueprint::new`] whose evaluation computes these metrics.
+    ///
+    /// # Errors
+    /// As [`Blueprint::new`]; [`Error::Config`] where there is nothing to evaluate on, or a metric needs other targets or
+    /// another loss.
+    pub fn with_metrics(
+        model: &Model<'_>,
+        loss: &Loss<'_>,
+        update: impl Into<Update>,
+        data: &Dataset,
+        batches: BatchPlan,
+        target: Target,
+        metrics: &[Metric],
+    ) -> Result<Blueprint> {
+        let made = Made::Plain(model, loss);
+        fit::plan(Forward { made, metrics }, update.into(), data, batches, target)
     }
 
     /// Plans a run of a model of any fields of `data`, by its loss. Evaluation counts no right predictions.
@@ -148,8 +172,25 @@ impl Blueprint {
         batches: BatchPlan,
         target: Target,
     ) -> Result<Blueprint> {
+        Self::of_batches_with_metrics(loss, update, data, batches, target, &[])
+    }
+
+    /// [`Blueprint::of_batches`] whose evaluation computes these metrics, of what the one loss of [`crate::nn::loss`] is of
+    /// that the model function computes.
+    ///
+    /// # Errors
+    /// As [`Blueprint::of_batches`] and [`Blueprint::with_metrics`]; [`Error::Config`] where it computes several, or none.
+    pub fn of_batches_with_metrics<O: Into<Objective>>(
+        loss: &BatchLoss<'_, O>,
+        update: impl Into<Update>,
+        data: &Dataset,
+        batches: BatchPlan,
+        target: Target,
+        metrics: &[Metric],
+    ) -> Result<Blueprint> {
         let loss = |net: &Net, batch: &Batch| loss(net, batch).into();
-        fit::plan(Forward::Batches(&loss), update.into(), data, batches, target)
+        let made = Made::Batches(&loss);
+        fit::plan(Forward { made, metrics }, update.into(), data, batches, target)
     }
 
     /// Plans a run in these batches, its samples passing the stages.
@@ -222,10 +263,18 @@ impl Blueprint {
             (eval_batches, predictions) = (Some(plan), counted);
         }
         pace::check(&update, eval_batches.is_some(), predictions.is_some())?;
+        if data.eval().is_none()
+            && let Some(metric) = forward.metrics.first()
+        {
+            return Err(Error::Config(format!(
+                "eval.metrics: there are no samples to compute {} on; data.eval_fraction holds some out",
+                metric.key()
+            )));
+        }
         let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan).chain(&ending).chain(&average));
         let ring = draft.ring();
         let stages = draft.stages.train.into_iter().chain(eval_stage).collect();
-        let metrics = draft.metrics.into_inner().unwrap_or_default();
+        let (metrics, tally) = (draft.metrics.into_inner().unwrap_or_default(), draft.tally.into_inner());
         Ok(Blueprint {
             parameters,
             buffers,
@@ -239,6 +288,7 @@ impl Blueprint {
             eval,
             eval_batches,
             predictions,
+            tally,
             metrics,
             ring,
             precision: target.precision,
@@ -267,27 +317,6 @@ impl Blueprint {
         self.batches.parts(self.batches.rows).map(of).sum::<usize>() + update
     }
 
-    /// Refuses `key = "<metric>"` for a metric that no epoch of the run will tell.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with the names there are.
-    pub fn check_metric(&self, key: &str, metric: &str) -> Result<()> {
-        let mut names = vec!["train_loss".to_owned()];
-        if self.eval_batches.is_some() {
-            names.push("eval_loss".into());
-            names.extend(self.predictions.map(|_| "eval_accuracy".into()));
-            names.extend(self.metrics.iter().map(|name| format!("eval_metrics.{name}")));
-        }
-        names.extend(self.metrics.iter().map(|name| format!("train_metrics.{name}")));
-        if names.iter().any(|name| name == metric || name.ends_with(&format!("_metrics.{metric}"))) {
-            return Ok(());
-        }
-        Err(Error::Config(format!(
-            "{key} = \"{metric}\": no epoch of this run tells it; there are: {}",
-            names.join(", ")
-        )))
-    }
-
     /// How many numbers the model's parameters have.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(|p| p.shape.elements()).sum()
@@ -297,7 +326,9 @@ impl Blueprint {
     pub fn all_buffers(&self) -> Vec<BufferPlan> {
         let readback = READBACK.map(|name| BufferPlan { name: name.into(), bytes: self.ring.bytes() });
         let slots = self.stages.iter().flat_map(Stage::slots);
-        self.memory.iter().cloned().chain(readback).chain([self.saving()]).chain(slots).collect()
+        let tally =
+            self.tally.iter().map(|tally| BufferPlan { name: TALLIED.into(), bytes: tally.ring.bytes() });
+        self.memory.iter().cloned().chain(readback).chain(tally).chain([self.saving()]).chain(slots).collect()
     }
 
     /// The buffer through which what is kept comes back.

@@ -8,8 +8,10 @@ use super::batch::Batch;
 use super::blueprint::{BatchLoss, Loss, Model, WINDOW};
 use super::ending::Ending;
 use super::feed::{self, Source};
+use super::metric::Metric;
 use super::metrics::Objective;
 use super::stage::{Stage, Stages};
+use super::tally::Tally;
 use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
@@ -40,7 +42,15 @@ fn filed(objective: &Objective) -> Vec<(Tensor, Sink)> {
 
 /// What a run is planned of.
 #[derive(Clone, Copy)]
-pub(super) enum Forward<'a> {
+pub(super) struct Forward<'a> {
+    pub made: Made<'a>,
+    /// What evaluation is asked for.
+    pub metrics: &'a [Metric],
+}
+
+/// What makes the objective.
+#[derive(Clone, Copy)]
+pub(super) enum Made<'a> {
     Plain(&'a Model<'a>, &'a Loss<'a>),
     Batches(&'a BatchLoss<'a, Objective>),
 }
@@ -61,6 +71,8 @@ pub(super) struct Draft<'a> {
     pub blocks: usize,
     /// Names of the objective's metrics, from the first build on.
     pub metrics: OnceCell<Arc<[String]>>,
+    /// What evaluation files for its metrics, from its first build on.
+    pub tally: OnceCell<Tally>,
 }
 
 /// What evaluation takes over from training.
@@ -75,9 +87,20 @@ pub(super) struct EvalModel {
 impl<'a> Draft<'a> {
     /// A draft of whole batches, kept activations and samples on the device, whose steps are all done.
     pub fn new(forward: Forward<'a>, data: &'a Dataset, target: Target) -> Draft<'a> {
-        let (sources, stages, metrics) = (feed::sources(data, |_| false), Stages::default(), OnceCell::new());
-        Draft { forward, data, sources, stages, target, checked: false, in_parts: false, blocks: 1, metrics }
+        Draft {
+            forward,
+            data,
+            sources: feed::sources(data, |_| false),
+            stages: Stages::default(),
+            target,
+            checked: false,
+            in_parts: false,
+            blocks: 1,
+            metrics: OnceCell::new(),
+            tally: OnceCell::new(),
+        }
     }
+
     /// The graph, the model's output where it has one, the minibatch, and the objective.
     pub(super) fn forward(
         &self,
@@ -87,9 +110,9 @@ impl<'a> Draft<'a> {
         let graph = Graph::new();
         let fields = Batch::new(&graph, self.data.train(), batch);
         let net = Net::new(&graph, training);
-        let (y, objective) = match self.forward {
-            Forward::Batches(loss) => (None, loss(&net, &fields)),
-            Forward::Plain(model, loss) => {
+        let (y, objective) = match self.forward.made {
+            Made::Batches(loss) => (None, loss(&net, &fields)),
+            Made::Plain(model, loss) => {
                 let y = model(&net, fields.x());
                 graph.check()?;
                 agree::check_classes(self.data, &y, fields.t())?;
@@ -256,6 +279,12 @@ impl<'a> Draft<'a> {
         }
         let mut outputs = filed(&objective);
         let t = fields.t();
+        if !self.forward.metrics.is_empty() {
+            let (plain, own) = (y.as_ref().map(|y| (y, t)), objective.names());
+            let (tally, sums) = Tally::plan(self.forward.metrics, &graph, plain, &own, batch)?;
+            outputs.extend(sums);
+            self.tally.get_or_init(|| tally);
+        }
         let counted = y.filter(|y| self.data.classes().is_some() && agree::predicts(y, t));
         let each = t.shape()[1..].iter().product::<usize>();
         if let Some(y) = &counted {

@@ -3,10 +3,11 @@
 use super::blueprint::WINDOW;
 use super::observer::Evaluation;
 use super::rows::Rows;
+use super::score::Score;
 use super::trainer::{Trainer, add, bind};
 use crate::error::{Error, Result};
 use crate::kernel::feed::ORDER;
-use crate::plan::METRICS;
+use crate::plan::{METRICS, TALLY};
 
 impl Trainer {
     /// What the evaluation part says of the weights, where there is one.
@@ -31,12 +32,15 @@ impl Trainer {
         self.make_average()?;
         let columns = self.blueprint.ring.columns;
         let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
+        let tally = self.blueprint.tally.clone();
+        let mut score = tally.as_ref().map(Score::new);
+        let window = tally.as_ref().map_or(WINDOW, |tally| tally.ring.rows);
         let mut batch = 0;
         while batch < plan.steps() {
             if stoppable && self.handle.is_stopped() {
                 return Err(Error::Cancelled);
             }
-            let count = (plan.steps() - batch).min(WINDOW);
+            let count = (plan.steps() - batch).min(window);
             let (rows, count) = match self.streams.as_mut().and_then(|streams| streams.eval.as_mut()) {
                 None => (Rows::of(&plan, &order, batch, count), count),
                 // Every evaluation is another pass over the same samples.
@@ -59,16 +63,28 @@ impl Trainer {
                 recorder.pass(&self.eval[1].dispatches, 1);
             }
             recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
+            let tallied = tally.as_ref().map(|tally| tally.ring.columns).zip(self.tallied.as_ref());
+            let tallied = tallied.map(|(columns, into)| (columns, (count * columns * 4) as u64, into));
+            if let Some((_, bytes, into)) = tallied {
+                recorder.copy(self.memory.get(TALLY), 0, into, 0, bytes);
+            }
             let after = recorder.submit()?;
             if let Some(stream) = stream {
                 stream.take_back();
             }
+            let filed =
+                tallied.map(|(columns, bytes, from)| (columns, self.gpu.map(from, bytes, after.clone())));
             let pending = self.gpu.map(&readback, bytes, after);
             self.readback.push_back(readback);
             let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.finish(pending).await?);
-            for (row, (n, _)) in ring.chunks_exact(columns).zip(rows.passes) {
-                add(&mut sums, row, n);
+            for (row, (n, _)) in ring.chunks_exact(columns).zip(&rows.passes) {
+                add(&mut sums, row, *n);
                 correct += f64::from(row[1]);
+            }
+            if let (Some((columns, pending)), Some(score)) = (filed, &mut score) {
+                let filed: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.finish(pending).await?);
+                let rows = filed.chunks_exact(columns).zip(&rows.passes);
+                rows.for_each(|(row, (n, _))| score.add(row, *n));
             }
             batch += count;
         }
@@ -76,6 +92,10 @@ impl Trainer {
         let n = plan.samples();
         let (loss, metrics) = self.means(&sums, n);
         let accuracy = self.blueprint.predictions.map(|each| correct / (n as f64 * each as f64));
-        Ok(Some(Evaluation { loss, accuracy, metrics }))
+        let (metrics, confusion) = match score {
+            Some(score) => score.finish(&metrics),
+            None => (metrics, None),
+        };
+        Ok(Some(Evaluation { loss, accuracy, metrics, confusion }))
     }
 }

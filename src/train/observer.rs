@@ -43,9 +43,12 @@ pub struct EpochRecord {
     /// The objective's metrics, as `train_loss`.
     #[serde(skip_serializing_if = "Metrics::is_empty", default)]
     pub train_metrics: Metrics<f64>,
-    /// The objective's metrics, as `eval_loss`.
+    /// The objective's metrics, as `eval_loss`; then those that evaluation was asked for, over all targets of the part.
     #[serde(skip_serializing_if = "Metrics::is_empty", default)]
     pub eval_metrics: Metrics<f64>,
+    /// How often each class, a row, was predicted to be each, a column, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub eval_confusion: Option<Vec<Vec<u64>>>,
     /// Samples trained a second; evaluation is not counted.
     pub samples_per_second: f64,
     /// Where samples are streamed: the share of the time, evaluation not counted, for which the device waited for them.
@@ -60,8 +63,11 @@ pub struct Evaluation {
     pub loss: f64,
     /// Share of right predictions, where targets are classes.
     pub accuracy: Option<f64>,
-    /// The objective's metrics.
+    /// The objective's metrics; then those that were asked for, over all targets of the part.
     pub metrics: Metrics<f64>,
+    /// How often each class, a row, is predicted to be each, a column, where that was asked for. Ignored targets are in no
+    /// row, and what is predicted by NaN in no column.
+    pub confusion: Option<Vec<Vec<u64>>>,
 }
 
 /// What a run is, before its first step.

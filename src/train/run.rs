@@ -136,6 +136,7 @@ impl Trainer {
             train_loss,
             eval_loss: evaluated.as_ref().map(|e| e.loss),
             eval_accuracy: evaluated.as_ref().and_then(|e| e.accuracy),
+            eval_confusion: evaluated.as_ref().and_then(|e| e.confusion.clone()),
             train_metrics,
             eval_metrics: evaluated.map(|e| e.metrics).unwrap_or_default(),
             samples_per_second: self.samples as f64 / self.seconds.max(1e-9),

@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK};
+use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK, TALLIED};
 use super::early_stopping::{EarlyStopping, Patience};
 use super::feed;
 use super::handle::RunHandle;
+use super::metric::Metric;
 use super::metrics::{Metrics, Objective};
 use super::observer::StepRecord;
 use super::pace::Pace;
@@ -50,6 +51,8 @@ pub struct TrainOptions {
     pub workers: Option<usize>,
     /// Ends the run when its epochs get no better.
     pub early_stopping: Option<EarlyStopping>,
+    /// What evaluation computes beside the loss. Nothing unless said otherwise.
+    pub metrics: Vec<Metric>,
 }
 
 /// Whether batches go through the model in parts.
@@ -100,6 +103,7 @@ impl Default for TrainOptions {
             residence: Residence::Auto,
             workers: None,
             early_stopping: None,
+            metrics: Vec::new(),
         }
     }
 }
@@ -118,6 +122,8 @@ pub struct Trainer {
     pub(super) average: OnceCell<Program>,
     pub(super) eval: Vec<Program>,
     pub(super) readback: VecDeque<Buffer>,
+    /// The buffer through which the tally of an evaluation comes back, where there is one.
+    pub(super) tallied: Option<Buffer>,
     /// The buffer through which what is kept comes back.
     pub(super) saving: Buffer,
     /// Samples on their way, where they do not lie on the device: those of training and of evaluation.
@@ -205,7 +211,9 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let batches = options.batches(data)?;
-        let blueprint = Blueprint::new(model, loss, update, data, batches, target(gpu, options))?;
+        let target = target(gpu, options);
+        let blueprint =
+            Blueprint::with_metrics(model, loss, update, data, batches, target, &options.metrics)?;
         Self::from_blueprint(gpu, blueprint, data, options)
     }
 
@@ -240,7 +248,9 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let batches = options.batches(data)?;
-        let blueprint = Blueprint::of_batches(step, update, data, batches, target(gpu, options))?;
+        let target = target(gpu, options);
+        let blueprint =
+            Blueprint::of_batches_with_metrics(step, update, data, batches, target, &options.metrics)?;
         Self::from_blueprint(gpu, blueprint, data, options)
     }
 
@@ -272,10 +282,13 @@ impl Trainer {
         }
         let readback =
             READBACK.iter().map(|name| gpu.readback(name, blueprint.ring.bytes())).collect::<Result<_>>()?;
+        let tally = blueprint.tally.as_ref();
+        let tallied = tally.map(|tally| gpu.readback(TALLIED, tally.ring.bytes())).transpose()?;
         let saving = blueprint.saving();
         let saving = gpu.readback(&saving.name, saving.bytes)?;
         let streams = Streams::open(gpu, &blueprint, data, options)?;
         let mut trainer = Trainer {
+            tallied,
             saving,
             streams,
             gpu: gpu.clone(),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::blueprint::Blueprint;
 use super::observer::EpochRecord;
+use crate::error::{Error, Result};
 pub use crate::optim::schedule::Mode;
 
 /// Names of which less is better; of all others more is.
@@ -40,23 +42,62 @@ impl Watched {
     }
 }
 
+/// Whether `asked` means the number of this whole name: as it is, or a metric without its room.
+pub(super) fn means(asked: &str, name: &str) -> bool {
+    name == asked || name.split_once('.').is_some_and(|(_, metric)| metric == asked)
+}
+
 impl EpochRecord {
-    /// A number by its name: `train_loss`, `eval_loss`, `eval_accuracy`, `samples_per_second`, `data_wait`, or a metric,
-    /// as `eval_metrics.f1`, `train_metrics.kl`, or `f1` alone, which is that of the evaluation part where both have it.
+    /// Every number with its name: `train_loss`, `samples_per_second`, `steps`, `eval_loss` and `eval_accuracy` where there
+    /// are, and the metrics, as `eval_metrics.f1` and `train_metrics.kl`.
+    pub fn values(&self) -> Vec<(String, f64)> {
+        let mut values = vec![
+            ("train_loss".to_owned(), self.train_loss),
+            ("samples_per_second".into(), self.samples_per_second),
+            ("steps".into(), self.step as f64),
+        ];
+        values.extend(self.eval_loss.map(|loss| ("eval_loss".into(), loss)));
+        values.extend(self.eval_accuracy.map(|accuracy| ("eval_accuracy".into(), accuracy)));
+        for (room, metrics) in [("eval_metrics", &self.eval_metrics), ("train_metrics", &self.train_metrics)]
+        {
+            values.extend(metrics.iter().map(|(name, value)| (format!("{room}.{name}"), *value)));
+        }
+        values
+    }
+
+    /// A number by its name; a metric also by its own alone, as `f1`, which is that of the evaluation part where both have
+    /// it.
     pub fn value(&self, name: &str) -> Option<f64> {
-        match name {
-            "train_loss" => return Some(self.train_loss),
-            "eval_loss" => return self.eval_loss,
-            "eval_accuracy" => return self.eval_accuracy,
-            "samples_per_second" => return Some(self.samples_per_second),
-            "data_wait" => return self.data_wait,
-            _ => {}
+        self.values().into_iter().find(|(other, _)| means(name, other)).map(|(_, value)| value)
+    }
+}
+
+impl Blueprint {
+    /// The names of [`EpochRecord::values`] in a run of these plans.
+    pub fn told(&self) -> Vec<String> {
+        let mut names = vec!["train_loss".to_owned(), "samples_per_second".into(), "steps".into()];
+        if self.eval_batches.is_some() {
+            names.push("eval_loss".into());
+            names.extend(self.predictions.map(|_| "eval_accuracy".into()));
+            let metrics = self.tally.as_ref().map_or(&self.metrics, |tally| &tally.names);
+            names.extend(metrics.iter().map(|name| format!("eval_metrics.{name}")));
         }
-        let (train, eval) = (&self.train_metrics, &self.eval_metrics);
-        match (name.strip_prefix("train_metrics."), name.strip_prefix("eval_metrics.")) {
-            (Some(name), _) => train.get(name),
-            (_, Some(name)) => eval.get(name),
-            _ => eval.get(name).or_else(|| train.get(name)),
+        names.extend(self.metrics.iter().map(|name| format!("train_metrics.{name}")));
+        names
+    }
+
+    /// Refuses `key = "<metric>"` for a number that no epoch of the run will tell.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the names there are.
+    pub fn check_metric(&self, key: &str, metric: &str) -> Result<()> {
+        let names = self.told();
+        if names.iter().any(|name| means(metric, name)) {
+            return Ok(());
         }
+        Err(Error::Config(format!(
+            "{key} = \"{metric}\": no epoch of this run tells it; there are: {}",
+            names.join(", ")
+        )))
     }
 }

@@ -12,6 +12,7 @@ import torch
 import examples
 import layer_cases
 import layers
+import metrics
 import op_cases
 import ops
 import optim_corners
@@ -21,7 +22,9 @@ import runs
 import schedules
 
 HERE = pathlib.Path(__file__).resolve().parent
-PARTS = ["ops", "layers", "optimizers", "optim_traces", "optim_corners", "schedules", "runs", "examples"]
+PARTS = [
+    "ops", "layers", "optimizers", "optim_traces", "optim_corners", "schedules", "metrics", "runs", "examples",
+]
 
 
 def main():
@@ -50,6 +53,8 @@ def main():
         optim_corners.make(HERE)
     if "schedules" in parts:
         schedules.make(HERE)
+    if "metrics" in parts:
+        metrics.make(HERE)
     if "runs" in parts:
         runs.make(HERE, args.digits)
     if "examples" in parts:

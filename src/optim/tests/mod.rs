@@ -227,11 +227,8 @@ fn text(optimizer: &Optimizer) -> String {
 
 /// The software adapter, or else whatever there is.
 fn open() -> Gpu {
-    let options = |adapter: &str| GpuOptions {
-        adapter: adapter.into(),
-        shader_checks: true,
-        ..GpuOptions::default()
-    };
+    let options =
+        |adapter: &str| GpuOptions { adapter: adapter.into(), shader_checks: true, ..GpuOptions::default() };
     Gpu::open(&options("software")).or_else(|_| Gpu::open(&options("auto"))).unwrap()
 }
 

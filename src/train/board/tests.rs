@@ -204,6 +204,7 @@ fn steps_and_epochs_are_read_back() {
         eval_metrics: Metrics::new(&names, [4.0, 5.0, 6.0]),
         samples_per_second: 1e4,
         data_wait: None,
+        eval_confusion: None,
     };
     file.steps(&[step(1, None), step(2, Some(checks))]).unwrap();
     // Nothing waits in the buffer.
