@@ -8,6 +8,8 @@ mod bad_input;
 mod bench;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/eval.rs"]
+mod eval;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/folder.rs"]
@@ -16,8 +18,12 @@ mod folder;
 mod lr_find;
 #[path = "cli/packs.rs"]
 mod packs;
+#[path = "cli/predict.rs"]
+mod predict;
 #[path = "cli/reports.rs"]
 mod reports;
+#[path = "cli/rows.rs"]
+mod rows;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/sample.rs"]

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::data_args::DataArgs;
+use super::use_args::{EvalArgs, PredictArgs};
 
 /// Train small neural nets on any GPU, or on none.
 #[derive(Debug, Parser)]
@@ -14,6 +15,8 @@ Examples:
   downhill train examples/digits.toml
   downhill train examples/digits.toml --set optimizer.lr=3e-3 --seed 1 --out runs/lr3
   downhill lr-find examples/digits.toml
+  downhill eval runs/digits-1
+  downhill predict runs/tabular-1 rows.csv
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill explain examples/digits.toml
   downhill adapters
@@ -32,6 +35,10 @@ pub enum Command {
     Train(TrainArgs),
     /// Find a learning rate for a config: a short training whose rate grows until the loss does
     LrFind(LrFindArgs),
+    /// Evaluate the weights of a run
+    Eval(EvalArgs),
+    /// Predict with the model of a run: rows, images or arrays in, classes with probabilities or numbers out
+    Predict(PredictArgs),
     /// Write text with the model of a run
     Sample(SampleArgs),
     /// Show what a run would do, without a GPU: kernels, parameters, buffers, the peak

@@ -1,16 +1,21 @@
 //! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong.
 
+mod answers;
 mod args;
 mod bench;
 mod commands;
 mod convert;
 mod data;
 mod data_args;
+mod eval;
+mod finished;
 mod inspect;
 mod lr_find;
+mod predict;
 mod progress;
 mod sample;
 mod train;
+mod use_args;
 
 pub use args::{Cli, Command};
 
@@ -39,6 +44,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Train(args) => train::train(&args),
         Command::LrFind(args) => lr_find::lr_find(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Predict(args) => predict::predict(&args),
         Command::Sample(args) => sample::sample(&args),
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),

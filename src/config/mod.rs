@@ -5,6 +5,7 @@ mod data;
 mod loss;
 mod model;
 mod optimizer;
+mod predict;
 mod read;
 mod schedule;
 mod section;
