@@ -19,24 +19,23 @@ from torch import nn
 
 
 def layer(entry, shape):
-    """The torch module of an entry of model.layers, for inputs [1, ..] of this shape."""
+    """The torch module of an entry of model.layers, which a run's own config.toml has with every option, for inputs of
+    this shape."""
     name, options = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     match name:
         case "flatten":
-            return nn.Flatten()
+            return nn.Flatten(options["start_axis"])
         case "relu":
             return nn.ReLU()
         case "linear":
-            options = options if isinstance(options, dict) else {"out_features": options}
             return nn.Linear(shape[-1], **options)
         case "conv2d":
-            axes = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-            return nn.Conv2d(shape[1], **axes)
+            return nn.Conv2d(shape[1], **options)
         case "max_pool2d":
-            options = options if isinstance(options, dict) else {"kernel_size": options}
             return nn.MaxPool2d(**options)
         case "dropout":
-            return nn.Dropout(options["p"] if isinstance(options, dict) else options)
+            return nn.Dropout(**options)
     sys.exit(f"model.layers has {name}, which this script does not know; add it to layer()")
 
 
@@ -58,8 +57,9 @@ def main():
     model, inputs = load(Path(sys.argv[1])), torch.from_numpy(numpy.load(sys.argv[2])).float()
     with torch.no_grad():
         logits = model(inputs)
-    for row, (values, shares) in enumerate(zip(logits.tolist(), logits.softmax(-1).tolist()), start=1):
-        print(json.dumps({"row": row, "prediction": str(values.index(max(values))), "logits": values, "probabilities": shares}))
+    for row, values in enumerate(logits, start=1):
+        shown = {"row": row, "prediction": str(int(values.argmax())), "logits": values.tolist()}
+        print(json.dumps(shown | {"probabilities": values.softmax(-1).tolist()}))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 use downhill::data::{BatchSize, Dataset, Part};
 use downhill::kernel::Target;
-use downhill::train::{Evaluation, MicroBatch, Trainer};
+use downhill::train::{Evaluation, Metrics, MicroBatch, NamedTensor, Trainer};
 use downhill::{Error, Gpu};
-use serde_json::{Map, Value};
+use serde::Serialize;
 
 use super::finished::Finished;
 use super::say;
@@ -12,6 +12,23 @@ use super::use_args::EvalArgs;
 
 /// Samples of a batch of other data than a run's evaluation part, where its own batch was "full".
 const FULL: usize = 512;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    run: String,
+    weights: String,
+    data: &'a str,
+    /// Of the run's own data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<&'a str>,
+    samples: usize,
+    loss: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Metrics::is_empty")]
+    metrics: &'a Metrics<f64>,
+}
 
 pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<()> {
     let mut run = Finished::open(&args.of.run)?;
@@ -22,26 +39,22 @@ pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<()> {
 
     let samples = data.eval().map_or(0, Part::len);
     if args.json {
-        let mut object = Map::new();
-        object.insert("run".into(), run.path.display().to_string().into());
-        object.insert("weights".into(), path.display().to_string().into());
-        object.insert("data".into(), data.name().into());
-        object.insert("part".into(), part.into());
-        object.insert("samples".into(), samples.into());
-        object.insert("loss".into(), found.loss.into());
-        if let Some(accuracy) = found.accuracy {
-            object.insert("accuracy".into(), accuracy.into());
-        }
-        if !found.metrics.is_empty() {
-            object.insert("metrics".into(), serde_json::to_value(&found.metrics)?);
-        }
-        say(&serde_json::to_string(&Value::Object(object))?);
+        let report = Report {
+            run: run.path.display().to_string(),
+            weights: path.display().to_string(),
+            data: data.name(),
+            part,
+            samples,
+            loss: found.loss,
+            accuracy: found.accuracy,
+            metrics: &found.metrics,
+        };
+        say(&serde_json::to_string(&report)?);
         return Ok(());
     }
     let what = match part {
-        Some(part) => {
-            format!("the {} part, {samples} samples", if part == "eval" { "evaluation" } else { part })
-        }
+        Some("eval") => format!("the evaluation part, {samples} samples"),
+        Some(_) => format!("the training part, {samples} samples"),
         None => format!("{samples} samples"),
     };
     say(&format!("data     {}: {what}", data.name()));
@@ -96,7 +109,7 @@ fn evaluate(
     run: &Finished,
     gpu: &Gpu,
     data: &Dataset,
-    weights: &[downhill::train::NamedTensor],
+    weights: &[NamedTensor],
     batch: Option<u32>,
 ) -> anyhow::Result<Evaluation> {
     let mut target = Target::of(gpu);

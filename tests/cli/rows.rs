@@ -34,7 +34,9 @@ pub fn trained(target: &str, more: &[&str]) -> Folder {
              [\"soil\"]{options} }}"
         ),
         "data.batch_size=5".into(),
-        format!("model={{ layers = [{{ linear = 12 }}, \"relu\", {{ linear = {outputs} }}], loss = \"{loss}\" }}"),
+        format!(
+            "model={{ layers = [{{ linear = 12 }}, \"relu\", {{ linear = {outputs} }}], loss = \"{loss}\" }}"
+        ),
     ];
     let settings: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting.as_str()]).collect();
     folder.trained("run", &[&settings[..], &["--steps", "30"], more].concat());
@@ -58,5 +60,7 @@ pub fn csv(folder: &Folder, more: &[&str]) -> String {
 #[track_caller]
 pub fn predictions(folder: &Folder, more: &[&str]) -> Vec<Value> {
     let text = csv(folder, &[more, &["--format", "jsonl"]].concat());
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{line}: {err}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{line}: {err}")))
+        .collect()
 }
