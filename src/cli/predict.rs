@@ -92,7 +92,7 @@ struct Inputs {
 }
 
 enum From {
-    Rows(TableRows, usize),
+    Rows(Box<TableRows>, usize),
     Field(Field),
 }
 
@@ -122,7 +122,7 @@ impl Inputs {
                     let names = rows.ignored().join(", ");
                     eprintln!("note: columns that are no input of the model are passed over: {names}");
                 }
-                (From::Rows(rows, encoding.width()), None)
+                (From::Rows(Box::new(rows), encoding.width()), None)
             }
             (Some(Encoding::Images(encoding)), _) => {
                 if given.is_empty() || given.iter().any(|path| path == Path::new("-")) {

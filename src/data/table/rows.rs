@@ -54,9 +54,9 @@ impl TableRows {
             if read.map_err(|err| fault_of(&err))? == 0 {
                 break;
             }
-        }
-        if head.starts_with(b"\xef\xbb\xbf") {
-            head.drain(..3);
+            if head.starts_with(b"\xef\xbb\xbf") {
+                head.drain(..3);
+            }
         }
         let delimiter = given.unwrap_or_else(|| delimiter(Path::new(name), &head));
         let lines = Lines::new(Cursor::new(head).chain(input));
@@ -93,10 +93,11 @@ impl TableRows {
                     [one] => format!("its only column is \"{one}\": is the delimiter another?"),
                     _ => suggestion(&column.name, &names),
                 };
+                let inputs: Vec<&str> = self.encoding.columns.iter().map(|c| c.name.as_str()).collect();
                 let text = format!(
-                    "there is no column \"{}\", which the model takes; {hint} Its inputs are: {}",
+                    "there is no column \"{}\"; the model's inputs are: {}; {hint}",
                     column.name,
-                    self.encoding.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
+                    inputs.join(", ")
                 );
                 return wrong(text);
             };
