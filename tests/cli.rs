@@ -16,6 +16,8 @@ mod ci_page;
 mod compare;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/eval.rs"]
+mod eval;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/folder.rs"]
@@ -24,10 +26,14 @@ mod folder;
 mod lr_find;
 #[path = "cli/packs.rs"]
 mod packs;
+#[path = "cli/predict.rs"]
+mod predict;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/resume.rs"]
 mod resume;
+#[path = "cli/rows.rs"]
+mod rows;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/sample.rs"]

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use downhill::data::{BatchPlan, BatchSize, Dataset, Field, Part, TextOptions, Values, Windows, text};
 use downhill::gpu::Family;
+use downhill::graph::DType;
 use downhill::kernel::Target;
 use downhill::nn::{Embedding, Net, loss};
 use downhill::optim::{Adam, MomentumForm, Optimizer, RmsProp, Sgd};
 use downhill::train::{
-    Averaging, Batch, Blueprint, EpochRecord, Evaluation, Metric, Observer, TrainOptions, Trainer,
+    Averaging, Batch, Blueprint, EpochRecord, Evaluation, Head, Metric, Observer, Predictor, TrainOptions,
+    Trainer,
 };
-use downhill::{Error, Gpu, GpuOptions, Tensor};
+use downhill::{Error, Gpu, GpuOptions, Tensor, Value};
 
 fn gpu(family: Family, memory: Option<u64>) -> Gpu {
     adapter::open_with(GpuOptions { family: Some(family), memory, ..GpuOptions::default() })
@@ -257,4 +259,43 @@ fn a_second_trainer_compiles_nothing() {
     let second = make();
     assert_eq!(gpu.pipeline_count(), pipelines);
     assert_eq!(gpu.ledger().total(), first.blueprint().peak_bytes() + second.blueprint().peak_bytes());
+}
+
+/// Weights, a batch's values and the way back, and nothing more however often it is asked; and the answers are those of
+/// training's output, in whatever batch a sample is.
+#[test]
+fn predictions_take_what_was_planned() {
+    for &family in adapter::families() {
+        let gpu = gpu(family, None);
+        let data = data(0);
+        let sgd = Optimizer::Sgd(Sgd::default());
+        let mut trainer = Trainer::new(&gpu, &model, &cross_entropy, &sgd, &data, &TrainOptions::default())
+            .expect("a trainer");
+        let (trained, weights) = (trainer.advance(2).map(drop), trainer.state_dict().expect("weights"));
+        trained.expect("two steps");
+        drop(trainer);
+        let before = gpu.ledger().total();
+        let mut predictor =
+            Predictor::new(&gpu, &model, Head::Softmax, [5], DType::F32, 8, &weights).expect("a predictor");
+        let held = gpu.ledger().total();
+        // What is read back passes one buffer more.
+        assert_eq!(held - before, predictor.plan().bytes() + 8 * 3 * 4, "{:?}", gpu.ledger().entries());
+        let inputs: Vec<f32> =
+            data.train().inputs().samples(0, 8).expect("it").iter().map(|v| *v as f32).collect();
+        let whole = predictor.predict(Value::F32(&inputs)).expect("answers");
+        assert_eq!(whole.len(), 24);
+        for n in [1, 3, 8] {
+            let part = predictor.predict(Value::F32(&inputs[..n * 5])).expect("answers");
+            assert_eq!(part, whole[..n * 3], "the first {n} samples");
+        }
+        assert_eq!(predictor.predict(Value::F32(&inputs[35..])).expect("answers"), whole[21..]);
+        for share in whole.chunks_exact(3) {
+            assert!((share.iter().sum::<f32>() - 1.0).abs() <= 4.0 * f32::EPSILON, "{share:?}");
+        }
+        for wrong in [&inputs[..0], &inputs[..7], &[0.0; 45]] {
+            let err = predictor.predict(Value::F32(wrong)).expect_err("no samples").to_string();
+            assert!(err.contains("1 to 8 samples of 5"), "{err}");
+        }
+        assert_eq!(gpu.ledger().total(), held);
+    }
 }

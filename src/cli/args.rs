@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use downhill::train::Assertion;
 
 use super::data_args::DataArgs;
+use super::use_args::{EvalArgs, PredictArgs};
 
 /// Train small neural nets on any GPU, or on none.
 #[derive(Debug, Parser)]
@@ -15,6 +16,8 @@ Examples:
   downhill train examples/digits.toml
   downhill train examples/digits.toml --set optimizer.lr=3e-3 --seed 1 --out runs/lr3
   downhill lr-find examples/digits.toml
+  downhill eval runs/digits-1
+  downhill predict runs/tabular-1 rows.csv
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill compare runs/digits-1 runs/digits-2
   downhill explain examples/digits.toml
@@ -36,6 +39,10 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Find a learning rate for a config: a short training whose rate grows until the loss does
     LrFind(LrFindArgs),
+    /// Evaluate the weights of a run
+    Eval(EvalArgs),
+    /// Predict with the model of a run: rows, images or arrays in, classes with probabilities or numbers out
+    Predict(PredictArgs),
     /// Write text with the model of a run
     Sample(SampleArgs),
     /// Say where two runs part: their metrics, weights and configs

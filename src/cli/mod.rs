@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit code 0; 1 the run failed; 2 the command line or config is wrong; 3 what was
 //! asserted does not hold; 130 the run was stopped.
 
+mod answers;
 mod args;
 mod bench;
 mod commands;
@@ -8,12 +9,16 @@ mod compare;
 mod convert;
 mod data;
 mod data_args;
+mod eval;
+mod finished;
 mod inspect;
 mod lr_find;
+mod predict;
 mod progress;
 mod resume;
 mod sample;
 mod train;
+mod use_args;
 
 pub use args::{Cli, Command};
 
@@ -43,6 +48,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => train::train(&args),
         Command::Resume(args) => resume::resume(&args),
         Command::LrFind(args) => lr_find::lr_find(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Predict(args) => predict::predict(&args),
         Command::Sample(args) => sample::sample(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Explain(args) => commands::explain(&args),

@@ -2,45 +2,28 @@
 
 use std::io::Write;
 
-use downhill::config::Config;
+use downhill::Error;
 use downhill::data::Encoding;
-use downhill::train::{self, RunDir, Sampling, TextModel};
-use downhill::{Error, Gpu, GpuOptions};
+use downhill::train::{Sampling, TextModel};
 
 use super::args::SampleArgs;
+use super::finished::Finished;
 
 pub(super) fn sample(args: &SampleArgs) -> anyhow::Result<()> {
-    let run = &args.run;
-    if !run.is_dir() {
-        return Err(Error::Config(format!(
-            "{}: no such directory; the directory of a run is needed, as train made it",
-            run.display()
-        ))
-        .into());
-    }
-    let config = Config::load(&run.join("config.toml"), &[])?;
-    let (Some(context), Some(Encoding::Text { vocabulary })) =
-        (config.data.context(), RunDir::encoding(run)?)
+    let run = Finished::open(&args.run)?;
+    let (Some(context), Some(Encoding::Text { vocabulary })) = (run.config.data.context(), &run.encoding)
     else {
         return Err(Error::Config(format!(
             "{}: not the run of a text, so there is no text to write; its data.source would be \"sources\" or {{ text \
              = \"FILE\" }}, and the vocabulary in data.json",
-            run.display()
+            run.path.display()
         ))
         .into());
     };
-    let weights = run.join("model.safetensors");
-    if !weights.exists() {
-        return Err(Error::Weights(format!(
-            "{}: no such file; a run writes its weights at its end, so train it to the end",
-            weights.display()
-        ))
-        .into());
-    }
-    let weights = train::load(&weights)?;
-    let gpu = Gpu::open(&GpuOptions { adapter: args.adapter.clone(), ..GpuOptions::default() })?;
-    let build = |net: &_, x: &_| config.model.build(net, x);
-    let mut model = TextModel::new(&gpu, &build, context, vocabulary, &weights)?;
+    let weights = run.own_weights()?;
+    let gpu = run.gpu(&args.adapter)?;
+    let build = |net: &_, x: &_| run.config.model.build(net, x);
+    let mut model = TextModel::new(&gpu, &build, context, vocabulary.clone(), &weights)?;
     let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, seed: args.seed };
     let writing = model.write(&args.prompt, &sampling)?;
 

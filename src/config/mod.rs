@@ -7,6 +7,7 @@ mod eval;
 mod loss;
 mod model;
 mod optimizer;
+mod predict;
 mod read;
 mod schedule;
 mod section;

@@ -1,7 +1,7 @@
 //! Handwritten digits, 8×8: small enough to be part of the program. `data/digits/README.md` has their source.
 
 use super::formats::idx;
-use super::{DataFile, Dataset, Field, Kind, Part, Values};
+use super::{ArrayEncoding, DataFile, Dataset, Field, Kind, Part, Values};
 use crate::error::Result;
 
 macro_rules! file {
@@ -19,6 +19,11 @@ pub fn digits() -> Result<Dataset> {
     let train = part(file!("train-images-idx3-ubyte"), file!("train-labels-idx1-ubyte"))?;
     let eval = part(file!("t10k-images-idx3-ubyte"), file!("t10k-labels-idx1-ubyte"))?;
     Dataset::new("digits", train, Some(eval), Some(10))
+}
+
+/// What makes their inputs of bytes from 0 to 16, as other images like them have.
+pub fn digits_encoding() -> ArrayEncoding {
+    ArrayEncoding { shape: vec![1, 8, 8], divisor: 16.0, mean: vec![0.0], std: vec![1.0] }
 }
 
 fn part(images: (&'static str, &'static [u8]), labels: (&'static str, &'static [u8])) -> Result<Part> {

@@ -228,18 +228,36 @@ impl Field {
     /// # Panics
     /// As [`Field::read`].
     pub fn sample(&self, sample: usize) -> Result<Vec<f64>> {
+        self.samples(sample, 1)
+    }
+
+    /// The numbers of `count` samples from `first` on, one after the other, as the model gets them.
+    ///
+    /// # Errors
+    /// As [`Field::read`].
+    ///
+    /// # Panics
+    /// As [`Field::read`].
+    pub fn samples(&self, first: usize, count: usize) -> Result<Vec<f64>> {
         let kind = self.values.kind();
-        let mut bytes = vec![0; self.sample_bytes()];
-        self.read(sample, &mut bytes)?;
+        let mut bytes = vec![0; count * self.sample_bytes()];
+        self.read(first, &mut bytes)?;
         let mut numbers: Vec<f64> = bytes.chunks_exact(kind.bytes()).map(|b| kind.number(b)).collect();
         if let Some(Scale { factor, offset }) = &self.scale {
-            let each = numbers.len() / factor.len();
+            let all = self.shape.elements();
+            let each = all / factor.len();
             for (i, number) in numbers.iter_mut().enumerate() {
-                let (factor, offset) = (factor[i / each], offset[i / each]);
+                let (factor, offset) = (factor[i % all / each], offset[i % all / each]);
                 *number = (*number as f32 * factor + offset).into();
             }
         }
         Ok(numbers)
+    }
+
+    /// The same numbers as samples of another shape with as many elements.
+    pub(super) fn reshaped(self, shape: &[usize]) -> Field {
+        debug_assert_eq!(self.shape.elements(), shape.iter().product::<usize>());
+        Field { shape: shape.into(), ..self }
     }
 
     /// The shape of one sample.

@@ -29,12 +29,12 @@ mod text;
 mod values;
 
 pub use chain::Chain;
-pub use digits::digits;
+pub use digits::{digits, digits_encoding};
 pub use encoding::Encoding;
 pub use field::{Field, MOST_CHANNELS, Scale, Windows};
 pub use file::{DataFile, FileValues, Written};
-pub use formats::{ArrayNames, ArrayOptions, CifarLabels, cifar, idx, npy, npz, safetensors};
-pub use images::{Fit, ImageEncoding, ImageOptions, images, images_have_eval};
+pub use formats::{ArrayNames, ArrayOptions, CifarLabels, array_inputs, cifar, idx, npy, npz, safetensors};
+pub use images::{Fit, ImageEncoding, ImageOptions, image_inputs, images, images_have_eval, images_part};
 pub use moments::Moments;
 pub use normalise::{ArrayEncoding, Normalise};
 pub use pack::{Packed, pack, verify, write_pack};
@@ -46,9 +46,9 @@ pub use split::Holdout;
 pub use summary::{FieldSummary, Numbers, PartSummary, Summary};
 pub use table::{
     ColumnSummary, Fill, Fills, InputColumn, InputKind, TableColumn, TableEncoding, TableFormat,
-    TableOptions, TableSummary, TargetColumn, TargetKind, table,
+    TableOptions, TableRows, TableSummary, TargetColumn, TargetKind, table, table_part,
 };
-pub use text::{TextOptions, Vocabulary, sources, text, text_file};
+pub use text::{TextOptions, Vocabulary, sources, text, text_file, text_part};
 pub use values::{Kind, Source, Values};
 
 use std::path::Path;

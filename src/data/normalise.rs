@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::field::{MOST_CHANNELS, Scale};
+use super::field::{Field, MOST_CHANNELS, Scale};
 use super::moments::Moments;
 use super::part::Part;
 use super::values::Kind;
 use crate::error::{Error, Result};
+use crate::shape::Shape;
 
 /// What becomes of inputs. Bytes are taken for numbers from 0 to 1 wherever they are scaled: means and deviations of
 /// images are those of torchvision's `Normalize`.
@@ -58,6 +59,38 @@ impl ArrayEncoding {
         let (factor, offset) =
             all.map(|(mean, std)| ((1.0 / (std * self.divisor)) as f32, ((0.0 - mean) / std) as f32)).unzip();
         Scale { factor, offset }
+    }
+}
+
+impl ArrayEncoding {
+    /// Other numbers of the same kind as the device is to make inputs of them. Extents of 1 may be missing, or more.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where the samples have another shape, or are no bytes where the run's were.
+    pub(super) fn apply(&self, name: &str, field: Field) -> Result<Field> {
+        let long = |shape: &[usize]| shape.iter().copied().filter(|&extent| extent != 1).collect::<Vec<_>>();
+        let (shape, wanted) = (field.shape(), Shape::from(self.shape.clone()));
+        if long(shape) != long(&wanted) {
+            return Err(Error::Data(format!(
+                "{name} has samples of shape {shape}, and the model was trained on {wanted}; samples lie along an \
+                 array's first axis"
+            )));
+        }
+        let kind = field.values().kind();
+        if self.divisor != 1.0 && kind != Kind::U8 {
+            return Err(Error::Data(format!(
+                "{name} holds {}, and the model was trained on bytes, which are divided by {}; save it as uint8",
+                kind.name(),
+                self.divisor
+            )));
+        }
+        field.reshaped(&self.shape).scaled(self.scale())
+    }
+
+    /// The part with its first input so.
+    pub(crate) fn apply_to(&self, name: &str, part: Part) -> Result<Part> {
+        let inputs = self.apply(name, part.inputs().clone())?;
+        Ok(part.with_inputs(inputs))
     }
 }
 

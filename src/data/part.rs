@@ -109,6 +109,13 @@ impl Part {
         Ok(self)
     }
 
+    /// The same with another first input of as many samples.
+    pub(super) fn with_inputs(mut self, field: Field) -> Part {
+        debug_assert_eq!(self.fields[0].1.len(), field.len());
+        self.fields[0].1 = field;
+        self
+    }
+
     /// What the model is given: the first input.
     pub fn inputs(&self) -> &Field {
         &self.fields[0].1

@@ -134,6 +134,49 @@ pub fn text_file(path: &Path, options: &TextOptions) -> Result<Dataset> {
     cut(&super::file_name(path), path, options, &|look| pieces(path, look))
 }
 
+/// Another text by the numbers of a vocabulary: samples of `context` characters side by side, from its beginning to its
+/// end.
+///
+/// # Errors
+/// [`Error::Data`] with the first character that the vocabulary lacks, or where the text is too short; as
+/// [`text_file`].
+pub fn text_part(path: &Path, vocabulary: &Vocabulary, context: usize) -> Result<Part> {
+    let (mut len, mut line, mut unknown) = (0_usize, 1_usize, None);
+    pieces(path, &mut |text| {
+        for c in text.chars() {
+            if unknown.is_none() && vocabulary.chars.binary_search(&c).is_err() {
+                unknown = Some((line, c));
+            }
+            line += usize::from(c == '\n');
+            len += 1;
+        }
+    })?;
+    if let Some((line, c)) = unknown {
+        return Err(Error::Data(format!(
+            "{}, line {line}: {c:?} is none of the {} characters that the model was trained on; take it out of the text",
+            path.display(),
+            vocabulary.len()
+        )));
+    }
+    let at = Windows::fitting(0, len.saturating_sub(1), context, context);
+    if at.samples == 0 {
+        return Err(Error::Data(format!(
+            "{} has {len} characters; a data.context of {context} needs at least {}",
+            path.display(),
+            context.saturating_add(1)
+        )));
+    }
+    let tokens = numbers(path, vocabulary, len, &|look| pieces(path, look))?;
+    pairs(&Arc::new(tokens), context, at)
+}
+
+/// Windows as inputs, and the same one character ahead as targets.
+fn pairs(tokens: &Arc<Values>, context: usize, at: Windows) -> Result<Part> {
+    let inputs = Field::windows([context], tokens, at)?;
+    let targets = Field::windows([context], tokens, Windows { first: at.first + 1, ..at })?;
+    Part::new(inputs, targets)
+}
+
 /// A text piece by piece.
 type Pieces<'a> = dyn Fn(&mut dyn FnMut(&str)) -> Result<()> + 'a;
 
@@ -206,9 +249,7 @@ fn cut(name: &str, path: &Path, options: &TextOptions, pieces: &Pieces<'_>) -> R
                 if kept > 0 { ", or another eval_fraction" } else { "" }
             )));
         }
-        let inputs = Field::windows([context], &tokens, at)?;
-        let targets = Field::windows([context], &tokens, Windows { first: from + 1, ..at })?;
-        Part::new(inputs, targets)
+        pairs(&tokens, context, at)
     };
     let train = part("train on", 0, split, hop)?;
     let eval = (kept > 0).then(|| part("evaluate on", split, len, context)).transpose()?;

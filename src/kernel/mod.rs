@@ -60,11 +60,19 @@ pub struct Room {
     pub residence: Residence,
     /// Batches may go in micro-batches, and activations be computed again.
     pub may_split: bool,
+    /// Samples evaluated at once; as many as are cheap where it is `None`.
+    pub eval_batch: Option<usize>,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Room { budget: None, largest_buffer: u64::MAX, residence: Residence::Auto, may_split: false }
+        Room {
+            budget: None,
+            largest_buffer: u64::MAX,
+            residence: Residence::Auto,
+            may_split: false,
+            eval_batch: None,
+        }
     }
 }
 

@@ -2,12 +2,15 @@
 
 use super::{Memory, NamedTensor, Plan, Program, Ring, Sink, check_weights, input_buffer};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Buffer, Gpu};
 use crate::graph::{Clock, DType, Graph, Op, Tensor};
 use crate::kernel::feed::{BUFFERS, STATE};
 use crate::kernel::update::PARAMETERS;
 use crate::kernel::{Precision, Target};
 use crate::shape::Shape;
+
+/// Outputs come back in parts as large as this at most.
+const READBACK_BYTES: u64 = 4 << 20;
 
 /// Data for an input.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +40,8 @@ pub struct Function {
     inputs: Vec<(String, usize, DType)>,
     weights: Vec<(String, Shape, Home)>,
     outputs: Vec<usize>,
+    /// What the outputs come back through.
+    readback: Buffer,
 }
 
 impl Function {
@@ -73,14 +78,16 @@ impl Function {
         }
         let memory = Memory::allocate(gpu, &Memory::plan([&plan]))?;
         let program = Program::new(gpu, &plan, &memory)?;
-        let outputs = outputs.iter().map(|t| t.full_shape().elements()).collect();
+        let outputs: Vec<usize> = outputs.iter().map(|t| t.full_shape().elements()).collect();
+        let largest = outputs.iter().max().map_or(0, |elements| *elements as u64 * 4);
+        let readback = gpu.readback("outputs readback", largest.min(READBACK_BYTES))?;
         let parameters = graph.parameters().into_iter().zip(&plan.arena.offsets);
         let parameters = parameters.map(|(p, &at)| (p.name, p.shape, Home::At(PARAMETERS, at)));
         let buffers = graph.buffers().into_iter().zip(&plan.state.offsets).map(|(b, &at)| {
             (b.name, b.shape, if b.node.is_some() { Home::At(BUFFERS, at) } else { Home::StepCount })
         });
         let weights = parameters.chain(buffers).collect();
-        Ok(Function { gpu: gpu.clone(), plan, memory, program, inputs, weights, outputs })
+        Ok(Function { gpu: gpu.clone(), plan, memory, program, inputs, weights, outputs, readback })
     }
 
     /// [`Function::new`] of a model with its weights, as [`crate::train::load`] reads them. The graph is best built for
@@ -168,7 +175,7 @@ impl Function {
         let mut results = Vec::with_capacity(self.outputs.len());
         for (i, &elements) in self.outputs.iter().enumerate() {
             let buffer = self.memory.get(&output_buffer(i));
-            let bytes = self.gpu.read(buffer, 0, elements as u64 * 4).await?;
+            let bytes = self.gpu.read_by(&self.readback, buffer, 0, elements as u64 * 4).await?;
             results.push(bytemuck::pod_collect_to_vec(&bytes));
         }
         Ok(results)

@@ -237,7 +237,7 @@ impl<'a> Draft<'a> {
     /// they are counted.
     ///
     /// A batch is the training batch, or as many times it, up to 512 samples, as keep the largest activation within
-    /// `bound`. Activations are taken to grow with the batch; where they grow faster, the batch is halved.
+    /// `bound`. Activations are taken to grow with the batch; where they grow faster, the batch is halved. Where the room says how many samples, it is those.
     pub(super) fn first_eval(
         &self,
         len: usize,
@@ -245,6 +245,11 @@ impl<'a> Draft<'a> {
         bound: u64,
         model: &EvalModel,
     ) -> Result<(BatchPlan, Plan, Option<usize>)> {
+        if let Some(rows) = self.target.room.eval_batch {
+            let batches = BatchPlan::new(len, BatchSize::Rows(rows), false)?;
+            let (plan, counted) = self.eval(batches.rows, batches.rows, model)?;
+            return Ok((batches, plan, counted));
+        }
         let least = train_rows.min(EVAL_BATCH).min(len);
         let probe = self.eval(least, least, model)?;
         // What a batch is fed with counts as well, so that it can be streamed.

@@ -5,6 +5,7 @@ mod alone;
 mod arrays;
 mod images;
 mod normalise;
+mod other;
 mod pack;
 mod table;
 mod text;

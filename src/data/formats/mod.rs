@@ -4,6 +4,7 @@ mod arrays;
 mod cifar;
 mod gzip;
 pub(super) mod idx;
+mod input;
 mod named;
 mod npy;
 mod safetensors;
@@ -12,6 +13,7 @@ mod zip;
 pub use arrays::ArrayOptions;
 pub use cifar::{CifarLabels, cifar};
 pub use idx::idx;
+pub use input::array_inputs;
 pub use named::{ArrayNames, npz, safetensors};
 pub use npy::npy;
 

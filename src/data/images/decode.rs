@@ -29,7 +29,8 @@ pub(super) fn decode(path: &Path, shape: ImageShape, fit: Option<Fit>, into: &mu
     let (width, height) = (header.width as usize, header.height as usize);
     if fit.is_none() && (width, height) != (shape.width, shape.height) {
         return Err(Error::Data(format!(
-            "{}: it is {width} × {height} pixels now, and was {} × {} when the folder was opened",
+            "{}: it is {width} × {height} pixels, and {} × {} are needed, as the others were; without \
+             data.source.size images are not scaled",
             path.display(),
             shape.width,
             shape.height

@@ -78,6 +78,47 @@ pub(super) fn has_images(dir: &Path) -> bool {
     entries(&dir).is_ok_and(|list| list.iter().any(class))
 }
 
+/// The images of a folder and of those in it, sorted; files that are no images are passed over.
+pub(super) fn below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for Entry { path, folder, .. } in entries(dir)? {
+        if folder {
+            below(&path, files)?;
+        } else if READ.contains(&&*ending(&path)) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Images of classes that have their names already: those of the folder to evaluate on where there is one, else all.
+pub(super) fn of_classes(dir: &Path, names: &[String]) -> Result<Listing> {
+    let (train, eval) = parts(dir);
+    let dir = eval.or(train).unwrap_or_else(|| dir.to_owned());
+    let listing = held(&dir, names, "the run")?;
+    match listing.files.is_empty() {
+        true => Err(Error::Data(format!("{}: no class has an image", dir.display()))),
+        false => Ok(listing),
+    }
+}
+
+/// The images of the folder's classes, numbered by their names, which are those of `owner`.
+fn held(dir: &Path, names: &[String], owner: &str) -> Result<Listing> {
+    let mut held = Listing::default();
+    for class in classes(dir)? {
+        let Some(number) = names.iter().position(|name| *name == class.name) else {
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            return Err(Error::Data(format!(
+                "{}: \"{}\" is no class of {owner}; {}",
+                class.path.display(),
+                class.name,
+                suggestion(&class.name, &known)
+            )));
+        };
+        add(&mut held, &class, number as i32)?;
+    }
+    Ok(held)
+}
+
 pub(super) fn read(dir: &Path) -> Result<Folder> {
     let (train, eval) = parts(dir);
     let train = train.unwrap_or_else(|| dir.to_owned());
@@ -93,20 +134,7 @@ pub(super) fn read(dir: &Path) -> Result<Folder> {
     }
     let names: Vec<String> = folders.into_iter().map(|class| class.name).collect();
     let Some(path) = eval else { return Ok(Folder { classes: names, train: listing, eval: None }) };
-    let mut held = Listing::default();
-    for class in classes(&path)? {
-        let Some(number) = names.iter().position(|name| *name == class.name) else {
-            let known: Vec<&str> = names.iter().map(String::as_str).collect();
-            return Err(Error::Data(format!(
-                "{}: \"{}\" is no class of {}; {}",
-                class.path.display(),
-                class.name,
-                train.display(),
-                suggestion(&class.name, &known)
-            )));
-        };
-        add(&mut held, &class, number as i32)?;
-    }
+    let held = held(&path, &names, &train.display().to_string())?;
     if held.files.is_empty() {
         return Err(Error::Data(format!("{}: no class has an image to evaluate on", path.display())));
     }

@@ -3,6 +3,7 @@
 mod decode;
 mod folder;
 mod header;
+mod other;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 pub use header::MOST_PIXELS;
+pub use other::{image_inputs, images_part};
 
 /// How an image of another size is brought to the size that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -80,10 +82,16 @@ impl ImageEncoding {
     /// # Errors
     /// [`Error::Data`] where the file is no whole image, or has another size and may not be scaled; [`Error::Io`].
     pub fn encode(&self, path: &Path) -> Result<Vec<f32>> {
+        let field = self.field(vec![path.to_owned()])?;
+        Ok(field.sample(0)?.into_iter().map(|v| v as f32).collect())
+    }
+
+    /// Files as samples, decoded as they are read.
+    fn field(&self, files: Vec<PathBuf>) -> Result<Field> {
         let shape = ImageShape { channels: self.channels, height: self.height, width: self.width };
-        let images = Images { files: vec![path.to_owned()], shape, fit: self.fit };
+        let images = Images { files, shape, fit: self.fit };
         let field = Field::new([self.channels, self.height, self.width], Values::of(images))?;
-        Ok(field.scaled(self.scale.clone())?.sample(0)?.into_iter().map(|v| v as f32).collect())
+        field.scaled(self.scale.clone())
     }
 }
 

@@ -155,7 +155,7 @@ fn an_image_that_changes_during_a_run_is_told() {
     dir.put("a/2.png", &damaged);
     assert!(read(1).unwrap_err().contains("2.png: no whole PNG"), "{:?}", read(1));
     dir.put("a/2.png", &png(8, 16));
-    assert!(read(1).unwrap_err().contains("8 × 16 pixels now, and was 16 × 16"));
+    assert!(read(1).unwrap_err().contains("8 × 16 pixels, and 16 × 16 are needed"));
     std::fs::remove_file(dir.0.path().join("a/2.png")).unwrap();
     assert!(read(1).unwrap_err().contains("2.png"));
 }

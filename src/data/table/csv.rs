@@ -17,7 +17,7 @@ pub(super) struct Csv {
 
 /// The tab where the file's name ends in `tsv` or `tab`, or its first line has a tab and not more commas; a comma
 /// otherwise.
-fn delimiter(path: &Path, bytes: &[u8]) -> u8 {
+pub(super) fn delimiter(path: &Path, bytes: &[u8]) -> u8 {
     let named =
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv") || e.eq_ignore_ascii_case("tab"));
     let line = bytes.split(|b| *b == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
@@ -62,7 +62,7 @@ impl Csv {
     }
 
     fn malformed(&self, name: &str, err: &csv::Error) -> Error {
-        Error::Data(format!("{name}{}", fault(&self.bytes, err)))
+        Error::Data(format!("{name}{}", fault(err, |position| line(&self.bytes, position))))
     }
 }
 
@@ -87,9 +87,10 @@ fn line(bytes: &[u8], position: &csv::Position) -> u64 {
     position.line() + ends.filter(|b| **b == b'\n').count() as u64
 }
 
-fn fault(bytes: &[u8], err: &csv::Error) -> String {
+/// What is wrong with the text, and where: `line_at` says which line a position is on.
+pub(super) fn fault(err: &csv::Error, line_at: impl FnOnce(&csv::Position) -> u64) -> String {
     let line = |pos: &Option<csv::Position>| match pos {
-        Some(pos) => format!(", line {}", line(bytes, pos)),
+        Some(pos) => format!(", line {}", line_at(pos)),
         None => String::new(),
     };
     match err.kind() {

@@ -16,6 +16,7 @@ mod fit;
 mod moments;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod rows;
 mod summary;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub use encoding::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKi
 use file::TableFile;
 pub use file::TableFormat;
 pub use fill::{Fill, Fills};
+pub use rows::TableRows;
 pub use summary::{ColumnSummary, TableColumn, TableSummary};
 
 use super::split;
@@ -112,6 +114,22 @@ pub fn table(path: &Path, format: TableFormat, options: &TableOptions) -> Result
     };
     let train = part(&encoding, &file, &held, false)?;
     Ok(Dataset::new(&file.name, train, eval, classes)?.with_encoding(Encoding::Table(encoding)))
+}
+
+/// Other rows as samples, encoded as the run's were: means, categories and classes are not looked for again.
+///
+/// # Errors
+/// As [`table`]; [`Error::Config`] where a column is missing, [`Error::Data`] where a class is none of the run's.
+pub fn table_part(
+    path: &Path,
+    format: TableFormat,
+    delimiter: Option<u8>,
+    encoding: &TableEncoding,
+) -> Result<Part> {
+    check_delimiter(delimiter)?;
+    let file = TableFile::read(path, format, delimiter)?;
+    let all = part(encoding, &file, &vec![true; file.len()], true);
+    all.map_err(|err| err.renamed("data.source.eval: ", ""))
 }
 
 fn check_delimiter(delimiter: Option<u8>) -> Result<()> {

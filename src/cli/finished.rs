@@ -1,0 +1,70 @@
+//! The directory of a finished run: its config, what made numbers of its data, its weights.
+
+use std::path::{Path, PathBuf};
+
+use downhill::config::Config;
+use downhill::data::Encoding;
+use downhill::error::Result;
+use downhill::train::{self, NamedTensor, RunDir};
+use downhill::{Error, Gpu, GpuOptions};
+
+use super::use_args::FinishedArgs;
+
+/// A run that was trained.
+pub(super) struct Finished {
+    pub path: PathBuf,
+    pub config: Config,
+    pub encoding: Option<Encoding>,
+}
+
+impl Finished {
+    /// Reads `config.toml` and `data.json`.
+    pub fn open(run: &Path) -> Result<Finished> {
+        if !run.is_dir() {
+            return Err(Error::Config(format!(
+                "{}: no such directory; the directory of a run is needed, as train made it",
+                run.display()
+            )));
+        }
+        let config = Config::load(&run.join("config.toml"), &[])?;
+        Ok(Finished { path: run.to_owned(), config, encoding: RunDir::encoding(run)? })
+    }
+
+    /// The run's own weights.
+    pub fn own_weights(&self) -> Result<Vec<NamedTensor>> {
+        let path = self.path.join("model.safetensors");
+        if !path.exists() {
+            return Err(Error::Weights(format!(
+                "{}: no such file; a run writes its weights at its end, so train it to the end",
+                path.display()
+            )));
+        }
+        train::load(&path)
+    }
+
+    /// The weights that are asked for, and where they are.
+    pub fn weights(&self, args: &FinishedArgs) -> Result<(PathBuf, Vec<NamedTensor>)> {
+        if let Some(path) = &args.weights {
+            return Ok((path.clone(), train::load(path)?));
+        }
+        if !args.average {
+            return Ok((self.path.join("model.safetensors"), self.own_weights()?));
+        }
+        let path = self.path.join("average.safetensors");
+        if !path.exists() {
+            return Err(Error::Weights(format!(
+                "{}: no such file; a run keeps an average where its config says so, as average.kind = \"ema\", and \
+                 writes it at its end",
+                path.display()
+            )));
+        }
+        let weights = train::load(&path)?;
+        Ok((path, weights))
+    }
+
+    /// The device, with the memory that the run may take.
+    pub fn gpu(&self, adapter: &str) -> Result<Gpu> {
+        let (adapter, memory) = (adapter.to_owned(), self.config.memory);
+        Gpu::open(&GpuOptions { adapter, memory, ..GpuOptions::default() })
+    }
+}

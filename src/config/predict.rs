@@ -1,0 +1,97 @@
+//! A config's model for predictions: what its loss makes of an output, and what a model must not be.
+
+use toml::Value;
+
+use super::model::to_value;
+use super::{Config, LossSpec};
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::graph::DType;
+use crate::plan::NamedTensor;
+use crate::shape::Shape;
+use crate::train::{Head, Predictor};
+
+impl Config {
+    /// What makes probabilities, or numbers, of the model's output: what its loss takes it for.
+    pub fn head(&self) -> Head {
+        match self.loss {
+            LossSpec::CrossEntropy(_) => Head::Softmax,
+            LossSpec::Nll(_) | LossSpec::KlDiv(_) => Head::Exp,
+            LossSpec::BceWithLogits => Head::Sigmoid,
+            LossSpec::Mse | LossSpec::L1 | LossSpec::Huber { .. } | LossSpec::SmoothL1 { .. } => {
+                Head::Numbers
+            }
+        }
+    }
+
+    /// The model for predictions, with the weights of a run, on `batch` samples of this shape and type at a time.
+    ///
+    /// # Errors
+    /// As [`Predictor::new`]; [`Error::Config`] where the model takes statistics from the batch.
+    pub fn predictor(
+        &self,
+        gpu: &Gpu,
+        sample: &Shape,
+        dtype: DType,
+        batch: usize,
+        weights: &[NamedTensor],
+    ) -> Result<Predictor> {
+        if says_no(&to_value(&self.model), "track_running_stats") {
+            return Err(Error::Config(
+                "batch_norm with track_running_stats = false takes means from the batch, so that a prediction would be \
+                 another beside other samples; train with track_running_stats = true"
+                    .into(),
+            ));
+        }
+        let model = |net: &_, x: &_| self.model.build(net, x);
+        Predictor::new(gpu, &model, self.head(), sample.clone(), dtype, batch, weights)
+    }
+}
+
+/// True where the key is false somewhere in the value.
+fn says_no(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Table(table) => {
+            table.get(key) == Some(&Value::Boolean(false)) || table.values().any(|inner| says_no(inner, key))
+        }
+        Value::Array(list) => list.iter().any(|inner| says_no(inner, key)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(layers: &str, loss: &str) -> Config {
+        let text = format!(
+            "data = {{ source = \"digits\" }}\nmodel = {{ layers = {layers}, loss = {loss} }}\noptimizer = {{ name = \
+             \"sgd\" }}"
+        );
+        Config::parse(&text, &[]).unwrap()
+    }
+
+    #[test]
+    fn the_loss_says_what_an_output_is() {
+        for (loss, head) in [
+            ("\"cross_entropy\"", Head::Softmax),
+            ("\"nll\"", Head::Exp),
+            ("\"kl_div\"", Head::Exp),
+            ("\"bce_with_logits\"", Head::Sigmoid),
+            ("\"mse\"", Head::Numbers),
+            ("{ huber = 0.5 }", Head::Numbers),
+        ] {
+            assert_eq!(config("[\"flatten\", { linear = 10 }]", loss).head(), head, "{loss}");
+        }
+    }
+
+    #[test]
+    fn statistics_of_a_batch_are_found_wherever_they_are() {
+        let takes =
+            |layers: &str| says_no(&to_value(&config(layers, "\"mse\"").model), "track_running_stats");
+        assert!(!takes("[\"batch_norm\", \"flatten\", { linear = { out_features = 10, bias = false } }]"));
+        assert!(takes(
+            "[\"flatten\", { repeat = { times = 2, layers = [{ batch_norm = { track_running_stats = false } }] } }]"
+        ));
+    }
+}

@@ -1,0 +1,330 @@
+//! `downhill predict`: rows, arrays and images in, classes and numbers out.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use downhill::data::{Part, digits};
+use serde_json::Value;
+
+use crate::adapter::wanted;
+use crate::eval::found;
+use crate::folder::{Done, Folder};
+use crate::rows::{self, GARDEN, csv, predict, predictions};
+
+/// Rows in another order of columns, without the target, and with a column that is no input.
+const NEW: &str = "sun,soil,id,rain\n3,clay,a,1\n9,sand,b,6\n0,loam,c,0\n7,moss,d,2\n3,clay,e,1\n";
+
+/// An NPY file of floats.
+fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let extents: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({extents}), }}\n");
+    let mut bytes =
+        [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
+    values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    bytes
+}
+
+/// The first `count` digits to evaluate on, and their labels.
+fn some_digits(count: usize) -> (Vec<f32>, Vec<String>) {
+    let data = digits().expect("the digits");
+    let eval: &Part = data.eval().expect("a part");
+    let pixels = eval.inputs().samples(0, count).expect("pixels").into_iter().map(|v| v as f32).collect();
+    let labels =
+        eval.targets().samples(0, count).expect("labels").into_iter().map(|v| v.to_string()).collect();
+    (pixels, labels)
+}
+
+#[test]
+fn rows_get_their_class_and_its_probability() {
+    let folder = rows::trained(GARDEN, &[]);
+    folder.write("new.csv", NEW);
+    let done = predict(&folder, &["new.csv", "--batch", "2"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(done.stderr.trim_end(), "note: columns that are no input of the model are passed over: id");
+    let lines: Vec<&str> = done.stdout.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("prediction,\"p_fair, really\",p_good,p_poor", 6));
+    // Alike rows have alike answers, in whichever batch and place they are.
+    assert_eq!(lines[1], lines[5]);
+    let told = |more: &[&str]| {
+        let done = predict(&folder, &[&["new.csv", "--batch", "2"], more].concat());
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        done.stdout
+    };
+    for (line, text) in lines[1..].iter().zip(told(&["--format", "jsonl"]).lines()) {
+        let value: Value = serde_json::from_str(text).expect("JSON");
+        let shares = value["probabilities"].as_object().expect("an object");
+        let shares: Vec<(&str, f64)> =
+            shares.iter().map(|(name, p)| (name.as_str(), p.as_f64().expect("a number"))).collect();
+        assert_eq!(
+            shares.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            ["fair, really", "good", "poor"]
+        );
+        // Three roundings of f32.
+        let sum: f64 = shares.iter().map(|(_, p)| p).sum();
+        assert!((sum - 1.0).abs() <= 4.0 * f64::from(f32::EPSILON), "{sum}");
+        let best = shares.iter().fold(("", -1.0), |best, one| if one.1 > best.1 { *one } else { best });
+        assert_eq!(value["prediction"], best.0);
+        let cells: Vec<f64> =
+            line.rsplitn(4, ',').take(3).map(|cell| cell.parse().expect("a number")).collect();
+        assert_eq!(cells, shares.iter().rev().map(|(_, p)| *p).collect::<Vec<_>>());
+    }
+    // The likeliest two, the likelier first.
+    let top = told(&["--top", "2"]);
+    let first: Vec<&str> = top.lines().next().expect("a header").split(',').collect();
+    assert_eq!(first, ["prediction", "class_1", "p_1", "class_2", "p_2"]);
+    let top = told(&["--top", "1", "--format", "jsonl"]);
+    let value: Value = serde_json::from_str(top.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(value["row"], 1);
+    let shares = value["probabilities"].as_object().expect("an object");
+    assert_eq!(shares.keys().collect::<Vec<_>>(), [value["prediction"].as_str().expect("a name")]);
+
+    // Into a file, by the name of its kind; rows from standard input; a category that the run had none of.
+    assert_eq!(told(&["--out", "told.jsonl"]), "");
+    assert_eq!(String::from_utf8(folder.read("told.jsonl")).expect("UTF-8"), told(&["--format", "jsonl"]));
+    let mut command = folder.command(&["predict", "run", "--adapter", &wanted(), "--batch", "2"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary");
+    child.stdin.take().expect("a pipe").write_all(NEW.as_bytes()).expect("rows");
+    assert_eq!(Done::of(&child.wait_with_output().expect("an end")).stdout, done.stdout);
+    // No row is no fault.
+    folder.write("none.csv", "sun,soil,rain\n");
+    assert_eq!(csv(&folder, &["none.csv"]).lines().count(), 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_fault() {
+    let folder = rows::trained(GARDEN, &[]);
+    folder.write("many.csv", "rain,sun,soil\n".to_owned() + &"1,3,clay\n".repeat(20_000));
+    let mut command = folder.command(&["predict", "run", "many.csv", "--adapter", &wanted()]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary");
+    drop(child.stdout.take());
+    let done = Done::of(&child.wait_with_output().expect("an end"));
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn rows_that_do_not_fit_say_where() {
+    let folder = rows::trained(GARDEN, &[]);
+    let before = folder.listing();
+    let refused = |text: &str, words: &[&str]| {
+        folder.write("wrong.csv", text);
+        let done = predict(&folder, &["wrong.csv", "--out", "told.csv"]);
+        done.refused(1, &[&["wrong.csv"], words].concat());
+        std::fs::remove_file(folder.path("wrong.csv")).expect("a file");
+        assert_eq!(folder.listing(), before, "nothing is left of a file that is not whole");
+    };
+    refused("rain,sun,soil\n1,3,clay\n\n,3,clay\n", &["row 2 (line 4), column \"rain\"", "data.source.fill"]);
+    refused("rain,sun,soil\n1,much,clay\n", &["line 2", "\"sun\"", "\"much\" is not a number"]);
+    refused("rain,sun,soil\n1,3\n", &["line 2", "3 cells", "this one 2"]);
+    refused("rain,soil\n1,clay\n", &["no column \"sun\"", "rain, sun, soil"]);
+    refused("", &["empty"]);
+    for (args, code, words) in [
+        (&["garden.csv", "new.csv"][..], 2, &["new.csv", "one input"][..]),
+        (&["none.csv"], 1, &["none.csv"]),
+        (&["run"], 1, &["run", "a folder", "CSV"]),
+        (&["garden.csv", "--top", "4"], 2, &["--top 4", "3 classes"]),
+        (&["garden.csv", "--top", "0"], 2, &["--top"]),
+        (&["garden.csv", "--weights", "net.toml"], 1, &["net.toml", "safetensors"]),
+        (&["garden.csv", "--format", "xml"], 2, &["csv", "jsonl"]),
+    ] {
+        predict(&folder, args).refused(code, words);
+    }
+}
+
+/// Cells that are missing follow the run's rule, and numbers are in the target's unit: what the standardised target's error
+/// is says how far they are off.
+#[test]
+fn numbers_are_in_the_targets_own_unit() {
+    let folder = rows::trained("weight", &["--set", "data.source.fill=\"median\""]);
+    let told = predict(&folder, &["garden.csv"]);
+    assert_eq!((told.code, told.stderr.contains("passed over: harvest")), (0, true), "{}", told.stderr);
+    let mut lines = told.stdout.lines();
+    assert_eq!(lines.next(), Some("prediction"));
+    let told: Vec<f64> = lines.map(|line| line.parse().expect("a number")).collect();
+    let table = String::from_utf8(folder.read("garden.csv")).expect("UTF-8");
+    let weights: Vec<f64> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.rsplit(',').next().expect("a cell").parse().expect("it"))
+        .collect();
+    assert_eq!(told.len(), weights.len());
+    let data: Value = serde_json::from_slice(&folder.read("run/data.json")).expect("JSON");
+    let std = data["target"]["std"].as_f64().expect("a deviation");
+    assert!(std > 1.0, "the target is standardised: {data}");
+    let error: f64 = told.iter().zip(&weights).map(|(a, b)| ((a - b) / std).powi(2)).sum::<f64>() / 48.0;
+    let loss = found(&folder, "run", &["--data", "garden.csv"])["loss"].as_f64().expect("a loss");
+    // The target has lost 2⁻²⁴ of some standard deviations to f32, and so has the sum of squares.
+    assert!((error - loss).abs() <= 1e-5 * loss.max(1.0), "{error}, {loss}");
+
+    folder.write("holes.csv", "rain,sun,soil\n,3,clay\n3,3,clay\n");
+    let holes = csv(&folder, &["holes.csv"]);
+    let holes: Vec<&str> = holes.lines().collect();
+    assert_eq!(data["columns"][0]["fill"], 3.0, "the median of rain");
+    assert_eq!(holes[1], holes[2]);
+    let json = predictions(&folder, &["holes.csv"]);
+    assert_eq!(json[1]["prediction"].as_f64(), holes[2].parse().ok());
+    predict(&folder, &["holes.csv", "--top", "1"]).refused(2, &["--top 1", "leave it out"]);
+}
+
+/// Every right answer of the evaluation is one of predict, whatever the batches.
+#[test]
+fn arrays_are_what_the_run_was_evaluated_on() {
+    let folder = Folder::new();
+    folder.trained("run", &[]);
+    let (pixels, labels) = some_digits(360);
+    folder.write("images.npy", npy(&[360, 1, 8, 8], &pixels));
+    let told = csv(&folder, &["images.npy", "--batch", "17"]);
+    let right =
+        told.lines().skip(1).zip(&labels).filter(|(line, label)| line.split(',').next() == Some(label));
+    let accuracy = found(&folder, "run", &[])["accuracy"].as_f64().expect("a share");
+    assert_eq!(right.count(), (accuracy * 360.0).round() as usize);
+    assert_eq!(told.lines().next(), Some("prediction,p_0,p_1,p_2,p_3,p_4,p_5,p_6,p_7,p_8,p_9"));
+    // The bytes of the files they came from.
+    let files = format!("{}/data/digits/t10k-images-idx3-ubyte", env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(csv(&folder, &[&files, "--batch", "17"]), told);
+    folder.write("flat.npy", npy(&[2, 63], &[0.0; 126]));
+    predict(&folder, &["flat.npy"]).refused(1, &["flat.npy", "[63]", "[1, 8, 8]"]);
+    folder.write("wild.npy", npy(&[2, 8, 8], &[&[0.5; 127][..], &[f32::NAN]].concat()));
+    predict(&folder, &["wild.npy"]).refused(1, &["row 2", "not finite"]);
+    predict(&folder, &[]).refused(2, &["NPY or IDX"]);
+}
+
+#[test]
+fn what_a_loss_makes_of_an_output_is_told() {
+    let folder = Folder::new();
+    let (pixels, _) = some_digits(5);
+    folder.write("images.npy", npy(&[5, 8, 8], &pixels));
+    let with = |name: &str, settings: &[&str]| {
+        let settings: Vec<&str> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
+        folder.trained(name, &[&settings[..], &["--steps", "5"]].concat());
+        let args =
+            ["predict", name, "images.npy", "--adapter", &wanted(), "--format", "jsonl", "--batch", "2"];
+        let done = folder.run(&args);
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|err| panic!("{line}: {err}"));
+        done.stdout.lines().map(parse).collect::<Vec<Value>>()
+    };
+    let sum = |value: &Value| -> f64 {
+        value.as_object().expect("an object").values().map(|p| p.as_f64().expect("a number")).sum()
+    };
+    // Labels by themselves: logits near 0 give a half for each.
+    let each = &with("labels", &["model.loss=\"bce_with_logits\""])[0];
+    assert!(sum(&each["probabilities"]) > 1.5, "{each}");
+    let layers = "model.layers=[\"flatten\", { linear = 10 }, \"log_softmax\"]";
+    let shares = &with("logs", &[layers, "model.loss=\"nll\""])[4];
+    // The log of a probability is off by some of its ulps, ln 10 · 2⁻²⁴ a class.
+    assert!((sum(&shares["probabilities"]) - 1.0).abs() <= 1e-5, "{shares}");
+    let outputs = &with("numbers", &["model.loss=\"mse\""])[2];
+    assert!(outputs["outputs"]["9"].is_number() && outputs["prediction"].is_string(), "{outputs}");
+    let layers = "model.layers=[\"flatten\", { linear = 64 }, { reshape = [1, 8, 8] }]";
+    let images = with("same", &["data.target=\"inputs\"", "model.loss=\"mse\"", layers]);
+    assert_eq!(images[4]["prediction"].as_array().map(Vec::len), Some(64));
+    // A mean over the batch is no answer to a sample.
+    let norm =
+        "model.layers=[\"flatten\", { batch_norm = { track_running_stats = false } }, { linear = 10 }]";
+    folder.trained("norm", &["--set", norm, "--steps", "1"]);
+    let done = folder.run(&["predict", "norm", "images.npy", "--adapter", &wanted()]);
+    done.refused(2, &["track_running_stats", "beside other samples"]);
+}
+
+#[test]
+fn images_come_with_their_paths() {
+    let folder = Folder::new();
+    for (class, shade) in [("dark", 30), ("light", 220)] {
+        std::fs::create_dir_all(folder.path(&format!("photos/{class}"))).expect("a folder");
+        for i in 0..6 {
+            let pixel = image::Luma([shade + 3 * i]);
+            let path = folder.path(&format!("photos/{class}/{i}.png"));
+            image::GrayImage::from_pixel(4, 4, pixel).save(path).expect("an image");
+        }
+    }
+    let data = "data={ source = { images = \"photos\", size = [4, 4] }, batch_size = 4 }";
+    let settings =
+        ["--set", data, "--set", "model.layers=[\"flatten\", { linear = 2 }]", "--set", "optimizer.lr=0.1"];
+    folder.trained("run", &[&settings[..], &["--steps", "40"]].concat());
+    // Another size and another depth, in a folder within the folder.
+    std::fs::create_dir_all(folder.path("new/within")).expect("a folder");
+    image::RgbImage::from_pixel(9, 6, image::Rgb([215; 3]))
+        .save(folder.path("new/within/b.png"))
+        .expect("an image");
+    image::GrayImage::from_pixel(4, 4, image::Luma([40])).save(folder.path("new/a.png")).expect("an image");
+    folder.write("new/notes.txt", "no image");
+    let told = csv(&folder, &["new", "photos/light/0.png", "--batch", "2"]);
+    let starts: Vec<String> =
+        told.lines().map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect();
+    let slash = |text: &str| text.replace('/', std::path::MAIN_SEPARATOR_STR);
+    assert_eq!(starts[0], "path,prediction");
+    let wanted = ["new/a.png,dark", "new/within/b.png,light", "photos/light/0.png,light"];
+    assert_eq!(starts[1..], wanted.map(slash));
+    assert_eq!(predictions(&folder, &["new"])[0]["path"], slash("new/a.png"));
+    folder.write("new/broken.png", "no image");
+    predict(&folder, &["new"]).refused(1, &["broken.png"]);
+    predict(&folder, &["run"]).refused(1, &["run", "no PNG or JPEG"]);
+    predict(&folder, &[]).refused(2, &["PNG or JPEG"]);
+    // Folders of classes can be evaluated.
+    assert_eq!(found(&folder, "run", &["--data", "photos"])["accuracy"], 1.0);
+}
+
+#[test]
+fn a_text_is_for_sample() {
+    let folder = Folder::new();
+    folder.write("pattern.txt", "gradient\n".repeat(30));
+    let settings = [
+        "data={ source = { text = \"pattern.txt\" }, context = 8 }",
+        "model.layers=[{ embedding = { num_embeddings = 9, embedding_dim = 4 } }, { linear = 9 }]",
+    ];
+    let settings: Vec<&str> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
+    folder.trained("run", &[&settings[..], &["--steps", "1"]].concat());
+    predict(&folder, &["pattern.txt"]).refused(2, &["downhill sample run"]);
+}
+
+/// A Python that has torch, if there is one: the one of `DOWNHILL_PYTHON`, or `python3`.
+fn python_with_torch() -> Option<String> {
+    let python = std::env::var("DOWNHILL_PYTHON").unwrap_or_else(|_| "python3".into());
+    let tried = Command::new(&python).args(["-c", "import torch, safetensors, numpy"]).output();
+    tried.is_ok_and(|output| output.status.success()).then_some(python)
+}
+
+/// `scripts/load_in_pytorch.py` shows the probabilities that predict writes.
+///
+/// A sum of K products in f32, in any order, is off by about √K · 2⁻²⁴ of the sum of their sizes, which is taken to be at
+/// most 16 times the largest logit here; each of the nets' four layers at most adds as much, K is 576 at most, and both
+/// programs err. A probability moves by half of what logits move apart.
+#[test]
+fn pytorch_gives_the_same_probabilities() {
+    let Some(python) = python_with_torch() else {
+        println!("skipped: no Python with torch, safetensors and numpy; DOWNHILL_PYTHON names one");
+        return;
+    };
+    let root = env!("CARGO_MANIFEST_DIR");
+    let (pixels, _) = some_digits(7);
+    for name in ["digits", "digits_cnn"] {
+        let folder = Folder::new();
+        folder.write("images.npy", npy(&[7, 1, 8, 8], &pixels));
+        let config = format!("{root}/examples/{name}.toml");
+        let done = folder.run(&["train", &config, "--steps", "20", "--out", "run", "--adapter", &wanted()]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let ours = predictions(&folder, &["images.npy", "--batch", "3"]);
+        let script = format!("{root}/scripts/load_in_pytorch.py");
+        let mut command = Command::new(&python);
+        command.arg(script).args([folder.path("run"), folder.path("images.npy")]);
+        let output = command.output().expect("the script");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        let theirs: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!((ours.len(), theirs.len()), (7, 7));
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            let number = |value: &Value| value.as_f64().expect("a number");
+            let logits = theirs["logits"].as_array().expect("logits").iter().map(number);
+            let largest = logits.map(f64::abs).fold(0.0, f64::max);
+            let tol = 0.5 * 2.0 * 4.0 * 576f64.sqrt() * 2f64.powi(-24) * 16.0 * largest;
+            assert!(tol < 1e-3, "the test says nothing: {tol}");
+            for (class, want) in theirs["probabilities"].as_array().expect("probabilities").iter().enumerate()
+            {
+                let got = number(&ours["probabilities"][class.to_string()]);
+                assert!((got - number(want)).abs() <= tol, "{name}: {got}, {want}, {tol}");
+            }
+        }
+    }
+}
