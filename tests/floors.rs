@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["error", "figure", "shape", "units"],
     &["gpu", "graph", "data"],
     &["kernel", "nn", "optim"],
     &["plan"],
     &["train"],
-    &["bench", "config", "report"],
+    &["check"],
+    &["bench", "config", "doctor", "report"],
 ];
 
 /// Rooms of one floor that may look at each other, and why.

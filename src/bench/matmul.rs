@@ -1,8 +1,9 @@
 //! `downhill bench matmul`: the engine's products under the roofline.
 
 use super::Summary;
-use super::call::{Place, fill, noise};
-use super::near::within;
+use super::call::{Place, fill};
+use crate::check::noise;
+use crate::check::within;
 use super::place::{self, Deed, dots, roofline};
 use super::report::{Options, Report, machine};
 use super::roof::Streams;

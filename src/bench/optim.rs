@@ -3,7 +3,7 @@
 use super::arenas::{Arenas, Expected};
 use super::call::Place;
 use super::ops::Ops;
-use super::reference::Settings;
+use crate::check::Settings;
 use super::report::{Options, Report, machine};
 use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::Summary;
-use super::call::{Place, Shader, call, fill, noise};
-use super::near::within;
+use super::call::{Place, Shader, call, fill};
+use crate::check::noise;
+use crate::check::within;
 use super::report::Options;
 use super::timing::{Effort, Times, Work, time};
 use crate::error::{Error, Result};

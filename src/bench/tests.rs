@@ -3,10 +3,10 @@
 use toml::Table;
 
 use super::arenas::Arenas;
-use super::call::noise;
+use crate::check::noise;
 use super::list::{Array, Call, Number, Op};
-use super::near::Near;
-use super::reference::{Element, Said, Settings};
+use crate::check::Near;
+use crate::check::{Element, Said, Settings};
 use super::unfused::{TEMPORARIES, ops};
 use super::update::{GRAIN, Update};
 use super::{OptimBench, Options, Way};

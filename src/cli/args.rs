@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::data_args::DataArgs;
+use super::doctor::DoctorArgs;
 
 /// Train small neural nets on any GPU, or on none.
 #[derive(Debug, Parser)]
@@ -16,7 +17,7 @@ Examples:
   downhill lr-find examples/digits.toml
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill explain examples/digits.toml
-  downhill adapters
+  downhill doctor
   downhill data synth digits28 --count 60000 --out data/digits28
   downhill bench optim")]
 pub struct Cli {
@@ -38,6 +39,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List every adapter, and which one would be chosen and why
     Adapters(AdapterArgs),
+    /// Test every kernel on an adapter, and say what to install and what to avoid
+    Doctor(DoctorArgs),
     /// Make data
     Data(DataArgs),
     /// Measure the adapter, and how near the kernels come to what it can do

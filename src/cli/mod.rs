@@ -6,6 +6,7 @@ mod commands;
 mod convert;
 mod data;
 mod data_args;
+mod doctor;
 mod inspect;
 mod lr_find;
 mod progress;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sample(args) => sample::sample(&args),
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Data(args) => data::data(&args),
         Command::Bench(args) => bench::bench(&args.what),
         Command::Optimizers(args) => {
