@@ -8,6 +8,8 @@ mod bad_input;
 mod bench;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/folder.rs"]

@@ -122,13 +122,12 @@ fn of_software(adapter: &Adapter, list: &[AdapterDescription]) -> Vec<Advice> {
                 gpu.name, gpu.index
             ),
         )),
-        None => all.push(advice(
-            Level::Caution,
-            format!(
-                "this is a software adapter: right, and slower than a GPU. Where there is a GPU its driver does not answer: {}",
-                INSTALL.join("; ")
-            ),
-        )),
+        None => {
+            let text = "this is a software adapter: right, and slower than a GPU. If the machine has one, its driver does not \
+                        answer; what there is to install:";
+            all.push(advice(Level::Caution, text));
+            all.extend(INSTALL.into_iter().map(|text| advice(Level::Caution, format!("  {text}"))));
+        }
     }
     let wanted = "Mesa's lavapipe with subgroups of 8 is served by kernels without barriers, which are faster";
     if adapter.name.contains("llvmpipe") && adapter.subgroup_size != [8, 8] {

@@ -130,8 +130,9 @@ impl Case {
             let buffer = memory.get(&buffer.name);
             gpu.write(buffer, 0, &vec![0xcd; buffer.bytes() as usize]);
         }
-        if memory.find(STATE).is_some() {
-            gpu.write(memory.get(STATE), 0, bytemuck::cast_slice(&WORDS));
+        let state = memory.find(STATE).filter(|_| self.given.iter().all(|(name, _)| name != STATE));
+        if let Some(state) = state {
+            gpu.write(state, 0, bytemuck::cast_slice(&WORDS));
         }
         for (name, words) in &plan.constants {
             gpu.write(memory.get(name), 0, bytemuck::cast_slice(words));

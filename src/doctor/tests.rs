@@ -81,7 +81,7 @@ const MUTANTS: &[Mutant] = &[
     ("optim/rmsprop", "row.unbias", "1.0"),
     ("optim/adam", "row.eps;", "1e-3;"),
     ("optim/adam_8bit", "round(255.0", "floor(255.0"),
-    ("optim/nadam", "1.0", "1.001"),
+    ("optim/nadam", "row.go * m", "row.go * g"),
     ("optim/radam", "row.decay * w", "row.decay"),
     ("optim/adamax", "max(", "min("),
     ("optim/adagrad", "+ g * g", "- g * g"),
@@ -97,15 +97,15 @@ const MUTANTS: &[Mutant] = &[
 /// Those of one family alone.
 const OF_LANES: &[Mutant] = &[
     ("reduce", "fn fold(a: f32, b: f32) -> f32 { return a + b; }", "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }"),
-    ("matmul_lanes_any", "A_COL * ", "0u * "),
-    ("matmul_lanes_n", " += ", " -= "),
-    ("matmul_lanes_nt", " += ", " -= "),
-    ("matmul_lanes_map", " += ", " -= "),
+    ("matmul_lanes_any", "c1 += ", "c1 -= "),
+    ("matmul_lanes_n", "c1 += ", "c1 -= "),
+    ("matmul_lanes_nt", "(x.y, y.y)", "(x.x, y.y)"),
+    ("matmul_lanes_map", "c1 += ", "c1 -= "),
     ("attention_lanes", "sum * shrink", "sum"),
 ];
 const OF_TILED: &[Mutant] = &[
     ("reduce_rows", "fn fold(a: f32, b: f32) -> f32 { return a + b; }", "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }"),
-    ("matmul_tiled", " += ", " -= "),
+    ("matmul_tiled", "c1 += ", "c1 -= "),
     ("attention_tiled", "sum * shrink", "sum"),
 ];
 

@@ -44,7 +44,10 @@ impl KernelReport {
             Verdict::Right => {
                 let share = 100.0 * self.error / self.bound;
                 let digits = usize::from(share < 10.0);
-                format!("off by {:.1e} at most, {share:.digits$}% of what rounding explains", self.error)
+                format!(
+                    "off by {:.1e} where rounding explains {:.1e} ({share:.digits$}%)",
+                    self.error, self.bound
+                )
             }
         }
     }
@@ -86,7 +89,11 @@ pub(super) fn judge(gpu: &Gpu, cases: &[Case], progress: fn(&str)) -> Vec<Kernel
                 }
                 outcome.fault
             }
-            Err(err) => Some(format!("{}: {err}", case.what)),
+            Err(err) => {
+                // A driver's words go over several lines.
+                let words: Vec<String> = err.to_string().split_whitespace().map(str::to_owned).collect();
+                Some(format!("{}: {}", case.what, words.join(" ")))
+            }
         };
         if let (Some(fault), Verdict::Right) = (fault, &report.verdict) {
             report.verdict = Verdict::Wrong(fault);
