@@ -2,12 +2,12 @@
 
 use super::Way;
 use super::call::{Place, fill};
-use crate::check::noise;
 use super::list::{COL_VAR, ROW_VAR};
-use crate::check::{Near, within};
-use crate::check::Settings;
 use super::update::{Array, Update, VARIANCE};
+use crate::check::Settings;
+use crate::check::noise;
 use crate::check::{Before, Whole};
+use crate::check::{Near, within};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};

@@ -163,7 +163,11 @@ impl Element<'_> {
     /// g + decay w, or g where decay is no part of the gradient
     pub fn decayed(&self, s: &Settings) -> Near {
         let decay = s.number("weight_decay");
-        if decay == 0.0 || s.is_on("decoupled_weight_decay") { self.grad } else { self.grad + Near::scalar(decay) * self.param }
+        if decay == 0.0 || s.is_on("decoupled_weight_decay") {
+            self.grad
+        } else {
+            self.grad + Near::scalar(decay) * self.param
+        }
     }
 
     /// Moments, and what LAMB makes as long as the weights.

@@ -58,7 +58,8 @@ pub struct Adapter {
 /// Of an open device.
 pub(super) fn adapter(gpu: &Gpu) -> Adapter {
     let a = gpu.adapter();
-    let feature = |&(name, has): &(&'static str, bool)| Feature { name, has, meaning: of_feature(name, has).into() };
+    let feature =
+        |&(name, has): &(&'static str, bool)| Feature { name, has, meaning: of_feature(name, has).into() };
     let mut limits: Vec<Limit> = a
         .limits
         .iter()
@@ -75,7 +76,8 @@ pub(super) fn adapter(gpu: &Gpu) -> Adapter {
         ),
     });
     if let (Some(memory), Some(budget)) = (a.memory, a.budget()) {
-        let meaning = format!("a run takes {} of it at most, unless --memory says otherwise", units::bytes(budget));
+        let meaning =
+            format!("a run takes {} of it at most, unless --memory says otherwise", units::bytes(budget));
         limits.insert(0, Limit { name: "memory", value: memory, meaning });
     }
     Adapter {
@@ -110,9 +112,13 @@ fn of_feature(name: &str, has: bool) -> &'static str {
         ("subgroups", true) => "values pass between lanes of a software adapter without barriers",
         ("subgroups", false) => "GPUs do without; a software adapter has to wait at barriers",
         ("shader-f16", true) => "train.precision = \"f16\" can be had: activations in half the memory",
-        ("shader-f16", false) => "train.precision = \"f16\" is refused; f32 is as right, in twice the memory for activations",
+        ("shader-f16", false) => {
+            "train.precision = \"f16\" is refused; f32 is as right, in twice the memory for activations"
+        }
         ("timestamp-query", true) => "downhill bench times kernels by the device's own clock",
-        ("timestamp-query", false) => "downhill bench times kernels by the wall's clock only; training is the same",
+        ("timestamp-query", false) => {
+            "downhill bench times kernels by the wall's clock only; training is the same"
+        }
         _ => "",
     }
 }
@@ -123,7 +129,9 @@ fn of_limit(name: &str, value: u64) -> Option<String> {
         "max_compute_workgroup_storage_size" => {
             format!("attention takes up to {} for the rows of a tile", units::bytes(WORKGROUP_BYTES))
         }
-        "max_compute_invocations_per_workgroup" => format!("large products run {INVOCATIONS} invocations together"),
+        "max_compute_invocations_per_workgroup" => {
+            format!("large products run {INVOCATIONS} invocations together")
+        }
         "max_compute_workgroups_per_dimension" => {
             format!("work is folded into two dimensions past {value} workgroups; {GROUPS} are counted on")
         }

@@ -46,7 +46,9 @@ const HIDING: [&str; 2] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 
 fn hidden() -> impl Iterator<Item = Advice> {
     let set = HIDING.into_iter().filter(|name| std::env::var_os(name).is_some());
-    set.map(|name| advice(Level::Note, format!("{name} is set, so the loader sees no drivers but those it names")))
+    set.map(|name| {
+        advice(Level::Note, format!("{name} is set, so the loader sees no drivers but those it names"))
+    })
 }
 
 /// Where no adapter answers.
@@ -129,12 +131,18 @@ fn of_software(adapter: &Adapter, list: &[AdapterDescription]) -> Vec<Advice> {
             all.extend(INSTALL.into_iter().map(|text| advice(Level::Caution, format!("  {text}"))));
         }
     }
-    let wanted = "Mesa's lavapipe with subgroups of 8 is served by kernels without barriers, which are faster";
+    let wanted =
+        "Mesa's lavapipe with subgroups of 8 is served by kernels without barriers, which are faster";
     if adapter.name.contains("llvmpipe") && adapter.subgroup_size != [8, 8] {
-        let text = format!("subgroups are not of 8: {wanted}; LP_NATIVE_VECTOR_WIDTH=256 in the environment asks for it");
+        let text = format!(
+            "subgroups are not of 8: {wanted}; LP_NATIVE_VECTOR_WIDTH=256 in the environment asks for it"
+        );
         all.push(advice(Level::Caution, text));
     } else if adapter.family != "lanes" {
-        all.push(advice(Level::Caution, format!("{wanted}: on Debian or Ubuntu apt-get install mesa-vulkan-drivers")));
+        all.push(advice(
+            Level::Caution,
+            format!("{wanted}: on Debian or Ubuntu apt-get install mesa-vulkan-drivers"),
+        ));
     }
     all
 }
@@ -161,7 +169,7 @@ pub(super) fn around(kernel: &str) -> String {
     }
     match kernel {
         "cross_entropy" => "Take another model.loss than cross_entropy",
-        "attention_lanes" | "attention_tiled" => "Do without layers of attention (multihead_attention, transformer_encoder_layer)",
+        "attention_lanes" | "attention_tiled" => "Do without layers of attention (multi_head_attention)",
         "segment_sum" => "Do without embedding layers; one_hot and linear give the same",
         "matmul_lanes_map" => "Do without convolutions (conv1d, conv2d and their transposes)",
         "buffers_commit" => "Do without layers that keep running means (batch_norm)",
@@ -197,7 +205,10 @@ mod tests {
             family,
             family_because: String::new(),
             features: vec![Feature { name: "shader-f16", has: false, meaning: "f16 is refused".into() }],
-            limits: vec![limit("largest buffer", 128 << 20), limit("max_compute_invocations_per_workgroup", 128)],
+            limits: vec![
+                limit("largest buffer", 128 << 20),
+                limit("max_compute_invocations_per_workgroup", 128),
+            ],
         }
     }
 
@@ -222,9 +233,14 @@ mod tests {
         let all = of(&adapter("llvmpipe", "llvmpipe Mesa 21.2.6 (LLVM 12)", 4, "tiled"), &list, &[]);
         let text: Vec<&str> = all.iter().map(|advice| advice.text.as_str()).collect();
         let text = text.join("\n");
-        for part in
-            ["Radeon is there", "--adapter 1", "LP_NATIVE_VECTOR_WIDTH", "Mesa 21.2 is older", "shader-f16", "256 and more"]
-        {
+        for part in [
+            "Radeon is there",
+            "--adapter 1",
+            "LP_NATIVE_VECTOR_WIDTH",
+            "Mesa 21.2 is older",
+            "shader-f16",
+            "256 and more",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(all.is_sorted_by_key(|advice| advice.level));

@@ -103,7 +103,8 @@ impl Case {
         claims: Vec<Claim>,
     ) -> Case {
         let mut plan = Plan::default();
-        let mut all: Vec<(&str, u64)> = given.iter().map(|(name, bytes)| (*name, bytes.len() as u64)).collect();
+        let mut all: Vec<(&str, u64)> =
+            given.iter().map(|(name, bytes)| (*name, bytes.len() as u64)).collect();
         all.extend(sizes);
         kernels.into_iter().for_each(|k| plan.surround(k, "", Shape::default(), &all, false));
         let given = given.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
@@ -305,15 +306,14 @@ pub(super) fn of_graph(
     let sinks: Vec<(Tensor, Sink)> =
         outputs.iter().enumerate().map(|(i, t)| (t.clone(), Sink::Buffer(named(i)))).collect();
     let mut plan = Plan::new(&graph, &sinks, Ring { columns: 0, rows: 0 }, target)?;
-    let of_input = |name: &str| {
-        given.iter().find(|g| g.name == name).map_or(vec![], |g| exactly(&g.numbers))
-    };
+    let of_input = |name: &str| given.iter().find(|g| g.name == name).map_or(vec![], |g| exactly(&g.numbers));
     // Parameters take their numbers from the inputs of their names, which may go unread.
     let parameters = graph.parameters();
     let of_parameter = |i: usize| of_input(&parameters[i].name);
     let mut held: Vec<(String, Vec<u8>)> = Vec::new();
     let read: Vec<String> = plan.buffers.iter().map(|b| b.name.clone()).collect();
-    let inputs = given.iter().map(|g| (input_buffer(g.name), g.bytes())).filter(|(name, _)| read.contains(name));
+    let inputs =
+        given.iter().map(|g| (input_buffer(g.name), g.bytes())).filter(|(name, _)| read.contains(name));
     held.extend(inputs);
     if !parameters.is_empty() {
         let mut arena = vec![0; plan.arena.bytes as usize];

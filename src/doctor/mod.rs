@@ -55,9 +55,8 @@ pub fn examine(options: &Options) -> Result<Report> {
         seconds: 0.0,
         advice: Vec::new(),
     };
-    let open = |family| {
-        Gpu::open(&GpuOptions { adapter: options.adapter.clone(), family, ..GpuOptions::default() })
-    };
+    let open =
+        |family| Gpu::open(&GpuOptions { adapter: options.adapter.clone(), family, ..GpuOptions::default() });
     let gpu = match open(None) {
         Ok(gpu) => gpu,
         Err(err) => {
@@ -73,7 +72,9 @@ pub fn examine(options: &Options) -> Result<Report> {
         Family::Tiled => Family::Lanes,
     };
     // Lanes go by subgroups of eight, which not every adapter has.
-    if options.all && let Ok(gpu) = open(Some(other)) {
+    if options.all
+        && let Ok(gpu) = open(Some(other))
+    {
         report.kernels.extend(test(&gpu, options.progress)?);
     }
     report.seconds = start.elapsed().as_secs_f64();

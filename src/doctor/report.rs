@@ -42,7 +42,13 @@ impl Report {
         let ill = |k: &&KernelReport| k.verdict != Verdict::Right;
         let names: Vec<&str> = self.kernels.iter().filter(ill).map(|k| k.kernel.as_str()).collect();
         let text = |names: &[&str]| {
-            format!("{} of {} kernels are not right on {}: {}", names.len(), self.kernels.len(), adapter.name, names.join(", "))
+            format!(
+                "{} of {} kernels are not right on {}: {}",
+                names.len(),
+                self.kernels.len(),
+                adapter.name,
+                names.join(", ")
+            )
         };
         (!names.is_empty()).then(|| Error::Gpu(text(&names)))
     }
@@ -99,7 +105,8 @@ impl Report {
                 Verdict::Untested => "?    ",
             };
             let s = if k.variants == 1 { " " } else { "s" };
-            let _ = writeln!(out, "    {mark}  {:width$}  {:>2} variant{s}  {}", k.kernel, k.variants, k.words());
+            let _ =
+                writeln!(out, "    {mark}  {:width$}  {:>2} variant{s}  {}", k.kernel, k.variants, k.words());
         }
         let right = self.kernels.iter().filter(|k| k.verdict == Verdict::Right).count();
         let variants: usize = self.kernels.iter().map(|k| k.variants).sum();

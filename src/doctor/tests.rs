@@ -25,14 +25,18 @@ fn every_entry_point_of_every_shader_is_tested() {
         for line in text.lines() {
             if let Some(named) = line.strip_prefix("fn ").filter(|_| entry) {
                 let named = named.split('(').next().unwrap();
-                assert!(run.contains(named), "{named} of shaders/{name}.wgsl has no test in src/doctor/cases");
+                assert!(
+                    run.contains(named),
+                    "{named} of shaders/{name}.wgsl has no test in src/doctor/cases"
+                );
             }
             entry = line.starts_with("@compute");
         }
         if let Some(of_file) = name.strip_prefix("shared/") {
-            let line = text.lines().find(|l| l.starts_with("fn ") || l.contains("= fn")).unwrap_or_else(|| {
-                text.lines().find(|l| !l.starts_with("//") && !l.trim().is_empty()).unwrap()
-            });
+            let line =
+                text.lines().find(|l| l.starts_with("fn ") || l.contains("= fn")).unwrap_or_else(|| {
+                    text.lines().find(|l| !l.starts_with("//") && !l.trim().is_empty()).unwrap()
+                });
             let used = cases.iter().flat_map(|c| &c.plan.steps).any(|step| step.kernel.wgsl.contains(line));
             assert!(used, "no test has the text of shared/{of_file}");
         }
@@ -43,7 +47,9 @@ fn every_entry_point_of_every_shader_is_tested() {
 fn both_families_have_lines_of_their_own_and_say_what_goes_around_them() {
     let rows = |family| -> BTreeSet<String> { planned(family).into_iter().map(|case| case.kernel).collect() };
     let (lanes, tiled) = (rows(Family::Lanes), rows(Family::Tiled));
-    for kernel in ["matmul_lanes_any", "matmul_lanes_map", "matmul_lanes_n", "matmul_lanes_nt", "attention_lanes"] {
+    for kernel in
+        ["matmul_lanes_any", "matmul_lanes_map", "matmul_lanes_n", "matmul_lanes_nt", "attention_lanes"]
+    {
         assert!(lanes.contains(kernel) && !tiled.contains(kernel), "{kernel}: {lanes:?}");
     }
     for kernel in ["matmul_tiled", "attention_tiled", "reduce_rows"] {
@@ -96,7 +102,11 @@ const MUTANTS: &[Mutant] = &[
 
 /// Those of one family alone.
 const OF_LANES: &[Mutant] = &[
-    ("reduce", "fn fold(a: f32, b: f32) -> f32 { return a + b; }", "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }"),
+    (
+        "reduce",
+        "fn fold(a: f32, b: f32) -> f32 { return a + b; }",
+        "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }",
+    ),
     ("matmul_lanes_any", "c1 += ", "c1 -= "),
     ("matmul_lanes_n", "c1 += ", "c1 -= "),
     ("matmul_lanes_nt", "(x.y, y.y)", "(x.x, y.y)"),
@@ -104,7 +114,11 @@ const OF_LANES: &[Mutant] = &[
     ("attention_lanes", "sum * shrink", "sum"),
 ];
 const OF_TILED: &[Mutant] = &[
-    ("reduce_rows", "fn fold(a: f32, b: f32) -> f32 { return a + b; }", "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }"),
+    (
+        "reduce_rows",
+        "fn fold(a: f32, b: f32) -> f32 { return a + b; }",
+        "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }",
+    ),
     ("matmul_tiled", "c1 += ", "c1 -= "),
     ("attention_tiled", "sum * shrink", "sum"),
 ];

@@ -30,6 +30,7 @@ fn without_a_driver_it_says_what_to_install_and_fails() {
         assert!(done.stdout.contains(part), "{part}: {}", done.stdout);
     }
     assert!(done.stderr.starts_with("error: no GPU adapter answers"), "{}", done.stderr);
-    let report: Value = serde_json::from_str(&folder.run_without_adapter(&["doctor", "--json"]).stdout).expect("JSON");
+    let report: Value =
+        serde_json::from_str(&folder.run_without_adapter(&["doctor", "--json"]).stdout).expect("JSON");
     assert_eq!((&report["well"], &report["adapter"]), (&Value::Bool(false), &Value::Null));
 }

@@ -80,11 +80,10 @@ pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
         codes[1].extend(v.iter().map(|v| second_code(*v, most[1])));
         scales.extend(most.map(in_any_order));
     }
-    let claim = |buffer: &str, offset: usize, want| Claim { buffer: buffer.into(), offset: offset as u64, want };
-    let mut claims = vec![
-        claim(PARAMETERS, 0, Want::Numbers(params)),
-        claim(ABSMAX, 0, Want::Numbers(scales)),
-    ];
+    let claim =
+        |buffer: &str, offset: usize, want| Claim { buffer: buffer.into(), offset: offset as u64, want };
+    let mut claims =
+        vec![claim(PARAMETERS, 0, Want::Numbers(params)), claim(ABSMAX, 0, Want::Numbers(scales))];
     for ((name, codes), after) in names.iter().zip(codes).zip([m_after, v_after]) {
         claims.push(claim(name, 0, Want::Codes(codes)));
         let wide = after[NARROW * BLOCK..].iter().map(|near| in_any_order(*near)).collect();

@@ -15,7 +15,11 @@ use crate::optim::{AdamW, Optimizer, table_row};
 
 pub(super) fn cases() -> Result<Vec<Case>> {
     let mut all = vec![
-        settled("one dispatch, clipped", 1000, Settling { scaled: false, max_norm: Some(0.5), infinite: false }),
+        settled(
+            "one dispatch, clipped",
+            1000,
+            Settling { scaled: false, max_norm: Some(0.5), infinite: false },
+        ),
         settled("one dispatch, scaled", 1000, Settling { scaled: true, max_norm: None, infinite: false }),
         settled("a step left out", 1000, Settling { scaled: true, max_norm: None, infinite: true }),
         settled("two dispatches", 70_000, Settling { scaled: true, max_norm: Some(2.0), infinite: false }),

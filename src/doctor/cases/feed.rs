@@ -3,9 +3,7 @@
 use super::super::case::{Case, Claim, Want, exactly, word_bytes};
 use crate::check::Near;
 use crate::data::{Kind, Scale};
-use crate::kernel::feed::{
-    BUFFERS, FROM, Gather, INTO, NEXT_BUFFERS, ORDER, STATE, close, commit, gather,
-};
+use crate::kernel::feed::{BUFFERS, FROM, Gather, INTO, NEXT_BUFFERS, ORDER, STATE, close, commit, gather};
 
 /// Samples of a batch, the row of the order that the step reads, and the rows' stride.
 const BATCH: usize = 5;

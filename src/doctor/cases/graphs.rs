@@ -40,7 +40,10 @@ fn chains(target: Target) -> Result<Vec<Case>> {
     Ok(vec![
         of_graph("chain", "views", target, Room::Exact, &inputs, views)?,
         of_graph("chain", "comparisons", target, Room::Exact, &inputs, compare)?,
-        Case { kernel: "shared/random".into(), ..of_graph("chain", "uniform", target, Room::Exact, &[], drawn)? },
+        Case {
+            kernel: "shared/random".into(),
+            ..of_graph("chain", "uniform", target, Room::Exact, &[], drawn)?
+        },
     ])
 }
 
@@ -49,25 +52,34 @@ type Function = (f32, f32, fn(&Tensor) -> Tensor);
 
 fn functions(target: Target) -> Result<Vec<Case>> {
     let groups: [(&str, &[Function]); 4] = [
-        ("exp, log, roots", &[
-            (-30.0, 20.0, |x| x.exp()),
-            (0.01, 9.0, |x| x.log()),
-            (0.01, 9.0, |x| x.sqrt()),
-            (0.1, 9.0, |x| x.recip()),
-            (0.1, 4.0, |x| x.pow_scalar(2.7)),
-        ]),
-        ("sin, cos, elu, softplus", &[
-            (-9.0, 9.0, |x| x.sin()),
-            (-9.0, 9.0, |x| x.cos()),
-            (-6.0, 0.5, |x| x.elu(1.5)),
-            (-19.0, 9.0, |x| x.softplus(1.0, 20.0)),
-        ]),
-        ("tanh, sigmoid, erf", &[
-            (-9.0, 9.0, |x| x.tanh()),
-            (-9.0, 9.0, |x| x.sigmoid()),
-            (-4.5, 4.5, |x| x.erf()),
-            (-4.0, 4.0, |x| x.leaky_relu(0.01)),
-        ]),
+        (
+            "exp, log, roots",
+            &[
+                (-30.0, 20.0, |x| x.exp()),
+                (0.01, 9.0, |x| x.log()),
+                (0.01, 9.0, |x| x.sqrt()),
+                (0.1, 9.0, |x| x.recip()),
+                (0.1, 4.0, |x| x.pow_scalar(2.7)),
+            ],
+        ),
+        (
+            "sin, cos, elu, softplus",
+            &[
+                (-9.0, 9.0, |x| x.sin()),
+                (-9.0, 9.0, |x| x.cos()),
+                (-6.0, 0.5, |x| x.elu(1.5)),
+                (-19.0, 9.0, |x| x.softplus(1.0, 20.0)),
+            ],
+        ),
+        (
+            "tanh, sigmoid, erf",
+            &[
+                (-9.0, 9.0, |x| x.tanh()),
+                (-9.0, 9.0, |x| x.sigmoid()),
+                (-4.5, 4.5, |x| x.erf()),
+                (-4.0, 4.0, |x| x.leaky_relu(0.01)),
+            ],
+        ),
         ("gelu, silu", &[(-4.5, 4.5, |x| x.gelu()), (-9.0, 9.0, |x| x.silu())]),
     ];
     const POINTS: usize = 509;
@@ -166,12 +178,18 @@ fn layers(target: Target) -> Result<Vec<Case>> {
             let z = t[0].matmul(&t[1].transpose(0, 1)).add(&t[2]);
             vec![z.relu().mul_scalar(2.0), z]
         };
-        let backward = |_: &Graph, t: &[Tensor]| {
-            vec![t[3].transpose(0, 1).matmul(&t[0]), t[3].sum(&[0], false)]
-        };
+        let backward =
+            |_: &Graph, t: &[Tensor]| vec![t[3].transpose(0, 1).matmul(&t[0]), t[3].sum(&[0], false)];
         let what = format!("{rows} rows, {inputs} to {outputs}");
         all.push(of_graph("matmul", &format!("layer of {what}"), target, Room::Exact, &given, forward)?);
-        all.push(of_graph("matmul", &format!("its gradients, {what}"), target, Room::Exact, &given, backward)?);
+        all.push(of_graph(
+            "matmul",
+            &format!("its gradients, {what}"),
+            target,
+            Room::Exact,
+            &given,
+            backward,
+        )?);
     }
     Ok(all)
 }

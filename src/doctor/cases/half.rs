@@ -35,7 +35,14 @@ pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
         let claims = vec![Claim { buffer: HALF_PARAMETERS.into(), offset: 0, want: Want::Halves(want) }];
         let size = 4 * COUNT as u64;
         let given = vec![(PARAMETERS, bytes(&numbers)), (STATE, word_bytes(&WORDS))];
-        Case::of_kernels("half_weights", what, vec![weights(size, rounding)], given, &[(HALF_PARAMETERS, size / 2)], claims)
+        Case::of_kernels(
+            "half_weights",
+            what,
+            vec![weights(size, rounding)],
+            given,
+            &[(HALF_PARAMETERS, size / 2)],
+            claims,
+        )
     };
     // Small whole numbers, so that all that lies in memory is an f16 as it is.
     let whole = |name, shape: &[usize], seed| {
@@ -44,8 +51,8 @@ pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
     };
     let given = [whole("x", &[9, 12], 1), whole("first", &[20, 12], 2), whole("second", &[5, 20], 3)];
     let net = |graph: &Graph, t: &[Tensor]| {
-        let [first, second] =
-            [("first", [20, 12]), ("second", [5, 20])].map(|(name, shape)| graph.parameter(name, shape, Init::Constant(0.0)));
+        let [first, second] = [("first", [20, 12]), ("second", [5, 20])]
+            .map(|(name, shape)| graph.parameter(name, shape, Init::Constant(0.0)));
         let hidden = t[0].matmul(&first.transpose(0, 1)).relu();
         vec![hidden.matmul(&second.transpose(0, 1)), hidden.sum(&[0], false)]
     };

@@ -68,8 +68,7 @@ fn cross_entropies(target: Target) -> Result<Vec<Case>> {
 
 fn attentions(target: Target) -> Result<Vec<Case>> {
     let mut all = Vec::new();
-    for (what, tq, tk, d, causal) in
-        [("causal", 19, 19, 8, true), ("masked, with dropout", 11, 37, 5, false)]
+    for (what, tq, tk, d, causal) in [("causal", 19, 19, 8, true), ("masked, with dropout", 11, 37, 5, false)]
     {
         let (n, heads) = (2, 2);
         let given = [

@@ -68,7 +68,15 @@ pub(super) fn opened(optimizer: &Optimizer, t: u64) -> [(&'static str, Vec<u8>);
 
 /// The optimizer's kernel over an arena of `bytes` and nothing else.
 pub(super) fn plain(bytes: u64, blocks: u32) -> Around<'static> {
-    Around { gradients: GRADIENTS, bytes, ends: &[], blocks, checked: false, clip_value: false, average: false }
+    Around {
+        gradients: GRADIENTS,
+        bytes,
+        ends: &[],
+        blocks,
+        checked: false,
+        clip_value: false,
+        average: false,
+    }
 }
 
 /// A bound for the operations of an update in any order: another order may be off by as much to the other side.
@@ -108,7 +116,8 @@ fn case(
     t: u64,
 ) -> Result<Case> {
     let settings = Settings::of(rule)?;
-    let names: Vec<&'static str> = [PARAMETERS, GRADIENTS].into_iter().chain(update.slots.iter().copied()).collect();
+    let names: Vec<&'static str> =
+        [PARAMETERS, GRADIENTS].into_iter().chain(update.slots.iter().copied()).collect();
     let numbers = |(name, seed): (&&str, u64)| {
         let [low, high] = range(name);
         noise(seed, COUNT, low, high)
@@ -149,7 +158,14 @@ fn averaged(keys: &str) -> Result<Option<Case>> {
     let size = 4 * COUNT as u64;
     let given = vec![(PARAMETERS, bytes(&y)), ("z", bytes(&z))];
     let case = |kernel| {
-        Case::of_kernels(update.shader, &format!("the average of {keys}"), vec![kernel], given, &[(AVERAGE, size)], claims)
+        Case::of_kernels(
+            update.shader,
+            &format!("the average of {keys}"),
+            vec![kernel],
+            given,
+            &[(AVERAGE, size)],
+            claims,
+        )
     };
     Ok(average(&update, size).map(case))
 }

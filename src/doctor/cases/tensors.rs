@@ -62,7 +62,12 @@ impl Array {
 }
 
 /// The update, and where it makes norms of tensors a test of those.
-fn case(optimizer: &Optimizer, keys: &str, shape: [usize; 2], family: Family) -> Result<(Case, Option<Case>)> {
+fn case(
+    optimizer: &Optimizer,
+    keys: &str,
+    shape: [usize; 2],
+    family: Family,
+) -> Result<(Case, Option<Case>)> {
     let (update, settings) = (optimizer.kernel(), Settings::of(optimizer)?);
     let [rows, columns] = shape;
     let count = rows * columns;
@@ -110,10 +115,8 @@ fn case(optimizer: &Optimizer, keys: &str, shape: [usize; 2], family: Family) ->
             let norm = |number: &dyn Fn(usize) -> Near| {
                 Near::sum((0..count).map(|i| (number(i) * number(i), 1)), depth(count)).sqrt()
             };
-            let of_tensor = [
-                norm(&|i| before.element(i).param),
-                norm(&|i| before.element(i).decayed(&settings)),
-            ];
+            let of_tensor =
+                [norm(&|i| before.element(i).param), norm(&|i| before.element(i).decayed(&settings))];
             let blocks = stride / BLOCK_BYTES as usize;
             norms.push(claim(NORMS, tensor * blocks * 8, of_tensor.repeat(blocks)));
         }

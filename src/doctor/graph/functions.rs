@@ -131,7 +131,10 @@ pub(super) fn binary(op: Binary, a: Near, b: Near) -> Near {
     let (x, y) = (a.value, b.value);
     let told = |holds: bool| {
         let open = a.off + b.off;
-        Near { value: f64::from(u8::from(holds)), off: if open > 0.0 && (x - y).abs() <= open { 1.0 } else { 0.0 } }
+        Near {
+            value: f64::from(u8::from(holds)),
+            off: if open > 0.0 && (x - y).abs() <= open { 1.0 } else { 0.0 },
+        }
     };
     match op {
         Binary::Add => a + b,

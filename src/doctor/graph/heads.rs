@@ -109,7 +109,12 @@ impl<'a> Attention<'a> {
     }
 
     /// p = e^(s − lse) and ds = p (dout·v keep − delta) of a pair.
-    fn slope(&self, dout: &'a [Near], stats: &[Near], at @ [n, h, row, col]: [usize; 4]) -> Option<[Near; 2]> {
+    fn slope(
+        &self,
+        dout: &'a [Near],
+        stats: &[Near],
+        at @ [n, h, row, col]: [usize; 4],
+    ) -> Option<[Near; 2]> {
         let [batch, tq, tk, heads, _] = self.sizes;
         let stat = |half: usize| stats[((half * batch + n) * tq + row) * heads + h];
         let p = exp(self.score(at)? - stat(0));
@@ -220,7 +225,9 @@ pub(super) fn segment_sum(x: &[Near], width: usize, head: &[Near], next: &[Near]
             chain.push(t);
             t = next[t].value as usize;
         }
-        out.extend((0..width).map(|c| Near::sum(chain.iter().map(|t| (x[t * width + c], 1)), depth(chain.len()))));
+        out.extend(
+            (0..width).map(|c| Near::sum(chain.iter().map(|t| (x[t * width + c], 1)), depth(chain.len()))),
+        );
     }
     out
 }

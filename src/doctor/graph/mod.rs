@@ -77,9 +77,9 @@ impl<'a> Known<'a> {
             Op::Binary(op) => {
                 numbers(0).iter().zip(numbers(1)).map(|(a, b)| functions::binary(*op, *a, *b)).collect()
             }
-            Op::Select => (0..count)
-                .map(|i| functions::select(numbers(0)[i], numbers(1)[i], numbers(2)[i]))
-                .collect(),
+            Op::Select => {
+                (0..count).map(|i| functions::select(numbers(0)[i], numbers(1)[i], numbers(2)[i])).collect()
+            }
             Op::Reduce(fold, axes) => reduce(*fold, axes, inputs[0]),
             Op::Matmul { trans_a, trans_b } => matmul([*trans_a, *trans_b], inputs[0], inputs[1], shape),
             Op::Concat(axis) => views::concat(*axis, &inputs, shape),
