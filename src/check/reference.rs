@@ -290,8 +290,9 @@ impl Element<'_> {
             }
             "adagrad" => {
                 let sum = self.slot("sum")?;
-                let before = if t == 1 { scalar(s.number("initial_accumulator_value")) } else { *sum };
-                *sum = before + g * g;
+                // Slots start at 0, and this one elsewhere.
+                let start = if t == 1 { s.number("initial_accumulator_value") } else { 0.0 };
+                *sum = *sum + scalar(start) + g * g;
                 let rate = lr / (1.0 + (t - 1) as f64 * s.number("lr_decay"));
                 scalar(rate) * g / (sum.sqrt() + eps)
             }

@@ -8,7 +8,7 @@ use crate::graph::{DType, Graph, Tensor};
 use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::update::PARAMETERS;
 use crate::kernel::{Kernel, Target};
-use crate::plan::{Memory, Plan, Program, Ring, Sink, input_buffer};
+use crate::plan::{METRICS, Memory, Plan, Program, Ring, Sink, input_buffer};
 use crate::shape::Shape;
 
 /// What numbers lie in a buffer.
@@ -218,8 +218,9 @@ impl Want {
                 // Signed where some may be negative.
                 let signed = wants.iter().any(|near| near.value < 0.0);
                 let code = |b: &u8| if signed { f64::from(b.cast_signed()) } else { f64::from(*b) };
-                let half_way = |near: &Near| Near { off: near.off + 0.5, ..*near };
-                wants.iter().zip(read).map(|(near, b)| of(code(b), &half_way(near))).collect()
+                // How much further than half the way to the next.
+                let beyond = |worst: Worst| Worst { off: (worst.off - 0.5).max(0.0), ..worst };
+                wants.iter().zip(read).map(|(near, b)| beyond(of(code(b), near))).collect()
             }
         };
         let mut worst = (0, Worst::default());
@@ -295,6 +296,24 @@ pub(super) fn of_graph(
     given: &[Given],
     build: impl Fn(&Graph, &[Tensor]) -> Vec<Tensor>,
 ) -> Result<Case> {
+    of_graph_into(kernel, what, target, (room, |i| Sink::Buffer(format!("result {i}"))), given, build)
+}
+
+/// The ring of metrics, where results go there.
+const RING: Ring = Ring { columns: 5, rows: 2 };
+
+/// [`of_graph`] whose results go where `sink` says: buffers of their own, or columns of the ring.
+///
+/// # Errors
+/// As [`of_graph`].
+pub(super) fn of_graph_into(
+    kernel: &str,
+    what: &str,
+    target: Target,
+    (room, sink): (Room, fn(usize) -> Sink),
+    given: &[Given],
+    build: impl Fn(&Graph, &[Tensor]) -> Vec<Tensor>,
+) -> Result<Case> {
     let graph = Graph::new();
     let input = |g: &Given| match g.dtype {
         DType::F32 => graph.input(g.name, &g.shape[..]),
@@ -302,10 +321,8 @@ pub(super) fn of_graph(
     };
     let outputs = build(&graph, &given.iter().map(input).collect::<Vec<_>>());
     graph.check()?;
-    let named = |i: usize| format!("result {i}");
-    let sinks: Vec<(Tensor, Sink)> =
-        outputs.iter().enumerate().map(|(i, t)| (t.clone(), Sink::Buffer(named(i)))).collect();
-    let mut plan = Plan::new(&graph, &sinks, Ring { columns: 0, rows: 0 }, target)?;
+    let sinks: Vec<(Tensor, Sink)> = outputs.iter().zip(0..).map(|(t, i)| (t.clone(), sink(i))).collect();
+    let mut plan = Plan::new(&graph, &sinks, RING, target)?;
     let of_input = |name: &str| given.iter().find(|g| g.name == name).map_or(vec![], |g| exactly(&g.numbers));
     // Parameters take their numbers from the inputs of their names, which may go unread.
     let parameters = graph.parameters();
@@ -331,7 +348,13 @@ pub(super) fn of_graph(
         if room == Room::Exact {
             want.iter_mut().for_each(|near| near.off = 0.0);
         }
-        claims.push(Claim { buffer: named(i), offset: 0, want: Want::Numbers(want) });
+        let (buffer, offset) = match sink(i) {
+            Sink::Buffer(name) => (name, 0),
+            // The open step is the first of its window, whose row is the first.
+            Sink::Metric(column) => (METRICS.to_owned(), 4 * column as u64),
+            other => return Err(Error::Gpu(format!("\"{what}\" looks at no {other:?}"))),
+        };
+        claims.push(Claim { buffer, offset, want: Want::Numbers(want) });
     }
     let mut case = Case { kernel: kernel.into(), what: what.into(), plan, given: held, claims };
     let own = case.entries().find(|entry| entry.starts_with(kernel)).map(file_of);

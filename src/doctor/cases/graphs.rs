@@ -3,10 +3,11 @@
 //! Sums of products are tested twice: with multiples of a quarter, where every sum is exact and one element read wrongly
 //! is seen however long the sum, and with any numbers, where arithmetic in less than f32 is seen.
 
-use super::super::case::{Case, Given, Room, of_graph};
+use super::super::case::{Case, Given, Room, of_graph, of_graph_into};
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
 use crate::kernel::Target;
+use crate::plan::Sink;
 
 pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
     let mut all = chains(target)?;
@@ -113,6 +114,14 @@ fn reductions(target: Target) -> Result<Vec<Case>> {
     let x = Given::noise("x", &[3, 5003, 1], 6);
     all.push(of_graph("reduce", "largest of 5003", target, Room::Exact, &[x.clone()], most)?);
     all.push(of_graph("reduce", "sum of any 5003", target, Room::Rounding, &[x], sum)?);
+    // A metric and a loss, filed in the ring.
+    let x = Given::quarters("x", &[40, 8], 8);
+    let filed = |_: &Graph, t: &[Tensor]| {
+        let loss = t[0].sum_all();
+        vec![t[0].slice(0, 3, 4).slice(1, 2, 3).reshape([]).mul_scalar(0.5), loss]
+    };
+    let into_ring = (Room::Exact, (|i| Sink::Metric(2 * i + 1)) as fn(usize) -> Sink);
+    all.push(of_graph_into("reduce", "metrics", target, into_ring, &[x], filed)?);
     // Computed on the way in and on the way out.
     let x = Given::noise("x", &[40, 67], 7);
     let norm = |_: &Graph, t: &[Tensor]| {
