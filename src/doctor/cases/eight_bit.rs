@@ -44,8 +44,8 @@ pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
     let adamw = optimizer("name = 'adamw'; state_bits = 8; weight_decay = 0.1")?;
     let (update, settings, t) = (adamw.kernel(), Settings::of(&adamw)?, 10);
     let size = (4 * COUNT) as u64;
-    let wide = [BLOCK_BYTES * NARROW as u64..size];
-    let kernel = kernel(&update, &plain(size, 1), &wide, family, COUNT);
+    let wide = BLOCK_BYTES * NARROW as u64..size;
+    let kernel = kernel(&update, &plain(size, 1), std::slice::from_ref(&wide), family, COUNT);
 
     let numbers = |seed, name, count| {
         let [low, high] = range(name);
