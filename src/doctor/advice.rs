@@ -212,24 +212,12 @@ mod tests {
         }
     }
 
-    fn listed(index: usize, name: &str, kind: AdapterKind) -> AdapterDescription {
-        AdapterDescription {
-            index,
-            name: name.into(),
-            kind,
-            backend: "Vulkan".into(),
-            driver: String::new(),
-            subgroup_min: 8,
-            subgroup_max: 8,
-            features: vec![],
-            limits: vec![],
-            memory: None,
-        }
-    }
-
     #[test]
     fn an_adapter_that_is_not_the_best_is_told_so() {
-        let list = [listed(0, "llvmpipe", AdapterKind::Software), listed(1, "Radeon", AdapterKind::Discrete)];
+        let list = [
+            AdapterDescription::fake(0, "llvmpipe", AdapterKind::Software),
+            AdapterDescription::fake(1, "Radeon", AdapterKind::Discrete),
+        ];
         let all = of(&adapter("llvmpipe", "llvmpipe Mesa 21.2.6 (LLVM 12)", 4, "tiled"), &list, &[]);
         let text: Vec<&str> = all.iter().map(|advice| advice.text.as_str()).collect();
         let text = text.join("\n");

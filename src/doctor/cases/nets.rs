@@ -53,16 +53,16 @@ fn cross_entropies(target: Target) -> Result<Vec<Case>> {
     let loss = |t: &[Tensor], o: &CrossEntropy| loss::cross_entropy(&t[0], &t[1], o);
     let dx = |t: &[Tensor], y: &Tensor| t[0].graph().grad(y, &[&t[0]]).swap_remove(0);
     let alone = |_: &Graph, t: &[Tensor]| vec![loss(t, &options(0.0, None))];
-    let gradient = |_: &Graph, t: &[Tensor]| vec![dx(t, &loss(t, &options(0.1, None)))];
+    let gradient = |_: &Graph, t: &[Tensor]| vec![dx(t, &loss(t, &options(0.1, Some(3))))];
     let both = |_: &Graph, t: &[Tensor]| {
-        let y = loss(t, &options(0.1, Some(3)));
+        let y = loss(t, &options(0.1, None));
         vec![dx(t, &y), y]
     };
     let stem = "cross_entropy";
     Ok(vec![
         of_graph(stem, "losses", target, Room::Rounding, &given, alone)?,
-        of_graph(stem, "gradient, smoothed", target, Room::Rounding, &given, gradient)?,
-        of_graph(stem, "both, some ignored", target, Room::Rounding, &given, both)?,
+        of_graph(stem, "gradient, some ignored", target, Room::Rounding, &given, gradient)?,
+        of_graph(stem, "both in one", target, Room::Rounding, &given, both)?,
     ])
 }
 
