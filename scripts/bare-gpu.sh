@@ -51,6 +51,8 @@ run() {
     mkdir -p target/release
     cp "$PACK/downhill" target/release/
     export DOWNHILL_ADAPTER=${DOWNHILL_ADAPTER:-auto}
+    # What follows says little where a kernel is wrong.
+    "$PACK/downhill" doctor --all --adapter "$DOWNHILL_ADAPTER" | tee "$out/doctor.txt" || failed=1
     "$PACK/downhill" adapters | tee "$out/adapters.txt"
     "$PACK/downhill" train examples/digits.toml --adapter "$DOWNHILL_ADAPTER" --out "$out/digits" | tee "$out/train.txt"
     for test in "$PACK"/tests/*; do

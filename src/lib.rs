@@ -22,14 +22,17 @@
 //! ```
 //!
 //! The rooms, from the ground up, each importing only from those below: [`error`], [`figure`], [`shape`], [`units`];
-//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; [`bench`], [`config`], [`report`]; [`session`].
+//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; `check`; [`bench`], [`config`],
+//! [`doctor`], [`report`]; [`session`].
 //! `ARCHITECTURE.md` says why.
 
 #![warn(missing_docs)]
 
 pub mod bench;
+mod check;
 pub mod config;
 pub mod data;
+pub mod doctor;
 pub mod error;
 pub mod figure;
 pub mod gpu;

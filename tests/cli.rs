@@ -16,6 +16,8 @@ mod ci_page;
 mod compare;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/eval.rs"]
 mod eval;
 #[path = "cli/examples.rs"]

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
     &["error", "figure", "shape", "units"],
     &["gpu", "graph", "data"],
     &["kernel", "nn", "optim"],
     &["plan"],
     &["train"],
-    &["bench", "config", "report"],
+    &["check"],
+    &["bench", "config", "doctor", "report"],
     &["session"],
 ];
 

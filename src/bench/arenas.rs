@@ -1,12 +1,13 @@
 //! The arrays of an update, in as many sets as turns go through, what is in them, and what should be after one update.
 
 use super::Way;
-use super::call::{Place, fill, noise};
+use super::call::{Place, fill};
 use super::list::{COL_VAR, ROW_VAR};
-use super::near::{Near, within};
-use super::reference::Settings;
 use super::update::{Array, Update, VARIANCE};
-use super::whole::{Before, Whole};
+use crate::check::Settings;
+use crate::check::noise;
+use crate::check::{Before, Whole};
+use crate::check::{Near, within};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};

@@ -3,8 +3,8 @@
 
 use super::list::Array::{self, Grad, Param, Slot};
 use super::list::{COL_VAR, List, Number, Op, ROW_VAR};
-use super::reference::{Settings, no_rule};
 use super::unfused::{DENOM, STEP};
+use crate::check::{Settings, no_rule};
 use crate::error::Result;
 use crate::graph::Tensor;
 

@@ -1,13 +1,14 @@
 //! `downhill bench matmul`: the engine's products under the roofline.
 
 use super::Summary;
-use super::call::{Place, fill, noise};
-use super::near::within;
+use super::call::{Place, fill};
 use super::place::{self, Deed, dots, roofline};
 use super::report::{Options, Report, machine};
 use super::roof::Streams;
 use super::sheet::{Column, Sheet, Unit};
 use super::timing::{Work, time};
+use crate::check::noise;
+use crate::check::within;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterKind, Gpu};
 use crate::graph::{Graph, Tensor};

@@ -5,7 +5,7 @@ use crate::graph::Tensor;
 use crate::nn::{Conv2d, Embedding, LayerNorm, MultiHeadAttention, Net, Padding, Pool2d, Positional};
 use crate::train::Model;
 
-use super::call::noise;
+use crate::check::noise;
 
 /// A net with its data; the loss is cross-entropy.
 pub struct Workload {

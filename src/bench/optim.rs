@@ -3,7 +3,6 @@
 use super::arenas::{Arenas, Expected};
 use super::call::Place;
 use super::ops::Ops;
-use super::reference::Settings;
 use super::report::{Options, Report, machine};
 use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};
@@ -11,6 +10,7 @@ use super::timing::{Work, time};
 use super::unfused::ops;
 use super::update::{GRAIN, Update};
 use super::{Roof, Summary};
+use crate::check::Settings;
 use crate::error::{Error, Result, suggestion};
 use crate::figure::{Axis, Figure, Panel, Series};
 use crate::gpu::{Dispatch, Gpu};

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::Summary;
-use super::call::{Place, Shader, call, fill, noise};
-use super::near::within;
+use super::call::{Place, Shader, call, fill};
 use super::report::Options;
 use super::timing::{Effort, Times, Work, time};
+use crate::check::noise;
+use crate::check::within;
 use crate::error::{Error, Result};
 use crate::gpu::{Access, Buffer, Gpu};
 use crate::kernel::grid;

@@ -3,13 +3,13 @@
 use toml::Table;
 
 use super::arenas::Arenas;
-use super::call::noise;
 use super::list::{Array, Call, Number, Op};
-use super::near::Near;
-use super::reference::{Element, Said, Settings};
 use super::unfused::{TEMPORARIES, ops};
 use super::update::{GRAIN, Update};
 use super::{OptimBench, Options, Way};
+use crate::check::Near;
+use crate::check::noise;
+use crate::check::{Element, Said, Settings};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
 use crate::optim::{Adafactor, AdamW, Lamb, Lars, Muon, Optimizer};

@@ -5,7 +5,7 @@
 use super::by_tensor;
 use super::list::Array::{self, Grad, Param, Slot};
 use super::list::{List, Op};
-use super::reference::Settings;
+use crate::check::Settings;
 use crate::error::Result;
 use crate::kernel::Target;
 

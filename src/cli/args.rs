@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use downhill::train::Assertion;
 
 use super::data_args::DataArgs;
+use super::doctor::DoctorArgs;
 use super::use_args::{EvalArgs, PredictArgs};
 
 /// Train small neural nets on any GPU, or on none.
@@ -21,7 +22,7 @@ Examples:
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill compare runs/digits-1 runs/digits-2
   downhill explain examples/digits.toml
-  downhill adapters
+  downhill doctor
   downhill data synth digits28 --count 60000 --out data/digits28
   downhill bench optim")]
 pub struct Cli {
@@ -51,6 +52,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List every adapter, and which one would be chosen and why
     Adapters(AdapterArgs),
+    /// Test every kernel on an adapter, and say what to install and what to avoid
+    Doctor(DoctorArgs),
     /// Make data
     Data(DataArgs),
     /// Measure the adapter, and how near the kernels come to what it can do

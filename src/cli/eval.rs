@@ -2,7 +2,7 @@
 
 use downhill::data::{BatchSize, Dataset, Part};
 use downhill::kernel::Target;
-use downhill::train::{Evaluation, Metrics, MicroBatch, NamedTensor, Trainer};
+use downhill::train::{Assertion, Evaluation, Metrics, MicroBatch, NamedTensor, Trainer};
 use downhill::{Error, Gpu};
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ struct Report<'a> {
     accuracy: Option<f64>,
     #[serde(skip_serializing_if = "Metrics::is_empty")]
     metrics: &'a Metrics<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confusion: Option<&'a Vec<Vec<u64>>>,
 }
 
 pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<()> {
@@ -48,9 +50,10 @@ pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<()> {
             loss: found.loss,
             accuracy: found.accuracy,
             metrics: &found.metrics,
+            confusion: found.confusion.as_ref(),
         };
         say(&serde_json::to_string(&report)?);
-        return Ok(());
+        return Ok(Assertion::check_all(&args.assertions, &found.values())?);
     }
     let what = match part {
         Some("eval") => format!("the evaluation part, {samples} samples"),
@@ -66,7 +69,24 @@ pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<()> {
     for (name, value) in found.metrics.iter() {
         say(&format!("{name:<8} {value:.6}"));
     }
-    Ok(())
+    if let Some(matrix) = &found.confusion {
+        say(&confusion(matrix));
+    }
+    Ok(Assertion::check_all(&args.assertions, &found.values())?)
+}
+
+/// The matrix as a table: rows are the true classes, columns the predicted ones.
+fn confusion(matrix: &[Vec<u64>]) -> String {
+    let widest = matrix.iter().flatten().copied().max().unwrap_or(0).max(matrix.len() as u64);
+    let width = widest.to_string().len() + 1;
+    let row = |head: String, cells: &mut dyn Iterator<Item = u64>| {
+        let cells: String = cells.map(|cell| format!("{cell:>width$}")).collect();
+        format!("{head:>8} {cells}")
+    };
+    let head = row("true".into(), &mut (0..matrix.len() as u64));
+    let rows =
+        matrix.iter().enumerate().map(|(class, cells)| row(class.to_string(), &mut cells.iter().copied()));
+    std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
 /// The data to evaluate on, as the evaluation part, and which part of the run's own they are.

@@ -9,6 +9,7 @@ mod compare;
 mod convert;
 mod data;
 mod data_args;
+mod doctor;
 mod eval;
 mod finished;
 mod inspect;
@@ -54,6 +55,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Compare(args) => compare::compare(&args),
         Command::Explain(args) => commands::explain(&args),
         Command::Adapters(args) => commands::adapters(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Data(args) => data::data(&args),
         Command::Bench(args) => bench::bench(&args.what),
         Command::Optimizers(args) => {

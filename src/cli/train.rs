@@ -198,12 +198,13 @@ pub(super) fn assert(assertions: &[Assertion], last: Option<&EpochRecord>) -> Re
         let untrained = |first| Err(Error::Assertion(format!("asserted {first}, but no epoch was told")));
         return assertions.first().map_or(Ok(()), untrained);
     };
+    let values = last.values();
     for assertion in assertions {
-        if let Ok(value) = assertion.check(last) {
+        if let Ok(value) = assertion.check(&values) {
             say(&format!("holds    {assertion}: it is {value:?}"));
         }
     }
-    Assertion::check_all(assertions, last)
+    Assertion::check_all(assertions, &values)
 }
 
 /// That the device waited for samples, and what helps; nothing where it did not wait much.

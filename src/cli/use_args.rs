@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use downhill::train::Assertion;
 
 /// Which run, and which of its weights.
 #[derive(Debug, Args)]
@@ -37,7 +38,8 @@ Examples:
 Evaluates a finished run's weights: the loss, the accuracy and the metrics are those that the run's last epoch
 had in metrics.jsonl, to the bit on the same adapter (of the average, where the run evaluated that: --average).
 Other data are encoded as the run's were: means, categories, classes and vocabulary are those of data.json.
-Exit code: 0; 1 no weights, data that do not fit, or no adapter; 2 the command line or the config is wrong.")]
+Exit code: 0; 1 no weights, data that do not fit, or no adapter; 2 the command line or the config is wrong; 3 an
+assertion does not hold.")]
 pub struct EvalArgs {
     /// Which run
     #[command(flatten)]
@@ -51,6 +53,9 @@ pub struct EvalArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    /// What must hold, as "eval_accuracy >= 0.95", also of --data and --part train (repeatable)
+    #[arg(long = "assert", value_name = "NAME OP NUMBER", value_parser = Assertion::parse)]
+    pub assertions: Vec<Assertion>,
 }
 
 /// `downhill predict`

@@ -90,6 +90,23 @@ pub struct AdapterDescription {
 }
 
 impl AdapterDescription {
+    /// One that only tests list.
+    #[cfg(test)]
+    pub(crate) fn fake(index: usize, name: &str, kind: AdapterKind) -> AdapterDescription {
+        AdapterDescription {
+            index,
+            name: name.into(),
+            kind,
+            backend: "Vulkan".into(),
+            driver: String::new(),
+            subgroup_min: 8,
+            subgroup_max: 8,
+            features: vec![],
+            limits: vec![],
+            memory: None,
+        }
+    }
+
     /// What buffers may take together where nothing else is said: four fifths of the device's heap, since other programs
     /// and the driver want some of it.
     pub fn budget(&self) -> Option<u64> {
@@ -224,27 +241,12 @@ pub(super) async fn open(wanted: &str) -> Result<(wgpu::Adapter, AdapterDescript
 mod tests {
     use super::*;
 
-    fn fake(index: usize, name: &str, kind: AdapterKind) -> AdapterDescription {
-        AdapterDescription {
-            index,
-            name: name.into(),
-            kind,
-            backend: "Vulkan".into(),
-            driver: String::new(),
-            subgroup_min: 8,
-            subgroup_max: 8,
-            features: vec![],
-            limits: vec![],
-            memory: None,
-        }
-    }
-
     #[test]
     fn chooses_by_kind_index_and_name() {
         let list = [
-            fake(0, "llvmpipe", AdapterKind::Software),
-            fake(1, "Intel UHD", AdapterKind::Integrated),
-            fake(2, "NVIDIA H100", AdapterKind::Discrete),
+            AdapterDescription::fake(0, "llvmpipe", AdapterKind::Software),
+            AdapterDescription::fake(1, "Intel UHD", AdapterKind::Integrated),
+            AdapterDescription::fake(2, "NVIDIA H100", AdapterKind::Discrete),
         ];
         let index = |w: &str| choose(w, &list).map(|(i, _)| i).ok();
         assert_eq!(index("auto"), Some(2));

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::blueprint::Blueprint;
-use super::observer::EpochRecord;
 use super::watched;
 use crate::error::{Error, Result};
 
@@ -63,13 +62,12 @@ impl Assertion {
         &self.name
     }
 
-    /// The value in `epoch`, for which it holds.
+    /// The value for which it holds, of those of an epoch or an evaluation.
     ///
     /// # Errors
-    /// [`Error::Assertion`] where it does not hold, with the value; [`Error::Config`] where the epoch has no such value,
-    /// with those that it has.
-    pub fn check(&self, epoch: &EpochRecord) -> Result<f64> {
-        let values = epoch.values();
+    /// [`Error::Assertion`] where it does not hold, with the value; [`Error::Config`] where there is no such value, with
+    /// those that there are.
+    pub fn check(&self, values: &[(String, f64)]) -> Result<f64> {
         let Some((_, value)) = values.iter().find(|(name, _)| self.is(name)) else {
             return Err(self.unknown(values.iter().map(|(name, _)| name.as_str())));
         };
@@ -80,14 +78,14 @@ impl Assertion {
         }
     }
 
-    /// Every one of them: one error has all that do not hold, and what the epoch has no value of comes first.
+    /// Every one of them: one error has all that do not hold, and what there is no value of comes first.
     ///
     /// # Errors
     /// As [`Assertion::check`].
-    pub fn check_all(assertions: &[Assertion], epoch: &EpochRecord) -> Result<()> {
+    pub fn check_all(assertions: &[Assertion], values: &[(String, f64)]) -> Result<()> {
         let mut failed = Vec::new();
         for assertion in assertions {
-            match assertion.check(epoch) {
+            match assertion.check(values) {
                 Ok(_) => {}
                 Err(Error::Assertion(text)) => failed.push(text),
                 Err(other) => return Err(other),
@@ -128,6 +126,7 @@ impl fmt::Display for Assertion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::EpochRecord;
     use crate::train::Metrics;
 
     fn epoch() -> EpochRecord {
@@ -147,7 +146,7 @@ mod tests {
     }
 
     fn check(text: &str, epoch: &EpochRecord) -> Result<f64> {
-        Assertion::parse(text)?.check(epoch)
+        Assertion::parse(text)?.check(&epoch.values())
     }
 
     #[test]
@@ -215,11 +214,12 @@ mod tests {
     fn all_that_fail_are_told_and_a_wrong_name_first() {
         let list =
             |texts: &[&str]| texts.iter().map(|text| Assertion::parse(text).unwrap()).collect::<Vec<_>>();
-        Assertion::check_all(&list(&["steps == 90", "kl > 0"]), &epoch()).unwrap();
-        let err = Assertion::check_all(&list(&["steps > 90", "kl > 0", "kl > 3"]), &epoch()).unwrap_err();
+        Assertion::check_all(&list(&["steps == 90", "kl > 0"]), &epoch().values()).unwrap();
+        let err =
+            Assertion::check_all(&list(&["steps > 90", "kl > 0", "kl > 3"]), &epoch().values()).unwrap_err();
         let Error::Assertion(text) = err else { panic!("{err}") };
         assert_eq!(text, "asserted steps > 90.0, but steps is 90.0; asserted kl > 3.0, but kl is 2.5");
-        let err = Assertion::check_all(&list(&["steps > 90", "k > 0"]), &epoch()).unwrap_err();
+        let err = Assertion::check_all(&list(&["steps > 90", "k > 0"]), &epoch().values()).unwrap_err();
         assert!(err.is_usage() && err.to_string().contains("no k;"), "{err}");
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::blueprint::Blueprint;
-use super::observer::EpochRecord;
+use super::observer::{EpochRecord, Evaluation};
 use crate::error::{Error, Result};
 pub use crate::optim::schedule::Mode;
 
@@ -69,6 +69,15 @@ impl EpochRecord {
     /// it.
     pub fn value(&self, name: &str) -> Option<f64> {
         self.values().into_iter().find(|(other, _)| means(name, other)).map(|(_, value)| value)
+    }
+}
+
+impl Evaluation {
+    /// Every number with its name, as in [`EpochRecord::values`].
+    pub fn values(&self) -> Vec<(String, f64)> {
+        let accuracy = self.accuracy.map(|accuracy| ("eval_accuracy".to_owned(), accuracy));
+        let metrics = self.metrics.iter().map(|(name, value)| (format!("eval_metrics.{name}"), *value));
+        std::iter::once(("eval_loss".to_owned(), self.loss)).chain(accuracy).chain(metrics).collect()
     }
 }
 

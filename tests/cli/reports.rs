@@ -15,6 +15,7 @@ fn help_has_examples() {
         &["lr-find", "--help"],
         &["explain", "--help"],
         &["adapters", "--help"],
+        &["doctor", "--help"],
         &["optimizers", "--help"],
         &["completions", "--help"],
         &["data", "--help"],

@@ -20,7 +20,7 @@ const POINTS: usize = 1000;
 
 /// A matrix made orthogonal.
 #[derive(Debug)]
-pub(super) struct Orthogonal {
+pub(crate) struct Orthogonal {
     /// The matrix before, over its norm, as far as it does not begin again.
     x: Vec<f64>,
     /// The product of all M, times the factor of the step: its side is the lesser of the matrix's.
@@ -165,7 +165,7 @@ impl Orthogonal {
 mod tests {
     use toml::Table;
 
-    use super::super::call::noise;
+    use super::super::noise;
     use super::*;
 
     /// Step by step, as the papers have it, in f64 or rounded to f32 after each operation.

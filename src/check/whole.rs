@@ -7,7 +7,7 @@ use crate::error::Result;
 
 /// A matrix as it is before the update. Its numbers begin again after those that are given.
 #[derive(Debug)]
-pub(super) struct Before<'b> {
+pub(crate) struct Before<'b> {
     /// Rows and columns.
     pub shape: [usize; 2],
     /// Of the slots.
@@ -64,7 +64,7 @@ impl Before<'_> {
 
 /// What is known of a tensor.
 #[derive(Debug)]
-pub(super) enum Whole {
+pub(crate) enum Whole {
     /// Nothing is asked.
     Nothing,
     /// The rate of all its elements.
@@ -149,7 +149,7 @@ fn factored(s: &Settings, t: u64, before: &Before<'_>, norm: Near) -> Whole {
 mod tests {
     use toml::Table;
 
-    use super::super::call::noise;
+    use super::super::noise;
     use super::*;
 
     fn settings(text: &str) -> Settings {

@@ -11,7 +11,7 @@ use crate::optim::Optimizer;
 
 /// An optimizer's hyperparameters by the names a config has for them.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     pub table: Table,
 }
 
@@ -24,7 +24,7 @@ impl Settings {
 
     /// The optimizer's name.
     pub fn name(&self) -> &str {
-        self.table.get("name").and_then(|name| name.as_str()).unwrap_or_default()
+        self.word("name")
     }
 
     /// A number; 0 where the optimizer has no such key.
@@ -42,6 +42,16 @@ impl Settings {
     pub fn whole(&self, key: &str) -> u64 {
         let number = self.table.get(key).and_then(|value| value.as_integer());
         number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+    }
+
+    /// A switch; off where the optimizer has no such key.
+    pub fn is_on(&self, key: &str) -> bool {
+        self.table.get(key).and_then(|value| value.as_bool()) == Some(true)
+    }
+
+    /// A word; empty where the optimizer has no such key.
+    fn word(&self, key: &str) -> &str {
+        self.table.get(key).and_then(|value| value.as_str()).unwrap_or_default()
     }
 
     /// Both betas.
@@ -89,8 +99,8 @@ impl Settings {
 
     /// Muon's factor for a matrix.
     pub fn factor(&self, rows: usize, columns: usize) -> f64 {
-        match self.table.get("adjust_lr_fn").and_then(|value| value.as_str()) {
-            Some("match_rms_adamw") => 0.2 * (rows.max(columns) as f64).sqrt(),
+        match self.word("adjust_lr_fn") {
+            "match_rms_adamw" => 0.2 * (rows.max(columns) as f64).sqrt(),
             _ => (rows as f64 / columns as f64).max(1.0).sqrt(),
         }
     }
@@ -98,7 +108,7 @@ impl Settings {
 
 /// What the whole tensor says of an element.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Said {
+pub(crate) struct Said {
     /// LAMB's quotient of norms, LARS's rate, Adafactor's.
     pub rate: Near,
     /// Adafactor's second moment, Muon's direction.
@@ -107,7 +117,7 @@ pub(super) struct Said {
 
 /// An element of every array of an update.
 #[derive(Debug, Clone)]
-pub(super) struct Element<'a> {
+pub(crate) struct Element<'a> {
     pub param: Near,
     pub grad: Near,
     pub names: &'a [&'static str],
@@ -119,7 +129,7 @@ impl Element<'_> {
         match self.names.iter().position(|n| *n == name) {
             Some(at) => Ok(&mut self.slots[at]),
             None => Err(Error::Config(format!(
-                "the rule in bench/reference.rs wants the slot {name}, and the kernel has {:?}",
+                "the rule in check/reference.rs wants the slot {name}, and the kernel has {:?}",
                 self.names
             ))),
         }
@@ -139,10 +149,25 @@ impl Element<'_> {
         Ok(*slot)
     }
 
-    /// g + decay w
+    /// Adam's second moment; its peak so far where it is that which is divided by.
+    fn peak(&mut self, s: &Settings, g: Near, beta2: f64) -> Result<Near> {
+        let v = self.square_average("exp_avg_sq", g, beta2)?;
+        if !s.is_on("amsgrad") {
+            return Ok(v);
+        }
+        let peak = self.slot("max_exp_avg_sq")?;
+        *peak = peak.max(v);
+        Ok(*peak)
+    }
+
+    /// g + decay w, or g where decay is no part of the gradient
     pub fn decayed(&self, s: &Settings) -> Near {
         let decay = s.number("weight_decay");
-        if decay == 0.0 { self.grad } else { self.grad + Near::scalar(decay) * self.param }
+        if decay == 0.0 || s.is_on("decoupled_weight_decay") {
+            self.grad
+        } else {
+            self.grad + Near::scalar(decay) * self.param
+        }
     }
 
     /// Moments, and what LAMB makes as long as the weights.
@@ -165,8 +190,7 @@ impl Element<'_> {
     pub fn muon(&mut self, s: &Settings) -> Result<Near> {
         let mu = s.number("momentum");
         let b = self.average("momentum_buffer", self.grad, mu)?;
-        let nesterov = s.table.get("nesterov").and_then(|value| value.as_bool()) == Some(true);
-        Ok(if nesterov { self.grad.lerp(b, Near::scalar(mu)) } else { b })
+        Ok(if s.is_on("nesterov") { self.grad.lerp(b, Near::scalar(mu)) } else { b })
     }
 
     /// Schedule-free's step along d: z, and what y comes nearer by.
@@ -196,23 +220,49 @@ impl Element<'_> {
         let step = match s.name() {
             "sgd" if s.number("momentum") == 0.0 => scalar(lr) * g,
             "sgd" => {
-                let take = scalar(1.0 - s.number("dampening"));
+                let mu = s.number("momentum");
                 let b = self.slot("momentum_buffer")?;
-                *b = scalar(s.number("momentum")) * *b + take * g;
-                scalar(lr) * *b
+                let kept = scalar(mu) * *b;
+                match s.word("form") {
+                    "velocity" => *b = kept - scalar(lr) * g,
+                    "average" => *b = kept + scalar(1.0 - mu) * g,
+                    _ if t == 1 => *b = g,
+                    _ => *b = kept + scalar(1.0 - s.number("dampening")) * g,
+                }
+                match s.word("form") {
+                    "velocity" => scalar(-1.0) * *b,
+                    _ if s.is_on("nesterov") => scalar(lr) * (g + scalar(mu) * *b),
+                    _ => scalar(lr) * *b,
+                }
             }
             "rmsprop" => {
-                let v = self.square_average("square_avg", g, s.number("alpha"))?;
-                scalar(lr) * g / (v.sqrt() + eps)
+                let alpha = s.number("alpha");
+                let mut v = self.square_average("square_avg", g, alpha)?;
+                if s.is_on("centered") {
+                    let m = self.average("grad_avg", g, alpha)?;
+                    v = (v - m * m).max(Near::exact(0.0));
+                }
+                if s.is_on("bias_correction") {
+                    v = v * scalar(1.0 / (1.0 - alpha.powf(t as f64)));
+                }
+                let d = v.sqrt() + eps;
+                let mu = s.number("momentum");
+                if mu == 0.0 {
+                    scalar(lr) * g / d
+                } else {
+                    let b = self.slot("momentum_buffer")?;
+                    *b = scalar(mu) * *b + g / d;
+                    scalar(lr) * *b
+                }
             }
             "adam" => {
                 let m = self.average("exp_avg", g, beta1)?;
-                let v = self.square_average("exp_avg_sq", g, beta2)?;
+                let v = self.peak(s, g, beta2)?;
                 scalar(lr / first) * m / (v.sqrt() * scalar(1.0 / second.sqrt()) + eps)
             }
             "adamw" => {
                 let m = self.average("exp_avg", self.grad, beta1)?;
-                let v = self.square_average("exp_avg_sq", self.grad, beta2)?;
+                let v = self.peak(s, self.grad, beta2)?;
                 let step = scalar(lr / first) * m / (v.sqrt() * scalar(1.0 / second.sqrt()) + eps);
                 scalar(lr * decay) * w + step
             }
@@ -240,7 +290,9 @@ impl Element<'_> {
             }
             "adagrad" => {
                 let sum = self.slot("sum")?;
-                *sum = *sum + g * g;
+                // Slots start at 0, and this one elsewhere.
+                let start = if t == 1 { s.number("initial_accumulator_value") } else { 0.0 };
+                *sum = *sum + scalar(start) + g * g;
                 let rate = lr / (1.0 + (t - 1) as f64 * s.number("lr_decay"));
                 scalar(rate) * g / (sum.sqrt() + eps)
             }
@@ -272,8 +324,9 @@ impl Element<'_> {
             "lars" => {
                 let (keep, take) = (scalar(s.number("momentum")), scalar(1.0 - s.number("dampening")));
                 let b = self.slot("momentum_buffer")?;
-                *b = keep * *b + take * (said.rate * g);
-                scalar(lr) * *b
+                let d = said.rate * g;
+                *b = if t == 1 { d } else { keep * *b + take * d };
+                scalar(lr) * if s.is_on("nesterov") { d + keep * *b } else { *b }
             }
             "adafactor" => scalar(lr * decay) * w + said.rate * self.adafactor(s, said.value),
             "muon" => {
@@ -282,15 +335,16 @@ impl Element<'_> {
             }
             other => return Err(no_rule(other)),
         };
-        self.param = w - step;
+        let shrink = s.is_on("decoupled_weight_decay").then(|| scalar(lr * decay) * w);
+        self.param = w - shrink.map_or(step, |shrink| shrink + step);
         Ok(())
     }
 }
 
 /// What to do about an optimizer that is not benchmarked yet.
-pub(super) fn no_rule(name: &str) -> Error {
+pub(crate) fn no_rule(name: &str) -> Error {
     Error::Config(format!(
-        "optimizer \"{name}\" cannot be benchmarked: it needs a rule in bench/reference.rs and its ops in bench/unfused.rs"
+        "optimizer \"{name}\" cannot be benchmarked: it needs a rule in check/reference.rs and its ops in bench/unfused.rs"
     ))
 }
 

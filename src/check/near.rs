@@ -3,17 +3,17 @@
 use std::ops::{Add, Div, Mul, Sub};
 
 /// Half a unit in the last place of an f32, relative; WGSL lets sums and products be either neighbour, twice this.
-pub(super) const UNIT: f64 = f32::EPSILON as f64;
+pub(crate) const UNIT: f64 = f32::EPSILON as f64;
 /// What WGSL allows a division, in units.
-pub(super) const DIVISION: f64 = 2.5;
+pub(crate) const DIVISION: f64 = 2.5;
 /// What WGSL allows a root, in units: that of 1 / inverseSqrt(x).
-pub(super) const ROOT: f64 = 4.5;
+pub(crate) const ROOT: f64 = 4.5;
 /// Numbers below may be flushed to 0.
 const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
 
 /// A number, and how far an f32 computed in its place may lie.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Near {
+pub(crate) struct Near {
     pub value: f64,
     pub off: f64,
 }
@@ -29,7 +29,8 @@ impl Near {
         Near::rounded(value, 0.0, 1.0)
     }
 
-    fn rounded(value: f64, off: f64, units: f64) -> Near {
+    /// A value computed to so many units from numbers that put it `off` at most.
+    pub fn rounded(value: f64, off: f64, units: f64) -> Near {
         Near { value, off: off + units * UNIT * (value.abs() + off) + SMALLEST }
     }
 
@@ -106,12 +107,12 @@ impl Div for Near {
 
 /// Additions that a number goes through at most where the engine adds up `count`: an update's sums go by blocks of 256 and
 /// then by 64 lanes, a reduction's by chunks of 2,048 or of the root of `count`, and then over the chunks.
-pub(super) fn depth(count: usize) -> usize {
+pub(crate) fn depth(count: usize) -> usize {
     count.min(2 * count.isqrt().max(2048) + 64)
 }
 
 /// Whether a number lies no further than `bound` from where it should; NaN does not.
-pub(super) fn within(got: f32, want: f64, bound: f64) -> bool {
+pub(crate) fn within(got: f32, want: f64, bound: f64) -> bool {
     (f64::from(got) - want).abs() <= bound
 }
 
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn errors_bound_what_f32_does() {
-        let numbers = super::super::call::noise(7, 3000, 0.01, 2.0);
+        let numbers = super::super::noise(7, 3000, 0.01, 2.0);
         for three in numbers.chunks_exact(3) {
             let [a, b, c] = [three[0], three[1] - 1.0, three[2]];
             let in_f32 = (a.sqrt() * b - c) / (a + c) + b * c;
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_bound_of_a_sum_holds_in_any_order() {
-        let numbers = super::super::call::noise(5, 5000, 0.0, 1.0);
+        let numbers = super::super::noise(5, 5000, 0.0, 1.0);
         let exact = |times: usize| Near::sum(numbers.iter().map(|x| (Near::exact(*x), times)), depth(5000));
         let (up, down): (f32, f32) = (numbers.iter().sum(), numbers.iter().rev().sum());
         assert!(up != down);

@@ -1,0 +1,157 @@
+//! What is said of an adapter: its features and limits, and what each means for training.
+
+use serde::Serialize;
+
+use super::verdict::family_name;
+use crate::gpu::{AdapterKind, Family, Gpu};
+use crate::units;
+
+/// Whether an adapter has something, and what follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Feature {
+    /// As WebGPU names it.
+    pub name: &'static str,
+    /// It is there.
+    pub has: bool,
+    /// What it is for, or what goes without it.
+    pub meaning: String,
+}
+
+/// A limit, and what it limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// As WebGPU names it.
+    pub name: &'static str,
+    /// Bytes, or a count.
+    pub value: u64,
+    /// What it is to training.
+    pub meaning: String,
+}
+
+/// An adapter, as far as training is concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Adapter {
+    /// As `--adapter INDEX` takes it.
+    pub index: usize,
+    /// The device's name.
+    pub name: String,
+    /// Discrete, integrated, software, ...
+    pub kind: &'static str,
+    /// Why it was chosen.
+    pub because: String,
+    /// `Vulkan`, `Metal` or `Dx12`.
+    pub backend: String,
+    /// Driver and version; empty where it does not say.
+    pub driver: String,
+    /// Smallest and largest subgroup; 0 where there are none.
+    pub subgroup_size: [u32; 2],
+    /// Which family of kernels serves it.
+    pub family: &'static str,
+    /// Why.
+    pub family_because: String,
+    /// What it has and has not.
+    pub features: Vec<Feature>,
+    /// How far it goes.
+    pub limits: Vec<Limit>,
+}
+
+/// Of an open device.
+pub(super) fn adapter(gpu: &Gpu) -> Adapter {
+    let a = gpu.adapter();
+    let feature =
+        |&(name, has): &(&'static str, bool)| Feature { name, has, meaning: of_feature(name, has).into() };
+    let mut limits: Vec<Limit> = a
+        .limits
+        .iter()
+        .filter_map(|&(name, value)| of_limit(name, value).map(|meaning| Limit { name, value, meaning }))
+        .collect();
+    let largest = gpu.largest_buffer();
+    limits.insert(0, Limit {
+        name: "largest buffer",
+        value: largest,
+        meaning: format!(
+            "all parameters lie in one buffer, so at most {} of them in f32; nor is an activation or the samples on the \
+             device larger",
+            units::count((largest / 4) as f64)
+        ),
+    });
+    if let (Some(memory), Some(budget)) = (a.memory, a.budget()) {
+        let meaning =
+            format!("a run takes {} of it at most, unless --memory says otherwise", units::bytes(budget));
+        limits.insert(0, Limit { name: "memory", value: memory, meaning });
+    }
+    Adapter {
+        index: a.index,
+        name: a.name.clone(),
+        kind: a.kind.name(),
+        because: gpu.chosen_because().to_owned(),
+        backend: a.backend.clone(),
+        driver: a.driver.clone(),
+        subgroup_size: [a.subgroup_min, a.subgroup_max],
+        family: family_name(gpu.family()),
+        family_because: of_family(gpu),
+        features: a.features.iter().map(feature).collect(),
+        limits,
+    }
+}
+
+fn of_family(gpu: &Gpu) -> String {
+    let a = gpu.adapter();
+    match (gpu.family(), a.kind) {
+        (Family::Lanes, _) => "a software adapter with subgroups of 8: values pass between lanes, for barriers are slow there",
+        (Family::Tiled, AdapterKind::Software) => {
+            "a software adapter whose subgroups are not of 8: workgroup memory and barriers, which are slow there"
+        }
+        _ => "a GPU: workgroup memory and barriers",
+    }
+    .to_owned()
+}
+
+fn of_feature(name: &str, has: bool) -> &'static str {
+    match (name, has) {
+        ("subgroups", true) => "values pass between lanes of a software adapter without barriers",
+        ("subgroups", false) => "GPUs do without; a software adapter has to wait at barriers",
+        ("shader-f16", true) => "train.precision = \"f16\" can be had: activations in half the memory",
+        ("shader-f16", false) => {
+            "train.precision = \"f16\" is refused; f32 is as right, in twice the memory for activations"
+        }
+        ("timestamp-query", true) => "downhill bench times kernels by the device's own clock",
+        ("timestamp-query", false) => {
+            "downhill bench times kernels by the wall's clock only; training is the same"
+        }
+        _ => "",
+    }
+}
+
+fn of_limit(name: &str, value: u64) -> Option<String> {
+    Some(match name {
+        "max_storage_buffers_per_shader_stage" => format!("kernels bind up to {BUFFERS} buffers at once"),
+        "max_compute_workgroup_storage_size" => {
+            format!("attention takes up to {} for the rows of a tile", units::bytes(WORKGROUP_BYTES))
+        }
+        "max_compute_invocations_per_workgroup" => {
+            format!("large products run {INVOCATIONS} invocations together")
+        }
+        "max_compute_workgroups_per_dimension" => {
+            format!("work is folded into two dimensions past {value} workgroups; {GROUPS} are counted on")
+        }
+        _ => return None,
+    })
+}
+
+/// What kernels need of the limits.
+const BUFFERS: u64 = 8;
+const WORKGROUP_BYTES: u64 = 16 << 10;
+const INVOCATIONS: u64 = 256;
+const GROUPS: u64 = 65_535;
+
+/// The least of a limit, where kernels need one.
+pub(super) fn least(name: &str) -> Option<u64> {
+    match name {
+        "max_storage_buffers_per_shader_stage" => Some(BUFFERS),
+        "max_compute_workgroup_storage_size" => Some(WORKGROUP_BYTES),
+        "max_compute_invocations_per_workgroup" => Some(INVOCATIONS),
+        "max_compute_workgroups_per_dimension" => Some(GROUPS),
+        _ => None,
+    }
+}

@@ -1,0 +1,393 @@
+//! One test of a kernel: a plan, what lies in its buffers before, and what must lie there after.
+
+use super::graph::{STATE as WORDS, evaluate};
+use crate::check::Near;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, wgsl};
+use crate::graph::{DType, Graph, Tensor};
+use crate::kernel::feed::{STATE, STATE_BYTES};
+use crate::kernel::update::PARAMETERS;
+use crate::kernel::{Kernel, Target};
+use crate::plan::{METRICS, Memory, Plan, Program, Ring, Sink, input_buffer};
+use crate::shape::Shape;
+
+/// What numbers lie in a buffer.
+#[derive(Debug, Clone)]
+pub(super) enum Want {
+    /// f32, each within its bound.
+    Numbers(Vec<Near>),
+    /// Two f16 a word, each within its bound.
+    Halves(Vec<Near>),
+    /// These words.
+    Words(Vec<u32>),
+    /// Four codes a word, each the whole number nearest to this one, which f32 may be so far from.
+    Codes(Vec<Near>),
+}
+
+/// What a part of a buffer must hold.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub buffer: String,
+    /// First byte.
+    pub offset: u64,
+    pub want: Want,
+}
+
+/// A test of a kernel.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    /// The kernel's file below `shaders/`.
+    pub kernel: String,
+    /// What is special about it, for who reads that it failed.
+    pub what: String,
+    pub plan: Plan,
+    /// Bytes of buffers by name.
+    pub given: Vec<(String, Vec<u8>)>,
+    pub claims: Vec<Claim>,
+}
+
+/// The number that is nearest to being wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Worst {
+    /// What lies there, what should, how far apart they are, and how far they may be.
+    pub got: f64,
+    pub want: f64,
+    pub off: f64,
+    pub bound: f64,
+}
+
+impl Worst {
+    /// The share of the bound that is used; more than 1 is wrong.
+    pub fn share(&self) -> f64 {
+        match self.off {
+            off if off <= self.bound => off / self.bound.max(f64::MIN_POSITIVE),
+            off if off.is_nan() => f64::INFINITY,
+            off if self.bound > 0.0 => off / self.bound,
+            _ => f64::INFINITY,
+        }
+    }
+}
+
+/// What came of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Outcome {
+    /// In all that is claimed.
+    pub worst: Worst,
+    /// In words, where a number is wrong.
+    pub fault: Option<String>,
+}
+
+/// f32s as bytes.
+pub(super) fn bytes(numbers: &[f32]) -> Vec<u8> {
+    bytemuck::cast_slice(numbers).to_vec()
+}
+
+/// Words as bytes.
+pub(super) fn word_bytes(words: &[u32]) -> Vec<u8> {
+    bytemuck::cast_slice(words).to_vec()
+}
+
+/// Numbers that are to be exact.
+pub(super) fn exactly(numbers: &[f32]) -> Vec<Near> {
+    numbers.iter().map(|x| Near::exact(*x)).collect()
+}
+
+impl Case {
+    /// A test of kernels of the engine, in order, whose buffers have these sizes.
+    pub fn of_kernels(
+        kernel: &str,
+        what: &str,
+        kernels: Vec<Kernel>,
+        given: Vec<(&str, Vec<u8>)>,
+        sizes: &[(&str, u64)],
+        claims: Vec<Claim>,
+    ) -> Case {
+        let mut plan = Plan::default();
+        let mut all: Vec<(&str, u64)> =
+            given.iter().map(|(name, bytes)| (*name, bytes.len() as u64)).collect();
+        all.extend(sizes);
+        kernels.into_iter().for_each(|k| plan.surround(k, "", Shape::default(), &all, false));
+        let given = given.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+        Case { kernel: kernel.into(), what: what.into(), plan, given, claims }
+    }
+
+    /// The entry points it runs.
+    pub fn entries(&self) -> impl Iterator<Item = &'static str> {
+        self.plan.steps.iter().map(|step| step.kernel.entry)
+    }
+
+    /// Runs it and compares.
+    ///
+    /// # Errors
+    /// A kernel that does not compile; a lost device.
+    pub fn run(&self, gpu: &Gpu) -> Result<Outcome> {
+        let mut plan = self.plan.clone();
+        for (name, bytes) in &self.given {
+            plan.buffer(name, bytes.len() as u64);
+        }
+        let memory = Memory::allocate(gpu, &Memory::plan([&plan]))?;
+        for buffer in &plan.buffers {
+            // What was not written must not pass for a zero that should be there.
+            let buffer = memory.get(&buffer.name);
+            gpu.write(buffer, 0, &vec![0xcd; buffer.bytes() as usize]);
+        }
+        let state = memory.find(STATE).filter(|_| self.given.iter().all(|(name, _)| name != STATE));
+        if let Some(state) = state {
+            gpu.write(state, 0, bytemuck::cast_slice(&WORDS));
+        }
+        for (name, words) in &plan.constants {
+            gpu.write(memory.get(name), 0, bytemuck::cast_slice(words));
+        }
+        for (name, bytes) in &self.given {
+            gpu.write(memory.get(name), 0, bytes);
+        }
+        let program = Program::new(gpu, &plan, &memory)?;
+        let mut recorder = gpu.recorder();
+        recorder.pass(&program.dispatches, 1);
+        recorder.submit()?;
+        let mut outcome = Outcome { worst: Worst::default(), fault: None };
+        for claim in &self.claims {
+            let bytes = claim.want.bytes();
+            let read = pollster::block_on(gpu.read(memory.get(&claim.buffer), claim.offset, bytes))?;
+            let (at, worst) = claim.want.compare(&read);
+            if worst.share() > 1.0 && outcome.fault.is_none() {
+                let Worst { got, want, bound, .. } = worst;
+                let allowed = if bound > 0.0 {
+                    format!("at most {bound:.1e} between them is rounding")
+                } else {
+                    "it must be exact".into()
+                };
+                outcome.fault = Some(format!(
+                    "{}: number {at} of {} is {got} where {want} should be, and {allowed}",
+                    self.what, claim.buffer
+                ));
+            }
+            if worst.share() >= outcome.worst.share() {
+                outcome.worst = worst;
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+/// An f16 as a number.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
+    }
+}
+
+impl Want {
+    /// How many bytes are looked at.
+    fn bytes(&self) -> u64 {
+        match self {
+            Want::Numbers(all) => 4 * all.len() as u64,
+            Want::Words(all) => 4 * all.len() as u64,
+            Want::Halves(all) => (2 * all.len() as u64).next_multiple_of(4),
+            Want::Codes(all) => all.len() as u64,
+        }
+    }
+
+    /// The number that is nearest to being wrong, and its place.
+    fn compare(&self, read: &[u8]) -> (usize, Worst) {
+        let of = |got: f64, near: &Near| Worst {
+            got,
+            want: near.value,
+            off: (got - near.value).abs(),
+            bound: near.off,
+        };
+        let words = || read.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b));
+        let all: Vec<Worst> = match self {
+            Want::Numbers(wants) => {
+                wants.iter().zip(words()).map(|(near, w)| of(f32::from_bits(w).into(), near)).collect()
+            }
+            Want::Words(wants) => {
+                let exact = |word: &u32| Near { value: f64::from(*word), off: 0.0 };
+                wants.iter().zip(words()).map(|(want, w)| of(w.into(), &exact(want))).collect()
+            }
+            Want::Halves(wants) => {
+                let halves = read.as_chunks().0.iter().map(|b| half(u16::from_le_bytes(*b)));
+                wants.iter().zip(halves).map(|(near, got)| of(got, near)).collect()
+            }
+            Want::Codes(wants) => {
+                // Signed where some may be negative.
+                let signed = wants.iter().any(|near| near.value < 0.0);
+                let code = |b: &u8| if signed { f64::from(b.cast_signed()) } else { f64::from(*b) };
+                // How much further than half the way to the next.
+                let beyond = |worst: Worst| Worst { off: (worst.off - 0.5).max(0.0), ..worst };
+                wants.iter().zip(read).map(|(near, b)| beyond(of(code(b), near))).collect()
+            }
+        };
+        let mut worst = (0, Worst::default());
+        for (at, here) in all.into_iter().enumerate() {
+            if here.share() > worst.1.share() || at == 0 {
+                worst = (at, here);
+            }
+        }
+        worst
+    }
+}
+
+/// What an input of a graph holds.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    pub name: &'static str,
+    pub shape: Vec<usize>,
+    pub numbers: Vec<f32>,
+    pub dtype: DType,
+}
+
+impl Given {
+    /// Numbers of an f32 input.
+    pub fn new(name: &'static str, shape: &[usize], numbers: Vec<f32>) -> Given {
+        Given { name, shape: shape.to_vec(), numbers, dtype: DType::F32 }
+    }
+
+    /// Multiples of a quarter in [−2, 2): products and sums of up to a million of them are exact in f32, in any order.
+    pub fn quarters(name: &'static str, shape: &[usize], seed: u64) -> Given {
+        let count = shape.iter().product();
+        let numbers = crate::check::noise(seed, count, -8.0, 8.0).iter().map(|x| x.floor() / 4.0).collect();
+        Given::new(name, shape, numbers)
+    }
+
+    /// Numbers of [−1, 1).
+    pub fn noise(name: &'static str, shape: &[usize], seed: u64) -> Given {
+        Given::new(name, shape, crate::check::noise(seed, shape.iter().product(), -1.0, 1.0))
+    }
+
+    /// Whole numbers below `end`, i32.
+    pub fn whole(name: &'static str, shape: &[usize], end: usize) -> Given {
+        let count = shape.iter().product();
+        let numbers = (0..count).map(|i| ((i * 7 + i / 3) % end) as f32).collect();
+        Given { dtype: DType::I32, ..Given::new(name, shape, numbers) }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        match self.dtype {
+            DType::F32 => bytes(&self.numbers),
+            DType::I32 => self.numbers.iter().flat_map(|x| (*x as i32).to_le_bytes()).collect(),
+        }
+    }
+}
+
+/// Whether results have room for rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Every number on the way is an f32, so a correctly rounded operation gives it.
+    Exact,
+    /// As much as follows from the operations.
+    Rounding,
+}
+
+/// A test of what a graph is planned as; its kernel is the first whose entry point begins with `kernel`.
+///
+/// # Errors
+/// A graph with shapes that do not fit: a fault of the test.
+pub(super) fn of_graph(
+    kernel: &str,
+    what: &str,
+    target: Target,
+    room: Room,
+    given: &[Given],
+    build: impl Fn(&Graph, &[Tensor]) -> Vec<Tensor>,
+) -> Result<Case> {
+    of_graph_into(kernel, what, target, (room, |i| Sink::Buffer(format!("result {i}"))), given, build)
+}
+
+/// The ring of metrics, where results go there.
+const RING: Ring = Ring { columns: 5, rows: 2 };
+
+/// [`of_graph`] whose results go where `sink` says: buffers of their own, or columns of the ring.
+///
+/// # Errors
+/// As [`of_graph`].
+pub(super) fn of_graph_into(
+    kernel: &str,
+    what: &str,
+    target: Target,
+    (room, sink): (Room, fn(usize) -> Sink),
+    given: &[Given],
+    build: impl Fn(&Graph, &[Tensor]) -> Vec<Tensor>,
+) -> Result<Case> {
+    let graph = Graph::new();
+    let input = |g: &Given| match g.dtype {
+        DType::F32 => graph.input(g.name, &g.shape[..]),
+        DType::I32 => graph.input_i32(g.name, &g.shape[..]),
+    };
+    let outputs = build(&graph, &given.iter().map(input).collect::<Vec<_>>());
+    graph.check()?;
+    let sinks: Vec<(Tensor, Sink)> = outputs.iter().zip(0..).map(|(t, i)| (t.clone(), sink(i))).collect();
+    let mut plan = Plan::new(&graph, &sinks, RING, target)?;
+    let of_input = |name: &str| given.iter().find(|g| g.name == name).map_or(vec![], |g| exactly(&g.numbers));
+    // Parameters take their numbers from the inputs of their names, which may go unread.
+    let parameters = graph.parameters();
+    let of_parameter = |i: usize| of_input(&parameters[i].name);
+    let mut held: Vec<(String, Vec<u8>)> = Vec::new();
+    let read: Vec<String> = plan.buffers.iter().map(|b| b.name.clone()).collect();
+    let inputs =
+        given.iter().map(|g| (input_buffer(g.name), g.bytes())).filter(|(name, _)| read.contains(name));
+    held.extend(inputs);
+    if !parameters.is_empty() {
+        let mut arena = vec![0; plan.arena.bytes as usize];
+        for (p, &at) in parameters.iter().zip(&plan.arena.offsets) {
+            let numbers = given.iter().find(|g| g.name == p.name).map_or(vec![], Given::bytes);
+            arena[at as usize..][..numbers.len()].copy_from_slice(&numbers);
+        }
+        held.push((PARAMETERS.to_owned(), arena));
+    }
+    if plan.buffers.iter().any(|b| b.name == STATE) {
+        plan.buffer(STATE, STATE_BYTES);
+    }
+    let mut claims = Vec::new();
+    for (i, mut want) in evaluate(&graph, &outputs, &of_input, &of_parameter).into_iter().enumerate() {
+        if room == Room::Exact {
+            want.iter_mut().for_each(|near| near.off = 0.0);
+        }
+        let (buffer, offset) = match sink(i) {
+            Sink::Buffer(name) => (name, 0),
+            // The open step is the first of its window, whose row is the first.
+            Sink::Metric(column) => (METRICS.to_owned(), 4 * column as u64),
+            other => return Err(Error::Gpu(format!("\"{what}\" looks at no {other:?}"))),
+        };
+        claims.push(Claim { buffer, offset, want: Want::Numbers(want) });
+    }
+    let mut case = Case { kernel: kernel.into(), what: what.into(), plan, given: held, claims };
+    let own = case.entries().find(|entry| entry.starts_with(kernel)).map(file_of);
+    case.kernel = own.ok_or_else(|| Error::Gpu(format!("\"{what}\" runs no kernel {kernel}")))?.to_owned();
+    Ok(case)
+}
+
+/// The shader that has an entry point.
+pub(super) fn file_of(entry: &str) -> &'static str {
+    let start = format!("fn {entry}(");
+    wgsl::FILES.iter().find(|(_, text)| text.contains(&start)).map_or("", |(name, _)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_read() {
+        let all = [0x3c00, 0xc000, 0x7bff, 0x0001, 0x0400].map(half);
+        assert_eq!(all, [1.0, -2.0, 65504.0, 2f64.powi(-24), 2f64.powi(-14)]);
+        assert!(half(0x7e00).is_nan() && half(0xfc00) == f64::NEG_INFINITY);
+    }
+
+    #[test]
+    fn nothing_that_is_no_number_is_within_a_bound() {
+        let near = Near { value: 1.0, off: 1e30 };
+        let (at, worst) = Want::Numbers(vec![near; 2]).compare(&bytes(&[1.5, f32::NAN]));
+        assert_eq!((at, worst.share()), (1, f64::INFINITY));
+        let (at, worst) = Want::Numbers(exactly(&[0.0, 2.0])).compare(&bytes(&[0.0, 2.000_000_2]));
+        assert_eq!((at, worst.share()), (1, f64::INFINITY));
+        let codes = [Near { value: -3.4, off: 0.0 }, Near { value: 2.6, off: 0.0 }];
+        assert!(Want::Codes(codes.to_vec()).compare(&[253, 3]).1.share() <= 1.0);
+        assert!(Want::Codes(codes.to_vec()).compare(&[252, 3]).1.share() > 1.0);
+    }
+}

@@ -1,0 +1,91 @@
+//! `downhill doctor`: what the adapter is, whether every kernel is right on it, and what to do about it.
+//!
+//! Kernels are run on small problems and compared with loops in f64 written from the equations, which share nothing with
+//! them but the graph they are of. Each number of the reference carries a bound for what rounding in f32 may do to it, so
+//! no tolerance is chosen.
+
+mod about;
+mod advice;
+mod case;
+mod cases;
+mod graph;
+mod report;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::time::Instant;
+
+pub use about::{Adapter, Feature, Limit};
+pub use advice::{Advice, Level};
+pub use report::Report;
+pub use verdict::{KernelReport, Verdict};
+
+use crate::error::Result;
+use crate::gpu::{Family, Gpu, GpuOptions, adapters};
+use crate::kernel::Target;
+
+/// What is examined.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `auto`, `software`, an index, or part of a name.
+    pub adapter: String,
+    /// The kernels of both families where the adapter can run both, not only those that serve it.
+    pub all: bool,
+    /// Called with what is tested next.
+    pub progress: fn(&str),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { adapter: "auto".into(), all: false, progress: |_| {} }
+    }
+}
+
+/// Examines an adapter and its kernels. That there is none, and that one is wrong, is said in the report.
+///
+/// # Errors
+/// A test that cannot be planned: a fault of the doctor's own.
+pub fn examine(options: &Options) -> Result<Report> {
+    let mut report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        adapter: None,
+        missing: None,
+        kernels: Vec::new(),
+        seconds: 0.0,
+        advice: Vec::new(),
+    };
+    let open =
+        |family| Gpu::open(&GpuOptions { adapter: options.adapter.clone(), family, ..GpuOptions::default() });
+    let gpu = match open(None) {
+        Ok(gpu) => gpu,
+        Err(err) => {
+            report.missing = Some(err.to_string());
+            report.advice = advice::without_adapter();
+            return Ok(report);
+        }
+    };
+    let start = Instant::now();
+    report.kernels = test(&gpu, options.progress)?;
+    let other = match gpu.family() {
+        Family::Lanes => Family::Tiled,
+        Family::Tiled => Family::Lanes,
+    };
+    // Lanes go by subgroups of eight, which not every adapter has.
+    if options.all
+        && let Ok(gpu) = open(Some(other))
+    {
+        report.kernels.extend(test(&gpu, options.progress)?);
+    }
+    report.seconds = start.elapsed().as_secs_f64();
+    let adapter = about::adapter(&gpu);
+    report.advice = advice::of(&adapter, &pollster::block_on(adapters()), &report.kernels);
+    report.adapter = Some(adapter);
+    Ok(report)
+}
+
+/// Tests every kernel of a device's family.
+fn test(gpu: &Gpu, progress: fn(&str)) -> Result<Vec<KernelReport>> {
+    let cases = cases::all(Target::of(gpu), gpu.has_f16())?;
+    Ok(verdict::judge(gpu, &cases, progress))
+}

@@ -1,0 +1,197 @@
+//! Every kernel is tested, and a wrong one is told.
+
+use std::collections::BTreeSet;
+
+use super::case::Case;
+use super::cases::all;
+use super::verdict::{Verdict, judge};
+use super::{Options, Report, advice, examine};
+use crate::gpu::{Family, Gpu, GpuOptions, wgsl};
+use crate::kernel::Target;
+use crate::optim::Optimizer;
+
+fn planned(family: Family) -> Vec<Case> {
+    all(Target::new(family), true).unwrap()
+}
+
+/// No GPU is needed: what would run is known beforehand.
+#[test]
+fn every_entry_point_of_every_shader_is_tested() {
+    let cases: Vec<Case> = [Family::Lanes, Family::Tiled].into_iter().flat_map(planned).collect();
+    let run: BTreeSet<&str> = cases.iter().flat_map(Case::entries).collect();
+    // Those of bench/ train nothing, and the benchmark checks them before it times them.
+    for (name, text) in wgsl::FILES.iter().filter(|(name, _)| !name.starts_with("bench/")) {
+        let mut entry = false;
+        for line in text.lines() {
+            if let Some(named) = line.strip_prefix("fn ").filter(|_| entry) {
+                let named = named.split('(').next().unwrap();
+                assert!(
+                    run.contains(named),
+                    "{named} of shaders/{name}.wgsl has no test in src/doctor/cases"
+                );
+            }
+            entry = line.starts_with("@compute");
+        }
+        if let Some(of_file) = name.strip_prefix("shared/") {
+            let line =
+                text.lines().find(|l| l.starts_with("fn ") || l.contains("= fn")).unwrap_or_else(|| {
+                    text.lines().find(|l| !l.starts_with("//") && !l.trim().is_empty()).unwrap()
+                });
+            let used = cases.iter().flat_map(|c| &c.plan.steps).any(|step| step.kernel.wgsl.contains(line));
+            assert!(used, "no test has the text of shared/{of_file}");
+        }
+    }
+}
+
+#[test]
+fn both_families_have_lines_of_their_own_and_say_what_goes_around_them() {
+    let rows = |family| -> BTreeSet<String> { planned(family).into_iter().map(|case| case.kernel).collect() };
+    let (lanes, tiled) = (rows(Family::Lanes), rows(Family::Tiled));
+    for kernel in
+        ["matmul_lanes_any", "matmul_lanes_map", "matmul_lanes_n", "matmul_lanes_nt", "attention_lanes"]
+    {
+        assert!(lanes.contains(kernel) && !tiled.contains(kernel), "{kernel}: {lanes:?}");
+    }
+    for kernel in ["matmul_tiled", "attention_tiled", "reduce_rows"] {
+        assert!(tiled.contains(kernel) && !lanes.contains(kernel), "{kernel}: {tiled:?}");
+    }
+    for name in Optimizer::NAMES {
+        let file = super::cases::variant_of(name).unwrap_or_else(|| panic!("no variant of {name}"));
+        assert!(lanes.contains(file) && advice::around(file).contains(name), "{name}: {file}");
+    }
+}
+
+fn software(family: Option<Family>) -> Gpu {
+    let options = |adapter: &str| GpuOptions { adapter: adapter.into(), family, ..GpuOptions::default() };
+    Gpu::open(&options("software")).or_else(|_| Gpu::open(&options("auto"))).unwrap()
+}
+
+/// A change to a kernel's text that leaves it compiling.
+type Mutant = (&'static str, &'static str, &'static str);
+
+/// One of every line of the report, whatever the family.
+const MUTANTS: &[Mutant] = &[
+    ("chain", "out[place(i)] = T6(value(i));", "out[place(i)] = T6(value(i) + 1e-3);"),
+    ("shared/random", "1013904223u", "1013904221u"),
+    ("shared/math", "1.9875691500e-4", "2.9875691500e-3"),
+    ("cross_entropy", "return log_(sum) + largest;", "return log_(sum) + largest * 1.00001;"),
+    ("segment_sum", "k < ROWS && t < ROWS", "k < 4u && t < ROWS"),
+    ("feed_gather", "order[row * STRIDE + i / X]", "order[row * STRIDE + (i / X) / 2u]"),
+    ("step_close", "state[0] = state[1];", "state[0] = state[2];"),
+    ("buffers_commit", "current[i] = next[i];", "current[i] = next[max(i, 1u)];"),
+    ("gradients", "norm + 1e-6", "norm + 1e-3"),
+    ("accumulate", "share.y != 0.0", "share.y == 0.0"),
+    ("shared/update", "clamp(g, -most, most)", "min(g, most)"),
+    ("tensor_norms", "sqrt(added(lane, own))", "added(lane, own)"),
+    ("optim/sgd", "row.keep * momentum_buffer[i]", "row.momentum * momentum_buffer[i]"),
+    ("optim/rmsprop", "row.unbias", "1.0"),
+    ("optim/adam", "row.eps;", "1e-3;"),
+    ("optim/adam_8bit", "round(255.0", "floor(255.0"),
+    ("optim/nadam", "row.go * m", "row.go * g"),
+    ("optim/radam", "row.decay * w", "row.decay"),
+    ("optim/adamax", "max(", "min("),
+    ("optim/adagrad", "+ g * g", "- g * g"),
+    ("optim/adadelta", "sqrt(", "abs("),
+    ("optim/lion", "sign(", "abs("),
+    ("optim/lamb", "row.decay", "-row.decay"),
+    ("optim/lars", "norm.y + row.eps", "norm.x + row.eps"),
+    ("optim/adafactor", "row.shrink * w", "row.shrink"),
+    ("optim/muon", "w - (row.w * w + row.x * x)", "w - (row.w * w - row.x * x)"),
+    ("optim/schedule_free", "(base[i] - y[i])", "(base[i] + y[i])"),
+];
+
+/// Those of one family alone.
+const OF_LANES: &[Mutant] = &[
+    (
+        "reduce",
+        "fn fold(a: f32, b: f32) -> f32 { return a + b; }",
+        "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }",
+    ),
+    ("matmul_lanes_any", "c1 += ", "c1 -= "),
+    ("matmul_lanes_n", "c1 += ", "c1 -= "),
+    ("matmul_lanes_nt", "(x.y, y.y)", "(x.x, y.y)"),
+    ("matmul_lanes_map", "c1 += ", "c1 -= "),
+    ("attention_lanes", "sum * shrink", "sum"),
+];
+const OF_TILED: &[Mutant] = &[
+    (
+        "reduce_rows",
+        "fn fold(a: f32, b: f32) -> f32 { return a + b; }",
+        "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }",
+    ),
+    ("matmul_tiled", "c1 += ", "c1 -= "),
+    ("attention_tiled", "sum * shrink", "sum"),
+];
+
+/// Whether the line of a kernel with this change to it is the wrong one, and its advice says so.
+fn is_told(gpu: &Gpu, cases: &[Case], (kernel, from, to): Mutant) -> bool {
+    let mut own: Vec<Case> = cases.iter().filter(|case| case.kernel == kernel).cloned().collect();
+    let mut changed = false;
+    for step in own.iter_mut().flat_map(|case| &mut case.plan.steps) {
+        // Past the declarations, whose operators are none of the kernel's.
+        let start = step.kernel.wgsl.find("\nfn ").unwrap_or(0);
+        let (head, body) = step.kernel.wgsl.split_at(start);
+        changed |= body.contains(from);
+        step.kernel.wgsl = format!("{head}{}", body.replace(from, to));
+    }
+    assert!(changed, "{kernel} has no \"{from}\"");
+    let reports = judge(gpu, &own, |_| {});
+    let [report] = &reports[..] else { panic!("one line: {reports:?}") };
+    assert!(
+        !matches!(&report.verdict, Verdict::Wrong(fault) if fault.contains("does not compile")),
+        "{kernel}: {}",
+        report.words()
+    );
+    matches!(report.verdict, Verdict::Wrong(_)) && report.words().contains("should be")
+}
+
+fn hunt(gpu: &Gpu, mutants: &[Mutant]) {
+    let cases = all(Target::of(gpu), gpu.has_f16()).unwrap();
+    let missed: Vec<&str> =
+        mutants.iter().filter(|mutant| !is_told(gpu, &cases, **mutant)).map(|mutant| mutant.0).collect();
+    assert!(missed.is_empty(), "not seen: {missed:?}");
+}
+
+#[test]
+fn a_wrong_kernel_of_any_kind_is_told() {
+    hunt(&software(None), MUTANTS);
+}
+
+#[test]
+fn a_wrong_kernel_of_either_family_is_told() {
+    hunt(&software(Some(Family::Tiled)), OF_TILED);
+    let gpu = software(None);
+    if gpu.family() == Family::Lanes {
+        hunt(&gpu, OF_LANES);
+    }
+}
+
+#[test]
+fn a_well_adapter_is_well_and_a_wrong_kernel_is_not() {
+    let mut report: Report = examine(&Options { adapter: "software".into(), ..Options::default() }).unwrap();
+    assert!(report.is_well(), "{}", report.text());
+    let adapter = report.adapter.clone().unwrap();
+    let text = report.text();
+    assert!(text.contains(&adapter.name) && text.contains("What to do") && text.contains("exact"), "{text}");
+    assert!(!text.contains("WRONG"), "{text}");
+
+    report.kernels[1].verdict = Verdict::Wrong("number 3 of x is 1 where 2 should be".into());
+    report.kernels[1].kernel = "optim/adam_8bit".into();
+    report.advice = advice::of(&adapter, &[], &report.kernels);
+    let text = report.text();
+    assert!(!report.is_well() && text.contains("WRONG"), "{text}");
+    assert!(report.advice[0].text.contains("optimizer.state_bits = 8"), "{text}");
+    assert_eq!(report.json()["well"], false);
+    assert_eq!(report.json()["kernels"][1]["verdict"]["wrong"], "number 3 of x is 1 where 2 should be");
+}
+
+#[test]
+fn without_an_adapter_it_says_what_to_install() {
+    let options = Options { adapter: "no such adapter".into(), ..Options::default() };
+    let report = examine(&options).unwrap();
+    assert!(!report.is_well() && report.kernels.is_empty());
+    let text = report.text();
+    for part in ["no such adapter", "apt-get install", "dnf install", "pacman -S", "NVIDIA"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

@@ -1,0 +1,104 @@
+//! The verdict on each kernel: its cases run, one line for all of them.
+
+use serde::Serialize;
+
+use super::case::{Case, Worst};
+use crate::gpu::{Family, Gpu};
+
+/// Whether a kernel is right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// In every variant.
+    Right,
+    /// In this, and so.
+    Wrong(String),
+    /// The device was gone before its turn.
+    Untested,
+}
+
+/// What is known of a kernel after its tests.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KernelReport {
+    /// Its file below `shaders/`, or what several files share.
+    pub kernel: String,
+    /// The kernels' family: `lanes` or `tiled`.
+    pub family: &'static str,
+    /// Variants that were tested.
+    pub variants: usize,
+    /// The error of the number that came nearest to its bound.
+    pub error: f64,
+    /// How far it may be from the reference in f64: what rounding in f32 explains. 0 where the result is exact.
+    pub bound: f64,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+impl KernelReport {
+    /// What was found, in words.
+    pub fn words(&self) -> String {
+        match &self.verdict {
+            Verdict::Untested => "not tested: the device was lost".into(),
+            Verdict::Wrong(text) => text.clone(),
+            Verdict::Right if self.bound == 0.0 => "exact, as it must be".into(),
+            Verdict::Right => {
+                let share = 100.0 * self.error / self.bound;
+                let digits = usize::from(share < 10.0);
+                format!(
+                    "off by {:.1e} where rounding explains {:.1e} ({share:.digits$}%)",
+                    self.error, self.bound
+                )
+            }
+        }
+    }
+}
+
+/// The family's name.
+pub(super) fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Lanes => "lanes",
+        Family::Tiled => "tiled",
+    }
+}
+
+/// Runs the cases and puts together those of one kernel, in the order in which kernels come up.
+pub(super) fn judge(gpu: &Gpu, cases: &[Case], progress: fn(&str)) -> Vec<KernelReport> {
+    let mut reports: Vec<(KernelReport, Worst)> = Vec::new();
+    for case in cases {
+        let known = reports.iter().position(|(report, _)| report.kernel == case.kernel);
+        let at = known.unwrap_or(reports.len());
+        if known.is_none() {
+            let family = family_name(gpu.family());
+            let (kernel, verdict) = (case.kernel.clone(), Verdict::Right);
+            let report = KernelReport { kernel, family, variants: 0, error: 0.0, bound: 0.0, verdict };
+            reports.push((report, Worst::default()));
+        }
+        let (report, worst) = &mut reports[at];
+        report.variants += 1;
+        if gpu.check().is_err() {
+            if report.verdict == Verdict::Right {
+                report.verdict = Verdict::Untested;
+            }
+            continue;
+        }
+        progress(&format!("{}: {}", case.kernel, case.what));
+        let fault = match case.run(gpu) {
+            Ok(outcome) => {
+                if outcome.worst.share() >= worst.share() {
+                    *worst = outcome.worst;
+                }
+                outcome.fault
+            }
+            Err(err) => {
+                // A driver's words go over several lines.
+                let words: Vec<String> = err.to_string().split_whitespace().map(str::to_owned).collect();
+                Some(format!("{}: {}", case.what, words.join(" ")))
+            }
+        };
+        if let (Some(fault), Verdict::Right) = (fault, &report.verdict) {
+            report.verdict = Verdict::Wrong(fault);
+        }
+        (report.error, report.bound) = (worst.off, worst.bound);
+    }
+    reports.into_iter().map(|(report, _)| report).collect()
+}
