@@ -17,7 +17,9 @@ adapter: build ## install Mesa's software adapter where no adapter answers
 train: adapter ## train a small net on handwritten digits
 	$(DOWNHILL) train examples/digits.toml
 
-test: adapter ## run all tests
+test: ## run all tests
+	cargo test --release --no-run
+	@bash scripts/setup-adapter.sh $(DOWNHILL)
 	cargo test --release
 
 lint: ## check the format, and clippy with warnings denied

@@ -26,7 +26,9 @@ pack() {
     binaries bench benches --benches
     strip "$PACK/downhill" "$PACK"/tests/* "$PACK"/benches/* 2>/dev/null || true
     pwd >"$PACK/root"
-    (cd "$PACK/packages" && apt-get download libvulkan1) ||
+    # NVIDIA's Vulkan driver wants what OpenGL and X programs do, even without a screen.
+    (cd "$PACK/packages" && apt-get download libvulkan1 libegl1 libglvnd0 libopengl0 libgl1 libglx0 libgles2 libx11-6 \
+        libxext6 libxcb1 libxau6 libxdmcp6 libbsd0 libmd0) ||
         echo "bare-gpu: no libvulkan1 package could be fetched; the other machine needs a Vulkan loader" >&2
     tar -cJf "$PACK.tar.xz" "$PACK"
     rm -rf "$PACK"
@@ -38,7 +40,7 @@ run() {
     mkdir -p "$out"
     out=$(cd "$out" && pwd)
     tar -xf "$PACK.tar.xz"
-    if ! ldconfig -p | grep -qF libvulkan.so.1; then
+    if ! "$PACK/downhill" adapters >/dev/null 2>&1; then
         for package in "$PACK"/packages/*.deb; do dpkg -x "$package" /; done
         ldconfig
     fi
