@@ -41,7 +41,14 @@ fn the_readme_has_every_default_of_every_optimizer() {
 fn configs_in_pages_can_be_planned() {
     let base: Table = text("examples/digits.toml").parse().expect("TOML");
     let mut count = 0;
-    for name in ["README.md", "docs/optimizers.md", "docs/extending.md", "docs/benchmarks.md", "docs/ci.md", "docs/runs.md"] {
+    for name in [
+        "README.md",
+        "docs/optimizers.md",
+        "docs/extending.md",
+        "docs/benchmarks.md",
+        "docs/ci.md",
+        "docs/runs.md",
+    ] {
         for block in text(name).split("```toml\n").skip(1) {
             let block = block.split("```").next().unwrap_or_default();
             let mut table = base.clone();

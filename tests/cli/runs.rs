@@ -278,7 +278,10 @@ fn a_table_is_learnt_and_its_encoding_kept() {
     let last = events(&lines, "epoch").last().expect("an epoch")["eval_loss"].as_f64().expect("a loss");
     assert!(last < 1e-4, "a line is learnt: {last}");
     let kept = folder.listing().into_iter().filter(|name| name.starts_with("run/")).collect::<Vec<_>>();
-    assert_eq!(kept, ["run/config.toml", "run/data.json", "run/metrics.jsonl", "run/model.safetensors"]);
+    assert_eq!(
+        kept,
+        ["run/.lock", "run/config.toml", "run/data.json", "run/metrics.jsonl", "run/model.safetensors"]
+    );
 
     let run = folder.path("run");
     let encoding = downhill::train::RunDir::encoding(&run).expect("an encoding").expect("one");
