@@ -8,12 +8,13 @@ fn keys(line: &Value) -> Vec<&str> {
     line.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
-/// The lines without their only number that depends on the clock.
+/// The lines without the numbers that depend on the clock.
 pub fn timeless(lines: &[Value]) -> Vec<Value> {
     let mut lines = lines.to_vec();
     for line in &mut lines {
         if let Some(line) = line.as_object_mut() {
             line.remove("samples_per_second");
+            line.remove("data_wait");
         }
     }
     lines
