@@ -4,8 +4,8 @@
     scripts/terminal-svg.py docs/run.svg "downhill train examples/digits.toml"
 
 Needs tmux. The command runs in an empty directory that has a copy of examples/, with target/release in
-PATH. Midway is the last screen on which a bar stands between 40% and 75%; below it are the lines that the
-end has in place of the bar.
+PATH. Midway is the last screen on which the bar of the run stands between 40% and 75%; below it are the lines
+that the end has in place of the view.
 """
 
 import html
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-COLUMNS, ROWS = 116, 30
+COLUMNS, ROWS = 100, 30
 CELL, LINE, SIZE, MARGIN = 8.4, 20, 14, 18
 BACK, FORE = "#16181d", "#d5d8de"
 COLOURS = ["#555a66", "#e06c75", "#7fc379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d5d8de"]
@@ -46,7 +46,8 @@ def record(command):
             while time.monotonic() < deadline:
                 time.sleep(0.04)
                 end = tmux("capture-pane", "-e", "-p")
-                percent = [int(p) for p in re.findall(r"\s(\d+)%  ", end)]
+                plain = re.sub(r"\x1b\[[0-9;]*m", "", end)
+                percent = [int(p) for p in re.findall(r"^run .*?(\d+)%  ", plain, re.M)]
                 if percent and 40 <= percent[-1] <= 75:
                     midway = end
                 if end.rstrip().endswith("$") and command in end:
