@@ -4,8 +4,9 @@
     scripts/terminal-svg.py docs/run.svg "downhill train examples/digits.toml"
 
 Needs tmux. The command runs in an empty directory that has a copy of examples/, with target/release in
-PATH. Midway is the last screen on which a bar stands between 40% and 75%; below it are the lines that the
-end has in place of the bar.
+PATH. Midway is the last screen on which the bar of the run stands between 40% and 75%, and that of its epoch
+below 90% if there is one; below it are the lines that the end has in place of the view. Bars and curves are
+drawn as shapes, for few fonts have their characters as wide as the others.
 """
 
 import html
@@ -18,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-COLUMNS, ROWS = 116, 30
+COLUMNS, ROWS = 112, 30
 CELL, LINE, SIZE, MARGIN = 8.4, 20, 14, 18
 BACK, FORE = "#16181d", "#d5d8de"
 COLOURS = ["#555a66", "#e06c75", "#7fc379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d5d8de"]
@@ -41,14 +42,16 @@ def record(command):
         try:
             time.sleep(1)
             tmux("send-keys", command, "Enter")
-            midway, end = "", ""
+            midway, end, amid = "", "", False
             deadline = time.monotonic() + 120
             while time.monotonic() < deadline:
                 time.sleep(0.04)
                 end = tmux("capture-pane", "-e", "-p")
-                percent = [int(p) for p in re.findall(r"\s(\d+)%  ", end)]
-                if percent and 40 <= percent[-1] <= 75:
-                    midway = end
+                plain = re.sub(r"\x1b\[[0-9;]*m", "", end)
+                epoch, run = (re.search(rf"^{bar} .*?(\d+)%  ", plain, re.M) for bar in ("epoch", "run"))
+                if epoch and run and 40 <= int(run[1]) <= 75:
+                    begun = int(epoch[1]) < 90
+                    midway, amid = (midway, amid) if amid and not begun else (end, begun)
                 if end.rstrip().endswith("$") and command in end:
                     above = set(midway.split("\n"))
                     return [midway, "\n".join(x for x in end.rstrip()[:-1].split("\n") if x not in above)]
@@ -58,12 +61,12 @@ def record(command):
 
 
 def runs(line):
-    """(column, text, colour, dim) for each stretch of one style."""
+    """(column, text, colour, dim) for each stretch of one style without a gap."""
     column, colour, dim = 0, FORE, False
     for part in re.split(r"(\x1b\[[0-9;]*m)", line):
         if not part.startswith("\x1b"):
-            if part.strip():
-                yield column, part, colour, dim
+            for words in re.finditer(r"\S+(?: \S+)*", part):
+                yield column + words.start(), words[0], colour, dim
             column += len(part)
             continue
         for code in part[2:-1].split(";"):
@@ -78,6 +81,28 @@ def runs(line):
                 colour = COLOURS[code % 10]
 
 
+# The dots of a braille character, bit by bit: column and row.
+DOTS = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)]
+
+
+def shape(text, x, y, colour, fade):
+    """A bar or a curve as a path; nothing for text. `y` is the line's baseline."""
+    if re.fullmatch(r"[\u2501\u2578]+", text):
+        long = CELL * (len(text) - text.count("\u2578") / 2)
+        return f'<path d="M{x:.1f} {y - 5}h{long:.1f}" stroke="{colour}" stroke-width="3"{fade}/>'
+    if not re.fullmatch(r"[\u2800-\u28ff ]+", text):
+        return None
+    top = y - SIZE
+    dots = [
+        f"M{x + CELL * (at + 0.25 + column / 2):.1f} {top + LINE * (row + 0.5) / 4:.1f}h0"
+        for at, cell in enumerate(text)
+        for bit, (column, row) in enumerate(DOTS)
+        if cell != " " and (ord(cell) - 0x2800) >> bit & 1
+    ]
+    style = f'stroke="{colour}" stroke-width="3" stroke-linecap="round" fill="none"{fade}'
+    return f'<path d="{"".join(dots)}" {style}/>'
+
+
 def draw(screens, title):
     out, y = [], MARGIN + SIZE
     width = COLUMNS * CELL + 2 * MARGIN
@@ -89,8 +114,10 @@ def draw(screens, title):
             for column, text, colour, dim in runs(line):
                 x, long = MARGIN + column * CELL, len(text) * CELL
                 fade = ' opacity=".5"' if dim else ""
+                drawn = shape(text, x, y, colour, fade)
                 out.append(
-                    f'<text x="{x:.1f}" y="{y}" textLength="{long:.1f}" fill="{colour}"{fade}>'
+                    drawn
+                    or f'<text x="{x:.1f}" y="{y}" textLength="{long:.1f}" fill="{colour}"{fade}>'
                     f"{html.escape(text).replace(' ', chr(0xA0))}</text>"
                 )
             y += LINE

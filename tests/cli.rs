@@ -40,3 +40,5 @@ mod rows;
 mod runs;
 #[path = "cli/sample.rs"]
 mod sample;
+#[path = "cli/view.rs"]
+mod view;

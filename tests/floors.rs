@@ -142,6 +142,29 @@ fn the_binary_uses_the_library_as_anyone_would() {
     }
 }
 
+/// What there is to tell is told to observers and by results. Tests may print.
+#[test]
+fn the_library_prints_nothing() {
+    for (path, text) in files("src", "rs") {
+        let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("in src");
+        let first = below.components().next().expect("a name").as_os_str();
+        let tests = below.components().any(|c| c.as_os_str() == "tests" || c.as_os_str() == "tests.rs");
+        if first == "cli" || first == "main.rs" || tests {
+            continue;
+        }
+        let code = code(text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default());
+        for macro_name in ["print!", "println!", "eprint!", "eprintln!", "dbg!"] {
+            let calls = code
+                .match_indices(macro_name)
+                .filter(|(at, _)| !code[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            assert_eq!(calls.count(), 0, "{} calls {macro_name}", path.display());
+        }
+        for stream in ["io::stdout", "io::stderr"] {
+            assert!(!code.contains(stream), "{} names {stream}", path.display());
+        }
+    }
+}
+
 #[test]
 fn no_file_is_long() {
     let all = [files("src", "rs"), files("shaders", "wgsl"), files("tests", "rs"), files("examples", "rs")];

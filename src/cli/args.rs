@@ -82,6 +82,19 @@ pub struct RunArgs {
     /// What must hold at the end, as "eval_accuracy >= 0.95" (repeatable)
     #[arg(long = "assert", value_name = "NAME OP NUMBER", value_parser = Assertion::parse)]
     pub assertions: Vec<Assertion>,
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Print an object a line: the start, epochs, checkpoints and the end
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl RunArgs {
+    /// Whether a person reads what is printed.
+    pub fn talks(&self) -> bool {
+        !self.quiet && !self.json
+    }
 }
 
 /// `downhill resume`
@@ -117,12 +130,17 @@ Examples:
   downhill train examples/digits.toml --adapter software
   downhill train examples/digits.toml --memory 1MiB --set train.micro_batch=auto
   downhill train examples/digits.toml --assert \"eval_accuracy >= 0.95\" --assert \"eval_loss < 0.2\"
+  downhill train examples/digits.toml --json | jq .eval_loss
 
 The run directory holds config.toml (every default filled in), metrics.jsonl (a line for each step and
 epoch), checkpoints, and model.safetensors (the final weights, named as in torch.nn.Sequential).
 Ctrl-C and SIGTERM finish the step and keep a checkpoint; downhill resume goes on from it.
 --assert takes eval_loss, eval_accuracy, train_loss, samples_per_second, steps, or a metric of the model's own, an
 operator (>=, <=, >, <, ==) and a number; it is checked against the last epoch, after everything is written.
+With --json standard output is one object a line: {\"event\":\"start\",\"run\":..,\"step\":..,\"total_steps\":..}, then
+\"epoch\" as in metrics.jsonl, with its step, and \"checkpoint\" (step, path, seconds); the last line, once everything is
+written, is {\"event\":\"end\",\"end\":\"finished\",\"step\":..,\"run\":\"runs/digits-1\"}, or early_stopped, or stopped. A run that
+fails has no end. NO_COLOR=1 takes the colours away, TERM=dumb the bars.
 Exit code: 0; 1 the run failed; 2 the command line or the config is wrong; 3 an assertion does not hold; 130 it was stopped.")]
 pub struct TrainArgs {
     /// The config file

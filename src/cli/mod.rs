@@ -20,6 +20,7 @@ mod resume;
 mod sample;
 mod train;
 mod use_args;
+mod view;
 
 pub use args::{Cli, Command};
 

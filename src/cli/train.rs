@@ -9,7 +9,7 @@ use downhill::train::{self, Assertion, EpochRecord, RunDir, RunEnd, RunHandle, T
 use downhill::{Error, GpuOptions, units};
 
 use super::args::{RunArgs, TrainArgs};
-use super::progress::Progress;
+use super::view::View;
 use super::{STOPPED, Stopped, say};
 
 /// A run says so where its device waits for data longer than this share of its time.
@@ -86,11 +86,13 @@ fn stop_on_signals(handle: RunHandle) -> anyhow::Result<()> {
 pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> anyhow::Result<()> {
     let start = Instant::now();
     stop_on_signals(session.handle())?;
-    introduce(&session);
-    let mut progress = Progress::new();
+    if how.talks() {
+        introduce(&session);
+    }
+    let mut view = View::new(how, &session);
     let on_lost = if how.on_device_lost == "retry" { OnDeviceLost::Retry } else { OnDeviceLost::Fail };
-    let result = session.run_or(on_lost, &mut progress);
-    progress.clear();
+    let result = session.run_or(on_lost, view.observer());
+    view.end(result.as_ref().ok())?;
     let path = session.dir().path().display().to_string();
     let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
     let outcome = result.inspect_err(|err| {
@@ -101,11 +103,17 @@ pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> a
     })?;
     if outcome.end == RunEnd::Stopped {
         let step = outcome.step;
-        say(&format!("stopped  after step {step}, and saved; go on with:\n         {program} resume {path}"));
+        if how.talks() {
+            say(&format!(
+                "stopped  after step {step}, and saved; go on with:\n         {program} resume {path}"
+            ));
+        }
         return Err(Stopped.into());
     }
-    conclude(&session, &outcome, start);
-    if let Some(file) = file {
+    if how.talks() {
+        conclude(&session, &outcome, start);
+    }
+    if let Some(file) = file.filter(|_| how.talks()) {
         let (file, lr) = (file.display(), session.config().update.optimizer.lr() / 3.0);
         say(&format!(
             "next     {program} train {file} --set optimizer.lr={lr:.0e}    a smaller learning rate\n         \
@@ -113,7 +121,7 @@ pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> a
              {program} explain {file}    each kernel of a step, and the memory"
         ));
     }
-    Ok(assert(&how.assertions, outcome.last.as_ref())?)
+    Ok(assert(how, outcome.last.as_ref())?)
 }
 
 /// What a person wants to know before the first step.
@@ -193,13 +201,14 @@ fn conclude(session: &Session, outcome: &Outcome, start: Instant) {
 }
 
 /// Says which assertions hold of the last epoch; the error has the others.
-pub(super) fn assert(assertions: &[Assertion], last: Option<&EpochRecord>) -> Result<(), Error> {
+pub(super) fn assert(how: &RunArgs, last: Option<&EpochRecord>) -> Result<(), Error> {
+    let assertions = &how.assertions;
     let Some(last) = last else {
         let untrained = |first| Err(Error::Assertion(format!("asserted {first}, but no epoch was told")));
         return assertions.first().map_or(Ok(()), untrained);
     };
     let values = last.values();
-    for assertion in assertions {
+    for assertion in assertions.iter().filter(|_| how.talks()) {
         if let Ok(value) = assertion.check(&values) {
             say(&format!("holds    {assertion}: it is {value:?}"));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::observer::{EpochRecord, RunStart, StepRecord};
 
@@ -20,6 +21,14 @@ pub struct RunProgress {
     pub eval_loss: Option<f64>,
     /// The last evaluation's accuracy.
     pub eval_accuracy: Option<f64>,
+    /// Time spent in steps since the run began in this process, or since its device was opened again; evaluation is not
+    /// counted.
+    pub training: Duration,
+    /// Of that, how long the host waited for the device: nearly all of it where a GPU is what limits the run. A software
+    /// adapter may work while it is handed a submission, which is no waiting.
+    pub device_wait: Duration,
+    /// Of that, how long the device waited for samples, where they are streamed.
+    pub data_wait: Option<Duration>,
 }
 
 /// Tells how far a run is, and stops it. Clones are of the same run, and go to any thread.
@@ -70,12 +79,22 @@ impl RunHandle {
     pub(super) fn start(&self, run: &RunStart) {
         self.change(|now| {
             (now.step, now.total_steps) = (run.step, run.total_steps);
+            (now.training, now.device_wait, now.data_wait) = (Duration::ZERO, Duration::ZERO, None);
         });
     }
 
-    pub(super) fn steps(&self, steps: &[StepRecord]) {
+    /// Steps that landed, `training` after the run's first began.
+    pub(super) fn steps(&self, steps: &[StepRecord], training: Duration) {
         let Some(last) = steps.last() else { return };
-        self.change(|now| (now.step, now.epoch, now.loss) = (last.step, last.epoch, Some(last.loss)));
+        self.change(|now| {
+            (now.step, now.epoch, now.loss) = (last.step, last.epoch, Some(last.loss));
+            now.training = training;
+        });
+    }
+
+    /// How long was waited so far.
+    pub(super) fn waited(&self, device: Duration, data: Option<Duration>) {
+        self.change(|now| (now.device_wait, now.data_wait) = (device, data));
     }
 
     pub(super) fn epoch(&self, epoch: &EpochRecord) {

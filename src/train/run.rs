@@ -96,9 +96,9 @@ impl Trainer {
     /// Trains to the step, the end of the epoch, the deadline, or until it is stopped, and lands everything.
     async fn train_until(&mut self, step: u64, observer: &mut dyn Observer) -> Result<()> {
         let (start, waited) = (Instant::now(), self.waited());
-        let handle = self.handle.clone();
+        let (handle, trained) = (self.handle.clone(), self.trained);
         let mut sink = |steps: &[StepRecord]| {
-            handle.steps(steps);
+            handle.steps(steps, trained + start.elapsed());
             match observer.steps(steps) {
                 // What is on its way still lands, and is kept.
                 Err(Error::Cancelled) => {
@@ -110,7 +110,9 @@ impl Trainer {
         };
         self.part_of_epoch(step - self.step, &mut sink).await?;
         self.land_all(&mut sink).await?;
-        self.seconds += start.elapsed().as_secs_f64();
+        let took = start.elapsed();
+        self.trained += took;
+        self.seconds += took.as_secs_f64();
         let waited = self.waited().zip(waited).map(|(now, then)| (now - then).as_secs_f64());
         self.data_waited += waited.unwrap_or(0.0);
         Ok(())

@@ -153,6 +153,9 @@ pub struct Trainer {
     /// Seconds that the epoch to be told next was trained, and of those the device waited for samples.
     pub(super) seconds: f64,
     pub(super) data_waited: f64,
+    /// Time that this trainer's runs spent in steps, and how long the host waited for the device.
+    pub(super) trained: Duration,
+    pub(super) device_waited: Duration,
     /// Steps skipped, their gradients not being finite.
     pub(super) known: Known,
     pub(super) patience: Patience,
@@ -317,6 +320,8 @@ impl Trainer {
             sums: vec![0.0; blueprint.ring.columns],
             seconds: 0.0,
             data_waited: 0.0,
+            trained: Duration::ZERO,
+            device_waited: Duration::ZERO,
             known: Known::default(),
             patience: Patience::default(),
             best: None,

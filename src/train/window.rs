@@ -128,7 +128,10 @@ impl Trainer {
     /// Waits for the oldest submission and gives its steps to `sink`.
     pub(super) async fn land(&mut self, sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>) -> Result<()> {
         let Some(mut flight) = self.flights.pop_front() else { return Ok(()) };
+        let waiting = Instant::now();
         let bytes = self.gpu.finish(flight.pending).await?;
+        self.device_waited += waiting.elapsed();
+        self.handle.waited(self.device_waited, self.waited());
         let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
         let (scaled, checked) = (self.scaled(), self.blueprint.checked);
         let (mut bad, mut fault) = (None, None);

@@ -385,3 +385,22 @@ fn an_observer_and_a_handle_stop_a_run() {
     assert!(handle.progress().eval_loss.is_some() && handle.is_stopped());
     assert!(matches!(trainer.advance(1), Err(Error::Cancelled)));
 }
+
+/// What was waited is part of the time in steps.
+#[test]
+fn a_handle_tells_what_was_waited_for() {
+    let gpu = adapter::open_with(GpuOptions::default());
+    let data = downhill::data::digits().expect("digits");
+    for (residence, streamed) in [("resident", false), ("streamed", true)] {
+        let settings = format!("data.residence=\"{residence}\"");
+        let mut trainer = config(&[&settings]).trainer(&gpu, &data).expect("a trainer");
+        let handle = trainer.handle();
+        assert_eq!(handle.progress(), downhill::train::RunProgress::default());
+        trainer.run(&mut ()).expect("a run");
+        let now = handle.progress();
+        assert_eq!(now.data_wait.is_some(), streamed);
+        assert_eq!(now.data_wait, trainer.waited());
+        assert!(!now.device_wait.is_zero(), "{now:?}");
+        assert!(now.device_wait + now.data_wait.unwrap_or_default() < now.training, "{now:?}");
+    }
+}
