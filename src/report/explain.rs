@@ -64,6 +64,7 @@ fn builds(blueprint: &Blueprint) -> Vec<(String, &Plan)> {
     for (build, title) in blueprint.eval.iter().zip(["evaluation", "evaluation, short last batch"]) {
         all.push((format!("{title}, batch {}", build.batch), &build.plan));
     }
+    all.extend(blueprint.statistics_plans());
     all
 }
 
