@@ -79,6 +79,9 @@ pub struct RunArgs {
     /// What must hold at the end, as "eval_accuracy >= 0.95" (repeatable)
     #[arg(long = "assert", value_name = "NAME OP NUMBER", value_parser = Assertion::parse)]
     pub assertions: Vec<Assertion>,
+    /// At the end, time each kernel of a step: a table, profile.json, and trace.json for <https://ui.perfetto.dev>
+    #[arg(long)]
+    pub profile: bool,
 }
 
 /// `downhill resume`

@@ -113,6 +113,9 @@ pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> a
              {program} explain {file}    each kernel of a step, and the memory"
         ));
     }
+    if how.profile {
+        super::profile::profile(session)?;
+    }
     Ok(assert(&how.assertions, outcome.last.as_ref())?)
 }
 

@@ -27,7 +27,8 @@ pub(in crate::train) struct Taken {
 impl Taken {
     /// Where the plans have statistics, for every `every` steps.
     pub fn new(gpu: &Gpu, blueprint: &Blueprint, every: Option<u64>) -> Result<Option<Taken>> {
-        let (Some(statistics), Some(every)) = (&blueprint.statistics, every.filter(|&every| every > 0)) else {
+        let (Some(statistics), Some(every)) = (&blueprint.statistics, every.filter(|&every| every > 0))
+        else {
             return Ok(None);
         };
         let readback = gpu.readback(READBACK, statistics.readback().bytes)?;

@@ -2,7 +2,7 @@
 
 use super::super::draft::{Draft, EvalModel};
 use crate::error::Result;
-use crate::graph::{Graph, Node, NodeId, Op, Tensor, Unary};
+use crate::graph::{Graph, Node, NodeId, Tensor};
 use crate::kernel::Rounding;
 use crate::plan::{Plan, Sink};
 
@@ -41,16 +41,16 @@ impl Draft<'_> {
 fn dead_units(graph: &Graph) -> Vec<(Units, Tensor)> {
     let nodes = graph.nodes();
     let mut all: Vec<(Units, Tensor)> = Vec::new();
-    for (id, node) in nodes.iter().enumerate() {
-        if node.op != Op::Unary(Unary::Relu) || node.shape.len() < 2 {
+    for y in graph.noted_rectified() {
+        let rank = y.shape().len();
+        if rank < 2 {
             continue;
         }
-        let axis = unit_axis(&nodes, NodeId(id));
-        let others: Vec<isize> = (0..node.shape.len()).filter(|&a| a != axis).map(|a| a as isize).collect();
-        let largest = graph.tensor(NodeId(id)).amax(&others, false);
-        let dead = largest.eq(&graph.constant(0.0)).sum_all();
-        let name = name(&nodes, NodeId(id), all.iter().map(|(units, _)| units.name.as_str()));
-        all.push((Units { name, units: node.shape[axis] }, dead));
+        let axis = unit_axis(&nodes, y.id());
+        let others: Vec<isize> = (0..rank).filter(|&a| a != axis).map(|a| a as isize).collect();
+        let dead = y.amax(&others, false).eq(&graph.constant(0.0)).sum_all();
+        let name = name(&nodes, y.id(), all.iter().map(|(units, _)| units.name.as_str()));
+        all.push((Units { name, units: y.shape()[axis] }, dead));
     }
     all
 }
