@@ -59,7 +59,7 @@ fn mean(numbers: &[f64]) -> f64 {
 pub fn profile_text(profile: &Profile) -> String {
     let mut out = String::new();
     let steps = profile.device_steps.len();
-    let wall = units::seconds(mean(&profile.steps));
+    let wall = units::duration(mean(&profile.steps));
     if let Some(why) = &profile.untimed {
         let _ =
             writeln!(out, "profile  kernels are not timed: {why}; a step takes {wall} by the wall's clock");
@@ -70,8 +70,8 @@ pub fn profile_text(profile: &Profile) -> String {
         out,
         "profile  {steps} steps: the kernels take {} of {} a step by the device's clock, each in a pass of its own; {wall} \
          by the wall's clock as they are trained",
-        units::seconds(kernels / steps.max(1) as f64),
-        units::seconds(mean(&profile.device_steps)),
+        units::duration(kernels / steps.max(1) as f64),
+        units::duration(mean(&profile.device_steps)),
     );
     let header = ["kernel", "what", "makes", "calls", "total", "mean", "share", "GFLOP/s", "GB/s"];
     let mut table = vec![header.map(str::to_owned).to_vec()];
@@ -81,11 +81,11 @@ pub fn profile_text(profile: &Profile) -> String {
             row.of.step.title.clone(),
             row.of.step.shape.to_string(),
             (row.calls * steps).to_string(),
-            units::seconds(row.total),
-            units::seconds(row.mean(steps)),
+            units::duration(row.total),
+            units::duration(row.mean(steps)),
             format!("{:.1}%", 100.0 * row.total / kernels.max(f64::MIN_POSITIVE)),
-            format!("{:.2}", row.rate(row.flops, steps) / 1e9),
-            format!("{:.2}", row.rate(row.bytes, steps) / 1e9),
+            units::three(row.rate(row.flops, steps) / 1e9),
+            units::three(row.rate(row.bytes, steps) / 1e9),
         ]);
     }
     out.push_str(&align(&table, &[true, true, true]));

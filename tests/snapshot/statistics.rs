@@ -46,7 +46,7 @@ fn numbers() -> usize {
 /// Of both signs, from 2⁻³⁵ to 2⁶, some of them 0.
 fn spread(i: usize) -> f32 {
     let magnitude = 2f32.powi((i * 31 % 42) as i32 - 35) * (1.0 + (i % 7) as f32 / 8.0);
-    if i.is_multiple_of(13) { 0.0 } else { magnitude * if i % 3 == 0 { -1.0 } else { 1.0 } }
+    if i.is_multiple_of(13) { 0.0 } else { magnitude * if i.is_multiple_of(3) { -1.0 } else { 1.0 } }
 }
 
 /// A sample is what the gradient is to be: the loss is the mean over the batch of Σ p·g.
