@@ -65,6 +65,25 @@ pub fn seconds(s: f64) -> String {
     }
 }
 
+/// Seconds as `12.3 µs`, `4.56 ms`, `1.20 s`.
+pub fn duration(s: f64) -> String {
+    match s {
+        s if s < 0.9995e-3 => format!("{} µs", three(s * 1e6)),
+        s if s < 0.9995 => format!("{} ms", three(s * 1e3)),
+        s => format!("{} s", three(s)),
+    }
+}
+
+/// Three digits that count.
+pub fn three(n: f64) -> String {
+    let decimals = match n.abs() {
+        x if x >= 99.95 => 0,
+        x if x >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{n:.decimals$}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

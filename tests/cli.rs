@@ -30,6 +30,8 @@ mod lr_find;
 mod packs;
 #[path = "cli/predict.rs"]
 mod predict;
+#[path = "cli/profile.rs"]
+mod profile;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/resume.rs"]

@@ -11,8 +11,8 @@ use downhill::kernel::Target;
 use downhill::nn::{Embedding, Net, loss};
 use downhill::optim::{Adam, MomentumForm, Optimizer, RmsProp, Sgd};
 use downhill::train::{
-    Averaging, Batch, Blueprint, EpochRecord, Evaluation, Head, Metric, Observer, Predictor, TrainOptions,
-    Trainer,
+    Averaging, Batch, Blueprint, EpochRecord, Evaluation, Head, Metric, MicroBatch, Observer, Predictor,
+    TrainOptions, Trainer,
 };
 use downhill::{Error, Gpu, GpuOptions, Tensor, Value};
 
@@ -244,6 +244,59 @@ fn what_evaluation_adds_up_is_planned() {
         assert_eq!(first, second, "a pipeline was made after the first epoch");
         let counted = last.eval_confusion.map(|rows| rows.iter().flatten().sum::<u64>());
         assert_eq!(counted, (metrics == matrix).then_some(1600));
+    }
+}
+
+/// Statistics take the weights before a step, their records and the way back, and nothing where they are off.
+#[test]
+fn what_statistics_take_is_planned() {
+    let data = data(20);
+    let relu = |net: &Net, x: &Tensor| net.linear("2", &net.linear("0", x, 17).relu(), 3);
+    let sgd = Optimizer::Sgd(Sgd::default());
+    for (&family, micro_batch) in
+        adapter::families().iter().flat_map(|f| [(f, MicroBatch::Whole), (f, MicroBatch::Rows(3))])
+    {
+        let options = |statistics| TrainOptions {
+            batch_size: BatchSize::Rows(8),
+            epochs: 2,
+            micro_batch,
+            statistics,
+            ..TrainOptions::default()
+        };
+        let plan = |statistics| {
+            let (batches, target) = (options(statistics).batches(&data), Target::new(family));
+            let target = options(statistics).target(target);
+            Blueprint::new(&relu, &cross_entropy, &sgd, &data, batches.expect("batches"), target)
+                .expect("a plan")
+        };
+        let (with, without) = (plan(Some(3)), plan(None));
+        // Tensors of 85, 17, 51 and 3 numbers, each begun at a multiple of 256 bytes; records of 72 words of three kinds,
+        // of which each tensor has one chunk; the layer's dead units.
+        let records = 4 * 3 * 72 * 4;
+        let own = [
+            ("dead units 0", 16),
+            ("layout of statistics", 4 * (2 + 2) * 4),
+            ("parameters before the step", 512 + 256 + 256 + 256),
+            ("statistics of chunks", records),
+            ("statistics of tensors", records),
+            ("statistics readback", records + 4),
+        ];
+        let names = |plan: &Blueprint| -> Vec<(String, u64)> {
+            let mut all: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
+            all.sort();
+            all
+        };
+        let (theirs, old) = (names(&with), names(&without));
+        let new: Vec<(&str, u64)> =
+            theirs.iter().filter(|b| !old.contains(b)).map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+        assert_eq!(new, own, "{family:?} {micro_batch:?}");
+        let peak = with.peak_bytes();
+        let gpu = gpu(family, Some(peak));
+        let mut trainer = Trainer::new(&gpu, &relu, &cross_entropy, &sgd, &data, &options(Some(3)))
+            .expect("it fits exactly");
+        trainer.run(&mut ()).expect("a run");
+        assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
+        held_as_planned(&gpu, &with);
     }
 }
 

@@ -3,6 +3,8 @@
 mod adapter;
 #[path = "snapshot/session.rs"]
 mod session;
+#[path = "snapshot/statistics.rs"]
+mod statistics;
 
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::loss::{self, CrossEntropy};

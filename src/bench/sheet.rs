@@ -197,33 +197,14 @@ fn show(cell: &Cell, unit: Unit) -> String {
     };
     match unit {
         Unit::Text | Unit::Whole => format!("{n:.0}"),
-        Unit::Seconds => duration(n),
-        Unit::Bandwidth | Unit::Flops => three(n / 1e9),
-        Unit::Share => format!("{}%", three(100.0 * n)),
-        Unit::Times => format!("{}×", three(n)),
+        Unit::Seconds => units::duration(n),
+        Unit::Bandwidth | Unit::Flops => units::three(n / 1e9),
+        Unit::Share => format!("{}%", units::three(100.0 * n)),
+        Unit::Times => format!("{}×", units::three(n)),
         Unit::Bytes => units::bytes(n as u64),
         Unit::Count => units::count(n),
-        Unit::Plain => three(n),
+        Unit::Plain => units::three(n),
     }
-}
-
-/// Seconds as `12.3 µs`, `4.56 ms`, `1.20 s`.
-pub(super) fn duration(s: f64) -> String {
-    match s {
-        s if s < 0.9995e-3 => format!("{} µs", three(s * 1e6)),
-        s if s < 0.9995 => format!("{} ms", three(s * 1e3)),
-        s => format!("{} s", three(s)),
-    }
-}
-
-/// Three digits that count.
-fn three(n: f64) -> String {
-    let decimals = match n.abs() {
-        x if x >= 99.95 => 0,
-        x if x >= 9.995 => 1,
-        _ => 2,
-    };
-    format!("{n:.decimals$}")
 }
 
 #[cfg(test)]

@@ -88,6 +88,9 @@ pub struct RunArgs {
     /// Print an object a line: the start, epochs, checkpoints and the end
     #[arg(long)]
     pub json: bool,
+    /// At the end, time each kernel of a step: a table, profile.json, and trace.json for <https://ui.perfetto.dev>
+    #[arg(long)]
+    pub profile: bool,
 }
 
 impl RunArgs {

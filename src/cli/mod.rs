@@ -15,6 +15,7 @@ mod finished;
 mod inspect;
 mod lr_find;
 mod predict;
+mod profile;
 mod progress;
 mod resume;
 mod sample;

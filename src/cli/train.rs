@@ -121,6 +121,9 @@ pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> a
              {program} explain {file}    each kernel of a step, and the memory"
         ));
     }
+    if how.profile {
+        super::profile::profile(session, how.talks())?;
+    }
     Ok(assert(how, outcome.last.as_ref())?)
 }
 

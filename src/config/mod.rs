@@ -52,7 +52,7 @@ pub struct Config {
     pub memory: Option<u64>,
     /// How often a run keeps checkpoints, and how many.
     pub checkpoints: Checkpoints,
-    /// What is written for other programs.
+    /// What is told beside the metrics; how often statistics are is in `options` as well, which is what counts.
     pub watch: Watch,
 }
 
@@ -137,6 +137,7 @@ impl Config {
         options.metrics = eval::read(root.section("eval")?)?;
         options.target(Target::new(Family::Tiled)).check()?;
         let watch = Watch::read(root.section("watch")?)?;
+        options.statistics = (watch.statistics > 0).then_some(watch.statistics);
         root.finish()?;
         Ok(Config { data, augment, model, loss, update, options, memory, checkpoints, watch })
     }

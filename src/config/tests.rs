@@ -85,8 +85,10 @@ fn resolves_and_reads_itself_back() {
 
 #[test]
 fn what_is_written_for_other_programs_is_asked_for() {
-    assert_eq!(reads("").watch, Watch { tensorboard: false });
-    assert_eq!(reads("[watch]\ntensorboard = true").watch, Watch { tensorboard: true });
+    assert_eq!(reads("").watch, Watch::default());
+    assert_eq!(reads("[watch]\ntensorboard = true").watch, Watch { tensorboard: true, statistics: 0 });
+    let watched = reads("[watch]\nstatistics = 50");
+    assert_eq!((watched.watch.statistics, watched.options.statistics), (50, Some(50)));
     assert_eq!(error("[wach]\ntensorboard = true", &[]), "unknown key wach; did you mean \"watch\"?");
 }
 

@@ -24,7 +24,7 @@ pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder, Submission};
 pub use staging::Staging;
-pub use stopwatch::Stopwatch;
+pub use stopwatch::{MOST_LAPS, Stopwatch};
 
 use crate::error::{Error, Result};
 

@@ -1,10 +1,10 @@
 //! Time by the device's own clock: timestamps before and after a pass.
 
-use super::{Buffer, Dispatch, Gpu, Recorder};
+use super::{Buffer, Dispatch, Gpu, Pending, Recorder};
 use crate::error::{Error, Result};
 
 /// Most laps of a stopwatch: each takes two of the 4,096 queries of a set.
-const MOST_LAPS: usize = 2048;
+pub const MOST_LAPS: usize = 2048;
 
 /// Two timestamps a lap. A lap is one pass.
 #[derive(Debug)]
@@ -48,15 +48,32 @@ impl Gpu {
     ///
     /// # Errors
     /// A lost device.
-    pub fn stop(&self, mut recorder: Recorder<'_>, watch: &Stopwatch) -> Result<Vec<f64>> {
+    pub fn stop(&self, recorder: Recorder<'_>, watch: &Stopwatch) -> Result<Vec<f64>> {
+        let pending = self.submit_timed(recorder, watch)?;
+        Ok(self.laps(pending, watch)?.into_iter().map(|[from, to]| to - from).collect())
+    }
+
+    /// Submits what was recorded, for [`Gpu::laps`].
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn submit_timed(&self, mut recorder: Recorder<'_>, watch: &Stopwatch) -> Result<Pending> {
         let bytes = 16 * watch.laps as u64;
         recorder.encoder.resolve_query_set(&watch.set, 0..2 * watch.laps as u32, &watch.resolved.raw, 0);
         recorder.copy(&watch.resolved, 0, &watch.readback, 0, bytes);
         let after = recorder.submit()?;
-        let pending = self.map(&watch.readback, bytes, after);
+        Ok(self.map(&watch.readback, bytes, after))
+    }
+
+    /// Waits for what was submitted, and gives where each lap begins and ends: seconds after the first one's beginning.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn laps(&self, pending: Pending, watch: &Stopwatch) -> Result<Vec<[f64; 2]>> {
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&pollster::block_on(self.finish(pending))?);
-        let seconds = |lap: &[u64]| lap[1].saturating_sub(lap[0]) as f64 * watch.period;
-        Ok(ticks.chunks_exact(2).map(seconds).collect())
+        let first = ticks.first().copied().unwrap_or(0);
+        let seconds = |tick: u64| tick.saturating_sub(first) as f64 * watch.period;
+        Ok(ticks.chunks_exact(2).map(|lap| [seconds(lap[0]), seconds(lap[1].max(lap[0]))]).collect())
     }
 }
 

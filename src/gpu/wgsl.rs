@@ -54,6 +54,7 @@ pub const FILES: &[(&str, &str)] = files![
     "gradients",
     "accumulate",
     "tensor_norms",
+    "statistics",
     "optim/sgd",
     "optim/rmsprop",
     "optim/adam",

@@ -245,7 +245,9 @@ impl Tensor {
     }
     /// max(x, 0); its derivative at 0 is 0.
     pub fn relu(&self) -> Tensor {
-        self.unary(Unary::Relu)
+        let y = self.unary(Unary::Relu);
+        self.graph.note_rectified(&y);
+        y
     }
     /// x where x > 0, else slope · x.
     pub fn leaky_relu(&self, slope: f32) -> Tensor {

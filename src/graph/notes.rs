@@ -1,4 +1,4 @@
-//! What a graph is not free to do with a batch, and what its losses are of.
+//! What a graph is not free to do with a batch, what its losses are of, and where it is rectified.
 
 use super::{Graph, NodeId, Tensor};
 
@@ -26,6 +26,8 @@ pub(super) struct Notes {
     batch_statistics: bool,
     /// The outputs and targets of losses.
     losses: Vec<(NodeId, NodeId, Reading)>,
+    /// The outputs of relu.
+    rectified: Vec<NodeId>,
 }
 
 impl Graph {
@@ -56,6 +58,20 @@ impl Graph {
         if !inner.notes.losses.contains(&noted) {
             inner.notes.losses.push(noted);
         }
+    }
+
+    /// Notes an output of relu, with the axes as the model has them: in memory they may lie in another order.
+    pub(super) fn note_rectified(&self, y: &Tensor) {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.notes.rectified.contains(&y.id) {
+            inner.notes.rectified.push(y.id);
+        }
+    }
+
+    /// What [`Graph::note_rectified`] was told, each once.
+    pub(crate) fn noted_rectified(&self) -> Vec<Tensor> {
+        let rectified = self.inner.borrow().notes.rectified.clone();
+        rectified.into_iter().map(|id| self.tensor(id)).collect()
     }
 
     /// What [`Graph::note_loss`] was told, each once.

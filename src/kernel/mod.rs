@@ -13,6 +13,7 @@ pub mod matmul;
 pub mod orthogonal;
 pub mod reduce;
 pub mod scaling;
+pub mod statistics;
 pub mod text;
 pub mod update;
 
@@ -100,12 +101,15 @@ pub struct Target {
     pub rounding: Rounding,
     /// How much memory there is.
     pub room: Room,
+    /// Statistics are taken of some steps: there is room for the weights before them.
+    pub statistics: bool,
 }
 
 impl Target {
     /// A family of kernels, in f32.
     pub fn new(family: Family) -> Self {
-        Target { family, precision: Precision::F32, rounding: Rounding::Nearest, room: Room::default() }
+        let (precision, rounding) = (Precision::F32, Rounding::Nearest);
+        Target { family, precision, rounding, room: Room::default(), statistics: false }
     }
 
     /// The target of an open device, in f32, with the room that its ledger has left.
@@ -128,6 +132,11 @@ impl Target {
     /// The same with weights rounded in another way.
     pub fn with_rounding(self, rounding: Rounding) -> Self {
         Target { rounding, ..self }
+    }
+
+    /// The same with or without statistics.
+    pub fn with_statistics(self, statistics: bool) -> Self {
+        Target { statistics, ..self }
     }
 
     /// Refuses a rounding of what is not rounded.

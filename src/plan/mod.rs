@@ -180,7 +180,8 @@ impl Plan {
         Ok(plan)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Refuses a kernel that would pass the loop limit.
+    pub(crate) fn check(&self) -> Result<()> {
         match self.steps.iter().find(|s| s.kernel.iterations > MAX_ITERATIONS) {
             None => Ok(()),
             Some(step) => Err(Error::Shape {

@@ -64,6 +64,7 @@ fn builds(blueprint: &Blueprint) -> Vec<(String, &Plan)> {
     for (build, title) in blueprint.eval.iter().zip(["evaluation", "evaluation, short last batch"]) {
         all.push((format!("{title}, batch {}", build.batch), &build.plan));
     }
+    all.extend(blueprint.statistics_plans());
     all
 }
 
@@ -179,6 +180,15 @@ pub fn explain_json(blueprint: &Blueprint) -> Value {
         .collect();
     let buffers: Vec<Value> =
         blueprint.all_buffers().iter().map(|b| json!({ "name": b.name, "bytes": b.bytes })).collect();
+    let statistics: Vec<Value> = blueprint
+        .statistics_plans()
+        .into_iter()
+        .map(|(name, plan)| {
+            let mut json = plan_json(plan);
+            json["name"] = name.into();
+            json
+        })
+        .collect();
     json!({
         "parameter_count": blueprint.parameter_count(),
         "parameters": parameters,
@@ -187,6 +197,7 @@ pub fn explain_json(blueprint: &Blueprint) -> Value {
         "update": blueprint.update.as_ref().map(plan_json),
         "average": blueprint.average.as_ref().map(plan_json),
         "eval": blueprint.eval.iter().map(build_json).collect::<Vec<_>>(),
+        "statistics": statistics,
         "buffers": buffers,
         "peak_bytes": blueprint.peak_bytes(),
         "budget": blueprint.fit.budget,

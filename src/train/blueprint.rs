@@ -10,6 +10,7 @@ use super::metric::Metric;
 use super::metrics::{Metrics, Objective};
 use super::pace;
 use super::stage::{Stage, Stages};
+use super::statistics::Statistics;
 use super::tally::Tally;
 use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
@@ -78,6 +79,8 @@ pub struct Blueprint {
     pub predictions: Option<usize>,
     /// What evaluation files for the metrics it was asked for.
     pub(super) tally: Option<Tally>,
+    /// What runs after a step whose statistics are taken, where some are.
+    pub(super) statistics: Option<Statistics>,
     /// Names of the objective's metrics.
     pub metrics: Arc<[String]>,
     /// Where a step files its numbers: the loss, then the metrics, or how many predictions are right. Where steps are
@@ -246,14 +249,13 @@ impl Blueprint {
         };
         let mut eval = Vec::new();
         let (mut eval_batches, mut predictions, mut eval_stage) = (None, None, None);
+        let model = EvalModel {
+            trained: names(&parameters, &buffers),
+            arena: train[0].plan.arena.clone(),
+            average: update.evaluates_average(),
+        };
         if let Some(part) = data.eval() {
-            let trained = names(&parameters, &buffers);
             let bound = train.iter().map(|b| b.plan.largest_activation()).fold(eval_bytes, u64::max);
-            let model = EvalModel {
-                trained,
-                arena: train[0].plan.arena.clone(),
-                average: update.evaluates_average(),
-            };
             let (plan, first, counted) = draft.first_eval(part.len(), batches.micro, bound, &model)?;
             eval.push(Build { batch: plan.rows, plan: first });
             eval_stage = draft.stages.of_eval(part, plan.rows)?;
@@ -271,7 +273,16 @@ impl Blueprint {
                 metric.key()
             )));
         }
-        let memory = Memory::plan(train.iter().chain(&eval).map(|b| &b.plan).chain(&ending).chain(&average));
+        let statistics = match target.statistics {
+            true => {
+                let sizes = train.iter().map(|build| build.batch);
+                Some(Statistics::plan(&draft, &model, &parameters, &groups, sizes)?)
+            }
+            false => None,
+        };
+        let of_statistics = statistics.iter().flat_map(Statistics::plans);
+        let plans = train.iter().chain(&eval).map(|b| &b.plan).chain(&ending).chain(&average);
+        let memory = Memory::plan(plans.chain(of_statistics));
         let ring = draft.ring();
         let stages = draft.stages.train.into_iter().chain(eval_stage).collect();
         let (metrics, tally) = (draft.metrics.into_inner().unwrap_or_default(), draft.tally.into_inner());
@@ -289,6 +300,7 @@ impl Blueprint {
             eval_batches,
             predictions,
             tally,
+            statistics,
             metrics,
             ring,
             precision: target.precision,
@@ -317,6 +329,14 @@ impl Blueprint {
         self.batches.parts(self.batches.rows).map(of).sum::<usize>() + update
     }
 
+    /// What runs after a step whose statistics are taken, by name: what looks at the tensors, and at the units of each size
+    /// of batch. Empty where none are.
+    pub fn statistics_plans(&self) -> Vec<(String, &Plan)> {
+        let Some(statistics) = &self.statistics else { return Vec::new() };
+        let units = statistics.units.iter().map(|b| (format!("dead units, batch {}", b.batch), &b.plan));
+        std::iter::once(("statistics, after a step".to_owned(), &statistics.plan)).chain(units).collect()
+    }
+
     /// How many numbers the model's parameters have.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(|p| p.shape.elements()).sum()
@@ -328,7 +348,9 @@ impl Blueprint {
         let slots = self.stages.iter().flat_map(Stage::slots);
         let tally =
             self.tally.iter().map(|tally| BufferPlan { name: TALLIED.into(), bytes: tally.ring.bytes() });
-        self.memory.iter().cloned().chain(readback).chain(tally).chain([self.saving()]).chain(slots).collect()
+        let statistics = self.statistics.iter().map(Statistics::readback);
+        let memory = self.memory.iter().cloned();
+        memory.chain(readback).chain(tally).chain(statistics).chain([self.saving()]).chain(slots).collect()
     }
 
     /// The buffer through which what is kept comes back.

@@ -84,6 +84,18 @@ pub(super) struct EvalModel {
     pub average: bool,
 }
 
+impl EvalModel {
+    /// Refuses a graph of other parameters or buffers.
+    pub fn check(&self, graph: &Graph) -> Result<()> {
+        if names(&graph.parameters(), &graph.buffers()) == self.trained {
+            return Ok(());
+        }
+        Err(Error::Config(
+            "the model function makes other parameters for evaluation than for training".into(),
+        ))
+    }
+}
+
 impl<'a> Draft<'a> {
     /// A draft of whole batches, kept activations and samples on the device, whose steps are all done.
     pub fn new(forward: Forward<'a>, data: &'a Dataset, target: Target) -> Draft<'a> {
@@ -139,7 +151,7 @@ impl<'a> Draft<'a> {
     }
 
     /// True where the loss is scaled, lest small gradients vanish in f16.
-    fn scaled(&self) -> bool {
+    pub(super) fn scaled(&self) -> bool {
         self.target.precision == Precision::F16
     }
 
@@ -277,11 +289,7 @@ impl<'a> Draft<'a> {
     ) -> Result<(Plan, Option<usize>)> {
         let part = self.data.eval().unwrap_or(self.data.train());
         let (graph, y, fields, objective) = self.forward(batch, false)?;
-        if names(&graph.parameters(), &graph.buffers()) != model.trained {
-            return Err(Error::Config(
-                "the model function makes other parameters for evaluation than for training".into(),
-            ));
-        }
+        model.check(&graph)?;
         let mut outputs = filed(&objective);
         let t = fields.t();
         if !self.forward.metrics.is_empty() {

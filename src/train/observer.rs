@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::Metrics;
 use super::scaling::Checks;
+use super::statistics::StatisticsRecord;
 
 /// A training step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,7 +112,7 @@ pub enum RunEnd {
     Stopped,
 }
 
-/// Follows a run. Every method may end it by an error; [`crate::Error::Cancelled`] of `steps` and `epoch` does what
+/// Follows a run. Every method may end it by an error; [`crate::Error::Cancelled`] of `steps`, `statistics` and `epoch` does what
 /// [`RunHandle::stop`](super::RunHandle::stop) does.
 ///
 /// Two observers in a pair follow a run together.
@@ -125,6 +126,13 @@ pub trait Observer {
     /// After some steps are done and their losses read: never on the path of a step.
     fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
         let _ = steps;
+        Ok(())
+    }
+
+    /// After a step whose statistics are taken ([`TrainOptions::statistics`](super::TrainOptions::statistics)): after the
+    /// step itself was told, and before an epoch or a checkpoint that ends with it.
+    fn statistics(&mut self, statistics: &StatisticsRecord) -> crate::error::Result<()> {
+        let _ = statistics;
         Ok(())
     }
 
@@ -162,6 +170,11 @@ impl<A: Observer + ?Sized, B: Observer + ?Sized> Observer for (&mut A, &mut B) {
         self.1.steps(steps)
     }
 
+    fn statistics(&mut self, statistics: &StatisticsRecord) -> crate::error::Result<()> {
+        self.0.statistics(statistics)?;
+        self.1.statistics(statistics)
+    }
+
     fn epoch(&mut self, epoch: &EpochRecord) -> crate::error::Result<()> {
         self.0.epoch(epoch)?;
         self.1.epoch(epoch)
@@ -186,6 +199,10 @@ impl<A: Observer> Observer for Option<A> {
 
     fn steps(&mut self, steps: &[StepRecord]) -> crate::error::Result<()> {
         self.as_mut().map_or(Ok(()), |observer| observer.steps(steps))
+    }
+
+    fn statistics(&mut self, statistics: &StatisticsRecord) -> crate::error::Result<()> {
+        self.as_mut().map_or(Ok(()), |observer| observer.statistics(statistics))
     }
 
     fn epoch(&mut self, epoch: &EpochRecord) -> crate::error::Result<()> {

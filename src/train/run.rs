@@ -67,7 +67,8 @@ impl Trainer {
             }
             let until = keeper.as_ref().and_then(|keeper| keeper.next_step(self.step));
             self.deadline = keeper.as_ref().and_then(|keeper| keeper.deadline());
-            self.train_until(until.unwrap_or(u64::MAX).min(self.total_steps()), observer).await?;
+            let until = until.into_iter().chain(self.next_statistics()).fold(self.total_steps(), u64::min);
+            self.train_until(until, observer).await?;
             if let Some(keeper) = &mut keeper {
                 keeper.after_steps(self)?;
             }
@@ -115,7 +116,13 @@ impl Trainer {
         self.seconds += took.as_secs_f64();
         let waited = self.waited().zip(waited).map(|(now, then)| (now - then).as_secs_f64());
         self.data_waited += waited.unwrap_or(0.0);
-        Ok(())
+        match self.told_statistics().map_or(Ok(()), |record| observer.statistics(&record)) {
+            Err(Error::Cancelled) => {
+                self.handle.stop();
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Whether an epoch, or the part of one that the run ends in, is trained and not told yet.

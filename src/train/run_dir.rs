@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::observer::{EpochRecord, Observer, StepRecord};
+use super::statistics::StatisticsRecord;
 use crate::data::Encoding;
 use crate::error::{Error, Result};
 
@@ -367,6 +368,14 @@ impl Observer for RunDir {
             self.line(&Line::Step(step))?;
         }
         self.flush()
+    }
+
+    /// Appends statistics, as a line `{"event":"statistics","step":..}`.
+    ///
+    /// # Errors
+    /// As [`Observer::steps`].
+    fn statistics(&mut self, statistics: &StatisticsRecord) -> Result<()> {
+        self.event("statistics", statistics)
     }
 
     /// Appends an epoch.

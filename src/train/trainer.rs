@@ -14,6 +14,7 @@ use super::observer::StepRecord;
 use super::pace::Pace;
 use super::scaling::Known;
 use super::snapshot::Best;
+use super::statistics::{Statistics, Taken};
 use super::streams::Streams;
 use super::window::Flight;
 use crate::data::{BatchPlan, BatchSize, Dataset, Part, epoch_order};
@@ -53,6 +54,9 @@ pub struct TrainOptions {
     pub early_stopping: Option<EarlyStopping>,
     /// What evaluation computes beside the loss. Nothing unless said otherwise.
     pub metrics: Vec<Metric>,
+    /// Tells the statistics of every tensor after each step whose number this divides, to
+    /// [`Observer::statistics`](super::Observer::statistics). Never unless said otherwise.
+    pub statistics: Option<u64>,
 }
 
 /// Whether batches go through the model in parts.
@@ -84,7 +88,8 @@ impl TrainOptions {
     pub fn target(&self, of: Target) -> Target {
         let may_split = self.micro_batch == MicroBatch::Auto;
         let room = Room { residence: self.residence, may_split, ..of.room };
-        of.with_precision(self.precision).with_rounding(self.weight_rounding).with_room(room)
+        let of = of.with_precision(self.precision).with_rounding(self.weight_rounding).with_room(room);
+        of.with_statistics(self.statistics.is_some_and(|every| every > 0))
     }
 }
 
@@ -104,6 +109,7 @@ impl Default for TrainOptions {
             workers: None,
             early_stopping: None,
             metrics: Vec::new(),
+            statistics: None,
         }
     }
 }
@@ -124,6 +130,7 @@ pub struct Trainer {
     pub(super) readback: VecDeque<Buffer>,
     /// The buffer through which the tally of an evaluation comes back, where there is one.
     pub(super) tallied: Option<Buffer>,
+    pub(super) statistics: Option<Taken>,
     /// The buffer through which what is kept comes back.
     pub(super) saving: Buffer,
     /// Samples on their way, where they do not lie on the device: those of training and of evaluation.
@@ -280,6 +287,7 @@ impl Trainer {
             feed::upload(gpu, memory.get(&source.name), source.values)?;
         }
         let plans = blueprint.train.iter().map(|build| &build.plan).chain(&blueprint.update);
+        let plans = plans.chain(blueprint.statistics.iter().flat_map(Statistics::plans));
         for (name, words) in plans.flat_map(|plan| &plan.constants) {
             gpu.write(memory.get(name), 0, bytemuck::cast_slice(words));
         }
@@ -289,9 +297,11 @@ impl Trainer {
         let tallied = tally.map(|tally| gpu.readback(TALLIED, tally.ring.bytes())).transpose()?;
         let saving = blueprint.saving();
         let saving = gpu.readback(&saving.name, saving.bytes)?;
+        let statistics = Taken::new(gpu, &blueprint, options.statistics)?;
         let streams = Streams::open(gpu, &blueprint, data, options)?;
         let mut trainer = Trainer {
             tallied,
+            statistics,
             saving,
             streams,
             gpu: gpu.clone(),
@@ -435,6 +445,9 @@ impl Trainer {
     pub(super) async fn drop_flights(&mut self) -> Result<()> {
         while let Some(flight) = self.flights.pop_front() {
             self.gpu.finish(flight.pending).await?;
+            if let Some(pending) = flight.statistics {
+                self.gpu.finish(pending).await?;
+            }
         }
         Ok(())
     }

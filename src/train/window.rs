@@ -25,6 +25,8 @@ const SUBMISSION: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Flight {
     pub pending: Pending,
+    /// Statistics of the last step.
+    pub statistics: Option<Pending>,
     steps: Vec<StepRecord>,
     /// Samples of each pass through the model, and the step it belongs to.
     passes: Vec<(usize, usize)>,
@@ -95,7 +97,18 @@ impl Trainer {
         }
         let readback = self.free_readback()?;
         let mut programs = Vec::with_capacity(builds.len() + count);
+        // Where the programs of the last step begin, if it is looked at.
+        let (mut cut, kind) = (None, builds.last().copied().unwrap_or(0));
+        let watched = self.takes_statistics(self.step + count as u64);
+        if let (true, Some(taken), Some(planned)) =
+            (watched, &mut self.statistics, &self.blueprint.statistics)
+        {
+            taken.prepare(&self.gpu, planned, &self.memory, kind)?;
+        }
         for (i, &build) in builds.iter().enumerate() {
+            if watched && passes[i].1 + 1 == count {
+                cut.get_or_insert(programs.len());
+            }
             programs.push(&self.train[build].dispatches[..]);
             let ends = passes.get(i + 1).is_none_or(|next| next.1 != passes[i].1);
             programs.extend(self.update.iter().filter(|_| ends).map(|update| &update.dispatches[..]));
@@ -105,16 +118,24 @@ impl Trainer {
         if let Some(streams) = &mut self.streams {
             streams.train.land(&mut recorder, &self.memory);
         }
-        recorder.sequence(&programs);
+        let (first, last) = programs.split_at(cut.unwrap_or(programs.len()));
+        recorder.sequence(first);
+        let taken = self.statistics.as_ref().zip(self.blueprint.statistics.as_ref()).filter(|_| watched);
+        if let Some((taken, planned)) = taken {
+            taken.before(&mut recorder, &self.memory);
+            recorder.sequence(last);
+            taken.after(&mut recorder, planned, &self.memory, kind);
+        }
         recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
         let after = recorder.submit()?;
+        let statistics = taken.map(|(taken, _)| taken.map(&self.gpu, after.clone()));
         if let Some(streams) = &mut self.streams {
             streams.train.take_back();
         }
         let pending = self.gpu.map(&readback, bytes, after);
         self.readback.push_back(readback);
         self.passes += passes.len() as u64;
-        self.flights.push_back(Flight { pending, steps, passes });
+        self.flights.push_back(Flight { pending, statistics, steps, passes });
         self.at += count;
         self.step += count as u64;
         Ok(())
@@ -130,6 +151,10 @@ impl Trainer {
         let Some(mut flight) = self.flights.pop_front() else { return Ok(()) };
         let waiting = Instant::now();
         let bytes = self.gpu.finish(flight.pending).await?;
+        let statistics = match flight.statistics {
+            Some(pending) => Some(self.gpu.finish(pending).await?),
+            None => None,
+        };
         self.device_waited += waiting.elapsed();
         self.handle.waited(self.device_waited, self.waited());
         let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
@@ -181,6 +206,9 @@ impl Trainer {
         }
         if let Some(bad) = flight.steps.get(good) {
             return Err(Error::Diverged { step: bad.step, epoch: bad.epoch, lr: bad.lr, loss: bad.loss });
+        }
+        if let (Some(bytes), Some(last)) = (statistics, flight.steps.last()) {
+            self.keep_statistics(last.step, &bytes);
         }
         // The last submission's time decides how many steps the next one takes.
         let each = self.submitted.elapsed().as_secs_f64() / flight.steps.len() as f64;

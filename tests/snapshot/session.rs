@@ -44,16 +44,16 @@ fn config(settings: &[&str]) -> Config {
     Config::parse(CONFIG, &settings).expect("a config")
 }
 
-fn start(run: &Path, settings: &[&str]) -> Session {
+pub fn start(run: &Path, settings: &[&str]) -> Session {
     Session::start(config(settings), run, &options(), None, &|_| Ok(())).expect("a run")
 }
 
-fn resume(run: &Path) -> Result<Session> {
+pub fn resume(run: &Path) -> Result<Session> {
     Session::resume(run, &options(), &[])
 }
 
 /// What is compared: the weights, their average, and the metrics but for times.
-fn left(run: &Path) -> (Vec<u8>, Vec<u8>, Vec<serde_json::Value>) {
+pub fn left(run: &Path) -> (Vec<u8>, Vec<u8>, Vec<serde_json::Value>) {
     let file = |name: &str| fs::read(run.join(name)).expect("a file");
     let metrics = String::from_utf8(file("metrics.jsonl")).expect("UTF-8");
     let lines = metrics.lines().map(|line| {
@@ -64,14 +64,14 @@ fn left(run: &Path) -> (Vec<u8>, Vec<u8>, Vec<serde_json::Value>) {
     (file("model.safetensors"), file("average.safetensors"), lines.collect())
 }
 
-fn assert_alike(whole: &Path, other: &Path) {
+pub fn assert_alike(whole: &Path, other: &Path) {
     let (whole, other) = (left(whole), left(other));
     assert_eq!(whole.2, other.2);
     assert!(whole.0 == other.0 && whole.1 == other.1, "other weights");
 }
 
 /// Does something after a step.
-struct At<F>(u64, F);
+pub struct At<F>(pub u64, pub F);
 
 impl<F: FnMut()> Observer for At<F> {
     fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {

@@ -15,6 +15,7 @@ pub use event::Histogram;
 use event::{Event, Summary, What};
 
 use super::observer::{EpochRecord, Observer, StepRecord};
+use super::statistics::StatisticsRecord;
 use crate::error::{Error, Result};
 
 /// What every event file's name begins with.
@@ -24,7 +25,9 @@ const PREFIX: &str = "events.out.tfevents.";
 ///
 /// As an [`Observer`] it writes, each at its step: `train/loss`, `train/lr`, `train/grad_norm` and `train/<metric>` of
 /// every step; `epoch/train_loss`, `epoch/train_<metric>`, `epoch/samples_per_second`, `eval/loss`, `eval/accuracy` and
-/// `eval/<metric>` of every epoch. A metric that bears one of these names itself goes by `train/metrics/<metric>` and
+/// `eval/<metric>` of every epoch; of the steps whose statistics are taken the histograms `weights/<tensor>`,
+/// `gradients/<tensor>` and `updates/<tensor>`, their norms as `weight_norm/<tensor>` and so on, `update_ratio/<tensor>`, and
+/// `dead_units/<layer>` as a share. A metric that bears one of these names itself goes by `train/metrics/<metric>` and
 /// `eval/metrics/<metric>`.
 #[derive(Debug)]
 pub struct EventFile {
@@ -116,6 +119,25 @@ impl Observer for EventFile {
             self.numbers::<String>(step.step, &scalars)?;
         }
         self.flush()
+    }
+
+    fn statistics(&mut self, statistics: &StatisticsRecord) -> Result<()> {
+        let (mut scalars, mut histograms) = (Vec::new(), Vec::new());
+        for tensor in &statistics.tensors {
+            let kinds =
+                [("weight", &tensor.weights), ("gradient", &tensor.gradients), ("update", &tensor.updates)];
+            for (kind, numbers) in kinds {
+                scalars.push((format!("{kind}_norm/{}", tensor.name), numbers.norm));
+                histograms.push((format!("{kind}s/{}", tensor.name), numbers.to_histogram()));
+            }
+            scalars.push((format!("update_ratio/{}", tensor.name), tensor.update_ratio));
+        }
+        let share = |dead: u64, units: u64| dead as f64 / units as f64;
+        let layers = statistics.dead_units.iter();
+        scalars.extend(layers.map(|of| (format!("dead_units/{}", of.layer), share(of.dead, of.units))));
+        let histograms: Vec<_> = histograms.iter().map(|(tag, of)| (tag.as_str(), of)).collect();
+        self.histograms(statistics.step, &histograms)?;
+        self.scalars(statistics.step, &scalars)
     }
 
     fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
