@@ -11,7 +11,7 @@ impl Frame {
     ///
     /// It is written in one piece, and the cursor is hidden within it only, so that nothing is to be mended wherever the
     /// process ends. Lines may break at the terminal's edge: one that became narrower before it says so has broken them
-    /// when the next lines come, as [`Frame::rows`] counts.
+    /// when the next lines come, as `rows` counts.
     pub fn replace(&mut self, lines: Vec<String>, columns: usize) -> Option<String> {
         if lines == self.0 {
             return None;
