@@ -3,9 +3,10 @@
 use std::thread;
 
 use super::blueprint::Blueprint;
+use super::options::TrainOptions;
 use super::stage::Stage;
 use super::stream::Stream;
-use super::trainer::{TrainOptions, order_of};
+use super::trainer::order_of;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
