@@ -57,23 +57,30 @@ run() {
     "$PACK/downhill" doctor --all --adapter "$DOWNHILL_ADAPTER" | tee "$out/doctor.txt" || failed=1
     "$PACK/downhill" adapters | tee "$out/adapters.txt"
     "$PACK/downhill" train examples/digits.toml --adapter "$DOWNHILL_ADAPTER" --out "$out/digits" | tee "$out/train.txt"
-    for test in "$PACK"/tests/*; do
-        echo "== $test"
-        if ! "$test" --color never >"$out/test-$(basename "$test").txt" 2>&1; then
+    # Four at a time: much of a test is the compiling of kernels, on one thread.
+    for test in "$PACK"/tests/*; do echo "$(basename "$test")"; done |
+        xargs -P 4 -I NAME sh -c 'timeout 300 '"$PACK"'/tests/NAME --color never >'"$out"'/test-NAME.txt 2>&1 ||
+            echo "NAME left with code $?" >>'"$out"'/test-NAME.txt'
+    for test in "$out"/test-*.txt; do
+        echo "$(basename "$test" .txt): $(grep -E "^test result" "$test" || true)"
+        if grep -qE "left with code" "$test"; then
             failed=1
-            grep -E "FAILED|panicked" -A 4 "$out/test-$(basename "$test").txt" | head -60
+            grep -E "FAILED|panicked|left with" -A 4 "$test" | head -60
         fi
-        grep -E "^test result" "$out/test-$(basename "$test").txt" || true
     done
-    for bench in train_step kernel_times first_step; do
+    echo "== killed eighty times"
+    timeout 300 "$PACK/tests/cli" --ignored so_does_one --nocapture 2>&1 | tee "$out/kill.txt" | grep -E "kills|^test " || failed=1
+    echo "== 200,000 steps"
+    DOWNHILL=$PWD/$PACK/downhill benches/soak.sh | tee "$out/soak.txt" || failed=1
+    for bench in train_step first_step; do
         echo "== $bench"
         "$PACK/benches/$bench" --bench 2>/dev/null | tee "$out/bench-$bench.txt" | grep -v -E "Benchmarking|^$"
     done
-    for bench in optim matmul train; do
+    python3 benches/pytorch.py | tee "$out/bench-pytorch.txt" || echo "bare-gpu: no PyTorch to compare with"
+    for bench in train matmul optim; do
         echo "== downhill bench $bench"
         "$PACK/downhill" bench $bench --adapter "$DOWNHILL_ADAPTER" --svg "$out/$bench.svg" | tee "$out/$bench.md"
     done
-    python3 benches/pytorch.py | tee "$out/bench-pytorch.txt" || echo "bare-gpu: no PyTorch to compare with"
     return "$failed"
 }
 

@@ -162,7 +162,7 @@ impl Keeper {
     /// [`Error::Io`] where one cannot be removed.
     pub fn begin_anew(&mut self) -> Result<()> {
         let Some(desk) = self.writer.desk_mut() else { return Ok(()) };
-        desk.shelf.cut(0)?;
+        desk.shelf.clear()?;
         self.shelf = desk.shelf.clone();
         Ok(())
     }

@@ -16,6 +16,10 @@ pub(super) struct Entry {
     pub metric: Option<f64>,
 }
 
+/// What begins the name of a checkpoint that is being written, and of one that is being removed.
+const NEW: &str = ".new-";
+const OLD: &str = ".old-";
+
 /// The folder `checkpoints` of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Shelf {
@@ -54,7 +58,9 @@ impl Shelf {
     pub fn tidy(&self) -> Result<()> {
         let Ok(listed) = fs::read_dir(&self.folder) else { return Ok(()) };
         for entry in listed.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(['.']) {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if [NEW, OLD].iter().any(|why| name.starts_with(why)) {
                 fs::remove_dir_all(entry.path()).map_err(io("cannot remove", &entry.path()))?;
             }
         }
@@ -67,7 +73,7 @@ impl Shelf {
 
     /// A name that no reader takes for a checkpoint.
     fn hidden(&self, why: &str, step: u64) -> PathBuf {
-        self.folder.join(format!(".{why}-step-{step}"))
+        self.folder.join(format!("{why}step-{step}"))
     }
 
     pub fn read(&self, step: u64) -> Result<Saved> {
@@ -77,7 +83,7 @@ impl Shelf {
     /// Puts a checkpoint on the shelf: all of it or, after an error, nothing.
     pub fn put(&mut self, contents: &Contents) -> Result<PathBuf> {
         let step = contents.saved.steps_done();
-        let (temporary, path) = (self.hidden("new", step), self.path(step));
+        let (temporary, path) = (self.hidden(NEW, step), self.path(step));
         fs::create_dir_all(&self.folder).map_err(io("cannot make the directory", &self.folder))?;
         let _ = fs::remove_dir_all(&temporary);
         let write = || {
@@ -97,10 +103,15 @@ impl Shelf {
     }
 
     fn take_away(&self, step: u64) -> Result<()> {
-        let (path, gone) = (self.path(step), self.hidden("old", step));
+        let (path, gone) = (self.path(step), self.hidden(OLD, step));
         let _ = fs::remove_dir_all(&gone);
         fs::rename(&path, &gone).map_err(io("cannot remove", &path))?;
         fs::remove_dir_all(&gone).map_err(io("cannot remove", &gone))
+    }
+
+    /// Removes all.
+    pub fn clear(&mut self) -> Result<()> {
+        self.remove(|_| true)
     }
 
     /// Removes what is beyond `step`: a run goes on from there and will make it again.
