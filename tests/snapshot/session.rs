@@ -404,3 +404,88 @@ fn a_handle_tells_what_was_waited_for() {
         assert!(now.device_wait + now.data_wait.unwrap_or_default() < now.training, "{now:?}");
     }
 }
+
+#[test]
+fn a_checkpoint_is_safetensors_and_has_what_the_run_would_leave() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let run = dir.path().join("run");
+    start(&run, &["checkpoint.every_steps=36"]).run(&mut ()).expect("a run");
+    let last = run.join("checkpoints/step-36");
+    for name in ["model.safetensors", "average.safetensors"] {
+        assert!(
+            fs::read(last.join(name)).expect("weights") == fs::read(run.join(name)).expect("weights"),
+            "{name}"
+        );
+    }
+    let bytes = fs::read(last.join("state.safetensors")).expect("a state");
+    let state = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let mut names = state.names();
+    names.sort_unstable();
+    assert_eq!(names, ["average", "buffers", "exp_avg", "exp_avg_sq", "parameters", "state"]);
+    let host: serde_json::Value =
+        serde_json::from_slice(&fs::read(last.join("checkpoint.json")).expect("what the host knows"))
+            .expect("JSON");
+    assert_eq!(
+        (&host["step"], &host["identity"]["version"]),
+        (&36.into(), &env!("CARGO_PKG_VERSION").into())
+    );
+    assert!(host["identity"]["config"].as_str().is_some_and(|config| config.contains("seed = 5")), "{host}");
+}
+
+/// How long steps wait for a checkpoint, beside how long it takes to write one.
+#[test]
+#[ignore = "measures times; benches/RESULTS.md has its result"]
+fn steps_wait_for_the_copy_alone() {
+    #[derive(Default)]
+    struct Gaps {
+        last: Option<(u64, std::time::Instant)>,
+        plain: Vec<f64>,
+        kept: Vec<f64>,
+        written: Vec<f64>,
+    }
+    impl Observer for Gaps {
+        fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
+            let (now, step) = (std::time::Instant::now(), steps[steps.len() - 1].step);
+            if let Some((before, at)) = self.last {
+                let gap = (now - at).as_secs_f64() / steps.len() as f64;
+                if before.is_multiple_of(20) {
+                    self.kept.push((now - at).as_secs_f64())
+                } else {
+                    self.plain.push(gap)
+                }
+            }
+            self.last = Some((step, now));
+            Ok(())
+        }
+
+        fn checkpoint(&mut self, checkpoint: &CheckpointRecord) -> Result<()> {
+            self.written.push(checkpoint.seconds);
+            Ok(())
+        }
+    }
+    let median = |values: &mut Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let wide =
+        ["model.layers=[\"flatten\", { linear = 20000 }, \"relu\", { linear = 10 }]", "train.steps=200"];
+    let settings =
+        [&wide[..], &["checkpoint.every_steps=20", "data.batch_size=16", "train.epochs=9"]].concat();
+    let mut session = start(&dir.path().join("run"), &settings);
+    let mut gaps = Gaps::default();
+    session.run(&mut gaps).expect("a run");
+    let start = std::time::Instant::now();
+    let bytes = session.trainer().snapshot().expect("a state").bytes();
+    let copy = start.elapsed().as_secs_f64();
+    let (plain, kept, written) = (median(&mut gaps.plain), median(&mut gaps.kept), median(&mut gaps.written));
+    println!(
+        "{bytes} bytes: a step {:.1} ms, one after a checkpoint {:.1} ms; the copy {:.1} ms, writing {:.1} ms",
+        1e3 * plain,
+        1e3 * kept,
+        1e3 * copy,
+        1e3 * written
+    );
+    // One or two steps are in the gap, and the copy.
+    assert!(kept <= 2.0 * plain + 2.0 * copy + 0.02, "{kept} s");
+}
