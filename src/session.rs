@@ -1,5 +1,6 @@
 //! A run of a config in a directory: begun, taken up again where it was left, and brought to its end.
 
+use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub enum OnDeviceLost {
 /// # fn main() -> Result<(), Error> {
 /// let run = "runs/mine".as_ref();
 /// let mut session = if RunDir::exists(run) {
-///     Session::resume(run, &GpuOptions::default(), &[])?
+///     Session::resume(run, &GpuOptions::default(), &[], &|_| Ok(()))?
 /// } else {
 ///     let config = Config::load("examples/digits.toml".as_ref(), &[])?;
 ///     Session::start(config, run, &GpuOptions::default(), None, &|_| Ok(()))?
@@ -58,9 +59,10 @@ pub struct Session {
     options: GpuOptions,
     gpu: Gpu,
     data: Dataset,
-    dir: RunDir,
     trainer: Trainer,
+    /// Dropped before the directory: what it still writes is written under the lock.
     keeper: Keeper,
+    dir: RunDir,
     handle: RunHandle,
     notes: Vec<String>,
     from: Option<u64>,
@@ -91,10 +93,10 @@ fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, T
     Ok((gpu, trainer))
 }
 
-fn identity(config: &Config, gpu: &Gpu) -> Identity {
+fn identity(config: &Config, gpu: &Gpu, trainer: &Trainer) -> Identity {
     let adapter = gpu.adapter();
     let driver = [&*adapter.name, &adapter.driver, &adapter.backend].join(", ");
-    Identity::new(config.to_toml(), format!("{driver}, kernels: {:?}", gpu.family()))
+    Identity::new(config.to_toml(), format!("{driver}, kernels: {:?}", gpu.family()), trainer.blueprint())
 }
 
 impl Session {
@@ -118,13 +120,18 @@ impl Session {
         }
         let claim = RunDir::claim(path)?;
         let folder = path.join(train::CHECKPOINTS);
-        let mut keeper = Keeper::open(&folder, config.checkpoints.clone(), identity(&config, &gpu), &data)?;
+        let mut keeper =
+            Keeper::open(&folder, config.checkpoints.clone(), identity(&config, &gpu, &trainer), &data)?;
         // What a run left that never had a first line.
         keeper.begin_anew()?;
-        if init.is_some() {
-            // The weights it begins from are nowhere else.
-            keeper.keep(&trainer)?;
-            keeper.finish()?;
+        let first = RunDir::first_weights(path);
+        match init {
+            // They are nowhere else.
+            Some(weights) => train::save(&first, weights)?,
+            None if first.exists() => {
+                fs::remove_file(&first).map_err(|err| Error::io("cannot remove", &first, &err))?;
+            }
+            None => {}
         }
         let dir = claim.begin(&config.to_toml())?;
         let keeper = keeper.after(dir.metrics()?);
@@ -146,44 +153,72 @@ impl Session {
     }
 
     /// Goes on with a run that was left, from its newest checkpoint that is whole, or from its beginning where it has none.
-    /// `settings` change its config, as `train.epochs=40`: keys that change no bit of what was done.
+    /// `settings` change its config, as `train.epochs=40`: keys that change no bit of what was done. `check` is asked of the
+    /// plans before anything is changed.
     ///
     /// # Errors
     /// As [`Session::start`]; [`Error::Checkpoint`] where the run is done, in use, or was another: a changed config or
     /// changed data.
-    pub fn resume(path: &Path, options: &GpuOptions, settings: &[String]) -> Result<Session> {
-        let mut dir = RunDir::reopen(path)?;
-        if RunDir::is_finished(path) && settings.is_empty() {
+    pub fn resume(
+        path: &Path,
+        options: &GpuOptions,
+        settings: &[String],
+        check: &dyn Fn(&Blueprint) -> Result<()>,
+    ) -> Result<Session> {
+        let dir = RunDir::reopen(path)?;
+        let config = Config::load(&path.join("config.toml"), settings)?;
+        Self::go_on(dir, options, config, check)
+    }
+
+    /// [`Session::resume`] with a config that must be the run's but for the same keys.
+    ///
+    /// # Errors
+    /// As [`Session::resume`].
+    pub fn resume_as(
+        path: &Path,
+        options: &GpuOptions,
+        config: Config,
+        check: &dyn Fn(&Blueprint) -> Result<()>,
+    ) -> Result<Session> {
+        Self::go_on(RunDir::reopen(path)?, options, config, check)
+    }
+
+    fn go_on(
+        mut dir: RunDir,
+        options: &GpuOptions,
+        config: Config,
+        check: &dyn Fn(&Blueprint) -> Result<()>,
+    ) -> Result<Session> {
+        let path = dir.path().to_owned();
+        let stored = Config::load(&path.join("config.toml"), &[])?;
+        check_texts(&stored.to_toml(), &config.to_toml(), &path)?;
+        let is_changed = stored != config;
+        let finished = RunDir::is_finished(&path);
+        if finished && !is_changed {
             return Err(Error::Checkpoint(format!(
-                "{} is done: {} is there. More epochs go on with it where its last checkpoint is of its last step: \
-                 --set train.epochs=N",
+                "{} is done: {} is there",
                 path.display(),
                 dir.weights().display()
             )));
         }
-        let config = Config::load(&path.join("config.toml"), settings)?;
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
-        let own = identity(&config, &gpu);
+        check(trainer.blueprint())?;
+        let own = identity(&config, &gpu, &trainer);
         let mut keeper = Keeper::open(&dir.checkpoints(), config.checkpoints.clone(), own.clone(), &data)?;
-        let (notes, from) = go_on(&own, &mut trainer, &mut keeper, &mut dir)?;
-        if RunDir::is_finished(path) {
-            if trainer.steps_done() >= trainer.total_steps() {
-                return Err(Error::Checkpoint(format!(
-                    "{} is done after {} steps, and these settings ask for no more",
-                    path.display(),
-                    trainer.steps_done()
-                )));
-            }
+        let (saved, notes) = look(&own, &trainer, &keeper)?;
+        if finished {
+            check_extension(&dir, &trainer, saved.as_ref())?;
             dir.unfinish()?;
         }
-        if !settings.is_empty() {
+        if is_changed {
             dir.replace_config(&config.to_toml())?;
         }
+        let from = take(saved.as_ref(), &mut trainer, &mut keeper, &mut dir)?;
         let keeper = keeper.after(dir.metrics()?);
         let handle = trainer.handle();
         let options = options.clone();
-        let session = Session { config, options, gpu, data, dir, trainer, keeper, handle, notes, from };
+        let session = Session { config, options, gpu, data, trainer, keeper, dir, handle, notes, from };
         session.keep_encoding()?;
         Ok(session)
     }
@@ -206,57 +241,86 @@ impl Session {
     /// As [`Session::run`].
     pub fn run_or(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
         let (mut tries, mut reached) = (0, None);
-        let end = loop {
-            let mut board = match (self.config.watch.tensorboard, self.trainer.steps_done()) {
-                (false, _) => None,
-                (true, 0) => Some(EventFile::create(self.dir.path())?),
-                (true, done) => Some(EventFile::resume(self.dir.path(), done)?),
-            };
+        let (end, last, weights) = loop {
+            let mut board = self.board()?;
             let mut all = (&mut self.dir, &mut (&mut board, &mut *observer));
             let result = self.trainer.run_kept(&mut all, &mut self.keeper);
-            match result {
-                Ok(_) if self.trainer.steps_done() < self.trainer.total_steps() => {
-                    break RunEnd::EarlyStopped;
-                }
-                Ok(_) => break RunEnd::Finished,
-                Err(Error::Cancelled) if self.handle.is_stopped() => break RunEnd::Stopped,
-                Err(Error::DeviceLost(why))
-                    if on_device_lost == OnDeviceLost::Retry && tries < TRIES.len() =>
-                {
-                    thread::sleep(TRIES[tries]);
-                    if let Err(err) = self.open_again() {
+            let lost = match result {
+                Err(Error::Cancelled) if self.handle.is_stopped() => break (RunEnd::Stopped, None, None),
+                Err(Error::DeviceLost(why)) => why,
+                Err(err) => return Err(err),
+                Ok(last) => match self.trainer.weights() {
+                    Err(Error::DeviceLost(why)) => why,
+                    Err(err) => return Err(err),
+                    Ok(weights) => {
+                        let early = self.trainer.steps_done() < self.trainer.total_steps();
+                        break (
+                            if early { RunEnd::EarlyStopped } else { RunEnd::Finished },
+                            last,
+                            Some(weights),
+                        );
+                    }
+                },
+            };
+            if on_device_lost == OnDeviceLost::Fail {
+                return Err(Error::DeviceLost(lost));
+            }
+            // Only a checkpoint further on shows that it was worth it.
+            tries = if self.from > reached { 0 } else { tries };
+            reached = reached.max(self.from);
+            loop {
+                let Some(pause) = TRIES.get(tries) else { return Err(Error::DeviceLost(lost)) };
+                thread::sleep(*pause);
+                tries += 1;
+                match self.open_again() {
+                    Ok(()) => break,
+                    Err(err) if tries == TRIES.len() => {
                         return Err(Error::DeviceLost(format!(
-                            "{why}; and it cannot be opened again: {err}"
+                            "{lost}; and it cannot be opened again: {err}"
                         )));
                     }
-                    // Only a checkpoint further on shows that it was worth it.
-                    tries = if self.from > reached { 1 } else { tries + 1 };
-                    reached = self.from;
+                    Err(_) => {}
                 }
-                Err(err) => return Err(err),
             }
         };
-        if end != RunEnd::Stopped {
-            let (weights, average) = self.trainer.weights()?;
+        if let Some((weights, average)) = weights {
             if let Some(average) = &average {
                 train::save(&self.dir.average_weights(), average)?;
             }
             // Last, for it says that the run is done.
             train::save(&self.dir.weights(), &weights)?;
         }
-        let last = RunDir::last_epoch(self.dir.path())?;
+        let last = match last {
+            Some(last) => Some(last),
+            None => RunDir::last_epoch(self.dir.path())?,
+        };
         Ok(Outcome { end, step: self.trainer.steps_done(), last })
+    }
+
+    /// TensorBoard's file, where it is asked for; what an earlier one has of the steps to come no longer counts.
+    fn board(&self) -> Result<Option<EventFile>> {
+        if !self.config.watch.tensorboard {
+            return Ok(None);
+        }
+        let (path, done) = (self.dir.path(), self.trainer.steps_done());
+        if done == 0 && !EventFile::is_in(path) {
+            return EventFile::create(path).map(Some);
+        }
+        EventFile::resume(path, done).map(Some)
     }
 
     /// Opens the device again and goes back to the last checkpoint.
     fn open_again(&mut self) -> Result<()> {
         // What was handed over before is still written.
         let _ = self.keeper.finish();
+        // A device that only did not answer gives its memory back.
+        self.gpu.lose();
         let (gpu, mut trainer) = open(&self.config, &self.data, &self.options)?;
-        let own = identity(&self.config, &gpu);
+        let own = identity(&self.config, &gpu, &trainer);
         let rule = self.config.checkpoints.clone();
         let mut keeper = Keeper::open(&self.dir.checkpoints(), rule, own.clone(), &self.data)?;
-        let (notes, from) = go_on(&own, &mut trainer, &mut keeper, &mut self.dir)?;
+        let (saved, notes) = look(&own, &trainer, &keeper)?;
+        let from = take(saved.as_ref(), &mut trainer, &mut keeper, &mut self.dir)?;
         trainer.use_handle(&self.handle);
         self.keeper = keeper.after(self.dir.metrics()?);
         (self.gpu, self.trainer, self.from) = (gpu, trainer, from);
@@ -305,23 +369,26 @@ impl Session {
     }
 }
 
-/// Takes a trainer and its directory to the newest checkpoint; what a person should know, and its step.
-fn go_on(
-    own: &Identity,
-    trainer: &mut Trainer,
-    keeper: &mut Keeper,
-    dir: &mut RunDir,
-) -> Result<(Vec<String>, Option<u64>)> {
+/// The newest checkpoint that is whole, checked to be one of this run, and what a person should know of it. Nothing is
+/// changed.
+fn look(own: &Identity, trainer: &Trainer, keeper: &Keeper) -> Result<(Option<Saved>, Vec<String>)> {
     let (saved, damaged) = keeper.latest()?;
     let mut notes: Vec<String> = damaged.iter().map(|err| format!("passed over: {err}")).collect();
-    let Some(saved) = saved else {
-        keeper.begin_anew()?;
-        dir.rewind(0, 0)?;
-        return Ok((notes, None));
-    };
-    let step = saved.steps_done();
-    let place = keeper.path(step);
-    check_config(own, &saved, &place)?;
+    let Some(saved) = saved else { return Ok((None, notes)) };
+    let place = keeper.path(saved.steps_done());
+    if own.config_hash != saved.identity.config_hash {
+        // As this version writes it: a key that it added has its default.
+        let theirs = Config::parse(&saved.identity.config, &[]).map(|config| config.to_toml());
+        check_texts(theirs.as_deref().unwrap_or(&saved.identity.config), &own.config, &place)?;
+    }
+    let (was, is) = (&saved.identity.cut, &own.cut);
+    if was != is {
+        return Err(Error::Checkpoint(format!(
+            "{} was written by a run with {was}, and this one has {is}: the memory there is, or watch.statistics, decides \
+             that; give it as much as it had (train.memory), or begin a new run",
+            place.display()
+        )));
+    }
     trainer.check_schedule(&saved.snapshot)?;
     for (what, was, is) in [
         ("version", &saved.identity.version, &own.version),
@@ -335,26 +402,56 @@ fn go_on(
             ));
         }
     }
-    keeper.go_on_from(&saved)?;
+    if saved.ends_in_an_epoch() && trainer.total_steps() > saved.steps_done() {
+        return Err(Error::Checkpoint(format!(
+            "{} is of the end of a run within an epoch, whose evaluation stands in metrics.jsonl: with more steps it would \
+             not be there. Begin a new run, or leave the number of steps",
+            place.display()
+        )));
+    }
+    Ok((Some(saved), notes))
+}
+
+/// Refuses to go on with a run that is done, but for more steps after a checkpoint of its end.
+fn check_extension(dir: &RunDir, trainer: &Trainer, saved: Option<&Saved>) -> Result<()> {
+    let path = dir.path().display();
+    let (steps, epochs) = dir.told()?;
+    let of_the_end = saved.is_some_and(|saved| (saved.steps_done(), saved.epochs_told()) == (steps, epochs));
+    if !of_the_end {
+        return Err(Error::Checkpoint(format!(
+            "{path} is done after {steps} steps, and its last checkpoint is not of its end: what is there cannot be gone \
+             on with; checkpoint.every_epochs = 1 keeps one"
+        )));
+    }
+    if steps >= trainer.total_steps() {
+        return Err(Error::Checkpoint(format!(
+            "{path} is done after {steps} steps, and these settings ask for no more"
+        )));
+    }
+    Ok(())
+}
+
+/// Takes a trainer and its directory to a checkpoint, or to the beginning; the checkpoint's step.
+fn take(
+    saved: Option<&Saved>,
+    trainer: &mut Trainer,
+    keeper: &mut Keeper,
+    dir: &mut RunDir,
+) -> Result<Option<u64>> {
+    let Some(saved) = saved else {
+        keeper.begin_anew()?;
+        let first = RunDir::first_weights(dir.path());
+        if first.exists() {
+            trainer.load_state_dict(&train::load(&first)?)?;
+        }
+        dir.rewind(0, 0)?;
+        return Ok(None);
+    };
+    let step = saved.steps_done();
+    keeper.go_on_from(saved)?;
     trainer.restore(&saved.snapshot)?;
     dir.rewind(step, saved.epochs_told())?;
-    Ok((notes, Some(step)))
-}
-
-/// Refuses a config that differs from the checkpoint's in what decides the bits.
-fn check_config(own: &Identity, saved: &Saved, place: &Path) -> Result<()> {
-    if own.config_hash == saved.identity.config_hash {
-        return Ok(());
-    }
-    check_texts(&saved.identity.config, &own.config, place)
-}
-
-/// Refuses a config that is not that of the run at `path`, which was begun with `theirs`.
-///
-/// # Errors
-/// [`Error::Checkpoint`] with the keys that differ.
-pub fn check_same(theirs: &Config, config: &Config, path: &Path) -> Result<()> {
-    check_texts(&theirs.to_toml(), &config.to_toml(), path)
+    Ok(Some(step))
 }
 
 fn check_texts(theirs: &str, own: &str, place: &Path) -> Result<()> {

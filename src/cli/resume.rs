@@ -1,26 +1,46 @@
 //! `downhill resume`
 
+use std::path::Path;
+
+use downhill::config::Config;
 use downhill::session::{Outcome, Session};
 use downhill::train::{RunDir, RunEnd};
 
-use super::args::ResumeArgs;
+use super::args::{ResumeArgs, RunArgs};
 use super::say;
-use super::train::{assert, gpu_options, run};
+use super::train::{assert, check, gpu_options, run};
 use super::view::Json;
 
 pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<()> {
-    if RunDir::is_finished(&args.run) && args.settings.is_empty() {
-        let last = RunDir::last_epoch(&args.run)?;
-        if args.how.json {
+    go_on(&args.run, &args.settings, None, &args.how)
+}
+
+/// Goes on with the run at `path`, with settings, or with a whole config in place of its own.
+pub(super) fn go_on(
+    path: &Path,
+    settings: &[String],
+    config: Option<Config>,
+    how: &RunArgs,
+) -> anyhow::Result<()> {
+    let stored = path.join("config.toml");
+    let is_new = match &config {
+        Some(config) => *config != Config::load(&stored, &[])?,
+        None => !settings.is_empty(),
+    };
+    if RunDir::is_finished(path) && !is_new {
+        let last = RunDir::last_epoch(path)?;
+        if how.json {
             let step = last.as_ref().map_or(0, |last| last.step);
-            Json::of(&args.run).end(&Outcome { end: RunEnd::Finished, step, last: None })?;
-        } else if args.how.talks() {
-            say(&format!("done     {} has its weights; there is nothing to go on with", args.run.display()));
+            Json::of(path).end(&Outcome { end: RunEnd::Finished, step, last: None })?;
+        } else if how.talks() {
+            say(&format!("done     {} has its weights; there is nothing to go on with", path.display()));
         }
-        return Ok(assert(&args.how, last.as_ref())?);
+        return Ok(assert(how, last.as_ref())?);
     }
-    let session = Session::resume(&args.run, &gpu_options(&args.how), &args.settings)?;
-    let blueprint = session.trainer().blueprint();
-    args.how.assertions.iter().try_for_each(|assertion| assertion.check_plan(blueprint))?;
-    run(session, &args.how, None)
+    let (options, check) = (gpu_options(how), check(how));
+    let session = match config {
+        Some(config) => Session::resume_as(path, &options, config, &check)?,
+        None => Session::resume(path, &options, settings, &check)?,
+    };
+    run(session, how, None)
 }

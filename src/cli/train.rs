@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use downhill::config::Config;
 use downhill::session::{OnDeviceLost, Outcome, Session};
-use downhill::train::{self, Assertion, EpochRecord, RunDir, RunEnd, RunHandle, Trainer};
+use downhill::train::{self, Assertion, Blueprint, EpochRecord, RunDir, RunEnd, RunHandle, Trainer};
 use downhill::{Error, GpuOptions, units};
 
 use super::args::{RunArgs, TrainArgs};
+use super::resume::go_on;
 use super::view::View;
 use super::{STOPPED, Stopped, say};
 
@@ -29,10 +30,10 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
         let Some(Some(run)) = resume else {
             return Err(Error::Config("a config, or the run to go on with, is needed".into()).into());
         };
-        return go_on(run, args, None);
+        return go_on(run, &settings(args)?, None, &args.how);
     };
     if file.is_dir() && resume.is_some() {
-        return go_on(file, args, None);
+        return go_on(file, &settings(args)?, None, &args.how);
     }
     let mut config = Config::load(file, &args.settings)?;
     config.options.seed = args.seed.unwrap_or(config.options.seed);
@@ -41,29 +42,33 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
     if let Some(named) = resume {
         let run = named.or(args.out.as_ref()).cloned().or_else(|| RunDir::last(&name_of(file)));
         if let Some(run) = run.filter(|run| RunDir::exists(run)) {
-            return go_on(&run, args, Some(&config));
+            return go_on(&run, &[], Some(config), &args.how);
         }
     }
     let weights = args.init.as_deref().map(train::load).transpose()?;
     let path =
         resume.flatten().or(args.out.as_ref()).cloned().unwrap_or_else(|| RunDir::next(&name_of(file)));
-    let check =
-        |blueprint: &_| args.how.assertions.iter().try_for_each(|assertion| assertion.check_plan(blueprint));
-    let session = Session::start(config, &path, &gpu_options(&args.how), weights.as_deref(), &check)?;
+    let session =
+        Session::start(config, &path, &gpu_options(&args.how), weights.as_deref(), &check(&args.how))?;
     run(session, &args.how, Some(file))
 }
 
-/// `train --resume` with a run that is there, which must be that of the config.
-fn go_on(path: &Path, args: &TrainArgs, config: Option<&Config>) -> anyhow::Result<()> {
-    if let Some(config) = config {
-        let theirs = Config::load(&path.join("config.toml"), &[])?;
-        downhill::session::check_same(&theirs, config, path)?;
+/// That the plans of a run will tell what is asserted.
+pub(super) fn check(how: &RunArgs) -> impl Fn(&Blueprint) -> Result<(), Error> {
+    |blueprint| how.assertions.iter().try_for_each(|assertion| assertion.check_plan(blueprint))
+}
+
+/// The options that change a config, as settings of a run that has one.
+fn settings(args: &TrainArgs) -> Result<Vec<String>, Error> {
+    if args.init.is_some() {
+        let text =
+            "--init: a run that is there goes on from its own weights; leave it out, or begin another run";
+        return Err(Error::Config(text.into()));
     }
-    super::resume::resume(&super::args::ResumeArgs {
-        run: path.to_owned(),
-        settings: if config.is_some() { Vec::new() } else { args.settings.clone() },
-        how: args.how.clone(),
-    })
+    let seed = args.seed.map(|seed| format!("seed={seed}"));
+    let steps = args.steps.map(|steps| format!("train.steps={steps}"));
+    let memory = args.memory.map(|bytes| format!("train.memory={bytes}"));
+    Ok(args.settings.iter().cloned().chain(seed).chain(steps).chain(memory).collect())
 }
 
 /// What a config's runs are named after.

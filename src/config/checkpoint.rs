@@ -60,11 +60,8 @@ fn text(s: &mut Section, key: &'static str) -> Result<Option<String>> {
     }
 }
 
-/// Reads `[early_stopping]`, where it is there.
-pub(super) fn early_stopping(mut s: Section) -> Result<Option<EarlyStopping>> {
-    if s.is_empty() {
-        return Ok(None);
-    }
+/// Reads `[early_stopping]`, which is there.
+pub(super) fn early_stopping(mut s: Section) -> Result<EarlyStopping> {
     let usual = EarlyStopping::default();
     let rule = EarlyStopping {
         metric: text(&mut s, "metric")?,
@@ -81,7 +78,7 @@ pub(super) fn early_stopping(mut s: Section) -> Result<Option<EarlyStopping>> {
         return Err(Error::Config(format!("early_stopping.min_delta = {is}: a number from 0 on is needed")));
     }
     s.finish()?;
-    Ok(Some(rule))
+    Ok(rule)
 }
 
 /// The table, every default written out.

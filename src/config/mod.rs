@@ -133,7 +133,9 @@ impl Config {
         }
         s.finish()?;
         let checkpoints = checkpoint::read(root.section("checkpoint")?)?;
-        options.early_stopping = checkpoint::early_stopping(root.section("early_stopping")?)?;
+        if root.has("early_stopping") {
+            options.early_stopping = Some(checkpoint::early_stopping(root.section("early_stopping")?)?);
+        }
         options.metrics = eval::read(root.section("eval")?)?;
         options.target(Target::new(Family::Tiled)).check()?;
         let watch = Watch::read(root.section("watch")?)?;

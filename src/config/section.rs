@@ -137,6 +137,11 @@ impl Section {
         }
     }
 
+    /// Whether the key is there, and was not taken.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }

@@ -150,7 +150,14 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
     }
 }
 
+/// Metal does not say.
+#[cfg(target_vendor = "apple")]
+fn heap(_: &wgpu::Adapter) -> Option<u64> {
+    None
+}
+
 /// The largest heap that is local to the device. Only Vulkan is asked.
+#[cfg(not(target_vendor = "apple"))]
 fn heap(adapter: &wgpu::Adapter) -> Option<u64> {
     // SAFETY: the raw adapter is only read, and not kept.
     let raw = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
@@ -163,6 +170,7 @@ fn heap(adapter: &wgpu::Adapter) -> Option<u64> {
 }
 
 /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`
+#[cfg(not(target_vendor = "apple"))]
 const DEVICE_LOCAL: u32 = 1;
 
 async fn enumerate() -> Vec<(wgpu::Adapter, AdapterDescription)> {

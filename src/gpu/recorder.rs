@@ -75,7 +75,10 @@ impl Gpu {
                 self.check()?;
                 return Err(Error::Gpu(format!("reading back failed: {err}")));
             }
-            None => return Err(Error::Gpu("reading back failed: the device went away".into())),
+            None => {
+                self.check()?;
+                return Err(Error::DeviceLost("the device went away while it was read from".into()));
+            }
         }
         let bytes = {
             let range = pending.buffer.raw.slice(..pending.bytes);

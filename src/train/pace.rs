@@ -91,15 +91,20 @@ impl Trainer {
     }
 
     /// How often the schedule was stepped before update `t`, the first being 1.
-    fn stepped(&self, t: u64) -> u64 {
+    fn stepped(&self, t: u64, epoch: u64) -> u64 {
         match self.blueprint.rule.interval {
             Interval::Step => t - 1,
-            Interval::Epoch => self.epoch,
+            Interval::Epoch => epoch,
         }
     }
 
     /// The learning rate of update `t` for an optimizer of the run: a group's own, before its factor.
     pub(super) fn rate(&self, optimizer: &Optimizer, t: u64) -> f64 {
+        self.rate_in(self.epoch, optimizer, t)
+    }
+
+    /// [`Trainer::rate`] in an epoch, counted from 0.
+    pub(super) fn rate_in(&self, epoch: u64, optimizer: &Optimizer, t: u64) -> f64 {
         let (own, run) = (optimizer.lr(), self.blueprint.rule.optimizer.lr());
         let base = match self.pace.set {
             None => own,
@@ -109,14 +114,15 @@ impl Trainer {
         match &self.pace.schedule {
             None => base,
             Some(Schedule::Plateau(rule)) => self.pace.plateau.lr(rule, base),
-            Some(schedule) => schedule.lr(base, self.stepped(t)),
+            Some(schedule) => schedule.lr(base, self.stepped(t, epoch)),
         }
     }
 
     /// The scalars of update `t` for a group.
     pub(super) fn scalars(&self, group: &Group, t: u64) -> [f32; crate::optim::SCALARS] {
         let lr = self.rate(&group.optimizer, t) * group.lr_factor;
-        let momentum = self.pace.schedule.as_ref().and_then(|schedule| schedule.momentum(self.stepped(t)));
+        let momentum =
+            self.pace.schedule.as_ref().and_then(|schedule| schedule.momentum(self.stepped(t, self.epoch)));
         match momentum.and_then(|momentum| group.optimizer.cycled(momentum)) {
             Some(cycled) => cycled.scalars(t, lr),
             None => group.optimizer.scalars(t, lr),

@@ -41,6 +41,9 @@ impl Trainer {
         let start = self.start();
         self.handle.start(&start);
         observer.start(&start)?;
+        if let Some(keeper) = &mut keeper {
+            keeper.begin();
+        }
         let mut last = None;
         let end = loop {
             if self.handle.is_stopped() {

@@ -1,7 +1,7 @@
 //! The directory of a run: `config.toml`, `data.json`, `metrics.jsonl`, `model.safetensors`.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ impl Claim {
     pub fn begin(self, config: &str) -> Result<RunDir> {
         write_whole(&self.path.join(CONFIG), config.as_bytes())?;
         let metrics = self.path.join(METRICS);
-        let file = File::create(&metrics).map_err(|err| Error::io("cannot write", &metrics, &err))?;
+        let file = File::create_new(&metrics).map_err(|err| Error::io("cannot write", &metrics, &err))?;
         Ok(RunDir { path: self.path, metrics: BufWriter::new(file), _lock: self.lock })
     }
 }
@@ -121,6 +121,31 @@ fn lock(path: &Path) -> Result<File> {
         ))),
         Err(err) => Err(Error::io("cannot lock", &name, &err)),
     }
+}
+
+/// How many bytes of `metrics.jsonl` tell of no more than `step` steps and `epochs` epochs, and how many of each they
+/// tell of.
+fn told_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)> {
+    let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
+    let mut lines = BufReader::new(File::open(path).map_err(fault)?);
+    let (mut line, mut kept, mut steps, mut told) = (Vec::new(), 0, 0, 0);
+    loop {
+        line.clear();
+        let bytes = lines.read_until(b'\n', &mut line).map_err(fault)?;
+        // The process may have been killed within a line.
+        let Ok(head) = serde_json::from_slice::<Head>(&line) else { break };
+        if !line.ends_with(b"\n") || head.step > step {
+            break;
+        }
+        match head.event.as_str() {
+            "step" if head.step == steps + 1 => steps += 1,
+            "epoch" if head.epoch <= epochs && head.epoch == told + 1 => told += 1,
+            "step" | "epoch" => break,
+            _ => {}
+        }
+        kept += bytes as u64;
+    }
+    Ok((kept, steps, told))
 }
 
 const CONFIG: &str = "config.toml";
@@ -168,6 +193,12 @@ impl RunDir {
             };
             return Err(Error::Config(format!("{} holds a run already; {how}", path.display())));
         }
+        if Self::is_finished(path) {
+            return Err(Error::Config(format!(
+                "{} holds {WEIGHTS}, which a run writes last; choose another --out, or move it",
+                path.display()
+            )));
+        }
         Ok(Claim { path: path.to_owned(), lock })
     }
 
@@ -193,8 +224,11 @@ impl RunDir {
         }
         let lock = lock(path)?;
         let metrics = path.join(METRICS);
-        let file = File::options().read(true).append(true).create(true).open(&metrics);
-        let file = file.map_err(|err| Error::io("cannot write", &metrics, &err))?;
+        let open = || {
+            let mut file = File::options().write(true).create(true).truncate(false).open(&metrics)?;
+            file.seek(SeekFrom::End(0)).map(|_| file)
+        };
+        let file = open().map_err(|err: std::io::Error| Error::io("cannot write", &metrics, &err))?;
         Ok(RunDir { path: path.to_owned(), metrics: BufWriter::new(file), _lock: lock })
     }
 
@@ -206,13 +240,28 @@ impl RunDir {
         write_whole(&self.path.join(CONFIG), config.as_bytes())
     }
 
-    /// Removes the weights that say that the run is done.
+    /// Removes the weights that say that the run is done, and their average.
     ///
     /// # Errors
     /// [`Error::Io`] where they cannot be removed.
     pub fn unfinish(&self) -> Result<()> {
-        let path = self.weights();
-        fs::remove_file(&path).map_err(|err| Error::io("cannot remove", &path, &err))
+        for path in [self.weights(), self.average_weights()] {
+            match fs::remove_file(&path) {
+                Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("cannot remove", &path, &err));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// How many steps and epochs `metrics.jsonl` tells of, one after the other.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read.
+    pub fn told(&self) -> Result<(u64, u64)> {
+        told_up_to(&self.path.join(METRICS), u64::MAX, u64::MAX).map(|(_, steps, epochs)| (steps, epochs))
     }
 
     /// Takes back what was told after `step` steps and `epochs` epochs.
@@ -222,25 +271,7 @@ impl RunDir {
     pub fn rewind(&mut self, step: u64, epochs: u64) -> Result<()> {
         self.flush()?;
         let path = self.path.join(METRICS);
-        let fault = |err: std::io::Error| Error::io("cannot read", &path, &err);
-        let mut lines = BufReader::new(File::open(&path).map_err(fault)?);
-        let (mut line, mut kept, mut steps, mut told) = (Vec::new(), 0, 0, 0);
-        loop {
-            line.clear();
-            let bytes = lines.read_until(b'\n', &mut line).map_err(fault)?;
-            // The process may have been killed within a line.
-            let Ok(head) = serde_json::from_slice::<Head>(&line) else { break };
-            if !line.ends_with(b"\n") || head.step > step {
-                break;
-            }
-            match head.event.as_str() {
-                "step" if head.step == steps + 1 => steps += 1,
-                "epoch" if head.epoch <= epochs && head.epoch == told + 1 => told += 1,
-                "step" | "epoch" => break,
-                _ => {}
-            }
-            kept += bytes as u64;
-        }
+        let (kept, steps, told) = told_up_to(&path, step, epochs)?;
         if (steps, told) != (step, epochs) {
             return Err(Error::Checkpoint(format!(
                 "{}: the run goes on after step {step} and epoch {epochs}, and the lines up to there end at step {steps} \
@@ -248,10 +279,12 @@ impl RunDir {
                 path.display()
             )));
         }
-        let file = self.metrics.get_ref();
-        file.set_len(kept)
-            .and_then(|()| file.sync_all())
-            .map_err(|err| Error::io("cannot write", &path, &err))
+        let mut cut = || {
+            self.metrics.get_ref().set_len(kept)?;
+            self.metrics.seek(SeekFrom::Start(kept))?;
+            self.metrics.get_ref().sync_all()
+        };
+        cut().map_err(|err: std::io::Error| Error::io("cannot write", &path, &err))
     }
 
     /// The file of the metrics, for [`Keeper::after`](super::Keeper::after).
@@ -319,6 +352,11 @@ impl RunDir {
     /// Where the weights go.
     pub fn weights(&self) -> PathBuf {
         self.path.join(WEIGHTS)
+    }
+
+    /// Where the weights are that it began from, if they were given.
+    pub fn first_weights(path: &Path) -> PathBuf {
+        path.join("init.safetensors")
     }
 
     /// Where the checkpoints are.

@@ -90,9 +90,10 @@ impl Trainer {
     /// Keeps the weights as those of the best epoch.
     pub(super) fn keep_best(&mut self) -> Result<()> {
         self.make_average()?;
-        let weights = [PARAMETERS, BUFFERS, AVERAGE];
-        let buffers =
-            self.read_buffers(weights.into_iter().filter(|name| self.memory.find(name).is_some()))?;
+        // A schedule-free optimizer's average is made of what it keeps beside the weights.
+        let base = self.blueprint.rule.optimizer.kernel().average.map(|average| average.base);
+        let weights = [PARAMETERS, BUFFERS, AVERAGE].into_iter().chain(base);
+        let buffers = self.read_buffers(weights.filter(|name| self.memory.find(name).is_some()))?;
         self.best = Some(Best { buffers, batches: self.batches_seen() });
         Ok(())
     }

@@ -313,7 +313,7 @@ impl Trainer {
 
     /// Whether something is to be done before the next step.
     fn is_due(&self) -> bool {
-        self.handle.is_stopped() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Runs up to `limit` steps, to the end of the current epoch at most; the last may still be in flight.
@@ -330,7 +330,8 @@ impl Trainer {
         if self.flights.is_empty() {
             self.submitted = Instant::now();
         }
-        while self.at < end && !self.is_due() {
+        let begun = self.at;
+        while self.at < end && !self.handle.is_stopped() && (self.at == begun || !self.is_due()) {
             if self.streams.as_ref().is_some_and(|streams| !streams.train.is_ready(self.epoch, self.at)) {
                 // The device must not wait for what the host would read while the device works.
                 self.land_all(sink).await?;

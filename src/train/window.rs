@@ -182,7 +182,9 @@ impl Trainer {
             let going_on = match step.checks {
                 None => step.loss.is_finite(),
                 Some(checks) => {
-                    step.lr = self.rate(&self.blueprint.rule.optimizer, step.step - checks.skipped_steps);
+                    // The epoch may have ended since.
+                    let update = step.step - checks.skipped_steps;
+                    step.lr = self.rate_in(step.epoch - 1, &self.blueprint.rule.optimizer, update);
                     self.known.learn(step.step, checks).unwrap_or_else(|err| {
                         fault = Some(err);
                         false

@@ -49,7 +49,7 @@ pub fn start(run: &Path, settings: &[&str]) -> Session {
 }
 
 pub fn resume(run: &Path) -> Result<Session> {
-    Session::resume(run, &options(), &[])
+    Session::resume(run, &options(), &[], &|_| Ok(()))
 }
 
 /// What is compared: the weights, their average, and the metrics but for times.
@@ -245,7 +245,7 @@ fn another_config_or_data_set_is_refused() {
     fs::write(run.join("metrics.jsonl"), metrics).expect("metrics");
     // More epochs go on with it to what they would have been from the start.
     let more = ["train.epochs=6".to_owned()];
-    Session::resume(&run, &options(), &more).expect("more").run(&mut ()).expect("the end");
+    Session::resume(&run, &options(), &more, &|_| Ok(())).expect("more").run(&mut ()).expect("the end");
     let whole = dir.path().join("whole");
     Session::start(config(&more), &whole, &options(), None, &|_| Ok(()))
         .expect("a run")

@@ -36,6 +36,11 @@ pub struct EventFile {
 }
 
 impl EventFile {
+    /// Whether a folder has one already.
+    pub fn is_in(folder: &Path) -> bool {
+        latest(folder).is_ok_and(|latest| latest.is_some())
+    }
+
     /// Starts a file in `folder`, as `events.out.tfevents.<seconds>.<host>.<process>.v2`.
     ///
     /// # Errors

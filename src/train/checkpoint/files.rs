@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
+use crate::train::Blueprint;
 use crate::train::run_dir::sync_folder;
 use crate::train::snapshot::{Best, Buffers, Host, Snapshot};
 use crate::train::state::Layout;
+use crate::train::watched::Watched;
 use crate::train::weights;
 
 pub(super) const MODEL: &str = "model.safetensors";
@@ -38,19 +40,22 @@ pub struct Identity {
     pub version: String,
     /// The adapter with its driver: others round otherwise.
     pub adapter: String,
+    /// What was chosen for the sake of memory and decides bits: how batches are cut.
+    pub cut: String,
 }
 
 impl Identity {
-    /// Of this version of the crate.
-    pub fn new(config: String, adapter: String) -> Identity {
+    /// Of this version of the crate, for a run of these plans.
+    pub fn new(config: String, adapter: String, plans: &Blueprint) -> Identity {
         let config_hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(config.as_bytes()));
-        Identity {
-            config,
-            config_hash,
-            data: String::new(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            adapter,
-        }
+        let (batches, evaluated) = (plans.batches, plans.eval_batches.map_or(0, |batches| batches.rows));
+        let checked = if plans.checked { "checked" } else { "not checked" };
+        let cut = format!(
+            "batches of {} in parts of {}, {evaluated} samples evaluated at once, steps {checked}",
+            batches.rows, batches.micro
+        );
+        let version = env!("CARGO_PKG_VERSION").into();
+        Identity { config, config_hash, data: String::new(), version, adapter, cut }
     }
 }
 
@@ -60,7 +65,9 @@ struct Document {
     format: u32,
     step: u64,
     epoch: u64,
-    /// The watched metric of the epoch that ended here.
+    /// Which metric says what is best.
+    watched: Watched,
+    /// Its value in the epoch that ended here.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     metric: Option<f64>,
     identity: Identity,
@@ -84,6 +91,11 @@ impl Saved {
         self.snapshot.host.step
     }
 
+    /// Whether it is of the end of a run that ended within an epoch, which has been told.
+    pub fn ends_in_an_epoch(&self) -> bool {
+        self.snapshot.host.at > 0 && self.snapshot.host.told > self.snapshot.host.epoch
+    }
+
     /// Epochs told to observers by then.
     pub fn epochs_told(&self) -> u64 {
         self.snapshot.host.told
@@ -94,6 +106,7 @@ impl Saved {
 #[derive(Debug)]
 pub(super) struct Contents {
     pub layout: Layout,
+    pub watched: Watched,
     pub saved: Saved,
 }
 
@@ -119,6 +132,7 @@ impl Contents {
             format: FORMAT,
             step: host.step,
             epoch: host.epoch,
+            watched: self.watched.clone(),
             metric: self.saved.metric,
             identity: self.saved.identity.clone(),
             host: host.clone(),
@@ -142,20 +156,17 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
 fn sync_and_hash(path: &Path) -> Result<u64> {
     let file = File::options().read(true).write(true).open(path);
     file.and_then(|file| file.sync_all()).map_err(|err| Error::io("cannot write", path, &err))?;
-    hash(path)
+    hash(path).map_err(|err| Error::io("cannot read", path, &err))
 }
 
-fn hash(path: &Path) -> Result<u64> {
-    let read = || {
-        let (mut file, mut hash, mut block) = (File::open(path)?, Xxh3::new(), vec![0; 1 << 20]);
-        loop {
-            match file.read(&mut block)? {
-                0 => return Ok(hash.digest()),
-                n => hash.update(&block[..n]),
-            }
+fn hash(path: &Path) -> std::io::Result<u64> {
+    let (mut file, mut hash, mut block) = (File::open(path)?, Xxh3::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hash.digest()),
+            n => hash.update(&block[..n]),
         }
-    };
-    read().map_err(|err: std::io::Error| Error::io("cannot read", path, &err))
+    }
 }
 
 fn write_state(path: &Path, buffers: &Buffers, best: Option<&Best>) -> Result<()> {
@@ -176,11 +187,17 @@ fn write_state(path: &Path, buffers: &Buffers, best: Option<&Best>) -> Result<()
 /// Reads a checkpoint and checks every byte of it.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] with what is damaged.
+/// [`Error::Checkpoint`] with what is damaged; [`Error::Io`] where the system would not read it, and [`Error::Data`] where
+/// it is in the format of another version: neither is to be passed over.
 pub(super) fn read(folder: &Path) -> Result<Saved> {
     let damaged = |what: String| Error::Checkpoint(format!("{}: {what}", folder.display()));
-    let text =
-        |name: &str| fs::read_to_string(folder.join(name)).map_err(|err| damaged(format!("{name}: {err}")));
+    let unread = |name: &str, err: std::io::Error| match err.kind() {
+        ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidData => {
+            damaged(format!("{name}: {err}"))
+        }
+        _ => Error::io("cannot read", folder.join(name), &err),
+    };
+    let text = |name: &str| fs::read_to_string(folder.join(name)).map_err(|err| unread(name, err));
     let sums = text(CHECKSUMS)?;
     let mut checked = Vec::new();
     for line in sums.lines() {
@@ -190,7 +207,7 @@ pub(super) fn read(folder: &Path) -> Result<Saved> {
                 "{CHECKSUMS} is damaged: the line {line:?} is no checksum of a file"
             )));
         };
-        let found = hash(&folder.join(name)).map_err(|err| damaged(err.to_string()))?;
+        let found = hash(&folder.join(name)).map_err(|err| unread(name, err))?;
         if format!("{found:016x}") != sum {
             return Err(damaged(format!(
                 "{name} is damaged: its checksum is {found:016x}, and {sum} was written"
@@ -209,10 +226,13 @@ pub(super) fn read(folder: &Path) -> Result<Saved> {
     let wrong = |err: serde_json::Error| damaged(format!("{HOST}: {err}"));
     let Format { format } = serde_json::from_str(&host).map_err(wrong)?;
     if format != FORMAT {
-        return Err(damaged(format!("it is in format {format}, and this version reads format {FORMAT}")));
+        let place = folder.display();
+        return Err(Error::Data(format!(
+            "{place}: it is in format {format}, and this version reads format {FORMAT}"
+        )));
     }
     let document: Document = serde_json::from_str(&host).map_err(wrong)?;
-    let bytes = fs::read(folder.join(STATE)).map_err(|err| damaged(format!("{STATE}: {err}")))?;
+    let bytes = fs::read(folder.join(STATE)).map_err(|err| unread(STATE, err))?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|err| damaged(format!("{STATE}: {err}")))?;
     let (mut buffers, mut best) = (Buffers::new(), Buffers::new());
     for (name, view) in tensors.tensors() {
@@ -226,12 +246,14 @@ pub(super) fn read(folder: &Path) -> Result<Saved> {
     Ok(Saved { identity: document.identity, metric: document.metric, snapshot })
 }
 
-/// The watched metric of a checkpoint, without a check of the rest.
-pub(super) fn metric(folder: &Path) -> Option<f64> {
+/// The value of the watched metric at a checkpoint, without a check of the rest; none where another one was watched.
+pub(super) fn metric(folder: &Path, watched: &Watched) -> Option<f64> {
     #[derive(Deserialize)]
-    struct Metric {
+    struct Rated {
+        watched: Watched,
         metric: Option<f64>,
     }
     let text = fs::read_to_string(folder.join(HOST)).ok()?;
-    serde_json::from_str::<Metric>(&text).ok()?.metric
+    let rated: Rated = serde_json::from_str(&text).ok()?;
+    rated.metric.filter(|_| rated.watched == *watched)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::files::{Contents, Identity, Saved};
 use super::shelf::{self, Entry, Shelf};
-use super::writer::{Desk, Writer};
+use super::writer::{Desk, Fingerprint, Writer};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::train::observer::{EpochRecord, Observer};
@@ -84,17 +84,16 @@ impl Keeper {
     /// [`Error::Config`] for a rule that cannot be followed, [`Error::Io`] where the folder cannot be read.
     pub fn open(folder: &Path, rule: Checkpoints, identity: Identity, data: &Dataset) -> Result<Keeper> {
         rule.check()?;
-        let shelf = Shelf::open(folder)?;
-        shelf.tidy()?;
         let usual = if data.eval().is_some() { "eval_loss" } else { "train_loss" };
         let watched = Watched::new(rule.metric.as_deref().unwrap_or(usual));
+        let shelf = Shelf::open(folder, &watched)?;
         let writer = Writer::new(Desk {
             shelf: shelf.clone(),
             rule: rule.clone(),
             watched: watched.clone(),
             metrics: None,
             data: data.clone(),
-            fingerprint: None,
+            fingerprint: Fingerprint::Unknown,
         });
         let (folder, last) = (folder.to_owned(), Instant::now());
         Ok(Keeper { folder, rule, identity, watched, shelf, writer, last, kept: None, owed: false })
@@ -116,7 +115,8 @@ impl Keeper {
         for entry in self.shelf.entries.iter().rev() {
             match self.shelf.read(entry.step) {
                 Ok(saved) => return Ok((Some(saved), damaged)),
-                Err(err) => damaged.push(err),
+                Err(err @ Error::Checkpoint(_)) => damaged.push(err),
+                Err(other) => return Err(other),
             }
         }
         if damaged.is_empty() {
@@ -136,10 +136,7 @@ impl Keeper {
     /// [`Error::Checkpoint`] where the data differ.
     pub fn go_on_from(&mut self, saved: &Saved) -> Result<()> {
         let Some(desk) = self.writer.desk_mut() else { return Ok(()) };
-        let now = match &desk.fingerprint {
-            Some(known) => known.clone(),
-            None => format!("{:016x}", desk.data.fingerprint()?),
-        };
+        let now = desk.fingerprint.get(&desk.data)?;
         if now != saved.identity.data {
             return Err(Error::Checkpoint(format!(
                 "the data are not those of the run: \"{}\" has the fingerprint {now}, and {} was written with {}. Bring \
@@ -149,7 +146,6 @@ impl Keeper {
                 saved.identity.data
             )));
         }
-        desk.fingerprint = Some(now);
         desk.shelf.cut(saved.steps_done())?;
         self.shelf = desk.shelf.clone();
         self.kept = Some(saved.steps_done());
@@ -172,6 +168,13 @@ impl Keeper {
         self.shelf.path(step)
     }
 
+    /// Before the first step: the data are read for their fingerprint beside the run.
+    pub(in crate::train) fn begin(&mut self) {
+        if let Some(desk) = self.writer.desk_mut() {
+            desk.fingerprint.begin(&desk.data);
+        }
+    }
+
     /// The step after `step` at which a checkpoint is due.
     pub(in crate::train) fn next_step(&self, step: u64) -> Option<u64> {
         self.rule.every_steps.map(|every| (step / every + 1).saturating_mul(every))
@@ -179,7 +182,10 @@ impl Keeper {
 
     /// When one is due whatever the step.
     pub(in crate::train) fn deadline(&self) -> Option<Instant> {
-        self.rule.every_minutes.and_then(|m| self.last.checked_add(Duration::from_secs_f64(60.0 * m)))
+        {
+            let after = Duration::try_from_secs_f64(60.0 * self.rule.every_minutes?).ok()?;
+            self.last.checked_add(after)
+        }
     }
 
     /// After steps have landed. What is due at the end of an epoch waits for its evaluation.
@@ -187,7 +193,10 @@ impl Keeper {
         let by_step = self.rule.every_steps.is_some_and(|every| trainer.steps_done().is_multiple_of(every));
         let by_time = self.deadline().is_some_and(|deadline| Instant::now() >= deadline);
         self.owed |= by_step || by_time;
-        if self.owed && !trainer.owes_an_epoch() {
+        if self.kept == Some(trainer.steps_done()) {
+            // Taken here before, perhaps with the value of its epoch.
+            (self.last, self.owed) = (Instant::now(), false);
+        } else if self.owed && !trainer.owes_an_epoch() {
             self.keep(trainer)?;
         }
         Ok(())
@@ -229,7 +238,7 @@ impl Keeper {
         let (layout, snapshot) = trainer.whole_state()?;
         let step = snapshot.steps_done();
         let saved = Saved { identity: self.identity.clone(), metric, snapshot };
-        self.writer.send(Contents { layout, saved })?;
+        self.writer.send(Contents { layout, watched: self.watched.clone(), saved })?;
         // As the thread will do it.
         let entries = &mut self.shelf.entries;
         shelf::add(entries, Entry { step, metric });

@@ -16,9 +16,11 @@ pub(super) struct Entry {
     pub metric: Option<f64>,
 }
 
-/// What begins the name of a checkpoint that is being written, and of one that is being removed.
+/// What begins the name of a checkpoint that is being written, of one that such a one replaces, and of one that is being
+/// removed.
 const NEW: &str = ".new-";
 const OLD: &str = ".old-";
+const GONE: &str = ".gone-";
 
 /// The folder `checkpoints` of a run.
 #[derive(Debug, Clone)]
@@ -35,7 +37,8 @@ fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
 
 impl Shelf {
     /// What lies in the folder, if it is there.
-    pub fn open(folder: &Path) -> Result<Shelf> {
+    pub fn open(folder: &Path, watched: &Watched) -> Result<Shelf> {
+        tidy(folder)?;
         let mut entries = Vec::new();
         let listed = match fs::read_dir(folder) {
             Ok(listed) => listed.collect(),
@@ -47,24 +50,11 @@ impl Shelf {
             let name = entry.file_name();
             let step = name.to_str().and_then(|name| name.strip_prefix("step-")).and_then(|n| n.parse().ok());
             if let Some(step) = step {
-                entries.push(Entry { step, metric: files::metric(&entry.path()) });
+                entries.push(Entry { step, metric: files::metric(&entry.path(), watched) });
             }
         }
         entries.sort_by_key(|entry| entry.step);
         Ok(Shelf { folder: folder.to_owned(), entries })
-    }
-
-    /// Removes what was never finished: a process that is killed leaves it behind.
-    pub fn tidy(&self) -> Result<()> {
-        let Ok(listed) = fs::read_dir(&self.folder) else { return Ok(()) };
-        for entry in listed.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if [NEW, OLD].iter().any(|why| name.starts_with(why)) {
-                fs::remove_dir_all(entry.path()).map_err(io("cannot remove", &entry.path()))?;
-            }
-        }
-        Ok(())
     }
 
     pub fn path(&self, step: u64) -> PathBuf {
@@ -89,11 +79,15 @@ impl Shelf {
         let write = || {
             fs::create_dir(&temporary).map_err(io("cannot make the directory", &temporary))?;
             contents.write(&temporary)?;
+            let old = self.hidden(OLD, step);
             if path.exists() {
-                self.take_away(step)?;
+                let _ = fs::remove_dir_all(&old);
+                fs::rename(&path, &old).map_err(io("cannot write", &old))?;
             }
             fs::rename(&temporary, &path).map_err(io("cannot write", &path))?;
-            sync_folder(&self.folder)
+            sync_folder(&self.folder)?;
+            let _ = fs::remove_dir_all(&old);
+            Ok(())
         };
         write().inspect_err(|_| {
             let _ = fs::remove_dir_all(&temporary);
@@ -103,7 +97,7 @@ impl Shelf {
     }
 
     fn take_away(&self, step: u64) -> Result<()> {
-        let (path, gone) = (self.path(step), self.hidden(OLD, step));
+        let (path, gone) = (self.path(step), self.hidden(GONE, step));
         let _ = fs::remove_dir_all(&gone);
         fs::rename(&path, &gone).map_err(io("cannot remove", &path))?;
         fs::remove_dir_all(&gone).map_err(io("cannot remove", &gone))
@@ -132,6 +126,22 @@ impl Shelf {
         self.entries.retain(|entry| !unwanted(entry));
         Ok(())
     }
+}
+
+/// Removes what was never finished, and puts back what was about to be replaced: a process that is killed leaves them.
+fn tidy(folder: &Path) -> Result<()> {
+    let Ok(listed) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in listed.flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        let replaced = name.strip_prefix(OLD).map(|name| folder.join(name)).filter(|own| !own.exists());
+        if let Some(own) = replaced {
+            fs::rename(&path, &own).map_err(io("cannot write", &own))?;
+        } else if [NEW, OLD, GONE].iter().any(|why| name.starts_with(why)) {
+            fs::remove_dir_all(&path).map_err(io("cannot remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds a checkpoint, in the place of one of the same step.

@@ -29,9 +29,52 @@ pub(super) struct Desk {
     pub watched: Watched,
     /// Synced before each checkpoint, so that no checkpoint is ahead of it.
     pub metrics: Option<File>,
-    /// Read whole for its fingerprint before the first checkpoint, if that is not known.
+    /// Read whole for its fingerprint, if that is not known.
     pub data: Dataset,
-    pub fingerprint: Option<String>,
+    pub fingerprint: Fingerprint,
+}
+
+/// The fingerprint of the data.
+#[derive(Debug)]
+pub(super) enum Fingerprint {
+    /// Nobody has asked for it.
+    Unknown,
+    /// The data are being read, beside the run.
+    Coming(JoinHandle<Result<u64>>),
+    /// In hexadecimal.
+    Known(String),
+}
+
+impl Fingerprint {
+    /// Has the data be read.
+    pub fn begin(&mut self, data: &Dataset) {
+        if let Fingerprint::Unknown = self {
+            let data = data.clone();
+            let work = move || data.fingerprint();
+            if let Ok(thread) = thread::Builder::new().name("downhill-fingerprint".into()).spawn(work) {
+                *self = Fingerprint::Coming(thread);
+            }
+        }
+    }
+
+    /// Waits for it.
+    pub fn get(&mut self, data: &Dataset) -> Result<String> {
+        let number = match std::mem::replace(self, Fingerprint::Unknown) {
+            Fingerprint::Known(text) => {
+                *self = Fingerprint::Known(text.clone());
+                return Ok(text);
+            }
+            Fingerprint::Unknown => data.fingerprint()?,
+            Fingerprint::Coming(thread) => thread.join().map_err(|_| panicked("reads the data"))??,
+        };
+        let text = format!("{number:016x}");
+        *self = Fingerprint::Known(text.clone());
+        Ok(text)
+    }
+}
+
+fn panicked(what: &str) -> Error {
+    Error::Checkpoint(format!("no checkpoint can be written: the thread that {what} panicked"))
 }
 
 impl Desk {
@@ -40,15 +83,11 @@ impl Desk {
         if let Some(metrics) = &self.metrics {
             metrics.sync_data().map_err(|err| Error::io("cannot write", "metrics.jsonl", &err))?;
         }
-        let fingerprint = match self.fingerprint.take() {
-            Some(known) => known,
-            None => format!("{:016x}", self.data.fingerprint()?),
-        };
-        contents.saved.identity.data.clone_from(&fingerprint);
-        self.fingerprint = Some(fingerprint);
+        contents.saved.identity.data = self.fingerprint.get(&self.data)?;
         let step = contents.saved.steps_done();
         let path = self.shelf.put(&contents)?;
-        self.shelf.prune(self.rule.keep_last, self.rule.keep_best, &self.watched)?;
+        // What cannot be removed now, being read perhaps, is tried again after the next one.
+        let _ = self.shelf.prune(self.rule.keep_last, self.rule.keep_best, &self.watched);
         Ok(CheckpointRecord { step, path, seconds: start.elapsed().as_secs_f64() })
     }
 }
@@ -98,7 +137,12 @@ impl Writer {
             self.jobs = Some(sender);
         }
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(contents).is_ok());
-        if sent { Ok(()) } else { self.fault() }
+        if sent {
+            return Ok(());
+        }
+        // The thread has ended: by a fault, or by a panic.
+        self.finish()?;
+        Err(panicked("writes them"))
     }
 
     /// Waits until everything is written.
@@ -107,7 +151,7 @@ impl Writer {
         if let Some(thread) = self.thread.take() {
             match thread.join() {
                 Ok(desk) => self.desk = Some(desk),
-                Err(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return Err(panicked("writes them")),
             }
         }
         self.fault()
