@@ -178,6 +178,7 @@ pub(super) fn around(kernel: &str) -> String {
             "Leave out optimizer.clip_norm, optimizer.skip_nonfinite, train.micro_batch and train.precision = \"f16\""
         }
         "accumulate" => "Leave train.micro_batch out",
+        "statistics" => "Leave watch.statistics out",
         "tensor_norms" => "Take another optimizer.name than lamb, lars and adafactor",
         "shared/random" => "Do without dropout, augmentation and weight_rounding = \"stochastic\"",
         "shared/math" => "Activations and losses by exp, log, sin, tanh or erf are wrong; relu and mse are not",

@@ -82,6 +82,7 @@ const MUTANTS: &[Mutant] = &[
     ("gradients", "norm + 1e-6", "norm + 1e-3"),
     ("accumulate", "share.y != 0.0", "share.y == 0.0"),
     ("shared/update", "clamp(g, -most, most)", "min(g, most)"),
+    ("statistics", "(a.x * share)", "(b.x * share)"),
     ("tensor_norms", "sqrt(added(lane, own))", "added(lane, own)"),
     ("optim/sgd", "row.keep * momentum_buffer[i]", "row.momentum * momentum_buffer[i]"),
     ("optim/rmsprop", "row.unbias", "1.0"),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use downhill::train::{EventFile, Histogram};
+use downhill::train::{EventFile, Histogram, StatisticsRecord};
 use serde_json::{Value, json};
 
 use crate::folder::{Folder, events};
@@ -57,6 +57,50 @@ fn a_run_is_read_back_by_tensorboard() {
     });
     assert_eq!(read["scalars"], want);
     assert_eq!(read["histograms"], json!({}));
+}
+
+#[test]
+fn statistics_are_read_back_by_tensorboard() {
+    let folder = Folder::new();
+    let settings = ["--set", "watch.tensorboard=true", "--set", "watch.statistics=2", "--steps", "5"];
+    let lines = folder.trained("run", &settings);
+    let Some(read) = read(&folder.path("run")) else { return };
+    let told = events(&lines, "statistics");
+    let at: Vec<&Value> = told.iter().map(|line| &line["step"]).collect();
+    assert_eq!(at, [2, 4]);
+    let tensors = |line: &Value| line["tensors"].as_array().expect("tensors").clone();
+    assert_eq!(tensors(told[0]).len(), 4);
+    // Tags and points of `of`, which is numbers of a tensor.
+    let every = |of: &dyn Fn(&Value) -> Value, tag: &str, kind: &str| {
+        let points = |(i, tensor): (usize, Value)| {
+            let point = |line: &&Value| json!([line["step"], of(&line["tensors"][i][kind])]);
+            let tag = format!("{tag}/{}", tensor["name"].as_str().expect("a name"));
+            (tag, told.iter().map(point).collect::<Value>())
+        };
+        tensors(told[0]).into_iter().enumerate().map(points).collect::<Vec<_>>()
+    };
+    let number = |of: &Value| of.as_f64().expect("a number");
+    let limits: Vec<f64> = StatisticsRecord::limits().into_iter().chain([f64::from(f32::MAX)]).collect();
+    let histogram = |of: &Value| {
+        let counts = of["histogram"].as_array().expect("bins").iter().map(number);
+        json!({
+            "min": of["min"], "max": of["max"], "num": number(&of["count"]),
+            "sum": number(&of["mean"]) * number(&of["count"]), "sum_squares": number(&of["norm"]).powi(2),
+            "bucket_limit": limits, "bucket": counts.collect::<Vec<f64>>(),
+        })
+    };
+    let scalar = |of: &Value| json!(f64::from(number(of) as f32));
+    let mut histograms = Vec::new();
+    let mut scalars = every(&scalar, "update_ratio", "update_ratio");
+    for kind in ["weight", "gradient", "update"] {
+        let kinds = format!("{kind}s");
+        histograms.extend(every(&histogram, &kinds, &kinds));
+        scalars.extend(every(&|of| scalar(&of["norm"]), &format!("{kind}_norm"), &kinds));
+    }
+    assert_eq!(read["histograms"], histograms.into_iter().collect::<Value>());
+    for (tag, points) in scalars {
+        assert_eq!(read["scalars"][&tag], points, "{tag}");
+    }
 }
 
 /// A run that goes on from step 2 takes the place of what was said after it.

@@ -7,6 +7,7 @@ mod graphs;
 mod half;
 mod nets;
 mod optim;
+mod statistics;
 mod tensors;
 
 use super::case::Case;
@@ -25,6 +26,7 @@ pub(super) fn all(target: Target, has_f16: bool) -> Result<Vec<Case>> {
     all.extend(optim::cases(target.family)?);
     all.extend(tensors::cases(target.family)?);
     all.extend(eight_bit::cases(target.family)?);
+    all.extend(statistics::cases());
     if has_f16 {
         all.extend(half::cases(target)?);
     }
