@@ -119,16 +119,25 @@ fn a_lost_device_is_an_error_or_opened_again() {
     let dir = tempfile::tempdir().expect("a folder");
     let (whole, lost) = (dir.path().join("whole"), dir.path().join("lost"));
     start(&whole, &[]).run(&mut ()).expect("a run");
+    // Before the first checkpoint and after it, in a run that was begun, and in one that is gone on with.
+    for step in [3, 17] {
+        let _ = fs::remove_dir_all(&lost);
+        let mut session = start(&lost, &[]);
+        let mut once = Some(session.gpu().clone());
+        let mut lose = At(step, || drop(once.take().inspect(Gpu::lose)));
+        let outcome = session.run_or(OnDeviceLost::Retry, &mut lose).expect("another device");
+        assert_eq!(outcome.end, RunEnd::Finished);
+        assert_alike(&whole, &lost);
+    }
+    let _ = fs::remove_dir_all(&lost);
     let mut session = start(&lost, &[]);
     let gpu: Gpu = session.gpu().clone();
     let err = session.run(&mut At(17, || gpu.lose())).expect_err("a lost device");
     assert!(matches!(err, Error::DeviceLost(_)), "{err}");
     drop((session, gpu));
-    // The same again, and the device is opened again.
     let mut session = resume(&lost).expect("a checkpoint");
     assert!(session.from().is_some_and(|step| step >= 7), "{:?}", session.from());
-    let gpu = session.gpu().clone();
-    let mut once = Some(gpu);
+    let mut once = Some(session.gpu().clone());
     let mut lose = At(30, || drop(once.take().inspect(Gpu::lose)));
     let outcome = session.run_or(OnDeviceLost::Retry, &mut lose).expect("another device");
     assert_eq!(outcome.end, RunEnd::Finished);
@@ -488,4 +497,118 @@ fn steps_wait_for_the_copy_alone() {
     );
     // One or two steps are in the gap, and the copy.
     assert!(kept <= 2.0 * plain + 2.0 * copy + 0.02, "{kept} s");
+}
+
+/// Everything in a run's folder, by name.
+fn contents(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let files = fs::read_dir(run).expect("a run").flatten().filter(|entry| entry.path().is_file());
+    let file = |entry: fs::DirEntry| {
+        (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("it"))
+    };
+    let mut files: Vec<_> = files.map(file).filter(|(name, _)| name != ".lock").collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_run_that_is_done_is_changed_only_where_it_can_go_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let run = dir.path().join("run");
+    let refused = |settings: &[&str], words: &str| {
+        let before = contents(&run);
+        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        let err = Session::resume(&run, &options(), &settings, &|_| Ok(())).expect_err("refused").to_string();
+        assert!(err.contains(words), "{words}: {err}");
+        assert!(contents(&run) == before, "something was changed");
+    };
+    // Its last checkpoint is of step 35 of 36.
+    start(&run, &[]).run(&mut ()).expect("a run");
+    refused(&["optimizer.lr=0.5"], "optimizer.lr: 0.01 then, 0.5 now");
+    refused(&["train.epochs=5"], "not of its end");
+    refused(&["watch.tensorboard=true"], "not of its end");
+    // It has none.
+    fs::remove_dir_all(run.join("checkpoints")).expect("checkpoints");
+    refused(&["optimizer.lr=0.5"], "optimizer.lr");
+    refused(&["train.epochs=5"], "not of its end");
+    // One of its end, within an epoch.
+    fs::remove_dir_all(&run).expect("a run");
+    start(&run, &["train.steps=14"]).run(&mut ()).expect("a run");
+    refused(&["train.steps=30"], "within an epoch");
+    fs::remove_dir_all(&run).expect("a run");
+    start(&run, &["checkpoint.every_epochs=1"]).run(&mut ()).expect("a run");
+    refused(&["checkpoint.keep_last=5"], "ask for no more");
+    let more = ["train.epochs=4".to_owned()];
+    Session::resume(&run, &options(), &more, &|_| Ok(())).expect("more").run(&mut ()).expect("the end");
+    let whole = dir.path().join("whole");
+    start(&whole, &["train.epochs=4"]).run(&mut ()).expect("a run");
+    assert_alike(&whole, &run);
+}
+
+#[test]
+fn a_checkpoint_that_was_about_to_be_replaced_is_put_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let run = dir.path().join("run");
+    let mut session = start(&run, &["checkpoint.keep_last=1"]);
+    let handle = session.handle();
+    session.run(&mut At(9, || handle.stop())).expect("a stop");
+    drop(session);
+    let step = kept(&run)[0];
+    let folder = run.join("checkpoints");
+    fs::rename(folder.join(format!("step-{step}")), folder.join(format!(".old-step-{step}")))
+        .expect("a rename");
+    fs::create_dir(folder.join(format!(".new-step-{step}"))).expect("half of one");
+    fs::write(folder.join(".DS_Store"), "not ours").expect("a file");
+    let session = resume(&run).expect("the checkpoint");
+    assert_eq!(session.from(), Some(step));
+    drop(session);
+    fs::remove_file(folder.join(".DS_Store")).expect("it is still there");
+    assert_eq!(kept(&run), [step]);
+}
+
+/// The weights that a schedule-free optimizer leaves are made of two of its buffers.
+#[test]
+fn the_best_weights_of_a_schedule_free_optimizer_are_its_means() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let run = dir.path().join("run");
+    let text = CONFIG.replace("[schedule]\n    name = \"plateau\"\n    patience = 0", "");
+    let text = text.replace("[average]\n    kind = \"ema\"\n    decay = 0.9", "");
+    let settings = [
+        "optimizer={ name = \"schedule_free_adamw\", lr = 0.3 }",
+        "train.epochs=12",
+        "early_stopping.patience=1",
+    ];
+    let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+    let config = Config::parse(&text, &settings).expect("a config");
+    let mut session = Session::start(config.clone(), &run, &options(), None, &|_| Ok(())).expect("a run");
+    let outcome = session.run(&mut ()).expect("a run");
+    let (best, epoch) = session.trainer().best_epoch().expect("a best epoch");
+    assert!(
+        outcome.last.is_some_and(|last| last.epoch > epoch),
+        "the last is the best: make the rate higher"
+    );
+    let gpu = adapter::open_with(GpuOptions::default());
+    // As plain weights: what is written is what is to be used.
+    let plain = Config::parse(&text, &["optimizer={ name = \"sgd\" }".to_owned()]).expect("a config");
+    let mut trainer = plain.trainer(&gpu, session.data()).expect("a trainer");
+    trainer
+        .load_state_dict(&downhill::train::load(&run.join("model.safetensors")).expect("weights"))
+        .expect("its weights");
+    let found = trainer.evaluate().expect("an evaluation").expect("a part").loss;
+    assert!((found - best).abs() <= 1e-6 * best, "{found}, {best}");
+}
+
+/// A schedule of epochs is told alike wherever windows end.
+#[test]
+fn the_rate_of_an_epoch_is_told_for_all_of_its_steps() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let run = dir.path().join("run");
+    let settings = [
+        "schedule={ name = \"step\", step_size = 1, gamma = 0.5, interval = \"epoch\" }",
+        "optimizer.clip_norm=1.0",
+    ];
+    start(&run, &settings).run(&mut ()).expect("a run");
+    for line in left(&run).2.iter().filter(|line| line["event"] == "step") {
+        let epoch = line["epoch"].as_u64().expect("an epoch");
+        assert_eq!(line["lr"].as_f64(), Some(0.01 * 0.5f64.powi(epoch as i32 - 1)), "{line}");
+    }
 }
