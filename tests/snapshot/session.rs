@@ -430,7 +430,10 @@ fn a_checkpoint_is_safetensors_and_has_what_the_run_would_leave() {
     let state = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
     let mut names = state.names();
     names.sort_unstable();
-    assert_eq!(names, ["average", "buffers", "exp_avg", "exp_avg_sq", "parameters", "state"]);
+    assert_eq!(
+        names,
+        ["average of the parameters", "exp_avg", "exp_avg_sq", "parameters", "running buffers", "state"]
+    );
     let host: serde_json::Value =
         serde_json::from_slice(&fs::read(last.join("checkpoint.json")).expect("what the host knows"))
             .expect("JSON");
