@@ -1,4 +1,4 @@
-//! The workflow in `docs/ci.md` does what the page says: its steps are run as they stand there.
+//! The workflows in `docs/ci.md` and the README do what they say: their steps are run as they stand there.
 
 use std::process::{Command, Stdio};
 
@@ -39,30 +39,57 @@ fn scripts_are_found_in_both_forms() {
     assert_eq!(scripts(workflow), ["e \\\nf\ng\n\n", "h"]);
 }
 
-#[test]
+/// What runs scripts in a folder, with the program in the path, on the adapter under test.
 #[cfg(unix)]
-fn the_workflow_of_the_page_works() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ci.md")).expect("the page");
-    let folder = Folder::new();
-    folder.write("ci.toml", block(&page, "toml"));
+fn shell(folder: &Folder) -> impl Fn(&str) -> Done + '_ {
     let built = std::path::Path::new(env!("CARGO_BIN_EXE_downhill")).parent().expect("a folder");
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let paths = std::env::join_paths([built.to_owned()].into_iter().chain(std::env::split_paths(&paths)));
-    let bash = |script: &str| {
+    let paths = paths.expect("a path");
+    move |script| {
+        assert!(script.contains("--adapter software") || !script.contains("train"), "{script}");
+        let script = script.replace("--adapter software", &format!("--adapter {}", crate::adapter::wanted()));
         let mut command = Command::new("bash");
         command
-            .args(["-e", "-o", "pipefail", "-c", script])
+            .args(["-e", "-o", "pipefail", "-c", &script])
             .current_dir(folder.path(""))
             .stdin(Stdio::null());
-        Done::of(&command.env("PATH", paths.as_ref().expect("a path")).output().expect("bash"))
-    };
+        Done::of(&command.env("PATH", &paths).output().expect("bash"))
+    }
+}
+
+fn page(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(path).expect("the page")
+}
+
+#[test]
+#[cfg(unix)]
+fn the_workflow_of_the_readme_works() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("examples")).expect("a folder");
+    folder.write("examples/digits.toml", page("examples/digits.toml"));
+    let scripts = scripts(block(&page("README.md"), "yaml"));
+    assert_eq!(scripts.len(), 2);
+    let bash = shell(&folder);
+    for script in &scripts {
+        let done = bash(script);
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{script}\n{}", done.stdout);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn the_workflow_of_the_page_works() {
+    let page = page("docs/ci.md");
+    let folder = Folder::new();
+    folder.write("ci.toml", block(&page, "toml"));
+    let bash = shell(&folder);
     let scripts = scripts(block(&page, "yaml"));
     let count = |command: &str| scripts.iter().filter(|script| script.contains(command)).count();
     assert_eq!((scripts.len(), count("downhill train ci.toml"), count("downhill compare")), (3, 2, 1));
     for script in &scripts {
-        assert!(script.contains("--adapter software") || !script.contains("train"), "{script}");
-        let script = script.replace("--adapter software", &format!("--adapter {}", crate::adapter::wanted()));
-        let done = bash(&script);
+        let done = bash(script);
         assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{script}\n{}", done.stdout);
     }
     // The steps can fail: another seed is another run.
