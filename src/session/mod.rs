@@ -245,7 +245,7 @@ impl Session {
             let mut all = (&mut self.dir, &mut (&mut board, &mut *observer));
             let result = self.trainer.run_kept(&mut all, &mut self.keeper);
             let lost = match result {
-                Err(Error::Cancelled) if self.handle.is_stopped() => break (RunEnd::Stopped, None, None),
+                Err(Error::Cancelled) => break (RunEnd::Stopped, None, None),
                 Err(Error::DeviceLost(why)) => why,
                 Err(err) => return Err(err),
                 Ok(last) => match self.trainer.weights() {

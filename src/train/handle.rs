@@ -57,14 +57,20 @@ struct Shared {
 
 impl RunHandle {
     /// Has the run end after the steps that are on their way, a tenth of a second at most where steps are short. Where
-    /// checkpoints are kept, one is written; the run ends with [`Error::Cancelled`](crate::Error::Cancelled).
+    /// checkpoints are kept, one is written; the run ends with [`Error::Cancelled`](crate::Error::Cancelled), and may then be
+    /// run on.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
     }
 
-    /// Whether [`RunHandle::stop`] was called.
+    /// Whether [`RunHandle::stop`] was called, and the run has not ended by it yet.
     pub fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Acquire)
+    }
+
+    /// The run has ended by it.
+    pub(super) fn clear(&self) {
+        self.0.stopped.store(false, Ordering::Release);
     }
 
     /// How far the run is.

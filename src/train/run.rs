@@ -183,6 +183,7 @@ impl Trainer {
             keeper.finish()?;
             keeper.tell(observer)?;
         }
+        self.handle.clear();
         observer.end(RunEnd::Stopped, self.step)?;
         Err(Error::Cancelled)
     }

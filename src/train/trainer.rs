@@ -398,6 +398,7 @@ impl Trainer {
                 self.part_of_epoch(target - self.step, sink).await?;
                 if self.handle.is_stopped() {
                     self.land_all(sink).await?;
+                    self.handle.clear();
                     return Err(Error::Cancelled);
                 }
             }

@@ -264,8 +264,12 @@ fn an_observer_and_a_handle_stop_a_run() {
     let handle: RunHandle = trainer.handle();
     assert!(matches!(trainer.run(&mut Stops), Err(Error::Cancelled)));
     assert_eq!((trainer.steps_done(), handle.progress().step, handle.progress().total_steps), (12, 12, 36));
-    assert!(handle.progress().eval_loss.is_some() && handle.is_stopped());
+    assert!(handle.progress().eval_loss.is_some() && !handle.is_stopped());
+    // It goes on as if nothing had been.
+    handle.stop();
     assert!(matches!(trainer.advance(1), Err(Error::Cancelled)));
+    let last = trainer.run(&mut ()).expect("the rest").expect("an epoch");
+    assert_eq!((last.epoch, last.step), (3, 36));
 }
 
 /// What was waited is part of the time in steps.
