@@ -169,11 +169,19 @@ fn a_wrong_kernel_of_either_family_is_told() {
 
 #[test]
 fn a_well_adapter_is_well_and_a_wrong_kernel_is_not() {
-    let mut report: Report = examine(&Options { adapter: "software".into(), ..Options::default() }).unwrap();
+    // The software adapter, or else whatever there is.
+    let of = |adapter: &str| examine(&Options { adapter: adapter.into(), ..Options::default() });
+    let mut report: Report =
+        of("software").ok().filter(|report| report.adapter.is_some()).unwrap_or_else(|| of("auto").unwrap());
     assert!(report.is_well(), "{}", report.text());
     let adapter = report.adapter.clone().unwrap();
     let text = report.text();
-    assert!(text.contains(&adapter.name) && text.contains("What to do") && text.contains("exact"), "{text}");
+    assert!(
+        text.contains(&adapter.name)
+            && ["What to do", "Nothing to do"].iter().any(|words| text.contains(words))
+            && text.contains("exact"),
+        "{text}"
+    );
     assert!(!text.contains("WRONG"), "{text}");
 
     report.kernels[1].verdict = Verdict::Wrong("number 3 of x is 1 where 2 should be".into());

@@ -46,7 +46,7 @@ fn kill(kills: u32, more: &[&str]) {
     let metrics = |run: &str| {
         std::fs::metadata(folder.path(&format!("{run}/metrics.jsonl"))).map_or(0, |meta| meta.len())
     };
-    let share = 2.2 * metrics("whole") as f64 / f64::from(kills + 2);
+    let share = 1.4 * metrics("whole") as f64 / f64::from(kills + 2);
     // xorshift64, from 0 to 1
     let mut seed = 0x2545_f491u64;
     let mut chance = || {
