@@ -194,7 +194,7 @@ fn example_vae() {
         let mut trainer = Trainer::of_batches(&gpu, &vae, &adam, &data, &options).expect("a trainer");
         trainer.load_state_dict(&weights(run)).expect("the model's tensors");
         let steps = trainer.advance(golden.steps as u64).expect("steps");
-        check(&golden, run, &steps.iter().map(|s| f64::from(s.loss)).collect::<Vec<_>>());
+        check(&golden, run, &steps.iter().map(|s| f64::from(s.loss)).collect::<Vec<_>>(), golden.steps);
     }
 }
 
