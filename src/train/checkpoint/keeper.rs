@@ -52,7 +52,7 @@ impl Default for Checkpoints {
 /// # use downhill::train::{Checkpoints, Identity, Keeper};
 /// # fn run(gpu: &Gpu, data: &Dataset, mut trainer: Trainer) -> Result<(), Error> {
 /// let rule = Checkpoints { every_steps: Some(100), ..Checkpoints::default() };
-/// let identity = Identity::new("my net, lr 3e-3".into(), gpu.adapter().name.clone());
+/// let identity = Identity::new("my net, lr 3e-3".into(), gpu.adapter().name.clone(), trainer.blueprint());
 /// let mut keeper = Keeper::open("checkpoints".as_ref(), rule, identity, data)?;
 /// if let Some(saved) = keeper.latest()?.0 {
 ///     keeper.go_on_from(&saved)?; // the same data, and nothing newer is left
