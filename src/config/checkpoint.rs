@@ -7,11 +7,9 @@ use super::section::Section;
 use crate::error::{Error, Result};
 use crate::train::{Checkpoints, EarlyStopping, Mode};
 
-/// How often, where nothing else is said.
-const MINUTES: f64 = 5.0;
-
 /// Reads `[checkpoint]`. Without a key that says how often, it is every five minutes; 0 is never.
 pub(super) fn read(mut s: Section) -> Result<Checkpoints> {
+    let default = Checkpoints::default();
     let every = |n: u64| (n > 0).then_some(n);
     let (steps, epochs) = (s.whole("every_steps")?, s.whole("every_epochs")?);
     let minutes = s.quantity("every_minutes")?;
@@ -20,13 +18,9 @@ pub(super) fn read(mut s: Section) -> Result<Checkpoints> {
             "checkpoint.every_minutes = {minutes}: a number of minutes above 0 is needed, or 0 for never"
         )));
     }
-    let usual = (steps.is_none() && epochs.is_none() && minutes.is_none()).then_some(MINUTES);
-    let keep_last = s.whole("keep_last")?.unwrap_or(2) as usize;
-    if keep_last == 0 {
-        return Err(Error::Config(
-            "checkpoint.keep_last = 0: at least the last one is kept, for resume to go on from".into(),
-        ));
-    }
+    let is_silent = steps.is_none() && epochs.is_none() && minutes.is_none();
+    let usual = default.every_minutes.filter(|_| is_silent);
+    let keep_last = s.whole("keep_last")?.map_or(default.keep_last, |n| n as usize);
     let keep_best = match s.take("keep_best") {
         None | Some(Value::Boolean(false)) => 0,
         Some(Value::Boolean(true)) => 1,
@@ -39,14 +33,16 @@ pub(super) fn read(mut s: Section) -> Result<Checkpoints> {
     };
     let metric = text(&mut s, "metric")?;
     s.finish()?;
-    Ok(Checkpoints {
+    let rule = Checkpoints {
         every_steps: steps.and_then(every),
         every_minutes: minutes.filter(|minutes| *minutes > 0.0).or(usual),
         every_epochs: epochs.and_then(every),
         keep_last,
         keep_best,
         metric,
-    })
+    };
+    rule.check()?;
+    Ok(rule)
 }
 
 fn text(s: &mut Section, key: &'static str) -> Result<Option<String>> {

@@ -34,8 +34,7 @@ impl Default for EarlyStopping {
 impl EarlyStopping {
     /// What is watched in a run with or without an evaluation part.
     pub fn watched(&self, evaluates: bool) -> Watched {
-        let usual = if evaluates { "eval_loss" } else { "train_loss" };
-        let watched = Watched::new(self.metric.as_deref().unwrap_or(usual));
+        let watched = Watched::or_loss(self.metric.as_deref(), evaluates);
         Watched { mode: self.mode.unwrap_or(watched.mode), ..watched }
     }
 }

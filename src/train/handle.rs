@@ -34,8 +34,7 @@ pub struct RunProgress {
 /// Tells how far a run is, and stops it. Clones are of the same run, and go to any thread.
 ///
 /// ```no_run
-/// # fn main() -> downhill::error::Result<()> {
-/// # let mut trainer: downhill::train::Trainer = todo!();
+/// # fn run(mut trainer: downhill::train::Trainer) {
 /// let handle = trainer.handle();
 /// std::thread::spawn(move || {
 ///     std::thread::sleep(std::time::Duration::from_secs(60));
@@ -43,7 +42,6 @@ pub struct RunProgress {
 ///     handle.stop();
 /// });
 /// let result = trainer.run(&mut ()); // `Error::Cancelled` after a minute
-/// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Default)]

@@ -81,11 +81,6 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Starts the files: from now on it is a run.
     ///
     /// # Errors

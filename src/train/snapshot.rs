@@ -92,10 +92,15 @@ impl Trainer {
         self.make_average()?;
         // A schedule-free optimizer's average is made of what it keeps beside the weights.
         let base = self.blueprint.rule.optimizer.kernel().average.map(|average| average.base);
-        let weights = [PARAMETERS, BUFFERS, AVERAGE].into_iter().chain(base);
-        let buffers = self.read_buffers(weights.filter(|name| self.memory.find(name).is_some()))?;
+        let buffers = self.read_weights(base)?;
         self.best = Some(Best { buffers, batches: self.batches_seen() });
         Ok(())
+    }
+
+    /// The buffers that weights files are made of, and others besides.
+    pub(super) fn read_weights(&self, besides: Option<&'static str>) -> Result<Buffers> {
+        let names = [PARAMETERS, BUFFERS, AVERAGE].into_iter().chain(besides);
+        self.read_buffers(names.filter(|name| self.memory.find(name).is_some()))
     }
 
     /// Puts the weights of the best epoch in the place of the last one's, where they are kept.

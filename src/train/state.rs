@@ -142,8 +142,8 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn weights(&self) -> Result<(Vec<NamedTensor>, Option<Vec<NamedTensor>>)> {
-        let (layout, snapshot) = self.whole_state()?;
-        Ok(layout.weights(&snapshot.buffers))
+        self.make_average()?;
+        Ok(self.layout().weights(&self.read_weights(None)?))
     }
 
     /// Whether the weights to use are the average, those that are trained being of use to the optimizer alone.

@@ -28,6 +28,11 @@ impl Watched {
         Watched { mode: if less { Mode::Min } else { Mode::Max }, metric }
     }
 
+    /// The metric that is named, or the usual one: the evaluation's loss, or the training's where nothing is evaluated.
+    pub(super) fn or_loss(metric: Option<&str>, evaluates: bool) -> Watched {
+        Watched::new(metric.unwrap_or(if evaluates { "eval_loss" } else { "train_loss" }))
+    }
+
     /// Its value in an epoch, if it is a finite number.
     pub fn value(&self, epoch: &EpochRecord) -> Option<f64> {
         epoch.value(&self.metric).filter(|value| value.is_finite())

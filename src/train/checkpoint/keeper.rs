@@ -84,8 +84,7 @@ impl Keeper {
     /// [`Error::Config`] for a rule that cannot be followed, [`Error::Io`] where the folder cannot be read.
     pub fn open(folder: &Path, rule: Checkpoints, identity: Identity, data: &Dataset) -> Result<Keeper> {
         rule.check()?;
-        let usual = if data.eval().is_some() { "eval_loss" } else { "train_loss" };
-        let watched = Watched::new(rule.metric.as_deref().unwrap_or(usual));
+        let watched = Watched::or_loss(rule.metric.as_deref(), data.eval().is_some());
         let shelf = Shelf::open(folder, &watched)?;
         let writer = Writer::new(Desk {
             shelf: shelf.clone(),
@@ -182,10 +181,8 @@ impl Keeper {
 
     /// When one is due whatever the step.
     pub(in crate::train) fn deadline(&self) -> Option<Instant> {
-        {
-            let after = Duration::try_from_secs_f64(60.0 * self.rule.every_minutes?).ok()?;
-            self.last.checked_add(after)
-        }
+        let after = Duration::try_from_secs_f64(60.0 * self.rule.every_minutes?).ok()?;
+        self.last.checked_add(after)
     }
 
     /// After steps have landed. What is due at the end of an epoch waits for its evaluation.
@@ -263,7 +260,8 @@ impl Keeper {
 }
 
 impl Checkpoints {
-    fn check(&self) -> Result<()> {
+    /// Refuses what cannot be followed.
+    pub(crate) fn check(&self) -> Result<()> {
         let wrong = |text: String| Err(Error::Config(text));
         if self.every_steps == Some(0) || self.every_epochs == Some(0) {
             return wrong(
