@@ -28,10 +28,13 @@
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "diagnostics")]
 pub mod bench;
+#[cfg(feature = "diagnostics")]
 mod check;
 pub mod config;
 pub mod data;
+#[cfg(feature = "diagnostics")]
 pub mod doctor;
 pub mod error;
 pub mod figure;

@@ -1,4 +1,4 @@
-//! The directory of a finished run: its config, what made numbers of its data, its weights.
+//! The directory of a finished run: its config, the encoding of its data, its weights.
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +8,9 @@ use downhill::error::Result;
 use downhill::train::{self, NamedTensor, RunDir};
 use downhill::{Error, Gpu, GpuOptions};
 
-use super::use_args::FinishedArgs;
+use super::run_args::{AdapterArg, FinishedArgs};
 
-/// A run that was trained.
+/// A finished run.
 pub(super) struct Finished {
     pub path: PathBuf,
     pub config: Config,
@@ -42,7 +42,7 @@ impl Finished {
         train::load(&path)
     }
 
-    /// The weights that are asked for, and where they are.
+    /// The weights that the arguments select, and their path.
     pub fn weights(&self, args: &FinishedArgs) -> Result<(PathBuf, Vec<NamedTensor>)> {
         if let Some(path) = &args.weights {
             return Ok((path.clone(), train::load(path)?));
@@ -62,9 +62,8 @@ impl Finished {
         Ok((path, weights))
     }
 
-    /// The device, with the memory that the run may take.
-    pub fn gpu(&self, adapter: &str) -> Result<Gpu> {
-        let (adapter, memory) = (adapter.to_owned(), self.config.memory);
-        Gpu::open(&GpuOptions { adapter, memory, ..GpuOptions::default() })
+    /// Opens the device with the run's limit of memory.
+    pub fn gpu(&self, adapter: &AdapterArg) -> Result<Gpu> {
+        Gpu::open(&GpuOptions { memory: self.config.memory, ..adapter.gpu_options() })
     }
 }

@@ -7,7 +7,7 @@ use downhill::session::Outcome;
 use downhill::train::{CheckpointRecord, EpochRecord, Observer, RunEnd, RunStart};
 use serde::Serialize;
 
-use crate::cli::say;
+use crate::cli::println;
 
 /// Prints what a run tells of itself, but for its steps.
 pub struct Json {
@@ -58,13 +58,13 @@ impl Line<'_> {
     /// Prints it; a path that is no UTF-8 has no JSON.
     fn print(&self) -> Result<()> {
         let text = serde_json::to_string(self);
-        say(&text.map_err(|err| downhill::Error::Config(format!("a line of --json: {err}")))?);
+        println(&text.map_err(|err| downhill::Error::Config(format!("a line of --json: {err}")))?);
         Ok(())
     }
 }
 
 impl Json {
-    pub fn of(run: &Path) -> Json {
+    pub fn new(run: &Path) -> Json {
         Json { run: run.display().to_string() }
     }
 

@@ -16,7 +16,7 @@ use downhill::error::Result;
 use downhill::session::{Outcome, Session};
 use downhill::train::Observer;
 
-use super::args::RunArgs;
+use super::run_args::RunArgs;
 pub(super) use json::Json;
 use plain::Plain;
 use screen::Screen;
@@ -33,7 +33,7 @@ impl View {
     pub fn new(how: &RunArgs, session: &Session) -> View {
         match (how.quiet, how.json) {
             (true, _) => View::Quiet(()),
-            (_, true) => View::Json(Json::of(session.dir().path())),
+            (_, true) => View::Json(Json::new(session.dir().path())),
             _ if can_move() => View::Screen(Screen::open(session.handle())),
             _ => View::Plain(Plain::default()),
         }

@@ -6,7 +6,7 @@ use downhill::error::Result;
 use downhill::train::{EpochRecord, Observer, RunEnd, RunStart};
 use downhill::units;
 
-use crate::cli::say;
+use crate::cli::println;
 
 /// A line is printed no more often than this, but for the last epoch's.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -29,7 +29,7 @@ impl Observer for Plain {
     fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
         let line = line(epoch, self.epochs);
         if self.printed.is_none_or(|at| at.elapsed() > PAUSE) {
-            say(&line);
+            println(&line);
             (self.printed, self.held) = (Some(Instant::now()), None);
         } else {
             self.held = Some(line);
@@ -38,7 +38,7 @@ impl Observer for Plain {
     }
 
     fn end(&mut self, _: RunEnd, _: u64) -> Result<()> {
-        self.held.take().iter().for_each(|line| say(line));
+        self.held.take().iter().for_each(|line| println(line));
         Ok(())
     }
 }
