@@ -21,6 +21,7 @@ mod parse;
 mod predict;
 mod profile;
 mod progress;
+mod reference;
 mod resume;
 mod run;
 mod run_args;
@@ -72,6 +73,7 @@ commands! {
         #[cfg(feature = "diagnostics")]
         Bench(bench::BenchArgs),
         Optimizers(optimizers::OptimizersArgs),
+        Reference(reference::ReferenceArgs),
         Completions(completions::CompletionsArgs),
     }
 }

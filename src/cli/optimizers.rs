@@ -10,17 +10,12 @@ use super::println;
 #[command(after_help = "\
 Examples:
   downhill optimizers
-  downhill optimizers --markdown > docs/optimizers.md")]
-pub struct OptimizersArgs {
-    /// Print the page docs/optimizers.md
-    #[arg(long)]
-    markdown: bool,
-}
+  downhill reference optimizers > optimizers.md")]
+pub struct OptimizersArgs {}
 
 impl OptimizersArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let text = if self.markdown { report::optimizers_page() } else { report::optimizers_text() };
-        println(text.trim_end());
+        println(report::optimizers_text().trim_end());
         Ok(())
     }
 }

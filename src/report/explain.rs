@@ -1,4 +1,4 @@
-//! What `downhill explain` says of a run before it: kernels, parameters, buffers, the peak.
+//! `downhill explain`: the kernels, parameters, buffers and peak memory of a run, before it starts.
 
 use std::fmt::Write;
 
@@ -68,7 +68,7 @@ fn builds(blueprint: &Blueprint) -> Vec<(String, &Plan)> {
     all
 }
 
-/// The blueprint as tables for a person. `reading` and `writing` count each buffer bound, once a kernel.
+/// The plans as tables. `reads` and `writes` count every bound buffer once a kernel.
 pub fn explain_text(blueprint: &Blueprint) -> String {
     let mut out = String::new();
     let steps = blueprint.batches.steps();
@@ -116,7 +116,7 @@ pub fn explain_text(blueprint: &Blueprint) -> String {
     out
 }
 
-/// What of the update of parameter `i` is not as the config's first lines say.
+/// The settings in which the update of parameter `i` differs from `[optimizer]`.
 fn group(blueprint: &Blueprint, i: usize) -> Option<String> {
     let Some(at) = blueprint.groups.of[i] else { return Some("frozen".into()) };
     let group = &blueprint.groups.groups[at];
@@ -167,7 +167,7 @@ fn plan_json(plan: &Plan) -> Value {
     })
 }
 
-/// The blueprint for programs.
+/// The plans as JSON.
 pub fn explain_json(blueprint: &Blueprint) -> Value {
     let parameters: Vec<Value> = blueprint
         .parameters

@@ -1,4 +1,4 @@
-//! A run as it goes: bars and a curve on a terminal, lines in a pipe, JSON, or nothing.
+//! Shows a run: bars and a curve on a terminal, lines in a pipe, JSON, or nothing.
 
 mod curve;
 mod frame;
@@ -21,7 +21,7 @@ pub(super) use json::Json;
 use plain::Plain;
 use screen::Screen;
 
-/// Shows a run; dropped, it takes what it drew off the terminal.
+/// Shows a run. Dropping it clears its drawing from the terminal.
 pub(super) enum View {
     Screen(Screen),
     Plain(Plain),
@@ -48,7 +48,7 @@ impl View {
         }
     }
 
-    /// The run came to its end, and everything is written.
+    /// Reports the end of the run, after everything is written.
     pub fn end(self, outcome: Option<&Outcome>) -> Result<()> {
         match (self, outcome) {
             (View::Json(json), Some(outcome)) => json.end(outcome),
@@ -57,11 +57,11 @@ impl View {
     }
 }
 
-/// Standard error is a terminal whose cursor moves.
+/// True where standard error is a terminal whose cursor can move.
 fn can_move() -> bool {
     let dumb = match std::env::var_os("TERM") {
         Some(term) => term == "dumb",
-        // Elsewhere every terminal says what it is.
+        // On other systems every terminal sets TERM.
         None => !cfg!(windows),
     };
     std::io::stderr().is_terminal() && !dumb

@@ -1,4 +1,4 @@
-//! A run in a pipe: a line for an epoch.
+//! A run in a pipe: one line an epoch.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use downhill::units;
 
 use crate::cli::println;
 
-/// A line is printed no more often than this, but for the last epoch's.
+/// Least time between two lines, except for the last epoch's.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Prints epochs.
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Plain {
     epochs: u64,
     printed: Option<Instant>,
-    /// The last epoch's line, where it is not printed.
+    /// The line of the last epoch, while it is not printed.
     held: Option<String>,
 }
 

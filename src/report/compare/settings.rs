@@ -1,4 +1,4 @@
-//! Two `config.toml`, key by key.
+//! Compares two `config.toml`, key by key.
 
 use std::path::Path;
 
@@ -6,16 +6,16 @@ use toml::{Table, Value};
 
 use super::joined;
 
-/// A key that says something else in the other run.
+/// A key whose value differs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SettingDifference {
-    /// As `optimizer.lr`.
+    /// The key, as `optimizer.lr`.
     pub key: String,
-    /// What each run's config says, if it has the key.
+    /// The value in each run's config, if any.
     pub values: [Option<Value>; 2],
 }
 
-/// Keys that differ, those of the first run before those of the second alone. None where a run has no config to read.
+/// The keys that differ: those of the first run, then those only in the second. Empty where a run has no readable config.
 pub(super) fn differences(runs: [&Path; 2]) -> Vec<SettingDifference> {
     let read = |run: &Path| std::fs::read_to_string(run.join("config.toml")).ok()?.parse::<Table>().ok();
     let Some((a, b)) = read(runs[0]).zip(read(runs[1])) else { return Vec::new() };
