@@ -30,10 +30,10 @@ pub fn page() -> Page {
 /// An option of a layer.
 struct LayerOption {
     key: String,
-    default: Default,
+    default: DefaultValue,
 }
 
-enum Default {
+enum DefaultValue {
     Required,
     Value(Value),
     /// The value of this other option.
@@ -44,9 +44,9 @@ impl LayerOption {
     fn text(&self, form: &Form) -> String {
         let main = if form.short == Some(&self.key) { "*" } else { "" };
         match &self.default {
-            Default::Required => format!("`{}`{main} (required)", self.key),
-            Default::Value(value) => format!("`{} = {}`{main}", self.key, shown(&merged(value))),
-            Default::Of(other) => format!("`{}`{main} (default: `{other}`)", self.key),
+            DefaultValue::Required => format!("`{}`{main} (required)", self.key),
+            DefaultValue::Value(value) => format!("`{} = {}`{main}", self.key, shown(&merged(value))),
+            DefaultValue::Of(other) => format!("`{}`{main} (default: `{other}`)", self.key),
         }
     }
 }
@@ -60,7 +60,7 @@ fn options(form: &Form) -> Vec<LayerOption> {
             options.remove(key);
             complete(form, &options)?.get(key).cloned()
         };
-        let Some(value) = without(key, given.clone()) else { return Default::Required };
+        let Some(value) = without(key, given.clone()) else { return DefaultValue::Required };
         // A default that follows a required option changes with it.
         let follows = given.iter().find(|(other, value)| {
             let Some(more) = value.as_integer().filter(|_| *other != key) else { return false };
@@ -68,7 +68,7 @@ fn options(form: &Form) -> Vec<LayerOption> {
             options.insert((*other).clone(), Value::Integer(more + 1));
             without(key, options).is_some_and(|changed| changed != *all.get(key).unwrap_or(&changed))
         });
-        follows.map_or(Default::Value(value), |(other, _)| Default::Of(other.clone()))
+        follows.map_or(DefaultValue::Value(value), |(other, _)| DefaultValue::Of(other.clone()))
     };
     all.keys().map(|key| LayerOption { key: key.clone(), default: default(key) }).collect()
 }

@@ -53,6 +53,11 @@ pub fn pages() -> Vec<Page> {
 /// A value as a config writes it, small numbers as 1e-3.
 fn shown(value: &Value) -> String {
     match value {
+        // Numbers of f32 options have the digits of an f32.
+        Value::Float(x) if f64::from(*x as f32) == *x => match *x as f32 {
+            x if x != 0.0 && x.abs() < 0.05 => format!("{x:e}"),
+            x => format!("{x:?}"),
+        },
         Value::Float(x) if *x != 0.0 && x.abs() < 0.05 => format!("{x:e}"),
         Value::Float(x) => format!("{x:?}"),
         Value::Array(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(", ")),
