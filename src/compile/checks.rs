@@ -1,33 +1,11 @@
-//! What data and model agree on beyond shapes: a class for every label, a row for every index; and how often the
-//! model says what the data say.
+//! What data and model must agree on beyond shapes: a class for every label, a row for every index.
 
 use crate::data::{Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, NodeId, Op, Tensor};
-use crate::shape::Shape;
-
-/// `y` has a number for each class where `t` has a label: [n, .., classes] and [n, ..].
-pub(super) fn predicts(y: &Tensor, t: &Tensor) -> bool {
-    matches!(y.shape().split_last(), Some((_, lead)) if !lead.is_empty() && lead == t.shape())
-}
-
-/// How many labels of `t` the outputs `y` predict: the first of the largest is the prediction, as in `torch.argmax`, so
-/// that outputs that do not differ predict class 0 and no other. NaN predicts nothing.
-pub(super) fn hits(y: &Tensor, t: &Tensor) -> Tensor {
-    among(y, t, 1).sum_all()
-}
-
-/// [rows]: 1 where the label's output is among the `first` largest, of equal ones the first being larger, and NaN larger
-/// than any number; where its own is NaN it is not.
-pub(super) fn among(y: &Tensor, t: &Tensor, first: usize) -> Tensor {
-    let rows = Shape::from(t.shape()).elements();
-    let classes = y.shape()[y.shape().len() - 1];
-    let (y, t) = (y.reshape([rows, classes]), t.reshape([rows, 1]));
-    let (said, class) = (y.gather(1, &t), y.graph().iota(1, &Shape::from([rows, classes])));
-    let not_past = y.lt(&said).maximum(&y.eq(&said).mul(&class.ge(&t)));
-    let behind = (classes + 1).saturating_sub(first).max(1);
-    not_past.sum(&[1], false).ge(&y.graph().constant(behind as f32))
-}
+use crate::metrics::is_classification;
+use crate::optim::schedule::Metric;
+use crate::optim::{Schedule, Update};
 
 /// The parts of a data set.
 fn parts(data: &Dataset) -> impl Iterator<Item = &Part> {
@@ -37,7 +15,7 @@ fn parts(data: &Dataset) -> impl Iterator<Item = &Part> {
 /// The output has a place for every label.
 pub(super) fn check_classes(data: &Dataset, y: &Tensor, t: &Tensor) -> Result<()> {
     let (Some(classes), [_, .., outputs]) = (data.classes(), y.shape()) else { return Ok(()) };
-    if y.shape().len() > 2 && !predicts(y, t) {
+    if y.shape().len() > 2 && !is_classification(y, t) {
         return Ok(()); // the loss says what does not fit
     }
     for part in parts(data) {
@@ -95,4 +73,20 @@ pub(super) fn check_tables(data: &Dataset, graph: &Graph) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses a plateau that watches what no epoch of the run will tell.
+pub(super) fn check_plateau(update: &Update, evaluates: bool, counts: bool) -> Result<()> {
+    let Some(Schedule::Plateau(rule)) = &update.schedule else { return Ok(()) };
+    let missing = match rule.metric {
+        Metric::EvalLoss | Metric::EvalAccuracy if !evaluates => {
+            "there are no samples to evaluate on; keep some (data.eval_fraction), or set metric = \"train_loss\""
+        }
+        Metric::EvalAccuracy if !counts => {
+            "evaluation counts no right predictions: the targets are no classes, or the loss is a function of batches; \
+             set metric = \"eval_loss\" and mode = \"min\""
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Config(format!("schedule.metric = \"{}\": {missing}", rule.metric.name())))
 }

@@ -1,6 +1,6 @@
-//! Units of relu that give nothing: a plan that runs the model once more on the batch that was fed last, and counts them.
+//! Dead units of relu: a plan that runs the model once more on the batch that was fed last, and counts them.
 
-use super::super::draft::{Draft, EvalModel};
+use super::step::{EvalModel, StepBuilder};
 use crate::error::Result;
 use crate::graph::{Graph, Node, NodeId, Tensor};
 use crate::kernel::Rounding;
@@ -13,13 +13,13 @@ pub(super) struct Units {
     pub units: usize,
 }
 
-/// Where how many units of a layer are dead is filed.
-pub(super) fn buffer(layer: usize) -> String {
+/// The buffer that the count of a layer's dead units is filed in.
+pub(crate) fn buffer(layer: usize) -> String {
     format!("dead units {layer}")
 }
 
-impl Draft<'_> {
-    /// The plan that counts them for batches of `batch` samples, which lie where training's are fed, and the layers.
+impl StepBuilder<'_> {
+    /// Plans the count of dead units on batches of `batch` samples, read where training's are fed; and lists the layers.
     pub(super) fn units(&self, batch: usize, model: &EvalModel) -> Result<(Plan, Vec<Units>)> {
         let (graph, ..) = self.forward(batch, false)?;
         model.check(&graph)?;

@@ -1,22 +1,19 @@
 //! From the data set on the device to a minibatch: its buffers, and the kernels that open a step.
 
-use std::sync::Arc;
-
-use super::batch::batched;
-use super::blueprint::WINDOW;
-use super::stage::{self, Stage};
+use super::objective::batched;
+use super::staging::{StagingLayout, region};
 use crate::data::{Dataset, Field, Part, Values};
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu};
 use crate::kernel::Operand;
-use crate::kernel::feed::{self, AT_ONCE, FROM, Gather, INTO, ORDER, STATE, STATE_BYTES};
+use crate::kernel::feed::{self, AT_ONCE, FROM, Gather, INTO, MAX_WINDOW_STEPS, ORDER, STATE, STATE_BYTES};
 use crate::plan::{BufferPlan, Location, Plan, Step, input_buffer};
+use std::sync::Arc;
 
 /// A buffer of the data set, with the values that go into it.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// Its name in the ledger: `train x`.
     pub name: String,
-    /// What it holds.
+    /// Its contents.
     pub values: &'a Arc<Values>,
 }
 
@@ -33,7 +30,7 @@ impl Source<'_> {
 
 /// The buffers of the parts of a data set that are not streamed. Fields over the same values share one, which has the first
 /// one's name.
-pub(super) fn sources(data: &Dataset, streamed: impl Fn(&str) -> bool) -> Vec<Source<'_>> {
+pub(crate) fn sources(data: &Dataset, streamed: impl Fn(&str) -> bool) -> Vec<Source<'_>> {
     let mut sources: Vec<Source<'_>> = Vec::new();
     for (part, what) in [(Some(data.train()), "train"), (data.eval(), "eval")] {
         let resident = part.filter(|_| !streamed(what));
@@ -51,7 +48,7 @@ pub(super) fn sources(data: &Dataset, streamed: impl Fn(&str) -> bool) -> Vec<So
 ///
 /// # Errors
 /// [`Error::Data`] where it was made for another data set.
-pub(super) fn check(sources: &[Source<'_>], memory: &[BufferPlan]) -> Result<()> {
+pub(crate) fn check(sources: &[Source<'_>], memory: &[BufferPlan]) -> Result<()> {
     let fits = |s: &&Source<'_>| memory.iter().any(|b| b.name == s.name && b.bytes >= s.bytes());
     match sources.iter().find(|s| !fits(s)) {
         None => Ok(()),
@@ -63,25 +60,19 @@ pub(super) fn check(sources: &[Source<'_>], memory: &[BufferPlan]) -> Result<()>
     }
 }
 
-/// Writes all of `values` to a buffer.
-pub(super) fn upload(gpu: &Gpu, buffer: &Buffer, values: &Values) -> Result<()> {
-    let size = values.kind().bytes();
-    gpu.upload(buffer, values.bytes() as usize, |from, into| values.read(from / size, into))
-}
-
-/// How a field is gathered from the data set, or from a stage, where samples lie one after the other.
+/// The gathering of a field from the data set, or from a slot, where samples lie one after the other.
 fn gather(field: &Field, staged: bool) -> Gather<'_> {
     let words = field.shape().elements();
     let (first, hop) = if staged { (0, words) } else { (field.at().first, field.at().hop) };
     Gather { words, first, hop, kind: field.values().kind(), scale: field.scale() }
 }
 
-/// Puts kernels before those of `plan` that gather `batch` samples of every field of `part`; the first opens the
-/// step. Rows of the order table are `stride` long. Samples are those of `sources`, or of the stage that they pass.
-pub(super) fn surround(
+/// Puts kernels before those of `plan` that gather `batch` samples of every field of `part`. The first opens the step.
+/// Rows of the order table are `stride` long. Samples come from `sources`, or from the slot that they pass.
+pub(super) fn add_feed(
     plan: &mut Plan,
     sources: &[Source<'_>],
-    stage: Option<&Stage>,
+    stage: Option<&StagingLayout>,
     part: &Part,
     batch: usize,
     stride: usize,
@@ -95,9 +86,9 @@ pub(super) fn surround(
             let Operand::Named(role) = operand else { unreachable!("the feed binds names only") };
             let index = |roles: [&str; AT_ONCE]| roles.iter().position(|r| *r == role);
             if let (Some(i), Some(stage)) = (index(FROM), stage) {
-                let buffer = plan.buffer(&stage.landed(), stage.bytes);
+                let buffer = plan.buffer(&stage.staged(), stage.bytes);
                 let (offset, field) = (stage.offsets[at * AT_ONCE + i], fields[i].1);
-                return Location { buffer, offset, bytes: stage::region(field, stage.passes * stage.stride) };
+                return Location { buffer, offset, bytes: region(field, stage.passes * stage.stride) };
             }
             let (name, bytes) = if let Some(i) = index(FROM) {
                 let values = fields[i].1.shared();
@@ -110,7 +101,7 @@ pub(super) fn surround(
                 let (name, field) = fields[i];
                 (input_buffer(name), (batch * field.shape().elements() * 4).next_multiple_of(16))
             } else if role == ORDER {
-                (ORDER.to_owned(), WINDOW * stride * 4)
+                (ORDER.to_owned(), MAX_WINDOW_STEPS * stride * 4)
             } else {
                 (STATE.to_owned(), STATE_BYTES as usize)
             };

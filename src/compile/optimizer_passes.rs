@@ -17,7 +17,7 @@ use crate::shape::Shape;
 const MATRICES: &str = "matrices";
 
 /// An update of the tensors of an arena.
-pub(super) struct Passes<'a> {
+pub(super) struct OptimizerPasses<'a> {
     update: &'a UpdateKernel,
     around: Around<'a>,
     tensors: Vec<Tensor<'a>>,
@@ -29,7 +29,7 @@ pub(super) struct Passes<'a> {
 /// A size for each name that a pass binds.
 type Sizes<'s> = Vec<(&'s str, u64)>;
 
-impl<'a> Passes<'a> {
+impl<'a> OptimizerPasses<'a> {
     pub fn new(
         update: &'a UpdateKernel,
         around: Around<'a>,
@@ -37,12 +37,12 @@ impl<'a> Passes<'a> {
         matrices: usize,
         family: Family,
     ) -> Self {
-        Passes { update, around, tensors, matrices, family }
+        OptimizerPasses { update, around, tensors, matrices, family }
     }
 
     /// Adds them to the plan. `count` numbers are trained; `sizes` are those of the buffers of every update.
     pub fn add(&self, plan: &mut Plan, count: usize, mut sizes: Sizes<'_>) -> Result<()> {
-        let Passes { update, around, .. } = self;
+        let OptimizerPasses { update, around, .. } = self;
         let shape = Shape::from([count]);
         let put = |plan: &mut Plan, kernel: Kernel, sizes: &Sizes<'_>| {
             plan.surround(kernel, "optimizer", shape.clone(), sizes, false);
@@ -132,7 +132,11 @@ pub(crate) fn of_equal_tensors(
     let matrices = if matches!(update.passes, optim::Passes::Orthogonal(_)) { tensors } else { 0 };
     let list = (0..tensors as u64).map(|i| Tensor { shape, offset: each * i }).collect();
     let mut plan = Plan::default();
-    Passes::new(update, around, list, matrices, family).add(&mut plan, shape.elements() * tensors, sizes)?;
+    OptimizerPasses::new(update, around, list, matrices, family).add(
+        &mut plan,
+        shape.elements() * tensors,
+        sizes,
+    )?;
     Ok(plan)
 }
 

@@ -1,35 +1,28 @@
-//! Statistics of a step's tensors: planned beside the step, computed by the device, read when the step lands.
+//! The plans that take statistics of a step's tensors, and the record of what they filed.
 
-mod record;
-mod take;
-mod units;
-
-pub use record::{DeadUnits, Numbers, StatisticsRecord, TensorStatistics};
-pub(super) use take::Taken;
-use units::Units;
-
-use super::blueprint::Build;
-use super::draft::{Draft, EvalModel};
+use super::dead_units::{self, Units};
+use super::step::{EvalModel, StepBuilder, StepPlan};
 use crate::error::Result;
 use crate::graph::Parameter;
 use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::gradients::{COLUMNS, RING, TOTAL_GRADIENTS};
 use crate::kernel::statistics::{CHUNKS, KINDS, LAYOUT, Layout, PREVIOUS, TENSORS, WORDS};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};
+use crate::metrics::{DeadUnits, StatisticsRecord, TensorStatistics};
 use crate::optim::Groups;
 use crate::plan::{Arena, BufferPlan, Plan};
 use crate::shape::Shape;
 
 /// The buffer through which statistics come back.
-const READBACK: &str = "statistics readback";
+pub(crate) const STATISTICS_READBACK: &str = "statistics readback";
 
-/// What runs after a step whose statistics are taken.
+/// The plans that run after a step whose statistics are taken.
 #[derive(Debug, Clone)]
-pub(super) struct Statistics {
-    /// What looks at the tensors.
+pub(crate) struct Statistics {
+    /// The kernels over the tensors.
     pub plan: Plan,
-    /// For each size of batch that is trained on: what looks at its activations. Empty without a layer of relu.
-    pub units: Vec<Build>,
+    /// The kernels over activations, for each size of batch. Empty without a layer of relu.
+    pub units: Vec<StepPlan>,
     /// The tensors: parameters by number, and how many numbers each has.
     tensors: Vec<(usize, usize)>,
     /// The layers of relu.
@@ -37,9 +30,9 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    /// Plans what looks at the trained ones of `parameters`, which lie as in `arena`, after a step on batches of `sizes`.
-    pub fn plan(
-        draft: &Draft<'_>,
+    /// Plans the statistics of the trained `parameters` after a step on batches of `sizes`.
+    pub(super) fn new(
+        draft: &StepBuilder<'_>,
         model: &EvalModel,
         parameters: &[Parameter],
         groups: &Groups,
@@ -77,7 +70,7 @@ impl Statistics {
                 break;
             }
             layers = found;
-            units.push(Build { batch, plan });
+            units.push(StepPlan { batch, plan });
         }
         Ok(Statistics { plan, units, tensors, layers })
     }
@@ -90,22 +83,22 @@ impl Statistics {
     /// The buffer through which it comes back: records of tensors, then a number for each layer.
     pub fn readback(&self) -> BufferPlan {
         let bytes = self.records() + 4 * self.layers.len() as u64;
-        BufferPlan { name: READBACK.into(), bytes: bytes.max(4) }
+        BufferPlan { name: STATISTICS_READBACK.into(), bytes: bytes.max(4) }
     }
 
     /// Bytes of the records of tensors.
-    fn records(&self) -> u64 {
+    pub fn records(&self) -> u64 {
         (4 * self.tensors.len() * KINDS * WORDS) as u64
     }
 
-    /// What the device filed after `step`.
-    fn record(&self, step: u64, parameters: &[Parameter], bytes: &[u8]) -> StatisticsRecord {
+    /// The record of what the device filed after `step`.
+    pub fn record(&self, step: u64, parameters: &[Parameter], bytes: &[u8]) -> StatisticsRecord {
         let (records, dead) = bytes.split_at(self.records() as usize);
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(records);
         let dead: Vec<f32> = bytemuck::pod_collect_to_vec(dead);
         let tensors = self.tensors.iter().zip(words.chunks_exact(KINDS * WORDS));
         let of = |(&(i, count), words): (&(usize, usize), _)| {
-            TensorStatistics::of_words(&parameters[i].name, words, count as u64)
+            TensorStatistics::from_words(&parameters[i].name, words, count as u64)
         };
         let units = self.layers.iter().zip(dead).map(|(layer, dead)| DeadUnits {
             layer: layer.name.clone(),
@@ -113,5 +106,10 @@ impl Statistics {
             dead: dead as u64,
         });
         StatisticsRecord { step, tensors: tensors.map(of).collect(), dead_units: units.collect() }
+    }
+
+    /// The buffers that the counts of dead units are filed in, a layer each.
+    pub fn dead_unit_buffers(&self) -> impl Iterator<Item = String> {
+        (0..self.layers.len()).map(dead_units::buffer)
     }
 }

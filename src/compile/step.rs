@@ -1,31 +1,35 @@
 //! The plans of one batch: the model's graph, its gradients, the feed before it and the update after it.
 
-use std::cell::OnceCell;
-use std::sync::Arc;
-
-use super::agree;
-use super::batch::Batch;
-use super::blueprint::{BatchLoss, Loss, Model, WINDOW};
-use super::ending::Ending;
-use super::feed::{self, Source};
-use super::metric::Metric;
-use super::metrics::Objective;
-use super::stage::{Stage, Stages};
-use super::tally::Tally;
+use super::checks;
+use super::inputs::{self, Source};
+use super::objective::{Batch, BatchLoss, Loss, Model, Objective};
+use super::staging::{StagingLayout, Streaming};
+use super::update::UpdateBuilder;
 use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
-use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
+use crate::kernel::feed::{BUFFERS, MAX_WINDOW_STEPS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
 use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS, blocks};
-use crate::kernel::{Precision, Rounding, Target};
-use crate::kernel::{eight_bit, gradients};
+use crate::kernel::{Precision, Rounding, Target, eight_bit, gradients};
+use crate::metrics::{Metric, MetricPlan, correct, is_classification};
 use crate::nn::Net;
 use crate::optim::{Groups, Passes, Update};
 use crate::plan::{Arena, Layout, METRICS, Plan, Ring, Sink, alignment};
 use crate::shape::Shape;
+use std::cell::OnceCell;
+use std::sync::Arc;
 
 /// Samples evaluated at once, at most.
 const EVAL_BATCH: usize = 512;
+
+/// A plan for batches of one size.
+#[derive(Debug, Clone)]
+pub struct StepPlan {
+    /// Samples in a batch.
+    pub batch: usize,
+    /// Its kernels and buffers, the feed and the update included.
+    pub plan: Plan,
+}
 
 /// Names and shapes of everything that a weights file holds, in order.
 pub(super) fn names(parameters: &[Parameter], buffers: &[StateBuffer]) -> Vec<(String, Shape)> {
@@ -40,47 +44,47 @@ fn filed(objective: &Objective) -> Vec<(Tensor, Sink)> {
     all.enumerate().map(|(column, value)| (value.clone(), Sink::Metric(column))).collect()
 }
 
-/// What a run is planned of.
+/// The model function of a run, and the metrics of its evaluation.
 #[derive(Clone, Copy)]
-pub(super) struct Forward<'a> {
-    pub made: Made<'a>,
-    /// What evaluation is asked for.
+pub(super) struct Objectives<'a> {
+    pub model: ModelFn<'a>,
+    /// Computed in evaluation beside the loss.
     pub metrics: &'a [Metric],
 }
 
-/// What makes the objective.
+/// The function that makes the objective.
 #[derive(Clone, Copy)]
-pub(super) enum Made<'a> {
+pub(super) enum ModelFn<'a> {
     Plain(&'a Model<'a>, &'a Loss<'a>),
     Batches(&'a BatchLoss<'a, Objective>),
 }
 
-/// What the plans of a run have in common.
-pub(super) struct Draft<'a> {
-    pub forward: Forward<'a>,
+/// Builds the plans of a run, one for each size of batch.
+pub(super) struct StepBuilder<'a> {
+    pub objectives: Objectives<'a>,
     pub data: &'a Dataset,
     pub sources: Vec<Source<'a>>,
-    /// The slots that training and evaluation samples pass, where they are streamed.
-    pub stages: Stages,
+    /// The slots that streamed samples pass.
+    pub streaming: Streaming,
     pub target: Target,
-    /// Steps may be left out.
+    /// Steps may be skipped.
     pub checked: bool,
     /// Batches go in micro-batches.
     pub in_parts: bool,
-    /// Parts of the net of which the planner has all but the last computed again; 1 for none.
+    /// Parts that the planner cuts the net in. All but the last are recomputed; 1 recomputes nothing.
     pub blocks: usize,
-    /// Names of the objective's metrics, from the first build on.
+    /// Names of the objective's metrics, from the first plan on.
     pub metrics: OnceCell<Arc<[String]>>,
-    /// What evaluation files for its metrics, from its first build on.
-    pub tally: OnceCell<Tally>,
+    /// The sums of evaluation's metrics, from its first plan on.
+    pub eval_metrics: OnceCell<MetricPlan>,
 }
 
-/// What evaluation takes over from training.
+/// The part of a training plan that evaluation shares.
 pub(super) struct EvalModel {
     /// Names and shapes of everything that a weights file holds.
     pub trained: Vec<(String, Shape)>,
     pub arena: Arena,
-    /// The weights are the average's.
+    /// Evaluation reads the averaged weights.
     pub average: bool,
 }
 
@@ -96,20 +100,20 @@ impl EvalModel {
     }
 }
 
-impl<'a> Draft<'a> {
-    /// A draft of whole batches, kept activations and samples on the device, whose steps are all done.
-    pub fn new(forward: Forward<'a>, data: &'a Dataset, target: Target) -> Draft<'a> {
-        Draft {
-            forward,
+impl<'a> StepBuilder<'a> {
+    /// A builder for whole batches, stored activations and samples on the device, without skipped steps.
+    pub fn new(objectives: Objectives<'a>, data: &'a Dataset, target: Target) -> StepBuilder<'a> {
+        StepBuilder {
+            objectives,
             data,
-            sources: feed::sources(data, |_| false),
-            stages: Stages::default(),
+            sources: inputs::sources(data, |_| false),
+            streaming: Streaming::default(),
             target,
             checked: false,
             in_parts: false,
             blocks: 1,
             metrics: OnceCell::new(),
-            tally: OnceCell::new(),
+            eval_metrics: OnceCell::new(),
         }
     }
 
@@ -122,12 +126,12 @@ impl<'a> Draft<'a> {
         let graph = Graph::new();
         let fields = Batch::new(&graph, self.data.train(), batch);
         let net = Net::new(&graph, training);
-        let (y, objective) = match self.forward.made {
-            Made::Batches(loss) => (None, loss(&net, &fields)),
-            Made::Plain(model, loss) => {
+        let (y, objective) = match self.objectives.model {
+            ModelFn::Batches(loss) => (None, loss(&net, &fields)),
+            ModelFn::Plain(model, loss) => {
                 let y = model(&net, fields.x());
                 graph.check()?;
-                agree::check_classes(self.data, &y, fields.t())?;
+                checks::check_classes(self.data, &y, fields.t())?;
                 let loss = graph.scoped("loss", || loss(&y, fields.t()));
                 (Some(y), loss.into())
             }
@@ -147,21 +151,24 @@ impl<'a> Draft<'a> {
 
     pub(super) fn ring(&self) -> Ring {
         let metrics = self.metrics.get().map_or(0, |names| names.len());
-        Ring { columns: 1 + metrics.max(1) + if self.checked { gradients::COLUMNS } else { 0 }, rows: WINDOW }
+        Ring {
+            columns: 1 + metrics.max(1) + if self.checked { gradients::COLUMNS } else { 0 },
+            rows: MAX_WINDOW_STEPS,
+        }
     }
 
-    /// True where the loss is scaled, lest small gradients vanish in f16.
+    /// True where the loss is scaled, so that small gradients do not vanish in f16.
     pub(super) fn scaled(&self) -> bool {
         self.target.precision == Precision::F16
     }
 
-    pub(super) fn ending<'e>(
+    pub(super) fn update_builder<'e>(
         &self,
         update: &'e Update,
         groups: &'e Groups,
         parameters: &'e [Parameter],
-    ) -> Ending<'e> {
-        Ending {
+    ) -> UpdateBuilder<'e> {
+        UpdateBuilder {
             update,
             groups,
             count: groups.trained().map(|i| parameters[i].shape.elements()).sum(),
@@ -174,22 +181,22 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// `checkpoints` says whether blocks are computed again, the model's or the planner's.
+    /// Plans a training step. `recompute`: the blocks that the model or the planner marks are recomputed.
     pub(super) fn train(
         &self,
         batch: usize,
         stride: usize,
         update: &Update,
-        checkpoints: bool,
+        recompute: bool,
     ) -> Result<(Plan, Graph, Groups)> {
         let (graph, _, _, objective) = self.forward(batch, true)?;
-        if checkpoints && self.blocks > 1 {
+        if recompute && self.blocks > 1 {
             graph.checkpoint_in(self.blocks);
         }
-        if !checkpoints {
+        if !recompute {
             graph.forget_checkpoints();
         }
-        agree::check_tables(self.data, &graph)?;
+        checks::check_tables(self.data, &graph)?;
         if self.in_parts && graph.has_uneven_mean() {
             return Err(Error::Config(
                 "train.micro_batch: the loss ignores some targets (ignore_index), so its mean is over fewer of them in \
@@ -219,7 +226,7 @@ impl<'a> Draft<'a> {
         let tensors: Vec<Tensor> = trained.iter().map(|&i| graph.parameter_tensor(i)).collect();
         let grads = graph.grad(&loss, &tensors.iter().collect::<Vec<_>>());
         outputs.extend(trained.into_iter().zip(grads).map(|(i, g)| (g, Sink::Gradient(i))));
-        // All buffers go over at once; what this graph does not change, as it is.
+        // All buffers are copied at once; those that this graph does not change stay as they are.
         let buffers = graph.buffers();
         if buffers.iter().any(|b| b.next.is_some()) {
             let next = |b: &StateBuffer| b.next.or(b.node).map(|id| graph.tensor(id));
@@ -235,21 +242,21 @@ impl<'a> Draft<'a> {
             let bytes = [(BUFFERS, kept), (NEXT_BUFFERS, kept)];
             plan.surround(commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes, false);
         }
-        let ending = self.ending(update, &groups, &parameters);
+        let ending = self.update_builder(update, &groups, &parameters);
         if self.in_parts {
             ending.accumulate(&mut plan);
         } else {
             ending.add(&mut plan)?;
         }
-        self.feed(&mut plan, self.stages.train.as_ref(), self.data.train(), batch, stride);
+        self.feed(&mut plan, self.streaming.train.as_ref(), self.data.train(), batch, stride);
         Ok((plan, graph, groups))
     }
 
-    /// The batches of `len` samples to evaluate on, the plan of the first, and how many predictions a sample has where
-    /// they are counted.
+    /// The batches of an evaluation on `len` samples, the plan of the first, and the predictions of a sample where they
+    /// are counted.
     ///
     /// A batch is the training batch, or as many times it, up to 512 samples, as keep the largest activation within
-    /// `bound`. Activations are taken to grow with the batch; where they grow faster, the batch is halved. Where the room says how many samples, it is those.
+    /// `bound`. Activations are taken to grow with the batch; where they grow faster, the batch is halved. The target may name the number of samples instead.
     pub(super) fn first_eval(
         &self,
         len: usize,
@@ -264,7 +271,7 @@ impl<'a> Draft<'a> {
         }
         let least = train_rows.min(EVAL_BATCH).min(len);
         let probe = self.eval(least, least, model)?;
-        // What a batch is fed with counts as well, so that it can be streamed.
+        // The inputs of a batch count as well, so that it can be streamed.
         let part = self.data.eval().unwrap_or(self.data.train());
         let fed =
             part.fields().map(|(_, field)| field.shape().elements() as u64 * 4).sum::<u64>() * least as u64;
@@ -292,16 +299,16 @@ impl<'a> Draft<'a> {
         model.check(&graph)?;
         let mut outputs = filed(&objective);
         let t = fields.t();
-        if !self.forward.metrics.is_empty() {
+        if !self.objectives.metrics.is_empty() {
             let (plain, own) = (y.as_ref().map(|y| (y, t)), objective.names());
-            let (tally, sums) = Tally::plan(self.forward.metrics, &graph, plain, &own, batch)?;
+            let (metrics, sums) = MetricPlan::new(self.objectives.metrics, &graph, plain, &own, batch)?;
             outputs.extend(sums);
-            self.tally.get_or_init(|| tally);
+            self.eval_metrics.get_or_init(|| metrics);
         }
-        let counted = y.filter(|y| self.data.classes().is_some() && agree::predicts(y, t));
+        let counted = y.filter(|y| self.data.classes().is_some() && is_classification(y, t));
         let each = t.shape()[1..].iter().product::<usize>();
         if let Some(y) = &counted {
-            outputs.push((agree::hits(y, t), Sink::Metric(1)));
+            outputs.push((correct(y, t), Sink::Metric(1)));
         }
         let target = self.target.with_rounding(Rounding::Nearest);
         let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), target, model.arena.clone())?;
@@ -309,14 +316,14 @@ impl<'a> Draft<'a> {
             weights.name = AVERAGE.into();
         }
         plan.surround(close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
-        let stage = self.stages.of_eval(part, stride)?;
+        let stage = self.streaming.for_eval(part, stride)?;
         self.feed(&mut plan, stage.as_ref(), part, batch, stride);
         Ok((plan, counted.map(|_| each)))
     }
 
-    /// What opens a step, before the graph's own kernels.
-    fn feed(&self, plan: &mut Plan, stage: Option<&Stage>, part: &Part, batch: usize, stride: usize) {
-        feed::surround(plan, &self.sources, stage, part, batch, stride);
+    /// Puts the kernels that open a step before the graph's own.
+    fn feed(&self, plan: &mut Plan, stage: Option<&StagingLayout>, part: &Part, batch: usize, stride: usize) {
+        inputs::add_feed(plan, &self.sources, stage, part, batch, stride);
         plan.buffer(METRICS, self.ring().bytes());
     }
 }

@@ -1,11 +1,10 @@
-//! How a training step ends, after the gradients: micro-batches added, the step settled, the weights updated.
+//! The end of a training step, after the gradients: micro-batches added, the step settled, the weights updated.
 
-use super::blueprint::WINDOW;
-use super::passes::Passes;
+use super::optimizer_passes::OptimizerPasses;
 use crate::error::Result;
 use crate::graph::Parameter;
 use crate::kernel::Family;
-use crate::kernel::feed::{STATE, STATE_BYTES};
+use crate::kernel::feed::{MAX_WINDOW_STEPS, STATE, STATE_BYTES};
 use crate::kernel::gradients::{
     self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
@@ -14,30 +13,30 @@ use crate::optim::{Clip, Groups, ROW, Update};
 use crate::plan::{Arena, Plan, Ring};
 use crate::shape::Shape;
 
-/// What the end of a step depends on.
-pub(super) struct Ending<'a> {
+/// Builds the end of a step.
+pub(super) struct UpdateBuilder<'a> {
     pub update: &'a Update,
     pub groups: &'a Groups,
-    /// How many numbers are trained.
+    /// Elements of all trained parameters.
     pub count: usize,
     pub parameters: &'a [Parameter],
     pub family: Family,
     /// The loss is scaled.
     pub scaled: bool,
-    /// The step may be left out.
+    /// Gradients are checked, and the step may be skipped.
     pub checked: bool,
     /// Its gradients come from micro-batches.
     pub in_parts: bool,
     pub ring: Ring,
 }
 
-/// Updates of which the table has rows: those of a window, and where steps may be left out, those before it of which the
-/// host does not know yet.
-pub(super) fn table_updates(checked: bool) -> usize {
-    if checked { 2 * WINDOW + 1 } else { WINDOW }
+/// Rows of the optimizer's table for each group: the updates of a window, and where steps may be skipped, those before it
+/// whose results the host has not received.
+pub(crate) fn table_updates(checked: bool) -> usize {
+    if checked { 2 * MAX_WINDOW_STEPS + 1 } else { MAX_WINDOW_STEPS }
 }
 
-impl Ending<'_> {
+impl UpdateBuilder<'_> {
     fn shape(&self) -> Shape {
         Shape::from([self.count])
     }
@@ -48,13 +47,13 @@ impl Ending<'_> {
         let bytes = [
             (GRADIENTS, trained),
             (TOTAL_GRADIENTS, trained),
-            (SHARES, (WINDOW * 8) as u64),
+            (SHARES, (MAX_WINDOW_STEPS * 8) as u64),
             (STATE, STATE_BYTES),
         ];
         plan.surround(accumulate(trained), "gradients", self.shape(), &bytes, false);
     }
 
-    /// Settles the step where it may be left out, and updates the weights.
+    /// Settles the step where it may be skipped, and updates the weights.
     ///
     /// # Errors
     /// Matrices so large that a product of theirs would loop too long.
@@ -94,7 +93,7 @@ impl Ending<'_> {
             average: self.update.average.is_some(),
         };
         let (tensors, matrices) = self.tensors(&plan.arena);
-        Passes::new(&kernel, around, tensors, matrices, self.family).add(plan, self.count, bytes)
+        OptimizerPasses::new(&kernel, around, tensors, matrices, self.family).add(plan, self.count, bytes)
     }
 
     /// The tensors that are trained, and how many of them are updated as matrices: the first.
@@ -109,7 +108,7 @@ impl Ending<'_> {
         (order.into_iter().map(tensor).collect(), matrices)
     }
 
-    /// What comes before an evaluation whose weights are not those that are trained.
+    /// Computes the averaged weights before an evaluation, for optimizers that train other weights.
     pub fn average(&self, arena: &Arena) -> Option<Plan> {
         let update = self.update.optimizer.kernel();
         let kernel = update::average(&update, arena.trained)?;

@@ -1,101 +1,131 @@
 //! Evaluation: the batches of a part in order, under the weights as they are.
 
-use super::blueprint::WINDOW;
-use super::observer::Evaluation;
-use super::rows::Rows;
-use super::score::Score;
-use super::trainer::{Trainer, add, bind};
+use super::core::Engine;
+use super::record::{Copy, submit_window};
+use super::steps::add_means;
+use super::window::WindowClock;
+use crate::compile::TrainPlan;
 use crate::error::{Error, Result};
-use crate::kernel::feed::ORDER;
+use crate::gpu::Dispatch;
+use crate::kernel::feed::{MAX_WINDOW_STEPS, ORDER};
+use crate::metrics::{MetricAccumulator, Metrics};
 use crate::plan::{METRICS, TALLY};
 
-impl Trainer {
-    /// What the evaluation part says of the weights, where there is one.
+/// The result of an evaluation: means over the samples of its part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The loss.
+    pub loss: f64,
+    /// Share of right predictions, where targets are classes.
+    pub accuracy: Option<f64>,
+    /// The objective's metrics, then those of [`TrainOptions::metrics`](crate::compile::TrainOptions::metrics), over all
+    /// targets of the part.
+    pub metrics: Metrics<f64>,
+    /// Counts of each true class, a row, predicted as each class, a column, where they were asked for. Ignored targets
+    /// are in no row, and predictions by NaN in no column.
+    pub confusion: Option<Vec<Vec<u64>>>,
+}
+
+impl Evaluation {
+    /// Every number with its name, as in [`EpochRecord::values`](crate::train::EpochRecord::values).
+    pub fn values(&self) -> Vec<(String, f64)> {
+        let accuracy = self.accuracy.map(|accuracy| ("eval_accuracy".to_owned(), accuracy));
+        let metrics = self.metrics.iter().map(|(name, value)| (format!("eval_metrics.{name}"), *value));
+        std::iter::once(("eval_loss".to_owned(), self.loss)).chain(accuracy).chain(metrics).collect()
+    }
+}
+
+impl Engine {
+    /// Evaluates the weights, where there is an evaluation part. `is_stopped` is asked between two windows.
     ///
     /// # Errors
-    /// A lost device.
-    pub fn evaluate(&mut self) -> Result<Option<Evaluation>> {
-        pollster::block_on(self.evaluate_async(false))
-    }
-
-    /// [`Trainer::evaluate`]; ends between two windows where it may be stopped and is.
-    pub(super) async fn evaluate_async(&mut self, stoppable: bool) -> Result<Option<Evaluation>> {
-        let (Some(plan), Some(part)) = (self.blueprint.eval_batches, self.data.eval()) else {
-            return Ok(None);
-        };
-        let order: Vec<u32> = match self.streams.as_ref().and_then(|streams| streams.eval.as_ref()) {
-            Some(_) => Vec::new(),
-            None => (0..part.len() as u32).map(|sample| part.place(sample)).collect(),
-        };
+    /// [`Error::Cancelled`] where it is stopped; a lost device.
+    pub async fn evaluate(
+        &mut self,
+        plan: &TrainPlan,
+        clock: WindowClock,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Option<Evaluation>> {
+        let (Some(batches), Some(_)) = (plan.eval_batches, &self.loaders.eval) else { return Ok(None) };
         // A run that ended by an error may have left some behind.
-        self.drop_flights().await?;
-        self.make_average()?;
-        let columns = self.blueprint.ring.columns;
+        self.discard().await?;
+        self.compute_average(plan)?;
+        let columns = plan.ring.columns;
         let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
-        let tally = self.blueprint.tally.clone();
-        let mut score = tally.as_ref().map(Score::new);
-        let window = tally.as_ref().map_or(WINDOW, |tally| tally.ring.rows);
+        let mut metrics = plan.eval_metrics.as_ref().map(MetricAccumulator::new);
+        let most = plan.eval_metrics.as_ref().map_or(MAX_WINDOW_STEPS, |metrics| metrics.ring.rows);
         let mut batch = 0;
-        while batch < plan.steps() {
-            if stoppable && self.handle.is_stopped() {
+        while batch < batches.steps() {
+            if is_stopped() {
                 return Err(Error::Cancelled);
             }
-            let count = (plan.steps() - batch).min(window);
-            let (rows, count) = match self.streams.as_mut().and_then(|streams| streams.eval.as_mut()) {
-                None => (Rows::of(&plan, &order, batch, count), count),
-                // Every evaluation is another pass over the same samples.
-                Some(stream) => stream.rows(self.evaluations, batch, count)?,
-            };
-            self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&rows.order));
-            self.open_window();
-            let full = plan.full_batches.saturating_sub(batch).min(count);
-            let kinds = if full < count { 2 } else { 1 };
-            bind(&self.gpu, &self.blueprint.eval, &self.memory, &mut self.eval, kinds)?;
-            let readback = self.free_readback()?;
-            let bytes = (count * self.blueprint.ring.columns * 4) as u64;
-            let mut recorder = self.gpu.recorder();
-            let mut stream = self.streams.as_mut().and_then(|streams| streams.eval.as_mut());
-            if let Some(stream) = &mut stream {
-                stream.land(&mut recorder, &self.memory);
-            }
-            recorder.pass(&self.eval[0].dispatches, full);
-            if full < count {
-                recorder.pass(&self.eval[1].dispatches, 1);
-            }
-            recorder.copy(self.memory.get(METRICS), 0, &readback, 0, bytes);
-            let tallied = tally.as_ref().map(|tally| tally.ring.columns).zip(self.tallied.as_ref());
-            let tallied = tallied.map(|(columns, into)| (columns, (count * columns * 4) as u64, into));
-            if let Some((_, bytes, into)) = tallied {
-                recorder.copy(self.memory.get(TALLY), 0, into, 0, bytes);
-            }
-            let after = recorder.submit()?;
-            if let Some(stream) = stream {
-                stream.take_back();
-            }
-            let filed =
-                tallied.map(|(columns, bytes, from)| (columns, self.gpu.map(from, bytes, after.clone())));
-            let pending = self.gpu.map(&readback, bytes, after);
-            self.readback.push_back(readback);
-            let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.finish(pending).await?);
-            for (row, (n, _)) in ring.chunks_exact(columns).zip(&rows.passes) {
-                add(&mut sums, row, *n);
+            let count = (batches.steps() - batch).min(most);
+            let window = self.evaluate_window(plan, clock, batch, count).await?;
+            for (row, (n, _)) in window.ring.chunks_exact(columns).zip(&window.passes) {
+                add_means(&mut sums, row, *n);
                 correct += f64::from(row[1]);
             }
-            if let (Some((columns, pending)), Some(score)) = (filed, &mut score) {
-                let filed: Vec<f32> = bytemuck::pod_collect_to_vec(&self.gpu.finish(pending).await?);
-                let rows = filed.chunks_exact(columns).zip(&rows.passes);
-                rows.for_each(|(row, (n, _))| score.add(row, *n));
+            if let (Some(metrics), Some(plans)) = (&mut metrics, &plan.eval_metrics) {
+                let rows = window.sums.chunks_exact(plans.ring.columns).zip(&window.passes);
+                rows.for_each(|(row, (n, _))| metrics.add(row, *n));
             }
-            batch += count;
+            batch += window.passes.len();
         }
         self.evaluations += 1;
-        let n = plan.samples();
-        let (loss, metrics) = self.means(&sums, n);
-        let accuracy = self.blueprint.predictions.map(|each| correct / (n as f64 * each as f64));
-        let (metrics, confusion) = match score {
-            Some(score) => score.finish(&metrics),
-            None => (metrics, None),
+        let samples = batches.samples();
+        let means: Vec<f64> = sums.iter().map(|sum| sum / samples.max(1) as f64).collect();
+        let accuracy = plan.predictions.map(|each| correct / (samples as f64 * each as f64));
+        let objective = plan.metrics_of(&means);
+        let (metrics, confusion) = match metrics {
+            Some(metrics) => metrics.finish(&objective),
+            None => (objective, None),
         };
-        Ok(Some(Evaluation { loss, accuracy, metrics, confusion }))
+        Ok(Some(Evaluation { loss: means[0], accuracy, metrics, confusion }))
     }
+
+    /// Evaluates up to `count` batches from `batch` on, and waits for their numbers.
+    async fn evaluate_window(
+        &mut self,
+        plan: &TrainPlan,
+        clock: WindowClock,
+        batch: usize,
+        count: usize,
+    ) -> Result<EvaluatedWindow> {
+        self.write_clock(clock);
+        let Engine { gpu, memory, programs, readback, loaders, evaluations, .. } = self;
+        let Some(loader) = &mut loaders.eval else { return Ok(EvaluatedWindow::default()) };
+        let (samples, _) = loader.take(*evaluations, batch, count)?;
+        gpu.write(memory.get(ORDER), 0, bytemuck::cast_slice(&samples.order));
+        let passes = samples.passes;
+        let indices = programs.compile_eval(gpu, plan, memory, &passes)?;
+        let dispatches: Vec<&[Dispatch]> = indices.into_iter().map(|index| programs.eval(index)).collect();
+        let ring = readback.take_ring()?;
+        let bytes = (passes.len() * plan.ring.columns * 4) as u64;
+        let mut copies = vec![Copy { from: METRICS, into: &ring, bytes }];
+        let sums = plan.eval_metrics.as_ref().zip(readback.eval_sums.as_ref());
+        let sums = sums.map(|(metrics, into)| ((passes.len() * metrics.ring.columns * 4) as u64, into));
+        copies.extend(sums.map(|(bytes, into)| Copy { from: TALLY, into, bytes }));
+        let body = |recorder: &mut crate::gpu::Recorder<'_>| recorder.sequence(&dispatches);
+        let submission = submit_window(gpu, memory, loader, body, &copies)?;
+        let sums = sums.map(|(bytes, from)| gpu.map(from, bytes, submission.clone()));
+        let pending = gpu.map(&ring, bytes, submission);
+        readback.put_ring(ring);
+        let ring = bytemuck::pod_collect_to_vec(&gpu.finish(pending).await?);
+        let sums = match sums {
+            Some(pending) => bytemuck::pod_collect_to_vec(&gpu.finish(pending).await?),
+            None => Vec::new(),
+        };
+        Ok(EvaluatedWindow { passes, ring, sums })
+    }
+}
+
+/// The numbers that a window of an evaluation filed.
+#[derive(Default)]
+struct EvaluatedWindow {
+    /// Samples of each batch, and its number in the window.
+    passes: Vec<(usize, usize)>,
+    /// A row of the ring a batch.
+    ring: Vec<f32>,
+    /// A row of the metrics' sums a batch.
+    sums: Vec<f32>,
 }

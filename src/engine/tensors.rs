@@ -1,194 +1,206 @@
-//! What a run knows of its model by name: the tensors of a weights file, and the words a step's kernels read.
+//! Weights and state by name: the tensors of a weights file, and the buffers that outlive a step.
 
-use super::snapshot::{Buffers, Snapshot};
-use super::trainer::Trainer;
-use crate::error::Result;
+use super::core::Engine;
+use crate::compile::TrainPlan;
+use crate::error::{Error, Result};
 use crate::graph::Clock;
 use crate::kernel::feed::{BUFFERS, STATE};
 use crate::kernel::scaling::FIRST_SCALE;
 use crate::kernel::update::{AVERAGE, PARAMETERS};
 use crate::nn::init;
-use crate::plan::{NamedTensor, Program, check_weights};
-use crate::shape::Shape;
+use crate::plan::{NamedTensor, TensorLocation, WeightLayout as Tensors, check_weights};
 
-/// Where a tensor of the weights file lives.
-#[derive(Debug, Clone, Copy)]
-enum Home {
-    /// In a buffer of the device, from this byte.
-    Device(&'static str, u64),
-    /// The host counts.
-    StepCount,
-}
+/// Contents of the device's buffers, by name.
+pub(crate) type BufferContents = Vec<(String, Vec<u8>)>;
 
-/// How the tensors of the weights files lie in a run's buffers.
+/// How weights files are made of a run's buffers.
 #[derive(Debug)]
-pub(super) struct Layout {
-    tensors: Vec<(String, Shape, Home)>,
+pub(crate) struct WeightLayout {
+    tensors: Tensors,
     /// Batches that the weights have seen.
-    batches: u64,
+    batches_seen: u64,
     /// The weights to use are the average.
-    beside: bool,
+    uses_average: bool,
 }
 
-impl Layout {
-    /// The model, its parameters read from `weights` and its buffers from `kept`.
-    fn model(&self, weights: &[u8], kept: &[u8]) -> Vec<NamedTensor> {
-        let tensor = |(name, shape, home): &(String, Shape, Home)| {
-            let values = match *home {
-                Home::Device(of, at) => {
-                    let bytes = if of == PARAMETERS { weights } else { kept };
-                    bytemuck::pod_collect_to_vec(&bytes[at as usize..at as usize + shape.elements() * 4])
-                }
-                Home::StepCount => vec![self.batches as f32],
-            };
-            NamedTensor { name: name.clone(), shape: shape.clone(), values }
-        };
-        self.tensors.iter().map(tensor).collect()
+impl WeightLayout {
+    /// The layout of a run whose weights have seen this many batches.
+    pub fn new(plan: &TrainPlan, batches_seen: u64) -> WeightLayout {
+        WeightLayout { tensors: tensors(plan), batches_seen, uses_average: plan.average.is_some() }
     }
 
     /// The weights that a run leaves, and their average where that is another file.
-    pub fn weights(&self, buffers: &Buffers) -> (Vec<NamedTensor>, Option<Vec<NamedTensor>>) {
+    pub fn weights(&self, buffers: &BufferContents) -> (Vec<NamedTensor>, Option<Vec<NamedTensor>>) {
         let find = |name: &str| buffers.iter().find(|(other, _)| other == name).map(|(_, bytes)| &bytes[..]);
-        let kept = find(BUFFERS).unwrap_or_default();
-        let average = find(AVERAGE).map(|bytes| self.model(bytes, kept));
+        let state = find(BUFFERS).unwrap_or_default();
+        let average = find(AVERAGE).map(|bytes| self.tensors.read(bytes, state, self.batches_seen));
         match average {
-            Some(average) if self.beside => (average, None),
-            average => (self.model(find(PARAMETERS).unwrap_or_default(), kept), average),
+            Some(average) if self.uses_average => (average, None),
+            average => {
+                let weights = find(PARAMETERS).unwrap_or_default();
+                (self.tensors.read(weights, state, self.batches_seen), average)
+            }
         }
     }
 }
 
-impl Trainer {
-    fn layout(&self) -> Layout {
-        Layout { tensors: self.tensors(), batches: self.batches_seen(), beside: self.trains_beside() }
-    }
+/// The tensors of the weights file: parameters, then buffers.
+fn tensors(plan: &TrainPlan) -> Tensors {
+    Tensors::new(&plan.parameters, &plan.buffers, &plan.train[0].plan)
+}
 
-    /// The state of the run, and how its weights files are made of it.
-    pub(super) fn whole_state(&self) -> Result<(Layout, Snapshot)> {
-        self.make_average()?;
-        Ok((self.layout(), self.snapshot()?))
-    }
-
-    /// Everything a weights file holds, in order: parameters, then buffers.
-    fn tensors(&self) -> Vec<(String, Shape, Home)> {
-        let plan = &self.blueprint.train[0].plan;
-        let parameters = self.blueprint.parameters.iter().zip(&plan.arena.offsets);
+impl Engine {
+    /// Writes the values that training starts from.
+    pub(super) fn write_initial_values(&self, plan: &TrainPlan, seed: u64) {
         let parameters =
-            parameters.map(|(p, &at)| (p.name.clone(), p.shape.clone(), Home::Device(PARAMETERS, at)));
-        let buffers = self.blueprint.buffers.iter().zip(&plan.state.offsets).map(|(b, &at)| {
-            let home = if b.node.is_some() { Home::Device(BUFFERS, at) } else { Home::StepCount };
-            (b.name.clone(), b.shape.clone(), home)
-        });
-        parameters.chain(buffers).collect()
-    }
-
-    /// Puts the values on the device that training starts from.
-    pub(super) fn write_first(&self) {
-        let drawn = |(i, p)| init::draw(p, i, self.options.seed);
-        let parameters = self.blueprint.parameters.iter().enumerate().map(drawn);
-        let buffers = self.blueprint.buffers.iter().map(|b| vec![b.init; b.shape.elements()]);
+            plan.parameters.iter().enumerate().map(|(i, parameter)| init::draw(parameter, i, seed));
+        let buffers = plan.buffers.iter().map(|buffer| vec![buffer.init; buffer.shape.elements()]);
         let values: Vec<Vec<f32>> = parameters.chain(buffers).collect();
         let scale = 4 * Clock::Scale as u64;
         self.gpu.write(self.memory.get(STATE), scale, bytemuck::cast_slice(&[FIRST_SCALE, 0, 0, 0]));
-        for ((_, _, home), values) in self.tensors().iter().zip(&values) {
-            if let Home::Device(buffer, at) = home {
-                self.put(buffer, *at, values);
+        for ((_, _, location), values) in tensors(plan).iter().zip(&values) {
+            if let TensorLocation::Device(buffer, offset) = *location {
+                self.write_tensor(plan, buffer, offset, values);
             }
         }
     }
 
-    /// Writes a tensor; a parameter is its own average at first, and what a schedule-free optimizer starts from.
-    fn put(&self, buffer: &str, at: u64, values: &[f32]) {
-        let is_trained = at < self.blueprint.train[0].plan.arena.trained;
-        let base = self.blueprint.rule.optimizer.kernel().average.map(|average| average.base);
-        let beside = [Some(AVERAGE), base.filter(|_| is_trained)].into_iter().flatten();
-        let beside = beside.filter(|_| buffer == PARAMETERS).filter_map(|name| self.memory.find(name));
-        for buffer in std::iter::once(self.memory.get(buffer)).chain(beside) {
-            self.gpu.write(buffer, at, bytemuck::cast_slice(values));
+    /// Writes a tensor. A parameter is its own average at first, and a schedule-free optimizer starts from it.
+    fn write_tensor(&self, plan: &TrainPlan, buffer: &str, offset: u64, values: &[f32]) {
+        let is_trained = offset < plan.train[0].plan.arena.trained;
+        let base = plan.rule.optimizer.kernel().average.map(|average| average.base);
+        let copies = [Some(AVERAGE), base.filter(|_| is_trained)].into_iter().flatten();
+        let copies = copies.filter(|_| buffer == PARAMETERS).filter_map(|name| self.memory.find(name));
+        for buffer in std::iter::once(self.memory.get(buffer)).chain(copies) {
+            self.gpu.write(buffer, offset, bytemuck::cast_slice(values));
         }
     }
 
-    /// Writes the words that the steps of the next submission begin from.
-    pub(super) fn open_window(&self) {
-        let mut words = [0u32; Clock::HOST_WORDS];
-        words[Clock::Before as usize] = self.passes as u32;
-        words[Clock::SeedLow as usize] = self.options.seed as u32;
-        words[Clock::SeedHigh as usize] = (self.options.seed >> 32) as u32;
-        words[Clock::Tracked as usize] = self.batches_seen() as u32;
-        words[Clock::Lead as usize] = self.known.lead(self.step);
-        self.gpu.write(self.memory.get(STATE), 0, bytemuck::cast_slice(&words));
-    }
-
-    /// Reads the model back: parameters in the order they were made, then buffers. torch's `state_dict`.
+    /// Reads the model: parameters in the order they were made, then buffers.
     ///
     /// # Errors
     /// A lost device.
-    pub fn state_dict(&self) -> Result<Vec<NamedTensor>> {
-        self.read_model(PARAMETERS)
+    pub fn read_model(&self, plan: &TrainPlan, batches_seen: u64) -> Result<Vec<NamedTensor>> {
+        self.read_model_of(plan, PARAMETERS, batches_seen)
     }
 
-    /// [`Trainer::state_dict`] with the average of the parameters in their place, where one is kept.
+    /// [`Engine::read_model`] with the average of the parameters in their place, where one is kept.
     ///
     /// # Errors
     /// A lost device.
-    pub fn average_state_dict(&self) -> Result<Option<Vec<NamedTensor>>> {
-        self.make_average()?;
-        self.memory.find(AVERAGE).map(|_| self.read_model(AVERAGE)).transpose()
+    pub fn read_average(&self, plan: &TrainPlan, batches_seen: u64) -> Result<Option<Vec<NamedTensor>>> {
+        self.compute_average(plan)?;
+        self.memory.find(AVERAGE).map(|_| self.read_model_of(plan, AVERAGE, batches_seen)).transpose()
     }
 
-    /// The weights that a run leaves, and their average where that is another file: those of the best epoch where early
-    /// stopping has put them back.
-    ///
-    /// # Errors
-    /// A lost device.
-    pub fn weights(&self) -> Result<(Vec<NamedTensor>, Option<Vec<NamedTensor>>)> {
-        self.make_average()?;
-        Ok(self.layout().weights(&self.read_weights(None)?))
-    }
-
-    /// Whether the weights to use are the average, those that are trained being of use to the optimizer alone.
-    pub fn trains_beside(&self) -> bool {
-        self.blueprint.average.is_some()
-    }
-
-    /// Brings the average up to date, where a step does not.
-    pub(super) fn make_average(&self) -> Result<()> {
-        let Some(plan) = &self.blueprint.average else { return Ok(()) };
-        if self.average.get().is_none() {
-            let _ = self.average.set(Program::new(&self.gpu, plan, &self.memory)?);
-        }
-        let mut recorder = self.gpu.recorder();
-        self.average.get().into_iter().for_each(|program| recorder.pass(&program.dispatches, 1));
-        recorder.submit().map(drop)
-    }
-
-    fn read_model(&self, weights: &str) -> Result<Vec<NamedTensor>> {
-        let plan = &self.blueprint.train[0].plan;
+    fn read_model_of(&self, plan: &TrainPlan, weights: &str, batches_seen: u64) -> Result<Vec<NamedTensor>> {
+        let layout = &plan.train[0].plan;
         let read = |name, bytes| match bytes {
             0 => Ok(Vec::new()),
-            bytes => pollster::block_on(self.gpu.read_by(&self.saving, self.memory.get(name), 0, bytes)),
+            bytes => {
+                pollster::block_on(self.gpu.read_by(&self.readback.weights, self.memory.get(name), 0, bytes))
+            }
         };
-        let (parameters, buffers) = (read(weights, plan.arena.bytes)?, read(BUFFERS, plan.state.bytes)?);
-        Ok(self.layout().model(&parameters, &buffers))
+        let (parameters, state) = (read(weights, layout.arena.bytes)?, read(BUFFERS, layout.state.bytes)?);
+        Ok(tensors(plan).read(&parameters, &state, batches_seen))
     }
 
-    /// Replaces every tensor of the model; names and shapes must be the model's.
+    /// Replaces every tensor of the model; gives the batches that the weights have seen, where the file counts them.
     ///
     /// # Errors
     /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
-    pub fn load_state_dict(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        let homes = self.tensors();
-        let model: Vec<_> = homes.iter().map(|(name, shape, _)| (name, shape)).collect();
-        check_weights(&model, tensors)?;
-        for (name, _, home) in &homes {
-            let Some(t) = tensors.iter().find(|t| t.name == *name) else { continue };
-            match home {
-                Home::Device(buffer, at) => {
-                    self.put(buffer, *at, &t.values);
+    pub fn write_model(&self, plan: &TrainPlan, weights: &[NamedTensor]) -> Result<Option<u64>> {
+        let model = tensors(plan);
+        let names: Vec<_> = model.iter().map(|(name, shape, _)| (name, shape)).collect();
+        check_weights(&names, weights)?;
+        let mut batches_seen = None;
+        for (name, _, location) in model.iter() {
+            let Some(tensor) = weights.iter().find(|tensor| tensor.name == *name) else { continue };
+            match *location {
+                TensorLocation::Device(buffer, offset) => {
+                    self.write_tensor(plan, buffer, offset, &tensor.values);
                 }
-                Home::StepCount => self.tracked = (t.values[0].max(0.0) as u64).wrapping_sub(self.passes),
+                TensorLocation::StepCount => batches_seen = Some(tensor.values[0].max(0.0) as u64),
             }
         }
+        Ok(batches_seen)
+    }
+
+    /// Brings the averaged weights up to date, for optimizers that train other weights.
+    ///
+    /// # Errors
+    /// A kernel that does not compile; a lost device.
+    pub fn compute_average(&self, plan: &TrainPlan) -> Result<()> {
+        let Some(dispatches) = self.programs.average(&self.gpu, plan, &self.memory)? else { return Ok(()) };
+        let mut recorder = self.gpu.recorder();
+        recorder.pass(dispatches, 1);
+        recorder.submit().map(drop)
+    }
+
+    /// The buffers whose contents outlive a step, by name.
+    fn state_buffers(&self, plan: &TrainPlan) -> Vec<&'static str> {
+        let slots = plan.rule.optimizer.kernel().slots;
+        let all = [PARAMETERS, BUFFERS, AVERAGE, STATE].into_iter().chain(slots);
+        all.filter(|name| self.memory.find(name).is_some()).collect()
+    }
+
+    fn read_buffers(&self, names: impl IntoIterator<Item = &'static str>) -> Result<BufferContents> {
+        let read = |name: &'static str| {
+            let buffer = self.memory.get(name);
+            let read = self.gpu.read_by(&self.readback.weights, buffer, 0, buffer.bytes());
+            Ok((name.to_owned(), pollster::block_on(read)?))
+        };
+        names.into_iter().map(read).collect()
+    }
+
+    /// Reads everything that outlives a step.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn read_state(&self, plan: &TrainPlan) -> Result<BufferContents> {
+        self.read_buffers(self.state_buffers(plan))
+    }
+
+    /// Reads the buffers that weights files are made of. `with_base`: and the slot that a schedule-free optimizer's average
+    /// is computed from.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn read_weights(&self, plan: &TrainPlan, with_base: bool) -> Result<BufferContents> {
+        self.compute_average(plan)?;
+        let base = plan.rule.optimizer.kernel().average.map(|average| average.base).filter(|_| with_base);
+        let names = [PARAMETERS, BUFFERS, AVERAGE].into_iter().chain(base);
+        self.read_buffers(names.filter(|name| self.memory.find(name).is_some()))
+    }
+
+    /// Writes buffers that were read before.
+    pub fn write_buffers(&self, buffers: &BufferContents) {
+        for (name, bytes) in buffers {
+            self.gpu.write(self.memory.get(name), 0, bytes);
+        }
+    }
+
+    /// Writes a whole state, as [`Engine::read_state`] read it.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout.
+    pub fn write_state(&self, plan: &TrainPlan, state: &BufferContents) -> Result<()> {
+        let own = self.state_buffers(plan).into_iter().map(|name| (name, self.memory.get(name).bytes()));
+        let theirs = state.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
+        let (mut own, mut theirs): (Vec<_>, Vec<_>) = (own.collect(), theirs.collect());
+        own.sort_unstable();
+        theirs.sort_unstable();
+        if own != theirs {
+            let list = |list: &[(&str, u64)]| {
+                list.iter().map(|(name, bytes)| format!("{name}: {bytes} B")).collect::<Vec<_>>().join(", ")
+            };
+            return Err(Error::Weights(format!(
+                "the state is of another run: it holds {}, and this run has {}",
+                list(&theirs),
+                list(&own)
+            )));
+        }
+        self.write_buffers(state);
         Ok(())
     }
 }

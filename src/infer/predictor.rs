@@ -1,6 +1,6 @@
 //! A trained model answers: probabilities or numbers for its inputs, a batch at a time.
 
-use super::blueprint::Model;
+use crate::compile::Model;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::graph::{DType, Graph, Tensor};
@@ -50,7 +50,7 @@ impl Head {
 ///
 /// # fn main() -> downhill::error::Result<()> {
 /// let config = Config::load("runs/digits-1/config.toml".as_ref(), &[])?;
-/// let weights = train::load("runs/digits-1/model.safetensors".as_ref())?;
+/// let weights = run::load("runs/digits-1/model.safetensors".as_ref())?;
 /// let gpu = Gpu::open(&GpuOptions::default())?;
 /// let model = |net: &_, x: &_| config.model.build(net, x);
 /// let mut digits = Predictor::new(&gpu, &model, Head::Softmax, [1, 8, 8], DType::F32, 64, &weights)?;

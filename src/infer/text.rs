@@ -1,15 +1,14 @@
 //! A trained model of text goes on writing, character by character.
 
-use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
-
-use super::blueprint::Model;
+use crate::compile::Model;
 use crate::data::Vocabulary;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::graph::{DType, Graph};
 use crate::nn::Net;
 use crate::plan::{Function, NamedTensor, Value};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 
 /// The name of the model's input.
 const INPUT: &str = "x";

@@ -1,27 +1,27 @@
-//! From the sums that batches file to the metrics of an evaluation, in f64.
+//! Adds the sums that batches file and makes the metrics of an evaluation of them, in f64.
 
 use super::metric::{Averaging, Metric};
-use super::metrics::Metrics;
+use super::plan::MetricPlan;
 use super::sums::Sum;
-use super::tally::Tally;
+use super::values::Metrics;
 
 /// A confusion matrix: rows are the true classes, columns the predicted ones.
-pub(super) type Confusion = Vec<Vec<u64>>;
+pub(crate) type Confusion = Vec<Vec<u64>>;
 
 /// The sums over the batches so far.
-pub(super) struct Score<'t> {
-    tally: &'t Tally,
+pub(crate) struct MetricAccumulator<'t> {
+    plan: &'t MetricPlan,
     columns: Vec<f64>,
     samples: usize,
     /// Of each output: mean of its targets, and the sum of the squares of their distances from it.
     moments: Vec<(f64, f64)>,
 }
 
-impl<'t> Score<'t> {
-    pub fn new(tally: &'t Tally) -> Self {
-        let columns = vec![0.0; tally.ring.columns];
-        let outputs = tally.sums.iter().find(|(sum, _)| *sum == Sum::Mean).map_or(0, |(_, at)| at.len());
-        Score { tally, columns, samples: 0, moments: vec![(0.0, 0.0); outputs] }
+impl<'t> MetricAccumulator<'t> {
+    pub fn new(plan: &'t MetricPlan) -> Self {
+        let columns = vec![0.0; plan.ring.columns];
+        let outputs = plan.sums.iter().find(|(sum, _)| *sum == Sum::Mean).map_or(0, |(_, at)| at.len());
+        MetricAccumulator { plan, columns, samples: 0, moments: vec![(0.0, 0.0); outputs] }
     }
 
     /// Adds what a batch of `samples` filed.
@@ -45,7 +45,7 @@ impl<'t> Score<'t> {
     }
 
     fn range(&self, sum: Sum) -> Option<std::ops::Range<usize>> {
-        self.tally.sums.iter().find(|(other, _)| *other == sum).map(|(_, at)| at.clone())
+        self.plan.sums.iter().find(|(other, _)| *other == sum).map(|(_, at)| at.clone())
     }
 
     fn of(&self, sum: Sum) -> &[f64] {
@@ -58,9 +58,9 @@ impl<'t> Score<'t> {
 
     /// Everything of the evaluation: the objective's metrics and these, and the confusion matrix if it was asked for.
     pub fn finish(self, objective: &Metrics<f64>) -> (Metrics<f64>, Option<Confusion>) {
-        let own = self.tally.metrics.iter().filter_map(|metric| self.value(metric));
+        let own = self.plan.metrics.iter().filter_map(|metric| self.value(metric));
         let values = objective.iter().map(|(_, value)| *value).chain(own);
-        (Metrics::new(&self.tally.names, values), self.confusion())
+        (Metrics::new(&self.plan.names, values), self.confusion())
     }
 
     fn confusion(&self) -> Option<Confusion> {
@@ -73,7 +73,7 @@ impl<'t> Score<'t> {
     fn value(&self, metric: &Metric) -> Option<f64> {
         let targets = match self.range(Sum::Kept) {
             Some(_) => self.total(Sum::Kept),
-            None => self.samples as f64 * self.tally.each as f64,
+            None => self.samples as f64 * self.plan.each as f64,
         };
         let entropy = || self.total(Sum::Entropy) / targets;
         Some(match metric {
@@ -106,7 +106,7 @@ impl<'t> Score<'t> {
                 classes.reduce(add).map_or(0.0, |all| of(&all))
             }
             Averaging::Macro => {
-                let counts = |class: &Class| self.tally.labels || class.said + class.truth > 0.0;
+                let counts = |class: &Class| self.plan.labels || class.said + class.truth > 0.0;
                 let all: Vec<f64> = classes.filter(counts).map(|class| of(&class)).collect();
                 share(all.iter().sum(), all.len() as f64)
             }

@@ -1,8 +1,7 @@
 //! The metrics that evaluation can be asked for, by name.
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// A number, or a table of them, that evaluation computes on the device: of all targets of the part exactly, whatever the
 /// batches. Targets that the loss ignores are left out.

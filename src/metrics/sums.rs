@@ -1,8 +1,8 @@
 //! The sums over a batch that each metric is made of, in tensor operations.
 
-use super::agree;
+use super::accuracy;
 use super::metric::Metric;
-use super::subject::{Classes, Labels, Numbers, Subject};
+use super::targets::{Classes, Labels, Numbers, Targets};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::shape::Shape;
@@ -48,28 +48,28 @@ type Added = Vec<(Sum, Tensor)>;
 ///
 /// # Errors
 /// What it needs, where outputs and targets are something else.
-pub(super) fn of(metric: &Metric, subject: &Subject) -> Result<Added> {
+pub(super) fn sums_of(metric: &Metric, subject: &Targets) -> Result<Added> {
     let refused = |needs: &str| {
         let (key, have) = (metric.key(), subject.describe());
         Err(Error::Config(format!("eval.metrics: {key} needs {needs}, and {have}")))
     };
     match (metric, subject) {
-        (Metric::Accuracy, Subject::Classes(of)) => Ok(of.right(1)),
-        (Metric::Accuracy, Subject::Labels(of)) => Ok(of.right()),
-        (Metric::TopK { k }, Subject::Classes(of)) => Ok(of.right(*k)),
-        (Metric::Precision { .. } | Metric::Recall { .. } | Metric::F1 { .. }, Subject::Classes(of)) => {
+        (Metric::Accuracy, Targets::Classes(of)) => Ok(of.right(1)),
+        (Metric::Accuracy, Targets::Labels(of)) => Ok(of.right()),
+        (Metric::TopK { k }, Targets::Classes(of)) => Ok(of.right(*k)),
+        (Metric::Precision { .. } | Metric::Recall { .. } | Metric::F1 { .. }, Targets::Classes(of)) => {
             Ok(of.by_class())
         }
-        (Metric::Precision { .. } | Metric::Recall { .. } | Metric::F1 { .. }, Subject::Labels(of)) => {
+        (Metric::Precision { .. } | Metric::Recall { .. } | Metric::F1 { .. }, Targets::Labels(of)) => {
             Ok(of.by_label())
         }
-        (Metric::ConfusionMatrix, Subject::Classes(of)) => of.confusion(),
-        (Metric::Mae, Subject::Numbers(of)) => Ok(vec![(Sum::Absolute, of.off().abs().sum_all())]),
-        (Metric::Rmse, Subject::Numbers(of)) => Ok(vec![(Sum::Squared, of.off().square().sum_all())]),
-        (Metric::R2, Subject::Numbers(of)) => Ok(of.moments()),
+        (Metric::ConfusionMatrix, Targets::Classes(of)) => of.confusion(),
+        (Metric::Mae, Targets::Numbers(of)) => Ok(vec![(Sum::Absolute, of.off().abs().sum_all())]),
+        (Metric::Rmse, Targets::Numbers(of)) => Ok(vec![(Sum::Squared, of.off().square().sum_all())]),
+        (Metric::R2, Targets::Numbers(of)) => Ok(of.moments()),
         (
             Metric::Perplexity | Metric::BitsPerCharacter,
-            Subject::Classes(of @ Classes { losses: Some(losses), .. }),
+            Targets::Classes(of @ Classes { losses: Some(losses), .. }),
         ) => Ok(of.counted((Sum::Entropy, losses.sum_all()))),
         (Metric::Perplexity | Metric::BitsPerCharacter, _) => refused("the loss cross_entropy or nll"),
         (Metric::TopK { .. } | Metric::ConfusionMatrix, _) => refused("targets that are classes"),
@@ -96,7 +96,7 @@ impl Classes {
     }
 
     fn right(&self, among: usize) -> Added {
-        let right = self.masked(agree::among(&self.output, &self.target, among), &[self.rows()]);
+        let right = self.masked(accuracy::in_top_k(&self.output, &self.target, among), &[self.rows()]);
         self.counted((Sum::Right(among), right.sum_all()))
     }
 

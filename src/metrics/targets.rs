@@ -1,11 +1,11 @@
-//! What the metrics of an evaluation compare: the output and the target of the loss, as the loss reads them.
+//! The outputs and targets that the metrics of an evaluation compare, as the loss reads them.
 
-use super::agree;
+use super::accuracy::is_classification;
 use crate::graph::{CrossEntropyAttrs, DType, Graph, Reading, Tensor};
 use crate::shape::Shape;
 
 /// Outputs and targets.
-pub(super) enum Subject {
+pub(super) enum Targets {
     Classes(Classes),
     Labels(Labels),
     Numbers(Numbers),
@@ -47,12 +47,13 @@ pub(super) struct Numbers {
     pub target: Tensor,
 }
 
-impl Subject {
-    /// What the losses of a graph are of; `plain` are the output of a model and its target, if it has one output.
+impl Targets {
+    /// Finds the output and target of the graph's one loss. `plain` holds the output of a model and its target, where it
+    /// has one output.
     ///
     /// # Errors
     /// Why there is no telling.
-    pub fn of(graph: &Graph, plain: Option<(&Tensor, &Tensor)>) -> Result<Subject, String> {
+    pub fn find(graph: &Graph, plain: Option<(&Tensor, &Tensor)>) -> Result<Targets, String> {
         let noted = graph.noted_losses();
         if noted.len() > 1 {
             return Err(format!(
@@ -61,7 +62,7 @@ impl Subject {
                 noted.len()
             ));
         }
-        let labelled = plain.filter(|(y, t)| t.dtype() == DType::I32 && agree::predicts(y, t));
+        let labelled = plain.filter(|(y, t)| t.dtype() == DType::I32 && is_classification(y, t));
         match (noted.into_iter().next(), labelled, plain) {
             (Some((output, target, reading @ (Reading::Logits(_) | Reading::LogProbabilities(_)))), ..) => {
                 Ok(Self::classes(&output, &target, Some(reading)))
@@ -73,10 +74,10 @@ impl Subject {
                 let labels = labels.unwrap_or(1);
                 let rows = Shape::from(output.shape()).elements() / labels.max(1);
                 let [output, target] = [output, target].map(|x| x.reshape([rows, labels]));
-                Ok(Subject::Labels(Labels { output, target }))
+                Ok(Targets::Labels(Labels { output, target }))
             }
             (Some((output, target, Reading::Numbers)), ..) => Ok(Self::numbers(&output, &target)),
-            (Some((_, _, Reading::Distribution)), ..) => Ok(Subject::Distributions),
+            (Some((_, _, Reading::Distribution)), ..) => Ok(Targets::Distributions),
             (None, None, Some((output, target)))
                 if target.dtype() == DType::F32 && output.shape() == target.shape() =>
             {
@@ -98,19 +99,19 @@ impl Subject {
         }
     }
 
-    fn numbers(output: &Tensor, target: &Tensor) -> Subject {
+    fn numbers(output: &Tensor, target: &Tensor) -> Targets {
         let samples = output.shape().first().copied().unwrap_or(1);
         let each = Shape::from(output.shape()).elements() / samples.max(1);
         let [output, target] = [output, target].map(|x| x.reshape([samples, each]));
-        Subject::Numbers(Numbers { output, target })
+        Targets::Numbers(Numbers { output, target })
     }
 
-    fn classes(output: &Tensor, target: &Tensor, reading: Option<Reading>) -> Subject {
+    fn classes(output: &Tensor, target: &Tensor, reading: Option<Reading>) -> Targets {
         let rows = Shape::from(target.shape()).elements();
         let classes = output.shape().last().copied().unwrap_or(1);
         let (output, target) = (output.reshape([rows, classes]), target.reshape([rows]));
         let Some(Reading::Logits(ignored) | Reading::LogProbabilities(ignored)) = reading else {
-            return Subject::Classes(Classes { output, target, kept: None, losses: None });
+            return Targets::Classes(Classes { output, target, kept: None, losses: None });
         };
         let kept = ignored.map(|ignored| target.ne_i32(ignored));
         let losses = if let Some(Reading::Logits(_)) = reading {
@@ -124,16 +125,16 @@ impl Subject {
                 None => all,
             }
         };
-        Subject::Classes(Classes { output, target, kept, losses: Some(losses) })
+        Targets::Classes(Classes { output, target, kept, losses: Some(losses) })
     }
 
     /// Targets: labels or numbers each for itself, those that are ignored too.
-    pub fn targets(&self) -> usize {
+    pub fn count(&self) -> usize {
         let target = match self {
-            Subject::Classes(of) => &of.target,
-            Subject::Labels(of) => &of.target,
-            Subject::Numbers(of) => &of.target,
-            Subject::Distributions => return 0,
+            Targets::Classes(of) => &of.target,
+            Targets::Labels(of) => &of.target,
+            Targets::Numbers(of) => &of.target,
+            Targets::Distributions => return 0,
         };
         Shape::from(target.shape()).elements()
     }
@@ -141,11 +142,11 @@ impl Subject {
     /// What it is, after "and".
     pub fn describe(&self) -> &'static str {
         match self {
-            Subject::Classes(Classes { losses: Some(_), .. }) => "the targets are classes",
-            Subject::Classes(_) => "the targets are classes under another loss",
-            Subject::Labels(_) => "the loss is bce_with_logits, of labels that hold or not",
-            Subject::Numbers(_) => "the targets are numbers",
-            Subject::Distributions => "the loss is kl_div, of distributions",
+            Targets::Classes(Classes { losses: Some(_), .. }) => "the targets are classes",
+            Targets::Classes(_) => "the targets are classes under another loss",
+            Targets::Labels(_) => "the loss is bce_with_logits, of labels that hold or not",
+            Targets::Numbers(_) => "the targets are numbers",
+            Targets::Distributions => "the loss is kl_div, of distributions",
         }
     }
 }

@@ -1,13 +1,11 @@
-//! What is told of a step's tensors, and how it is read from what the device filed.
-
-use serde::Serialize;
+//! The statistics of a step's tensors, as records made of what the device filed.
 
 use crate::kernel::statistics::{
     BINS, KINDS, MAX, MEAN, MIN, NONFINITE, SPREAD, SQUARES, WORDS, ZEROS, limits,
 };
-use crate::train::Histogram;
+use serde::Serialize;
 
-/// What the tensors of a model were after a step.
+/// The statistics of a model's tensors after a step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StatisticsRecord {
     /// The step, counted from 1 over the whole run.
@@ -78,7 +76,7 @@ impl StatisticsRecord {
 
 impl Numbers {
     /// From the device's record of `count` numbers.
-    fn of_words(words: &[u32], count: u64) -> Numbers {
+    fn from_words(words: &[u32], count: u64) -> Numbers {
         let float = |at: usize| f64::from(f32::from_bits(words[at]));
         let nonfinite = u64::from(words[NONFINITE]);
         let finite = count - nonfinite.min(count);
@@ -95,28 +93,13 @@ impl Numbers {
             histogram: words[WORDS - BINS..].iter().map(|&n| u64::from(n)).collect(),
         }
     }
-
-    /// As TensorBoard shows it.
-    pub(in crate::train) fn to_histogram(&self) -> Histogram {
-        let num = (self.count - self.nonfinite) as f64;
-        let last = self.max.unwrap_or(0.0).max(f64::from(f32::MAX));
-        Histogram {
-            min: self.min.unwrap_or(0.0),
-            max: self.max.unwrap_or(0.0),
-            num,
-            sum: self.mean * num,
-            sum_squares: self.norm * self.norm,
-            bucket_limit: limits().into_iter().chain([last]).collect(),
-            bucket: self.histogram.iter().map(|&n| n as f64).collect(),
-        }
-    }
 }
 
 impl TensorStatistics {
     /// From the device's records of weights, gradients and updates.
-    pub(super) fn of_words(name: &str, words: &[u32], count: u64) -> TensorStatistics {
+    pub(crate) fn from_words(name: &str, words: &[u32], count: u64) -> TensorStatistics {
         let [weights, gradients, updates]: [Numbers; KINDS] =
-            std::array::from_fn(|kind| Numbers::of_words(&words[kind * WORDS..][..WORDS], count));
+            std::array::from_fn(|kind| Numbers::from_words(&words[kind * WORDS..][..WORDS], count));
         let update_ratio = if weights.norm > 0.0 { updates.norm / weights.norm } else { 0.0 };
         TensorStatistics { name: name.to_owned(), weights, gradients, updates, update_ratio }
     }

@@ -1,10 +1,9 @@
-//! What is asserted of a run's last epoch: a name, an operator, a number.
+//! An assertion on a run's last epoch: a name, an operator, a number.
 
-use std::fmt;
-
-use super::blueprint::Blueprint;
-use super::watched;
+use crate::compile::TrainPlan;
 use crate::error::{Error, Result};
+use crate::metrics::matches_name;
+use std::fmt;
 
 /// Whether the value stands so to the number.
 type Holds = fn(&f64, &f64) -> bool;
@@ -16,7 +15,7 @@ const OPERATORS: [(&str, Holds); 5] =
 /// Something like `eval_accuracy >= 0.95`, to hold at the end of a run.
 ///
 /// ```
-/// # use downhill::train::Assertion;
+/// # use downhill::run::Assertion;
 /// let assertion = Assertion::parse("eval_accuracy >= 0.95")?;
 /// assert_eq!(assertion.name(), "eval_accuracy");
 /// # Ok::<(), downhill::Error>(())
@@ -98,8 +97,8 @@ impl Assertion {
     ///
     /// # Errors
     /// [`Error::Config`] with the values that it will have.
-    pub fn check_plan(&self, plan: &Blueprint) -> Result<()> {
-        let names = plan.told();
+    pub fn check_plan(&self, plan: &TrainPlan) -> Result<()> {
+        let names = plan.reported_names();
         if names.iter().any(|name| self.is(name)) {
             return Ok(());
         }
@@ -108,7 +107,7 @@ impl Assertion {
 
     /// Whether it is about the number of this whole name.
     fn is(&self, name: &str) -> bool {
-        watched::means(&self.name, name)
+        matches_name(&self.name, name)
     }
 
     fn unknown<'a>(&self, names: impl Iterator<Item = &'a str>) -> Error {
@@ -126,8 +125,8 @@ impl fmt::Display for Assertion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
     use crate::train::EpochRecord;
-    use crate::train::Metrics;
 
     fn epoch() -> EpochRecord {
         let names = ["kl", "accuracy"].map(str::to_owned).into();

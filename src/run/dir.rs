@@ -1,15 +1,13 @@
 //! The directory of a run: `config.toml`, `data.json`, `metrics.jsonl`, `model.safetensors`.
 
+use crate::data::Encoding;
+use crate::error::{Error, Result};
+use crate::metrics::StatisticsRecord;
+use crate::train::{EpochRecord, Observer, StepRecord};
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
-
-use super::observer::{EpochRecord, Observer, StepRecord};
-use super::statistics::StatisticsRecord;
-use crate::data::Encoding;
-use crate::error::{Error, Result};
 
 fn numbered(name: &str, n: u32) -> PathBuf {
     PathBuf::from("runs").join(format!("{name}-{n}"))
@@ -37,7 +35,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder(folder.unwrap_or(Path::new(".")))
 }
 
-/// Has the names in a folder survive a loss of power, where the system has such a thing.
+/// Syncs the names in a folder, so that they survive a loss of power, where the system can do so.
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(not(unix)) {
         return Ok(());
@@ -54,7 +52,7 @@ enum Line<'a> {
     Epoch(&'a EpochRecord),
 }
 
-/// What is read of a line to find the place of a checkpoint.
+/// The part of a line that is read to find the place of a checkpoint.
 #[derive(Deserialize)]
 struct Head {
     event: String,
@@ -118,9 +116,8 @@ fn lock(path: &Path) -> Result<File> {
     }
 }
 
-/// How many bytes of `metrics.jsonl` tell of no more than `step` steps and `epochs` epochs, and how many of each they
-/// tell of.
-fn told_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)> {
+/// The bytes of `metrics.jsonl` that report at most `step` steps and `epochs` epochs, and the numbers of both in them.
+fn reported_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)> {
     let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
     let mut lines = BufReader::new(File::open(path).map_err(fault)?);
     let (mut line, mut kept, mut steps, mut told) = (Vec::new(), 0, 0, 0);
@@ -160,12 +157,12 @@ impl RunDir {
         (1..).map(|n| numbered(name, n)).take_while(|p| p.exists()).last()
     }
 
-    /// Whether a run lies there, done or not.
+    /// True where the directory holds a run, done or not.
     pub fn exists(path: &Path) -> bool {
         path.join(CONFIG).exists()
     }
 
-    /// Whether a run's weights lie there: the last that it writes.
+    /// True where the directory holds a run's weights, which it writes last.
     pub fn is_finished(path: &Path) -> bool {
         path.join(WEIGHTS).exists()
     }
@@ -205,7 +202,7 @@ impl RunDir {
         Self::claim(path)?.begin(config)
     }
 
-    /// Opens the directory of a run to go on with it; [`RunDir::rewind`] then says from where.
+    /// Opens the directory of a run to resume it; [`RunDir::rewind`] then cuts its metrics.
     ///
     /// # Errors
     /// [`Error::Config`] where it holds no run, [`Error::Checkpoint`] where another process has it; [`Error::Io`].
@@ -235,7 +232,7 @@ impl RunDir {
         write_whole(&self.path.join(CONFIG), config.as_bytes())
     }
 
-    /// Removes the weights that say that the run is done, and their average.
+    /// Removes the weights that mark the run as done, and their average.
     ///
     /// # Errors
     /// [`Error::Io`] where they cannot be removed.
@@ -251,22 +248,22 @@ impl RunDir {
         Ok(())
     }
 
-    /// How many steps and epochs `metrics.jsonl` tells of, one after the other.
+    /// The numbers of steps and epochs in `metrics.jsonl`, counted without gaps.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be read.
-    pub fn told(&self) -> Result<(u64, u64)> {
-        told_up_to(&self.path.join(METRICS), u64::MAX, u64::MAX).map(|(_, steps, epochs)| (steps, epochs))
+    pub fn reported(&self) -> Result<(u64, u64)> {
+        reported_up_to(&self.path.join(METRICS), u64::MAX, u64::MAX).map(|(_, steps, epochs)| (steps, epochs))
     }
 
-    /// Takes back what was told after `step` steps and `epochs` epochs.
+    /// Removes the lines after `step` steps and `epochs` epochs.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] where the lines up to there are not all in `metrics.jsonl`; [`Error::Io`].
     pub fn rewind(&mut self, step: u64, epochs: u64) -> Result<()> {
         self.flush()?;
         let path = self.path.join(METRICS);
-        let (kept, steps, told) = told_up_to(&path, step, epochs)?;
+        let (kept, steps, told) = reported_up_to(&path, step, epochs)?;
         if (steps, told) != (step, epochs) {
             return Err(Error::Checkpoint(format!(
                 "{}: the run goes on after step {step} and epoch {epochs}, and the lines up to there end at step {steps} \
@@ -282,7 +279,7 @@ impl RunDir {
         cut().map_err(|err: std::io::Error| Error::io("cannot write", &path, &err))
     }
 
-    /// The file of the metrics, for [`Keeper::after`](super::Keeper::after).
+    /// The file of the metrics, for [`Checkpointer::after`](super::Checkpointer::after).
     ///
     /// # Errors
     /// [`Error::Io`] where the system has no handle left.
@@ -293,7 +290,7 @@ impl RunDir {
             .map_err(|err| Error::io("cannot write", self.path.join(METRICS), &err))
     }
 
-    /// The last epoch that `metrics.jsonl` of a run tells of.
+    /// The last epoch in `metrics.jsonl` of a run.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be read.
@@ -315,7 +312,7 @@ impl RunDir {
         Ok(record.map(|record: EpochRecord| EpochRecord { step, ..record }))
     }
 
-    /// Keeps what made numbers of the raw data, as `data.json`: a model is of no use without it.
+    /// Stores the encoding of raw data as numbers, as `data.json`: a model is of no use without it.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be written.
@@ -324,7 +321,7 @@ impl RunDir {
         write_whole(&self.path.join("data.json"), (text + "\n").as_bytes())
     }
 
-    /// What [`RunDir::keep_encoding`] kept in the directory of a run; `None` where that run kept nothing.
+    /// The encoding that [`RunDir::keep_encoding`] stored in the directory of a run; `None` where it stored nothing.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be read, [`Error::Data`] where it is not what was written.

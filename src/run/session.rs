@@ -1,43 +1,41 @@
-//! A run of a config in a directory: begun, taken up again where it was left, and brought to its end.
+//! A session: a run of a config in its directory, started or resumed, and brought to its end.
 
-mod same;
-
-use std::fs;
-use std::path::Path;
-use std::thread;
-use std::time::Duration;
-
-use self::same::check_texts;
+use super::checkpoint::{Checkpoint, Checkpointer, Identity};
+use super::config_diff::check_same_run;
+use super::dir::{CHECKPOINTS, RunDir};
+use super::tensorboard::EventFile;
+use super::weights::{load, save};
+use crate::compile::TrainPlan;
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
 use crate::plan::NamedTensor;
-use crate::train::{
-    self, Blueprint, EpochRecord, EventFile, Identity, Keeper, Observer, RunDir, RunEnd, RunHandle, Saved,
-    Trainer,
-};
+use crate::train::{Checkpointing, EpochRecord, Observer, RunEnd, RunHandle, Trainer};
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, thread};
 
-/// A device is opened again so often without a checkpoint in between, after so long each time.
-const TRIES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
+/// Delays before each attempt to reopen a lost device. The count resets after a new checkpoint.
+const DELAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
 
-/// What becomes of a run whose device is lost.
+/// The action on a lost device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnDeviceLost {
-    /// It ends with [`Error::DeviceLost`]; its checkpoints stay.
+    /// End with [`Error::DeviceLost`]. Checkpoints stay.
     #[default]
     Fail,
-    /// The device is opened again, and the run goes on from its last checkpoint.
+    /// Open the device again, and resume from the last checkpoint.
     Retry,
 }
 
-/// A run of a config in its directory. Nothing is printed: [`Session::notes`] and the observer tell.
+/// A run of a config in its directory. Nothing is printed: [`Session::notes`] and the observer report.
 ///
 /// ```no_run
 /// use downhill::prelude::*;
 /// use downhill::config::Config;
-/// use downhill::session::Session;
+/// use downhill::run::Session;
 ///
 /// # fn main() -> Result<(), Error> {
 /// let run = "runs/mine".as_ref();
@@ -60,21 +58,21 @@ pub struct Session {
     data: Dataset,
     trainer: Trainer,
     /// Dropped before the directory: what it still writes is written under the lock.
-    keeper: Keeper,
+    checkpoints: Checkpointer,
     dir: RunDir,
     handle: RunHandle,
     notes: Vec<String>,
     from: Option<u64>,
 }
 
-/// How a session's run came to its end.
+/// The end of a session's run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// Why.
+    /// The reason.
     pub end: RunEnd,
     /// Steps done.
     pub step: u64,
-    /// The last epoch it told of, in this process or before.
+    /// The last epoch that it reported, in this process or before.
     pub last: Option<EpochRecord>,
 }
 
@@ -84,7 +82,7 @@ fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, T
         Ok(gpu) => gpu,
         Err(err) => {
             // A config that cannot work is worth more words than a missing adapter.
-            config.blueprint(data, Target::new(Family::Tiled))?;
+            config.plan(data, Target::new(Family::Tiled))?;
             return Err(err);
         }
     };
@@ -95,12 +93,12 @@ fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, T
 fn identity(config: &Config, gpu: &Gpu, trainer: &Trainer) -> Identity {
     let adapter = gpu.adapter();
     let driver = [&*adapter.name, &adapter.driver, &adapter.backend].join(", ");
-    Identity::new(config.to_toml(), format!("{driver}, kernels: {:?}", gpu.family()), trainer.blueprint())
+    Identity::new(config.to_toml(), format!("{driver}, kernels: {:?}", gpu.family()), trainer.plan())
 }
 
 impl Session {
-    /// Begins a run: everything that can be wrong with the config is found before the directory is made, and so is what
-    /// `check` finds in the plans. `init` are weights to begin from.
+    /// Starts a run. Every fault of the config, and every fault that `check` finds in the plan, is found before the
+    /// directory is made. `init`: weights to start from.
     ///
     /// # Errors
     /// Of the config, the data, the device and the weights; [`RunDir::claim`]'s.
@@ -109,31 +107,35 @@ impl Session {
         path: &Path,
         options: &GpuOptions,
         init: Option<&[NamedTensor]>,
-        check: &dyn Fn(&Blueprint) -> Result<()>,
+        check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
-        check(trainer.blueprint())?;
+        check(trainer.plan())?;
         if let Some(weights) = init {
             trainer.load_state_dict(weights)?;
         }
         let claim = RunDir::claim(path)?;
-        let folder = path.join(train::CHECKPOINTS);
-        let mut keeper =
-            Keeper::open(&folder, config.checkpoints.clone(), identity(&config, &gpu, &trainer), &data)?;
-        // What a run left that never had a first line.
-        keeper.begin_anew()?;
+        let folder = path.join(CHECKPOINTS);
+        let mut checkpoints = Checkpointer::open(
+            &folder,
+            config.checkpoints.clone(),
+            identity(&config, &gpu, &trainer),
+            &data,
+        )?;
+        // Remains of a run that never wrote a first line.
+        checkpoints.clear()?;
         let first = RunDir::first_weights(path);
         match init {
             // They are nowhere else.
-            Some(weights) => train::save(&first, weights)?,
+            Some(weights) => save(&first, weights)?,
             None if first.exists() => {
                 fs::remove_file(&first).map_err(|err| Error::io("cannot remove", &first, &err))?;
             }
             None => {}
         }
         let dir = claim.begin(&config.to_toml())?;
-        let keeper = keeper.after(dir.metrics()?);
+        let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
         let session = Session {
             config,
@@ -142,7 +144,7 @@ impl Session {
             data,
             dir,
             trainer,
-            keeper,
+            checkpoints,
             handle,
             notes: Vec::new(),
             from: None,
@@ -162,11 +164,11 @@ impl Session {
         path: &Path,
         options: &GpuOptions,
         settings: &[String],
-        check: &dyn Fn(&Blueprint) -> Result<()>,
+        check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
         let dir = RunDir::reopen(path)?;
         let config = Config::load(&path.join("config.toml"), settings)?;
-        Self::go_on(dir, options, config, check)
+        Self::resume_with(dir, options, config, check)
     }
 
     /// [`Session::resume`] with a config that must be the run's but for the same keys.
@@ -177,20 +179,20 @@ impl Session {
         path: &Path,
         options: &GpuOptions,
         config: Config,
-        check: &dyn Fn(&Blueprint) -> Result<()>,
+        check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
-        Self::go_on(RunDir::reopen(path)?, options, config, check)
+        Self::resume_with(RunDir::reopen(path)?, options, config, check)
     }
 
-    fn go_on(
+    fn resume_with(
         mut dir: RunDir,
         options: &GpuOptions,
         config: Config,
-        check: &dyn Fn(&Blueprint) -> Result<()>,
+        check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
         let path = dir.path().to_owned();
         let stored = Config::load(&path.join("config.toml"), &[])?;
-        check_texts(&stored.to_toml(), &config.to_toml(), &path)?;
+        check_same_run(&stored.to_toml(), &config.to_toml(), &path)?;
         let is_changed = stored != config;
         let finished = RunDir::is_finished(&path);
         if finished && !is_changed {
@@ -202,10 +204,11 @@ impl Session {
         }
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
-        check(trainer.blueprint())?;
+        check(trainer.plan())?;
         let own = identity(&config, &gpu, &trainer);
-        let mut keeper = Keeper::open(&dir.checkpoints(), config.checkpoints.clone(), own.clone(), &data)?;
-        let (saved, notes) = look(&own, &trainer, &keeper)?;
+        let mut checkpoints =
+            Checkpointer::open(&dir.checkpoints(), config.checkpoints.clone(), own.clone(), &data)?;
+        let (saved, notes) = find_checkpoint(&own, &trainer, &checkpoints)?;
         if finished {
             check_extension(&dir, &trainer, saved.as_ref())?;
             dir.unfinish()?;
@@ -213,11 +216,11 @@ impl Session {
         if is_changed {
             dir.replace_config(&config.to_toml())?;
         }
-        let from = take(saved.as_ref(), &mut trainer, &mut keeper, &mut dir)?;
-        let keeper = keeper.after(dir.metrics()?);
+        let from = restore_from(saved.as_ref(), &mut trainer, &mut checkpoints, &mut dir)?;
+        let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
         let options = options.clone();
-        let session = Session { config, options, gpu, data, trainer, keeper, dir, handle, notes, from };
+        let session = Session { config, options, gpu, data, trainer, checkpoints, dir, handle, notes, from };
         session.keep_encoding()?;
         Ok(session)
     }
@@ -229,21 +232,21 @@ impl Session {
     /// Trains to the end, and writes the weights.
     ///
     /// # Errors
-    /// As [`Trainer::run_kept`], but that a run which is stopped by its handle is an outcome and no error.
+    /// As [`Trainer::run_with_checkpoints`], but that a run which is stopped by its handle is an outcome and no error.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         self.run_or(OnDeviceLost::Fail, observer)
     }
 
-    /// [`Session::run`] with a choice of what becomes of it when the device is lost.
+    /// [`Session::run`] with an action on a lost device.
     ///
     /// # Errors
     /// As [`Session::run`].
     pub fn run_or(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
         let (mut tries, mut reached) = (0, None);
         let (end, last, weights) = loop {
-            let mut board = self.board()?;
-            let mut all = (&mut self.dir, &mut (&mut board, &mut *observer));
-            let result = self.trainer.run_kept(&mut all, &mut self.keeper);
+            let mut events = self.event_file()?;
+            let mut all = (&mut self.dir, &mut (&mut events, &mut *observer));
+            let result = self.trainer.run_with_checkpoints(&mut all, &mut self.checkpoints);
             let lost = match result {
                 Err(Error::Cancelled) => break (RunEnd::Stopped, None, None),
                 Err(Error::DeviceLost(why)) => why,
@@ -264,16 +267,16 @@ impl Session {
             if on_device_lost == OnDeviceLost::Fail {
                 return Err(Error::DeviceLost(lost));
             }
-            // Only a checkpoint further on shows that it was worth it.
+            // A newer checkpoint shows that reopening helped.
             tries = if self.from > reached { 0 } else { tries };
             reached = reached.max(self.from);
             loop {
-                let Some(pause) = TRIES.get(tries) else { return Err(Error::DeviceLost(lost)) };
+                let Some(pause) = DELAYS.get(tries) else { return Err(Error::DeviceLost(lost)) };
                 thread::sleep(*pause);
                 tries += 1;
-                match self.open_again() {
+                match self.reopen_device() {
                     Ok(()) => break,
-                    Err(err) if tries == TRIES.len() => {
+                    Err(err) if tries == DELAYS.len() => {
                         return Err(Error::DeviceLost(format!(
                             "{lost}; and it cannot be opened again: {err}"
                         )));
@@ -284,10 +287,10 @@ impl Session {
         };
         if let Some((weights, average)) = weights {
             if let Some(average) = &average {
-                train::save(&self.dir.average_weights(), average)?;
+                save(&self.dir.average_weights(), average)?;
             }
-            // Last, for it says that the run is done.
-            train::save(&self.dir.weights(), &weights)?;
+            // Written last: it marks the run as done.
+            save(&self.dir.weights(), &weights)?;
         }
         let last = match last {
             Some(last) => Some(last),
@@ -296,8 +299,8 @@ impl Session {
         Ok(Outcome { end, step: self.trainer.steps_done(), last })
     }
 
-    /// TensorBoard's file, where it is asked for; what an earlier one has of the steps to come no longer counts.
-    fn board(&self) -> Result<Option<EventFile>> {
+    /// TensorBoard's file, where it is asked for. Steps to come that are in an earlier file no longer count.
+    fn event_file(&self) -> Result<Option<EventFile>> {
         if !self.config.watch.tensorboard {
             return Ok(None);
         }
@@ -309,35 +312,35 @@ impl Session {
     }
 
     /// Opens the device again and goes back to the last checkpoint.
-    fn open_again(&mut self) -> Result<()> {
-        // What was handed over before is still written.
-        let _ = self.keeper.finish();
-        // A device that only did not answer gives its memory back.
+    fn reopen_device(&mut self) -> Result<()> {
+        // Checkpoints that were handed over before are still written.
+        let _ = self.checkpoints.finish();
+        // A device that did not answer gives its memory back.
         self.gpu.lose();
         let (gpu, mut trainer) = open(&self.config, &self.data, &self.options)?;
         let own = identity(&self.config, &gpu, &trainer);
         let rule = self.config.checkpoints.clone();
-        let mut keeper = Keeper::open(&self.dir.checkpoints(), rule, own.clone(), &self.data)?;
-        let (saved, notes) = look(&own, &trainer, &keeper)?;
-        let from = take(saved.as_ref(), &mut trainer, &mut keeper, &mut self.dir)?;
+        let mut checkpoints = Checkpointer::open(&self.dir.checkpoints(), rule, own.clone(), &self.data)?;
+        let (saved, notes) = find_checkpoint(&own, &trainer, &checkpoints)?;
+        let from = restore_from(saved.as_ref(), &mut trainer, &mut checkpoints, &mut self.dir)?;
         trainer.use_handle(&self.handle);
-        self.keeper = keeper.after(self.dir.metrics()?);
+        self.checkpoints = checkpoints.after(self.dir.metrics()?);
         (self.gpu, self.trainer, self.from) = (gpu, trainer, from);
         self.notes.extend(notes);
         Ok(())
     }
 
-    /// What a person should know of how it goes on: damaged checkpoints that were passed over, another adapter.
+    /// Notes for the user on how the run is resumed: damaged checkpoints that were passed over, another adapter.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The step of the checkpoint it goes on from, if it does.
+    /// The step of the checkpoint that it resumed from, if there was one.
     pub fn from(&self) -> Option<u64> {
         self.from
     }
 
-    /// Tells how far the run is, and stops it, from any thread.
+    /// A handle that reports how far the run is, and stops it, from any thread.
     pub fn handle(&self) -> RunHandle {
         self.handle.clone()
     }
@@ -368,19 +371,22 @@ impl Session {
     }
 }
 
-/// The newest checkpoint that is whole, checked to be one of this run, and what a person should know of it. Nothing is
-/// changed.
-fn look(own: &Identity, trainer: &Trainer, keeper: &Keeper) -> Result<(Option<Saved>, Vec<String>)> {
-    let (saved, damaged) = keeper.latest()?;
+/// The newest complete checkpoint, checked to be one of this run, with notes for the user. Nothing is changed.
+fn find_checkpoint(
+    own: &Identity,
+    trainer: &Trainer,
+    checkpoints: &Checkpointer,
+) -> Result<(Option<Checkpoint>, Vec<String>)> {
+    let (saved, damaged) = checkpoints.latest()?;
     let mut notes: Vec<String> = damaged.iter().map(|err| format!("passed over: {err}")).collect();
     let Some(saved) = saved else { return Ok((None, notes)) };
-    let place = keeper.path(saved.steps_done());
+    let place = checkpoints.path(saved.steps_done());
     if own.config_hash != saved.identity.config_hash {
         // As this version writes it: a key that it added has its default.
         let theirs = Config::parse(&saved.identity.config, &[]).map(|config| config.to_toml());
-        check_texts(theirs.as_deref().unwrap_or(&saved.identity.config), &own.config, &place)?;
+        check_same_run(theirs.as_deref().unwrap_or(&saved.identity.config), &own.config, &place)?;
     }
-    let (was, is) = (&saved.identity.cut, &own.cut);
+    let (was, is) = (&saved.identity.batch_layout, &own.batch_layout);
     if was != is {
         return Err(Error::Checkpoint(format!(
             "{} was written by a run with {was}, and this one has {is}: the memory there is, or watch.statistics, decides \
@@ -411,11 +417,12 @@ fn look(own: &Identity, trainer: &Trainer, keeper: &Keeper) -> Result<(Option<Sa
     Ok((Some(saved), notes))
 }
 
-/// Refuses to go on with a run that is done, but for more steps after a checkpoint of its end.
-fn check_extension(dir: &RunDir, trainer: &Trainer, saved: Option<&Saved>) -> Result<()> {
+/// Refuses to resume a run that is done, except for more steps after a checkpoint of its end.
+fn check_extension(dir: &RunDir, trainer: &Trainer, saved: Option<&Checkpoint>) -> Result<()> {
     let path = dir.path().display();
-    let (steps, epochs) = dir.told()?;
-    let of_the_end = saved.is_some_and(|saved| (saved.steps_done(), saved.epochs_told()) == (steps, epochs));
+    let (steps, epochs) = dir.reported()?;
+    let of_the_end =
+        saved.is_some_and(|saved| (saved.steps_done(), saved.epochs_reported()) == (steps, epochs));
     if !of_the_end {
         return Err(Error::Checkpoint(format!(
             "{path} is done after {steps} steps, and its last checkpoint is not of its end: what is there cannot be gone \
@@ -430,25 +437,25 @@ fn check_extension(dir: &RunDir, trainer: &Trainer, saved: Option<&Saved>) -> Re
     Ok(())
 }
 
-/// Takes a trainer and its directory to a checkpoint, or to the beginning; the checkpoint's step.
-fn take(
-    saved: Option<&Saved>,
+/// Restores a trainer and its directory from a checkpoint, or to the beginning; gives the checkpoint's step.
+fn restore_from(
+    saved: Option<&Checkpoint>,
     trainer: &mut Trainer,
-    keeper: &mut Keeper,
+    checkpoints: &mut Checkpointer,
     dir: &mut RunDir,
 ) -> Result<Option<u64>> {
     let Some(saved) = saved else {
-        keeper.begin_anew()?;
+        checkpoints.clear()?;
         let first = RunDir::first_weights(dir.path());
         if first.exists() {
-            trainer.load_state_dict(&train::load(&first)?)?;
+            trainer.load_state_dict(&load(&first)?)?;
         }
         dir.rewind(0, 0)?;
         return Ok(None);
     };
     let step = saved.steps_done();
-    keeper.go_on_from(saved)?;
+    checkpoints.resume_from(saved)?;
     trainer.restore(&saved.snapshot)?;
-    dir.rewind(step, saved.epochs_told())?;
+    dir.rewind(step, saved.epochs_reported())?;
     Ok(Some(step))
 }

@@ -1,13 +1,12 @@
 //! Weights as safetensors, which Python reads with one line.
 
-use std::collections::HashMap;
-use std::path::Path;
-
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-
+use super::dir::write_whole;
 use crate::error::{Error, Result};
 use crate::plan::NamedTensor;
 use crate::shape::Shape;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::HashMap;
+use std::path::Path;
 
 /// Reads f32 tensors (or f64, rounded) from a safetensors file.
 ///
@@ -41,7 +40,7 @@ pub fn load(path: &Path) -> Result<Vec<NamedTensor>> {
 /// # Errors
 /// [`Error::Io`] with the path.
 pub fn save(path: &Path, tensors: &[NamedTensor]) -> Result<()> {
-    super::run_dir::write_whole(path, &serialise(tensors)?)
+    write_whole(path, &serialise(tensors)?)
 }
 
 /// Tensors as the bytes of a safetensors file.

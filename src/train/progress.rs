@@ -1,66 +1,157 @@
-//! Everything that a run goes on from, taken off the device and put back.
+//! The progress of a run: everything that the host must know to go on with it. A checkpoint holds this and the device's
+//! buffers, and nothing else.
 
+use super::early_stopping::EarlyStoppingState;
+use super::lr::LearningRate;
+use super::skipped::SkippedSteps;
+use crate::engine::{BufferContents, StepResult, Window, WindowClock};
 use serde::{Deserialize, Serialize};
 
-use super::early_stopping::Patience;
-use super::exact;
-use super::pace::Pace;
-use super::scaling::Known;
-use super::trainer::Trainer;
-use crate::error::{Error, Result};
-use crate::kernel::feed::{BUFFERS, STATE};
-use crate::kernel::update::{AVERAGE, PARAMETERS};
+/// The progress of a run, as the host counts it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Steps submitted.
+    pub step: u64,
+    /// Epochs whose steps are all submitted.
+    pub epoch: u64,
+    /// Steps submitted of the current epoch.
+    pub step_in_epoch: usize,
+    /// Epochs reported to observers.
+    pub epochs_reported: u64,
+    /// Batches and micro-batches submitted.
+    pub micro_batches: u64,
+    /// Batches that the weights had seen in training before this run, modulo 2⁶⁴: weights of an epoch before the last have
+    /// seen fewer than the run has submitted.
+    pub batches_before_run: u64,
+    pub(super) epoch_totals: EpochTotals,
+    pub(super) skipped: SkippedSteps,
+    pub(super) lr: LearningRate,
+    pub(super) early_stopping: EarlyStoppingState,
+}
 
-/// Contents of buffers of the device, by name.
-pub(super) type Buffers = Vec<(String, Vec<u8>)>;
+impl Progress {
+    /// The beginning of a run whose steps file this many numbers.
+    pub(super) fn new(lr: LearningRate, columns: usize) -> Progress {
+        Progress {
+            step: 0,
+            epoch: 0,
+            step_in_epoch: 0,
+            epochs_reported: 0,
+            micro_batches: 0,
+            batches_before_run: 0,
+            epoch_totals: EpochTotals::new(columns),
+            skipped: SkippedSteps::default(),
+            lr,
+            early_stopping: EarlyStoppingState::default(),
+        }
+    }
 
-/// The state of a run between two steps: weights, kept buffers, the optimizer's slots, averages, the counts of steps and
-/// of what was skipped, the loss scale, what the schedule and early stopping remember, and the place in the shuffled
-/// epoch.
-///
-/// Taken by [`Trainer::snapshot`]. A trainer of the same model, data and options that goes on from it makes the same
-/// steps, to the bit, as the one it was taken from.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    pub(super) buffers: Buffers,
-    pub(super) best: Option<Best>,
-    pub(super) host: Host,
+    /// Batches that the weights have seen in training, those before this run included.
+    pub fn batches_seen(&self) -> u64 {
+        self.batches_before_run.wrapping_add(self.micro_batches)
+    }
+
+    /// The weights have seen this many batches from now on.
+    pub(super) fn set_batches_seen(&mut self, batches: u64) {
+        self.batches_before_run = batches.wrapping_sub(self.micro_batches);
+    }
+
+    /// True where an epoch, or the part of one that the run ends in, is trained and not reported.
+    pub fn has_unreported_epoch(&self, total_steps: u64) -> bool {
+        let ends_within = self.step_in_epoch > 0 && self.step >= total_steps;
+        self.epoch + u64::from(ends_within) > self.epochs_reported
+    }
+
+    /// The next `steps` steps, which lie in the current epoch.
+    pub(super) fn window(&self, steps: usize) -> Window {
+        Window { epoch: self.epoch, step_in_epoch: self.step_in_epoch, steps_done: self.step, steps }
+    }
+
+    /// The device's clock at the next submission.
+    pub(super) fn clock(&self, seed: u64) -> WindowClock {
+        WindowClock {
+            micro_batches: self.micro_batches,
+            batches_seen: self.batches_seen(),
+            seed,
+            skipped_offset: self.skipped.skipped_offset(self.step),
+        }
+    }
+
+    /// Counts a window that was submitted, in `passes` passes through the model.
+    pub(super) fn advance(&mut self, window: &Window, passes: usize, steps_per_epoch: usize) {
+        self.micro_batches += passes as u64;
+        self.step += window.steps as u64;
+        self.step_in_epoch += window.steps;
+        if self.step_in_epoch == steps_per_epoch {
+            self.step_in_epoch = 0;
+            self.epoch += 1;
+        }
+    }
+}
+
+/// Sums over the steps received of an epoch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct EpochTotals {
+    /// Counted from 1; 0 before the first step.
+    epoch: u64,
+    pub samples: usize,
+    /// Loss and metrics, summed over the samples.
+    #[serde(with = "exact")]
+    sums: Vec<f64>,
+    /// Time trained.
+    pub seconds: f64,
+    /// Time of it that the device waited for samples.
+    pub data_wait: f64,
+}
+
+impl EpochTotals {
+    fn new(columns: usize) -> Self {
+        EpochTotals { epoch: 0, samples: 0, sums: vec![0.0; columns], seconds: 0.0, data_wait: 0.0 }
+    }
+
+    /// Begins the sums of an epoch anew, where they are another one's.
+    pub fn begin(&mut self, epoch: u64) {
+        if self.epoch != epoch {
+            *self = EpochTotals { epoch, ..EpochTotals::new(self.sums.len()) };
+        }
+    }
+
+    /// Adds a step.
+    pub fn add(&mut self, step: &StepResult) {
+        self.sums.iter_mut().zip(&step.sums).for_each(|(total, sum)| *total += sum);
+        self.samples += step.samples;
+    }
+
+    /// The means over the samples.
+    pub fn means(&self) -> Vec<f64> {
+        self.sums.iter().map(|sum| sum / self.samples.max(1) as f64).collect()
+    }
 }
 
 /// The weights of the best epoch, where early stopping keeps them.
 #[derive(Debug, Clone)]
-pub(super) struct Best {
-    pub buffers: Buffers,
+pub(crate) struct BestWeights {
+    pub buffers: BufferContents,
     /// Batches that they had seen.
-    pub batches: u64,
+    pub batches_seen: u64,
 }
 
-/// What the host knows of a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Host {
-    pub pace: Pace,
-    pub known: Known,
-    pub step: u64,
-    pub at: usize,
-    pub passes: u64,
-    pub epoch: u64,
-    pub told: u64,
-    pub tracked: u64,
-    pub summed: u64,
-    pub samples: usize,
-    #[serde(with = "exact")]
-    pub sums: Vec<f64>,
-    pub seconds: f64,
-    pub waited: f64,
-    pub patience: Patience,
-    /// Batches that the best epoch's weights had seen.
-    pub best_batches: Option<u64>,
+/// The state of a run between two steps: weights, buffers, the optimizer's slots, averages, the loss scale, and the progress
+/// of the host.
+///
+/// Taken by [`Trainer::snapshot`](super::Trainer::snapshot). A trainer of the same model, data and options that is restored
+/// from it makes the same steps, to the bit, as the one it was taken from.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub(crate) buffers: BufferContents,
+    pub(crate) best: Option<BestWeights>,
+    pub(crate) progress: Progress,
 }
 
 impl Snapshot {
     /// Steps done when it was taken.
     pub fn steps_done(&self) -> u64 {
-        self.host.step
+        self.progress.step
     }
 
     /// Bytes that it holds of the device's buffers.
@@ -70,110 +161,17 @@ impl Snapshot {
     }
 }
 
-impl Trainer {
-    /// Names of the buffers whose contents outlive a step.
-    fn kept(&self) -> Vec<&'static str> {
-        let slots = self.blueprint.rule.optimizer.kernel().slots;
-        let all = [PARAMETERS, BUFFERS, AVERAGE, STATE].into_iter().chain(slots);
-        all.filter(|name| self.memory.find(name).is_some()).collect()
+/// Numbers in JSON that are read back as they were written, NaN and the infinities too.
+mod exact {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(numbers: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        // Rust prints as many digits as tell a number from its neighbours.
+        serializer.collect_seq(numbers.iter().map(|number| format!("{number:?}")))
     }
 
-    fn read_buffers(&self, names: impl IntoIterator<Item = &'static str>) -> Result<Buffers> {
-        let read = |name: &'static str| {
-            let buffer = self.memory.get(name);
-            let bytes = pollster::block_on(self.gpu.read_by(&self.saving, buffer, 0, buffer.bytes()))?;
-            Ok((name.to_owned(), bytes))
-        };
-        names.into_iter().map(read).collect()
-    }
-
-    /// Keeps the weights as those of the best epoch.
-    pub(super) fn keep_best(&mut self) -> Result<()> {
-        self.make_average()?;
-        // A schedule-free optimizer's average is made of what it keeps beside the weights.
-        let base = self.blueprint.rule.optimizer.kernel().average.map(|average| average.base);
-        let buffers = self.read_weights(base)?;
-        self.best = Some(Best { buffers, batches: self.batches_seen() });
-        Ok(())
-    }
-
-    /// The buffers that weights files are made of, and others besides.
-    pub(super) fn read_weights(&self, besides: Option<&'static str>) -> Result<Buffers> {
-        let names = [PARAMETERS, BUFFERS, AVERAGE].into_iter().chain(besides);
-        self.read_buffers(names.filter(|name| self.memory.find(name).is_some()))
-    }
-
-    /// Puts the weights of the best epoch in the place of the last one's, where they are kept.
-    pub(super) fn take_best(&mut self) {
-        let Some(best) = self.best.take() else { return };
-        for (name, bytes) in &best.buffers {
-            self.gpu.write(self.memory.get(name), 0, bytes);
-        }
-        self.tracked = best.batches.wrapping_sub(self.passes);
-    }
-
-    /// Reads the state of the run.
-    ///
-    /// # Errors
-    /// A lost device.
-    pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(Snapshot {
-            buffers: self.read_buffers(self.kept())?,
-            best: self.best.clone(),
-            host: Host {
-                pace: self.pace.clone(),
-                known: self.known,
-                step: self.step,
-                at: self.at,
-                passes: self.passes,
-                epoch: self.epoch,
-                told: self.told,
-                tracked: self.tracked,
-                summed: self.summed,
-                samples: self.samples,
-                sums: self.sums.clone(),
-                seconds: self.seconds,
-                waited: self.data_waited,
-                patience: self.patience,
-                best_batches: self.best.as_ref().map(|best| best.batches),
-            },
-        })
-    }
-
-    /// Goes back, or on, to a state of a run of the same model, data and options.
-    ///
-    /// # Errors
-    /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout.
-    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let own = self.kept().into_iter().map(|name| (name, self.memory.get(name).bytes()));
-        let theirs = snapshot.buffers.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
-        let (mut own, mut theirs): (Vec<_>, Vec<_>) = (own.collect(), theirs.collect());
-        own.sort_unstable();
-        theirs.sort_unstable();
-        if own != theirs {
-            let told = |list: &[(&str, u64)]| {
-                list.iter().map(|(name, bytes)| format!("{name}: {bytes} B")).collect::<Vec<_>>().join(", ")
-            };
-            return Err(Error::Weights(format!(
-                "the state is of another run: it holds {}, and this run has {}",
-                told(&theirs),
-                told(&own)
-            )));
-        }
-        pollster::block_on(self.drop_flights())?;
-        for (name, bytes) in &snapshot.buffers {
-            self.gpu.write(self.memory.get(name), 0, bytes);
-        }
-        let host = &snapshot.host;
-        self.pace = host.pace.clone();
-        self.known = host.known;
-        (self.step, self.at, self.passes) = (host.step, host.at, host.passes);
-        (self.epoch, self.told, self.tracked) = (host.epoch, host.told, host.tracked);
-        (self.summed, self.samples) = (host.summed, host.samples);
-        self.sums.clone_from(&host.sums);
-        (self.seconds, self.data_waited) = (host.seconds, host.waited);
-        (self.patience, self.best) = (host.patience, snapshot.best.clone());
-        self.order = self.current_order();
-        Ok(())
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
     }
 }

@@ -9,35 +9,32 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::rows::{NONE, Rows};
-use super::stage::{SLOTS, Stage};
+use super::order::{EpochOrder, PADDING, SampleOrder};
+use crate::compile::{SLOTS, StagingLayout};
 use crate::data::{BatchPlan, Field, Part};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Recorder, Staging};
 use crate::plan::Memory;
 
-/// The samples of an epoch in their order.
-type Order = dyn Fn(u64) -> Vec<u32> + Send + Sync;
-
 /// Steps that lie in a slot together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
-    /// Which slot.
+struct SlotWindow {
+    /// Its slot.
     slot: usize,
     epoch: u64,
     /// The epoch's step that is the first.
-    pub at: usize,
-    /// How many steps.
-    pub steps: usize,
+    first: usize,
+    /// The number of steps.
+    steps: usize,
 }
 
-/// Where the current window lies.
+/// The place of the current window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// In its slot.
     Host,
     /// The submission that is being recorded copies it.
-    Copied,
+    Copying,
     /// On the device; the slot is on its way back.
     Device,
 }
@@ -65,7 +62,7 @@ struct State {
     /// Slots that are the host's, and empty.
     free: VecDeque<usize>,
     /// Windows in their order, from the one that the device reads on.
-    windows: VecDeque<Window>,
+    windows: VecDeque<SlotWindow>,
     tasks: VecDeque<Task>,
     /// Tasks of each slot that are not done.
     left: [usize; SLOTS],
@@ -81,27 +78,27 @@ struct Shared {
     done: Condvar,
     part: Part,
     batches: BatchPlan,
-    stage: Stage,
-    order: Box<Order>,
+    stage: StagingLayout,
+    order: EpochOrder,
     slots: Vec<Staging>,
     threads: usize,
 }
 
 /// The stream of a part.
-pub(super) struct Stream {
+pub(super) struct Prefetcher {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     /// The window that the device reads, and where it lies.
-    current: Option<(Window, Place)>,
+    current: Option<(SlotWindow, Place)>,
     /// The first place of it that could not be filled, and why.
     fault: Option<(usize, Error)>,
     /// How long the steps waited for samples.
     waited: Duration,
 }
 
-impl std::fmt::Debug for Stream {
+impl std::fmt::Debug for Prefetcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("stage", &self.shared.stage).field("waited", &self.waited).finish()
+        f.debug_struct("Prefetcher").field("stage", &self.shared.stage).field("waited", &self.waited).finish()
     }
 }
 
@@ -164,10 +161,10 @@ impl Shared {
             return state;
         }
         let steps = self.stage.steps.min(self.steps() - at);
-        let rows = Arc::new(Rows::of(&self.batches, &order, at, steps).order);
+        let rows = Arc::new(SampleOrder::new(&self.batches, &order, at, steps).order);
         state.next = if at + steps == self.steps() { (epoch + 1, 0) } else { (epoch, at + steps) };
         state.free.pop_front();
-        state.windows.push_back(Window { slot, epoch, at, steps });
+        state.windows.push_back(SlotWindow { slot, epoch, first: at, steps });
         // Two tasks a thread, so that they end together; each begins where a mapping may.
         let each = rows.len().div_ceil(2 * self.threads).next_multiple_of(Staging::ALIGNMENT);
         for from in (0..rows.len()).step_by(each) {
@@ -204,8 +201,8 @@ fn gather(field: &Field, order: &[u32], bytes: &mut Vec<u8>) -> Result<(), (usiz
     bytes.clear();
     bytes.resize((order.len() * each).next_multiple_of(4), 0);
     let mut place = 0;
-    for stretch in order.chunk_by(|a, b| (*a == NONE) == (*b == NONE)) {
-        if stretch[0] != NONE {
+    for stretch in order.chunk_by(|a, b| (*a == PADDING) == (*b == PADDING)) {
+        if stretch[0] != PADDING {
             let into = &mut bytes[place * each..(place + stretch.len()) * each];
             field.gather(stretch, into).map_err(|(i, err)| (place + i, err))?;
         }
@@ -214,16 +211,16 @@ fn gather(field: &Field, order: &[u32], bytes: &mut Vec<u8>) -> Result<(), (usiz
     Ok(())
 }
 
-impl Stream {
+impl Prefetcher {
     /// A stream of `part` by slots of `stage`, filled by `threads` threads, from the beginning on.
     pub fn new(
         gpu: &Gpu,
         part: &Part,
         batches: BatchPlan,
-        stage: &Stage,
+        stage: &StagingLayout,
         threads: usize,
-        order: Box<Order>,
-    ) -> Result<Stream> {
+        order: EpochOrder,
+    ) -> Result<Prefetcher> {
         let slots = stage.slots().map(|slot| gpu.staging(&slot.name, slot.bytes)).collect::<Result<_>>()?;
         let threads = threads.max(1);
         let shared = Arc::new(Shared {
@@ -238,7 +235,7 @@ impl Stream {
             threads,
         });
         let mut stream =
-            Stream { shared, workers: Vec::new(), current: None, fault: None, waited: Duration::ZERO };
+            Prefetcher { shared, workers: Vec::new(), current: None, fault: None, waited: Duration::ZERO };
         for i in 0..threads {
             let shared = Arc::clone(&stream.shared);
             let thread = std::thread::Builder::new().name(format!("downhill-{}-{i}", stage.name));
@@ -261,23 +258,23 @@ impl Stream {
     }
 
     /// The window of an epoch's step, if it is the one that the device reads.
-    fn current(&self, epoch: u64, at: usize) -> Option<Window> {
+    fn current(&self, epoch: u64, at: usize) -> Option<SlotWindow> {
         let (window, _) = self.current?;
-        let inside = (window.at..window.at + window.steps).contains(&at);
+        let inside = (window.first..window.first + window.steps).contains(&at);
         (window.epoch == epoch && inside).then_some(window)
     }
 
-    /// True where [`Stream::window`] would not wait.
+    /// True where [`Prefetcher::window`] would not wait.
     pub fn is_ready(&self, epoch: u64, at: usize) -> bool {
         if self.current(epoch, at).is_some() {
             return true;
         }
         let state = self.shared.lock();
-        state.windows.front().is_some_and(|w| (w.epoch, w.at) == (epoch, at) && state.left[w.slot] == 0)
+        state.windows.front().is_some_and(|w| (w.epoch, w.first) == (epoch, at) && state.left[w.slot] == 0)
     }
 
     /// The window that step `at` of an epoch is in; waits until it is full.
-    fn window(&mut self, epoch: u64, at: usize) -> Window {
+    fn window(&mut self, epoch: u64, at: usize) -> SlotWindow {
         if let Some(window) = self.current(epoch, at) {
             return window;
         }
@@ -288,7 +285,7 @@ impl Stream {
             state.free.push_back(window.slot);
             shared.work.notify_all();
         }
-        let first = state.windows.front().map_or(state.next, |w| (w.epoch, w.at));
+        let first = state.windows.front().map_or(state.next, |w| (w.epoch, w.first));
         if first != (epoch, at) {
             state = Self::seek(&shared, state, (epoch, at));
         }
@@ -331,39 +328,39 @@ impl Stream {
     ///
     /// # Errors
     /// What could not be read, at the step it belongs to.
-    pub fn rows(&mut self, epoch: u64, at: usize, count: usize) -> Result<(Rows, usize)> {
+    pub fn take(&mut self, epoch: u64, at: usize, count: usize) -> Result<(SampleOrder, usize)> {
         let window = self.window(epoch, at);
         let batches = &self.shared.batches;
-        // Rows of the slot are in the order of the epoch, and each is `micro` places long.
+        // SampleOrder of the slot are in the order of the epoch, and each is `micro` places long.
         let parts = batches.parts(batches.rows).count();
         let step = parts * batches.micro;
-        let mut whole = window.at + window.steps;
+        let mut whole = window.first + window.steps;
         if let Some((place, err)) = &self.fault {
             // The steps before the sample that cannot be read are as good as any.
-            whole = window.at + place / step;
+            whole = window.first + place / step;
             if whole <= at {
                 return Err(err.clone());
             }
         }
         let count = count.min(whole - at);
-        let first = ((at - window.at) * step) as u32;
-        let rows = Rows::laid(batches, batches.samples(), at, count, first);
+        let first = ((at - window.first) * step) as u32;
+        let rows = SampleOrder::sequential(batches, batches.samples(), at, count, first);
         Ok((rows, count))
     }
 
     /// Copies the slot of the current window to the device, once.
-    pub fn land(&mut self, recorder: &mut Recorder<'_>, memory: &Memory) {
+    pub fn copy_to_device(&mut self, recorder: &mut Recorder<'_>, memory: &Memory) {
         let stage = &self.shared.stage;
         if let Some((window, place @ Place::Host)) = &mut self.current {
             let slot = self.shared.slots[window.slot].give();
-            recorder.copy(slot, 0, memory.get(&stage.landed()), 0, stage.bytes);
-            *place = Place::Copied;
+            recorder.copy(slot, 0, memory.get(&stage.staged()), 0, stage.bytes);
+            *place = Place::Copying;
         }
     }
 
     /// Asks for the slot back that the last submission copied.
-    pub fn take_back(&mut self) {
-        let Some((window, place @ Place::Copied)) = &mut self.current else { return };
+    pub fn reclaim(&mut self) {
+        let Some((window, place @ Place::Copying)) = &mut self.current else { return };
         *place = Place::Device;
         // A stream that is dropped in the meantime takes its slots along.
         let (window, shared) = (*window, Arc::downgrade(&self.shared));
@@ -377,7 +374,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for Prefetcher {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.work.notify_all();

@@ -1,30 +1,28 @@
 //! The checkpoints of a run, side by side.
 
+use super::format::{self, Checkpoint, Contents};
+use crate::error::{Error, Result};
+use crate::run::dir::sync_folder;
+use crate::train::{Mode, Monitor};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, Contents, Saved};
-use crate::error::{Error, Result};
-use crate::train::run_dir::sync_folder;
-use crate::train::watched::{Mode, Watched};
-
-/// A checkpoint on the shelf.
+/// A checkpoint in the store.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Entry {
     pub step: u64,
-    /// The watched metric, where an epoch ended there.
+    /// The monitor metric, where an epoch ended there.
     pub metric: Option<f64>,
 }
 
-/// What begins the name of a checkpoint that is being written, of one that such a one replaces, and of one that is being
-/// removed.
+/// Prefixes of a checkpoint that is being written, of one that is being replaced, and of one that is being removed.
 const NEW: &str = ".new-";
 const OLD: &str = ".old-";
 const GONE: &str = ".gone-";
 
 /// The folder `checkpoints` of a run.
 #[derive(Debug, Clone)]
-pub(super) struct Shelf {
+pub(super) struct CheckpointStore {
     folder: PathBuf,
     /// By step.
     pub entries: Vec<Entry>,
@@ -35,9 +33,9 @@ fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
     move |err| Error::io(action, &path, &err)
 }
 
-impl Shelf {
-    /// What lies in the folder, if it is there.
-    pub fn open(folder: &Path, watched: &Watched) -> Result<Shelf> {
+impl CheckpointStore {
+    /// Lists the folder, if it is there.
+    pub fn open(folder: &Path, monitor: &Monitor) -> Result<CheckpointStore> {
         tidy(folder)?;
         let mut entries = Vec::new();
         let listed = match fs::read_dir(folder) {
@@ -50,11 +48,11 @@ impl Shelf {
             let name = entry.file_name();
             let step = name.to_str().and_then(|name| name.strip_prefix("step-")).and_then(|n| n.parse().ok());
             if let Some(step) = step {
-                entries.push(Entry { step, metric: files::metric(&entry.path(), watched) });
+                entries.push(Entry { step, metric: format::metric(&entry.path(), monitor) });
             }
         }
         entries.sort_by_key(|entry| entry.step);
-        Ok(Shelf { folder: folder.to_owned(), entries })
+        Ok(CheckpointStore { folder: folder.to_owned(), entries })
     }
 
     pub fn path(&self, step: u64) -> PathBuf {
@@ -66,13 +64,13 @@ impl Shelf {
         self.folder.join(format!("{why}step-{step}"))
     }
 
-    pub fn read(&self, step: u64) -> Result<Saved> {
-        files::read(&self.path(step))
+    pub fn read(&self, step: u64) -> Result<Checkpoint> {
+        format::read(&self.path(step))
     }
 
-    /// Puts a checkpoint on the shelf: all of it or, after an error, nothing.
+    /// Writes a checkpoint: all of it or, after an error, nothing.
     pub fn put(&mut self, contents: &Contents) -> Result<PathBuf> {
-        let step = contents.saved.steps_done();
+        let step = contents.checkpoint.steps_done();
         let (temporary, path) = (self.hidden(NEW, step), self.path(step));
         fs::create_dir_all(&self.folder).map_err(io("cannot make the directory", &self.folder))?;
         let _ = fs::remove_dir_all(&temporary);
@@ -92,7 +90,7 @@ impl Shelf {
         write().inspect_err(|_| {
             let _ = fs::remove_dir_all(&temporary);
         })?;
-        add(&mut self.entries, Entry { step, metric: contents.saved.metric });
+        add(&mut self.entries, Entry { step, metric: contents.checkpoint.metric });
         Ok(path)
     }
 
@@ -108,14 +106,14 @@ impl Shelf {
         self.remove(|_| true)
     }
 
-    /// Removes what is beyond `step`: a run goes on from there and will make it again.
+    /// Removes the checkpoints after `step`: a run resumes from there and makes them again.
     pub fn cut(&mut self, step: u64) -> Result<()> {
         self.remove(|entry| entry.step > step)
     }
 
     /// Keeps the last `last` and the best `best`.
-    pub fn prune(&mut self, last: usize, best: usize, watched: &Watched) -> Result<()> {
-        let kept = kept(&self.entries, last, best, watched);
+    pub fn prune(&mut self, last: usize, best: usize, monitor: &Monitor) -> Result<()> {
+        let kept = kept(&self.entries, last, best, monitor);
         self.remove(|entry| !kept.contains(&entry.step))
     }
 
@@ -128,7 +126,7 @@ impl Shelf {
     }
 }
 
-/// Removes what was never finished, and puts back what was about to be replaced: a process that is killed leaves them.
+/// Removes unfinished checkpoints, and puts back those that were about to be replaced: a killed process leaves them.
 fn tidy(folder: &Path) -> Result<()> {
     let Ok(listed) = fs::read_dir(folder) else { return Ok(()) };
     for entry in listed.flatten() {
@@ -152,10 +150,10 @@ pub(super) fn add(entries: &mut Vec<Entry>, new: Entry) {
 }
 
 /// The steps of the best `count`, best first; of two that are as good the earlier.
-pub(super) fn best(entries: &[Entry], count: usize, watched: &Watched) -> Vec<u64> {
+pub(super) fn best(entries: &[Entry], count: usize, monitor: &Monitor) -> Vec<u64> {
     let mut rated: Vec<(f64, u64)> =
         entries.iter().filter_map(|entry| Some((entry.metric?, entry.step))).collect();
-    rated.sort_by(|(a, _), (b, _)| match watched.mode {
+    rated.sort_by(|(a, _), (b, _)| match monitor.mode {
         Mode::Min => a.total_cmp(b),
         Mode::Max => b.total_cmp(a),
     });
@@ -163,10 +161,10 @@ pub(super) fn best(entries: &[Entry], count: usize, watched: &Watched) -> Vec<u6
 }
 
 /// The steps of the last `last` and the best `best`.
-pub(super) fn kept(entries: &[Entry], last: usize, most: usize, watched: &Watched) -> Vec<u64> {
+pub(super) fn kept(entries: &[Entry], last: usize, most: usize, monitor: &Monitor) -> Vec<u64> {
     let newest = entries.len().saturating_sub(last);
     let recent = entries[newest..].iter().map(|entry| entry.step);
-    recent.chain(best(entries, most, watched)).collect()
+    recent.chain(best(entries, most, monitor)).collect()
 }
 
 #[cfg(test)]
@@ -182,9 +180,9 @@ mod tests {
         }
         add(&mut entries, Entry { step: 20, metric: Some(0.9) });
         assert_eq!(entries.iter().map(|entry| entry.step).collect::<Vec<_>>(), [10, 20, 30, 40, 50]);
-        let less = Watched::new("eval_loss");
+        let less = Monitor::new("eval_loss");
         assert_eq!(best(&entries, 3, &less), [30, 50, 40]);
-        assert_eq!(best(&entries, 2, &Watched::new("eval_accuracy")), [20, 10]);
+        assert_eq!(best(&entries, 2, &Monitor::new("eval_accuracy")), [20, 10]);
         assert_eq!(kept(&entries, 2, 1, &less), [40, 50, 30]);
         assert_eq!(kept(&entries, 9, 0, &less).len(), 5);
     }

@@ -1,35 +1,32 @@
 //! The thread that writes checkpoints while the run goes on.
 
+use super::format::Contents;
+use super::store::CheckpointStore;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::train::{CheckpointOptions, CheckpointRecord, Monitor};
 use std::fs::File;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::files::Contents;
-use super::keeper::Checkpoints;
-use super::shelf::Shelf;
-use crate::data::Dataset;
-use crate::error::{Error, Result};
-use crate::train::observer::CheckpointRecord;
-use crate::train::watched::Watched;
-
-/// What the thread has done.
+/// The results of the thread.
 #[derive(Debug, Default)]
 struct Done {
     written: Vec<CheckpointRecord>,
     fault: Option<Error>,
 }
 
-/// What it works with.
+/// The state that the thread works with.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub shelf: Shelf,
-    pub rule: Checkpoints,
-    pub watched: Watched,
+    pub store: CheckpointStore,
+    pub rule: CheckpointOptions,
+    pub monitor: Monitor,
     /// Synced before each checkpoint, so that no checkpoint is ahead of it.
     pub metrics: Option<File>,
-    /// Read whole for its fingerprint, if that is not known.
+    /// Read for its fingerprint, where that is not known.
     pub data: Dataset,
     pub fingerprint: Fingerprint,
 }
@@ -46,7 +43,7 @@ pub(super) enum Fingerprint {
 }
 
 impl Fingerprint {
-    /// Has the data be read.
+    /// Begins to read the data, beside the run.
     pub fn begin(&mut self, data: &Dataset) {
         if let Fingerprint::Unknown = self {
             let data = data.clone();
@@ -83,22 +80,22 @@ impl Desk {
         if let Some(metrics) = &self.metrics {
             metrics.sync_data().map_err(|err| Error::io("cannot write", "metrics.jsonl", &err))?;
         }
-        contents.saved.identity.data = self.fingerprint.get(&self.data)?;
-        let step = contents.saved.steps_done();
-        let path = self.shelf.put(&contents)?;
-        // What cannot be removed now, being read perhaps, is tried again after the next one.
-        let _ = self.shelf.prune(self.rule.keep_last, self.rule.keep_best, &self.watched);
+        contents.checkpoint.identity.data = self.fingerprint.get(&self.data)?;
+        let step = contents.checkpoint.steps_done();
+        let path = self.store.put(&contents)?;
+        // A checkpoint that cannot be removed now, because it is being read, is removed after the next one.
+        let _ = self.store.prune(self.rule.keep_last, self.rule.keep_best, &self.monitor);
         Ok(CheckpointRecord { step, path, seconds: start.elapsed().as_secs_f64() })
     }
 }
 
-/// Takes checkpoints to the thread, one ahead of the one that is written.
+/// Hands checkpoints to the thread, one ahead of the one that is written.
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Option<SyncSender<Contents>>,
     thread: Option<JoinHandle<Desk>>,
     done: Arc<Mutex<Done>>,
-    /// While no thread has it.
+    /// Present while no thread has it.
     desk: Option<Desk>,
 }
 
@@ -107,7 +104,7 @@ impl Writer {
         Writer { jobs: None, thread: None, done: Arc::default(), desk: Some(desk) }
     }
 
-    /// What the thread works with, while none runs.
+    /// The thread's state, while no thread runs.
     pub fn desk_mut(&mut self) -> Option<&mut Desk> {
         self.desk.as_mut()
     }
@@ -161,10 +158,10 @@ impl Writer {
         self.done.lock().unwrap_or_else(PoisonError::into_inner).fault.clone().map_or(Ok(()), Err)
     }
 
-    /// What has been written since the last call.
+    /// The checkpoints written since the last call.
     ///
     /// # Errors
-    /// What kept one from being written.
+    /// A checkpoint that could not be written.
     pub fn written(&mut self) -> Result<Vec<CheckpointRecord>> {
         self.fault()?;
         Ok(std::mem::take(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner).written))
@@ -173,7 +170,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // What was handed over is still written.
+        // Checkpoints that were handed over are still written.
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -14,9 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use event::Histogram;
 use event::{Event, Summary, What};
 
-use super::observer::{EpochRecord, Observer, StepRecord};
-use super::statistics::StatisticsRecord;
 use crate::error::{Error, Result};
+use crate::metrics::{Numbers, StatisticsRecord};
+use crate::train::{EpochRecord, Observer, StepRecord};
 
 /// What every event file's name begins with.
 const PREFIX: &str = "events.out.tfevents.";
@@ -119,7 +119,8 @@ impl Observer for EventFile {
     fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
         for step in steps {
             let mut scalars = vec![("train/loss".into(), step.loss.into()), ("train/lr".into(), step.lr)];
-            scalars.extend(step.checks.map(|checks| ("train/grad_norm".into(), checks.grad_norm.into())));
+            scalars
+                .extend(step.gradient_check.map(|check| ("train/grad_norm".into(), check.grad_norm.into())));
             scalars.extend(step.metrics.iter().map(|(name, value)| (tag("train", name), (*value).into())));
             self.numbers::<String>(step.step, &scalars)?;
         }
@@ -133,7 +134,7 @@ impl Observer for EventFile {
                 [("weight", &tensor.weights), ("gradient", &tensor.gradients), ("update", &tensor.updates)];
             for (kind, numbers) in kinds {
                 scalars.push((format!("{kind}_norm/{}", tensor.name), numbers.norm));
-                histograms.push((format!("{kind}s/{}", tensor.name), numbers.to_histogram()));
+                histograms.push((format!("{kind}s/{}", tensor.name), histogram(numbers)));
             }
             scalars.push((format!("update_ratio/{}", tensor.name), tensor.update_ratio));
         }
@@ -154,6 +155,21 @@ impl Observer for EventFile {
         scalars.extend(epoch.eval_accuracy.map(|accuracy| ("eval/accuracy".into(), accuracy)));
         scalars.extend(epoch.eval_metrics.iter().map(|(name, value)| (tag("eval", name), *value)));
         self.scalars::<String>(epoch.step, &scalars)
+    }
+}
+
+/// A tensor's numbers as TensorBoard shows them.
+fn histogram(numbers: &Numbers) -> Histogram {
+    let num = (numbers.count - numbers.nonfinite) as f64;
+    let last = numbers.max.unwrap_or(0.0).max(f64::from(f32::MAX));
+    Histogram {
+        min: numbers.min.unwrap_or(0.0),
+        max: numbers.max.unwrap_or(0.0),
+        num,
+        sum: numbers.mean * num,
+        sum_squares: numbers.norm * numbers.norm,
+        bucket_limit: StatisticsRecord::limits().into_iter().chain([last]).collect(),
+        bucket: numbers.histogram.iter().map(|&n| n as f64).collect(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::event::{Event, Summary, What};
 use super::*;
-use crate::train::{Checks, Metrics};
+use crate::engine::GradientCheck;
+use crate::metrics::Metrics;
 
 /// A field's value.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,9 +192,9 @@ fn steps_and_epochs_are_read_back() {
         loss: 0.5 / step as f32,
         lr: 0.25,
         metrics: Metrics::new(&names, [1.0, 2.0, 3.0]),
-        checks,
+        gradient_check: checks,
     };
-    let checks = Checks { loss_scale: None, skipped_steps: 0, skipped: false, grad_norm: 7.5 };
+    let checks = GradientCheck { loss_scale: None, skipped_steps: 0, skipped: false, grad_norm: 7.5 };
     let epoch = EpochRecord {
         epoch: 1,
         step: 2,
