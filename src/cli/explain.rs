@@ -43,11 +43,11 @@ impl ExplainArgs {
         let family = if self.target == "software" { Family::Lanes } else { Family::Tiled };
         let mut target = Target::new(family);
         target.room.budget = self.memory.or(config.memory);
-        let blueprint = config.blueprint(&data, target)?;
+        let plan = config.plan(&data, target)?;
         if self.json {
-            println(&serde_json::to_string_pretty(&report::explain_json(&blueprint))?);
+            println(&serde_json::to_string_pretty(&report::explain_json(&plan))?);
         } else {
-            println(report::explain_text(&blueprint).trim_end());
+            println(report::explain_text(&plan).trim_end());
         }
         Ok(())
     }

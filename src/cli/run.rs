@@ -4,17 +4,18 @@ use std::path::Path;
 use std::time::Instant;
 
 use downhill::Error;
+use downhill::compile::TrainPlan;
 use downhill::config::Config;
-use downhill::session::{OnDeviceLost, Outcome, Session};
-use downhill::train::{Assertion, Blueprint, EpochRecord, RunDir, RunEnd, RunHandle};
+use downhill::run::{Assertion, OnDeviceLost, Outcome, RunDir, Session};
+use downhill::train::{EpochRecord, RunEnd, RunHandle};
 
 use super::run_args::RunArgs;
 use super::view::{Json, View};
 use super::{STOPPED, Stopped, println, profile, summary};
 
 /// Checks before the run starts that its plans report every metric asserted.
-pub(super) fn check_assertions(how: &RunArgs) -> impl Fn(&Blueprint) -> Result<(), Error> {
-    |blueprint| how.assertions.iter().try_for_each(|assertion| assertion.check_plan(blueprint))
+pub(super) fn check_assertions(how: &RunArgs) -> impl Fn(&TrainPlan) -> Result<(), Error> {
+    |plan| how.assertions.iter().try_for_each(|assertion| assertion.check_plan(plan))
 }
 
 /// Resumes the run at `path` with these settings changed, or with a whole config in place of its own.
@@ -44,7 +45,7 @@ pub(super) fn resume(
         Some(config) => Session::resume_as(path, &options, config, &check)?,
         None => Session::resume(path, &options, settings, &check)?,
     };
-    run(session, how, None)
+    run_session(session, how, None)
 }
 
 /// The first Ctrl-C or SIGTERM stops the run after its step; the second ends the process at once.
@@ -59,7 +60,7 @@ fn stop_on_signals(handle: RunHandle) -> anyhow::Result<()> {
 }
 
 /// Runs a session and reports it. `file` is the config of a new run.
-pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> anyhow::Result<()> {
+pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Path>) -> anyhow::Result<()> {
     let start = Instant::now();
     stop_on_signals(session.handle())?;
     if how.is_verbose() {

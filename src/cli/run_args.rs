@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use downhill::GpuOptions;
-use downhill::train::Assertion;
+use downhill::run::Assertion;
 
 /// The adapter of a command that computes.
 #[derive(Debug, Clone, Args)]

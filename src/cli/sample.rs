@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use downhill::Error;
 use downhill::data::Encoding;
-use downhill::train::{Sampling, TextModel};
+use downhill::infer::{Sampling, TextModel};
 
 use super::finished::Finished;
 use super::run_args::AdapterArg;

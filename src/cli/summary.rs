@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use downhill::session::{Outcome, Session};
-use downhill::train::{self, RunEnd, Trainer};
+use downhill::run::{CHECKPOINTS, Outcome, Session};
+use downhill::train::{RunEnd, Trainer};
 use downhill::units;
 
 use super::println;
@@ -13,7 +13,7 @@ const DATA_BOUND: f64 = 0.1;
 
 /// Prints the adapter, data and model before the first step.
 pub(super) fn introduce(session: &Session) {
-    let (gpu, data, blueprint) = (session.gpu(), session.data(), session.trainer().blueprint());
+    let (gpu, data, plan) = (session.gpu(), session.data(), session.trainer().plan());
     let adapter = gpu.adapter();
     println(&format!(
         "adapter  {} ({}, {}); {}",
@@ -30,11 +30,11 @@ pub(super) fn introduce(session: &Session) {
     ));
     println(&format!(
         "model    {} parameters, {} dispatches a step, {} on the device",
-        blueprint.parameter_count(),
-        blueprint.dispatches(),
+        plan.parameter_count(),
+        plan.dispatches(),
         units::bytes(gpu.ledger().total())
     ));
-    for choice in &blueprint.fit.choices {
+    for choice in &plan.budget_choice.choices {
         println(&format!("memory   {choice}"));
     }
     for note in session.notes() {
@@ -79,7 +79,7 @@ pub(super) fn conclude(session: &Session, outcome: &Outcome, elapsed: Duration) 
         "metrics.jsonl",
         "model.safetensors",
         "average.safetensors",
-        train::CHECKPOINTS,
+        CHECKPOINTS,
     ];
     let events = session.config().watch.tensorboard.then_some("events.out.tfevents.*");
     let there = files.into_iter().filter(|file| dir.path().join(file).exists());

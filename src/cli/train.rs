@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use downhill::Error;
 use downhill::config::Config;
-use downhill::session::Session;
-use downhill::train::{self, RunDir};
+use downhill::run::{self, RunDir, Session};
 
 use super::parse;
-use super::run::{check_assertions, resume, run};
+use super::run::{check_assertions, resume, run_session};
 use super::run_args::RunArgs;
 
 /// Train the model of a config file
@@ -93,12 +92,12 @@ impl TrainArgs {
                 return resume(&path, &[], Some(config), &self.how);
             }
         }
-        let weights = self.init.as_deref().map(train::load).transpose()?;
+        let weights = self.init.as_deref().map(run::load).transpose()?;
         let path = named.flatten().or(self.out.as_ref()).cloned();
         let path = path.unwrap_or_else(|| RunDir::next(&name_of(file)));
         let (options, check) = (self.how.adapter.gpu_options(), check_assertions(&self.how));
         let session = Session::start(config, &path, &options, weights.as_deref(), &check)?;
-        run(session, &self.how, Some(file))
+        run_session(session, &self.how, Some(file))
     }
 
     /// The options that change a config, as settings of a run that already has one.

@@ -4,8 +4,8 @@ use downhill::Error;
 use downhill::config::{Config, DataSpec};
 use downhill::data::{Encoding, TableEncoding, TargetKind};
 use downhill::error::Result;
+use downhill::infer::Head;
 use downhill::shape::Shape;
-use downhill::train::Head;
 
 /// A label applies from this probability on.
 const LIKELY: f32 = 0.5;

@@ -10,7 +10,7 @@ use clap::Args;
 use downhill::data::BatchSize;
 use downhill::error::Result;
 use downhill::graph::DType;
-use downhill::train::Predictor;
+use downhill::infer::Predictor;
 use downhill::{Error, Value};
 
 use self::answers::Answers;

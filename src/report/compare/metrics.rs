@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{apart, joined};
 use crate::error::{Error, Result};
-use crate::train::Metrics;
+use crate::metrics::Metrics;
 
 /// Keys that are not compared: timings, and the step or epoch of a line.
 const UNCOMPARED: [&str; 3] = ["samples_per_second", "data_wait", "event"];
