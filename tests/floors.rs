@@ -1,5 +1,8 @@
 //! The rooms of the house stand on floors, and imports go downward only: see ARCHITECTURE.md.
 
+#[path = "floors/circles.rs"]
+mod circles;
+
 use std::path::{Path, PathBuf};
 
 const FLOORS: [&[&str]; 8] = [
@@ -110,6 +113,23 @@ fn imports_go_downward() {
     for (at, (from, to, _)) in SIDEWAYS.iter().enumerate() {
         assert!(used.contains(&at), "{from} does not import {to} any more: take the exception out");
     }
+}
+
+/// Paths below `src`, with `/` between, and their text.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let below =
+        |path: PathBuf| path.strip_prefix(&root).expect("in src").to_string_lossy().replace('\\', "/");
+    files("src", "rs").into_iter().map(|(path, text)| (below(path), text)).collect()
+}
+
+#[test]
+#[ignore = "src/train still has a circle"]
+fn no_file_imports_another_in_a_circle() {
+    let sources = sources();
+    let imports = circles::imports(sources.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    let found = circles::report(&imports);
+    assert!(found.is_empty(), "files that import each other:\n{found}");
 }
 
 #[test]
