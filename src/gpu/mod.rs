@@ -11,6 +11,7 @@ mod pipeline;
 mod recorder;
 mod staging;
 mod stopwatch;
+mod wait;
 pub mod wgsl;
 
 use std::sync::Arc;
@@ -19,12 +20,12 @@ use std::time::Duration;
 pub use adapter::{AdapterDescription, AdapterKind, Family, adapters, choose};
 pub use buffer::{Binding, Buffer, Dispatch};
 use faults::Faults;
-pub use faults::watched;
 pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder, Submission};
 pub use staging::Staging;
 pub use stopwatch::{MOST_LAPS, Stopwatch};
+pub use wait::watched;
 
 use crate::error::{Error, Result};
 
@@ -176,5 +177,14 @@ impl Gpu {
     /// The book of this device's buffers.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
+    }
+    /// The pipeline for `key`, compiled at the first call. Threads that ask for one key compile it once.
+    pub fn pipeline(&self, key: &ShaderKey) -> Result<Arc<Pipeline>> {
+        self.inner.pipelines.get(&self.inner.device, key, self.inner.shader_checks)
+    }
+
+    /// The number of pipelines made so far.
+    pub fn pipeline_count(&self) -> usize {
+        self.inner.pipelines.count()
     }
 }

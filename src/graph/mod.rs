@@ -9,7 +9,7 @@ mod conv;
 mod elementwise;
 mod grad;
 mod linear;
-mod notes;
+mod loss_info;
 mod op;
 mod random;
 mod reduce;
@@ -24,7 +24,8 @@ use std::rc::Rc;
 
 pub use attention::AttentionOptions;
 pub use conv::Geometry;
-pub(crate) use notes::Reading;
+use loss_info::LossInfo;
+pub(crate) use loss_info::Reading;
 pub use op::{
     AttentionAttrs, Binary, Bits, Clock, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window,
     Windowed,
@@ -110,7 +111,7 @@ struct Inner {
     prescribed: HashMap<NodeId, Prescription>,
     /// Nodes of blocks that are computed again for the backward pass.
     checkpoints: Vec<Range<usize>>,
-    notes: notes::Notes,
+    loss_info: LossInfo,
     parameters: Vec<Parameter>,
     buffers: Vec<StateBuffer>,
     streams: u32,
@@ -406,6 +407,60 @@ impl Graph {
             }
         };
         Tensor { graph: self.clone(), id, shape: key.2, dtype }
+    }
+}
+
+impl Graph {
+    /// Notes that a loss is a sum, or a mean over as many terms as the data say, so that micro-batches do not weigh by their
+    /// samples.
+    pub(crate) fn note_uneven_mean(&self) {
+        self.inner.borrow_mut().loss_info.uneven = true;
+    }
+
+    /// True where [`Graph::note_uneven_mean`] was called.
+    pub(crate) fn has_uneven_mean(&self) -> bool {
+        self.inner.borrow().loss_info.uneven
+    }
+
+    /// Notes that a value depends on all samples of a batch, as batch norm's statistics do, and mixup's partners.
+    pub(crate) fn note_batch_statistics(&self) {
+        self.inner.borrow_mut().loss_info.batch_statistics = true;
+    }
+
+    /// True where [`Graph::note_batch_statistics`] was called.
+    pub(crate) fn has_batch_statistics(&self) -> bool {
+        self.inner.borrow().loss_info.batch_statistics
+    }
+
+    /// Notes the output and the target of a loss.
+    pub(crate) fn note_loss(&self, output: &Tensor, target: &Tensor, reading: Reading) {
+        let (noted, mut inner) = ((output.id, target.id, reading), self.inner.borrow_mut());
+        if !inner.loss_info.losses.contains(&noted) {
+            inner.loss_info.losses.push(noted);
+        }
+    }
+
+    /// Notes an output of relu, with the axes as the model has them: in memory they may lie in another order.
+    pub(super) fn note_relu_output(&self, y: &Tensor) {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.loss_info.relu_outputs.contains(&y.id) {
+            inner.loss_info.relu_outputs.push(y.id);
+        }
+    }
+
+    /// What [`Graph::note_relu_output`] was told, each once.
+    pub(crate) fn relu_outputs(&self) -> Vec<Tensor> {
+        let outputs = self.inner.borrow().loss_info.relu_outputs.clone();
+        outputs.into_iter().map(|id| self.tensor(id)).collect()
+    }
+
+    /// What [`Graph::note_loss`] was told, each once.
+    pub(crate) fn losses(&self) -> Vec<(Tensor, Tensor, Reading)> {
+        let losses = self.inner.borrow().loss_info.losses.clone();
+        losses
+            .into_iter()
+            .map(|(output, target, reading)| (self.tensor(output), self.tensor(target), reading))
+            .collect()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::text::{binary, literal, unary, unary_cost};
+use super::functions::{binary, literal, unary, unary_cost};
 use crate::graph::{Clock, DType, Node, NodeId, Op, Window, Windowed};
 use crate::shape::Shape;
 

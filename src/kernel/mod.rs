@@ -7,6 +7,7 @@ pub mod eight_bit;
 pub mod expr;
 pub mod factored;
 pub mod feed;
+pub mod functions;
 pub mod gradients;
 pub mod map;
 pub mod matmul;
@@ -14,7 +15,7 @@ pub mod orthogonal;
 pub mod reduce;
 pub mod scaling;
 pub mod statistics;
-pub mod text;
+
 pub mod update;
 
 pub use crate::gpu::Family;

@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::buffers::{Ring, Sink, fixed, sink_buffer};
 use super::fuse::Fusion;
-use super::memory::Arena;
 use super::view::Views;
-use super::{Plan, Ring, Sink, fixed, sink_buffer};
-use crate::error::Result;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::chain::{self, Sink as KernelSink};
@@ -100,7 +98,7 @@ impl<'a> Lowering<'a> {
         lowering
     }
 
-    pub fn run(mut self, arena: Arena, state: Arena) -> Result<Plan> {
+    pub fn run(mut self) -> Self {
         for i in 0..self.nodes.len() {
             let wanted = self.fusion.live[i] && self.fusion.stored[i] && !self.done[i];
             if wanted && !self.fusion.made_beside(NodeId(i)) {
@@ -122,7 +120,7 @@ impl<'a> Lowering<'a> {
                 });
             }
         }
-        Ok(self.place(arena, state))
+        self
     }
 
     fn kernel_sink(&self, sink: Option<&Sink>) -> KernelSink {

@@ -53,7 +53,7 @@ impl Subject {
     /// # Errors
     /// Why there is no telling.
     pub fn of(graph: &Graph, plain: Option<(&Tensor, &Tensor)>) -> Result<Subject, String> {
-        let noted = graph.noted_losses();
+        let noted = graph.losses();
         if noted.len() > 1 {
             return Err(format!(
                 "the model function computes {} losses, and output and target are looked for at one; an Objective's own \

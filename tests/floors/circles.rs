@@ -164,7 +164,7 @@ fn read(name: &str, text: &str) -> File {
     while i < tokens.len() {
         match tokens[i].as_str() {
             "use" => {
-                let end = item_end(&tokens, i);
+                let end = (i..tokens.len()).find(|&j| tokens[j] == ";").map_or(tokens.len(), |j| j + 1);
                 let before = i.checked_sub(1).map_or("", |j| tokens[j].as_str());
                 let mut found = Vec::new();
                 use_tree(&tokens[i + 1..end - 1], &[], &mut found);
@@ -344,7 +344,7 @@ mod tests {
     fn circles_are_found_however_the_import_is_written() {
         let c = "pub struct C; fn f() { crate::a::one(); }";
         for a in [
-            "use crate::b::{c::C, D}; pub fn one() {}",
+            "use crate::b::{D, c::C}; pub fn one() {}",
             "use super::b::c; pub fn one() { let _ = c::C; }",
             "pub fn one() -> crate::b::c::C { panic!() }",
             "pub fn one() -> super::b::c::C { panic!() }",
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn a_parent_that_only_re_exports_stands_in_no_circle() {
         let child = ("a/b.rs", "use super::X; pub struct B(X);");
-        assert!(found(&[("a/mod.rs", "mod b; pub use b::B; pub struct X;"), child]).is_empty());
+        assert!(found(&[("a/mod.rs", "mod b; pub use b::{A, B}; pub struct X;"), child]).is_empty());
         let user = ("a/mod.rs", "mod b; pub use b::B; pub struct X; fn f(_: B) {}");
         assert_eq!(found(&[user, child]), [["a/b.rs", "a/mod.rs"]]);
         let inline = ("a/mod.rs", "mod b; pub struct X; fn f() { b::B::new(); }");
