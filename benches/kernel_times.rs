@@ -42,7 +42,7 @@ fn main() {
             Optimizer::AdamW(AdamW::default()),
             &data,
             BatchPlan::new(data.train().len(), BatchSize::Rows(batch), false).expect("batches"),
-            Target::of(&gpu),
+            Target::for_gpu(&gpu),
         )
         .expect("the net fits");
         let memory = Memory::allocate(&gpu, &blueprint.memory).expect("memory");

@@ -25,8 +25,9 @@ fn update(gpu: &Gpu, n: usize, state_bits: u32) -> (Dispatch, Memory, u64) {
         |net: &Net, x: &Tensor| net.parameter("w", [n], Init::Constant(1.0)).sum_all().mul(&x.sum_all());
     let batches = BatchPlan::new(1, BatchSize::Full, false).expect("batches");
     let optimizer = Optimizer::AdamW(AdamW { state_bits, ..AdamW::default() });
-    let blueprint = Blueprint::new(&model, &|y, _| y.clone(), optimizer, &data, batches, Target::of(gpu))
-        .expect("a plan");
+    let blueprint =
+        Blueprint::new(&model, &|y, _| y.clone(), optimizer, &data, batches, Target::for_gpu(gpu))
+            .expect("a plan");
     let plan = &blueprint.train[0].plan;
     let memory = Memory::allocate(gpu, &blueprint.memory).expect("memory");
     let numbers: Vec<f32> = (0..n).map(|i| ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0).collect();

@@ -62,7 +62,7 @@ fn dispatches(optimizer: &Optimizer, layers: usize) -> usize {
     };
     let loss = |y: &Tensor, t: &Tensor| y.sub(t).square().mean_all();
     let batches = TrainOptions::default().batches(&data).expect("batches");
-    let target = Target::new(Family::Lanes);
+    let target = Target::new(Family::Subgroup);
     let made = Blueprint::new(&model, &loss, optimizer, &data, batches, target).expect("a plan");
     made.train[0].plan.steps.iter().filter(|step| step.title == "optimizer").count()
 }

@@ -181,7 +181,7 @@ impl Config {
     /// # Errors
     /// As [`Config::blueprint`] and [`Trainer::from_blueprint`].
     pub fn trainer(&self, gpu: &Gpu, data: &Dataset) -> Result<Trainer> {
-        Trainer::from_blueprint(gpu, self.blueprint(data, Target::of(gpu))?, data, &self.options)
+        Trainer::from_blueprint(gpu, self.blueprint(data, Target::for_gpu(gpu))?, data, &self.options)
     }
 
     /// The data the config names.

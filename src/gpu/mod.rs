@@ -38,7 +38,7 @@ pub struct GpuOptions {
     pub shader_checks: bool,
     /// Ceiling for the memory ledger in bytes; `None` is [`AdapterDescription::budget`].
     pub memory: Option<u64>,
-    /// The kernel family; `None` leaves it to the adapter's kind. Lanes need subgroups of eight.
+    /// The kernel family; `None` leaves it to the adapter's kind. The subgroup family needs subgroups of eight.
     pub family: Option<Family>,
     /// How long the device may take over one submission before it counts as lost; 5 minutes unless said otherwise. Drivers
     /// of most GPUs end a kernel that hangs after some seconds, a software adapter never does.
@@ -109,9 +109,9 @@ impl Gpu {
         let faults = Faults::default();
         faults.watch(&device);
         let family = options.family.unwrap_or(description.family());
-        if family == Family::Lanes && (description.subgroup_min, description.subgroup_max) != (8, 8) {
+        if family == Family::Subgroup && (description.subgroup_min, description.subgroup_max) != (8, 8) {
             return Err(Error::Gpu(format!(
-                "the kernels of lanes need subgroups of 8, and {} has {} to {}",
+                "the subgroup kernels need subgroups of 8, and {} has {} to {}",
                 description.name, description.subgroup_min, description.subgroup_max
             )));
         }

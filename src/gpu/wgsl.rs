@@ -69,7 +69,7 @@ mod tests {
             "shared/update",
             "shared/average",
             "shared/adam",
-            "shared/largest_lanes",
+            "shared/largest_subgroup",
             "shared/a_numbers",
             "shared/attention",
             "shared/attention_lse",

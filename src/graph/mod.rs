@@ -82,7 +82,7 @@ type Backward = Rc<dyn Fn(&Tensor, &[Tensor], &[Tensor]) -> Vec<Option<Tensor>>>
 
 /// A gradient that is said, not derived.
 #[derive(Clone)]
-struct Prescription {
+struct CustomGradient {
     inputs: Vec<NodeId>,
     saved: Vec<NodeId>,
     backward: Backward,
@@ -106,9 +106,9 @@ pub struct StateBuffer {
 #[derive(Default)]
 struct Inner {
     nodes: Vec<Node>,
-    known: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
+    cse: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
     /// Nodes whose gradient is said, not derived.
-    prescribed: HashMap<NodeId, Prescription>,
+    custom_gradients: HashMap<NodeId, CustomGradient>,
     /// Nodes of blocks that are computed again for the backward pass.
     checkpoints: Vec<Range<usize>>,
     loss_info: LossInfo,
@@ -338,7 +338,7 @@ impl Graph {
     /// the inputs, of its shape, or none. It must read tensors of the forward pass from these only, not from outside:
     /// where the value is in a checkpointed block they have been computed again. For functions whose derivative has a
     /// better form than that of the operations they are composed of, or another on purpose.
-    pub fn prescribe(
+    pub fn custom_gradient(
         &self,
         value: &Tensor,
         inputs: &[&Tensor],
@@ -351,12 +351,14 @@ impl Graph {
             let order = perm.clone();
             let backward: Backward =
                 Rc::new(move |dy, inputs, saved| backward(&dy.permute(&order), inputs, saved));
-            return self.prescribed(&source, Prescription { inputs, saved, backward }).permute(&perm);
+            return self
+                .push_custom_gradient(&source, CustomGradient { inputs, saved, backward })
+                .permute(&perm);
         }
-        self.prescribed(value, Prescription { inputs, saved, backward: Rc::new(backward) })
+        self.push_custom_gradient(value, CustomGradient { inputs, saved, backward: Rc::new(backward) })
     }
 
-    fn prescribed(&self, value: &Tensor, prescription: Prescription) -> Tensor {
+    fn push_custom_gradient(&self, value: &Tensor, gradient: CustomGradient) -> Tensor {
         // The same elements: a reshape to the same shape, and never taken for another.
         let node = Node {
             op: Op::Reshape,
@@ -364,11 +366,11 @@ impl Graph {
             shape: value.shape.clone(),
             dtype: value.dtype,
             scope: self.inner.borrow().scope.clone(),
-            kept: false,
+            materialized: false,
             half: false,
         };
         let id = self.push_new(node);
-        self.inner.borrow_mut().prescribed.insert(id, prescription);
+        self.inner.borrow_mut().custom_gradients.insert(id, gradient);
         self.tensor(id)
     }
 
@@ -380,8 +382,8 @@ impl Graph {
     }
 
     /// How the gradient of a node is said, where it is.
-    fn prescription(&self, id: NodeId) -> Option<Prescription> {
-        self.inner.borrow().prescribed.get(&id).cloned()
+    fn custom_gradient_of(&self, id: NodeId) -> Option<CustomGradient> {
+        self.inner.borrow().custom_gradients.get(&id).cloned()
     }
 
     pub(crate) fn push(&self, op: Op, inputs: &[&Tensor], shape: Shape, dtype: DType) -> Tensor {
@@ -395,14 +397,14 @@ impl Graph {
         let inputs: Vec<NodeId> = inputs.iter().map(|t| t.id).collect();
         let key = (op, inputs, shape);
         let mut inner = self.inner.borrow_mut();
-        let id = match inner.known.get(&key) {
+        let id = match inner.cse.get(&key) {
             Some(&id) => id,
             None => {
                 let id = NodeId(inner.nodes.len());
                 let (op, inputs, shape) = key.clone();
                 let scope = inner.scope.clone();
-                inner.nodes.push(Node { op, inputs, shape, dtype, scope, kept: false, half: false });
-                inner.known.insert(key.clone(), id);
+                inner.nodes.push(Node { op, inputs, shape, dtype, scope, materialized: false, half: false });
+                inner.cse.insert(key.clone(), id);
                 id
             }
         };
@@ -481,19 +483,19 @@ impl Tensor {
     }
 
     /// Asks for this tensor to lie in memory: several small ones put together, say, that one kernel reads.
-    pub(crate) fn kept(self) -> Tensor {
-        self.graph.inner.borrow_mut().nodes[self.id.0].kept = true;
+    pub(crate) fn materialized(self) -> Tensor {
+        self.graph.inner.borrow_mut().nodes[self.id.0].materialized = true;
         self
     }
 
-    /// [`Tensor::kept`] of what this tensor reshapes, if it is a reshape: the same numbers, and no copy of them.
-    pub(crate) fn kept_below(self) -> Tensor {
+    /// [`Tensor::materialized`] of what this tensor reshapes, if it is a reshape: the same numbers, and no copy of them.
+    pub(crate) fn materialized_below(self) -> Tensor {
         let mut inner = self.graph.inner.borrow_mut();
         let mut at = self.id.0;
         while inner.nodes[at].op == Op::Reshape {
             at = inner.nodes[at].inputs[0].0;
         }
-        inner.nodes[at].kept = true;
+        inner.nodes[at].materialized = true;
         drop(inner);
         self
     }

@@ -25,11 +25,11 @@ fn most_leaves(op: &Op) -> usize {
 
 /// What follows a matmul or reduction inside its kernel.
 #[derive(Debug, Default)]
-pub(super) struct Along {
+pub(super) struct Epilogue {
     /// The nodes computed, in order; the last is what the kernel makes.
     pub nodes: Vec<NodeId>,
     /// A value on the way that others read too: the kernel writes it beside its result.
-    pub beside: Option<NodeId>,
+    pub side_output: Option<NodeId>,
 }
 
 /// A matmul or reduction can make it: it writes f32.
@@ -55,7 +55,7 @@ pub(super) struct Fusion {
     /// For the last value that a matmul's or reduction's kernel computes, that matmul or reduction.
     pub producer: Vec<Option<NodeId>>,
     /// What the kernel of a matmul or reduction computes on the way out, by its node.
-    pub along: HashMap<NodeId, Along>,
+    pub epilogues: HashMap<NodeId, Epilogue>,
     /// Consumers of each node.
     pub consumers: Vec<Vec<NodeId>>,
     /// Computed inside the kernel of some matmul or reduction.
@@ -72,7 +72,7 @@ impl Fusion {
             live: vec![false; n],
             stored: vec![false; n],
             producer: vec![None; n],
-            along: HashMap::new(),
+            epilogues: HashMap::new(),
             consumers: vec![Vec::new(); n],
             claimed: vec![false; n],
             leaves: vec![Vec::new(); n],
@@ -108,7 +108,7 @@ impl Fusion {
         }
         for i in 0..n {
             if f.live[i] && matches!(nodes[i].op, Op::Matmul { .. } | Op::Reduce(..)) {
-                f.absorb(nodes, NodeId(i), outputs);
+                f.fuse_epilogue(nodes, NodeId(i), outputs);
             }
         }
         f
@@ -124,7 +124,7 @@ impl Fusion {
         let node = &nodes[i];
         match &node.op {
             Op::Input(_) | Op::Parameter(_) | Op::Buffer(_) | Op::Clock => self.stored[i] = true,
-            _ if node.kept => {
+            _ if node.materialized => {
                 self.gather_leaves(nodes, i);
                 self.store(i);
             }
@@ -232,43 +232,43 @@ impl Fusion {
 
     /// Extends the kernel of `start` by elementwise values that are computed from its result, element by element, as
     /// far as the bindings suffice.
-    pub(super) fn absorb(&mut self, nodes: &[Node], start: NodeId, outputs: &[NodeId]) {
-        let mut along = Along::default();
+    pub(super) fn fuse_epilogue(&mut self, nodes: &[Node], start: NodeId, outputs: &[NodeId]) {
+        let mut epilogue = Epilogue::default();
         let mut root = start;
-        while !outputs.contains(&root) && along.beside.is_none() {
+        while !outputs.contains(&root) && epilogue.side_output.is_none() {
             let Some(next) = self.link(nodes, start, root, outputs).or_else(|| self.join(nodes, root)) else {
                 break;
             };
-            let computed = [&along.nodes[..], &next.nodes].concat();
+            let computed = [&epilogue.nodes[..], &next.nodes].concat();
             let new = next.nodes[next.nodes.len() - 1];
             // A partial result takes a binding of its own.
             if self.reads(nodes, start, new, &computed).len() > MAX_INPUTS - 1 {
                 break;
             }
             if next.shared {
-                along.beside = Some(root);
+                epilogue.side_output = Some(root);
             } else {
                 self.stored[root.0] = false;
             }
             for node in &next.nodes {
                 self.claimed[node.0] = true;
             }
-            along.nodes = computed;
+            epilogue.nodes = computed;
             root = new;
         }
         if root != start {
             self.stored[root.0] = true;
             self.producer[root.0] = Some(start);
-            if let Some(beside) = along.beside {
-                self.stored[beside.0] = true;
+            if let Some(side_output) = epilogue.side_output {
+                self.stored[side_output.0] = true;
             }
-            self.along.insert(start, along);
+            self.epilogues.insert(start, epilogue);
         }
     }
 
     /// True for a value that some other's kernel writes beside its own result.
-    pub fn made_beside(&self, id: NodeId) -> bool {
-        self.along.values().any(|a| a.beside == Some(id))
+    pub fn is_side_output(&self, id: NodeId) -> bool {
+        self.epilogues.values().any(|a| a.side_output == Some(id))
     }
 
     /// The only consumer of `root`, seen through reshapes, if it is elementwise.

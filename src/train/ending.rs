@@ -83,7 +83,7 @@ impl Ending<'_> {
                 plan.surround(kernel, "gradients", self.shape(), &bytes, false);
             }
         }
-        let ends = plan.arena.ends.clone();
+        let ends = plan.arena.group_ends.clone();
         let around = Around {
             gradients,
             bytes: trained,

@@ -44,7 +44,7 @@ pub(super) fn plan(
         Ok(blueprint) => return Ok(blueprint),
         Err(refused) => refused,
     };
-    if target.room.may_split {
+    if target.memory.may_split {
         for blocks in [1].into_iter().chain(BLOCKS) {
             if let Some(blueprint) = fitting.in_parts(blocks)? {
                 return Ok(blueprint);
@@ -77,12 +77,12 @@ impl Fitting<'_> {
     fn blueprint(&self, batches: BatchPlan, choice: Choice) -> Result<Blueprint> {
         let (forward, update) = (self.forward, self.update.clone());
         let mut blueprint = Blueprint::plan(forward, update, self.data, batches, self.target, choice)?;
-        blueprint.fit = Fit { budget: self.target.room.budget, choices: Vec::new() };
+        blueprint.fit = Fit { budget: self.target.memory.budget, choices: Vec::new() };
         Ok(blueprint)
     }
 
     fn fits(&self, bytes: u64) -> bool {
-        self.target.room.budget.is_none_or(|budget| bytes <= budget)
+        self.target.memory.budget.is_none_or(|budget| bytes <= budget)
     }
 
     /// The plan in these batches that fits: samples on the device, or training's streamed, or all; evaluation in batches
@@ -108,7 +108,7 @@ impl Fitting<'_> {
         blocks: usize,
         eval_bytes: u64,
     ) -> Result<Result<Blueprint, Refused>> {
-        let room = self.target.room;
+        let room = self.target.memory;
         let choice = |stages: Stages| Choice { stages, blocks, eval_bytes };
         let mut resident = self.blueprint(batches, choice(Stages::default()))?;
         let peak = resident.peak_bytes();
@@ -186,7 +186,7 @@ impl Fitting<'_> {
         let all: Vec<Stage> = stages.train.clone().into_iter().chain(eval).collect();
         let resident = self.sources(stages);
         let largest = all.iter().map(|s| s.bytes).chain(resident.iter().map(|b| b.bytes)).max();
-        if largest > Some(self.target.room.largest_buffer) {
+        if largest > Some(self.target.memory.largest_buffer) {
             return Ok(None);
         }
         let slots: u64 = all.iter().map(Stage::total).sum();
@@ -242,12 +242,14 @@ impl Fitting<'_> {
         if let Some((steps, resident, too_large)) = streamed {
             let slot = blueprint.stages.first().map_or(0, |stage| stage.bytes);
             let why = match too_large {
-                _ if self.target.room.residence == Residence::Streamed => "as data.residence says".to_owned(),
+                _ if self.target.memory.residence == Residence::Streamed => {
+                    "as data.residence says".to_owned()
+                }
                 Some(source) => format!(
                     "for \"{}\" takes {} and the largest buffer of the adapter is {}",
                     source.name,
                     units::bytes(source.bytes),
-                    units::bytes(self.target.room.largest_buffer)
+                    units::bytes(self.target.memory.largest_buffer)
                 ),
                 None => format!(
                     "for with all of them on the device the run would take {}",
@@ -284,7 +286,7 @@ impl Fitting<'_> {
     /// That nothing fits, with the plan and what would.
     fn refusal(&self, whole: &Refused) -> Result<Error> {
         let Refused { blueprint, least, largest } = whole;
-        let budget = self.target.room.budget.unwrap_or(self.target.room.largest_buffer);
+        let budget = self.target.memory.budget.unwrap_or(self.target.memory.largest_buffer);
         let mut buffers = blueprint.all_buffers();
         buffers.sort_by_key(|b| std::cmp::Reverse(b.bytes));
         let mut lines: Vec<String> = buffers
@@ -296,7 +298,7 @@ impl Fitting<'_> {
             let bytes: u64 = rest.iter().map(|b| b.bytes).sum();
             lines.push(format!("\n  {:>10}  {} more", units::bytes(bytes), rest.len()));
         }
-        let remedy = if self.target.room.may_split {
+        let remedy = if self.target.memory.may_split {
             self.smallest()?
         } else {
             match self.largest_part()? {
@@ -320,7 +322,7 @@ impl Fitting<'_> {
                 "a batch of {rows} needs \"{}\" of {}, and the largest buffer of the adapter is {}:{lines}\n{remedy}",
                 buffer.name,
                 units::bytes(buffer.bytes),
-                units::bytes(self.target.room.largest_buffer)
+                units::bytes(self.target.memory.largest_buffer)
             ),
             None => format!(
                 "a batch of {rows} needs {} ({least} B), and the budget is {} ({budget} B):{lines}\n{remedy}",

@@ -4,7 +4,7 @@ use super::early_stopping::EarlyStopping;
 use super::metric::Metric;
 use crate::data::{BatchPlan, BatchSize, Dataset};
 use crate::error::Result;
-use crate::kernel::{Precision, Residence, Room, Rounding, Target};
+use crate::kernel::{MemoryBudget, Precision, Residence, Rounding, Target};
 
 /// How a run goes through its data.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,8 +69,8 @@ impl TrainOptions {
     /// A device's target with what these options ask of it.
     pub fn target(&self, of: Target) -> Target {
         let may_split = self.micro_batch == MicroBatch::Auto;
-        let room = Room { residence: self.residence, may_split, ..of.room };
-        let of = of.with_precision(self.precision).with_rounding(self.weight_rounding).with_room(room);
+        let room = MemoryBudget { residence: self.residence, may_split, ..of.memory };
+        let of = of.with_precision(self.precision).with_rounding(self.weight_rounding).with_memory(room);
         of.with_statistics(self.statistics.is_some_and(|every| every > 0))
     }
 }

@@ -83,7 +83,7 @@ pub struct Trainer {
 }
 
 fn target(gpu: &Gpu, options: &TrainOptions) -> Target {
-    options.target(Target::of(gpu))
+    options.target(Target::for_gpu(gpu))
 }
 
 /// The samples of an epoch, in the order they are trained on.

@@ -56,7 +56,7 @@ pub fn drive_changed(
     let gpu = adapter::open_with(GpuOptions::default());
     let loss = |loss: &Tensor, _: &Tensor| loss.clone();
     let batches = options.batches(&data)?;
-    let mut blueprint = Blueprint::new(&model, &loss, update, &data, batches, Target::of(&gpu))?;
+    let mut blueprint = Blueprint::new(&model, &loss, update, &data, batches, Target::for_gpu(&gpu))?;
     change(&mut blueprint);
     let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &options)?;
     let start = |p: &Param| NamedTensor {
