@@ -19,8 +19,7 @@ pub use function::{Function, Value};
 pub use memory::{ALIGNMENT, Arena, Layout};
 pub use program::{Memory, Program};
 pub use steps::{Plan, Step};
-pub use weights::NamedTensor;
-pub(crate) use weights::check_weights;
+pub use weights::{NamedTensor, TensorLocation, WeightLayout, WeightTensor};
 
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Tensor};

@@ -21,7 +21,7 @@ use crate::optim::{Clip, Groups, Update};
 use crate::plan::{BufferPlan, Memory, Plan, Ring};
 
 /// Steps of which the device holds the tables at once; more than these are never submitted together.
-pub const WINDOW: usize = 64;
+pub const WINDOW: usize = crate::kernel::feed::MAX_WINDOW_STEPS;
 /// Activations of evaluation may be as large as this, however small those of training are, where there is room.
 pub(super) const EVAL_BYTES: u64 = 4 << 20;
 /// The buffers through which step metrics come back, in turn.

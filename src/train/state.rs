@@ -8,7 +8,7 @@ use crate::kernel::feed::{BUFFERS, STATE};
 use crate::kernel::scaling::FIRST_SCALE;
 use crate::kernel::update::{AVERAGE, PARAMETERS};
 use crate::nn::init;
-use crate::plan::{NamedTensor, Program, check_weights};
+use crate::plan::{NamedTensor, Program, WeightLayout};
 use crate::shape::Shape;
 
 /// Where a tensor of the weights file lives.
@@ -178,8 +178,9 @@ impl Trainer {
     /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
     pub fn load_state_dict(&mut self, tensors: &[NamedTensor]) -> Result<()> {
         let homes = self.tensors();
-        let model: Vec<_> = homes.iter().map(|(name, shape, _)| (name, shape)).collect();
-        check_weights(&model, tensors)?;
+        let plan = &self.blueprint.train[0].plan;
+        let (parameters, buffers) = (&self.blueprint.parameters, &self.blueprint.buffers);
+        WeightLayout::new(parameters, &plan.arena, buffers, &plan.state).check(tensors)?;
         for (name, _, home) in &homes {
             let Some(t) = tensors.iter().find(|t| t.name == *name) else { continue };
             match home {
