@@ -20,14 +20,14 @@ pub struct Gather<'a> {
     pub scale: Option<&'a Scale>,
 }
 
+/// The most steps of one submission: the device holds the tables of as many.
+pub const MAX_WINDOW_STEPS: usize = 64;
 /// Fields that one dispatch gathers, at most.
 pub const AT_ONCE: usize = 2;
 /// What gathering reads, field by field; the planner knows the buffer.
 pub const FROM: [&str; AT_ONCE] = ["feed from 0", "feed from 1"];
 /// What gathering writes, field by field.
 pub const INTO: [&str; AT_ONCE] = ["feed into 0", "feed into 1"];
-/// The most steps that one submission holds, and so the rows of the order table.
-pub const MAX_WINDOW_STEPS: usize = 64;
 /// Sample numbers, a row a step.
 pub const ORDER: &str = "order";
 /// The words of the open step.

@@ -1,6 +1,7 @@
 //! A graph called like a function: inputs in, outputs out. For tests, experiments and inference.
 
-use super::{Memory, NamedTensor, Plan, Program, Ring, Sink, TensorLocation, WeightLayout, input_buffer};
+use super::weights::{NamedTensor, TensorLocation, WeightLayout, check_weights};
+use super::{Memory, Plan, Program, Ring, Sink, input_buffer};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::graph::{Clock, DType, Graph, Op, Tensor};
@@ -70,7 +71,7 @@ impl Function {
         let outputs: Vec<usize> = outputs.iter().map(|t| t.full_shape().elements()).collect();
         let largest = outputs.iter().max().map_or(0, |elements| *elements as u64 * 4);
         let readback = gpu.readback("outputs readback", largest.min(READBACK_BYTES))?;
-        let weights = WeightLayout::new(&graph.parameters(), &plan.arena, &graph.buffers(), &plan.state);
+        let weights = WeightLayout::new(&graph.parameters(), &graph.buffers(), &plan);
         Ok(Function { gpu: gpu.clone(), plan, memory, program, inputs, weights, outputs, readback })
     }
 
@@ -95,19 +96,20 @@ impl Function {
     /// # Errors
     /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
     pub fn load_state_dict(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        for (tensor, values) in self.weights.assign(tensors)? {
+        let model: Vec<_> = self.weights.iter().map(|(name, shape, _)| (name, shape)).collect();
+        check_weights(&model, tensors)?;
+        for (name, _, location) in self.weights.iter() {
+            let Some(t) = tensors.iter().find(|t| t.name == *name) else { continue };
             // A buffer is missing where no output needs it.
-            match tensor.location {
-                TensorLocation::Device { buffer, offset } => {
-                    if let Some(buffer) = self.memory.find(buffer) {
-                        self.gpu.write(buffer, offset, bytemuck::cast_slice(values));
-                    }
-                }
+            let (buffer, offset) = match location {
+                TensorLocation::Device(buffer, offset) => (*buffer, *offset),
+                TensorLocation::StepCount => (STATE, 4 * Clock::Tracked as u64),
+            };
+            let Some(buffer) = self.memory.find(buffer) else { continue };
+            match location {
+                TensorLocation::Device(..) => self.gpu.write(buffer, offset, bytemuck::cast_slice(&t.values)),
                 TensorLocation::StepCount => {
-                    if let Some(state) = self.memory.find(STATE) {
-                        let word = 4 * Clock::Tracked as u64;
-                        self.gpu.write(state, word, &(values[0].max(0.0) as u32).to_le_bytes());
-                    }
+                    self.gpu.write(buffer, offset, &(t.values[0].max(0.0) as u32).to_le_bytes())
                 }
             }
         }

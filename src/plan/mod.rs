@@ -19,7 +19,8 @@ pub use function::{Function, Value};
 pub use memory::{ALIGNMENT, Arena, Layout};
 pub use program::{Memory, Program};
 pub use steps::{Plan, Step};
-pub use weights::{NamedTensor, TensorLocation, WeightLayout, WeightTensor};
+pub use weights::NamedTensor;
+pub(crate) use weights::{TensorLocation, WeightLayout, check_weights};
 
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Tensor};
