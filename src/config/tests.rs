@@ -1,7 +1,7 @@
 use super::*;
 use crate::data::BatchSize;
-use crate::kernel::{Family, Target};
-use crate::nn::{Form, Layer};
+use crate::kernel::{Family, Precision, Rounding, Target};
+use crate::nn::Layer;
 use crate::optim::Optimizer;
 use crate::train::Blueprint;
 
@@ -11,6 +11,7 @@ mod layer_faults;
 mod layer_options;
 mod layers;
 mod schedules;
+mod sections;
 mod updates;
 
 const DIGITS: &str = r#"
@@ -107,9 +108,12 @@ fn every_name_is_a_layer_or_a_loss() {
         let config = Config::parse(DIGITS, &[format!("model.layers=[{}]", form.example)]).unwrap();
         assert_eq!(config.model.layers[0].name(), form.name);
     }
-    for Form { name, .. } in loss::FORMS {
-        let config = Config::parse(DIGITS, &[format!("model.loss={name}")]).unwrap();
-        assert!(config.loss.to_toml().to_string().contains(name));
+    for row in LossSpec::TABLE {
+        for entry in [row.form.name, row.form.example] {
+            let config = Config::parse(DIGITS, &[format!("model.loss={entry}")]).unwrap();
+            assert_eq!(config.loss.name(), row.form.name);
+            assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
+        }
     }
 }
 

@@ -31,8 +31,10 @@ fn every_metric_and_option_is_read() {
     ] {
         assert_eq!(with(&format!("[{entry}]")).options.metrics, [wanted], "{entry}");
     }
-    for form in super::super::eval::FORMS {
-        assert_eq!(with(&format!("[\"{}\"]", form.name)).options.metrics[0].key(), form.name);
+    for row in Metric::TABLE {
+        for entry in [format!("\"{}\"", row.form.name), row.form.example.to_owned()] {
+            assert_eq!(with(&format!("[{entry}]")).options.metrics[0].key(), row.form.name);
+        }
     }
 }
 
