@@ -45,53 +45,31 @@ fn every_key_is_read() {
 
 #[test]
 fn faults_name_key_value_and_remedy() {
-    refused(&[
-        (
-            &["model.layers=3"],
-            "model.layers = 3: a list is needed, and this is an integer; for example layers = [\"fl",
-        ),
-        (&["train=3"], "train = 3: a table is needed, and this is an integer"),
-        (&["data=3"], "data = 3: a table is needed, and this is an integer"),
-        (&["train.steps=0"], "train: at least 1 epoch or step is needed"),
-        (&["train.precision=f8"], "train.precision = \"f8\": \"f32\" or \"f16\" is needed"),
-        (
-            &["train.weight_rounding=up"],
-            "train.weight_rounding = \"up\": \"nearest\" or \"stochastic\" is needed",
-        ),
-        (&["train.memory=0"], "train.memory = 0: a size, as \"256MiB\", is needed, and this is an integer"),
-        (&["train.memory=1.5"], "train.memory = 1.5: a size, as \"256MiB\", is needed, and this is a number"),
-        (
-            &["train.memory=much"],
-            "train.memory: \"much\" is no size; a number with KiB, MiB or GiB is needed",
-        ),
-        (
-            &["checkpoint.every=3"],
-            "unknown key checkpoint.every; there are: every_steps, every_minutes, every_epochs",
-        ),
-        (&["checkpoint.every_steps=-1"], "checkpoint.every_steps = -1: a whole number from 0 on is needed"),
-        (
-            &["checkpoint.every_minutes=-1"],
-            "checkpoint.every_minutes = -1: a number of minutes above 0 is needed, or 0 for never",
-        ),
-        (&["checkpoint.keep_last=0"], "checkpoint.keep_last = 0: at least the last one is kept"),
-        (
-            &["checkpoint.keep_best=all"],
-            "checkpoint.keep_best = \"all\": how many of the best are kept, or true for one, is needed",
-        ),
-        (
-            &["checkpoint.metric=3"],
-            "checkpoint.metric = 3: a name is needed, and this is an integer; for example metric = \"eval_loss\"",
-        ),
-        (&["early_stopping.patience=0"], "early_stopping.patience = 0: at least 1 epoch is needed"),
-        (&["early_stopping.min_delta=-1"], "early_stopping.min_delta = -1: a number from 0 on is needed"),
-        (&["early_stopping.mode=less"], "early_stopping.mode = \"less\": \"min\" or \"max\" is needed"),
-        (&["early_stopping.patient=1"], "unknown key early_stopping.patient; did you mean \"patience\"?"),
-        (&["watch.statistics=-1"], "watch.statistics = -1: a whole number from 0 on is needed"),
-        (
-            &["eval.metrics=f1"],
-            "eval.metrics = \"f1\": a list is needed, and this is a string; for example metrics = [\"f1\"",
-        ),
-    ]);
+    refused(
+        r#"
+        model.layers=3 => model.layers = 3: a list is needed, and this is an integer; for example layers = ["fl
+        train=3 => train = 3: a table is needed, and this is an integer
+        data=3 => data = 3: a table is needed, and this is an integer
+        train.steps=0 => train: at least 1 epoch or step is needed
+        train.precision=f8 => train.precision = "f8": "f32" or "f16" is needed
+        train.weight_rounding=up => train.weight_rounding = "up": "nearest" or "stochastic" is needed
+        train.memory=0 => train.memory = 0: a size, as "256MiB", is needed, and this is an integer
+        train.memory=1.5 => train.memory = 1.5: a size, as "256MiB", is needed, and this is a number
+        train.memory=much => train.memory: "much" is no size; a number with KiB, MiB or GiB is needed
+        checkpoint.every=3 => unknown key checkpoint.every; there are: every_steps, every_minutes, every_epochs
+        checkpoint.every_steps=-1 => checkpoint.every_steps = -1: a whole number from 0 on is needed
+        checkpoint.every_minutes=-1 => checkpoint.every_minutes = -1: a number of minutes above 0 is needed, or 0 for never
+        checkpoint.keep_last=0 => checkpoint.keep_last = 0: at least the last one is kept
+        checkpoint.keep_best=all => checkpoint.keep_best = "all": how many of the best are kept, or true for one, is needed
+        checkpoint.metric=3 => checkpoint.metric = 3: a name is needed, and this is an integer; for example metric = "eval_loss"
+        early_stopping.patience=0 => early_stopping.patience = 0: at least 1 epoch is needed
+        early_stopping.min_delta=-1 => early_stopping.min_delta = -1: a number from 0 on is needed
+        early_stopping.mode=less => early_stopping.mode = "less": "min" or "max" is needed
+        early_stopping.patient=1 => unknown key early_stopping.patient; did you mean "patience"?
+        watch.statistics=-1 => watch.statistics = -1: a whole number from 0 on is needed
+        eval.metrics=f1 => eval.metrics = "f1": a list is needed, and this is a string; for example metrics = ["f1"
+    "#,
+    );
     for (section, key, wanted) in [
         ("model", "loss", "model.layers is missing; for example layers = [\"flatten\", { linear = 10 }]"),
         ("model", "layers", "model.loss is missing; for example loss = \"cross_entropy\""),
