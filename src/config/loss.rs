@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::graph::{DType, Tensor};
+use crate::infer::Head;
 use crate::nn::TableRow;
 use crate::nn::loss::{self, CrossEntropy, Huber, KlDiv, LossOptions, Nll, SmoothL1};
-use crate::train::Head;
 
 macro_rules! losses {
     ($(

@@ -10,8 +10,8 @@ use toml::{Table, Value};
 
 use super::{Augmentation, LossSpec};
 use crate::error::{Error, suggestion};
+use crate::metrics::Metric;
 use crate::nn::{Form, Layer, TableRow};
-use crate::train::Metric;
 
 /// Enums read as entries, by serde's name, and the form of each: a name, or a table of one name with its options. Others
 /// are a choice of names.

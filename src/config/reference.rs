@@ -9,7 +9,7 @@ use serde::ser::Serialize;
 use toml::{Table, Value};
 
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
-use crate::train::EarlyStopping;
+use crate::compile::EarlyStopping;
 
 /// A section of the config file.
 #[derive(Debug, Clone, PartialEq)]

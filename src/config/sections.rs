@@ -7,10 +7,12 @@ use toml::{Table, Value};
 
 use super::LossSpec;
 use super::reference::{Described, section};
+use crate::compile::{EarlyStopping, MicroBatch};
 use crate::error::{Error, Result};
 use crate::kernel::{Precision, Rounding};
+use crate::metrics::Metric;
 use crate::nn::Sequential;
-use crate::train::{Checkpoints, EarlyStopping, Metric, MicroBatch};
+use crate::train::CheckpointOptions;
 use crate::units;
 
 section! {
@@ -109,17 +111,17 @@ section! {
         /// Epochs from one checkpoint to the next, each after its evaluation; 0 is never.
         pub every_epochs: Option<u64> = None,
         /// How many of the last checkpoints are kept.
-        pub keep_last: usize = Checkpoints::default().keep_last,
+        pub keep_last: usize = CheckpointOptions::default().keep_last,
         /// How many of the best checkpoints are kept besides, each saved when its epoch ends; true is 1.
         #[serde(deserialize_with = "keep_best")]
-        pub keep_best: usize = Checkpoints::default().keep_best,
+        pub keep_best: usize = CheckpointOptions::default().keep_best,
         /// The number that says which checkpoints are best; the evaluation's loss, or else the training's, without it.
         pub metric: Option<String> = None,
     }
 }
 
 impl Checkpoint {
-    pub fn rule(self) -> Result<Checkpoints> {
+    pub fn rule(self) -> Result<CheckpointOptions> {
         let Checkpoint { every_steps, every_minutes, every_epochs, keep_last, keep_best, metric } = self;
         if let Some(minutes) = every_minutes.filter(|minutes| !(0.0..1e9).contains(minutes)) {
             return Err(Error::Config(format!(
@@ -127,8 +129,8 @@ impl Checkpoint {
             )));
         }
         let is_silent = every_steps.is_none() && every_minutes.is_none() && every_epochs.is_none();
-        let usual = Checkpoints::default().every_minutes.filter(|_| is_silent);
-        let rule = Checkpoints {
+        let usual = CheckpointOptions::default().every_minutes.filter(|_| is_silent);
+        let rule = CheckpointOptions {
             every_steps: every_steps.filter(|n| *n > 0),
             every_minutes: every_minutes.filter(|minutes| *minutes > 0.0).or(usual),
             every_epochs: every_epochs.filter(|n| *n > 0),
@@ -141,9 +143,10 @@ impl Checkpoint {
     }
 }
 
-impl From<Checkpoints> for Checkpoint {
-    fn from(rule: Checkpoints) -> Self {
-        let Checkpoints { every_steps, every_minutes, every_epochs, keep_last, keep_best, metric } = rule;
+impl From<CheckpointOptions> for Checkpoint {
+    fn from(rule: CheckpointOptions) -> Self {
+        let CheckpointOptions { every_steps, every_minutes, every_epochs, keep_last, keep_best, metric } =
+            rule;
         let every_minutes = Some(every_minutes.unwrap_or(0.0));
         Checkpoint { every_steps, every_minutes, every_epochs, keep_last, keep_best, metric }
     }

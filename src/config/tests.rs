@@ -1,9 +1,9 @@
 use super::*;
+use crate::compile::TrainPlan;
 use crate::data::BatchSize;
 use crate::kernel::{Family, Precision, Rounding, Target};
 use crate::nn::Layer;
 use crate::optim::Optimizer;
-use crate::train::Blueprint;
 
 mod augment;
 mod eval;
@@ -49,8 +49,8 @@ fn readme_row(head: &str, name: &str) -> &'static str {
 }
 
 /// Plans the run, as far as no adapter is needed.
-fn plan(config: &Config) -> Result<Blueprint> {
-    config.blueprint(&config.dataset()?, Target::new(Family::Tiled))
+fn plan(config: &Config) -> Result<TrainPlan> {
+    config.plan(&config.dataset()?, Target::new(Family::Tiled))
 }
 
 /// Cases of errors, a line each: what is wrong, and the words of its error, as `setting & setting => words || words`.

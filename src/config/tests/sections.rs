@@ -2,7 +2,9 @@
 
 use super::super::reference::{Key, entry_keys, sections};
 use super::*;
-use crate::train::{EarlyStopping, Metric, MicroBatch, Mode};
+use crate::compile::{EarlyStopping, MicroBatch};
+use crate::metrics::Metric;
+use crate::train::Mode;
 
 #[test]
 fn every_key_is_read() {
@@ -15,19 +17,24 @@ fn every_key_is_read() {
     assert_eq!((train.memory, reads("memory = 77").memory, reads("").memory), (Some(1024), Some(77), None));
 
     let rule = |text: &str| reads(&format!("[checkpoint]\n{text}")).checkpoints;
-    let (usual, silent) =
-        (Checkpoints::default(), Checkpoints { every_minutes: None, ..Checkpoints::default() });
+    let (usual, silent) = (
+        CheckpointOptions::default(),
+        CheckpointOptions { every_minutes: None, ..CheckpointOptions::default() },
+    );
     for (text, wanted) in [
         ("", usual.clone()),
         ("every_minutes = 0", silent.clone()),
         ("every_steps = 0", silent.clone()),
-        ("every_steps = 3", Checkpoints { every_steps: Some(3), ..silent.clone() }),
-        ("every_epochs = 3", Checkpoints { every_epochs: Some(3), ..silent }),
-        ("every_minutes = 0.5", Checkpoints { every_minutes: Some(0.5), ..usual.clone() }),
-        ("keep_last = 9\nkeep_best = true", Checkpoints { keep_last: 9, keep_best: 1, ..usual.clone() }),
+        ("every_steps = 3", CheckpointOptions { every_steps: Some(3), ..silent.clone() }),
+        ("every_epochs = 3", CheckpointOptions { every_epochs: Some(3), ..silent }),
+        ("every_minutes = 0.5", CheckpointOptions { every_minutes: Some(0.5), ..usual.clone() }),
+        (
+            "keep_last = 9\nkeep_best = true",
+            CheckpointOptions { keep_last: 9, keep_best: 1, ..usual.clone() },
+        ),
         (
             "keep_best = 3\nmetric = 'f1'",
-            Checkpoints { keep_best: 3, metric: Some("f1".into()), ..usual.clone() },
+            CheckpointOptions { keep_best: 3, metric: Some("f1".into()), ..usual.clone() },
         ),
         ("keep_best = false", usual),
     ] {
