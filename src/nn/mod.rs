@@ -24,6 +24,7 @@ mod resize;
 mod rule;
 mod sequences;
 mod shaping;
+mod table;
 
 pub use activation::{
     Approximate, Elu, Gelu, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
@@ -45,6 +46,7 @@ pub use recurrent::Recurrent;
 pub use resize::{Upsample, UpsampleMode, UpsampleSize};
 pub use sequences::{Gru, Lstm, PositionalEmbedding};
 pub use shaping::{Flatten, Permute, Reshape};
+pub use table::TableRow;
 
 use crate::graph::{Graph, Init, Tensor};
 
