@@ -25,7 +25,7 @@ pub struct ExplainArgs {
     /// Override a setting, as data.batch_size=64 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Kind of adapter: gpu (tiled kernels) or software (kernels without barriers)
+    /// Kind of adapter: gpu (tiled kernels) or software (subgroup kernels)
     #[arg(long, default_value = "gpu", value_name = "KIND", value_parser = ["gpu", "software"])]
     target: String,
     /// Limit of all buffers on the device together, as 256MiB, in place of the config's
@@ -40,9 +40,9 @@ impl ExplainArgs {
     pub fn run(&self) -> anyhow::Result<()> {
         let config = Config::load(&self.config, &self.settings)?;
         let data = config.dataset()?;
-        let family = if self.target == "software" { Family::Lanes } else { Family::Tiled };
+        let family = if self.target == "software" { Family::Subgroup } else { Family::Tiled };
         let mut target = Target::new(family);
-        target.room.budget = self.memory.or(config.memory);
+        target.memory.budget = self.memory.or(config.memory);
         let plan = config.plan(&data, target)?;
         if self.json {
             println(&serde_json::to_string_pretty(&report::explain_json(&plan))?);
