@@ -4,23 +4,26 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::shown;
-use crate::config::reference::{complete_entry, entry_keys};
+use crate::config::reference::{Key, complete_entry, entry_keys};
 use crate::nn::Form;
 
 /// The options of an entry of `T` in Markdown: `out_features`, required, `bias = true`. The main one has a star.
 pub(super) fn options<T: Serialize + for<'de> Deserialize<'de>>(form: &Form) -> String {
     let given = given(form);
     let all = complete::<T>(form, &given).unwrap_or_default();
-    let text = |key: &'static str| {
+    let text = |Key { name: key, kind, .. }: Key| {
         let star = if form.short == Some(key) { "*" } else { "" };
-        match default::<T>(form, key, &given, &all) {
+        // The values, where they are names.
+        let values = if kind.contains('"') { format!(" ({kind})") } else { String::new() };
+        let default = match default::<T>(form, key, &given, &all) {
             OptionDefault::Required => format!("`{key}`{star}, required"),
             OptionDefault::None => format!("`{key}`{star}, none"),
             OptionDefault::Value(value) => format!("`{key} = {}`{star}", shown(&merged(&value))),
             OptionDefault::Of(other) => format!("`{key}`{star} = `{other}`"),
-        }
+        };
+        default + &values
     };
-    entry_keys::<T>(form.name).into_iter().map(|key| text(key.name)).collect::<Vec<_>>().join("; ")
+    entry_keys::<T>(form.name).into_iter().map(text).collect::<Vec<_>>().join("; ")
 }
 
 enum OptionDefault {
