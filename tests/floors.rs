@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 const FLOORS: [&[&str]; 8] = [
-    &["error", "figure", "shape", "units"],
+    &["atomic_file", "error", "figure", "shape", "units"],
     &["gpu", "graph", "data"],
     &["kernel", "nn", "optim"],
     &["plan"],

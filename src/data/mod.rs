@@ -6,7 +6,6 @@
 mod blocks;
 mod chain;
 mod digits;
-mod draft;
 mod encoding;
 mod field;
 mod file;

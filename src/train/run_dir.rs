@@ -8,42 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::observer::{EpochRecord, Observer, StepRecord};
 use super::statistics::StatisticsRecord;
+pub(super) use crate::atomic_file::sync_folder;
+pub use crate::atomic_file::write_whole;
 use crate::data::Encoding;
 use crate::error::{Error, Result};
 
 fn numbered(name: &str, n: u32) -> PathBuf {
     PathBuf::from("runs").join(format!("{name}-{n}"))
-}
-
-/// Writes a whole file under a temporary name, syncs it, and renames it: a reader sees all of it or none.
-///
-/// # Errors
-/// [`Error::Io`] with the path.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_added_extension("tmp");
-    let failed = |err: &std::io::Error| Error::io("cannot write", path, err);
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|err| {
-        let _ = fs::remove_file(&temporary);
-        failed(&err)
-    })?;
-    // A bare name is in the current folder.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    sync_folder(folder.unwrap_or(Path::new(".")))
-}
-
-/// Has the names in a folder survive a loss of power, where the system has such a thing.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    let sync = || File::open(folder)?.sync_all();
-    sync().map_err(|err: std::io::Error| Error::io("cannot sync", folder, &err))
 }
 
 /// A line of `metrics.jsonl`.
