@@ -11,11 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::chain::Chain;
-use super::super::file::{DataFile, FileValues, Written};
+use super::super::file::{DataFile, FileValues, Written, file_name};
 use super::super::values::{Kind, Values};
 use super::super::{Dataset, Field, Part, Windows};
 use super::arrays::{ArrayOptions, dataset};
-use super::files_of;
+use super::folder::files_of;
 use crate::error::{Error, Result};
 
 /// Bytes of an image.
@@ -136,7 +136,7 @@ pub fn cifar(folder: &Path, labels: CifarLabels, options: &ArrayOptions) -> Resu
     let train = layout.part(folder, layout.train, label)?;
     let own = options.own_part() && has(layout.eval);
     let eval = own.then(|| layout.part(folder, &[layout.eval], label)).transpose()?;
-    dataset(super::super::file_name(folder), train, eval, Some(classes), options)
+    dataset(file_name(folder), train, eval, Some(classes), options)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use image::{ColorType, ImageBuffer, ImageDecoder, ImageError, Limits, Luma, Pixe
 
 use super::super::file::DataFile;
 use super::header::{self, Format, Header};
-use super::{Fit, ImageShape};
+use super::shape::{Fit, ImageShape};
 use crate::error::{Error, Result};
 
 /// Fills `into` with the image as `shape` says.

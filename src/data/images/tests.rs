@@ -6,6 +6,7 @@ use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use proptest::prelude::*;
 
 use super::*;
+use crate::data::Kind;
 
 /// An image's bytes; pixel (x, y) is x + 10·y, and in colour its channels go up by 1.
 fn encoded(format: ImageFormat, width: u32, height: u32, colour: bool) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::super::blocks::Blocks;
-use super::{
+use super::description::{
     ALIGN, Array, BLOCK, Description, FieldDescription, MAGIC, PREFIX, Role, SUMMED, VERSION, digest,
 };
 use crate::atomic_file::AtomicFile;
