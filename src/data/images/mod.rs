@@ -1,9 +1,12 @@
 //! Folders of images: a folder for each class, PNG and JPEG in it, decoded as they are wanted.
 
+#[cfg(feature = "images")]
 mod decode;
 mod folder;
 mod header;
 mod other;
+#[cfg(feature = "images")]
+mod resize;
 mod shape;
 mod source;
 
@@ -73,6 +76,7 @@ pub(super) fn is_image_folder(dir: &Path) -> bool {
 /// [`Error::Config`] for options that cannot be; [`Error::Io`].
 pub fn images(dir: &Path, options: &ImageOptions) -> Result<Dataset> {
     check(options)?;
+    source::check_built(dir)?;
     let folder = folder::read(dir)?;
     let parts = [Some(&folder.train), folder.eval.as_ref()];
     let shape = shape(parts.into_iter().flatten().flat_map(|part| &part.files), options)?;
@@ -143,5 +147,5 @@ fn shape<'a>(files: impl Iterator<Item = &'a PathBuf>, options: &ImageOptions) -
     Ok(ImageShape { channels: options.channels.unwrap_or(if grey { 1 } else { 3 }), height, width })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "images"))]
 mod tests;

@@ -6,7 +6,8 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::decode;
+#[cfg(feature = "images")]
+use super::decode::decode;
 use super::shape::{Fit, ImageShape};
 use crate::data::{Field, Kind, Scale, Source, Values};
 use crate::error::{Error, Result};
@@ -45,6 +46,26 @@ impl ImageEncoding {
         let field = Field::new([self.channels, self.height, self.width], Values::of(images))?;
         field.scaled(self.scale.clone())
     }
+}
+
+/// Refuses images where the program cannot decode them.
+///
+/// # Errors
+/// [`Error::Config`] where the program was built without the feature `images`.
+pub(super) fn check_built(path: &Path) -> Result<()> {
+    if cfg!(feature = "images") {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "{}: this program was built without the feature that decodes images; build it by `cargo build --release \
+         --features images`",
+        path.display()
+    )))
+}
+
+#[cfg(not(feature = "images"))]
+fn decode(path: &Path, _: ImageShape, _: Option<Fit>, _: &mut [u8]) -> Result<()> {
+    check_built(path)
 }
 
 /// Images that are decoded as they are read.
@@ -118,7 +139,7 @@ impl Source for Images {
 
 impl Images {
     fn decode(&self, image: usize, into: &mut [u8]) -> Result<()> {
-        decode::decode(&self.files[image], self.shape, self.fit, into)
+        decode(&self.files[image], self.shape, self.fit, into)
     }
 
     fn decode_all(&self, (first, into): (usize, &mut [u8])) -> Result<()> {
