@@ -19,7 +19,10 @@ use std::path::Path;
 use toml::{Table, Value};
 
 pub use augment::{Augment, Augmentation};
-pub use data::{ArrayFiles, ArraysSpec, DataConfig, DataSpec, ImagesSpec, PackSpec, TableSpec, TextSpec};
+pub use data::{
+    ArrayFiles, ArraysSpec, CifarKeys, DATA_FORMATS, DataConfig, DataFormat, DataSpec, HoldoutKeys, IdxKeys,
+    ImagesSpec, KeyGroup, NpyKeys, PackSpec, TableSpec, TextSpec,
+};
 pub use loss::LossSpec;
 use section::{Section, kind};
 pub use watch::Watch;
@@ -107,7 +110,7 @@ impl Config {
         options.seed = root.whole("seed")?.unwrap_or(options.seed);
         let mut s = root.section("data")?;
         let augment = Augment::read(&mut s)?;
-        let data = data::read(s, folder, &mut options)?;
+        let data = data::read(s.rest(), folder, &mut options)?;
         augment.check(&data)?;
 
         let mut s = root.section("model")?;

@@ -27,6 +27,12 @@ pub struct Holdout {
     pub stratify: bool,
 }
 
+impl Default for Holdout {
+    fn default() -> Self {
+        Holdout::new(0)
+    }
+}
+
 impl Holdout {
     /// A fifth, drawn with the seed.
     pub fn new(seed: u64) -> Holdout {

@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::vocabulary::Vocabulary;
 use super::{Dataset, Encoding, Field, FileValues, Kind, Part, Spill, Values, Windows, Written};
 use crate::error::{Error, Result};
@@ -14,20 +16,26 @@ use crate::error::{Error, Result};
 const SOURCES: &str = include_str!(concat!(env!("OUT_DIR"), "/sources.txt"));
 
 /// How a text is cut.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TextOptions {
     /// Characters of a sample.
     pub context: usize,
     /// Characters from one training sample's beginning to the next one's; `context` where it is `None`.
+    #[serde(default)]
     pub hop: Option<usize>,
     /// The share of the text, its end, that is evaluated on; 0 for none.
+    #[serde(default = "tenth")]
     pub eval_fraction: f64,
+}
+
+fn tenth() -> f64 {
+    0.1
 }
 
 impl TextOptions {
     /// Samples of `context` characters side by side, the last tenth of the text to evaluate on.
     pub fn new(context: usize) -> Self {
-        TextOptions { context, hop: None, eval_fraction: 0.1 }
+        TextOptions { context, hop: None, eval_fraction: tenth() }
     }
 }
 

@@ -10,6 +10,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::chain::Chain;
 use super::super::file::{DataFile, FileValues, Written, file_name};
 use super::super::values::{Kind, Values};
@@ -22,7 +24,8 @@ use crate::error::{Error, Result};
 const IMAGE: usize = 3 * 32 * 32;
 
 /// Which of CIFAR-100's labels are learnt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CifarLabels {
     /// The 100 classes; CIFAR-10 has 10, and only these.
     #[default]

@@ -13,8 +13,10 @@ mod source;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::file::{DataFile, file_name};
-use super::{Dataset, Encoding, Field, Holdout, Normalise, Part, Scale, Values, normalise};
+use super::{Dataset, Encoding, Field, Holdout, Normalise, Part, Scale, Values, keys, normalise};
 use crate::error::{Error, Result};
 pub use header::MOST_PIXELS;
 pub use other::{image_inputs, images_part};
@@ -24,17 +26,22 @@ pub use source::ImageEncoding;
 use source::Images;
 
 /// What is made of the images of a folder.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageOptions {
     /// Height and width; those that all images have where it is `None`.
+    #[serde(default, deserialize_with = "keys::size", skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
     /// How they come to that size.
+    #[serde(default)]
     pub fit: Fit,
     /// 1 for grey, 3 for red, green and blue; where it is `None`, 1 if no image has colours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
     /// What is made of the bytes.
+    #[serde(skip)]
     pub normalise: Normalise,
     /// What is held out where the folder has no part to evaluate on.
+    #[serde(skip)]
     pub hold: Holdout,
 }
 
@@ -57,7 +64,7 @@ pub fn images_have_eval(dir: &Path) -> bool {
 }
 
 /// True where the folder looks like one of [`images`].
-pub(super) fn is_image_folder(dir: &Path) -> bool {
+pub fn is_image_folder(dir: &Path) -> bool {
     folder::has_images(dir)
 }
 
