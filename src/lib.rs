@@ -29,11 +29,14 @@
 #![warn(missing_docs)]
 
 pub mod atomic_file;
+#[cfg(feature = "diagnostics")]
 pub mod bench;
+#[cfg(feature = "diagnostics")]
 mod check;
 pub mod compile;
 pub mod config;
 pub mod data;
+#[cfg(feature = "diagnostics")]
 pub mod doctor;
 pub mod engine;
 pub mod error;

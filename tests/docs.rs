@@ -1,5 +1,7 @@
 //! Pages and examples that say what the code says.
 
+use std::collections::BTreeMap;
+
 use downhill::config::Config;
 use downhill::kernel::{Family, Target};
 use downhill::report;
@@ -10,16 +12,35 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|err| panic!("{name}: {err}"))
 }
 
+/// `docs/reference/` holds what the program writes, file by file, and nothing else.
 #[test]
-fn the_page_of_optimizers_is_what_the_code_says() {
-    let (have, want) = (text("docs/optimizers.md"), report::optimizers_page());
-    for (line, (have, want)) in (1..).zip(have.lines().zip(want.lines())) {
-        assert_eq!(have, want, "line {line}; {AGAIN}");
+fn the_reference_pages_are_what_the_code_says() {
+    const AGAIN: &str = "write the pages again: cargo run --release -- reference --out docs/reference";
+    let written = tempfile::tempdir().expect("a folder");
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_downhill"))
+        .args(["reference", "--out"])
+        .arg(written.path())
+        .output()
+        .expect("the program");
+    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+    let pages = |folder: &std::path::Path| {
+        let read = |entry: std::io::Result<std::fs::DirEntry>| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(path).expect("UTF-8"))
+        };
+        std::fs::read_dir(folder).expect("the folder").map(read).collect::<BTreeMap<String, String>>()
+    };
+    let have = pages(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference"));
+    let want = pages(written.path());
+    assert!(have.keys().eq(want.keys()), "{:?} against {:?}; {AGAIN}", have.keys(), want.keys());
+    for (name, want) in &want {
+        for (line, (have, want)) in (1..).zip(have[name].lines().zip(want.lines())) {
+            assert_eq!(have, want, "docs/reference/{name}, line {line}; {AGAIN}");
+        }
+        assert_eq!(have[name].len(), want.len(), "docs/reference/{name}; {AGAIN}");
     }
-    assert_eq!(have.len(), want.len(), "{AGAIN}");
 }
-
-const AGAIN: &str = "write it again: cargo run --release -- optimizers --markdown > docs/optimizers.md";
 
 /// The README's row of an optimizer has the defaults that the page has.
 #[test]
@@ -43,7 +64,7 @@ fn configs_in_pages_can_be_planned() {
     let mut count = 0;
     for name in [
         "README.md",
-        "docs/optimizers.md",
+        "docs/reference/optimizers.md",
         "docs/extending.md",
         "docs/benchmarks.md",
         "docs/ci.md",

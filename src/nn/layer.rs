@@ -1,6 +1,8 @@
 //! The table of layers: one line each. Config, its errors, the resolved config and `explain` follow from it.
 //!
-//! To add one: a struct of options with serde's derive, [`Rule`] for it, a line in the table.
+//! To add one: a struct of options with serde's derive, [`Rule`] for it, a row of the table.
+//!
+//! [`Layer`], [`Sequential`] and the layers that hold layers contain each other, so they share this file.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +10,7 @@ use std::marker::PhantomData;
 use serde::de::{self, Deserializer, EnumAccess, VariantAccess};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::layer_table::{example, layers, short};
+use super::layer_table::{example, layers, optional};
 use super::rule::Rule;
 use super::{
     AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d,
@@ -18,6 +20,17 @@ use super::{
     Upsample,
 };
 use crate::graph::{DType, Tensor};
+
+/// A row of the table of layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerRow {
+    /// How a config names it.
+    pub form: Form,
+    /// One line about it.
+    pub about: &'static str,
+    /// PyTorch's class, where it has one.
+    pub torch: Option<&'static str>,
+}
 
 /// How a config may name a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,51 +44,111 @@ pub struct Form {
 }
 
 layers! {
-    // its name, its options, the main one of them, and the least it needs
-    "flatten" Flatten short "start_axis";
-    "reshape" Reshape short "shape" as "{ reshape = [8, -1] }";
-    "permute" Permute short "axes" as "{ permute = [2, 1] }";
-    "linear" Linear short "out_features" as "{ linear = 128 }";
-    "conv1d" Conv1d short "out_channels" as "{ conv1d = { out_channels = 16, kernel_size = 3 } }";
-    "conv2d" Conv2d short "out_channels" as "{ conv2d = { out_channels = 16, kernel_size = 3 } }";
-    "conv_transpose1d" ConvTranspose1d short "out_channels"
+    // The name and the options; the description; torch's class, if it has one; the key that one value in place of the
+    // options sets; the shortest entry that works, where the name alone does not.
+    "flatten" Flatten "Joins the axes from `start_axis` on into one."
+        torch "torch.nn.Flatten" short "start_axis";
+    "reshape" Reshape "Gives the axes after the batch another shape; one extent may be -1."
+        torch "torch.nn.Unflatten" short "shape"
+        as "{ reshape = [8, -1] }";
+    "permute" Permute "Puts the axes after the batch in another order."
+        short "axes"
+        as "{ permute = [2, 1] }";
+    "linear" Linear "A dense layer over the last axis: x·Wᵀ + b."
+        torch "torch.nn.Linear" short "out_features"
+        as "{ linear = 128 }";
+    "conv1d" Conv1d "A convolution along one axis of [batch, channels, length]."
+        torch "torch.nn.Conv1d" short "out_channels"
+        as "{ conv1d = { out_channels = 16, kernel_size = 3 } }";
+    "conv2d" Conv2d "A convolution along two axes of [batch, channels, height, width]."
+        torch "torch.nn.Conv2d" short "out_channels"
+        as "{ conv2d = { out_channels = 16, kernel_size = 3 } }";
+    "conv_transpose1d" ConvTranspose1d "The transpose of `conv1d`, which lengthens its input by the stride."
+        torch "torch.nn.ConvTranspose1d" short "out_channels"
         as "{ conv_transpose1d = { out_channels = 16, kernel_size = 2 } }";
-    "conv_transpose2d" ConvTranspose2d short "out_channels"
+    "conv_transpose2d" ConvTranspose2d "The transpose of `conv2d`, which enlarges its input by the stride."
+        torch "torch.nn.ConvTranspose2d" short "out_channels"
         as "{ conv_transpose2d = { out_channels = 16, kernel_size = 2 } }";
-    "max_pool1d" MaxPool1d short "kernel_size" as "{ max_pool1d = 2 }";
-    "max_pool2d" MaxPool2d short "kernel_size" as "{ max_pool2d = 2 }";
-    "avg_pool1d" AvgPool1d short "kernel_size" as "{ avg_pool1d = 2 }";
-    "avg_pool2d" AvgPool2d short "kernel_size" as "{ avg_pool2d = 2 }";
-    "adaptive_avg_pool2d" AdaptiveAvgPool2d short "output_size" as "{ adaptive_avg_pool2d = 1 }";
-    "global_avg_pool" GlobalAvgPool;
-    "global_max_pool" GlobalMaxPool;
-    "upsample" Upsample short "scale_factor" as "{ upsample = 2 }";
-    "batch_norm" BatchNorm;
-    "layer_norm" LayerNorm short "axes";
-    "rms_norm" RmsNorm short "axes";
-    "group_norm" GroupNorm short "num_groups" as "{ group_norm = 4 }";
-    "instance_norm" InstanceNorm;
-    "dropout" Dropout short "p";
-    "dropout2d" Dropout2d short "p";
-    "embedding" Embedding as "{ embedding = { num_embeddings = 256, embedding_dim = 64 } }";
-    "positional_embedding" PositionalEmbedding short "max_len" as "{ positional_embedding = 128 }";
-    "multi_head_attention" MultiHeadAttention short "num_heads" as "{ multi_head_attention = 4 }";
-    "gru" Gru short "hidden_size" as "{ gru = 64 }";
-    "lstm" Lstm short "hidden_size" as "{ lstm = 64 }";
-    "relu" Relu;
-    "leaky_relu" LeakyRelu short "negative_slope";
-    "elu" Elu short "alpha";
-    "gelu" Gelu short "approximate";
-    "silu" Silu;
-    "softplus" Softplus short "beta";
-    "tanh" Tanh;
-    "sigmoid" Sigmoid;
-    "softmax" Softmax;
-    "log_softmax" LogSoftmax;
-    "residual" Residual short "layers" as "{ residual = [\"relu\"] }";
-    "parallel" Parallel short "branches" as "{ parallel = [[\"relu\"], [\"tanh\"]] }";
-    "repeat" Repeat as "{ repeat = { times = 2, layers = [\"relu\"] } }";
-    "block" Block as "{ block = { name = \"encoder\", layers = [\"relu\"] } }";
+    "max_pool1d" MaxPool1d "The maximum of each window along one axis."
+        torch "torch.nn.MaxPool1d" short "kernel_size"
+        as "{ max_pool1d = 2 }";
+    "max_pool2d" MaxPool2d "The maximum of each window along two axes."
+        torch "torch.nn.MaxPool2d" short "kernel_size"
+        as "{ max_pool2d = 2 }";
+    "avg_pool1d" AvgPool1d "The mean of each window along one axis."
+        torch "torch.nn.AvgPool1d" short "kernel_size"
+        as "{ avg_pool1d = 2 }";
+    "avg_pool2d" AvgPool2d "The mean of each window along two axes."
+        torch "torch.nn.AvgPool2d" short "kernel_size"
+        as "{ avg_pool2d = 2 }";
+    "adaptive_avg_pool2d" AdaptiveAvgPool2d "Means over windows that give an output of this size."
+        torch "torch.nn.AdaptiveAvgPool2d" short "output_size"
+        as "{ adaptive_avg_pool2d = 1 }";
+    "global_avg_pool" GlobalAvgPool "The mean of each channel.";
+    "global_max_pool" GlobalMaxPool "The maximum of each channel.";
+    "upsample" Upsample "Enlarges images by nearest neighbours or bilinearly."
+        torch "torch.nn.Upsample" short "scale_factor"
+        as "{ upsample = 2 }";
+    "batch_norm" BatchNorm "Normalises each channel over the batch, and in evaluation by running statistics."
+        torch "torch.nn.BatchNorm2d";
+    "layer_norm" LayerNorm "Normalises each sample over its last axes."
+        torch "torch.nn.LayerNorm" short "axes";
+    "rms_norm" RmsNorm "Divides by the root mean square over the last axes."
+        torch "torch.nn.RMSNorm" short "axes";
+    "group_norm" GroupNorm "Normalises each sample over groups of channels."
+        torch "torch.nn.GroupNorm" short "num_groups"
+        as "{ group_norm = 4 }";
+    "instance_norm" InstanceNorm "Normalises each channel of each sample."
+        torch "torch.nn.InstanceNorm2d";
+    "dropout" Dropout "Zeros elements at random in training, with probability `p`."
+        torch "torch.nn.Dropout" short "p";
+    "dropout2d" Dropout2d "Zeros whole channels at random in training, with probability `p`."
+        torch "torch.nn.Dropout2d" short "p";
+    "embedding" Embedding "A trainable row for each index."
+        torch "torch.nn.Embedding"
+        as "{ embedding = { num_embeddings = 256, embedding_dim = 64 } }";
+    "positional_embedding" PositionalEmbedding "Adds a trainable or sinusoidal row for each position of a sequence."
+        short "max_len"
+        as "{ positional_embedding = 128 }";
+    "multi_head_attention" MultiHeadAttention "Self-attention over [batch, positions, features]."
+        torch "torch.nn.MultiheadAttention" short "num_heads"
+        as "{ multi_head_attention = 4 }";
+    "gru" Gru "Gated recurrent units over [batch, positions, features]."
+        torch "torch.nn.GRU" short "hidden_size"
+        as "{ gru = 64 }";
+    "lstm" Lstm "Long short-term memory over [batch, positions, features]."
+        torch "torch.nn.LSTM" short "hidden_size"
+        as "{ lstm = 64 }";
+    "relu" Relu "max(x, 0)"
+        torch "torch.nn.ReLU";
+    "leaky_relu" LeakyRelu "x, or negative_slope·x below 0."
+        torch "torch.nn.LeakyReLU" short "negative_slope";
+    "elu" Elu "x, or alpha·(eˣ − 1) below 0."
+        torch "torch.nn.ELU" short "alpha";
+    "gelu" Gelu "x·Φ(x), Φ the distribution function of N(0, 1)."
+        torch "torch.nn.GELU" short "approximate";
+    "silu" Silu "x·sigmoid(x)"
+        torch "torch.nn.SiLU";
+    "softplus" Softplus "log(1 + e^(beta·x))/beta"
+        torch "torch.nn.Softplus" short "beta";
+    "tanh" Tanh "tanh x"
+        torch "torch.nn.Tanh";
+    "sigmoid" Sigmoid "1/(1 + e⁻ˣ)"
+        torch "torch.nn.Sigmoid";
+    "softmax" Softmax "Softmax over the last axis."
+        torch "torch.nn.Softmax";
+    "log_softmax" LogSoftmax "The logarithm of softmax over the last axis."
+        torch "torch.nn.LogSoftmax";
+    "residual" Residual "Adds the layers' output to x, or to the output of a shortcut."
+        short "layers"
+        as "{ residual = [\"relu\"] }";
+    "parallel" Parallel "Runs x through several lists of layers and joins their outputs."
+        short "branches"
+        as "{ parallel = [[\"relu\"], [\"tanh\"]] }";
+    "repeat" Repeat "Copies of a list of layers, each with parameters of its own."
+        as "{ repeat = { times = 2, layers = [\"relu\"] } }";
+    "block" Block "A list of layers under a name, which the backward pass may recompute."
+        as "{ block = { name = \"encoder\", layers = [\"relu\"] } }";
 }
 
 /// The name under which serde meets a layer.

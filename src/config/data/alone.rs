@@ -85,8 +85,7 @@ impl DataConfig {
             set(&mut table, setting)?;
         }
         let mut options = TrainOptions::default();
-        options.seed =
-            table.remove("seed").map_or(Ok(options.seed), |seed| read_value("seed", seed))?;
+        options.seed = table.remove("seed").map_or(Ok(options.seed), |seed| read_value("seed", seed))?;
         let data = match table.remove("data") {
             Some(Value::Table(data)) => data,
             Some(other) => {
