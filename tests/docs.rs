@@ -1,6 +1,7 @@
 //! Pages and examples that say what the code says.
 
 use downhill::config::Config;
+use downhill::data::synth::{self, Kind, SynthOptions};
 use downhill::kernel::{Family, Target};
 use downhill::report;
 use toml::Table;
@@ -36,25 +37,61 @@ fn the_readme_has_every_default_of_every_optimizer() {
     assert_eq!(count, downhill::optim::Optimizer::NAMES.len());
 }
 
+/// The README and every page below `docs`.
+fn pages() -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut pages, mut folders) = (vec!["README.md".to_owned()], vec!["docs".to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(root.join(&folder)).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = format!("{folder}/{}", entry.file_name().display());
+            match entry.file_type().expect("a type") {
+                kind if kind.is_dir() => folders.push(name),
+                _ if name.ends_with(".md") => pages.push(name),
+                _ => {}
+            }
+        }
+    }
+    pages
+}
+
+/// Data that a reader of the pages has, and the repository has not.
+const OWN_DATA: [&str; 3] = ["photos", "book.txt", "data/digits28"];
+
+/// A folder with a little of each of [`OWN_DATA`].
+fn own_data() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (class, shade) in [("cat", 40), ("dog", 200)] {
+        let class = folder.path().join("photos").join(class);
+        std::fs::create_dir_all(&class).expect("a folder");
+        for image in 0..8 {
+            let path = class.join(format!("{image}.png"));
+            image::RgbImage::from_pixel(32, 32, image::Rgb([shade + image; 3])).save(path).expect("an image");
+        }
+    }
+    std::fs::write(folder.path().join("book.txt"), "Once upon a time there was a mouse.\n".repeat(100))
+        .expect("a text");
+    let digits = SynthOptions { kind: Kind::Digits28, count: 256, seed: 0, force: false };
+    synth::write(&digits, &folder.path().join("data/digits28"), &mut |_| {}).expect("digits");
+    folder
+}
+
 /// Every TOML in a page can be planned; sections it does not have are those of `examples/digits.toml`.
 #[test]
 fn configs_in_pages_can_be_planned() {
     let base: Table = text("examples/digits.toml").parse().expect("TOML");
+    let own = own_data();
     let mut count = 0;
-    for name in [
-        "README.md",
-        "docs/optimizers.md",
-        "docs/extending.md",
-        "docs/benchmarks.md",
-        "docs/ci.md",
-        "docs/runs.md",
-    ] {
+    for name in &pages() {
         for block in text(name).split("```toml\n").skip(1) {
             let block = block.split("```").next().unwrap_or_default();
+            let block = OWN_DATA.iter().fold(block.to_owned(), |block, data| {
+                block.replace(&format!("\"{data}\""), &format!("'{}'", own.path().join(data).display()))
+            });
             let mut table = base.clone();
             table.extend(block.parse::<Table>().unwrap_or_else(|err| panic!("{name}: {err}: {block}")));
             let config = Config::parse(&table.to_string(), &[]).unwrap_or_else(|err| panic!("{name}: {err}"));
-            let data = config.dataset().expect("the digits");
+            let data = config.dataset().unwrap_or_else(|err| panic!("{name}: {err}"));
             let planned = config.blueprint(&data, Target::new(Family::Tiled));
             planned.unwrap_or_else(|err| panic!("{name}: {err}"));
             count += 1;
