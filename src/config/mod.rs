@@ -2,6 +2,7 @@
 
 mod augment;
 mod data;
+mod described;
 mod loss;
 mod optimizer;
 mod predict;
@@ -91,7 +92,9 @@ impl Config {
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let file: File = read("", Value::Table(table))?;
         let mut s = Section::new("data", file.data);
-        let augment = Augment::read(&mut s)?;
+        let augment: Option<Augment> =
+            s.take("augment").map(|list| read("data.augment", list)).transpose()?;
+        let augment = augment.unwrap_or_default();
         let mut options = TrainOptions::default();
         let data = data::read(s, folder, &mut options)?;
         augment.check(&data)?;
