@@ -4,10 +4,7 @@ use super::Way;
 use super::call::{Place, fill};
 use super::list::{COL_VAR, ROW_VAR};
 use super::update::{Array, Update, VARIANCE};
-use crate::check::Settings;
-use crate::check::noise;
-use crate::check::{Before, Whole};
-use crate::check::{Near, within};
+use crate::check::{Before, Near, Settings, Whole, noise, within};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};
@@ -186,7 +183,7 @@ impl Arenas {
                 Some((at, before, whole)) if *at == tensor => (before, whole),
                 _ => {
                     let before = self.before(&names, set, tensor);
-                    let whole = Whole::of(settings, t, &before)?;
+                    let whole = Whole::new(settings, t, &before)?;
                     if let Whole::Factored { rows, columns, .. } = &whole {
                         for (name, want) in [(ROW_VAR, rows), (COL_VAR, columns)] {
                             claims.push(Claim { name, tensor, first: 0, want: want.clone() });
@@ -200,7 +197,7 @@ impl Arenas {
             for i in first..first + count {
                 let mut e = before.element(i);
                 let grad = e.grad;
-                e.step(settings, t, whole.said(settings, self.shape[1], i))?;
+                e.step(settings, t, whole.terms(settings, self.shape[1], i))?;
                 let all = [e.param, grad].into_iter().chain(e.slots);
                 wants.iter_mut().zip(all).for_each(|(want, near)| want.push(near));
             }
@@ -239,9 +236,9 @@ impl Arenas {
             let bytes = pollster::block_on(gpu.read(&place.buffer, offset, 4 * want.len() as u64))?;
             let got = bytemuck::pod_collect_to_vec::<u8, f32>(&bytes);
             for (i, (&got, near)) in (*first..).zip(got.iter().zip(want)) {
-                let off = (f64::from(got) - near.value).abs();
-                // Another order of the same operations may be off by as much on the other side.
-                let bound = 2.0 * near.off;
+                let error = (f64::from(got) - near.value).abs();
+                // Another order of the same operations may err by as much to the other side.
+                let bound = 2.0 * near.bound;
                 if !within(got, near.value, bound) {
                     return Err(Error::Gpu(format!(
                         "{optimizer} {}: element {i} of {name} of tensor {tensor} is {got} where the reference in f64 says \
@@ -250,7 +247,7 @@ impl Arenas {
                         near.value
                     )));
                 }
-                worst = worst.max(if bound > 0.0 { off / bound } else { 0.0 });
+                worst = worst.max(if bound > 0.0 { error / bound } else { 0.0 });
             }
         }
         Ok(worst)

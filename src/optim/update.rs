@@ -186,7 +186,7 @@ impl Update {
             let text = "schedule: a schedule-free optimizer goes without; it has warmup_steps of its own";
             return Err(Error::Config(text.into()));
         }
-        if schedule.cycles_momentum() && self.optimizer.cycled(0.5).is_none() {
+        if schedule.cycles_momentum() && self.optimizer.with_momentum(0.5).is_none() {
             let text = "schedule.cycle_momentum = true: the optimizer has neither momentum above 0 nor betas; give it \
                         momentum, or set cycle_momentum = false";
             return Err(Error::Config(text.into()));
@@ -266,7 +266,7 @@ impl Update {
             if !decays {
                 group.optimizer = group.optimizer.without_decay();
             }
-            group.optimizer = group.optimizer.of_axes(parameter.shape.len());
+            group.optimizer = group.optimizer.for_axes(parameter.shape.len());
             let known = groups.iter().position(|other| *other == group);
             of.push(Some(known.unwrap_or(groups.len())));
             if known.is_none() {

@@ -76,21 +76,13 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The optimizer `name` with `keys` set, as `momentum = 0.9, nesterov = true`.
-fn optimizer(name: &str, keys: &str) -> Option<(Optimizer, Table)> {
-    let beside = if keys.is_empty() { String::new() } else { format!(", {keys}") };
-    let table: Table = format!("v = {{ name = \"{name}\"{beside} }}").parse().ok()?;
-    let optimizer: Optimizer = table.get("v")?.clone().try_into().ok()?;
-    let table = Table::try_from(&optimizer).ok()?;
-    optimizer.validate().is_ok().then_some((optimizer, table))
-}
-
 fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for name in Optimizer::NAMES {
-        let (Some(about), Some((defaults, table))) = (Optimizer::about(name), optimizer(name, "")) else {
+        let (Some(about), Ok(defaults)) = (Optimizer::about(name), Optimizer::parse(name, "")) else {
             continue;
         };
+        let table = Table::try_from(&defaults).unwrap_or_default();
         let keys = table.iter().filter(|(key, _)| *key != "name");
         rows.push(Row {
             name,
@@ -102,7 +94,7 @@ fn rows() -> Vec<Row> {
             kernel: defaults.kernel(),
         });
         for form in about.forms {
-            let Some((optimizer, _)) = optimizer(name, form.keys) else { continue };
+            let Ok(optimizer) = Optimizer::parse(name, form.keys) else { continue };
             let (keys, equation, source) = (form.keys, form.equation, form.source);
             let (torch, defaults) = (None, Vec::new());
             rows.push(Row { name, keys, equation, source, torch, defaults, kernel: optimizer.kernel() });

@@ -123,7 +123,7 @@ impl Trainer {
         let lr = self.rate(&group.optimizer, t) * group.lr_factor;
         let momentum =
             self.pace.schedule.as_ref().and_then(|schedule| schedule.momentum(self.stepped(t, self.epoch)));
-        match momentum.and_then(|momentum| group.optimizer.cycled(momentum)) {
+        match momentum.and_then(|momentum| group.optimizer.with_momentum(momentum)) {
             Some(cycled) => cycled.scalars(t, lr),
             None => group.optimizer.scalars(t, lr),
         }
