@@ -7,7 +7,7 @@ use super::update::{GRAIN, Update};
 use super::{OptimBench, Options, Way};
 use crate::check::Near;
 use crate::check::noise;
-use crate::check::{Element, TensorTerms, Settings};
+use crate::check::{Element, Settings, TensorTerms};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
 use crate::optim::{Adafactor, AdamW, Lamb, Lars, Muon, Optimizer};
@@ -87,7 +87,9 @@ fn the_ops_of_elementwise_optimizers_make_their_update() {
     let elementwise = Optimizer::NAMES.into_iter().filter(|name| !BY_TENSOR.contains(name));
     for name in elementwise.chain(["momentum"]) {
         let (settings, names) = settings(name);
-        let Some(list) = ops(&settings, STEP, [1, GRAIN], Target::new(Family::Lanes)).unwrap() else { continue };
+        let Some(list) = ops(&settings, STEP, [1, GRAIN], Target::new(Family::Lanes)).unwrap() else {
+            continue;
+        };
         let list = list.calls().expect(name);
         for four in noise(3, 4000, -1.0, 1.0).chunks_exact(4) {
             let first = |slot: &&str| {
@@ -113,7 +115,10 @@ fn the_ops_of_elementwise_optimizers_make_their_update() {
                 assert!(error <= 2.0 * near.bound, "{name}, array {i}: {got}, not {near:?}");
                 // The bound is far below what a step moves, so that a wrong step is seen.
                 let step = (near.value - f64::from(four[0])).abs();
-                assert!(i > 0 || near.bound < 1e-2 * step.max(1e-4), "{name}: {near:?} after a step of {step}");
+                assert!(
+                    i > 0 || near.bound < 1e-2 * step.max(1e-4),
+                    "{name}: {near:?} after a step of {step}"
+                );
             }
         }
     }

@@ -49,7 +49,8 @@ fn worst(gpu: &Gpu, optimizer: &Optimizer, text: &str) -> f64 {
     let UpdateKernel { slots: names, average, .. } = optimizer.kernel();
     let base = average.map(|average| average.base);
     // The slot that starts at the weight holds it; the others are 0.
-    let first = |w: &f32| names.iter().map(|slot| Near::exact(if base == Some(*slot) { *w } else { 0.0 })).collect();
+    let first =
+        |w: &f32| names.iter().map(|slot| Near::exact(if base == Some(*slot) { *w } else { 0.0 })).collect();
     let mut memory: Vec<Vec<Near>> = start.iter().map(first).collect();
     let mut settings = Settings::from_optimizer(optimizer).unwrap();
     let mut path = vec![(0.0_f64, 0.0_f64); weights.len()]; // largest weight, sum of movements

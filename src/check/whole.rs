@@ -48,7 +48,9 @@ impl Whole {
         match self {
             Whole::Nothing => TensorTerms::default(),
             Whole::Rate(rate) => TensorTerms { rate: *rate, ..TensorTerms::default() },
-            Whole::Factored { rate, .. } => TensorTerms { rate: *rate, value: self.second_moment(s, columns, i) },
+            Whole::Factored { rate, .. } => {
+                TensorTerms { rate: *rate, value: self.second_moment(s, columns, i) }
+            }
             Whole::Orthogonal(matrix) => TensorTerms { value: matrix.at(i), ..TensorTerms::default() },
         }
     }

@@ -6,6 +6,7 @@ mod data;
 mod eval;
 mod loss;
 mod model;
+mod named;
 mod optimizer;
 mod predict;
 mod read;
@@ -115,9 +116,9 @@ impl Config {
         let loss = LossSpec::read(s.required("loss", "\"cross_entropy\"")?)?;
         s.finish()?;
 
-        let mut update = optimizer::read(root.section("optimizer")?)?;
-        update.average = optimizer::average(root.section("average")?)?;
-        schedule::read(root.section("schedule")?, &mut update)?;
+        let mut update = optimizer::read(root.section("optimizer")?.rest())?;
+        update.average = optimizer::average(root.section("average")?.rest())?;
+        schedule::read(root.section("schedule")?.rest(), &mut update)?;
         update.validate()?;
 
         let mut s = root.section("train")?;

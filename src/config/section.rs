@@ -142,10 +142,6 @@ impl Section {
         self.table.contains_key(key)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
     /// Everything that is left.
     pub fn rest(self) -> Table {
         self.table

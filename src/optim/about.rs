@@ -1,4 +1,4 @@
-//! What the pages and the tests know of an optimizer beside its code.
+//! The equation, source and test settings of an optimizer.
 
 /// An optimizer's equation, source and trials.
 #[derive(Debug, Clone, Copy)]

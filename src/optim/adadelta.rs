@@ -1,8 +1,8 @@
-//! Adadelta: steps as large as the steps of late.
+//! Adadelta: steps of the size of recent steps.
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, at_least_zero, refuse, row, Trials};
+use super::{About, Rule, Scalars, Trials, UpdateKernel, at_least_zero, refuse, row};
 use crate::error::Result;
 
 /// `adadelta`: g ← g + λw; s ← ρs + (1 − ρ)g²; δ = √(Δ + ε)/√(s + ε)·g; Δ ← ρΔ + (1 − ρ)δ²; w ← w − ηδ.
@@ -13,7 +13,7 @@ use crate::error::Result;
 pub struct Adadelta {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// ρ, in [0, 1]: how much of the two running averages a step keeps.
+    /// ρ in [0, 1]: the share of the two running means that a step keeps.
     pub rho: f64,
     /// ε, within both roots; at least 0.
     pub eps: f64,
@@ -35,10 +35,7 @@ impl Adadelta {
         torch: Some("Adadelta"),
         forms: &[],
         trials: Trials {
-            kernel: &[
-                "weight_decay = 0.1",
-                "rho = 0.5, eps = 1e-3",
-            ],
+            kernel: &["weight_decay = 0.1", "rho = 0.5, eps = 1e-3"],
             parabola: "lr = 1.0, eps = 1e-3",
             valley: "lr = 0.2",
         },

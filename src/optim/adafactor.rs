@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Passes, Rule, Scalars, UpdateKernel, at_least_zero, refuse, row, Trials};
+use super::{About, Passes, Rule, Scalars, Trials, UpdateKernel, at_least_zero, refuse, row};
 use crate::error::Result;
 
 /// `adafactor`: R and C are running means of the mean of g² along each row and column of a matrix, v = RC/max(mean R, ε₁);
@@ -19,7 +19,7 @@ pub struct Adafactor {
     pub beta2_decay: f64,
     /// ε₁, whose square is the least second moment, and ε₂, the least size of a tensor's weights.
     pub eps: [f64; 2],
-    /// Where the root mean square of u is clipped, at least 1.
+    /// The bound of the root mean square of u, at least 1.
     pub d: f64,
     /// Weight decay λ, at least 0: decoupled from the gradient.
     pub weight_decay: f64,
@@ -43,11 +43,7 @@ impl Adafactor {
         source: "Shazeer and Stern 2018",
         torch: Some("Adafactor"),
         forms: &[],
-        trials: Trials {
-            kernel: &[],
-            parabola: "lr = 0.1",
-            valley: "lr = 5e-3",
-        },
+        trials: Trials { kernel: &[], parabola: "lr = 0.1", valley: "lr = 5e-3" },
     };
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, at_least_zero, row, Trials};
+use super::{About, Rule, Scalars, Trials, UpdateKernel, at_least_zero, row};
 use crate::error::Result;
 
 /// `adagrad`: g ← g + λw; s ← s + g²; w ← w − η/(1 + (t − 1)·lr_decay)·g/(√s + ε).
@@ -13,11 +13,11 @@ use crate::error::Result;
 pub struct Adagrad {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// How fast the learning rate falls, at least 0.
+    /// The decay of the learning rate, at least 0.
     pub lr_decay: f64,
     /// Weight decay λ, at least 0: part of the gradient.
     pub weight_decay: f64,
-    /// Where s starts, at least 0.
+    /// The first value of s, at least 0.
     pub initial_accumulator_value: f64,
     /// ε, added to the root; at least 0.
     pub eps: f64,
@@ -36,10 +36,7 @@ impl Adagrad {
         torch: Some("Adagrad"),
         forms: &[],
         trials: Trials {
-            kernel: &[
-                "weight_decay = 0.1",
-                "lr_decay = 0.1, initial_accumulator_value = 0.5, eps = 0.1",
-            ],
+            kernel: &["weight_decay = 0.1", "lr_decay = 0.1, initial_accumulator_value = 0.5, eps = 0.1"],
             parabola: "lr = 0.5",
             valley: "lr = 0.5",
         },

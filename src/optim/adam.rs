@@ -1,11 +1,11 @@
-//! Adam and AdamW: one kernel, which decays by the gradient or by the weight as the row says.
+//! Adam and AdamW: one kernel. Two numbers of the row choose between decay by the gradient and by the weight.
 
 use std::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{About, Form, Rule, Scalars, UpdateKernel, adam_numbers, correction, refuse, row, Trials};
+use super::{About, Form, Rule, Scalars, Trials, UpdateKernel, adam_numbers, correction, refuse, row};
 use crate::error::Result;
 
 /// The largest |m| and the largest v of each block of moments in 8 bits: what their codes are parts of.
@@ -21,7 +21,7 @@ pub const ABSMAX: &str = "absmax";
 pub struct Adam {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// β₁ and β₂, each in [0, 1): how much of the two running averages a step keeps.
+    /// β₁ and β₂, each in [0, 1): the shares of the two running means that a step keeps.
     pub betas: [f64; 2],
     /// ε, added to the root; at least 0. At 0, a weight that has had no gradient becomes NaN, as in torch.
     pub eps: f64,

@@ -1,8 +1,8 @@
-//! Adamax: Adam with the largest gradient of late.
+//! Adamax: Adam with a decaying maximum of the gradient.
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, correction, row, Trials};
+use super::{About, Rule, Scalars, Trials, UpdateKernel, adam_numbers, correction, row};
 use crate::error::Result;
 
 /// `adamax`: g ← g + λw; m ← m + (1 − β₁)(g − m); u ← max(β₂u, |g| + ε); w ← w − η/(1 − β₁ᵗ)·m/u.
@@ -13,7 +13,7 @@ use crate::error::Result;
 pub struct Adamax {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// β₁ and β₂, each in [0, 1): how much of the two running averages a step keeps.
+    /// β₁ and β₂, each in [0, 1): the shares of the two running means that a step keeps.
     pub betas: [f64; 2],
     /// ε, added to the size of a gradient; at least 0.
     pub eps: f64,
@@ -34,10 +34,7 @@ impl Adamax {
         torch: Some("Adamax"),
         forms: &[],
         trials: Trials {
-            kernel: &[
-                "weight_decay = 0.1",
-                "betas = [0.5, 0.9], eps = 0.05",
-            ],
+            kernel: &["weight_decay = 0.1", "betas = [0.5, 0.9], eps = 0.05"],
             parabola: "lr = 0.1",
             valley: "lr = 0.03",
         },

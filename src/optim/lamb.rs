@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, correction, refuse, row, Trials};
+use super::{About, Rule, Scalars, Trials, UpdateKernel, adam_numbers, correction, refuse, row};
 use crate::error::Result;
 
 /// `lamb`: m and v as [`Adam`](super::Adam)'s; u = m/(1 − β₁ᵗ)/(√v/√(1 − β₂ᵗ) + ε) + λw; w ← w − η·‖w‖/‖u‖·u, norms over
@@ -14,7 +14,7 @@ use crate::error::Result;
 pub struct Lamb {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// β₁ and β₂, each in [0, 1): how much of the two running averages a step keeps.
+    /// β₁ and β₂, each in [0, 1): the shares of the two running means that a step keeps.
     pub betas: [f64; 2],
     /// ε, added to the root; above 0.
     pub eps: f64,

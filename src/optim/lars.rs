@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, look_ahead, refuse, row, Trials, moving};
+use super::{
+    About, Form, Rule, Scalars, Trials, UpdateKernel, at_least_zero, look_ahead, moving, refuse, row,
+};
 use crate::error::Result;
 
 /// `lars`: g ← g + λw; d = trust·‖w‖/(‖g‖ + ε)·g, norms over the tensor, d = g where either is 0; b ← μb + (1 − τ)d, first
@@ -16,13 +18,13 @@ pub struct Lars {
     pub lr: f64,
     /// Momentum μ, at least 0.
     pub momentum: f64,
-    /// Dampening τ: how much of a new step is left out of the momentum. Without momentum it does nothing.
+    /// Dampening τ: the share of a new step that the momentum leaves out. Without momentum it has no effect.
     pub dampening: f64,
     /// Look ahead along the momentum; needs μ > 0 and τ = 0.
     pub nesterov: bool,
     /// Weight decay λ, at least 0: part of the gradient.
     pub weight_decay: f64,
-    /// How long a step is beside the weights, at least 0.
+    /// The length of a step relative to the weights, at least 0.
     pub trust_coefficient: f64,
     /// ε, added to the norm of the gradient; at least 0.
     pub eps: f64,
@@ -116,7 +118,8 @@ mod tests {
 
     #[test]
     fn bad_numbers_are_refused() {
-        let err = Lars { dampening: 0.1, nesterov: true, ..Lars::default() }.validate().unwrap_err().to_string();
+        let err =
+            Lars { dampening: 0.1, nesterov: true, ..Lars::default() }.validate().unwrap_err().to_string();
         assert!(err.contains("needs momentum above 0 and dampening = 0"), "{err}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, row, Trials};
+use super::{About, Rule, Scalars, Trials, UpdateKernel, adam_numbers, row};
 use crate::error::Result;
 
 /// `lion`: w ← w − η(sign(β₁m + (1 − β₁)g) + λw); then m ← β₂m + (1 − β₂)g.
@@ -32,10 +32,7 @@ impl Lion {
         torch: None,
         forms: &[],
         trials: Trials {
-            kernel: &[
-                "lr = 0.001, weight_decay = 0.1",
-                "lr = 0.001, weight_decay = 0.1, betas = [0.5, 0.9]",
-            ],
+            kernel: &["lr = 0.001, weight_decay = 0.1", "lr = 0.001, weight_decay = 0.1, betas = [0.5, 0.9]"],
             parabola: "lr = 0.05",
             valley: "lr = 3e-3",
         },

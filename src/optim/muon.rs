@@ -1,8 +1,11 @@
-//! Muon: momentum made orthogonal for matrices, AdamW for all else.
+//! Muon: momentum made orthogonal for matrices, AdamW for other parameters.
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, AdamW, Form, Passes, Rule, Scalars, UpdateKernel, at_least_zero, below_one, refuse, row, Trials, moving};
+use super::{
+    About, AdamW, Form, Passes, Rule, Scalars, Trials, UpdateKernel, at_least_zero, below_one, moving,
+    refuse, row,
+};
 use crate::error::Result;
 
 /// `muon`: for matrices b ← μb + (1 − μ)g, d = μb + (1 − μ)g (b itself without `nesterov`), X = what Newton–Schulz makes of
@@ -25,15 +28,15 @@ pub struct Muon {
     pub weight_decay: f64,
     /// a, b and c of Newton–Schulz.
     pub ns_coefficients: [f64; 3],
-    /// How often it is applied, 0 to 99.
+    /// The number of Newton–Schulz steps, 0 to 99.
     pub ns_steps: u32,
-    /// ε, the least norm that is divided by; above 0.
+    /// ε, the least divisor; above 0.
     pub eps: f64,
     /// The factor of a matrix's step.
     pub adjust_lr_fn: AdjustLr,
-    /// Whether matrices are updated by Muon; for groups such as embeddings and heads.
+    /// Update matrices by Muon. A group of embeddings or heads sets it to false.
     pub use_muon: bool,
-    /// AdamW for all else.
+    /// AdamW for other parameters.
     pub adamw: MuonAdamW,
 }
 
@@ -61,7 +64,7 @@ impl AdjustLr {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MuonAdamW {
-    /// Learning rate, at least 0, at the beginning: a schedule moves it as it moves Muon's.
+    /// Learning rate at the start, at least 0. A schedule moves it as it moves Muon's.
     pub lr: f64,
     /// β₁ and β₂, each in [0, 1).
     pub betas: [f64; 2],
@@ -84,14 +87,14 @@ impl Default for MuonAdamW {
     }
 }
 
-/// How a matrix is made orthogonal; the same for all groups.
+/// The numbers of Newton–Schulz, the same for all groups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewtonSchulz {
     /// a, b and c.
     pub coefficients: [f64; 3],
-    /// How often.
+    /// The number of steps.
     pub steps: u32,
-    /// The least norm that is divided by.
+    /// The least divisor.
     pub eps: f64,
     /// The factor of the result.
     pub adjust: AdjustLr,
@@ -170,7 +173,7 @@ impl Rule for Muon {
         kernel
     }
 
-    /// Of matrices `[η, μ, 1 − μ, ηλ]`; of all else the row of [`AdamW`].
+    /// For matrices `[η, μ, 1 − μ, ηλ]`; for other parameters the row of [`AdamW`].
     fn scalars(&self, t: u64, lr: f64) -> Scalars {
         if self.use_muon {
             return row([lr, self.momentum, 1.0 - self.momentum, lr * self.weight_decay]);

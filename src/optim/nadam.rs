@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, decays, row, Trials};
+use super::{
+    About, Rule, Scalars, Trials, UpdateKernel, adam_numbers, at_least_zero, correction, decays, row,
+};
 use crate::error::Result;
 
 /// `nadam`: μₜ = β₁(1 − ½·0.96^(tψ)), Πₜ = μ₁·…·μₜ; m and v as [`Adam`](super::Adam)'s;
@@ -14,7 +16,7 @@ use crate::error::Result;
 pub struct NAdam {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// β₁ and β₂, each in [0, 1): how much of the two running averages a step keeps.
+    /// β₁ and β₂, each in [0, 1): the shares of the two running means that a step keeps.
     pub betas: [f64; 2],
     /// ε, added to the root; at least 0.
     pub eps: f64,

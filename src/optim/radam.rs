@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, correction, decays, row, Trials};
+use super::{About, Rule, Scalars, Trials, UpdateKernel, adam_numbers, correction, decays, row};
 use crate::error::Result;
 
 /// `radam`: ρ∞ = 2/(1 − β₂) − 1, ρₜ = ρ∞ − 2tβ₂ᵗ/(1 − β₂ᵗ); m and v as [`Adam`](super::Adam)'s, m̂ = m/(1 − β₁ᵗ).
@@ -14,7 +14,7 @@ use crate::error::Result;
 pub struct RAdam {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// β₁ and β₂, each in [0, 1): how much of the two running averages a step keeps.
+    /// β₁ and β₂, each in [0, 1): the shares of the two running means that a step keeps.
     pub betas: [f64; 2],
     /// ε, added to the root; at least 0.
     pub eps: f64,

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, below_one, correction, refuse, row, Trials, moving};
+use super::{
+    About, Form, Rule, Scalars, Trials, UpdateKernel, at_least_zero, below_one, correction, moving, refuse,
+    row,
+};
 use crate::error::Result;
 
 /// `rmsprop`: g ← g + λw; s ← αs + (1 − α)g²; w ← w − ηg/(√s + ε).
@@ -16,7 +19,7 @@ use crate::error::Result;
 pub struct RmsProp {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// How much of the running averages a step keeps: α in [0, 1).
+    /// α in [0, 1): the share of the running means that a step keeps.
     pub alpha: f64,
     /// ε, added to the root; at least 0. At 0, a weight that has had no gradient becomes NaN, as in torch.
     pub eps: f64,

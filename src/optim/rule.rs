@@ -1,4 +1,4 @@
-//! What each optimizer implements, and the checks that several share.
+//! The trait of every optimizer, and the checks that several share.
 
 use std::fmt::Debug;
 

@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, AverageKernel, Rule, Scalars, UpdateKernel, adam_numbers, at_least_zero, correction, refuse, row, Trials, moving};
+use super::{
+    About, AverageKernel, Rule, Scalars, Trials, UpdateKernel, adam_numbers, at_least_zero, correction,
+    moving, refuse, row,
+};
 use crate::error::Result;
 
 /// `schedule_free_adamw`: the parameters hold y. v ← β₂v + (1 − β₂)g²; d = g/(√v/√(1 − β₂ᵗ) + ε) + λy; η′ = η·min(1, t/warmup);
 /// y ← y + c(z − y) − η′(1 − β₁(1 − c))d; z ← z − η′d; c = cₜ is the share of step t in the weighted mean x of all z.
 ///
-/// Evaluation and saved weights are of x = y + (1 − 1/β₁)(z − y). It wants no schedule: cₜ goes by the rate of
+/// Evaluation and saved weights use x = y + (1 − 1/β₁)(z − y). It takes no schedule: cₜ depends on the rate of
 /// `warmup_steps` alone.
 ///
 /// Source: Defazio et al. 2024, "The Road Less Scheduled", and their package `schedulefree`, whose names and defaults these are.
@@ -27,7 +30,7 @@ pub struct ScheduleFreeAdamW {
     pub warmup_steps: u64,
     /// The weight of step t in the mean x grows as t^r; from 0 to 100.
     pub r: f64,
-    /// And with this power of the largest learning rate so far; from 0 to 100.
+    /// The weight of a step grows with this power of the largest learning rate so far; from 0 to 100.
     pub weight_lr_power: f64,
 }
 
@@ -128,7 +131,7 @@ pub struct ScheduleFreeSgd {
     pub warmup_steps: u64,
     /// The weight of step t in the mean x grows as t^r; from 0 to 100.
     pub r: f64,
-    /// And with this power of the largest learning rate so far; from 0 to 100.
+    /// The weight of a step grows with this power of the largest learning rate so far; from 0 to 100.
     pub weight_lr_power: f64,
 }
 
@@ -205,7 +208,7 @@ impl Rule for ScheduleFreeSgd {
     }
 }
 
-/// How much each step weighs in the mean x.
+/// The weight of each step in the mean x.
 #[derive(Debug, Clone, Copy)]
 struct Averaging {
     warmup_steps: u64,
@@ -254,7 +257,7 @@ fn power_sum(a: f64, n: u64) -> f64 {
     if first == n {
         return sum;
     }
-    // What the antiderivative and the derivatives add up to at x = s.
+    // The sum of the antiderivative and the derivatives at x = s.
     let at = |s: u64| {
         let x = s as f64;
         let mut derivative = f(s) * a / x;

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, look_ahead, refuse, row, Trials, moving};
+use super::{
+    About, Form, Rule, Scalars, Trials, UpdateKernel, at_least_zero, look_ahead, moving, refuse, row,
+};
 use crate::error::Result;
 
-/// What momentum means. All start from zero, and without momentum all are plain SGD.
+/// The form of momentum. All forms start from zero; without momentum all are plain SGD.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MomentumForm {
@@ -19,7 +21,7 @@ pub enum MomentumForm {
     Average,
 }
 
-/// `sgd`: g ← g + λw; w ← w − ηg, or as [`MomentumForm`] says.
+/// `sgd`: g ← g + λw; w ← w − ηg, or with momentum as in [`MomentumForm`].
 ///
 /// Source: torch.optim.SGD, whose names and defaults these are; `form` is an addition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,13 +31,13 @@ pub struct Sgd {
     pub lr: f64,
     /// Momentum μ, at least 0, and below 1 where `form` is `average`; 0 keeps no slot.
     pub momentum: f64,
-    /// Dampening τ: how much of a new gradient is left out of the momentum.
+    /// Dampening τ: the share of a new gradient that the momentum leaves out.
     pub dampening: f64,
     /// Look ahead along the momentum; needs μ > 0 and τ = 0.
     pub nesterov: bool,
     /// L2 weight decay λ, at least 0.
     pub weight_decay: f64,
-    /// What momentum means.
+    /// The form of momentum.
     pub form: MomentumForm,
 }
 

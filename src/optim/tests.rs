@@ -19,9 +19,9 @@ fn another(name: &str, key: &str, value: &Value) -> Value {
         Value::Float(x) => (x / 2.0 + 0.125).into(),
         Value::Boolean(b) => (!b).into(),
         Value::Array(list) => list.iter().map(|value| another(name, key, value)).collect::<Vec<_>>().into(),
-        Value::Table(table) => {
-            Value::Table(table.iter().map(|(inner, value)| (inner.clone(), another(name, inner, value))).collect())
-        }
+        Value::Table(table) => Value::Table(
+            table.iter().map(|(inner, value)| (inner.clone(), another(name, inner, value))).collect(),
+        ),
         Value::String(word) => {
             let text = format!("name = '{name}'\n{key} = 'nonsense'");
             let text = toml::from_str::<Optimizer>(&text).unwrap_err().to_string();
@@ -152,7 +152,7 @@ fn defaults_are_torch_s() {
     assert_eq!(parse("name = 'adadelta'"), Optimizer::Adadelta(adadelta));
 }
 
-/// Where torch has no such method: the numbers of those who published it.
+/// An optimizer that torch does not have takes the numbers of its authors.
 #[test]
 fn other_defaults_are_their_authors() {
     let parse = |text: &str| toml::from_str::<Optimizer>(text).unwrap();

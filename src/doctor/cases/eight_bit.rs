@@ -2,7 +2,7 @@
 
 use super::super::case::{Case, Claim, Want, bytes};
 use super::optim::{in_any_order, opened, optimizer, plain, range};
-use crate::check::{Element, Near, TensorTerms, Settings, noise};
+use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::Result;
 use crate::kernel::Family;
 use crate::kernel::eight_bit::kernel;

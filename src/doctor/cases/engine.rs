@@ -3,7 +3,7 @@
 
 use super::super::case::{Case, Claim, Want, bytes, exact, word_bytes};
 use super::optim::{in_any_order, range};
-use crate::check::{Element, Near, TensorTerms, Settings, noise};
+use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::Result;
 use crate::graph::Clock;
 use crate::kernel::feed::STATE;

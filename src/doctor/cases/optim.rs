@@ -1,7 +1,7 @@
 //! Updates of the elementwise optimizers: every form and switch, at the first step and at the tenth.
 
 use super::super::case::{Case, Claim, Want, bytes, word_bytes};
-use crate::check::{Element, Near, TensorTerms, Settings, noise};
+use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::{Error, Result};
 use crate::kernel::feed::STATE;
 use crate::kernel::orthogonal::Orthogonal;

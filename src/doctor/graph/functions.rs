@@ -122,7 +122,9 @@ pub(super) fn unary(op: Unary, x: Near) -> Near {
             c => pow(x, Near::exact(c)),
         },
         Unary::ToF32 => x,
-        Unary::ToI32 => Near { value: x.value.trunc(), bound: if x.bound == 0.0 { 0.0 } else { x.bound + 1.0 } },
+        Unary::ToI32 => {
+            Near { value: x.value.trunc(), bound: if x.bound == 0.0 { 0.0 } else { x.bound + 1.0 } }
+        }
     }
 }
 
