@@ -7,9 +7,9 @@ use toml::{Table, Value};
 use super::super::{Section, set};
 use super::values::entry;
 use super::{DataSpec, to_toml};
+use crate::compile::TrainOptions;
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
-use crate::train::TrainOptions;
 
 /// Samples of text are so many characters long, where nobody says otherwise.
 const CONTEXT: i64 = 64;

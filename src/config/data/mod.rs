@@ -16,9 +16,10 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::section::{Section, kind, suggestion};
+use crate::compile::TrainOptions;
 use crate::data::{self, BatchSize, Dataset};
 use crate::error::{Error, Result};
-use crate::train::{Residence, TrainOptions};
+use crate::kernel::Residence;
 pub use alone::DataConfig;
 pub use arrays::{ArrayFiles, ArraysSpec};
 pub use images::ImagesSpec;
