@@ -67,7 +67,12 @@ pub(super) fn refuse(key: &str, value: impl Debug, allowed: &str) -> Error {
 }
 
 /// Checks the numbers that all of Adam's kin have.
-pub(super) fn adam_numbers(lr: f64, betas: [f64; 2], eps: f64, weight_decay: f64) -> Result<()> {
+pub(super) fn adam_numbers<const N: usize>(
+    lr: f64,
+    betas: [f64; N],
+    eps: f64,
+    weight_decay: f64,
+) -> Result<()> {
     at_least_zero("lr", lr, "a learning rate")?;
     if !betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
         return Err(refuse("betas", betas, "each beta is at least 0 and below 1"));

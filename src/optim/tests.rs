@@ -98,7 +98,11 @@ fn changes_of_an_optimizer_are_those_of_its_keys() {
             let table = optimizer.table();
             let moved = match (table.get("momentum").and_then(Value::as_float), table.get("betas")) {
                 (Some(own), _) if own != 0.0 => Some(set("momentum", 0.625.into())),
-                (_, Some(betas)) => Some(set("betas", vec![0.625.into(), betas[1].clone()].into())),
+                (_, Some(betas)) => {
+                    let mut betas = betas.clone();
+                    betas[0] = 0.625.into();
+                    Some(set("betas", betas))
+                }
                 _ => None,
             };
             assert_eq!(optimizer.with_momentum(0.625), moved);

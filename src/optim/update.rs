@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use wildmatch::WildMatch;
 
+use super::update_kernel::SLOTS_BESIDE_AVERAGE;
 use super::{Average, Interval, Optimizer, Schedule, at_least_zero_of, refuse_of};
 use crate::error::{Error, Result, suggestion};
 use crate::graph::Parameter;
@@ -175,6 +176,14 @@ impl Update {
         if self.optimizer.kernel().average.is_some() {
             let text = "average: a schedule-free optimizer has an average of its own, which evaluation is of";
             return Err(Error::Config(text.into()));
+        }
+        let slots = self.optimizer.kernel().slots.len();
+        if slots > SLOTS_BESIDE_AVERAGE {
+            return Err(Error::Config(format!(
+                "average: {} keeps {slots} slots, and an update has room for {SLOTS_BESIDE_AVERAGE} beside an average; \
+                 leave out the section [average]",
+                self.optimizer.name()
+            )));
         }
         average.validate()
     }

@@ -7,6 +7,10 @@ pub const SCALARS: usize = 12;
 /// Numbers of a row: the optimizer's, then those of [`Update`](super::Update).
 pub const ROW: usize = 16;
 
+/// Slots that an update can bind beside an average: WebGPU guarantees eight storage buffers, and gradients, table, state,
+/// parameters and the average are five of them.
+pub(super) const SLOTS_BESIDE_AVERAGE: usize = 3;
+
 /// A row: the optimizer's scalars, the bound of clipping by value, and the share of the averaged weights that is kept.
 pub fn table_row(scalars: &[f32; SCALARS], clip_value: f64, keep: f64) -> [f32; ROW] {
     let mut row = [0.0; ROW];
@@ -25,7 +29,7 @@ pub struct UpdateKernel {
     pub entry: &'static str,
     /// Override constants of this variant; the caller adds `LENGTH`, the vec4s of an arena.
     pub constants: Vec<(&'static str, u32)>,
-    /// Slots by torch's names, bound from 4 on in this order. A slot is an arena like the parameters', unless it is in
+    /// At most four slots by torch's names, bound from 4 on in this order. A slot is an arena like the parameters', unless it is in
     /// 8 bits, and starts at zero.
     pub slots: Vec<&'static str>,
     /// Bytes read and written for each parameter: the gradient, the parameter and every slot.

@@ -294,14 +294,3 @@ fn a_plateau_needs_its_metric() {
         plan(settings).unwrap();
     }
 }
-
-/// The README has a row for each schedule, with each of its keys.
-#[test]
-fn the_readme_knows_every_key() {
-    for name in Schedule::NAMES {
-        let cells = readme_row("| schedule | keys |", name);
-        for key in Schedule::keys(name).expect("keys") {
-            assert!(cells.contains(&format!("`{key}")), "{name}: {key} is not in {cells}");
-        }
-    }
-}
