@@ -21,21 +21,6 @@ fn the_page_of_optimizers_is_what_the_code_says() {
 
 const AGAIN: &str = "write it again: cargo run --release -- optimizers --markdown > docs/optimizers.md";
 
-/// The README's row of an optimizer has the defaults that the page has.
-#[test]
-fn the_readme_has_every_default_of_every_optimizer() {
-    let (readme, page) = (text("README.md"), report::optimizers_page());
-    let mut count = 0;
-    for row in page.lines().filter(|row| row.ends_with("` |") && row.contains(" | `lr = ")) {
-        let cells: Vec<&str> = row.split(" | ").collect();
-        let (name, defaults) = (cells[0], cells[cells.len() - 1]);
-        let line = format!("{name} | {defaults}");
-        assert!(readme.lines().any(|have| have == line), "README.md has no line: {line}");
-        count += 1;
-    }
-    assert_eq!(count, downhill::optim::Optimizer::NAMES.len());
-}
-
 /// Every TOML in a page can be planned; sections it does not have are those of `examples/digits.toml`.
 #[test]
 fn configs_in_pages_can_be_planned() {

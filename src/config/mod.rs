@@ -4,6 +4,7 @@ mod augment;
 mod data;
 mod described;
 mod loss;
+mod named;
 mod optimizer;
 mod predict;
 mod read;
@@ -101,9 +102,9 @@ impl Config {
         let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
         model.check()?;
 
-        let mut update = optimizer::read(Section::new("optimizer", file.optimizer))?;
-        update.average = optimizer::average(Section::new("average", file.average))?;
-        schedule::read(Section::new("schedule", file.schedule), &mut update)?;
+        let mut update = optimizer::read(file.optimizer)?;
+        update.average = optimizer::average(file.average)?;
+        schedule::read(file.schedule, &mut update)?;
         update.validate()?;
 
         file.train.check()?;

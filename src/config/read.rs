@@ -41,10 +41,16 @@ const EXAMPLES: [(&str, &str); 6] = [
 
 /// Reads `value`, found at `path`.
 pub(super) fn read<'de, T: Deserialize<'de>>(path: &str, value: Value) -> Result<T, Error> {
-    T::deserialize(Reader { path: path.to_owned(), value, form: None }).map_err(|fault| match fault {
-        Fault::Placed(text) => Error::Config(text),
-        other => Error::Config(format!("{path}: {other}")),
-    })
+    T::deserialize(Reader { path: path.to_owned(), value, form: None }).map_err(|fault| fault.at(path))
+}
+
+/// Reads `value`, found at `path`, by a function of its own.
+pub(super) fn read_by<T>(
+    path: &str,
+    value: Value,
+    read: impl FnOnce(Reader) -> Result<T, Fault>,
+) -> Result<T, Error> {
+    read(Reader { path: path.to_owned(), value, form: None }).map_err(|fault| fault.at(path))
 }
 
 /// What a value is, for error messages.
@@ -74,7 +80,7 @@ fn example(path: &str) -> String {
 
 /// What is wrong, with its place as soon as a reader knows it.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(super) enum Fault {
     #[error("{0}")]
     Placed(String),
     #[error("{0} is needed")]
@@ -85,6 +91,16 @@ enum Fault {
     Missing(&'static str),
     #[error("{0}")]
     Other(String),
+}
+
+impl Fault {
+    /// The error of a fault at `path`, unless it has a place further in.
+    fn at(self, path: &str) -> Error {
+        match self {
+            Fault::Placed(text) => Error::Config(text),
+            other => Error::Config(format!("{path}: {other}")),
+        }
+    }
 }
 
 impl de::Error for Fault {
@@ -120,7 +136,7 @@ fn names_a_key(text: &str) -> bool {
 }
 
 /// A value with its place.
-struct Reader {
+pub(super) struct Reader {
     path: String,
     value: Value,
     /// Of the entry whose options these are.
@@ -283,6 +299,21 @@ impl<'de> Deserializer<'de> for Reader {
         }
     }
 
+    fn deserialize_tuple<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
+        let found = match &self.value {
+            Value::Array(list) if list.len() == count => return self.deserialize_any(visitor),
+            Value::Array(list) => format!("this list has {}", list.len()),
+            other => format!("this is {}", kind(other)),
+        };
+        let count = match count {
+            2 => "two".to_owned(),
+            3 => "three".to_owned(),
+            count => count.to_string(),
+        };
+        let (path, value) = (&self.path, &self.value);
+        Err(Fault::Placed(format!("{path} = {value}: {count} numbers are needed, and {found}")))
+    }
+
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -328,7 +359,7 @@ impl<'de> Deserializer<'de> for Reader {
     }
 
     serde::forward_to_deserialize_any! {
-        char bytes byte_buf unit tuple tuple_struct identifier ignored_any
+        char bytes byte_buf unit tuple_struct identifier ignored_any
     }
 }
 

@@ -9,6 +9,7 @@ use serde::ser::Serialize;
 use toml::{Table, Value};
 
 use super::described::Described;
+use super::optimizer::Beside;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
 use crate::compile::EarlyStopping;
 
@@ -43,6 +44,7 @@ pub fn sections() -> Vec<Section> {
     vec![
         root,
         described::<Model>("model", &Table::new()),
+        with_defaults::<Beside>("optimizer"),
         with_defaults::<Train>("train"),
         with_defaults::<Checkpoint>("checkpoint"),
         with_defaults::<EarlyStopping>("early_stopping"),
@@ -107,6 +109,11 @@ enum Answer {
 impl de::Error for Answer {
     fn custom<T: Display>(text: T) -> Self {
         Answer::Kind(text.to_string())
+    }
+
+    /// The key was read whatever its value is, and comes again.
+    fn duplicate_field(_: &'static str) -> Self {
+        Answer::Kind("any value".into())
     }
 
     fn invalid_value(_: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {

@@ -123,15 +123,6 @@ impl Section {
             ))),
         }
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
-    /// Everything that is left.
-    pub fn rest(self) -> Table {
-        self.table
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod lr_find;
 mod optimizers;
 mod plot;
 mod profile;
+mod schedules;
 
 pub use adapters::{adapter_json, adapter_table};
 pub use compare::{
@@ -18,6 +19,7 @@ pub use inspect::{inspect_rows, inspect_text};
 pub use lr_find::{lr_find_csv, lr_find_figure, lr_find_json, lr_find_text};
 pub use optimizers::{optimizers_page, optimizers_text};
 pub use profile::{profile_json, profile_text};
+pub use schedules::schedules_page;
 
 /// Left-aligned first column, right-aligned numbers: rows of cells as lines of equal columns.
 fn align(rows: &[Vec<String>], left: &[bool]) -> String {
