@@ -6,8 +6,8 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
-use super::named::{Named, require};
-use super::read::{read as read_options, read_by};
+use super::named::{Named, read_options, require};
+use super::read::read_by;
 use super::section::kind;
 use crate::error::{Error, Result};
 use crate::optim::{Average, Clip, Optimizer, ParamGroup, Update, keys_of};
@@ -50,7 +50,7 @@ pub(super) fn read(table: Table) -> Result<Update> {
     let (others, mut own): (Table, Table) =
         table.into_iter().partition(|(key, _)| beside.contains(&key.as_str()));
     require("optimizer", &own, "name", "\"adamw\"")?;
-    let others: Beside = read_options("optimizer", Value::Table(others), |_| None)?;
+    let others: Beside = read_options("optimizer", Value::Table(others))?;
     let clip = match (others.clip_norm, others.clip_value) {
         (Some(_), Some(_)) => {
             let text = "optimizer.clip_norm and optimizer.clip_value: one of them, not both";
@@ -88,7 +88,7 @@ fn read_groups(value: Value) -> Result<Vec<ParamGroup>> {
                 return Err(Error::Config(text));
             }
         }
-        read_options(&path, value, |_| None)
+        read_options(&path, value)
     };
     list.into_iter().enumerate().map(read).collect()
 }
@@ -138,14 +138,14 @@ pub(super) fn average(table: Table) -> Result<Option<Average>> {
         return Ok(None);
     }
     require("average", &table, "kind", "\"ema\"")?;
-    let kind = read_options("average.kind", table["kind"].clone(), |_| None)?;
+    let kind = read_options("average.kind", table["kind"].clone())?;
     let average = match kind {
         Kind::Ema => {
-            let Ema { decay, eval, .. } = read_options("average", Value::Table(table), |_| None)?;
+            let Ema { decay, eval, .. } = read_options("average", Value::Table(table))?;
             Average::Ema { decay, eval }
         }
         Kind::Swa => {
-            let Swa { start_epoch, eval, .. } = read_options("average", Value::Table(table), |_| None)?;
+            let Swa { start_epoch, eval, .. } = read_options("average", Value::Table(table))?;
             Average::Swa { start_epoch, eval }
         }
     };

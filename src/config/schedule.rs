@@ -3,8 +3,8 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::named::{Named, require};
-use super::read::{read as read_options, read_by};
+use super::named::{Named, read_options, require};
+use super::read::read_by;
 use super::section::kind;
 use crate::error::{Error, Result};
 use crate::optim::schedule::Sequence;
@@ -21,7 +21,7 @@ pub(super) fn read(mut table: Table, update: &mut Update) -> Result<()> {
     }
     require("schedule", &table, "name", "\"cosine\"")?;
     let interval = table.remove("interval");
-    let interval = interval.map(|value| read_options("schedule.interval", value, |_| None)).transpose()?;
+    let interval = interval.map(|value| read_options("schedule.interval", value)).transpose()?;
     let schedule = schedule("schedule", table, &["interval"])?;
     update.interval = match (&schedule, interval) {
         (Schedule::Plateau(_), Some(Interval::Step)) => {
@@ -49,7 +49,7 @@ fn sequence(path: &str, mut table: Table) -> Result<Sequence> {
     require(path, &table, "milestones", "[100], where the second schedule begins")?;
     require(path, &table, "schedules", example)?;
     let milestones = table.remove("milestones").unwrap_or(false.into());
-    let milestones = read_options(&format!("{path}.milestones"), milestones, |_| None)?;
+    let milestones = read_options(&format!("{path}.milestones"), milestones)?;
     let path = format!("{path}.schedules");
     let one = |(i, value)| match value {
         Value::Table(table) => schedule(&format!("{path}[{i}]"), table, &[]),
