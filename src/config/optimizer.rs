@@ -25,11 +25,13 @@ section! {
         /// Bounds every gradient to this, up and down.
         #[serde(deserialize_with = "some_number")]
         pub clip_value: Option<f64> = None,
-        /// Skips an update whose gradients are not all finite; true under f16 alone without it.
+        /// Skips an update whose gradients are not all finite, instead of ending the run; true with `clip_norm` and in f16
+        /// without it.
         pub skip_nonfinite: Option<bool> = None,
         /// Whether weight decay applies to biases and to the factors of norms.
         pub decay_biases_and_norms: bool = true,
-        /// Tables of parameters by name, `params`, that have an `lr_factor`, are `frozen`, or have optimizer's keys of their own.
+        /// Parameters with settings of their own: tables with their names in `params`, and `lr_factor`, `frozen` or keys of the
+        /// optimizer.
         pub groups: Option<Value> = None,
     }
 }

@@ -1,6 +1,9 @@
 //! The update of a step: groups of parameters with an optimizer each, clipping, skipped steps, averages.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 use wildmatch::WildMatch;
 
@@ -28,6 +31,7 @@ pub enum Clip {
 pub struct ParamGroup {
     /// Names, in which `*` stands for any characters and `?` for one: `"*.bias"`. A parameter belongs to the first group
     /// that names it.
+    #[serde(deserialize_with = "names")]
     pub params: Vec<String>,
     /// The factor of the learning rate.
     #[serde(default = "one")]
@@ -38,6 +42,38 @@ pub struct ParamGroup {
     /// Keys of the optimizer that differ here: `weight_decay = 0.0`.
     #[serde(flatten)]
     pub keys: Table,
+}
+
+/// Reads a list of names, or one name.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Names;
+
+    impl<'de> Visitor<'de> for Names {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of names")
+        }
+
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Vec<String>, E> {
+            Ok(vec![name.to_owned()])
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut names = Vec::new();
+            while let Some(value) = list.next_element::<Value>()? {
+                match value {
+                    Value::String(name) => names.push(name),
+                    other => {
+                        return Err(de::Error::invalid_type(de::Unexpected::Other(other.type_str()), &self));
+                    }
+                }
+            }
+            Ok(names)
+        }
+    }
+
+    deserializer.deserialize_any(Names)
 }
 
 /// True above 0, in f32 too.
