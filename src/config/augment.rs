@@ -158,6 +158,6 @@ impl Augment {
             });
         }
         // The layers read it from memory, where it is put in one pass.
-        if net.training() && !self.entries.is_empty() { (x.kept_below(), mixed) } else { (x, mixed) }
+        if net.training() && !self.entries.is_empty() { (x.materialized_below(), mixed) } else { (x, mixed) }
     }
 }

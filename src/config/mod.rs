@@ -166,7 +166,7 @@ impl Config {
     /// # Errors
     /// As [`Config::plan`] and [`Trainer::from_plan`].
     pub fn trainer(&self, gpu: &Gpu, data: &Dataset) -> Result<Trainer> {
-        Trainer::from_plan(gpu, self.plan(data, Target::of(gpu))?, data, &self.options)
+        Trainer::from_plan(gpu, self.plan(data, Target::for_gpu(gpu))?, data, &self.options)
     }
 
     /// The data the config names.
