@@ -8,6 +8,8 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializ
 use serde::ser::Serialize;
 use toml::{Table, Value};
 
+use super::described::Described;
+use super::optimizer::Beside;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
 use crate::compile::EarlyStopping;
 
@@ -42,6 +44,7 @@ pub fn sections() -> Vec<Section> {
     vec![
         root,
         described::<Model>("model", &Table::new()),
+        with_defaults::<Beside>("optimizer"),
         with_defaults::<Train>("train"),
         with_defaults::<Checkpoint>("checkpoint"),
         with_defaults::<EarlyStopping>("early_stopping"),
@@ -89,39 +92,6 @@ fn keys<'de, T: Deserialize<'de>>(entry: Option<&'static str>, defaults: &Table)
     names.iter().map(key).collect()
 }
 
-/// What a section and its keys set.
-pub(super) trait Described {
-    const ABOUT: &'static str;
-    const KEYS: &'static [(&'static str, &'static str)];
-}
-
-/// Makes of one table of keys the struct of a section, its defaults, and what the reference says of it.
-macro_rules! section {
-    ($(#[doc = $about:literal])+ $vis:vis struct $name:ident {
-        $($(#[doc = $doc:literal])+ $(#[serde($($serde:tt)*)])? pub $key:ident: $type:ty = $default:expr,)*
-    }) => {
-        $(#[doc = $about])+
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        $vis struct $name {
-            $($(#[doc = $doc])+ $(#[serde($($serde)*)])? pub $key: $type,)*
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                $name { $($key: $default,)* }
-            }
-        }
-
-        impl super::reference::Described for $name {
-            const ABOUT: &'static str = concat!($($about),+);
-            const KEYS: &'static [(&'static str, &'static str)] =
-                &[$((stringify!($key), concat!($($doc),+)),)*];
-        }
-    };
-}
-pub(super) use section;
-
 /// A deserializer without a value, which answers with the keys of a struct or with the type of one key. The answer
 /// travels as an error.
 #[derive(Clone, Copy)]
@@ -144,6 +114,11 @@ enum Answer {
 impl de::Error for Answer {
     fn custom<T: Display>(text: T) -> Self {
         Answer::Kind(text.to_string())
+    }
+
+    /// The key was read whatever its value is, and comes again.
+    fn duplicate_field(_: &'static str) -> Self {
+        Answer::Kind("any value".into())
     }
 
     fn invalid_value(_: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {

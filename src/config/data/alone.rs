@@ -4,8 +4,8 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::super::read::kind;
 use super::super::read::read as read_value;
-use super::super::section::kind;
 use super::super::set;
 use super::formats::recognise;
 use super::section::{self, to_toml};

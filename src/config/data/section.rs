@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::super::read::kind;
 use super::super::read::read as read_value;
-use super::super::section::kind;
 use super::formats::{DATA_FORMATS, DataFormat};
 use super::keys::{self, HOLDOUT, Keys, absolute};
 use super::spec::DataSpec;
