@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Net;
+use super::entries::above_zero;
 use super::rule::Rule;
-use crate::graph::Tensor;
+use crate::graph::{Init, Tensor};
 
 /// Layers that have neither options nor parameters.
 macro_rules! plain {
@@ -56,6 +57,42 @@ impl Default for LeakyRelu {
 impl Rule for LeakyRelu {
     fn build(&self, _: &Net, _: &str, x: &Tensor) -> Tensor {
         x.leaky_relu(self.negative_slope)
+    }
+}
+
+/// x, or weight·x where x is not above 0, with a trainable weight for all channels or for each. Source: `torch.nn.PReLU`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PRelu {
+    /// The number of weights: 1, or the channels, which are axis 1. Default: 1.
+    pub num_parameters: usize,
+    /// The initial value of each weight. Default: 0.25.
+    pub init: f32,
+}
+
+impl Default for PRelu {
+    fn default() -> Self {
+        PRelu { num_parameters: 1, init: 0.25 }
+    }
+}
+
+impl Rule for PRelu {
+    fn check(&self) -> Result<(), String> {
+        above_zero(&[("num_parameters", self.num_parameters)])
+    }
+
+    fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
+        let (weights, shape) = (self.num_parameters, x.shape());
+        if weights > 1 && shape.get(1) != Some(&weights) {
+            return x.fail(format!(
+                "num_parameters = {weights}: 1, or the channels of {shape:?}, which are axis 1"
+            ));
+        }
+        let weight = net.parameter(&format!("{name}.weight"), [weights], Init::Constant(self.init));
+        // [weights, 1..] stands beside [channels, ..].
+        let beside: Vec<usize> =
+            (1..shape.len().max(2)).map(|axis| if axis == 1 { weights } else { 1 }).collect();
+        x.gt(&net.graph().constant(0.0)).select(x, &weight.reshape(beside).mul(x))
     }
 }
 

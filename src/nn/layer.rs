@@ -16,7 +16,7 @@ use super::{
     AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d,
     Dropout, Dropout2d, Elu, Embedding, Flatten, Gelu, GlobalAvgPool, GlobalMaxPool, GroupNorm, Gru,
     InstanceNorm, LayerNorm, LeakyRelu, Linear, LogSoftmax, Lstm, MaxPool1d, MaxPool2d, MultiHeadAttention,
-    Net, Permute, PositionalEmbedding, Relu, Reshape, RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh,
+    Net, PRelu, Permute, PositionalEmbedding, Relu, Reshape, RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh,
     Upsample,
 };
 use crate::graph::{DType, Tensor};
@@ -123,6 +123,8 @@ layers! {
         torch "torch.nn.ReLU";
     "leaky_relu" LeakyRelu "x, or negative_slope·x below 0."
         torch "torch.nn.LeakyReLU" short "negative_slope";
+    "prelu" PRelu "x, or a trainable weight times x below 0; one weight for all channels, or one for each."
+        torch "torch.nn.PReLU" short "num_parameters";
     "elu" Elu "x, or alpha·(eˣ − 1) below 0."
         torch "torch.nn.ELU" short "alpha";
     "gelu" Gelu "x·Φ(x), Φ the distribution function of N(0, 1)."
