@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+pub(super) use super::read::kind;
 use crate::error::{Error, Result};
 pub(super) use crate::error::{nearest, suggestion};
 
@@ -11,20 +12,6 @@ pub(super) struct Section {
     path: String,
     table: Table,
     asked: Vec<&'static str>,
-}
-
-/// What a value is, for error messages.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::String(_) => "a string",
-        Value::Integer(i) if *i < 0 => "a negative number",
-        Value::Integer(_) => "an integer",
-        Value::Float(_) => "a number",
-        Value::Boolean(_) => "true or false",
-        Value::Datetime(_) => "a date",
-        Value::Array(_) => "a list",
-        Value::Table(_) => "a table",
-    }
 }
 
 impl Section {
@@ -135,11 +122,6 @@ impl Section {
                 suggestion(key, &self.asked)
             ))),
         }
-    }
-
-    /// Whether the key is there, and was not taken.
-    pub fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -24,6 +24,7 @@ mod resize;
 mod rule;
 mod sequences;
 mod shaping;
+mod table;
 
 pub use activation::*;
 pub use attention::*;
@@ -40,6 +41,7 @@ pub use recurrent::*;
 pub use resize::*;
 pub use sequences::*;
 pub use shaping::*;
+pub use table::TableRow;
 
 use crate::graph::{Graph, Init, Tensor};
 
