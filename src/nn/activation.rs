@@ -44,7 +44,7 @@ plain! {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LeakyRelu {
-    /// torch's default is 0.01.
+    /// Default: 0.01.
     pub negative_slope: f32,
 }
 
@@ -100,7 +100,7 @@ impl Rule for PRelu {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Elu {
-    /// torch's default is 1.
+    /// Default: 1.
     pub alpha: f32,
 }
 
@@ -116,14 +116,14 @@ impl Rule for Elu {
     }
 }
 
-/// How [`Gelu`] finds Φ.
+/// The computation of Φ in [`Gelu`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Approximate {
-    /// By erf: exact.
+    /// Exact, by erf.
     #[default]
     None,
-    /// By tanh, as GPT-2 has it.
+    /// Approximated by tanh, as in GPT-2.
     Tanh,
 }
 
@@ -131,7 +131,7 @@ pub enum Approximate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gelu {
-    /// Exact unless told.
+    /// Default: exact.
     pub approximate: Approximate,
 }
 
@@ -148,9 +148,9 @@ impl Rule for Gelu {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Softplus {
-    /// Above 0; torch's default is 1.
+    /// Above 0. Default: 1.
     pub beta: f32,
-    /// Where beta·x is above it, x itself; torch's default is 20.
+    /// Above this beta·x the result is x itself. Default: 20.
     pub threshold: f32,
 }
 
