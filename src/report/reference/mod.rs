@@ -1,6 +1,10 @@
 //! The reference pages of `docs/reference/`, generated from the tables in code: one file a page.
 
+mod config;
 mod layers;
+mod losses;
+mod metrics;
+mod options;
 
 use std::fmt::Write;
 
@@ -47,7 +51,8 @@ impl Page {
 
 /// Every page that the library can write. The program adds that of its commands.
 pub fn pages() -> Vec<Page> {
-    vec![layers::page(), Page { name: "optimizers", text: optimizers_page() }]
+    let optimizers = Page { name: "optimizers", text: optimizers_page() };
+    vec![config::page(), layers::page(), losses::page(), metrics::page(), optimizers]
 }
 
 /// A value as a config writes it, small numbers as 1e-3.
