@@ -265,7 +265,7 @@ fn the_ring_holds_what_a_step_files() {
         let of =
             |name: &str| train_plan.all_buffers().into_iter().find(|b| b.name == name).map_or(0, |b| b.bytes);
         assert_eq!(of("metrics"), of("metrics readback 0"));
-        of("metrics") / downhill::train::MAX_WINDOW_STEPS as u64
+        of("metrics") / downhill::kernel::feed::MAX_WINDOW_STEPS as u64
     };
     assert_eq!([0, 1, 2, 9].map(bytes), [8, 8, 12, 40]);
 }

@@ -215,7 +215,7 @@ impl Case<'_> {
         let settings = Settings::from_optimizer(self.optimizer)?;
         let shape = [each / GRAIN, GRAIN];
         // Some optimizers have no list of ops to be compared with.
-        let list = ops(&settings, STEP, shape, Target::of(gpu))?;
+        let list = ops(&settings, STEP, shape, Target::for_gpu(gpu))?;
         let elements = each * tensors;
         let set_bytes = Arenas::set_bytes(&update.arrays(shape), tensors);
         let fitting = gpu.largest_buffer() / (elements as u64 * 4);

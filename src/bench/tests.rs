@@ -87,7 +87,7 @@ fn the_ops_of_elementwise_optimizers_make_their_update() {
     let elementwise = Optimizer::NAMES.into_iter().filter(|name| !BY_TENSOR.contains(name));
     for name in elementwise.chain(["momentum"]) {
         let (settings, names) = settings(name);
-        let Some(list) = ops(&settings, STEP, [1, GRAIN], Target::new(Family::Lanes)).unwrap() else {
+        let Some(list) = ops(&settings, STEP, [1, GRAIN], Target::new(Family::Subgroup)).unwrap() else {
             continue;
         };
         let list = list.calls().expect(name);
@@ -135,7 +135,7 @@ fn an_op_counts_what_it_moves() {
     assert_eq!(of(Op::SqrtOf, Array::Temporary(0), m, m), 8);
     // torch's single-tensor AdamW, by the book.
     let (settings, _) = settings("adamw");
-    let of = |settings| ops(settings, STEP, [3, GRAIN], Target::new(Family::Lanes)).unwrap().unwrap();
+    let of = |settings| ops(settings, STEP, [3, GRAIN], Target::new(Family::Subgroup)).unwrap().unwrap();
     let list: List = of(&settings);
     assert_eq!((list.dispatches(), list.bytes()), (8, 80 * 3 * GRAIN as u64));
     // A number for each row or column is not one for each parameter.

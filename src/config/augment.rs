@@ -4,10 +4,8 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::DataSpec;
-use super::model::to_value;
-use super::read::read;
-use super::section::{Section, kind, suggestion};
-use crate::error::{Error, Result};
+use super::read::{kind, read};
+use crate::error::{Error, Result, suggestion};
 use crate::graph::Tensor;
 use crate::nn::augment::{self, Erasing, Mixup, faults};
 use crate::nn::{Form, Net};
@@ -70,11 +68,11 @@ const fn form(name: &'static str, short: &'static str, example: &'static str) ->
     Form { name, short: Some(short), example }
 }
 
-fn form_of(name: &str) -> Option<&'static Form> {
-    FORMS.iter().find(|form| form.name == name)
-}
-
 impl Augmentation {
+    pub(super) fn form(name: &str) -> Option<&'static Form> {
+        FORMS.iter().find(|form| form.name == name)
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Augmentation::HorizontalFlip { .. } => "horizontal_flip",
@@ -111,7 +109,7 @@ impl Augmentation {
                 )));
             }
         };
-        let entry: Augmentation = read(path, value, form_of)?;
+        let entry: Augmentation = read(path, value)?;
         match entry.fault() {
             Some(fault) => Err(Error::Config(format!("{path}.{}.{fault}", entry.name()))),
             None => Ok(entry),
@@ -120,10 +118,11 @@ impl Augmentation {
 
     /// The entry with every option: the first beside the name, the others beside that.
     fn to_toml(self) -> Value {
-        let (name, mut value) = (self.name(), to_value(&self));
-        let options = value.get_mut(name).and_then(Value::as_table_mut).map(std::mem::take);
-        let mut table = options.unwrap_or_default();
-        let main = form_of(name).and_then(|form| table.remove(form.short?));
+        let name = self.name();
+        let entry = Value::try_from(self).ok();
+        let mut table =
+            entry.as_ref().and_then(|entry| entry.get(name)?.as_table()).cloned().unwrap_or_default();
+        let main = Self::form(name).and_then(|form| table.remove(form.short?));
         table.extend(main.map(|main| (name.to_owned(), main)));
         Value::Table(table)
     }
@@ -170,9 +169,9 @@ fn nested(path: &str, mut table: Table) -> Result<Table> {
 }
 
 impl Augment {
-    /// Takes `augment` from the section `[data]`, where it need not be.
-    pub(super) fn read(section: &mut Section) -> Result<Augment> {
-        let entries = match section.take("augment") {
+    /// Takes `augment`, which may be missing, from the section `[data]`.
+    pub(super) fn read(data: &mut Table) -> Result<Augment> {
+        let entries = match data.remove("augment") {
             None => Vec::new(),
             Some(Value::Array(list)) => {
                 let one = |(i, value)| Augmentation::read(&format!("data.augment[{i}]"), value);
@@ -232,6 +231,6 @@ impl Augment {
             });
         }
         // The layers read it from memory, where it is put in one pass.
-        if net.training() && !self.entries.is_empty() { (x.kept_below(), mixed) } else { (x, mixed) }
+        if net.training() && !self.entries.is_empty() { (x.materialized_below(), mixed) } else { (x, mixed) }
     }
 }

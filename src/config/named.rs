@@ -1,10 +1,8 @@
 //! Tables whose key `name` decides which other keys they have: an optimizer, a schedule.
 
-use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::read::read;
-use super::section::kind;
+use super::read::kind;
 use crate::error::{Error, Result, nearest, suggestion};
 
 /// A kind of such tables.
@@ -54,9 +52,4 @@ pub(super) fn require(path: &str, table: &Table, key: &str, example: &str) -> Re
         Some(other) => format!("unknown key {path}.{other}; did you mean \"{key}\"?"),
         None => format!("{path}.{key} is missing; for example {key} = {example}"),
     }))
-}
-
-/// Reads `value`, found at `path`, which has no entries with short forms.
-pub(super) fn read_options<T: DeserializeOwned>(path: &str, value: Value) -> Result<T> {
-    read(path, value, |_| None)
 }

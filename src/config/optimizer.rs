@@ -6,9 +6,8 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
-use super::named::{Named, read_options, require};
-use super::read::read_by;
-use super::section::kind;
+use super::named::{Named, require};
+use super::read::{kind, read as read_options, read_by};
 use crate::error::{Error, Result};
 use crate::optim::{Average, Clip, Optimizer, ParamGroup, Update, keys_of};
 

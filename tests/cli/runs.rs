@@ -285,7 +285,7 @@ fn a_table_is_learnt_and_its_encoding_kept() {
     );
 
     let run = folder.path("run");
-    let encoding = downhill::train::RunDir::encoding(&run).expect("an encoding").expect("one");
+    let encoding = downhill::run::RunDir::encoding(&run).expect("an encoding").expect("one");
     let downhill::data::Encoding::Table(table) = encoding else { panic!("{encoding:?}") };
     let weights = downhill::run::load(&run.join("model.safetensors")).expect("weights");
     let [bias, weight] = &weights[..] else { panic!("{weights:?}") };

@@ -6,7 +6,7 @@ use std::path::Path;
 use downhill::error::Result;
 use downhill::train::{CheckpointRecord, EpochRecord, Observer, RunEnd, RunStart, StepRecord};
 
-use crate::run::{At, assert_alike, resume, start};
+use crate::session::{At, assert_alike, resume, start};
 
 /// Flips a bit in the middle of a file.
 fn flip(path: &Path) {

@@ -15,7 +15,7 @@ use downhill::train::{Observer, StepRecord, Trainer};
 use downhill::{Error, Gpu, Init, Tensor};
 
 use crate::adapter;
-use crate::run::{At, assert_alike, left, resume, start};
+use crate::session::{At, assert_alike, left, resume, start};
 
 /// Keeps what is told, in order.
 #[derive(Default)]
