@@ -7,10 +7,11 @@ mod common;
 use std::process::Command;
 use std::time::Instant;
 
+use downhill::compile::TrainOptions;
 use downhill::data::BatchSize;
 use downhill::nn::loss;
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{TrainOptions, Trainer};
+use downhill::train::Trainer;
 
 /// Set in a process that makes one step and ends; its value says of which net.
 const CHILD: &str = "DOWNHILL_FIRST_STEP";

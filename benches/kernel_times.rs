@@ -5,13 +5,13 @@ mod common;
 
 use std::time::Instant;
 
+use downhill::compile::TrainPlan;
 use downhill::data::{BatchPlan, BatchSize};
 use downhill::gpu::{Dispatch, Gpu};
 use downhill::kernel::Target;
 use downhill::nn::loss;
 use downhill::optim::{AdamW, Optimizer};
 use downhill::plan::{Memory, Program};
-use downhill::train::Blueprint;
 
 /// Microseconds of one dispatch: the median over nine submissions of `n`.
 fn time(gpu: &Gpu, dispatch: &[Dispatch], n: usize) -> f64 {
@@ -36,17 +36,14 @@ fn main() {
     let gpu = common::gpu();
     println!("adapter: {} ({})", gpu.adapter().name, gpu.adapter().driver);
     for common::Workload { name, batch, model, data } in common::workloads() {
-        let blueprint = Blueprint::new(
-            &*model,
-            &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
-            Optimizer::AdamW(AdamW::default()),
-            &data,
-            BatchPlan::new(data.train().len(), BatchSize::Rows(batch), false).expect("batches"),
-            Target::of(&gpu),
-        )
-        .expect("the net fits");
-        let memory = Memory::allocate(&gpu, &blueprint.memory).expect("memory");
-        let plan = &blueprint.train[0].plan;
+        let train_plan = TrainPlan::builder(&data, Optimizer::AdamW(AdamW::default()))
+            .model(&*model, &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()))
+            .batches(BatchPlan::new(data.train().len(), BatchSize::Rows(batch), false).expect("batches"))
+            .target(Target::of(&gpu))
+            .build()
+            .expect("the net fits");
+        let memory = Memory::allocate(&gpu, &train_plan.memory).expect("memory");
+        let plan = &train_plan.train[0].plan;
         let program = Program::new(&gpu, plan, &memory).expect("kernels");
         // A step is open, so that every kernel finds its row.
         gpu.write(memory.get("state"), 0, bytemuck::cast_slice(&[0u32, 1]));

@@ -8,10 +8,11 @@ mod serve;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
+use downhill::compile::TrainOptions;
 use downhill::data::BatchSize;
 use downhill::nn::loss;
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{TrainOptions, Trainer};
+use downhill::train::Trainer;
 
 fn main() {
     if std::env::args().any(|a| a == "--peer") {

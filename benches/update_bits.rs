@@ -6,13 +6,13 @@ mod common;
 
 use std::time::Instant;
 
+use downhill::compile::TrainPlan;
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::gpu::{Dispatch, Gpu};
 use downhill::kernel::Target;
 use downhill::nn::Net;
 use downhill::optim::{AdamW, Optimizer};
 use downhill::plan::{Memory, Program};
-use downhill::train::Blueprint;
 use downhill::{Init, Tensor};
 
 const TURNS: usize = 9;
@@ -25,10 +25,14 @@ fn update(gpu: &Gpu, n: usize, state_bits: u32) -> (Dispatch, Memory, u64) {
         |net: &Net, x: &Tensor| net.parameter("w", [n], Init::Constant(1.0)).sum_all().mul(&x.sum_all());
     let batches = BatchPlan::new(1, BatchSize::Full, false).expect("batches");
     let optimizer = Optimizer::AdamW(AdamW { state_bits, ..AdamW::default() });
-    let blueprint = Blueprint::new(&model, &|y, _| y.clone(), optimizer, &data, batches, Target::of(gpu))
+    let train_plan = TrainPlan::builder(&data, optimizer)
+        .model(&model, &|y, _| y.clone())
+        .batches(batches)
+        .target(Target::of(gpu))
+        .build()
         .expect("a plan");
-    let plan = &blueprint.train[0].plan;
-    let memory = Memory::allocate(gpu, &blueprint.memory).expect("memory");
+    let plan = &train_plan.train[0].plan;
+    let memory = Memory::allocate(gpu, &train_plan.memory).expect("memory");
     let numbers: Vec<f32> = (0..n).map(|i| ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0).collect();
     gpu.write(memory.get("gradients"), 0, bytemuck::cast_slice(&numbers));
     // A step is open, and its row is one of ordinary numbers.

@@ -65,6 +65,6 @@ fn main() -> Result<(), Error> {
     let data = downhill::data::digits()?.without_targets();
     let adam = Optimizer::Adam(Adam { lr: 3e-3, ..Adam::default() });
     let options = TrainOptions { epochs: 20, ..TrainOptions::default() };
-    Trainer::of_batches(&gpu, &vae, &adam, &data, &options)?.run(&mut Print)?;
+    Trainer::for_step(&gpu, &vae, &adam, &data, &options)?.run(&mut Print)?;
     Ok(())
 }

@@ -31,19 +31,23 @@
 pub mod atomic_file;
 pub mod bench;
 mod check;
+pub mod compile;
 pub mod config;
 pub mod data;
 pub mod doctor;
+pub mod engine;
 pub mod error;
 pub mod figure;
 pub mod gpu;
 pub mod graph;
+pub mod infer;
 pub mod kernel;
+pub mod metrics;
 pub mod nn;
 pub mod optim;
 pub mod plan;
 pub mod report;
-pub mod session;
+pub mod run;
 pub mod shape;
 pub mod train;
 pub mod units;
@@ -55,7 +59,11 @@ pub use plan::{Function, Value};
 
 /// What most programs need.
 pub mod prelude {
+    pub use crate::compile::{Batch, EarlyStopping, Objective, TrainOptions};
     pub use crate::data::{BatchSize, Dataset, Field, Part, Values};
+    pub use crate::engine::Evaluation;
+    pub use crate::kernel::Precision;
+    pub use crate::metrics::{Averaging, Metric, Metrics};
     pub use crate::nn::augment;
     pub use crate::nn::loss::{self, CrossEntropy};
     pub use crate::nn::{
@@ -67,10 +75,9 @@ pub mod prelude {
         Adadelta, Adagrad, Adam, AdamW, Adamax, Average, Clip, Lamb, Lars, Lion, MomentumForm, NAdam,
         Optimizer, ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
     };
+    pub use crate::run::RunDir;
     pub use crate::train::{
-        Averaging, Batch, CheckpointRecord, EarlyStopping, EpochRecord, Evaluation, LrFinder, Metric,
-        Metrics, Objective, Observer, Precision, RunDir, RunEnd, RunHandle, RunStart, StepRecord,
-        TrainOptions, Trainer,
+        CheckpointRecord, EpochRecord, LrFinder, Observer, RunEnd, RunHandle, RunStart, StepRecord, Trainer,
     };
     pub use crate::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 }

@@ -5,13 +5,14 @@ mod adapter;
 
 use std::path::{Path, PathBuf};
 
+use downhill::compile::{MicroBatch, TrainOptions, TrainPlan};
 use downhill::config::Config;
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::gpu::Family;
 use downhill::kernel::{Room, Target};
 use downhill::nn::{BatchNorm, Net, loss};
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{Blueprint, MicroBatch, TrainOptions, Trainer};
+use downhill::train::Trainer;
 use downhill::{Error, Gpu, GpuOptions, Tensor};
 
 fn gpu(family: Family, memory: Option<u64>) -> Gpu {
@@ -28,15 +29,15 @@ fn examples() -> Vec<PathBuf> {
 }
 
 /// Two steps, and all that a run ends with; the ledger never held more than the plan says.
-fn drive(gpu: &Gpu, config: &Config, data: &Dataset) -> Result<(Blueprint, Vec<f32>), Error> {
+fn drive(gpu: &Gpu, config: &Config, data: &Dataset) -> Result<(TrainPlan, Vec<f32>), Error> {
     let mut trainer = config.trainer(gpu, data)?;
-    let blueprint = trainer.blueprint().clone();
+    let train_plan = trainer.plan().clone();
     let losses = trainer.advance(2)?.iter().map(|step| step.loss).collect();
     trainer.snapshot()?;
     trainer.state_dict()?;
-    assert_eq!(gpu.ledger().total(), blueprint.peak_bytes());
-    assert_eq!(gpu.ledger().peak(), blueprint.peak_bytes());
-    Ok((blueprint, losses))
+    assert_eq!(gpu.ledger().total(), train_plan.peak_bytes());
+    assert_eq!(gpu.ledger().peak(), train_plan.peak_bytes());
+    Ok((train_plan, losses))
 }
 
 /// Every example runs in just what its plan says, and in one byte less it is refused clearly or goes on in another way,
@@ -51,18 +52,18 @@ fn every_example_under_a_budget() {
             let settings = if auto { vec!["train.micro_batch=auto".to_owned()] } else { vec![] };
             let config = Config::load(&path, &settings).expect("an example");
             let data = config.dataset().expect("its data");
-            let free = config.blueprint(&data, Target::new(family)).expect("a plan");
+            let free = config.plan(&data, Target::new(family)).expect("a plan");
             let peak = free.peak_bytes();
             let (just, whole) =
                 drive(&gpu(family, Some(peak)), &config, &data).unwrap_or_else(|err| panic!("{name}: {err}"));
-            assert_eq!((just.peak_bytes(), &just.fit.choices[..]), (peak, &[][..]), "{name}");
+            assert_eq!((just.peak_bytes(), &just.budget_choice.choices[..]), (peak, &[][..]), "{name}");
             match drive(&gpu(family, Some(peak - 1)), &config, &data) {
                 Ok((less, losses)) => {
                     split += 1;
                     assert!(
-                        less.peak_bytes() < peak && !less.fit.choices.is_empty(),
+                        less.peak_bytes() < peak && !less.budget_choice.choices.is_empty(),
                         "{name}: {:?}",
-                        less.fit
+                        less.budget_choice
                     );
                     // Dropout draws other masks for parts of a batch.
                     let drawn = std::fs::read_to_string(&path).expect("a config").contains("dropout");
@@ -111,11 +112,11 @@ fn cross_entropy(y: &Tensor, t: &Tensor) -> Tensor {
 
 const ROWS: usize = 256;
 
-fn plan(data: &Dataset, norm: bool, room: Room) -> Result<Blueprint, Error> {
+fn plan(data: &Dataset, norm: bool, room: Room) -> Result<TrainPlan, Error> {
     let batches = BatchPlan::new(data.train().len(), BatchSize::Rows(ROWS), false)?;
     let target = Target::new(adapter::families()[0]).with_room(room);
     let adamw = Optimizer::AdamW(AdamW::default());
-    Blueprint::new(&net(norm), &cross_entropy, &adamw, data, batches, target)
+    TrainPlan::builder(data, &adamw).model(&net(norm), &cross_entropy).batches(batches).target(target).build()
 }
 
 fn room(budget: u64, may_split: bool) -> Room {
@@ -127,7 +128,7 @@ fn room(budget: u64, may_split: bool) -> Room {
 fn means_are_taken_in_turn() {
     let data = images(2000);
     let whole = plan(&data, false, Room::default()).expect("a plan");
-    assert!(whole.fit.choices.is_empty() && whole.stages.is_empty());
+    assert!(whole.budget_choice.choices.is_empty() && whole.staging.is_empty());
     let mut budget = whole.peak_bytes();
     let (mut streamed, mut parts, mut again) = (0, 0, 0);
     let mut last = whole.batches.micro;
@@ -136,8 +137,8 @@ fn means_are_taken_in_turn() {
         match plan(&data, false, room(budget, true)) {
             Ok(plan) => {
                 assert!(plan.peak_bytes() <= budget);
-                let told = plan.fit.choices.join("\n");
-                assert_eq!(plan.fit.budget, Some(budget));
+                let told = plan.budget_choice.choices.join("\n");
+                assert_eq!(plan.budget_choice.budget, Some(budget));
                 streamed += usize::from(told.contains("streamed"));
                 parts += usize::from(told.contains("micro-batches"));
                 again += usize::from(told.contains("computed again"));
@@ -174,14 +175,11 @@ fn a_refusal_says_what_fits() {
     let with = |micro: usize| {
         let batches = BatchPlan::new(2000, BatchSize::Rows(ROWS), false)?.with_micro(Some(micro))?;
         let target = Target::new(adapter::families()[0]).with_room(room(budget, false));
-        Blueprint::new(
-            &net(false),
-            &cross_entropy,
-            Optimizer::AdamW(AdamW::default()),
-            &data,
-            batches,
-            target,
-        )
+        TrainPlan::builder(&data, Optimizer::AdamW(AdamW::default()))
+            .model(&net(false), &cross_entropy)
+            .batches(batches)
+            .target(target)
+            .build()
     };
     assert!(with(micro).expect("it fits").peak_bytes() <= budget);
     // One part fewer is too much.
@@ -198,7 +196,7 @@ fn batch_norm_is_not_split() {
         loop {
             budget -= budget / 20;
             match plan(&data, true, room(budget, may_split)) {
-                Ok(plan) => assert!(!plan.batches.in_parts(), "{:?}", plan.fit),
+                Ok(plan) => assert!(!plan.batches.in_parts(), "{:?}", plan.budget_choice),
                 Err(err) => break (budget, err.to_string()),
             }
         }
@@ -224,13 +222,13 @@ fn savings_change_no_number_but_by_rounding() {
             let gpu = gpu(family, budget);
             let mut trainer = Trainer::new(&gpu, &net(norm), &cross_entropy, &adamw, &data, &options)?;
             let losses: Vec<f32> = trainer.advance(6)?.iter().map(|step| step.loss).collect();
-            Ok::<_, Error>((trainer.blueprint().fit.clone(), losses, trainer.blueprint().peak_bytes()))
+            Ok::<_, Error>((trainer.plan().budget_choice.clone(), losses, trainer.plan().peak_bytes()))
         };
         let (_, want, mut budget) = run(None).expect("a run");
         let means = if norm { "computed again" } else { "micro-batches" };
         loop {
             budget -= budget / 20;
-            let fit = plan(&data, norm, room(budget, true)).expect("some means fit").fit;
+            let fit = plan(&data, norm, room(budget, true)).expect("some means fit").budget_choice;
             if fit.choices.iter().any(|choice| choice.contains(means)) {
                 break;
             }

@@ -4,11 +4,12 @@ mod adapter;
 
 use adapter::{families, open};
 use downhill::Tensor;
+use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::kernel::Target;
 use downhill::nn::{BatchNorm, Conv2d, LayerNorm, MultiHeadAttention, Net, Padding};
 use downhill::optim::{Optimizer, Sgd};
-use downhill::train::{Blueprint, TrainOptions, Trainer};
+use downhill::train::Trainer;
 
 const BATCH: usize = 16;
 
@@ -82,11 +83,16 @@ fn it_takes_less_memory_and_more_work() {
             let batches = BatchPlan::new(BATCH, BatchSize::Rows(BATCH), false).expect("batches");
             let sgd = Optimizer::Sgd(Sgd::default());
             let model = move |net: &Net, x: &Tensor| model(net, x, checkpointed);
-            Blueprint::new(&model, &loss, &sgd, &images(), batches, Target::new(family)).expect("a plan")
+            TrainPlan::builder(&images(), &sgd)
+                .model(&model, &loss)
+                .batches(batches)
+                .target(Target::new(family))
+                .build()
+                .expect("a plan")
         };
         let (plain, again) = (plan(false), plan(true));
         assert!(again.peak_bytes() < plain.peak_bytes(), "{} for {}", again.peak_bytes(), plain.peak_bytes());
-        let flops = |b: &Blueprint| b.train[0].plan.flops();
+        let flops = |b: &TrainPlan| b.train[0].plan.flops();
         let c = again.checkpointing.expect("there are blocks");
         assert!(plain.checkpointing.is_none());
         assert_eq!(c.saved_bytes, plain.train[0].plan.bytes() as i64 - again.train[0].plan.bytes() as i64);

@@ -5,11 +5,13 @@ mod adapter;
 use std::path::Path;
 use std::process::Command;
 
+use downhill::compile::TrainOptions;
 use downhill::data::{BatchSize, Dataset, digits};
 use downhill::gpu::Family;
 use downhill::nn::{Net, loss};
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{EpochRecord, NamedTensor, Observer, StepRecord, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::{EpochRecord, Observer, StepRecord, Trainer};
 use downhill::{Gpu, Tensor};
 
 fn gpu(family: Family) -> Gpu {

@@ -55,7 +55,7 @@ fn configs_in_pages_can_be_planned() {
             table.extend(block.parse::<Table>().unwrap_or_else(|err| panic!("{name}: {err}: {block}")));
             let config = Config::parse(&table.to_string(), &[]).unwrap_or_else(|err| panic!("{name}: {err}"));
             let data = config.dataset().expect("the digits");
-            let planned = config.blueprint(&data, Target::new(Family::Tiled));
+            let planned = config.plan(&data, Target::new(Family::Tiled));
             planned.unwrap_or_else(|err| panic!("{name}: {err}"));
             count += 1;
         }

@@ -6,12 +6,13 @@ mod adapter;
 use std::path::{Path, PathBuf};
 
 use adapter::{families, open};
+use downhill::compile::TrainOptions;
 use downhill::config::Config;
 use downhill::data::{BatchSize, Dataset};
 use downhill::kernel::Target;
 use downhill::nn::loss;
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{TrainOptions, Trainer};
+use downhill::train::Trainer;
 use downhill::{Gpu, Tensor};
 
 fn configs() -> Vec<PathBuf> {
@@ -30,10 +31,10 @@ fn every_example_allocates_what_its_plan_says_and_trains() {
         let name = path.file_name().expect("a name").display().to_string();
         let config = Config::load(&path, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
         let data = config.dataset().unwrap_or_else(|e| panic!("{name}: {e}"));
-        let planned = config.blueprint(&data, Target::new(family));
-        let blueprint = planned.unwrap_or_else(|e| panic!("{name}: {e}"));
-        let peak = blueprint.peak_bytes();
-        let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &config.options)
+        let planned = config.plan(&data, Target::new(family));
+        let train_plan = planned.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let peak = train_plan.peak_bytes();
+        let mut trainer = Trainer::from_plan(&gpu, train_plan, &data, &config.options)
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         let losses: Vec<f32> =
             trainer.advance(2).unwrap_or_else(|e| panic!("{name}: {e}")).iter().map(|r| r.loss).collect();

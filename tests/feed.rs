@@ -4,6 +4,7 @@ mod adapter;
 
 use std::sync::Arc;
 
+use downhill::compile::{Batch, TrainOptions, TrainPlan};
 use downhill::data::{
     BatchPlan, BatchSize, Dataset, Field, Holdout, Kind, Part, Scale, TextOptions, Values, Windows,
     epoch_order, text,
@@ -12,7 +13,7 @@ use downhill::gpu::Family;
 use downhill::kernel::Target;
 use downhill::nn::{Net, loss};
 use downhill::optim::{Adam, Optimizer, Sgd};
-use downhill::train::{Batch, Blueprint, TrainOptions, Trainer};
+use downhill::train::Trainer;
 use downhill::{Error, Gpu, Graph, Init, Tensor};
 
 /// Integers that the sequences hold, from 0 on.
@@ -74,8 +75,9 @@ fn open(gpu: &Gpu, family: Family, data: &Dataset, options: &TrainOptions) -> Re
     let names: Vec<String> = data.train().fields().map(|(name, _)| name.to_owned()).collect();
     let batches = BatchPlan::new(data.train().len(), options.batch_size, options.drop_last)?;
     let step = |net: &Net, batch: &Batch| weighted_sum(&names, net, batch);
-    let blueprint = Blueprint::of_batches(&step, &still, data, batches, Target::new(family))?;
-    Trainer::from_blueprint(gpu, blueprint, data, options)
+    let train_plan =
+        TrainPlan::builder(data, &still).step(&step).batches(batches).target(Target::new(family)).build()?;
+    Trainer::from_plan(gpu, train_plan, data, options)
 }
 
 /// The mean over samples of what [`of_sample`] says.
@@ -165,7 +167,7 @@ fn any_number_of_fields() {
         let gpu = adapter::open(adapter::families()[0]);
         let options = TrainOptions::default();
         let trainer = open(&gpu, adapter::families()[0], &data, &options).expect("a trainer");
-        let build = &trainer.blueprint().train[0];
+        let build = &trainer.plan().train[0];
         let titles: Vec<&str> = build.plan.steps.iter().map(|s| s.title.as_str()).collect();
         let feeds = ["feed", "feed age label", "feed weights"];
         let want = match count {
@@ -227,7 +229,12 @@ fn an_unknown_field_is_told_with_the_nearest() {
     let batches = BatchPlan::new(10, BatchSize::Full, false).expect("batches");
     let target = Target::new(Family::Tiled);
     let step = |net: &Net, batch: &Batch| net.linear("0", &batch.get("imagge").flatten(), 1).mean_all();
-    let err = Blueprint::of_batches(&step, &sgd, &data, batches, target).expect_err("no such field");
+    let err = TrainPlan::builder(&data, &sgd)
+        .step(&step)
+        .batches(batches)
+        .target(target)
+        .build()
+        .expect_err("no such field");
     assert!(err.is_usage(), "{err:?}");
     for word in ["\"imagge\"", "did you mean \"image\""] {
         assert!(err.to_string().contains(word), "{err}");
@@ -242,10 +249,15 @@ fn a_plan_made_for_other_data_is_refused() {
     let target = Target::new(adapter::families()[0]);
     let data = |n, count| Dataset::new("fields", fields(n, count, 0), None, None).expect("a set");
     let step = |net: &Net, batch: &Batch| net.linear("0", &batch.x().flatten(), 1).mean_all();
-    let plan = Blueprint::of_batches(&step, &sgd, &data(10, 3), batches, target).expect("a plan");
+    let plan = TrainPlan::builder(&data(10, 3), &sgd)
+        .step(&step)
+        .batches(batches)
+        .target(target)
+        .build()
+        .expect("a plan");
     let options = TrainOptions::default();
     for (other, buffer) in [(data(10, 4), "train label"), (data(11, 3), "train image")] {
-        let err = Trainer::from_blueprint(&gpu, plan.clone(), &other, &options).expect_err("other data");
+        let err = Trainer::from_plan(&gpu, plan.clone(), &other, &options).expect_err("other data");
         assert!(matches!(err, Error::Data(_)) && err.to_string().contains(buffer), "{err:?}");
     }
     assert_eq!(gpu.ledger().total(), 0);

@@ -4,11 +4,12 @@ mod adapter;
 
 use std::sync::OnceLock;
 
+use downhill::compile::{MicroBatch, TrainOptions};
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::nn::loss::{self, CrossEntropy, KlDiv, KlReduction, Nll};
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{MicroBatch, TrainOptions, Trainer};
+use downhill::train::Trainer;
 use downhill::{Function, Gpu, GpuOptions, Graph, Tensor, Value};
 
 fn gpu() -> &'static Gpu {

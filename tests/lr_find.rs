@@ -2,13 +2,14 @@
 
 mod adapter;
 
+use downhill::compile::TrainOptions;
 use downhill::data::{BatchSize, Dataset, digits};
 use downhill::nn::{Net, loss};
 use downhill::optim::schedule::{Cosine, Schedule};
 use downhill::optim::{
     AdamW, Interval, Optimizer, ParamGroup, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
 };
-use downhill::train::{LrEnd, LrFinder, LrSweep, NoDescent, Observer, StepRecord, TrainOptions, Trainer};
+use downhill::train::{LrEnd, LrFinder, LrSweep, NoDescent, Observer, StepRecord, Trainer};
 use downhill::{Error, GpuOptions, Init, Tensor};
 
 /// A trainer of a loss that is a function of parameters alone. An epoch is 7 steps.

@@ -4,16 +4,17 @@ mod adapter;
 
 use std::sync::Arc;
 
+use downhill::compile::{Batch, MicroBatch, TrainOptions, TrainPlan};
 use downhill::data::{BatchPlan, BatchSize, Dataset, Field, Part, TextOptions, Values, Windows, text};
+use downhill::engine::Evaluation;
 use downhill::gpu::Family;
 use downhill::graph::DType;
+use downhill::infer::{Head, Predictor};
 use downhill::kernel::Target;
+use downhill::metrics::{Averaging, Metric};
 use downhill::nn::{Embedding, Net, loss};
 use downhill::optim::{Adam, MomentumForm, Optimizer, RmsProp, Sgd};
-use downhill::train::{
-    Averaging, Batch, Blueprint, EpochRecord, Evaluation, Head, Metric, MicroBatch, Observer, Predictor,
-    TrainOptions, Trainer,
-};
+use downhill::train::{EpochRecord, Observer, Trainer};
 use downhill::{Error, Gpu, GpuOptions, Tensor, Value};
 
 fn gpu(family: Family, memory: Option<u64>) -> Gpu {
@@ -62,7 +63,7 @@ const CASES: [(usize, BatchSize); 6] = [
 ];
 
 /// The ledger's entries, which are the plan's buffers.
-fn held_as_planned(gpu: &Gpu, plan: &Blueprint) -> Vec<(String, u64)> {
+fn held_as_planned(gpu: &Gpu, plan: &TrainPlan) -> Vec<(String, u64)> {
     let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
     let mut held = gpu.ledger().entries();
     planned.sort();
@@ -96,13 +97,18 @@ fn the_ledger_holds_what_the_plan_says() {
         // What `explain` says without a device.
         let batches = BatchPlan::new(37, batch_size, false).expect("batches");
         let target = Target::new(family);
-        let plan = Blueprint::new(&model, &cross_entropy, optimizer, &data, batches, target).expect("a plan");
+        let plan = TrainPlan::builder(&data, optimizer)
+            .model(&model, &cross_entropy)
+            .batches(batches)
+            .target(target)
+            .build()
+            .expect("a plan");
         let peak = plan.peak_bytes();
 
         let gpu = gpu(family, Some(peak));
         let mut trainer =
             Trainer::new(&gpu, &model, &cross_entropy, optimizer, &data, &options).expect("it fits exactly");
-        assert_eq!(trainer.blueprint().peak_bytes(), peak, "{label}");
+        assert_eq!(trainer.plan().peak_bytes(), peak, "{label}");
         let mut pipelines = Pipelines { gpu: &gpu, after_each_epoch: vec![] };
         trainer.run(&mut pipelines).expect("a run");
         assert_eq!(gpu.ledger().total(), peak, "{label}");
@@ -130,10 +136,15 @@ fn a_budget_one_byte_too_small_is_an_error_that_itemises() {
         let batches = BatchPlan::new(37, batch_size, false).expect("batches");
         let family = adapter::families()[0];
         let target = Target::new(family);
-        let plan = Blueprint::new(&model, &cross_entropy, optimizer, &data, batches, target).expect("a plan");
+        let plan = TrainPlan::builder(&data, optimizer)
+            .model(&model, &cross_entropy)
+            .batches(batches)
+            .target(target)
+            .build()
+            .expect("a plan");
         let gpu = gpu(family, Some(plan.peak_bytes() - 1));
         // A plan that is given is kept to; `tests/budget.rs` has those that are made to fit.
-        let err = Trainer::from_blueprint(&gpu, plan, &data, &options).expect_err("one less");
+        let err = Trainer::from_plan(&gpu, plan, &data, &options).expect_err("one less");
         assert!(matches!(err, Error::Budget(_)), "{err:?}");
         let text = err.to_string();
         for word in ["budget", "parameters", "exp_avg_sq"] {
@@ -166,10 +177,15 @@ fn what_fields_share_counts_once() {
     };
     let batches = BatchPlan::new(data.train().len(), options.batch_size, false).expect("batches");
     let sgd = Optimizer::Sgd(Sgd::default());
-    let plan = Blueprint::of_batches(&step, &sgd, &data, batches, Target::new(family)).expect("a plan");
+    let plan = TrainPlan::builder(&data, &sgd)
+        .step(&step)
+        .batches(batches)
+        .target(Target::new(family))
+        .build()
+        .expect("a plan");
     let peak = plan.peak_bytes();
     let gpu = gpu(family, Some(peak));
-    let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &data, &options).expect("it fits");
+    let mut trainer = Trainer::from_plan(&gpu, plan.clone(), &data, &options).expect("it fits");
     trainer.run(&mut ()).expect("a run");
     assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
     let held = held_as_planned(&gpu, &plan);
@@ -195,13 +211,17 @@ fn evaluation_of_wide_models_is_planned() {
     let options = TrainOptions { batch_size: BatchSize::Rows(2), ..TrainOptions::default() };
     let batches = BatchPlan::new(data.train().len(), options.batch_size, false).expect("batches");
     let sgd = Optimizer::Sgd(Sgd::default());
-    let plan =
-        Blueprint::new(&model, &cross_entropy, &sgd, &data, batches, Target::new(family)).expect("a plan");
+    let plan = TrainPlan::builder(&data, &sgd)
+        .model(&model, &cross_entropy)
+        .batches(batches)
+        .target(Target::new(family))
+        .build()
+        .expect("a plan");
     let sizes: Vec<usize> = plan.eval.iter().map(|build| build.batch).collect();
     assert_eq!(sizes, [12, 2], "62 samples of 320,000 bytes each, in 4 MiB");
     let peak = plan.peak_bytes();
     let gpu = gpu(family, Some(peak));
-    let mut trainer = Trainer::from_blueprint(&gpu, plan.clone(), &data, &options).expect("it fits");
+    let mut trainer = Trainer::from_plan(&gpu, plan.clone(), &data, &options).expect("it fits");
     trainer.advance(1).expect("a step");
     let Evaluation { loss, accuracy, .. } = trainer.evaluate().expect("an evaluation").expect("a part");
     assert!(loss > 0.0 && accuracy.is_some_and(|share| (0.0..=1.0).contains(&share)), "{loss}, {accuracy:?}");
@@ -226,7 +246,12 @@ fn what_evaluation_adds_up_is_planned() {
         let family = adapter::families()[0];
         let batches = BatchPlan::new(37, options.batch_size, false).expect("batches");
         let (sgd, target) = (Optimizer::Sgd(Sgd::default()), Target::new(family));
-        let plan = Blueprint::with_metrics(&wide, &cross_entropy, &sgd, &data, batches, target, metrics)
+        let plan = TrainPlan::builder(&data, &sgd)
+            .model(&wide, &cross_entropy)
+            .batches(batches)
+            .target(target)
+            .metrics(metrics)
+            .build()
             .expect("a plan");
         let of = |name: &str| plan.all_buffers().into_iter().find(|b| b.name == name).map(|b| b.bytes);
         let bytes = Some(columns * rows * 4);
@@ -235,7 +260,7 @@ fn what_evaluation_adds_up_is_planned() {
         let gpu = gpu(family, Some(peak));
         let mut trainer =
             Trainer::new(&gpu, &wide, &cross_entropy, &sgd, &data, &options).expect("it fits exactly");
-        assert_eq!(trainer.blueprint().eval.len(), 2, "a short last batch");
+        assert_eq!(trainer.plan().eval.len(), 2, "a short last batch");
         let mut pipelines = Pipelines { gpu: &gpu, after_each_epoch: vec![] };
         let last = trainer.run(&mut pipelines).expect("a run").expect("an epoch");
         assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
@@ -266,7 +291,11 @@ fn what_statistics_take_is_planned() {
         let plan = |statistics| {
             let (batches, target) = (options(statistics).batches(&data), Target::new(family));
             let target = options(statistics).target(target);
-            Blueprint::new(&relu, &cross_entropy, &sgd, &data, batches.expect("batches"), target)
+            TrainPlan::builder(&data, &sgd)
+                .model(&relu, &cross_entropy)
+                .batches(batches.expect("batches"))
+                .target(target)
+                .build()
                 .expect("a plan")
         };
         let (with, without) = (plan(Some(3)), plan(None));
@@ -281,7 +310,7 @@ fn what_statistics_take_is_planned() {
             ("statistics of tensors", records),
             ("statistics readback", records + 4),
         ];
-        let names = |plan: &Blueprint| -> Vec<(String, u64)> {
+        let names = |plan: &TrainPlan| -> Vec<(String, u64)> {
             let mut all: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
             all.sort();
             all
@@ -311,7 +340,7 @@ fn a_second_trainer_compiles_nothing() {
     let pipelines = gpu.pipeline_count();
     let second = make();
     assert_eq!(gpu.pipeline_count(), pipelines);
-    assert_eq!(gpu.ledger().total(), first.blueprint().peak_bytes() + second.blueprint().peak_bytes());
+    assert_eq!(gpu.ledger().total(), first.plan().peak_bytes() + second.plan().peak_bytes());
 }
 
 /// Weights, a batch's values and the way back, and nothing more however often it is asked; and the answers are those of

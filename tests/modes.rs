@@ -5,10 +5,12 @@ mod adapter;
 use std::collections::BTreeMap;
 
 use adapter::{families, open};
+use downhill::compile::TrainOptions;
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::{BatchNorm, Net};
 use downhill::optim::{Optimizer, Sgd};
-use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{Gpu, Init, Tensor};
 
 /// A step of sgd at this rate moves a parameter by its gradient, to one rounding and 2⁻⁴⁴ of the parameter.

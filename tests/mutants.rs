@@ -28,13 +28,13 @@ const OPERATORS: &[(&str, &str)] = &[
     ("0.5", "0.25"),
 ];
 
-type Build = Box<dyn Fn(&[Tensor]) -> Vec<Tensor>>;
+type StepPlan = Box<dyn Fn(&[Tensor]) -> Vec<Tensor>>;
 
 /// One computation: inputs by name, graph, and what it must give, with the tolerance of each element.
 struct Case {
     inputs: Vec<(&'static str, Array)>,
     labels: Option<Array>,
-    build: Build,
+    build: StepPlan,
     want: Vec<Array>,
 }
 

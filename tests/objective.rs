@@ -8,13 +8,17 @@ mod metrics;
 mod scored;
 
 use adapter::{families, open};
+use downhill::compile::TrainOptions;
+use downhill::compile::{Batch, Objective, TrainPlan};
 use downhill::data::{BatchSize, Dataset, Field, Part, epoch_order};
 use downhill::gpu::Family;
 use downhill::kernel::Target;
+use downhill::metrics::Metrics;
 use downhill::nn::{Net, loss};
 use downhill::optim::{Optimizer, Sgd};
-use downhill::train::{Batch, Blueprint, EpochRecord, Metrics, NamedTensor, Objective, Observer};
-use downhill::train::{StepRecord, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::{EpochRecord, Observer};
+use downhill::train::{StepRecord, Trainer};
 use downhill::{Error, Init, Tensor};
 
 const LR: f64 = 0.1;
@@ -113,7 +117,7 @@ fn two_inputs_two_outputs_two_losses() {
     let start: [f64; 6] = [0.3, -0.2, 0.1, 0.4, -0.5, 0.7];
     for &family in families() {
         let gpu = open(family);
-        let mut trainer = Trainer::of_batches(&gpu, &two_heads, &sgd, &data, &options).expect("a trainer");
+        let mut trainer = Trainer::for_step(&gpu, &two_heads, &sgd, &data, &options).expect("a trainer");
         let named = |name: &str, shape: [usize; 2], values: &[f64]| NamedTensor {
             name: name.into(),
             shape: shape.into(),
@@ -185,8 +189,7 @@ fn means_are_over_samples_not_batches() {
     let options = TrainOptions { batch_size: BatchSize::Rows(4), epochs: 1, ..TrainOptions::default() };
     let mean = |values: &[f32]| values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
     for &family in families() {
-        let mut trainer =
-            Trainer::of_batches(&open(family), &step, &sgd, &data, &options).expect("a trainer");
+        let mut trainer = Trainer::for_step(&open(family), &step, &sgd, &data, &options).expect("a trainer");
         let mut heard = Heard::default();
         let last = trainer.run(&mut heard).expect("a run").expect("an epoch");
         for (loss, metrics, values) in [
@@ -211,7 +214,7 @@ fn what_an_objective_cannot_be() {
     let gpu = open(families()[0]);
     let refused = |step: &dyn Fn(&Net, &Batch) -> Objective, words: &[&str]| {
         let sgd = Optimizer::Sgd(Sgd::default());
-        let made = Trainer::of_batches(&gpu, step, &sgd, &data, &TrainOptions::default());
+        let made = Trainer::for_step(&gpu, step, &sgd, &data, &TrainOptions::default());
         let err = made.expect_err("refused");
         assert!(err.is_usage() && words.iter().all(|word| err.to_string().contains(word)), "{err}");
         assert_eq!(gpu.ledger().total(), 0);
@@ -253,11 +256,16 @@ fn the_ring_holds_what_a_step_files() {
             (0..metrics).fold(Objective::new(loss), watch)
         };
         let target = Target::new(Family::Tiled);
-        let blueprint = Blueprint::of_batches(&step, &sgd, &data, batches, target).expect("a plan");
+        let train_plan = TrainPlan::builder(&data, &sgd)
+            .step(&step)
+            .batches(batches)
+            .target(target)
+            .build()
+            .expect("a plan");
         let of =
-            |name: &str| blueprint.all_buffers().into_iter().find(|b| b.name == name).map_or(0, |b| b.bytes);
+            |name: &str| train_plan.all_buffers().into_iter().find(|b| b.name == name).map_or(0, |b| b.bytes);
         assert_eq!(of("metrics"), of("metrics readback 0"));
-        of("metrics") / downhill::train::WINDOW as u64
+        of("metrics") / downhill::kernel::feed::MAX_WINDOW_STEPS as u64
     };
     assert_eq!([0, 1, 2, 9].map(bytes), [8, 8, 12, 40]);
 }

@@ -3,11 +3,13 @@
 
 mod adapter;
 
+use downhill::compile::TrainOptions;
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::nn::loss::{CrossEntropy, cross_entropy};
 use downhill::optim::{Optimizer, Sgd};
-use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{Error, GpuOptions, Init, Tensor};
 
 const X: [f32; 3] = [1.0, -2.0, 4.0];

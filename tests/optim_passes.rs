@@ -3,9 +3,9 @@
 mod adapter;
 mod driven;
 
+use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::kernel::{Family, Target};
 use downhill::optim::{Optimizer, ParamGroup, Update};
-use downhill::train::{Blueprint, TrainOptions};
 use downhill::{Init, Tensor, data::Dataset, nn::Net};
 use driven::{Driven, Param, drive, drive_changed};
 
@@ -63,7 +63,12 @@ fn dispatches(optimizer: &Optimizer, layers: usize) -> usize {
     let loss = |y: &Tensor, t: &Tensor| y.sub(t).square().mean_all();
     let batches = TrainOptions::default().batches(&data).expect("batches");
     let target = Target::new(Family::Lanes);
-    let made = Blueprint::new(&model, &loss, optimizer, &data, batches, target).expect("a plan");
+    let made = TrainPlan::builder(&data, optimizer)
+        .model(&model, &loss)
+        .batches(batches)
+        .target(target)
+        .build()
+        .expect("a plan");
     made.train[0].plan.steps.iter().filter(|step| step.title == "optimizer").count()
 }
 
@@ -167,8 +172,8 @@ fn mutants_of_the_passes_are_noticed() {
         };
         let optimizer = optimizer(&format!("name = '{name}'; {keys}"));
         let right = run(&optimizer, &params);
-        let changed = drive_changed(&optimizer, &[0.01; STEPS], &params, |blueprint| {
-            let steps = blueprint.train[0].plan.steps.iter_mut();
+        let changed = drive_changed(&optimizer, &[0.01; STEPS], &params, |train_plan| {
+            let steps = train_plan.train[0].plan.steps.iter_mut();
             let mut found = 0;
             for step in steps.filter(|step| step.kernel.entry == entry) {
                 assert!(step.kernel.wgsl.contains(from), "{entry} has no `{from}` left to change");

@@ -6,10 +6,12 @@
 
 mod adapter;
 
+use downhill::compile::TrainOptions;
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::optim::Optimizer;
-use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{Gpu, GpuOptions, Init, Tensor};
 
 /// An optimizer's name, then its keys on the parabola and in the valley.

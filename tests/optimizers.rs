@@ -12,10 +12,12 @@
 mod adapter;
 mod oracle;
 
+use downhill::compile::TrainOptions;
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
-use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{GpuOptions, Init, Tensor};
 use oracle::{
     ROUNDOFF,

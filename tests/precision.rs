@@ -4,13 +4,16 @@
 mod adapter;
 
 use adapter::{families, open};
+use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::config::Config;
 use downhill::data::{BatchPlan, BatchSize, Dataset, TextOptions, digits, text};
 use downhill::gpu::Family;
+use downhill::kernel::Precision;
 use downhill::kernel::Target;
 use downhill::nn::Net;
 use downhill::optim::{Adam, Optimizer, Sgd};
-use downhill::train::{Blueprint, NamedTensor, Precision, StepRecord, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::{StepRecord, Trainer};
 use downhill::{Gpu, Init, Tensor};
 
 const LR: f64 = 1024.0;
@@ -145,7 +148,7 @@ fn weight(trainer: &Trainer) -> f32 {
 fn scales(steps: &[StepRecord]) -> Vec<(f32, u64)> {
     steps
         .iter()
-        .map(|s| s.checks.and_then(|l| Some((l.loss_scale?, l.skipped_steps))).expect("a scale"))
+        .map(|s| s.gradient_check.and_then(|l| Some((l.loss_scale?, l.skipped_steps))).expect("a scale"))
         .collect()
 }
 
@@ -228,16 +231,13 @@ fn activations_take_half_the_memory() {
     let batches = BatchPlan::new(data.train().len(), BatchSize::Rows(64), false).expect("batches");
     for family in [Family::Lanes, Family::Tiled] {
         let activations = |precision| -> u64 {
-            let blueprint = Blueprint::new(
-                &|net, x| config.model.build(net, x),
-                &|y, t| config.loss.apply(y, t),
-                &config.update,
-                &data,
-                batches,
-                Target::new(family).with_precision(precision),
-            )
-            .expect("a plan");
-            let buffers = blueprint.train[0].plan.buffers.iter();
+            let train_plan = TrainPlan::builder(&data, &config.update)
+                .model(&|net, x| config.model.build(net, x), &|y, t| config.loss.apply(y, t))
+                .batches(batches)
+                .target(Target::new(family).with_precision(precision))
+                .build()
+                .expect("a plan");
+            let buffers = train_plan.train[0].plan.buffers.iter();
             buffers.filter(|b| b.name.starts_with("activations")).map(|b| b.bytes).sum()
         };
         let share = activations(Precision::F16) as f64 / activations(Precision::F32) as f64;
@@ -253,11 +253,7 @@ fn a_net_learns_in_f16_and_twice_alike() {
             let config = Config::parse(include_str!("../examples/digits.toml"), &settings).expect("a config");
             let data = config.dataset().expect("digits");
             let mut trainer = config.trainer(&gpu, &data).expect("a trainer");
-            assert_eq!(
-                gpu.ledger().total(),
-                trainer.blueprint().peak_bytes(),
-                "more or less than was planned"
-            );
+            assert_eq!(gpu.ledger().total(), trainer.plan().peak_bytes(), "more or less than was planned");
             let last = trainer.run(&mut ()).expect("a run").expect("an epoch");
             let weights = trainer.state_dict().expect("tensors");
             (

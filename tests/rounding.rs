@@ -3,14 +3,17 @@
 mod adapter;
 
 use adapter::{families, open};
+use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::config::Config;
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::gpu::Family;
 use downhill::kernel::Target;
+use downhill::kernel::{Precision, Rounding};
 use downhill::nn::Net;
 use downhill::optim::{Optimizer, Sgd};
+use downhill::plan::NamedTensor;
 use downhill::plan::{Memory, Program};
-use downhill::train::{Blueprint, NamedTensor, Precision, Rounding, TrainOptions, Trainer};
+use downhill::train::Trainer;
 use downhill::{Gpu, Init, Tensor};
 
 /// A matrix of so many rows and columns.
@@ -20,14 +23,22 @@ fn options(weight_rounding: Rounding, precision: Precision) -> TrainOptions {
     TrainOptions { weight_rounding, precision, batch_size: BatchSize::Full, ..TrainOptions::default() }
 }
 
-fn blueprint(family: Family, rounding: Rounding, precision: Precision) -> downhill::error::Result<Blueprint> {
+fn train_plan(
+    family: Family,
+    rounding: Rounding,
+    precision: Precision,
+) -> downhill::error::Result<TrainPlan> {
     let data = Dataset::from_arrays("one", [SIDE], vec![1.0; SIDE], [], vec![0.0])?;
     let data = data.with_eval(vec![1.0; SIDE], vec![0.0])?;
     let model =
         |net: &Net, x: &Tensor| x.matmul(&net.parameter("w", [SIDE, SIDE], Init::Constant(0.0))).sum_all();
     let target = options(rounding, precision).target(Target::new(family));
     let batches = BatchPlan::new(1, BatchSize::Full, false)?;
-    Blueprint::new(&model, &|y, _| y.clone(), Optimizer::Sgd(Sgd::default()), &data, batches, target)
+    TrainPlan::builder(&data, Optimizer::Sgd(Sgd::default()))
+        .model(&model, &|y, _| y.clone())
+        .batches(batches)
+        .target(target)
+        .build()
 }
 
 /// The kernel that rounds, alone.
@@ -45,15 +56,15 @@ impl Rounds {
             eprintln!("{} has no shader-f16: nothing to test", gpu.adapter().name);
             return None;
         }
-        let blueprint = blueprint(family, rounding, Precision::F16).expect("a plan");
-        let mut plan = blueprint.train[0].plan.clone();
+        let train_plan = train_plan(family, rounding, Precision::F16).expect("a plan");
+        let mut plan = train_plan.train[0].plan.clone();
         plan.steps.retain(|step| step.kernel.entry.starts_with("half_weights"));
         if let Some((from, to)) = mutant {
             let text = &mut plan.steps[0].kernel.wgsl;
             assert!(text.contains(from), "no `{from}` left to mutate");
             *text = text.replace(from, to);
         }
-        let memory = Memory::allocate(&gpu, &blueprint.memory).expect("memory");
+        let memory = Memory::allocate(&gpu, &train_plan.memory).expect("memory");
         let program = Program::new(&gpu, &plan, &memory).expect("a kernel");
         Some(Rounds { gpu, memory, program })
     }
@@ -227,8 +238,8 @@ fn draws_are_of_seed_and_step() {
 #[test]
 fn training_rounds_by_chance_and_evaluation_does_not() {
     for family in [Family::Lanes, Family::Tiled] {
-        let plan = blueprint(family, Rounding::Stochastic, Precision::F16).expect("a plan");
-        let entry = |builds: &[downhill::train::Build]| {
+        let plan = train_plan(family, Rounding::Stochastic, Precision::F16).expect("a plan");
+        let entry = |builds: &[downhill::compile::StepPlan]| {
             let mut entries = builds[0].plan.steps.iter().map(|step| step.kernel.entry);
             entries.find(|entry| entry.starts_with("half_weights")).expect("weights in f16")
         };
@@ -283,7 +294,7 @@ fn the_key_is_read_and_written_and_needs_f16() {
     let words = "train.weight_rounding = \"stochastic\": weights in f32 are not rounded; set train.precision = \"f16\"";
     let refused = [
         config(&both[1..]).map(drop),
-        blueprint(Family::Tiled, Rounding::Stochastic, Precision::F32).map(drop),
+        train_plan(Family::Tiled, Rounding::Stochastic, Precision::F32).map(drop),
     ];
     for refused in refused {
         let error = refused.expect_err("no rounding in f32").to_string();

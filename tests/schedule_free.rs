@@ -8,11 +8,13 @@
 
 mod adapter;
 
+use downhill::compile::TrainOptions;
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::nn::loss::{CrossEntropy, cross_entropy};
 use downhill::optim::{Average, Optimizer, ParamGroup, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update};
-use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{Error, GpuOptions, Init, Tensor};
 
 const ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;

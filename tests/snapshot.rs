@@ -8,11 +8,12 @@ mod session;
 #[path = "snapshot/statistics.rs"]
 mod statistics;
 
+use downhill::compile::{MicroBatch, TrainOptions};
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::loss::{self, CrossEntropy};
 use downhill::nn::{BatchNorm, Net};
 use downhill::optim::{Average, Clip, Optimizer, ParamGroup, Schedule, Update};
-use downhill::train::{EpochRecord, MicroBatch, Observer, StepRecord, TrainOptions, Trainer};
+use downhill::train::{EpochRecord, Observer, StepRecord, Trainer};
 use downhill::{Error, Gpu, GpuOptions, Tensor};
 
 fn data() -> Dataset {

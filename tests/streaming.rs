@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use downhill::compile::{MicroBatch, TrainOptions};
 use downhill::data::{
     BatchSize, DataFile, Dataset, Field, FileValues, Kind, Part, Scale, Source, TextOptions, Values, Written,
     digits, text,
 };
+use downhill::kernel::Residence;
 use downhill::nn::{Net, loss};
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{MicroBatch, Residence, StepRecord, TrainOptions, Trainer};
+use downhill::train::{StepRecord, Trainer};
 use downhill::{Error, Gpu, Tensor};
 
 fn options() -> TrainOptions {
@@ -41,7 +43,7 @@ fn trainer(gpu: &Gpu, data: &Dataset, options: &TrainOptions) -> Result<Trainer,
 /// Losses of all steps and evaluations, and the last weights, as bits.
 fn bits(trainer: &mut Trainer) -> (Vec<u32>, Vec<u64>, Vec<u32>) {
     let (mut losses, mut evals) = (Vec::new(), Vec::new());
-    let each = trainer.blueprint().batches.steps() as u64;
+    let each = trainer.plan().batches.steps() as u64;
     while trainer.steps_done() < trainer.total_steps() {
         losses.extend(trainer.advance(each).expect("an epoch").iter().map(|s: &StepRecord| s.loss.to_bits()));
         let eval = trainer.evaluate().expect("an evaluation");
@@ -83,8 +85,8 @@ fn streamed_and_resident_runs_are_one() {
             let want = bits(&mut trainer(&gpu, data, &resident).expect("a trainer"));
             for workers in [1, 8] {
                 let mut run = trainer(&gpu, data, &streamed(&options, workers)).expect("a trainer");
-                assert!(run.blueprint().memory.iter().all(|b| b.name != "train x"), "nothing is resident");
-                let peak = run.blueprint().peak_bytes();
+                assert!(run.plan().memory.iter().all(|b| b.name != "train x"), "nothing is resident");
+                let peak = run.plan().peak_bytes();
                 let got = bits(&mut run);
                 assert!(got == want, "{}, {workers} workers, {options:?}", data.name());
                 assert_eq!(gpu.ledger().total(), peak, "the plan is what is held");
@@ -261,8 +263,8 @@ fn a_run_that_is_stopped_leaves_nothing_behind() {
 fn a_plan_for_other_data_is_refused() {
     let gpu = adapter::open(adapter::families()[0]);
     let options = streamed(&options(), 1);
-    let plan = trainer(&gpu, &digits().expect("digits"), &options).expect("a trainer").blueprint().clone();
-    let err = Trainer::from_blueprint(&gpu, plan, &planes(), &options).expect_err("other data");
+    let plan = trainer(&gpu, &digits().expect("digits"), &options).expect("a trainer").plan().clone();
+    let err = Trainer::from_plan(&gpu, plan, &planes(), &options).expect_err("other data");
     assert!(err.to_string().contains("made for another data set"), "{err}");
 }
 

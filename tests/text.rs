@@ -2,12 +2,15 @@
 
 mod adapter;
 
+use downhill::compile::{Batch, TrainOptions, TrainPlan};
 use downhill::data::{BatchPlan, BatchSize, Dataset, Field, Part, TextOptions, Vocabulary, text};
 use downhill::gpu::Family;
+use downhill::infer::{Sampling, TextModel, Writing};
 use downhill::kernel::Target;
 use downhill::nn::{BatchNorm, Embedding, MultiHeadAttention, Net, Positional, loss};
 use downhill::optim::{Adam, Optimizer, Sgd};
-use downhill::train::{Batch, Blueprint, NamedTensor, Sampling, TextModel, TrainOptions, Trainer, Writing};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{Error, Function, Gpu, Graph, Tensor, Value};
 
 fn gpu() -> Gpu {
@@ -31,9 +34,13 @@ fn letters(len: usize) -> String {
     (0..len).map(|i| char::from(b'a' + ((i * i + i / 7) % 5) as u8)).collect()
 }
 
-fn plan(model: &dyn Fn(&Net, &Tensor) -> Tensor, data: &Dataset, rows: usize) -> Result<Blueprint, Error> {
+fn plan(model: &dyn Fn(&Net, &Tensor) -> Tensor, data: &Dataset, rows: usize) -> Result<TrainPlan, Error> {
     let batches = BatchPlan::new(data.train().len(), BatchSize::Rows(rows), false)?;
-    Blueprint::new(model, &cross_entropy, sgd(), data, batches, Target::new(Family::Tiled))
+    TrainPlan::builder(data, sgd())
+        .model(model, &cross_entropy)
+        .batches(batches)
+        .target(Target::new(Family::Tiled))
+        .build()
 }
 
 /// 666 samples of 3 places, 512 and 154 at a time: loss and accuracy are means over all 1,998.
@@ -47,7 +54,7 @@ fn evaluation_counts_every_place() {
     let options = TrainOptions { batch_size: BatchSize::Rows(16), ..TrainOptions::default() };
     let mut trainer =
         Trainer::new(&gpu(), &model, &cross_entropy, sgd(), &data, &options).expect("a trainer");
-    let batches: Vec<usize> = trainer.blueprint().eval.iter().map(|b| b.batch).collect();
+    let batches: Vec<usize> = trainer.plan().eval.iter().map(|b| b.batch).collect();
     assert_eq!(batches, [512, 154]);
     trainer.advance(20).expect("steps");
     let downhill::train::Evaluation { loss, accuracy, .. } =
@@ -89,7 +96,7 @@ fn evaluation_batches_are_bounded() {
         let plan = plan(&model, &data, rows).expect("a plan");
         let label = format!("width {width}, batch {rows}");
         let batches = plan.eval_batches.expect("a part to evaluate on");
-        let largest = |builds: &[downhill::train::Build]| {
+        let largest = |builds: &[downhill::compile::StepPlan]| {
             builds.iter().map(|b| b.plan.largest_activation()).max().expect("a plan")
         };
         let bound = largest(&plan.train).max(4 << 20);
@@ -97,7 +104,8 @@ fn evaluation_batches_are_bounded() {
         assert!((rows.min(512)..=512).contains(&batches.rows), "{label}: {}", batches.rows);
         assert!(batches.rows == 512 || 2 * largest(&plan.eval) > bound, "{label}: {}", batches.rows);
         assert_eq!(batches.samples(), data.eval().expect("a part").len());
-        let sizes_of = |builds: &[downhill::train::Build]| builds.iter().map(|b| b.batch).collect::<Vec<_>>();
+        let sizes_of =
+            |builds: &[downhill::compile::StepPlan]| builds.iter().map(|b| b.batch).collect::<Vec<_>>();
         let want: Vec<usize> = std::iter::once(batches.rows).chain(batches.last).collect();
         assert_eq!(sizes_of(&plan.eval), want, "{label}");
         sizes.push(batches.rows);
@@ -107,7 +115,7 @@ fn evaluation_batches_are_bounded() {
 }
 
 #[track_caller]
-fn assert_refused(result: Result<Blueprint, Error>, words: &[&str]) {
+fn assert_refused(result: Result<TrainPlan, Error>, words: &[&str]) {
     let err = result.expect_err("it does not fit");
     assert!(err.is_usage(), "{err:?}");
     for word in words {
@@ -137,7 +145,11 @@ fn tables_have_a_row_for_every_index() {
         let step = |net: &Net, batch: &Batch| {
             embed(net, &batch.get("ids").transpose(0, 1), rows, 4).square().mean_all()
         };
-        Blueprint::of_batches(&step, sgd(), &data, batches, Target::new(Family::Tiled))
+        TrainPlan::builder(&data, sgd())
+            .step(&step)
+            .batches(batches)
+            .target(Target::new(Family::Tiled))
+            .build()
     };
     of(7, 8).expect("8 rows for indices to 7");
     assert_refused(of(8, 8), &["0.weight has 8 rows", "\"ids\" of \"pairs\" is 8", "at least 9 are needed"]);

@@ -8,10 +8,12 @@
 
 mod adapter;
 
+use downhill::compile::{MicroBatch, TrainOptions};
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::optim::{Adam, AdamW, Average, Clip, Optimizer, ParamGroup, Sgd, Update};
-use downhill::train::{MicroBatch, NamedTensor, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{Error, GpuOptions, Init, Tensor};
 
 const ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
@@ -199,8 +201,8 @@ fn each_group_has_its_own_numbers() {
     };
     let trace = adamw(&flat(case.start()), &all(case.gradients(STEPS)), numbers);
     let mut trainer = case.trainer(&update).expect("a trainer");
-    assert_eq!(trainer.blueprint().groups.groups.len(), 3);
-    let updates = trainer.blueprint().train[0].plan.steps.iter().filter(|s| s.kernel.entry == "adam_update");
+    assert_eq!(trainer.plan().groups.groups.len(), 3);
+    let updates = trainer.plan().train[0].plan.steps.iter().filter(|s| s.kernel.entry == "adam_update");
     assert_eq!(updates.count(), 1);
     assert_follows(&mut trainer, &trace, 1.0);
     // At another rate every group keeps its ratio.
@@ -230,7 +232,7 @@ fn frozen_parameters_stay_and_cost_nothing() {
     let mut trainer = case.trainer(&update).expect("a trainer");
     assert_follows(&mut trainer, &trace, 1.0);
     assert_eq!(flat(trainer.state_dict().expect("weights"))[48..], flat(case.start())[48..]);
-    let bytes = |name: &str| trainer.blueprint().memory.iter().find(|b| b.name == name).expect(name).bytes;
+    let bytes = |name: &str| trainer.plan().memory.iter().find(|b| b.name == name).expect(name).bytes;
     // 35 and 13 numbers, each rounded up to 256 bytes; the 600 frozen ones are not there.
     for name in ["gradients", "exp_avg", "exp_avg_sq"] {
         assert_eq!(bytes(name), 512, "{name}");
@@ -285,7 +287,7 @@ fn clipping_by_norm_is_over_all_parameters() {
         let trace = adamw(&flat(case.start()), &all(clipped(&gradients, max)), |_| Some(NUMBERS));
         let mut trainer = case.trainer(&update).expect("a trainer");
         let looks = |s: &&downhill::plan::Step| s.kernel.entry.starts_with("gradients_");
-        assert_eq!(trainer.blueprint().train[0].plan.steps.iter().filter(looks).count(), dispatches);
+        assert_eq!(trainer.plan().train[0].plan.steps.iter().filter(looks).count(), dispatches);
         assert_follows(&mut trainer, &trace, ROOM);
         // Clipping matters, and the norm is told.
         let unclipped = adamw(&flat(case.start()), &all(gradients), |_| Some(NUMBERS));
@@ -294,7 +296,7 @@ fn clipping_by_norm_is_over_all_parameters() {
         assert!(apart > case.width() / 10, "{apart}");
         let records = case.trainer(&update).expect("a trainer").advance(STEPS as u64).expect("steps");
         for (record, norm) in records.iter().zip(norms) {
-            let told = f64::from(record.checks.expect("checks").grad_norm);
+            let told = f64::from(record.gradient_check.expect("checks").grad_norm);
             assert!((told - norm).abs() <= 1e-5 * norm, "{told} for {norm}");
         }
     }
@@ -341,7 +343,7 @@ fn steps_without_finite_gradients_are_left_out_and_counted() {
             let mut trainer = case.trainer(&update).expect("a trainer");
             let records = trainer.advance(STEPS as u64).expect("steps");
             let skipped: Vec<usize> =
-                (0..STEPS).filter(|&t| records[t].checks.expect("checks").skipped).collect();
+                (0..STEPS).filter(|&t| records[t].gradient_check.expect("checks").skipped).collect();
             assert_eq!(skipped, left_out);
             assert_eq!(trainer.skipped_steps().expect("a count"), 4);
             let end = flat(trainer.state_dict().expect("weights"));

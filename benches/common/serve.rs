@@ -4,10 +4,11 @@ use std::error::Error;
 use std::io::BufRead;
 use std::time::Instant;
 
+use downhill::compile::TrainOptions;
 use downhill::data::BatchSize;
 use downhill::nn::loss;
 use downhill::optim::{AdamW, Optimizer};
-use downhill::train::{TrainOptions, Trainer};
+use downhill::train::Trainer;
 use serde_json::json;
 
 use super::common;

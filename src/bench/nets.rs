@@ -1,9 +1,9 @@
 //! The nets that are measured, with random data.
 
+use crate::compile::Model;
 use crate::data::Dataset;
 use crate::graph::Tensor;
 use crate::nn::{Conv2d, Embedding, LayerNorm, MultiHeadAttention, Net, Padding, Pool2d, Positional};
-use crate::train::Model;
 
 use crate::check::noise;
 

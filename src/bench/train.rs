@@ -8,13 +8,14 @@ use super::report::{Options, Report, machine};
 use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};
 use super::{Roof, Summary};
+use crate::compile::TrainOptions;
 use crate::data::BatchSize;
 use crate::error::{Error, Result};
 use crate::figure::Series;
 use crate::gpu::Gpu;
 use crate::nn::loss::{CrossEntropy, cross_entropy};
 use crate::optim::{AdamW, Optimizer};
-use crate::train::{TrainOptions, Trainer};
+use crate::train::Trainer;
 
 /// Plans, allocates and compiles a net.
 type Make<'s> = dyn FnOnce(&Gpu) -> Result<Trainer> + 's;
@@ -155,7 +156,7 @@ impl Case<'_> {
         series: &mut Vec<Series>,
     ) -> Result<Option<f64>> {
         let Some(rounds) = trainer.profile(self.options.effort.rounds)? else { return Ok(None) };
-        let plan = &trainer.blueprint().train[0].plan;
+        let plan = &trainer.plan().train[0].plan;
         let median = |i: usize| Summary::of(&rounds.iter().map(|round| round[i]).collect::<Vec<_>>()).median;
         let times: Vec<f64> = (0..plan.steps.len()).map(median).collect();
         let sum: f64 = times.iter().sum();
@@ -182,13 +183,13 @@ impl Case<'_> {
     }
 
     fn row(&self, trainer: &Trainer, times: &[f64], kernels: Option<f64>) -> Vec<Cell> {
-        let blueprint = trainer.blueprint();
-        let build = &blueprint.train[0];
+        let train_plan = trainer.plan();
+        let build = &train_plan.train[0];
         let step = Summary::of(times);
         vec![
             self.name.into(),
             build.batch.into(),
-            blueprint.parameter_count().into(),
+            train_plan.parameter_count().into(),
             build.plan.steps.len().into(),
             step.median.into(),
             step.lower.into(),

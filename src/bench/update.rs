@@ -4,6 +4,7 @@
 
 use super::call::{Place, Planned};
 use super::list::{COL_VAR, ROW_VAR};
+use crate::compile::of_equal_tensors;
 use crate::error::Result;
 use crate::gpu::{Buffer, Dispatch, Family, Gpu};
 use crate::kernel::feed::{STATE, STATE_BYTES};
@@ -11,7 +12,6 @@ use crate::kernel::update::{GRADIENTS, PARAMETERS, TABLE};
 use crate::optim::{Optimizer, Passes, UpdateKernel, table_row};
 use crate::plan::{Plan, Step};
 use crate::shape::Shape;
-use crate::train::of_equal_tensors;
 
 /// Numbers of which a tensor of the arena is a multiple, and columns of each.
 pub(super) const GRAIN: usize = 256;

@@ -9,8 +9,8 @@ use downhill::atomic_file::AtomicFile;
 use downhill::config::{Config, DataSpec};
 use downhill::data::{Encoding, TableEncoding, TargetKind};
 use downhill::error::Result;
+use downhill::infer::Head;
 use downhill::shape::Shape;
-use downhill::train::Head;
 
 /// The share from which on a label is said to be there.
 const LIKELY: f32 = 0.5;

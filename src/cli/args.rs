@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use downhill::train::Assertion;
+use downhill::run::Assertion;
 
 use super::data_args::DataArgs;
 use super::doctor::DoctorArgs;

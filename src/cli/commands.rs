@@ -15,11 +15,11 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     let family = if args.target == "software" { Family::Lanes } else { Family::Tiled };
     let mut target = Target::new(family);
     target.room.budget = args.memory.or(config.memory);
-    let blueprint = config.blueprint(&data, target)?;
+    let train_plan = config.plan(&data, target)?;
     if args.json {
-        say(&serde_json::to_string_pretty(&report::explain_json(&blueprint))?);
+        say(&serde_json::to_string_pretty(&report::explain_json(&train_plan))?);
     } else {
-        say(report::explain_text(&blueprint).trim_end());
+        say(report::explain_text(&train_plan).trim_end());
     }
     Ok(())
 }

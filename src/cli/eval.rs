@@ -1,8 +1,13 @@
 //! `downhill eval`
 
+use downhill::compile::MicroBatch;
 use downhill::data::{BatchSize, Dataset, Part};
+use downhill::engine::Evaluation;
 use downhill::kernel::Target;
-use downhill::train::{Assertion, Evaluation, Metrics, MicroBatch, NamedTensor, Trainer};
+use downhill::metrics::Metrics;
+use downhill::plan::NamedTensor;
+use downhill::run::Assertion;
+use downhill::train::Trainer;
 use downhill::{Error, Gpu};
 use serde::Serialize;
 
@@ -134,8 +139,8 @@ fn evaluate(
 ) -> anyhow::Result<Evaluation> {
     let mut target = Target::of(gpu);
     target.room.eval_batch = batch.map(|rows| rows as usize);
-    let blueprint = run.config.blueprint(data, target)?;
-    let mut trainer = Trainer::from_blueprint(gpu, blueprint, data, &run.config.options)?;
+    let train_plan = run.config.plan(data, target)?;
+    let mut trainer = Trainer::from_plan(gpu, train_plan, data, &run.config.options)?;
     trainer.load_state_dict(weights)?;
     let found = trainer.evaluate()?;
     Ok(found.ok_or_else(|| Error::Data("there is nothing to evaluate on".into()))?)

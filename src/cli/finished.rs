@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use downhill::config::Config;
 use downhill::data::Encoding;
 use downhill::error::Result;
-use downhill::train::{self, NamedTensor, RunDir};
+use downhill::plan::NamedTensor;
+use downhill::run;
+use downhill::run::RunDir;
 use downhill::{Error, Gpu, GpuOptions};
 
 use super::use_args::FinishedArgs;
@@ -39,13 +41,13 @@ impl Finished {
                 path.display()
             )));
         }
-        train::load(&path)
+        run::load(&path)
     }
 
     /// The weights that are asked for, and where they are.
     pub fn weights(&self, args: &FinishedArgs) -> Result<(PathBuf, Vec<NamedTensor>)> {
         if let Some(path) = &args.weights {
-            return Ok((path.clone(), train::load(path)?));
+            return Ok((path.clone(), run::load(path)?));
         }
         if !args.average {
             return Ok((self.path.join("model.safetensors"), self.own_weights()?));
@@ -58,7 +60,7 @@ impl Finished {
                 path.display()
             )));
         }
-        let weights = train::load(&path)?;
+        let weights = run::load(&path)?;
         Ok((path, weights))
     }
 

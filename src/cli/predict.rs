@@ -8,7 +8,7 @@ use downhill::config::DataSpec;
 use downhill::data::{self, BatchSize, Encoding, Field, TableRows};
 use downhill::error::Result;
 use downhill::graph::DType;
-use downhill::train::Predictor;
+use downhill::infer::Predictor;
 use downhill::{Error, Value};
 
 use super::answers::{Answers, Output, Row};

@@ -1,8 +1,8 @@
 //! `--profile`: after a run, where the time of its steps goes.
 
+use downhill::atomic_file::write_whole;
 use downhill::report::{profile_json, profile_text};
-use downhill::session::Session;
-use downhill::train::write_whole;
+use downhill::run::Session;
 
 use super::say;
 

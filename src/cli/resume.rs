@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use downhill::config::Config;
-use downhill::session::{Outcome, Session};
-use downhill::train::{RunDir, RunEnd};
+use downhill::run::RunDir;
+use downhill::run::{Outcome, Session};
+use downhill::train::RunEnd;
 
 use super::args::{ResumeArgs, RunArgs};
 use super::say;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use downhill::Error;
 use downhill::data::Encoding;
-use downhill::train::{Sampling, TextModel};
+use downhill::infer::{Sampling, TextModel};
 
 use super::args::SampleArgs;
 use super::finished::Finished;

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
+use downhill::compile::TrainPlan;
 use downhill::config::Config;
-use downhill::session::{OnDeviceLost, Outcome, Session};
-use downhill::train::{self, Assertion, Blueprint, EpochRecord, RunDir, RunEnd, RunHandle, Trainer};
+use downhill::run::{Assertion, RunDir};
+use downhill::run::{OnDeviceLost, Outcome, Session};
+use downhill::train::{EpochRecord, RunEnd, RunHandle, Trainer};
 use downhill::{Error, GpuOptions, units};
 
 use super::args::{RunArgs, TrainArgs};
@@ -45,7 +47,7 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
             return go_on(&run, &[], Some(config), &args.how);
         }
     }
-    let weights = args.init.as_deref().map(train::load).transpose()?;
+    let weights = args.init.as_deref().map(downhill::run::load).transpose()?;
     let path =
         resume.flatten().or(args.out.as_ref()).cloned().unwrap_or_else(|| RunDir::next(&name_of(file)));
     let session =
@@ -54,8 +56,8 @@ pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
 }
 
 /// That the plans of a run will tell what is asserted.
-pub(super) fn check(how: &RunArgs) -> impl Fn(&Blueprint) -> Result<(), Error> {
-    |blueprint| how.assertions.iter().try_for_each(|assertion| assertion.check_plan(blueprint))
+pub(super) fn check(how: &RunArgs) -> impl Fn(&TrainPlan) -> Result<(), Error> {
+    |plan| how.assertions.iter().try_for_each(|assertion| assertion.check_plan(plan))
 }
 
 /// The options that change a config, as settings of a run that has one.
@@ -134,7 +136,7 @@ pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> a
 
 /// What a person wants to know before the first step.
 fn introduce(session: &Session) {
-    let (gpu, data, blueprint) = (session.gpu(), session.data(), session.trainer().blueprint());
+    let (gpu, data, train_plan) = (session.gpu(), session.data(), session.trainer().plan());
     let adapter = gpu.adapter();
     say(&format!(
         "adapter  {} ({}, {}); {}",
@@ -151,11 +153,11 @@ fn introduce(session: &Session) {
     ));
     say(&format!(
         "model    {} parameters, {} dispatches a step, {} on the device",
-        blueprint.parameter_count(),
-        blueprint.dispatches(),
+        train_plan.parameter_count(),
+        train_plan.dispatches(),
         units::bytes(gpu.ledger().total())
     ));
-    for choice in &blueprint.fit.choices {
+    for choice in &train_plan.budget_choice.choices {
         say(&format!("memory   {choice}"));
     }
     for note in session.notes() {
@@ -200,7 +202,7 @@ fn conclude(session: &Session, outcome: &Outcome, start: Instant) {
         "metrics.jsonl",
         "model.safetensors",
         "average.safetensors",
-        train::CHECKPOINTS,
+        downhill::run::CHECKPOINTS,
     ];
     let events = session.config().watch.tensorboard.then_some("events.out.tfevents.*");
     let there = files.into_iter().filter(|file| dir.path().join(file).exists());

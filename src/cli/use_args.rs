@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use downhill::train::Assertion;
+use downhill::run::Assertion;
 
 /// Which run, and which of its weights.
 #[derive(Debug, Args)]

@@ -4,12 +4,13 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use super::section::Section;
+use crate::compile::EarlyStopping;
 use crate::error::{Error, Result};
-use crate::train::{Checkpoints, EarlyStopping, Mode};
+use crate::train::{CheckpointOptions, Mode};
 
 /// Reads `[checkpoint]`. Without a key that says how often, it is every five minutes; 0 is never.
-pub(super) fn read(mut s: Section) -> Result<Checkpoints> {
-    let default = Checkpoints::default();
+pub(super) fn read(mut s: Section) -> Result<CheckpointOptions> {
+    let default = CheckpointOptions::default();
     let every = |n: u64| (n > 0).then_some(n);
     let (steps, epochs) = (s.whole("every_steps")?, s.whole("every_epochs")?);
     let minutes = s.quantity("every_minutes")?;
@@ -33,7 +34,7 @@ pub(super) fn read(mut s: Section) -> Result<Checkpoints> {
     };
     let metric = text(&mut s, "metric")?;
     s.finish()?;
-    let rule = Checkpoints {
+    let rule = CheckpointOptions {
         every_steps: steps.and_then(every),
         every_minutes: minutes.filter(|minutes| *minutes > 0.0).or(usual),
         every_epochs: epochs.and_then(every),
@@ -78,7 +79,7 @@ pub(super) fn early_stopping(mut s: Section) -> Result<EarlyStopping> {
 }
 
 /// The table, every default written out.
-pub(super) fn to_toml(rule: &Checkpoints) -> Value {
+pub(super) fn to_toml(rule: &CheckpointOptions) -> Value {
     #[derive(Serialize)]
     struct Written<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +92,8 @@ pub(super) fn to_toml(rule: &Checkpoints) -> Value {
         #[serde(skip_serializing_if = "Option::is_none")]
         metric: Option<&'a str>,
     }
-    let Checkpoints { every_steps, every_minutes, every_epochs, keep_last, keep_best, ref metric } = *rule;
+    let CheckpointOptions { every_steps, every_minutes, every_epochs, keep_last, keep_best, ref metric } =
+        *rule;
     let every_minutes = every_minutes.unwrap_or(0.0);
     let metric = metric.as_deref();
     Value::try_from(Written { every_steps, every_minutes, every_epochs, keep_last, keep_best, metric })

@@ -6,8 +6,8 @@ use super::model::to_value;
 use super::read::read as read_value;
 use super::section::Section;
 use crate::error::{Error, Result};
+use crate::metrics::Metric;
 use crate::nn::Form;
-use crate::train::Metric;
 
 /// How a config may name each metric.
 pub(super) const FORMS: &[Form] = &[

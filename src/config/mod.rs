@@ -27,13 +27,15 @@ pub use loss::LossSpec;
 use section::{Section, kind};
 pub use watch::Watch;
 
+use crate::compile::{MicroBatch, TrainOptions, TrainPlan};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::kernel::Precision;
 use crate::kernel::{Family, Rounding, Target};
 use crate::nn::Sequential;
 use crate::optim::Update;
-use crate::train::{Blueprint, Checkpoints, MicroBatch, Precision, TrainOptions, Trainer};
+use crate::train::{CheckpointOptions, Trainer};
 use crate::units;
 
 /// A run as its config file says, defaults filled in.
@@ -54,7 +56,7 @@ pub struct Config {
     /// Bytes that all buffers on the device may take together; what the adapter has where it is `None`.
     pub memory: Option<u64>,
     /// How often a run keeps checkpoints, and how many.
-    pub checkpoints: Checkpoints,
+    pub checkpoints: CheckpointOptions,
     /// What is told beside the metrics; how often statistics are is in `options` as well, which is what counts.
     pub watch: Watch,
 }
@@ -150,41 +152,41 @@ impl Config {
     /// Plans a run on `data`, which is that of [`Config::dataset`].
     ///
     /// # Errors
-    /// As [`Blueprint::new`] and [`TrainOptions::batches`].
-    pub fn blueprint(&self, data: &Dataset, target: Target) -> Result<Blueprint> {
+    /// As [`TrainPlan::new`] and [`TrainOptions::batches`].
+    pub fn plan(&self, data: &Dataset, target: Target) -> Result<TrainPlan> {
         // What the inputs of a build were mixed by, for its loss.
         let mixed = RefCell::new(None);
-        let blueprint = Blueprint::with_metrics(
-            &|net, x| {
-                let (x, mix) = self.augment.apply(net, x);
-                mixed.replace(mix);
-                self.model.build(net, &x)
-            },
-            &|y, t| match mixed.take() {
-                Some(mix) => mix.loss(t, |t| self.loss.apply(y, t)),
-                None => self.loss.apply(y, t),
-            },
-            &self.update,
-            data,
-            self.options.batches(data)?,
-            self.options.target(target),
-            &self.options.metrics,
-        )?;
+        let train_plan = TrainPlan::builder(data, &self.update)
+            .model(
+                &|net, x| {
+                    let (x, mix) = self.augment.apply(net, x);
+                    mixed.replace(mix);
+                    self.model.build(net, &x)
+                },
+                &|y, t| match mixed.take() {
+                    Some(mix) => mix.loss(t, |t| self.loss.apply(y, t)),
+                    None => self.loss.apply(y, t),
+                },
+            )
+            .batches(self.options.batches(data)?)
+            .target(self.options.target(target))
+            .metrics(&self.options.metrics)
+            .build()?;
         let stopping = self.options.early_stopping.as_ref().and_then(|rule| rule.metric.as_ref());
         let watched =
             [("checkpoint.metric", self.checkpoints.metric.as_ref()), ("early_stopping.metric", stopping)];
         for (key, metric) in watched {
-            metric.map_or(Ok(()), |metric| blueprint.check_metric(key, metric))?;
+            metric.map_or(Ok(()), |metric| train_plan.check_metric(key, metric))?;
         }
-        Ok(blueprint)
+        Ok(train_plan)
     }
 
     /// Plans, allocates and compiles it.
     ///
     /// # Errors
-    /// As [`Config::blueprint`] and [`Trainer::from_blueprint`].
+    /// As [`Config::plan`] and [`Trainer::from_plan`].
     pub fn trainer(&self, gpu: &Gpu, data: &Dataset) -> Result<Trainer> {
-        Trainer::from_blueprint(gpu, self.blueprint(data, Target::of(gpu))?, data, &self.options)
+        Trainer::from_plan(gpu, self.plan(data, Target::of(gpu))?, data, &self.options)
     }
 
     /// The data the config names.

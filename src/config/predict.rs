@@ -7,9 +7,9 @@ use super::{Config, LossSpec};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::graph::DType;
+use crate::infer::{Head, Predictor};
 use crate::plan::NamedTensor;
 use crate::shape::Shape;
-use crate::train::{Head, Predictor};
 
 impl Config {
     /// What makes probabilities, or numbers, of the model's output: what its loss takes it for.

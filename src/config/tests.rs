@@ -1,9 +1,9 @@
 use super::*;
+use crate::compile::TrainPlan;
 use crate::data::BatchSize;
 use crate::kernel::{Family, Target};
 use crate::nn::{Form, Layer};
 use crate::optim::Optimizer;
-use crate::train::Blueprint;
 
 mod augment;
 mod eval;
@@ -48,8 +48,8 @@ fn readme_row(head: &str, name: &str) -> &'static str {
 }
 
 /// Plans the run, as far as no adapter is needed.
-fn plan(config: &Config) -> Result<Blueprint> {
-    config.blueprint(&config.dataset()?, Target::new(Family::Tiled))
+fn plan(config: &Config) -> Result<TrainPlan> {
+    config.plan(&config.dataset()?, Target::new(Family::Tiled))
 }
 
 /// What is said of each of these settings, on reading the config or on planning it, holds these words.

@@ -37,7 +37,7 @@ pub struct Binding<'a> {
 }
 
 /// A kernel with its buffers and grid: what a step is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Dispatch {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) bind_group: wgpu::BindGroup,

@@ -20,6 +20,8 @@ pub struct Gather<'a> {
     pub scale: Option<&'a Scale>,
 }
 
+/// The most steps of one submission: the device holds the tables of as many.
+pub const MAX_WINDOW_STEPS: usize = 64;
 /// Fields that one dispatch gathers, at most.
 pub const AT_ONCE: usize = 2;
 /// What gathering reads, field by field; the planner knows the buffer.

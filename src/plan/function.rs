@@ -1,13 +1,12 @@
 //! A graph called like a function: inputs in, outputs out. For tests, experiments and inference.
 
-use super::{Memory, NamedTensor, Plan, Program, Ring, Sink, check_weights, input_buffer};
+use super::weights::{NamedTensor, TensorLocation, WeightLayout, check_weights};
+use super::{Memory, Plan, Program, Ring, Sink, input_buffer};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::graph::{Clock, DType, Graph, Op, Tensor};
-use crate::kernel::feed::{BUFFERS, STATE};
-use crate::kernel::update::PARAMETERS;
+use crate::kernel::feed::STATE;
 use crate::kernel::{Precision, Target};
-use crate::shape::Shape;
 
 /// Outputs come back in parts as large as this at most.
 const READBACK_BYTES: u64 = 4 << 20;
@@ -21,15 +20,6 @@ pub enum Value<'a> {
     I32(&'a [i32]),
 }
 
-/// Where a tensor of the weights goes.
-#[derive(Debug, Clone, Copy)]
-enum Home {
-    /// In a buffer, from this byte.
-    At(&'static str, u64),
-    /// The count of training steps.
-    StepCount,
-}
-
 /// A compiled graph. Its parameters and kept tensors are 0 until weights are loaded.
 #[derive(Debug)]
 pub struct Function {
@@ -38,7 +28,7 @@ pub struct Function {
     memory: Memory,
     program: Program,
     inputs: Vec<(String, usize, DType)>,
-    weights: Vec<(String, Shape, Home)>,
+    weights: WeightLayout,
     outputs: Vec<usize>,
     /// What the outputs come back through.
     readback: Buffer,
@@ -81,12 +71,7 @@ impl Function {
         let outputs: Vec<usize> = outputs.iter().map(|t| t.full_shape().elements()).collect();
         let largest = outputs.iter().max().map_or(0, |elements| *elements as u64 * 4);
         let readback = gpu.readback("outputs readback", largest.min(READBACK_BYTES))?;
-        let parameters = graph.parameters().into_iter().zip(&plan.arena.offsets);
-        let parameters = parameters.map(|(p, &at)| (p.name, p.shape, Home::At(PARAMETERS, at)));
-        let buffers = graph.buffers().into_iter().zip(&plan.state.offsets).map(|(b, &at)| {
-            (b.name, b.shape, if b.node.is_some() { Home::At(BUFFERS, at) } else { Home::StepCount })
-        });
-        let weights = parameters.chain(buffers).collect();
+        let weights = WeightLayout::new(&graph.parameters(), &graph.buffers(), &plan);
         Ok(Function { gpu: gpu.clone(), plan, memory, program, inputs, weights, outputs, readback })
     }
 
@@ -113,17 +98,19 @@ impl Function {
     pub fn load_state_dict(&mut self, tensors: &[NamedTensor]) -> Result<()> {
         let model: Vec<_> = self.weights.iter().map(|(name, shape, _)| (name, shape)).collect();
         check_weights(&model, tensors)?;
-        for (name, _, home) in &self.weights {
+        for (name, _, location) in self.weights.iter() {
             let Some(t) = tensors.iter().find(|t| t.name == *name) else { continue };
             // A buffer is missing where no output needs it.
-            let (buffer, at) = match home {
-                Home::At(buffer, at) => (*buffer, *at),
-                Home::StepCount => (STATE, 4 * Clock::Tracked as u64),
+            let (buffer, offset) = match location {
+                TensorLocation::Device(buffer, offset) => (*buffer, *offset),
+                TensorLocation::StepCount => (STATE, 4 * Clock::Tracked as u64),
             };
             let Some(buffer) = self.memory.find(buffer) else { continue };
-            match home {
-                Home::At(..) => self.gpu.write(buffer, at, bytemuck::cast_slice(&t.values)),
-                Home::StepCount => self.gpu.write(buffer, at, &(t.values[0].max(0.0) as u32).to_le_bytes()),
+            match location {
+                TensorLocation::Device(..) => self.gpu.write(buffer, offset, bytemuck::cast_slice(&t.values)),
+                TensorLocation::StepCount => {
+                    self.gpu.write(buffer, offset, &(t.values[0].max(0.0) as u32).to_le_bytes())
+                }
             }
         }
         Ok(())

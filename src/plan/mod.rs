@@ -17,7 +17,7 @@ pub use function::{Function, Value};
 pub use memory::{ALIGNMENT, Arena, Layout};
 pub use program::{Memory, Program};
 pub use weights::NamedTensor;
-pub(crate) use weights::check_weights;
+pub(crate) use weights::{TensorLocation, WeightLayout, check_weights};
 
 use crate::error::{Error, Result};
 use crate::gpu::Access;

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::align;
+use crate::compile::{Recomputation, StepPlan, TrainPlan};
 use crate::gpu::Access;
 use crate::plan::{Plan, Step};
-use crate::train::{Blueprint, Build, Checkpointing};
 use crate::units;
 
 fn read_and_written(step: &Step) -> (u64, u64) {
@@ -43,10 +43,10 @@ fn section(out: &mut String, title: &str, plan: &Plan) {
 }
 
 /// The plans of training and evaluation, each with its name.
-fn builds(blueprint: &Blueprint) -> Vec<(String, &Plan)> {
-    let batches = blueprint.batches;
+fn builds(train_plan: &TrainPlan) -> Vec<(String, &Plan)> {
+    let batches = train_plan.batches;
     let mut all = Vec::new();
-    for (i, Build { batch, plan }) in blueprint.train.iter().enumerate() {
+    for (i, StepPlan { batch, plan }) in train_plan.train.iter().enumerate() {
         let title = match (batches.in_parts(), i) {
             (true, _) => format!("training, micro-batch {batch}"),
             (false, 0) => format!("training step, batch {batch}"),
@@ -54,80 +54,80 @@ fn builds(blueprint: &Blueprint) -> Vec<(String, &Plan)> {
         };
         all.push((title, plan));
     }
-    if let Some(update) = &blueprint.update {
+    if let Some(update) = &train_plan.update {
         let parts = batches.parts(batches.rows).count();
         all.push((format!("update, after the {parts} micro-batches of a batch of {}", batches.rows), update));
     }
-    if let Some(average) = &blueprint.average {
+    if let Some(average) = &train_plan.average {
         all.push(("average, before an evaluation and a save".into(), average));
     }
-    for (build, title) in blueprint.eval.iter().zip(["evaluation", "evaluation, short last batch"]) {
+    for (build, title) in train_plan.eval.iter().zip(["evaluation", "evaluation, short last batch"]) {
         all.push((format!("{title}, batch {}", build.batch), &build.plan));
     }
-    all.extend(blueprint.statistics_plans());
+    all.extend(train_plan.statistics_plans());
     all
 }
 
-/// The blueprint as tables for a person. `reading` and `writing` count each buffer bound, once a kernel.
-pub fn explain_text(blueprint: &Blueprint) -> String {
+/// The train_plan as tables for a person. `reading` and `writing` count each buffer bound, once a kernel.
+pub fn explain_text(train_plan: &TrainPlan) -> String {
     let mut out = String::new();
-    let steps = blueprint.batches.steps();
+    let steps = train_plan.batches.steps();
     let _ = writeln!(
         out,
         "{} parameters in {} tensors; {steps} steps an epoch\n",
-        blueprint.parameter_count(),
-        blueprint.parameters.len()
+        train_plan.parameter_count(),
+        train_plan.parameters.len()
     );
-    for (title, plan) in builds(blueprint) {
+    for (title, plan) in builds(train_plan) {
         section(&mut out, &title, plan);
     }
     out.push_str("parameters\n");
-    let rows: Vec<Vec<String>> = blueprint
+    let rows: Vec<Vec<String>> = train_plan
         .parameters
         .iter()
         .enumerate()
         .map(|(i, p)| {
-            let group = group(blueprint, i).unwrap_or_default();
+            let group = group(train_plan, i).unwrap_or_default();
             vec![p.name.clone(), p.shape.to_string(), p.shape.elements().to_string(), group]
         })
         .collect();
     out.push_str(&align(&rows, &[true, true, false, true]));
-    if let Some(c) = blueprint.checkpointing {
+    if let Some(c) = train_plan.recomputation {
         let _ = writeln!(out, "\n{}", checkpointing(&c));
     }
     out.push_str("\nbuffers\n");
-    let mut rows: Vec<Vec<String>> = blueprint
+    let mut rows: Vec<Vec<String>> = train_plan
         .all_buffers()
         .into_iter()
         .map(|b| vec![b.name, units::bytes(b.bytes), format!("{} B", b.bytes)])
         .collect();
     rows.push(vec![
         "peak".into(),
-        units::bytes(blueprint.peak_bytes()),
-        format!("{} B", blueprint.peak_bytes()),
+        units::bytes(train_plan.peak_bytes()),
+        format!("{} B", train_plan.peak_bytes()),
     ]);
     out.push_str(&align(&rows, &[true]));
-    if let Some(budget) = blueprint.fit.budget {
+    if let Some(budget) = train_plan.budget_choice.budget {
         let _ = writeln!(out, "\nbudget {} ({budget} B)", units::bytes(budget));
     }
-    for choice in &blueprint.fit.choices {
+    for choice in &train_plan.budget_choice.choices {
         let _ = writeln!(out, "  {choice}");
     }
     out
 }
 
 /// What of the update of parameter `i` is not as the config's first lines say.
-fn group(blueprint: &Blueprint, i: usize) -> Option<String> {
-    let Some(at) = blueprint.groups.of[i] else { return Some("frozen".into()) };
-    let group = &blueprint.groups.groups[at];
-    let differing = group.optimizer.differing(&blueprint.rule.optimizer);
+fn group(train_plan: &TrainPlan, i: usize) -> Option<String> {
+    let Some(at) = train_plan.groups.of[i] else { return Some("frozen".into()) };
+    let group = &train_plan.groups.groups[at];
+    let differing = group.optimizer.differing(&train_plan.rule.optimizer);
     let factor = (group.lr_factor != 1.0).then(|| format!("lr_factor = {:?}", group.lr_factor));
     let all: Vec<String> = factor.into_iter().chain(differing).collect();
     (!all.is_empty()).then(|| all.join(", "))
 }
 
 /// `checkpointed blocks save 12 MiB of activations and cost 3.1 M FLOPs more a step (+20%)`
-fn checkpointing(c: &Checkpointing) -> String {
+fn checkpointing(c: &Recomputation) -> String {
     let share = 100.0 * c.added_flops as f64 / c.flops_without.max(1) as f64;
     let (verb, bytes) = if c.saved_bytes < 0 { ("add", -c.saved_bytes) } else { ("save", c.saved_bytes) };
     format!(
@@ -137,7 +137,7 @@ fn checkpointing(c: &Checkpointing) -> String {
     )
 }
 
-fn build_json(build: &Build) -> Value {
+fn build_json(build: &StepPlan) -> Value {
     let mut json = plan_json(&build.plan);
     json["batch"] = build.batch.into();
     json
@@ -167,20 +167,20 @@ fn plan_json(plan: &Plan) -> Value {
     })
 }
 
-/// The blueprint for programs.
-pub fn explain_json(blueprint: &Blueprint) -> Value {
-    let parameters: Vec<Value> = blueprint
+/// The train_plan for programs.
+pub fn explain_json(train_plan: &TrainPlan) -> Value {
+    let parameters: Vec<Value> = train_plan
         .parameters
         .iter()
         .enumerate()
         .map(|(i, p)| {
             let (name, shape, elements) = (&p.name, p.shape.to_vec(), p.shape.elements());
-            json!({ "name": name, "shape": shape, "elements": elements, "group": blueprint.groups.of[i] })
+            json!({ "name": name, "shape": shape, "elements": elements, "group": train_plan.groups.of[i] })
         })
         .collect();
     let buffers: Vec<Value> =
-        blueprint.all_buffers().iter().map(|b| json!({ "name": b.name, "bytes": b.bytes })).collect();
-    let statistics: Vec<Value> = blueprint
+        train_plan.all_buffers().iter().map(|b| json!({ "name": b.name, "bytes": b.bytes })).collect();
+    let statistics: Vec<Value> = train_plan
         .statistics_plans()
         .into_iter()
         .map(|(name, plan)| {
@@ -190,19 +190,19 @@ pub fn explain_json(blueprint: &Blueprint) -> Value {
         })
         .collect();
     json!({
-        "parameter_count": blueprint.parameter_count(),
+        "parameter_count": train_plan.parameter_count(),
         "parameters": parameters,
-        "steps_per_epoch": blueprint.batches.steps(),
-        "train": blueprint.train.iter().map(build_json).collect::<Vec<_>>(),
-        "update": blueprint.update.as_ref().map(plan_json),
-        "average": blueprint.average.as_ref().map(plan_json),
-        "eval": blueprint.eval.iter().map(build_json).collect::<Vec<_>>(),
+        "steps_per_epoch": train_plan.batches.steps(),
+        "train": train_plan.train.iter().map(build_json).collect::<Vec<_>>(),
+        "update": train_plan.update.as_ref().map(plan_json),
+        "average": train_plan.average.as_ref().map(plan_json),
+        "eval": train_plan.eval.iter().map(build_json).collect::<Vec<_>>(),
         "statistics": statistics,
         "buffers": buffers,
-        "peak_bytes": blueprint.peak_bytes(),
-        "budget": blueprint.fit.budget,
-        "choices": blueprint.fit.choices,
-        "checkpointing": blueprint.checkpointing.map(|c| json!({
+        "peak_bytes": train_plan.peak_bytes(),
+        "budget": train_plan.budget_choice.budget,
+        "choices": train_plan.budget_choice.choices,
+        "checkpointing": train_plan.recomputation.map(|c| json!({
             "saved_bytes": c.saved_bytes,
             "added_flops": c.added_flops,
         })),

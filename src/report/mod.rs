@@ -11,8 +11,7 @@ mod profile;
 
 pub use adapters::{adapter_json, adapter_table};
 pub use compare::{
-    CompareOptions, Comparison, Length, MetricParting, SettingDifference, Weighing, WeightParting,
-    compare_json, compare_text,
+    CompareOptions, Comparison, Length, MetricParting, Weighing, WeightParting, compare_json, compare_text,
 };
 pub use explain::{explain_json, explain_text};
 pub use inspect::{inspect_rows, inspect_text};

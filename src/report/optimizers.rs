@@ -5,8 +5,8 @@ use std::fmt::Write;
 use toml::{Table, Value};
 
 use super::align;
+use crate::compile::dispatches_of_a_shape;
 use crate::optim::{Optimizer, Passes, UpdateKernel};
-use crate::train::dispatches_of_a_shape;
 
 /// The words that head the page.
 const HEAD: &str = include_str!("optimizers.head.md");

@@ -1,12 +1,11 @@
-//! A run seen from another thread: how far it is, and a way to stop it.
+//! The handle of a run: reports how far the run is, and stops it, from any thread.
 
+use super::records::{EpochRecord, RunStart, StepRecord};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::observer::{EpochRecord, RunStart, StepRecord};
-
-/// How far a run is.
+/// The progress of a run, as other threads see it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RunProgress {
     /// Steps done and read back.
@@ -31,7 +30,7 @@ pub struct RunProgress {
     pub data_wait: Option<Duration>,
 }
 
-/// Tells how far a run is, and stops it. Clones are of the same run, and go to any thread.
+/// Reports how far a run is, and stops it. Clones are of the same run, and go to any thread.
 ///
 /// ```no_run
 /// # fn run(mut trainer: downhill::train::Trainer) {
@@ -54,14 +53,13 @@ struct Shared {
 }
 
 impl RunHandle {
-    /// Has the run end after the steps that are on their way, a tenth of a second at most where steps are short. Where
-    /// checkpoints are kept, one is written; the run ends with [`Error::Cancelled`](crate::Error::Cancelled), and may then be
-    /// run on.
+    /// Stops the run after the steps in flight, within a tenth of a second where steps are short. Where checkpoints are
+    /// kept, one is saved. The run ends with [`Error::Cancelled`](crate::Error::Cancelled) and can be run again from there.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
     }
 
-    /// Whether [`RunHandle::stop`] was called, and the run has not ended by it yet.
+    /// True from [`RunHandle::stop`] until the run has ended.
     pub fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Acquire)
     }
@@ -87,7 +85,7 @@ impl RunHandle {
         });
     }
 
-    /// Steps that landed, `training` after the run's first began.
+    /// Steps that were received, after this time of training.
     pub(super) fn steps(&self, steps: &[StepRecord], training: Duration) {
         let Some(last) = steps.last() else { return };
         self.change(|now| {
@@ -96,7 +94,7 @@ impl RunHandle {
         });
     }
 
-    /// How long was waited so far.
+    /// Time waited so far.
     pub(super) fn waited(&self, device: Duration, data: Option<Duration>) {
         self.change(|now| (now.device_wait, now.data_wait) = (device, data));
     }

@@ -1,8 +1,7 @@
 //! The curve of a range test, the smoothed loss over the learning rate, and what it suggests.
 
-use std::fmt;
-
 use serde::Serialize;
+use std::fmt;
 
 /// A step of the test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -1,11 +1,14 @@
 //! The learning-rate range test: a training whose rate grows from step to step, until the loss does.
 
+use super::lr::LearningRate;
 use super::lr_curve::{LrEnd, LrPoint, LrSweep, Smoothed, diverged};
-use super::observer::{Observer, StepRecord};
+use super::observer::Observer;
+use super::records::StepRecord;
 use super::trainer::Trainer;
+use crate::compile::TrainPlan;
 use crate::error::{Error, Result};
 
-/// Trains `steps` steps with the learning rate going from `from` to `to` by a constant factor, and looks where the loss
+/// Trains `steps` steps while the learning rate grows from `from` to `to` by a constant factor, and finds where the loss
 /// falls. η = from·(to/from)^(i/(steps − 1)) at step i, from 0.
 ///
 /// The test ends early where the smoothed loss passes four times the best so far, or a loss is not finite. It goes by the
@@ -28,13 +31,13 @@ use crate::error::{Error, Result};
 /// as fastai's `lr_find`, whose defaults these are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LrFinder {
-    /// Of the first step. 1e-7 unless said otherwise.
+    /// Learning rate of the first step. Default: 1e-7.
     pub from: f64,
-    /// Of the last step. 10 unless said otherwise.
+    /// Learning rate of the last step. Default: 10.
     pub to: f64,
-    /// At least 2; over the ends of epochs where they are more than an epoch has. 100 unless said otherwise.
+    /// Steps, at least 2. They go over the ends of epochs. Default: 100.
     pub steps: u64,
-    /// β of the running mean of the loss, in [0, 1): 0 leaves the losses as they are. 0.98 unless said otherwise.
+    /// β of the running mean of the loss, in [0, 1). 0 leaves the losses as they are. Default: 0.98.
     pub smooth: f64,
 }
 
@@ -45,7 +48,7 @@ impl Default for LrFinder {
 }
 
 impl LrFinder {
-    /// Checks every number.
+    /// GradientCheck every number.
     ///
     /// # Errors
     /// [`Error::Config`] with the number and what is allowed.
@@ -75,34 +78,26 @@ impl LrFinder {
         Ok(())
     }
 
-    /// Runs the test from the trainer's weights, which are spent by it. The observer hears of every step that
-    /// is done.
+    /// Runs the test from the trainer's weights, which are spent by it. The observer hears of every step that is done.
     ///
     /// # Errors
     /// Wrong numbers; a loss that is not finite at the first step; a lost device; the observer's own.
     pub fn run(&self, mut trainer: Trainer, observer: &mut dyn Observer) -> Result<LrSweep> {
         self.validate()?;
         let growth = (self.to / self.from).powf(1.0 / (self.steps - 1) as f64);
-        let left_out = trainer.sweep(self.from, growth)?;
-        let mut test = Test { smoothed: Smoothed::new(self.smooth), best: f64::INFINITY, points: Vec::new() };
-        let mut end = None;
-        while end.is_none() && test.points.len() < self.steps as usize {
+        let left_out = left_out(trainer.plan())?;
+        trainer.progress.lr = LearningRate::range_test(&trainer.plan.rule, self.from, growth);
+        let mut test = Test::new(self.smooth, observer);
+        while test.end.is_none() && test.points.len() < self.steps as usize {
             let left = self.steps - test.points.len() as u64;
-            let mut heard = Ok(());
-            let mut sink = |steps: &[StepRecord]| {
-                heard = observer.steps(steps);
-                end = end.or_else(|| steps.iter().find_map(|step| test.take(step)));
-                // The steps that are on their way are of no use.
-                if heard.is_err() || end.is_some() { Err(Error::Cancelled) } else { Ok(()) }
-            };
-            let went = trainer.advance_into(left, &mut sink);
-            heard?;
-            match went {
-                _ if end.is_some() => {}
+            let advanced = trainer.advance_observed(left, &mut test);
+            std::mem::replace(&mut test.heard, Ok(()))?;
+            match advanced {
+                _ if test.end.is_some() => {}
                 Ok(()) => {}
-                Err(Error::Diverged { lr, .. }) => end = Some(LrEnd::NotFinite { lr }),
+                Err(Error::Diverged { lr, .. }) => test.end = Some(LrEnd::NotFinite { lr }),
                 // So many steps overflowed in f16 that no loss scale was left: the weights are too large.
-                Err(Error::Config(_)) => end = Some(LrEnd::NotFinite { lr: trainer.lr() }),
+                Err(Error::Config(_)) => test.end = Some(LrEnd::NotFinite { lr: trainer.lr() }),
                 Err(err) => return Err(err),
             }
         }
@@ -114,31 +109,75 @@ impl LrFinder {
             ));
         }
         let (steps, smooth) = (self.steps, self.smooth);
-        Ok(LrSweep { steps, smooth, points: test.points, end: end.unwrap_or(LrEnd::Whole), left_out })
+        Ok(LrSweep { steps, smooth, points: test.points, end: test.end.unwrap_or(LrEnd::Whole), left_out })
     }
 }
 
-/// A test on its way.
-struct Test {
+/// The settings of a run that the test goes without, as `schedule = "cosine"`.
+///
+/// # Errors
+/// [`Error::Config`] for groups whose rate has no ratio to the run's, which is 0.
+fn left_out(plan: &TrainPlan) -> Result<Vec<String>> {
+    let optimizer = &plan.rule.optimizer;
+    if optimizer.lr() == 0.0 && plan.groups.groups.iter().any(|group| group.optimizer.lr() != 0.0) {
+        return Err(Error::Config(
+            "optimizer.lr = 0.0: a group of parameters has a rate of its own, which keeps its ratio to this one in a range \
+             test; give lr a number above 0"
+                .into(),
+        ));
+    }
+    let schedule = plan.rule.schedule.iter().map(|own| format!("schedule = \"{}\"", own.name()));
+    Ok(schedule.chain(optimizer.differing(&optimizer.steady())).collect())
+}
+
+/// A test in progress. It observes the steps, and cancels them when it ends.
+struct Test<'o> {
+    observer: &'o mut dyn Observer,
     smoothed: Smoothed,
     best: f64,
     points: Vec<LrPoint>,
+    end: Option<LrEnd>,
+    /// The observer's answer.
+    heard: Result<()>,
 }
 
-impl Test {
-    /// Takes a step; tells where the test is at its end.
-    fn take(&mut self, step: &StepRecord) -> Option<LrEnd> {
+impl<'o> Test<'o> {
+    fn new(smooth: f64, observer: &'o mut dyn Observer) -> Self {
+        Test {
+            observer,
+            smoothed: Smoothed::new(smooth),
+            best: f64::INFINITY,
+            points: Vec::new(),
+            end: None,
+            heard: Ok(()),
+        }
+    }
+
+    /// Adds a step's point; gives the end of the test where this step is it.
+    fn add(&mut self, step: &StepRecord) -> Option<LrEnd> {
         let StepRecord { lr, loss, .. } = *step;
         if !loss.is_finite() {
             return Some(LrEnd::NotFinite { lr });
         }
-        if step.checks.is_some_and(|checks| checks.skipped) {
+        if step.gradient_check.is_some_and(|check| check.skipped) {
             return None;
         }
         let smoothed = self.smoothed.add(loss);
-        let at = self.points.len() as u64 + 1;
-        self.points.push(LrPoint { step: at, lr, loss, smoothed });
+        let number = self.points.len() as u64 + 1;
+        self.points.push(LrPoint { step: number, lr, loss, smoothed });
         self.best = self.best.min(smoothed);
         diverged(smoothed, self.best, self.points[0].smoothed).then_some(LrEnd::Diverged { lr })
+    }
+}
+
+impl Observer for Test<'_> {
+    fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
+        // Steps that were in flight at the end are of no use.
+        if self.end.is_some() || self.heard.is_err() {
+            return Ok(());
+        }
+        self.heard = self.observer.steps(steps);
+        self.end = steps.iter().find_map(|step| self.add(step));
+        if self.heard.is_err() || self.end.is_some() { Err(Error::Cancelled) } else { Ok(()) }
     }
 }

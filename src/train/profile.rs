@@ -1,12 +1,11 @@
 //! The time of each kernel of a training step, where it stands in the step.
 
-use std::time::Instant;
-
 use super::trace::{HOST, Trace};
 use super::trainer::Trainer;
 use crate::error::Result;
 use crate::gpu::{Dispatch, MOST_LAPS};
 use crate::plan::Step;
+use std::time::Instant;
 
 /// Where the time of training steps goes.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::advance`] and [`Trainer::evaluate`].
     pub fn profiled(&mut self, count: usize) -> Result<Profile> {
-        let mut trace = Trace::new(&self.gpu.adapter().name);
+        let mut trace = Trace::new(&self.engine.gpu().adapter().name);
         let first = Instant::now();
         self.advance(1)?;
         trace.host("first step", first);
@@ -65,16 +64,16 @@ impl Trainer {
         self.advance(1)?;
         steps.push(trace.host("step", from));
 
-        let batches = self.blueprint.batches;
-        let build = |rows| self.blueprint.train.iter().position(|b| b.batch == rows).unwrap_or(0);
-        let builds: Vec<usize> = batches.parts(batches.rows).map(build).collect();
-        let plans = builds.iter().map(|&i| &self.blueprint.train[i].plan).chain(&self.blueprint.update);
+        let rows = self.plan.batches.parts(self.plan.batches.rows);
+        let steps_of = |rows| self.plan.train.iter().find(|step| step.batch == rows).map(|step| &step.plan);
+        let plans = rows.filter_map(steps_of).chain(&self.plan.update);
         let mut kernels: Vec<KernelTimes> = plans
             .flat_map(|plan| &plan.steps)
             .map(|step| KernelTimes { step: step.clone(), seconds: Vec::new() })
             .collect();
-        let programs = builds.iter().map(|&i| &self.train[i]).chain(&self.update);
-        let dispatches: Vec<&Dispatch> = programs.flat_map(|program| &program.dispatches).collect();
+        let (gpu, clock) = (self.engine.gpu().clone(), self.progress.clock(self.options.seed));
+        let dispatches: Vec<Dispatch> =
+            self.engine.step_dispatches(&self.plan)?.into_iter().cloned().collect();
         let mut profile =
             Profile { kernels: Vec::new(), device_steps: Vec::new(), steps, untimed: None, trace };
         let watch = match dispatches.len() {
@@ -83,24 +82,24 @@ impl Trainer {
                     Some(format!("a step has {laps} kernels, and at most {MOST_LAPS} are timed"));
                 None
             }
-            laps => self.gpu.stopwatch(laps)?,
+            laps => gpu.stopwatch(laps)?,
         };
         let Some(watch) = watch else {
-            let name = &self.gpu.adapter().name;
+            let name = &gpu.adapter().name;
             profile.untimed.get_or_insert_with(|| format!("{name} has no timestamps"));
             return Ok(profile);
         };
         for _ in 0..count {
             let from = Instant::now();
-            self.open_window();
-            let mut recorder = self.gpu.recorder();
+            self.engine.write_clock(clock);
+            let mut recorder = gpu.recorder();
             for (lap, dispatch) in dispatches.iter().enumerate() {
-                recorder.lap(Some(&watch), lap, &[std::slice::from_ref(*dispatch)]);
+                recorder.lap(Some(&watch), lap, &[std::slice::from_ref(dispatch)]);
             }
             let submitted = Instant::now();
-            let pending = self.gpu.submit_timed(recorder, &watch)?;
+            let pending = gpu.submit_timed(recorder, &watch)?;
             let waiting = Instant::now();
-            let laps = self.gpu.laps(pending, &watch)?;
+            let laps = gpu.laps(pending, &watch)?;
             let trace = &mut profile.trace;
             let done = Instant::now();
             trace.span(HOST, "profiled step", from, done);
@@ -130,16 +129,18 @@ impl Trainer {
     pub fn profile(&mut self, steps: usize) -> Result<Option<Vec<Vec<f64>>>> {
         // A step of the usual kind leaves orders and scalars on the device.
         self.advance(1)?;
-        let dispatches = &self.train[0].dispatches;
-        let Some(watch) = self.gpu.stopwatch(dispatches.len())? else { return Ok(None) };
+        let (gpu, clock) = (self.engine.gpu().clone(), self.progress.clock(self.options.seed));
+        let dispatches: Vec<Dispatch> =
+            self.engine.step_dispatches(&self.plan)?.into_iter().cloned().collect();
+        let Some(watch) = gpu.stopwatch(dispatches.len())? else { return Ok(None) };
         let mut all = Vec::with_capacity(steps);
         for _ in 0..steps {
-            self.open_window();
-            let mut recorder = self.gpu.recorder();
+            self.engine.write_clock(clock);
+            let mut recorder = gpu.recorder();
             for lap in 0..dispatches.len() {
                 recorder.lap(Some(&watch), lap, &[&dispatches[lap..=lap]]);
             }
-            all.push(self.gpu.stop(recorder, &watch)?);
+            all.push(gpu.stop(recorder, &watch)?);
         }
         Ok(Some(all))
     }

@@ -3,11 +3,9 @@
 //! Source: "Trace Event Format" (Chromium project): complete events (`"ph": "X"`), times in microseconds; those of one
 //! thread nest.
 
-use std::time::Instant;
-
-use serde_json::{Value, json};
-
 use crate::plan::Step;
+use serde_json::{Value, json};
+use std::time::Instant;
 
 /// The process of what the host does, and that of what the device does; each has one thread.
 pub(super) const HOST: u32 = 1;

@@ -1,117 +1,57 @@
-//! The loop: windows of steps, epochs, evaluation.
+//! The trainer: a plan, an engine that executes it, and the progress of the run.
 
-use std::cell::OnceCell;
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-
-use super::blueprint::{BatchLoss, Blueprint, Build, Loss, Model, READBACK, TALLIED};
-use super::early_stopping::Patience;
-use super::feed;
 use super::handle::RunHandle;
-use super::metrics::{Metrics, Objective};
-use super::observer::StepRecord;
-use super::options::TrainOptions;
-use super::pace::Pace;
-use super::scaling::Known;
-use super::snapshot::Best;
-use super::statistics::{Statistics, Taken};
-use super::streams::Streams;
-use super::window::Flight;
-use crate::data::{Dataset, Part, epoch_order};
+use super::lr::LearningRate;
+use super::monitor::Monitor;
+use super::progress::{BestWeights, Progress, Snapshot};
+use crate::compile::{BatchLoss, Loss, Model, Objective, TrainOptions, TrainPlan};
+use crate::data::Dataset;
+use crate::engine::{Engine, Evaluation, WeightLayout};
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu};
-use crate::kernel::{Precision, Target};
+use crate::gpu::Gpu;
+use crate::kernel::Target;
 use crate::optim::Update;
-use crate::plan::{Memory, Program};
+use crate::plan::NamedTensor;
+use std::time::{Duration, Instant};
 
 /// A model on a device, with its data and its optimizer.
 #[derive(Debug)]
 pub struct Trainer {
-    pub(super) gpu: Gpu,
-    pub(super) blueprint: Blueprint,
+    /// Constant.
+    pub(super) plan: TrainPlan,
+    /// Everything on the device.
+    pub(super) engine: Engine,
+    /// Everything that a checkpoint holds of the host.
+    pub(super) progress: Progress,
+    /// The weights of the best epoch, where early stopping keeps them.
+    pub(super) best: Option<BestWeights>,
     pub(super) options: TrainOptions,
-    pub(super) pace: Pace,
-    pub(super) memory: Memory,
-    /// The blueprint's programs, as far as they have been needed.
-    pub(super) train: Vec<Program>,
-    pub(super) update: Option<Program>,
-    pub(super) average: OnceCell<Program>,
-    pub(super) eval: Vec<Program>,
-    pub(super) readback: VecDeque<Buffer>,
-    /// The buffer through which the tally of an evaluation comes back, where there is one.
-    pub(super) tallied: Option<Buffer>,
-    pub(super) statistics: Option<Taken>,
-    /// The buffer through which what is kept comes back.
-    pub(super) saving: Buffer,
-    /// Samples on their way, where they do not lie on the device: those of training and of evaluation.
-    pub(super) streams: Option<Streams>,
-    pub(super) flights: VecDeque<Flight>,
-    pub(super) data: Dataset,
-    /// Steps submitted, of the whole run and of the current epoch.
-    pub(super) step: u64,
-    pub(super) at: usize,
-    /// Batches and micro-batches submitted.
-    pub(super) passes: u64,
-    pub(super) epoch: u64,
-    /// Epochs told to observers.
-    pub(super) told: u64,
-    /// Evaluations begun in this process.
-    pub(super) evaluations: u64,
-    /// Batches that the weights had seen in training before this run.
-    pub(super) tracked: u64,
-    pub(super) order: Vec<u32>,
-    pub(super) per_submission: usize,
-    pub(super) submitted: Instant,
-    /// Of the epoch of the last step that landed, counted from 1: samples trained, and the loss and the metrics summed over
-    /// them.
-    pub(super) summed: u64,
-    pub(super) samples: usize,
-    pub(super) sums: Vec<f64>,
-    /// Seconds that the epoch to be told next was trained, and of those the device waited for samples.
-    pub(super) seconds: f64,
-    pub(super) data_waited: f64,
-    /// Time that this trainer's runs spent in steps, and how long the host waited for the device.
-    pub(super) trained: Duration,
-    pub(super) device_waited: Duration,
-    /// Steps skipped, their gradients not being finite.
-    pub(super) known: Known,
-    pub(super) patience: Patience,
-    pub(super) best: Option<Best>,
     pub(super) handle: RunHandle,
-    /// Steps are submitted up to then.
-    pub(super) deadline: Option<Instant>,
+    pub(super) clock: TrainClock,
 }
 
-fn target(gpu: &Gpu, options: &TrainOptions) -> Target {
-    options.target(Target::of(gpu))
+/// Time that this trainer has spent in steps. Evaluation is not counted.
+#[derive(Debug, Default)]
+pub(super) struct TrainClock {
+    before: Duration,
+    since: Option<Instant>,
 }
 
-/// The samples of an epoch, in the order they are trained on.
-pub(super) fn order_of(part: &Part, options: &TrainOptions, epoch: u64) -> Vec<u32> {
-    let mut order = epoch_order(part.len(), options.seed, epoch, options.shuffle);
-    order.iter_mut().for_each(|sample| *sample = part.place(*sample));
-    order
-}
-
-/// Makes programs until there are `count`: those of short batches and of evaluation wait for their first use, so
-/// that the first step does not wait for them.
-pub(super) fn bind(
-    gpu: &Gpu,
-    builds: &[Build],
-    memory: &Memory,
-    programs: &mut Vec<Program>,
-    count: usize,
-) -> Result<()> {
-    while programs.len() < count {
-        programs.push(Program::new(gpu, &builds[programs.len()].plan, memory)?);
+impl TrainClock {
+    pub fn start(&mut self) {
+        self.since = Some(Instant::now());
     }
-    Ok(())
-}
 
-/// Adds a row of the ring, means over `samples` samples, to sums over samples.
-pub(super) fn add(sums: &mut [f64], row: &[f32], samples: usize) {
-    for (sum, mean) in sums.iter_mut().zip(row) {
-        *sum += f64::from(*mean) * samples as f64;
+    /// Stops; gives the time since the start.
+    pub fn stop(&mut self) -> Duration {
+        let took = self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.before += took;
+        took
+    }
+
+    /// All time up to now.
+    pub fn total(&self) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 
@@ -130,15 +70,12 @@ impl Trainer {
         data: &Dataset,
         options: &TrainOptions,
     ) -> Result<Trainer> {
-        let batches = options.batches(data)?;
-        let target = target(gpu, options);
-        let blueprint =
-            Blueprint::with_metrics(model, loss, update, data, batches, target, &options.metrics)?;
-        Self::from_blueprint(gpu, blueprint, data, options)
+        let builder = TrainPlan::builder(data, update).model(model, loss).options(options);
+        Self::from_plan(gpu, builder.target(Target::of(gpu)).build()?, data, options)
     }
 
     /// [`Trainer::new`] for a model of any inputs, outputs and losses: `step` goes from a minibatch to an [`Objective`],
-    /// or to a loss alone, a scalar [`Tensor`](crate::Tensor). Evaluation knows no classes; a share of right
+    /// or to a loss alone, a scalar [`Tensor`](crate::Tensor). Evaluation then knows no classes; a share of right
     /// predictions is a metric.
     ///
     /// ```no_run
@@ -151,7 +88,7 @@ impl Trainer {
     ///     Objective::new(loss).metric("accuracy", right.mean_all())
     /// };
     /// let adamw = Optimizer::AdamW(AdamW::default());
-    /// let mut trainer = Trainer::of_batches(gpu, &step, &adamw, data, &TrainOptions::default())?;
+    /// let mut trainer = Trainer::for_step(gpu, &step, &adamw, data, &TrainOptions::default())?;
     /// let last = trainer.run(&mut ())?;
     /// println!("{:?}", last.and_then(|epoch| epoch.eval_metrics.get("accuracy")));
     /// # Ok(())
@@ -160,257 +97,222 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::new`]; a field that `data` does not have.
-    pub fn of_batches<O: Into<Objective>>(
+    pub fn for_step<O: Into<Objective>>(
         gpu: &Gpu,
         step: &BatchLoss<'_, O>,
         update: impl Into<Update>,
         data: &Dataset,
         options: &TrainOptions,
     ) -> Result<Trainer> {
-        let batches = options.batches(data)?;
-        let target = target(gpu, options);
-        let blueprint =
-            Blueprint::of_batches_with_metrics(step, update, data, batches, target, &options.metrics)?;
-        Self::from_blueprint(gpu, blueprint, data, options)
+        let builder = TrainPlan::builder(data, update).step(step).options(options);
+        Self::from_plan(gpu, builder.target(Target::of(gpu)).build()?, data, options)
     }
 
-    /// [`Trainer::new`] from plans made before.
+    /// [`Trainer::new`] from a plan that was built before, by [`TrainPlan::builder`] with the same options.
     ///
     /// # Errors
-    /// Too little memory; a kernel that does not compile; plans that were made for other data.
-    pub fn from_blueprint(
-        gpu: &Gpu,
-        blueprint: Blueprint,
-        data: &Dataset,
-        options: &TrainOptions,
-    ) -> Result<Trainer> {
-        gpu.check_precision(blueprint.precision == Precision::F16)?;
+    /// Too little memory; a kernel that does not compile; a plan that was made for other data.
+    pub fn from_plan(gpu: &Gpu, plan: TrainPlan, data: &Dataset, options: &TrainOptions) -> Result<Trainer> {
         if let Some(metric) = options.early_stopping.as_ref().and_then(|rule| rule.metric.as_ref()) {
-            blueprint.check_metric("early_stopping.metric", metric)?;
+            plan.check_metric("early_stopping.metric", metric)?;
         }
-        let sources = feed::sources(data, |part| blueprint.stages.iter().any(|stage| stage.name == part));
-        feed::check(&sources, &blueprint.memory)?;
-        let memory = Memory::allocate(gpu, &blueprint.memory)?;
-        let mut train = Vec::new();
-        bind(gpu, &blueprint.train, &memory, &mut train, 1)?;
-        for source in sources {
-            feed::upload(gpu, memory.get(&source.name), source.values)?;
-        }
-        let plans = blueprint.train.iter().map(|build| &build.plan).chain(&blueprint.update);
-        let plans = plans.chain(blueprint.statistics.iter().flat_map(Statistics::plans));
-        for (name, words) in plans.flat_map(|plan| &plan.constants) {
-            gpu.write(memory.get(name), 0, bytemuck::cast_slice(words));
-        }
-        let readback =
-            READBACK.iter().map(|name| gpu.readback(name, blueprint.ring.bytes())).collect::<Result<_>>()?;
-        let tally = blueprint.tally.as_ref();
-        let tallied = tally.map(|tally| gpu.readback(TALLIED, tally.ring.bytes())).transpose()?;
-        let saving = blueprint.saving();
-        let saving = gpu.readback(&saving.name, saving.bytes)?;
-        let statistics = Taken::new(gpu, &blueprint, options.statistics)?;
-        let streams = Streams::open(gpu, &blueprint, data, options)?;
-        let mut trainer = Trainer {
-            tallied,
-            statistics,
-            saving,
-            streams,
-            gpu: gpu.clone(),
-            options: options.clone(),
-            pace: Pace::default(),
-            memory,
-            train,
-            update: None,
-            average: OnceCell::new(),
-            eval: Vec::new(),
-            readback,
-            flights: VecDeque::new(),
-            data: data.clone(),
-            step: 0,
-            at: 0,
-            passes: 0,
-            epoch: 0,
-            told: 0,
-            evaluations: 0,
-            tracked: 0,
-            order: Vec::new(),
-            per_submission: 1,
-            submitted: Instant::now(),
-            summed: 0,
-            samples: 0,
-            sums: vec![0.0; blueprint.ring.columns],
-            seconds: 0.0,
-            data_waited: 0.0,
-            trained: Duration::ZERO,
-            device_waited: Duration::ZERO,
-            known: Known::default(),
-            patience: Patience::default(),
+        let engine = Engine::new(gpu, &plan, data, options)?;
+        let lr = LearningRate::new(&plan.rule, total_steps(&plan, options), plan.batches.steps());
+        Ok(Trainer {
+            progress: Progress::new(lr, plan.ring.columns),
+            engine,
+            plan,
             best: None,
+            options: options.clone(),
             handle: RunHandle::default(),
-            deadline: None,
-            blueprint,
-        };
-        trainer.pace =
-            Pace::new(&trainer.blueprint.rule, trainer.total_steps(), trainer.blueprint.batches.steps());
-        trainer.write_first();
-        Ok(trainer)
+            clock: TrainClock::default(),
+        })
     }
 
-    /// The plans of this run.
-    pub fn blueprint(&self) -> &Blueprint {
-        &self.blueprint
+    /// The plan of this run.
+    pub fn plan(&self) -> &TrainPlan {
+        &self.plan
     }
 
     /// Steps done.
     pub fn steps_done(&self) -> u64 {
-        self.step
+        self.progress.step
     }
 
-    /// Steps a whole run takes by its options.
+    /// Steps of a whole run by its options.
     pub fn total_steps(&self) -> u64 {
-        let steps = self.blueprint.batches.steps() as u64;
-        self.options.steps.unwrap_or(self.options.epochs.saturating_mul(steps))
+        total_steps(&self.plan, &self.options)
     }
 
-    /// The samples of the current epoch, in the order they are trained on; none where a stream knows it.
-    pub(super) fn current_order(&self) -> Vec<u32> {
-        match self.streams {
-            Some(_) => Vec::new(),
-            None => order_of(self.data.train(), &self.options, self.epoch),
-        }
+    /// True where an epoch is trained and not reported to an observer.
+    pub fn has_unreported_epoch(&self) -> bool {
+        self.progress.has_unreported_epoch(self.total_steps())
     }
 
-    /// How long training has waited for samples, where they are streamed.
+    /// The learning rate of the next step, if no step before it is skipped.
+    pub fn lr(&self) -> f64 {
+        self.progress.lr.lr_of_run(self.progress.step + 1, self.progress.epoch)
+    }
+
+    /// Sets the learning rate of the steps to come, in place of the optimizer's: the schedule starts from it, where there
+    /// is one. A group of parameters with a rate of its own keeps its ratio.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.progress.lr.set(lr);
+    }
+
+    /// Time that training has waited for samples, where they are streamed.
     pub fn waited(&self) -> Option<Duration> {
-        self.streams.as_ref().map(|streams| streams.train.waited())
+        self.engine.data_wait()
     }
 
     /// Threads that read samples, where they are streamed.
     pub fn workers(&self) -> Option<usize> {
-        self.streams.as_ref().map(|streams| streams.train.workers())
+        self.engine.workers()
     }
 
-    /// Batches that the weights have seen in training, those before this run included.
-    pub(super) fn batches_seen(&self) -> u64 {
-        // Weights of an epoch before the last have seen fewer than this run has passed.
-        self.tracked.wrapping_add(self.passes)
-    }
-
-    /// The best epoch so far and its value, where early stopping keeps its weights.
+    /// The best epoch so far, as its value and its number, where early stopping keeps its weights.
     pub fn best_epoch(&self) -> Option<(f64, u64)> {
         let keeps = self.options.early_stopping.as_ref().is_some_and(|rule| rule.restore_best);
-        self.patience.best.filter(|_| keeps)
+        self.progress.early_stopping.best().filter(|_| keeps)
     }
 
-    /// Tells how far the run is, and stops it, from any thread.
+    /// A handle that reports how far the run is, and stops it, from any thread.
     pub fn handle(&self) -> RunHandle {
         self.handle.clone()
     }
 
-    /// Takes a handle that is there, in place of the trainer's own.
+    /// Replaces the trainer's handle by one that is there already.
     pub fn use_handle(&mut self, handle: &RunHandle) {
         self.handle = handle.clone();
     }
 
-    /// Whether something is to be done before the next step.
-    fn is_due(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    /// Runs up to `limit` steps, to the end of the current epoch at most; the last may still be in flight.
-    pub(super) async fn part_of_epoch(
-        &mut self,
-        limit: u64,
-        sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>,
-    ) -> Result<()> {
-        let steps = self.blueprint.batches.steps();
-        if self.at == 0 {
-            self.order = self.current_order();
-        }
-        let end = (self.at as u64 + limit).min(steps as u64) as usize;
-        if self.flights.is_empty() {
-            self.submitted = Instant::now();
-        }
-        let begun = self.at;
-        while self.at < end && !self.handle.is_stopped() && (self.at == begun || !self.is_due()) {
-            if self.streams.as_ref().is_some_and(|streams| !streams.train.is_ready(self.epoch, self.at)) {
-                // The device must not wait for what the host would read while the device works.
-                self.land_all(sink).await?;
-            }
-            if let Err(err) = self.submit(self.per_submission.min(end - self.at)) {
-                // The steps before it are done.
-                self.land_all(sink).await?;
-                return Err(err);
-            }
-            if self.flights.len() > 1 {
-                self.land(sink).await?;
-            }
-        }
-        if self.at == steps {
-            self.at = 0;
-            self.epoch += 1;
-        }
-        Ok(())
-    }
-
-    /// Waits for everything in flight, and forgets what it says.
-    pub(super) async fn drop_flights(&mut self) -> Result<()> {
-        while let Some(flight) = self.flights.pop_front() {
-            self.gpu.finish(flight.pending).await?;
-            if let Some(pending) = flight.statistics {
-                self.gpu.finish(pending).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for everything in flight.
-    pub(super) async fn land_all(&mut self, sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>) -> Result<()> {
-        while !self.flights.is_empty() {
-            self.land(sink).await?;
-        }
-        Ok(())
-    }
-
-    /// Runs `count` steps, over the ends of epochs, without evaluation.
+    /// Evaluates the weights, where there is an evaluation part.
     ///
     /// # Errors
-    /// [`Error::Diverged`] at the first loss that is not finite; [`Error::Cancelled`] where the handle stops it; a lost
-    /// device.
-    pub fn advance(&mut self, count: u64) -> Result<Vec<StepRecord>> {
-        let mut records = Vec::new();
-        self.advance_into(count, &mut |steps| {
-            records.extend_from_slice(steps);
-            Ok(())
-        })?;
-        Ok(records)
+    /// A lost device.
+    pub fn evaluate(&mut self) -> Result<Option<Evaluation>> {
+        let clock = self.progress.clock(self.options.seed);
+        pollster::block_on(self.engine.evaluate(&self.plan, clock, &|| false))
     }
 
-    /// [`Trainer::advance`] that gives its steps to `sink` as they land.
-    pub(super) fn advance_into(
-        &mut self,
-        count: u64,
-        sink: &mut dyn FnMut(&[StepRecord]) -> Result<()>,
-    ) -> Result<()> {
-        let target = self.step + count;
-        self.deadline = None;
-        pollster::block_on(async {
-            while self.step < target {
-                self.part_of_epoch(target - self.step, sink).await?;
-                if self.handle.is_stopped() {
-                    self.land_all(sink).await?;
-                    self.handle.clear();
-                    return Err(Error::Cancelled);
-                }
-            }
-            // Nobody asks for the epochs that ended.
-            self.told = self.epoch;
-            self.land_all(sink).await
-        })
+    /// Steps skipped so far because their gradients were not finite. A skipped step makes no update, and bias corrections
+    /// and schedule do not count it. 0 where gradients are not checked.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn skipped_steps(&self) -> Result<u64> {
+        if self.plan.checked { self.engine.skipped_steps() } else { Ok(0) }
     }
 
-    /// The mean loss and the mean metrics of `samples` samples.
-    pub(super) fn means(&self, sums: &[f64], samples: usize) -> (f64, Metrics<f64>) {
-        let means: Vec<f64> = sums.iter().map(|sum| sum / samples.max(1) as f64).collect();
-        (means[0], self.blueprint.metrics_of(&means))
+    /// Reads the model: parameters in the order they were made, then buffers, as torch's `state_dict`.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn state_dict(&self) -> Result<Vec<NamedTensor>> {
+        self.engine.read_model(&self.plan, self.progress.batches_seen())
     }
+
+    /// [`Trainer::state_dict`] with the average of the parameters in their place, where one is kept.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn average_state_dict(&self) -> Result<Option<Vec<NamedTensor>>> {
+        self.engine.read_average(&self.plan, self.progress.batches_seen())
+    }
+
+    /// Replaces every tensor of the model. Names and shapes must be the model's.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
+    pub fn load_state_dict(&mut self, tensors: &[NamedTensor]) -> Result<()> {
+        if let Some(batches) = self.engine.write_model(&self.plan, tensors)? {
+            self.progress.set_batches_seen(batches);
+        }
+        Ok(())
+    }
+
+    /// The weights that a run leaves, and their average where that is another file. They are those of the best epoch, where
+    /// early stopping has restored them.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn weights(&self) -> Result<(Vec<NamedTensor>, Option<Vec<NamedTensor>>)> {
+        let buffers = self.engine.read_weights(&self.plan, false)?;
+        Ok(self.weight_layout().weights(&buffers))
+    }
+
+    /// True where the weights to use are the average, and those that are trained serve the optimizer alone.
+    pub fn uses_average(&self) -> bool {
+        self.plan.average.is_some()
+    }
+
+    fn weight_layout(&self) -> WeightLayout {
+        WeightLayout::new(&self.plan, self.progress.batches_seen())
+    }
+
+    /// Keeps the weights as those of the best epoch.
+    pub(super) fn keep_best(&mut self) -> Result<()> {
+        let buffers = self.engine.read_weights(&self.plan, true)?;
+        self.best = Some(BestWeights { buffers, batches_seen: self.progress.batches_seen() });
+        Ok(())
+    }
+
+    /// Replaces the weights by those of the best epoch, where they are kept.
+    pub(super) fn restore_best(&mut self) {
+        let Some(best) = self.best.take() else { return };
+        self.engine.write_buffers(&best.buffers);
+        self.progress.set_batches_seen(best.batches_seen);
+    }
+
+    /// Reads the state of the run.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let buffers = self.engine.read_state(&self.plan)?;
+        Ok(Snapshot { buffers, best: self.best.clone(), progress: self.progress.clone() })
+    }
+
+    /// The state of the run, and the layout of its weights files. Averaged weights are brought up to date before.
+    pub(crate) fn checkpoint_state(&self) -> Result<(WeightLayout, Snapshot)> {
+        self.engine.compute_average(&self.plan)?;
+        Ok((self.weight_layout(), self.snapshot()?))
+    }
+
+    /// Goes to a state of a run of the same model, data and options, be it before or after.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        pollster::block_on(self.engine.discard())?;
+        self.engine.write_state(&self.plan, &snapshot.buffers)?;
+        self.progress = snapshot.progress.clone();
+        self.best.clone_from(&snapshot.best);
+        Ok(())
+    }
+
+    /// Refuses a state whose schedule has another length.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] with the remedy.
+    pub(crate) fn check_schedule(&self, snapshot: &Snapshot) -> Result<()> {
+        if snapshot.progress.lr.has_schedule_of(&self.progress.lr) {
+            return Ok(());
+        }
+        Err(Error::Checkpoint(
+            "the schedule is as long as the run, so with other epochs or steps every learning rate so far would have been \
+             another: give the schedule's own length (schedule.t_max, total_iters, total_steps) from the start"
+                .into(),
+        ))
+    }
+
+    /// The number that early stopping monitors.
+    pub(super) fn monitor(&self) -> Option<Monitor> {
+        let rule = self.options.early_stopping.as_ref()?;
+        Some(Monitor::for_early_stopping(rule, self.plan.eval_batches.is_some()))
+    }
+}
+
+fn total_steps(plan: &TrainPlan, options: &TrainOptions) -> u64 {
+    options.steps.unwrap_or(options.epochs.saturating_mul(plan.batches.steps() as u64))
 }

@@ -1,11 +1,12 @@
 //! Runs by a config: what is drawn when, and what is not.
 
+use downhill::compile::{Batch, TrainOptions};
 use downhill::config::Config;
 use downhill::data::{BatchSize, Dataset};
 use downhill::nn::Net;
 use downhill::nn::augment::gaussian_noise;
 use downhill::optim::{Optimizer, Sgd};
-use downhill::train::{Batch, TrainOptions, Trainer};
+use downhill::train::Trainer;
 use downhill::{Init, Tensor};
 
 use crate::{adapter, assert_mean};
@@ -73,11 +74,11 @@ fn each_micro_batch_draws_anew() {
     let sgd = Optimizer::Sgd(Sgd { lr: 0.0, ..Sgd::default() });
     let options = TrainOptions {
         batch_size: BatchSize::Rows(2),
-        micro_batch: downhill::train::MicroBatch::Rows(1),
+        micro_batch: downhill::compile::MicroBatch::Rows(1),
         ..TrainOptions::default()
     };
     let gpu = adapter::open(adapter::families()[0]);
-    let mut trainer = Trainer::of_batches(&gpu, &loss, &sgd, &data, &options).expect("a trainer");
+    let mut trainer = Trainer::for_step(&gpu, &loss, &sgd, &data, &options).expect("a trainer");
     let mut losses = Vec::new();
     while losses.len() < 2048 {
         losses.extend(trainer.advance(32).expect("steps").iter().map(|step| f64::from(step.loss)));

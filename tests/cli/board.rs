@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use downhill::train::{EventFile, Histogram, StatisticsRecord};
+use downhill::metrics::StatisticsRecord;
+use downhill::run::{EventFile, Histogram};
 use serde_json::{Value, json};
 
 use crate::folder::{Folder, events};

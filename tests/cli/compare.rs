@@ -1,6 +1,7 @@
 //! `downhill compare`: what counts as the same run, and where two part.
 
-use downhill::train::{self, NamedTensor};
+use downhill::plan::NamedTensor;
+use downhill::run;
 use serde_json::Value;
 
 use crate::folder::{Done, Folder};
@@ -49,7 +50,7 @@ impl Runs {
     }
 
     fn save(&self, run: &str, weights: &[NamedTensor]) {
-        train::save(&self.0.path(run).join("model.safetensors"), weights).expect("weights");
+        run::save(&self.0.path(run).join("model.safetensors"), weights).expect("weights");
     }
 
     fn compare(&self, more: &[&str]) -> Done {

@@ -285,9 +285,9 @@ fn a_table_is_learnt_and_its_encoding_kept() {
     );
 
     let run = folder.path("run");
-    let encoding = downhill::train::RunDir::encoding(&run).expect("an encoding").expect("one");
+    let encoding = downhill::run::RunDir::encoding(&run).expect("an encoding").expect("one");
     let downhill::data::Encoding::Table(table) = encoding else { panic!("{encoding:?}") };
-    let weights = downhill::train::load(&run.join("model.safetensors")).expect("weights");
+    let weights = downhill::run::load(&run.join("model.safetensors")).expect("weights");
     let [bias, weight] = &weights[..] else { panic!("{weights:?}") };
     for (x, kind, want) in [("3.3", "odd", 5.6), ("0.4", "even", 1.8)] {
         let row = table.encode(&[("x", x), ("kind", kind)]).expect("numbers");

@@ -1,10 +1,12 @@
 //! Training with given gradients, so that what an update makes of them can be looked at.
 
+use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::data::{BatchSize, Dataset};
 use downhill::kernel::Target;
 use downhill::nn::Net;
 use downhill::optim::Update;
-use downhill::train::{Blueprint, NamedTensor, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{GpuOptions, Init, Tensor};
 
 use crate::adapter;
@@ -37,7 +39,7 @@ pub fn drive_changed(
     update: impl Into<Update>,
     lrs: &[f64],
     params: &[Param],
-    change: impl FnOnce(&mut Blueprint),
+    change: impl FnOnce(&mut TrainPlan),
 ) -> Result<Driven, downhill::Error> {
     let width: usize = params.iter().map(|p| p.init.len()).sum();
     let samples: Vec<f32> =
@@ -56,9 +58,13 @@ pub fn drive_changed(
     let gpu = adapter::open_with(GpuOptions::default());
     let loss = |loss: &Tensor, _: &Tensor| loss.clone();
     let batches = options.batches(&data)?;
-    let mut blueprint = Blueprint::new(&model, &loss, update, &data, batches, Target::of(&gpu))?;
-    change(&mut blueprint);
-    let mut trainer = Trainer::from_blueprint(&gpu, blueprint, &data, &options)?;
+    let mut train_plan = TrainPlan::builder(&data, update)
+        .model(&model, &loss)
+        .batches(batches)
+        .target(Target::of(&gpu))
+        .build()?;
+    change(&mut train_plan);
+    let mut trainer = Trainer::from_plan(&gpu, train_plan, &data, &options)?;
     let start = |p: &Param| NamedTensor {
         name: p.name.clone(),
         shape: (&p.shape[..]).into(),

@@ -8,13 +8,13 @@
 //! 4u of itself. A code is of numbers so far off, hence between the codes of the ends, and off by what a division, roots and
 //! a product make of at most 255, 30u of that.
 
+use downhill::compile::TrainPlan;
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::gpu::{Family, Gpu};
 use downhill::kernel::Target;
 use downhill::nn::Net;
 use downhill::optim::{AdamW, Optimizer, ParamGroup, ROW, Update, table_row};
 use downhill::plan::{Memory, Plan, Program};
-use downhill::train::Blueprint;
 use downhill::{Init, Tensor};
 
 use super::adapter::{families, open};
@@ -31,7 +31,7 @@ fn optimizer() -> AdamW {
     AdamW { lr: 0.01, betas: [0.8, 0.95], eps: 1e-4, weight_decay: 0.1, state_bits: 8, ..AdamW::default() }
 }
 
-fn blueprint(family: Family) -> Blueprint {
+fn train_plan(family: Family) -> TrainPlan {
     let width = TENSORS.iter().map(|t| t.1).sum::<usize>();
     let data = Dataset::from_arrays("gradients", [width], vec![0.0; width], [], vec![0.0]).expect("a sample");
     let model = |net: &Net, x: &Tensor| {
@@ -47,7 +47,12 @@ fn blueprint(family: Family) -> Blueprint {
     let group = ParamGroup::new(["e", "f", "g"]).set("lr", 0.02).set("weight_decay", 0.0);
     let update = Update { groups: vec![group], ..Update::new(Optimizer::AdamW(optimizer())) };
     let batches = BatchPlan::new(1, BatchSize::Full, false).expect("batches");
-    Blueprint::new(&model, &|y, _| y.clone(), &update, &data, batches, Target::new(family)).expect("a plan")
+    TrainPlan::builder(&data, &update)
+        .model(&model, &|y, _| y.clone())
+        .batches(batches)
+        .target(Target::new(family))
+        .build()
+        .expect("a plan")
 }
 
 /// What a number of a tensor has: its place in the arena, and in what is kept.
@@ -158,12 +163,12 @@ fn code(what: &str, have: i32, value: f64, off: f64, most: f64, steps: f64, root
 /// Takes `STEPS` steps and compares each with its oracle; `mutate` changes the kernel's text.
 fn follow(family: Family, mutate: impl Fn(String) -> String) -> Result<(), String> {
     let gpu = open(family);
-    let blueprint = blueprint(family);
-    let mut plan = blueprint.train[0].plan.clone();
+    let train_plan = train_plan(family);
+    let mut plan = train_plan.train[0].plan.clone();
     let update = plan.steps.iter().position(|s| s.kernel.entry == "adam_8bit_update").expect("the update");
     plan.steps = vec![plan.steps.swap_remove(update)];
     plan.steps[0].kernel.wgsl = mutate(plan.steps[0].kernel.wgsl.clone());
-    let memory = Memory::allocate(&gpu, &blueprint.memory).expect("memory");
+    let memory = Memory::allocate(&gpu, &train_plan.memory).expect("memory");
     let program = Program::new(&gpu, &plan, &memory).map_err(|err| err.to_string())?;
     let homes = homes(&plan);
     let mut weights = vec![0.0f32; plan.arena.bytes as usize / 4];
@@ -178,7 +183,7 @@ fn follow(family: Family, mutate: impl Fn(String) -> String) -> Result<(), Strin
         let mut grads = vec![0.0f32; plan.arena.trained as usize / 4];
         homes.iter().for_each(|home| grads[home.at] = gradient(home.at));
         gpu.write(memory.get("gradients"), 0, bytemuck::cast_slice(&grads));
-        let groups = &blueprint.groups.groups;
+        let groups = &train_plan.groups.groups;
         let rows: Vec<[f32; ROW]> =
             groups.iter().map(|g| table_row(&g.optimizer.scalars(t, g.optimizer.lr()), 0.0, 0.0)).collect();
         gpu.write(memory.get("optimizer table"), 0, bytemuck::cast_slice(&rows));
@@ -190,7 +195,7 @@ fn follow(family: Family, mutate: impl Fn(String) -> String) -> Result<(), Strin
         let after = State::read(&gpu, &memory);
         let state = pollster::block_on(gpu.read(memory.get("state"), 0, 4)).expect("a word");
         close("the step's count", f64::from(state[0]), 1.0, 0.0)?;
-        compare(&homes, &blueprint, t, &grads, &before, &after)
+        compare(&homes, &train_plan, t, &grads, &before, &after)
             .map_err(|text| format!("step {t}: {text}"))?;
     }
     Ok(())
@@ -198,7 +203,7 @@ fn follow(family: Family, mutate: impl Fn(String) -> String) -> Result<(), Strin
 
 fn compare(
     homes: &[Home],
-    blueprint: &Blueprint,
+    train_plan: &TrainPlan,
     t: u64,
     grads: &[f32],
     before: &State,
@@ -208,7 +213,7 @@ fn compare(
     let mut off = vec![[0.0f64; 2]; after.absmax.len()];
     for home in homes {
         let Some(Optimizer::AdamW(adamw)) =
-            blueprint.groups.of[home.tensor].map(|g| &blueprint.groups.groups[g].optimizer)
+            train_plan.groups.of[home.tensor].map(|g| &train_plan.groups.groups[g].optimizer)
         else {
             panic!("every tensor is trained by AdamW");
         };

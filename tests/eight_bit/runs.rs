@@ -1,13 +1,15 @@
 //! Whole runs: what a step makes of its gradients besides goes with 8 bits as without, bytes are what is said, bits repeat,
 //! and a net learns as much.
 
+use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::config::Config;
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::gpu::Family;
 use downhill::kernel::Target;
 use downhill::nn::Net;
 use downhill::optim::{AdamW, Average, Clip, Optimizer, ParamGroup, Update};
-use downhill::train::{Blueprint, NamedTensor, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{Gpu, Init, Tensor};
 
 use super::adapter::{families, open};
@@ -186,11 +188,15 @@ fn the_plan_and_the_ledger_have_the_true_bytes() {
         let batches = BatchPlan::new(1, BatchSize::Full, false).expect("batches");
         let of = |bits| {
             let update = Update::new(adamw(0.01, bits));
-            Blueprint::new(&model, &|y, _| y.clone(), &update, &data, batches, Target::new(family))
+            TrainPlan::builder(&data, &update)
+                .model(&model, &|y, _| y.clone())
+                .batches(batches)
+                .target(Target::new(family))
+                .build()
                 .expect("a plan")
         };
         let bytes =
-            |plan: &Blueprint, name: &str| plan.memory.iter().find(|b| b.name == name).map_or(0, |b| b.bytes);
+            |plan: &TrainPlan, name: &str| plan.memory.iter().find(|b| b.name == name).map_or(0, |b| b.bytes);
         let plan = of(8);
         let moment = 37 * 256 + 1024;
         assert_eq!(["exp_avg", "exp_avg_sq", "absmax"].map(|n| bytes(&plan, n)), [moment, moment, 37 * 8]);

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use downhill::data::{Dataset, Field, Part, digits};
+use downhill::plan::NamedTensor;
 use downhill::prelude::*;
-use downhill::train::{self, NamedTensor};
+use downhill::run;
 use serde::Deserialize;
 
 use crate::adapter;
@@ -99,7 +100,7 @@ fn run_steps(name: &str, steps: usize) {
     let at = |file: &str| folder.path().join(file);
     let config = edited(name, &root().join(&golden.text));
     std::fs::write(at("net.toml"), &config).expect("a config");
-    train::save(&at("start.safetensors"), &weights(run)).expect("weights");
+    run::save(&at("start.safetensors"), &weights(run)).expect("weights");
     let mut command = Command::new(env!("CARGO_BIN_EXE_downhill"));
     command.current_dir(folder.path()).args([
         "train",
@@ -191,7 +192,7 @@ fn example_vae() {
     let options = TrainOptions { shuffle: false, ..TrainOptions::default() };
     for &family in adapter::families() {
         let gpu = adapter::open(family);
-        let mut trainer = Trainer::of_batches(&gpu, &vae, &adam, &data, &options).expect("a trainer");
+        let mut trainer = Trainer::for_step(&gpu, &vae, &adam, &data, &options).expect("a trainer");
         trainer.load_state_dict(&weights(run)).expect("the model's tensors");
         let steps = trainer.advance(golden.steps as u64).expect("steps");
         check(&golden, run, &steps.iter().map(|s| f64::from(s.loss)).collect::<Vec<_>>(), golden.steps);

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use downhill::compile::TrainOptions;
 use downhill::data::{BatchSize, Dataset};
 use downhill::gpu::Family;
 use downhill::nn::Net;
 use downhill::optim::{Optimizer, Sgd};
-use downhill::train::{NamedTensor, TrainOptions, Trainer};
+use downhill::plan::NamedTensor;
+use downhill::train::Trainer;
 use downhill::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 use serde::Deserialize;
 

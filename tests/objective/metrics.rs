@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use downhill::compile::{Batch, MicroBatch, Objective, TrainOptions};
 use downhill::data::{BatchSize, Dataset, Field, Part, Values};
+use downhill::engine::Evaluation;
 use downhill::gpu::Family;
+use downhill::kernel::{Precision, Residence};
+use downhill::metrics::{Averaging, Metric};
 use downhill::nn::loss::{self, CrossEntropy, KlDiv, Nll};
 use downhill::nn::{Net, augment};
 use downhill::optim::{Optimizer, Sgd};
-use downhill::train::{
-    Averaging, Batch, EpochRecord, Evaluation, Metric, MicroBatch, Objective, Precision, Residence,
-    TrainOptions, Trainer,
-};
+use downhill::train::{EpochRecord, Trainer};
 use downhill::{Error, Gpu, Init, Tensor};
 use serde::Deserialize;
 
@@ -129,7 +130,7 @@ fn classes_of_sequences_whatever_the_batches() {
         let family = families()[if rows == 48 { families().len() - 1 } else { 0 }];
         let gpu = open(family);
         let mut trainer = trainer(&gpu, &ignoring, &part, &options(rows, &metrics));
-        let planned: Vec<usize> = trainer.blueprint().eval.iter().map(|build| build.batch).collect();
+        let planned: Vec<usize> = trainer.plan().eval.iter().map(|build| build.batch).collect();
         assert_eq!((planned[0], planned[planned.len() - 1]), (sizes[0], sizes[1]), "{rows}");
         let got = trainer.evaluate().expect("an evaluation").expect("a part");
         near_by_class(&got, &want.values, "macro");
@@ -386,7 +387,7 @@ fn runs_record_them() {
     let sgd = Optimizer::Sgd(Sgd::default());
     let gpu = open(families()[0]);
     let options = TrainOptions { epochs: 2, ..options(16, &metrics) };
-    let mut trainer = Trainer::of_batches(&gpu, &step, &sgd, &dataset(&part), &options).expect("a trainer");
+    let mut trainer = Trainer::for_step(&gpu, &step, &sgd, &dataset(&part), &options).expect("a trainer");
     let last = trainer.run(&mut ()).expect("a run").expect("an epoch");
     let names: Vec<&str> = last.eval_metrics.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["spread", "top_2", "f1"]);
@@ -444,14 +445,14 @@ fn what_does_not_fit_is_refused_by_name() {
     );
     let plain = |net: &Net, batch: &Batch| of(net, batch).square().mean_all();
     refused(
-        Trainer::of_batches(&gpu, &plain, &sgd, &dataset(&classes), &options),
+        Trainer::for_step(&gpu, &plain, &sgd, &dataset(&classes), &options),
         &["none of the losses of nn::loss"],
     );
     let taken = |net: &Net, batch: &Batch| {
         let loss = cross_entropy(&of(net, batch), batch.t());
         Objective::new(loss.clone()).metric("f1", loss)
     };
-    refused(Trainer::of_batches(&gpu, &taken, &sgd, &dataset(&classes), &options), &["\"f1\"", "its own"]);
+    refused(Trainer::for_step(&gpu, &taken, &sgd, &dataset(&classes), &options), &["\"f1\"", "its own"]);
     let odd = part((&[3], &[2]), vec![0.0; 12], vec![1.0; 8]);
     refused(
         Trainer::new(&gpu, &echo, &none, &sgd, &dataset(&odd), &options),

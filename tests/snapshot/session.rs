@@ -5,7 +5,7 @@ use std::path::Path;
 
 use downhill::config::Config;
 use downhill::error::Result;
-use downhill::session::{OnDeviceLost, Session};
+use downhill::run::{OnDeviceLost, Session};
 use downhill::train::{EpochRecord, Observer, RunEnd, RunHandle, StepRecord};
 use downhill::{Error, Gpu, GpuOptions};
 
@@ -232,7 +232,7 @@ fn early_stopping_ends_a_run_and_puts_the_best_weights_back() {
     assert_eq!((outcome.end, last.epoch), (RunEnd::EarlyStopped, epoch + 2));
     assert!(last.eval_loss.expect("a loss") >= best);
     // The weights that were written evaluate to the best.
-    let weights = downhill::train::load(&run.join("model.safetensors")).expect("weights");
+    let weights = downhill::run::load(&run.join("model.safetensors")).expect("weights");
     let gpu = adapter::open_with(GpuOptions::default());
     let mut trainer = config(&wild).trainer(&gpu, session.data()).expect("a trainer");
     trainer.load_state_dict(&weights).expect("its weights");
@@ -362,7 +362,7 @@ fn the_best_weights_of_a_schedule_free_optimizer_are_its_means() {
     let plain = Config::parse(&text, &["optimizer={ name = \"sgd\" }".to_owned()]).expect("a config");
     let mut trainer = plain.trainer(&gpu, session.data()).expect("a trainer");
     trainer
-        .load_state_dict(&downhill::train::load(&run.join("model.safetensors")).expect("weights"))
+        .load_state_dict(&downhill::run::load(&run.join("model.safetensors")).expect("weights"))
         .expect("its weights");
     let found = trainer.evaluate().expect("an evaluation").expect("a part").loss;
     assert!((found - best).abs() <= 1e-6 * best, "{found}, {best}");

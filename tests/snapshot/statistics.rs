@@ -2,15 +2,16 @@
 
 use std::fs;
 
+use downhill::compile::{MicroBatch, TrainOptions};
 use downhill::data::{BatchSize, Dataset};
 use downhill::gpu::Family;
+use downhill::kernel::Precision;
+use downhill::metrics::{Numbers, StatisticsRecord};
 use downhill::nn::Net;
 use downhill::nn::loss::{self, CrossEntropy};
 use downhill::optim::{Clip, Optimizer, ParamGroup, Update};
-use downhill::train::{
-    MicroBatch, NamedTensor, Numbers, Observer, Precision, StatisticsRecord, StepRecord, TrainOptions,
-    Trainer,
-};
+use downhill::plan::NamedTensor;
+use downhill::train::{Observer, StepRecord, Trainer};
 use downhill::{Error, Gpu, Init, Tensor};
 
 use crate::adapter;
@@ -254,7 +255,7 @@ fn gradients_of_f16_are_without_the_loss_scale() {
     trainer.run(&mut told).expect("a run");
     assert_eq!(told.statistics.len(), 5);
     for (step, record) in told.steps.iter().zip(&told.statistics) {
-        let checks = step.checks.expect("f16 looks at gradients");
+        let checks = step.gradient_check.expect("f16 looks at gradients");
         assert!(checks.loss_scale.is_some_and(|scale| scale > 1.0), "{checks:?}");
         let norm = record.tensors.iter().map(|t| t.gradients.norm.powi(2)).sum::<f64>().sqrt();
         // Both add up some 70 squares; the scale is a power of two.
@@ -332,7 +333,7 @@ fn a_run_with_statistics_is_the_same_run_and_tells_them_once() {
     let dir = tempfile::tempdir().expect("a folder");
     let [plain, whole, parts] = ["plain", "whole", "parts"].map(|name| dir.path().join(name));
     start(&plain, &[]).run(&mut ()).expect("a run");
-    // Checkpoints are after every 7 steps, epochs end after 12: steps of statistics fall on both.
+    // CheckpointOptions are after every 7 steps, epochs end after 12: steps of statistics fall on both.
     let settings = ["watch.statistics=4", "watch.tensorboard=true", "checkpoint.every_steps=8"];
     start(&whole, &settings).run(&mut ()).expect("a run");
     let steps: Vec<u64> =

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use downhill::error::Result;
-use downhill::session::Outcome;
+use downhill::run::Outcome;
 use downhill::train::{CheckpointRecord, EpochRecord, Observer, RunEnd, RunStart};
 use serde::Serialize;
 

@@ -13,7 +13,7 @@ mod state;
 use std::io::IsTerminal;
 
 use downhill::error::Result;
-use downhill::session::{Outcome, Session};
+use downhill::run::{Outcome, Session};
 use downhill::train::Observer;
 
 use super::args::RunArgs;

@@ -1,6 +1,7 @@
 //! What there is to show of a run.
 
-use downhill::train::{CheckpointRecord, EpochRecord, Metrics, RunStart, StepRecord};
+use downhill::metrics::Metrics;
+use downhill::train::{CheckpointRecord, EpochRecord, RunStart, StepRecord};
 
 use super::curve::Curve;
 use super::meter::Rates;

@@ -10,9 +10,9 @@ use super::super::set;
 use super::formats::recognise;
 use super::section::{self, to_toml};
 use super::spec::DataSpec;
+use crate::compile::TrainOptions;
 use crate::data::Dataset;
 use crate::error::{Error, Result, nearest};
-use crate::train::TrainOptions;
 
 /// Characters of a sample of text, for a path without a config.
 const CONTEXT: i64 = 64;

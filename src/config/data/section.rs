@@ -11,10 +11,10 @@ use super::formats::{DATA_FORMATS, DataFormat};
 use super::keys::{self, HOLDOUT, Keys, absolute};
 use super::spec::DataSpec;
 use super::table;
+use crate::compile::TrainOptions;
 use crate::data::BatchSize;
 use crate::error::{Error, Result, nearest, suggestion};
 use crate::kernel::Residence;
-use crate::train::TrainOptions;
 
 /// The keys of `[data]` that every source has, but for `source`, `target` and `augment`.
 #[derive(Serialize, Deserialize)]

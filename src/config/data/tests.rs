@@ -5,8 +5,8 @@ use toml::{Table, Value};
 use super::super::Config;
 use super::table::FORM as CSV;
 use super::*;
+use crate::compile::TrainOptions;
 use crate::error::{Error, Result};
-use crate::train::TrainOptions;
 
 const REST: &str = "[model]\nlayers = [{ linear = 1 }]\nloss = \"mse\"\n[optimizer]\nname = \"sgd\"\n";
 

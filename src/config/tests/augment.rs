@@ -94,7 +94,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
 }
 
 /// What the run says that is planned with these settings.
-fn planned(settings: &[&str]) -> Result<Blueprint> {
+fn planned(settings: &[&str]) -> Result<TrainPlan> {
     let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
     plan(&Config::parse(DIGITS, &settings)?)
 }
@@ -149,8 +149,8 @@ fn augmentation_adds_few_dispatches() {
 #[test]
 fn evaluation_costs_nothing() {
     let eval = |list: &str| {
-        let blueprint = planned(&[&format!("data.augment={list}")]).unwrap();
-        blueprint.eval.iter().map(|build| build.plan.steps.len()).collect::<Vec<_>>()
+        let train_plan = planned(&[&format!("data.augment={list}")]).unwrap();
+        train_plan.eval.iter().map(|build| build.plan.steps.len()).collect::<Vec<_>>()
     };
     assert_eq!(eval("[\"horizontal_flip\", { shift = 2 }, { rotation = 10 }, { mixup = 0.2 }]"), eval("[]"));
 }

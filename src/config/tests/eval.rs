@@ -1,7 +1,7 @@
 //! The `[eval]` table.
 
 use super::*;
-use crate::train::{Averaging, Metric};
+use crate::metrics::{Averaging, Metric};
 
 fn with(list: &str) -> Config {
     reads(&format!("[eval]\nmetrics = {list}"))
@@ -85,7 +85,7 @@ fn a_run_is_planned_with_them() {
         buffers.iter().find(|b| b.name == name).map(|b| b.bytes)
     };
     // Two counts, three sums by class, ten classes against ten, one entropy: of each batch of a window.
-    let tally = Some((2 + 3 * 10 + 10 * 10 + 1) * 4 * crate::train::WINDOW as u64);
+    let tally = Some((2 + 3 * 10 + 10 * 10 + 1) * 4 * crate::kernel::feed::MAX_WINDOW_STEPS as u64);
     for name in ["eval tally", "eval tally readback"] {
         assert_eq!((bytes(&plain, name), bytes(&config, name)), (None, tally));
     }

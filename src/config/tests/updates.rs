@@ -1,8 +1,8 @@
 //! What stands beside an optimizer's own keys in `[optimizer]`; `[average]`; `train.micro_batch`.
 
 use super::*;
+use crate::compile::MicroBatch;
 use crate::optim::{Average, Clip, ParamGroup};
-use crate::train::MicroBatch;
 
 /// DIGITS with these lines in `[optimizer]`.
 #[track_caller]
@@ -61,9 +61,9 @@ fn micro_batches_are_read_and_planned() {
         let config = Config::parse(DIGITS, &[format!("train.micro_batch={n}")]).unwrap();
         assert_eq!(config.options.micro_batch, MicroBatch::Rows(n));
         assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
-        let blueprint = plan(&config).unwrap();
-        let sizes: Vec<usize> = blueprint.train.iter().map(|build| build.batch).collect();
-        (sizes, blueprint.update.is_some())
+        let train_plan = plan(&config).unwrap();
+        let sizes: Vec<usize> = train_plan.train.iter().map(|build| build.batch).collect();
+        (sizes, train_plan.update.is_some())
     };
     assert_eq!(of(1), (vec![1], true));
     assert_eq!(of(24), (vec![24, 16, 5], true));

@@ -4,12 +4,12 @@
 use super::super::case::{Case, Claim, Want, bytes};
 use super::optim::{in_any_order, opened, optimizer, range};
 use crate::check::{Before, Near, Settings, Whole, depth, noise};
+use crate::compile::of_equal_tensors;
 use crate::error::Result;
 use crate::kernel::Family;
 use crate::kernel::update::{BLOCK_BYTES, GRADIENTS, NORMS, PARAMETERS};
 use crate::optim::{Optimizer, Passes};
 use crate::shape::Shape;
-use crate::train::of_equal_tensors;
 
 /// Settings, and the matrices they are tested with: rows and columns summed by a lane and by a workgroup, wide and tall.
 pub(super) const VARIANTS: &[(&str, [usize; 2])] = &[

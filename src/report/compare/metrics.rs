@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{apart, joined};
 use crate::error::{Error, Result};
-use crate::train::Metrics;
+use crate::metrics::Metrics;
 
 /// Keys that time a run, and which step or epoch a line is of.
 const UNCOMPARED: [&str; 3] = ["samples_per_second", "data_wait", "event"];

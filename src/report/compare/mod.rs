@@ -1,18 +1,17 @@
 //! Where two runs part: step by step and epoch by epoch, then in their final weights; and how their configs differ.
 
 mod metrics;
-mod settings;
 mod text;
 mod weights;
 
 use std::path::{Path, PathBuf};
 
 pub use metrics::{Length, MetricParting};
-pub use settings::SettingDifference;
 pub use text::{compare_json, compare_text};
 pub use weights::WeightParting;
 
 use crate::error::{Error, Result};
+use crate::run::{SettingDifference, config_differences};
 
 /// How runs are compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -74,7 +73,7 @@ impl Comparison {
             tensors: None,
             weights: None,
             without_weights: [false; 2],
-            settings: settings::differences(runs),
+            settings: differences(runs),
         };
         if options.weights == Weighing::LeftOut {
             return Ok(comparison);
@@ -123,4 +122,10 @@ fn joined<'a, T>(
     }
     let alone = b.iter().filter(|(key, _)| find(a, key).is_none());
     a.iter().chain(alone).map(|(key, _)| (key.as_str(), find(a, key), find(b, key)))
+}
+
+/// The keys in which the configs of two runs differ. Empty where a run has no config to read.
+fn differences(runs: [&Path; 2]) -> Vec<SettingDifference> {
+    let read = |run: &Path| std::fs::read_to_string(run.join("config.toml")).ok()?.parse().ok();
+    read(runs[0]).zip(read(runs[1])).map_or_else(Vec::new, |(a, b)| config_differences([&a, &b]))
 }

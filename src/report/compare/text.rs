@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Comparison, Length, MetricParting, SettingDifference, WeightParting};
+use super::{Comparison, Length, MetricParting, WeightParting};
+use crate::run::SettingDifference;
 
 /// What a person reads.
 pub fn compare_text(comparison: &Comparison) -> String {

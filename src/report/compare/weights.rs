@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::apart;
 use crate::error::Result;
+use crate::run;
 use crate::shape::Shape;
-use crate::train;
 
 /// The first weight that is another one in the other run, in the order of the tensors' names.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ pub enum WeightParting {
 
 /// How many tensors there are, and where they part first.
 pub(super) fn compare(files: &[PathBuf; 2], tolerance: f64) -> Result<(usize, Option<WeightParting>)> {
-    let [a, b] = [train::load(&files[0])?, train::load(&files[1])?];
+    let [a, b] = [run::load(&files[0])?, run::load(&files[1])?];
     let mut names: Vec<&str> = a.iter().chain(&b).map(|tensor| tensor.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();

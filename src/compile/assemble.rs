@@ -1,0 +1,155 @@
+//! A run's plans, assembled under one choice: training steps, update, evaluation, statistics, memory.
+
+use super::staging::Streaming;
+use super::statistics::Statistics;
+use super::step::{EvalModel, Objectives, StepBuilder, StepPlan, names};
+use super::train_plan::{BudgetChoice, Recomputation, TrainPlan};
+use super::{checks, inputs};
+use crate::data::{BatchPlan, Dataset};
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::kernel::feed::MAX_WINDOW_STEPS;
+use crate::kernel::{Family, Precision, Target};
+use crate::optim::{Clip, Groups, Update};
+use crate::plan::{Memory, Plan};
+
+/// Activations of evaluation may take this many bytes, however small those of training are, where memory allows it.
+pub(super) const EVAL_BYTES: u64 = 4 << 20;
+
+/// The choice that a plan makes for the sake of memory.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    pub streaming: Streaming,
+    /// Parts that the net is cut in. All but the last are recomputed; 1 recomputes nothing.
+    pub blocks: usize,
+    /// Bytes that activations of evaluation may take, however small those of training are.
+    pub eval_bytes: u64,
+}
+
+/// Plans a run in these batches, under this choice.
+pub(super) fn assemble(
+    forward: Objectives<'_>,
+    update: Update,
+    data: &Dataset,
+    batches: BatchPlan,
+    target: Target,
+    Choice { streaming, blocks, eval_bytes }: Choice,
+) -> Result<TrainPlan> {
+    let most = batches.parts(batches.rows).count();
+    if most > MAX_WINDOW_STEPS {
+        return Err(Error::Config(format!(
+            "train.micro_batch = {}: a batch of {} samples would go in {most} micro-batches, and at most {MAX_WINDOW_STEPS} \
+             fit in a submission; the least is {}",
+            batches.micro,
+            batches.rows,
+            batches.rows.div_ceil(MAX_WINDOW_STEPS)
+        )));
+    }
+    let scaled = target.precision == Precision::F16;
+    let by_norm = matches!(update.clip, Some(Clip::Norm(_)));
+    let checked = scaled || batches.in_parts() || update.skip_nonfinite.unwrap_or(by_norm) || by_norm;
+    let in_parts = batches.in_parts();
+    let sources = inputs::sources(data, |part| streaming.streams(part));
+    let draft = StepBuilder {
+        checked,
+        in_parts,
+        sources,
+        streaming,
+        blocks,
+        ..StepBuilder::new(forward, data, target)
+    };
+    let (mut parameters, mut buffers, mut groups) = (Vec::new(), Vec::new(), None);
+    let (mut train, mut recomputation): (Vec<StepPlan>, _) = (Vec::new(), None);
+    let sizes = std::iter::once(batches.rows).chain(batches.last).flat_map(|rows| batches.parts(rows));
+    for batch in sizes {
+        if train.iter().any(|build| build.batch == batch) {
+            continue;
+        }
+        let (plan, graph, found) = draft.train(batch, batches.micro, &update, true)?;
+        if graph.has_checkpoints() && train.is_empty() {
+            let (whole, ..) = draft.train(batch, batches.micro, &update, false)?;
+            recomputation = Some(Recomputation::between(&plan, &whole));
+        }
+        (parameters, buffers, groups) = (graph.parameters(), graph.buffers(), Some(found));
+        train.push(StepPlan { batch, plan });
+    }
+    let groups = groups.unwrap_or_else(|| Groups { groups: Vec::new(), of: Vec::new() });
+    let arena = &train[0].plan.arena;
+    let builder = draft.update_builder(&update, &groups, &parameters);
+    let average = builder.average(arena);
+    let ending = if in_parts {
+        let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
+        builder.add(&mut plan)?;
+        Some(plan)
+    } else {
+        None
+    };
+    let mut eval = Vec::new();
+    let (mut eval_batches, mut predictions, mut eval_stage) = (None, None, None);
+    let model = EvalModel {
+        trained: names(&parameters, &buffers),
+        arena: train[0].plan.arena.clone(),
+        average: update.evaluates_average(),
+    };
+    if let Some(part) = data.eval() {
+        let bound = train.iter().map(|b| b.plan.largest_activation()).fold(eval_bytes, u64::max);
+        let (plan, first, counted) = draft.first_eval(part.len(), batches.micro, bound, &model)?;
+        eval.push(StepPlan { batch: plan.rows, plan: first });
+        eval_stage = draft.streaming.for_eval(part, plan.rows)?;
+        if let Some(batch) = plan.last {
+            eval.push(StepPlan { batch, plan: draft.eval(batch, plan.rows, &model)?.0 });
+        }
+        (eval_batches, predictions) = (Some(plan), counted);
+    }
+    checks::check_plateau(&update, eval_batches.is_some(), predictions.is_some())?;
+    if data.eval().is_none()
+        && let Some(metric) = forward.metrics.first()
+    {
+        return Err(Error::Config(format!(
+            "eval.metrics: there are no samples to compute {} on; data.eval_fraction holds some out",
+            metric.key()
+        )));
+    }
+    let statistics = match target.statistics {
+        true => {
+            let sizes = train.iter().map(|build| build.batch);
+            Some(Statistics::new(&draft, &model, &parameters, &groups, sizes)?)
+        }
+        false => None,
+    };
+    let of_statistics = statistics.iter().flat_map(Statistics::plans);
+    let plans = train.iter().chain(&eval).map(|b| &b.plan).chain(&ending).chain(&average);
+    let memory = Memory::plan(plans.chain(of_statistics));
+    let ring = draft.ring();
+    let staging = draft.streaming.train.into_iter().chain(eval_stage).collect();
+    let metrics = draft.metrics.into_inner().unwrap_or_default();
+    Ok(TrainPlan {
+        parameters,
+        buffers,
+        batches,
+        train,
+        update: ending,
+        average,
+        groups,
+        rule: update,
+        checked,
+        eval,
+        eval_batches,
+        predictions,
+        eval_metrics: draft.eval_metrics.into_inner(),
+        statistics,
+        metrics,
+        ring,
+        precision: target.precision,
+        memory,
+        recomputation,
+        staging,
+        budget_choice: BudgetChoice::default(),
+    })
+}
+
+/// The graph of model and loss in a training step on `batch` samples.
+pub(super) fn training_graph(forward: Objectives<'_>, data: &Dataset, batch: usize) -> Result<Graph> {
+    let draft = StepBuilder::new(forward, data, Target::new(Family::Tiled));
+    Ok(draft.forward(batch, true)?.0)
+}

@@ -1,0 +1,92 @@
+//! What data and model must agree on beyond shapes: a class for every label, a row for every index.
+
+use crate::data::{Dataset, Part};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, NodeId, Op, Tensor};
+use crate::metrics::is_classification;
+use crate::optim::schedule::Metric;
+use crate::optim::{Schedule, Update};
+
+/// The parts of a data set.
+fn parts(data: &Dataset) -> impl Iterator<Item = &Part> {
+    std::iter::once(data.train()).chain(data.eval())
+}
+
+/// The output has a place for every label.
+pub(super) fn check_classes(data: &Dataset, y: &Tensor, t: &Tensor) -> Result<()> {
+    let (Some(classes), [_, .., outputs]) = (data.classes(), y.shape()) else { return Ok(()) };
+    if y.shape().len() > 2 && !is_classification(y, t) {
+        return Ok(()); // the loss says what does not fit
+    }
+    for part in parts(data) {
+        part.check_labels(*outputs).map_err(|err| {
+            Error::Config(format!(
+                "the model's output has {outputs} classes and \"{}\" has {classes}: {err}",
+                data.name()
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+/// The input whose elements these are, rearranged.
+fn input_of(nodes: &[Node], mut id: NodeId) -> Option<&str> {
+    loop {
+        let node = &nodes[id.0];
+        match &node.op {
+            Op::Input(name) => return Some(name),
+            Op::Reshape | Op::Permute(_) | Op::Broadcast => id = node.inputs[0],
+            _ => return None,
+        }
+    }
+}
+
+/// Every trained table that is read by an input of the data has a row for each of its indices, and for each
+/// character of a vocabulary.
+pub(super) fn check_tables(data: &Dataset, graph: &Graph) -> Result<()> {
+    let (nodes, parameters) = (graph.nodes(), graph.parameters());
+    for node in &nodes {
+        let (Op::Gather(axis), &[table, index]) = (&node.op, &node.inputs[..]) else { continue };
+        let (Op::Parameter(p), Some(input)) = (&nodes[table.0].op, input_of(&nodes, index)) else { continue };
+        let ranges = parts(data).filter_map(|part| part.field(input)?.range_i32().transpose());
+        let ranges = ranges.collect::<Result<Vec<_>>>()?.into_iter();
+        let Some((low, high)) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { continue };
+        let (table, rows) = (&parameters[*p], parameters[*p].shape[*axis]);
+        let (layer, of) = (&node.scope, data.name());
+        let layer = if layer.is_empty() { String::new() } else { format!("layer {layer}: ") };
+        if low < 0 {
+            return Err(Error::Config(format!(
+                "{layer}\"{input}\" of \"{of}\" has the index {low}, and rows of {} count from 0",
+                table.name
+            )));
+        }
+        let needed = (high as usize + 1).max(data.vocabulary().map_or(0, |v| v.len()));
+        if rows < needed {
+            let why = match data.vocabulary() {
+                Some(vocabulary) => format!("the vocabulary of \"{of}\" has {} characters", vocabulary.len()),
+                None => format!("the largest index in \"{input}\" of \"{of}\" is {high}"),
+            };
+            return Err(Error::Config(format!(
+                "{layer}{} has {rows} rows and {why}: at least {needed} are needed",
+                table.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a plateau that watches what no epoch of the run will tell.
+pub(super) fn check_plateau(update: &Update, evaluates: bool, counts: bool) -> Result<()> {
+    let Some(Schedule::Plateau(rule)) = &update.schedule else { return Ok(()) };
+    let missing = match rule.metric {
+        Metric::EvalLoss | Metric::EvalAccuracy if !evaluates => {
+            "there are no samples to evaluate on; keep some (data.eval_fraction), or set metric = \"train_loss\""
+        }
+        Metric::EvalAccuracy if !counts => {
+            "evaluation counts no right predictions: the targets are no classes, or the loss is a function of batches; \
+             set metric = \"eval_loss\" and mode = \"min\""
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Config(format!("schedule.metric = \"{}\": {missing}", rule.metric.name())))
+}

@@ -1,0 +1,32 @@
+//! A run, planned: model, loss, optimizer, data and memory budget become a [`TrainPlan`]. No GPU is touched.
+//!
+//! `builder` takes the parts, `budget` searches the first choice that fits, `assemble` makes the plans of one choice, `step`
+//! those of one batch; `inputs` puts the feed before a step, `update` the optimizer behind it.
+
+mod assemble;
+mod budget;
+mod builder;
+mod checks;
+mod dead_units;
+mod inputs;
+mod objective;
+mod optimizer_passes;
+mod options;
+mod staging;
+mod statistics;
+mod step;
+mod train_plan;
+mod update;
+
+pub use builder::TrainPlanBuilder;
+pub(crate) use inputs::{check as check_sources, sources};
+pub use objective::{Batch, BatchLoss, Loss, Model, Objective};
+pub(crate) use optimizer_passes::{dispatches_of_a_shape, of_equal_tensors};
+pub use options::{EarlyStopping, MicroBatch, TrainOptions};
+pub(crate) use staging::SLOTS;
+pub use staging::StagingLayout;
+pub(crate) use statistics::{STATISTICS_READBACK, Statistics};
+pub use step::StepPlan;
+pub use train_plan::{BudgetChoice, Recomputation, TrainPlan};
+pub(crate) use train_plan::{READBACK, TALLIED};
+pub(crate) use update::table_updates;

@@ -1,0 +1,123 @@
+//! The options of a run beside model, loss, optimizer and data.
+
+use crate::data::{BatchPlan, BatchSize, Dataset};
+use crate::error::Result;
+use crate::kernel::{Precision, Residence, Room, Rounding, Target};
+use crate::metrics::Metric;
+use crate::optim::schedule::Mode;
+use serde::{Deserialize, Serialize};
+
+/// The options of a run beside model, loss, optimizer and data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOptions {
+    /// Samples in a batch. Default: 32.
+    pub batch_size: BatchSize,
+    /// Draw a new order for each epoch. Default: true.
+    pub shuffle: bool,
+    /// Leave out a short last batch. Default: false.
+    pub drop_last: bool,
+    /// Passes over the training part. Default: 10.
+    pub epochs: u64,
+    /// Stops after this many steps, whatever `epochs` says. Default: none.
+    pub steps: Option<u64>,
+    /// Seed of initial weights, orders and random numbers. Default: 0.
+    pub seed: u64,
+    /// Format of activations and weights in memory. Default: f32.
+    pub precision: Precision,
+    /// Rounding of f16 weights. Default: to the nearest.
+    pub weight_rounding: Rounding,
+    /// Samples that go through the model at once. Gradients of micro-batches are added. Default: whole batches.
+    pub micro_batch: MicroBatch,
+    /// Place of the samples. Default: on the device where they fit, else streamed.
+    pub residence: Residence,
+    /// Threads that read streamed samples. Default: one less than there are processors, at most 8.
+    pub workers: Option<usize>,
+    /// Ends the run when its epochs get no better. Default: none.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Metrics that evaluation computes beside the loss. Default: none.
+    pub metrics: Vec<Metric>,
+    /// Reports the statistics of every tensor after each step whose number this divides, to
+    /// [`Observer::statistics`](crate::train::Observer::statistics). Default: never.
+    pub statistics: Option<u64>,
+}
+
+/// The number of samples that go through the model at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MicroBatch {
+    /// The whole batch.
+    #[default]
+    Whole,
+    /// At most this many samples at once.
+    Rows(usize),
+    /// As few micro-batches as fit the memory budget.
+    Auto,
+}
+
+impl TrainOptions {
+    /// The batches of an epoch over `data`.
+    ///
+    /// # Errors
+    /// As [`BatchPlan::new`] and [`BatchPlan::with_micro`].
+    pub fn batches(&self, data: &Dataset) -> Result<BatchPlan> {
+        let micro = match self.micro_batch {
+            MicroBatch::Rows(rows) => Some(rows),
+            MicroBatch::Whole | MicroBatch::Auto => None,
+        };
+        BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(micro)
+    }
+
+    /// A device's target with what these options ask of it.
+    pub fn target(&self, device: Target) -> Target {
+        let may_split = self.micro_batch == MicroBatch::Auto;
+        let room = Room { residence: self.residence, may_split, ..device.room };
+        let target =
+            device.with_precision(self.precision).with_rounding(self.weight_rounding).with_room(room);
+        target.with_statistics(self.statistics.is_some_and(|every| every > 0))
+    }
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        TrainOptions {
+            batch_size: BatchSize::Rows(32),
+            shuffle: true,
+            drop_last: false,
+            epochs: 10,
+            steps: None,
+            seed: 0,
+            precision: Precision::F32,
+            weight_rounding: Rounding::Nearest,
+            micro_batch: MicroBatch::Whole,
+            residence: Residence::Auto,
+            workers: None,
+            early_stopping: None,
+            metrics: Vec::new(),
+            statistics: None,
+        }
+    }
+}
+
+/// Ends a run after `patience` epochs in a row without a better value of a metric, as Keras' callback of that name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EarlyStopping {
+    /// The number that is monitored, as [`EpochRecord::value`](crate::train::EpochRecord::value) takes it. Default: the
+    /// evaluation's loss, or the training's without an evaluation part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// The direction in which it is better. Default: by its name, as [`Monitor::new`](crate::train::Monitor::new) says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Epochs in a row that may be no better than the best. Default: 10.
+    pub patience: u64,
+    /// A value is better where it improves by more than this. Default: 0.
+    pub min_delta: f64,
+    /// The weights at the end are those of the best epoch, also where the run ends for another reason. Default: true.
+    pub restore_best: bool,
+}
+
+impl Default for EarlyStopping {
+    fn default() -> Self {
+        EarlyStopping { metric: None, mode: None, patience: 10, min_delta: 0.0, restore_best: true }
+    }
+}

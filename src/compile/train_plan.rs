@@ -1,0 +1,183 @@
+//! Everything a run executes and allocates: a plan for each batch size, for training and for evaluation. No GPU.
+
+use super::staging::StagingLayout;
+use super::statistics::Statistics;
+use super::step::StepPlan;
+use crate::data::BatchPlan;
+use crate::error::{Error, Result};
+use crate::graph::{Parameter, StateBuffer};
+use crate::kernel::Precision;
+use crate::metrics::{MetricPlan, Metrics, matches_name};
+use crate::optim::{Groups, Update};
+use crate::plan::{BufferPlan, Plan, Ring};
+use std::sync::Arc;
+
+/// The buffers through which step metrics come back, in turn.
+pub(crate) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
+/// The buffer through which the sums of an evaluation's metrics come back.
+pub(crate) const TALLIED: &str = "eval tally readback";
+/// The buffer through which weights and state come back, part by part.
+const SAVING: &str = "weights readback";
+const SAVING_BYTES: u64 = 256 << 10;
+
+/// Everything a run will execute and allocate, known before the first allocation. A plan never changes once it is built.
+#[derive(Debug, Clone)]
+pub struct TrainPlan {
+    /// Trainable tensors.
+    pub parameters: Vec<Parameter>,
+    /// Tensors that are saved with the weights but not trained.
+    pub buffers: Vec<StateBuffer>,
+    /// The batches of an epoch.
+    pub batches: BatchPlan,
+    /// The training step of a full batch, and of a short last one. With micro-batches: one plan for each size of
+    /// micro-batch, without the update.
+    pub train: Vec<StepPlan>,
+    /// The update after the last micro-batch of a batch. None where batches go whole: the step then holds it.
+    pub update: Option<Plan>,
+    /// Computes the averaged weights before an evaluation, for optimizers that train other weights.
+    pub average: Option<Plan>,
+    /// How each parameter is updated.
+    pub groups: Groups,
+    /// The optimizer with its groups, clipping, schedule and average.
+    pub rule: Update,
+    /// Gradients are checked before the update, and a step may be skipped.
+    pub checked: bool,
+    /// Evaluation of a full batch, and of a short last one. Empty without an evaluation part.
+    pub eval: Vec<StepPlan>,
+    /// The batches of an evaluation.
+    pub eval_batches: Option<BatchPlan>,
+    /// Predictions of a sample, where evaluation counts the right ones.
+    pub predictions: Option<usize>,
+    /// The sums that evaluation files for its metrics.
+    pub(crate) eval_metrics: Option<MetricPlan>,
+    /// The plans that run after a step whose statistics are taken.
+    pub(crate) statistics: Option<Statistics>,
+    /// Names of the objective's metrics.
+    pub metrics: Arc<[String]>,
+    /// The ring that a step files its numbers in: the loss, then the metrics or the count of right predictions. Where
+    /// gradients are checked, [`COLUMNS`](crate::kernel::gradients::COLUMNS) more follow.
+    pub ring: Ring,
+    /// The format of activations and weights in memory.
+    pub precision: Precision,
+    /// Every buffer with its bytes; their sum is the peak.
+    pub memory: Vec<BufferPlan>,
+    /// The bytes that recomputed blocks save and the operations they cost, where there are such blocks.
+    pub recomputation: Option<Recomputation>,
+    /// The slots that streamed samples pass: of training, then of evaluation. Empty where the samples lie on the device.
+    pub staging: Vec<StagingLayout>,
+    /// The choices that make the run fit its budget.
+    pub budget_choice: BudgetChoice,
+}
+
+/// The choices that make a run fit its budget.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BudgetChoice {
+    /// Bytes that the run may take, where they are bounded.
+    pub budget: Option<u64>,
+    /// The choices, a sentence each, with their numbers. Empty where the data lie on the device and batches go whole.
+    pub choices: Vec<String>,
+}
+
+/// The difference that recomputed blocks make to a training step of a full batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recomputation {
+    /// Bytes of activations that are not stored. Negative where recomputing needs more than storing.
+    pub saved_bytes: i64,
+    /// Floating-point operations done twice.
+    pub added_flops: u64,
+    /// Floating-point operations of the step without recomputation.
+    pub flops_without: u64,
+}
+
+impl Recomputation {
+    pub(super) fn between(with: &Plan, without: &Plan) -> Self {
+        Recomputation {
+            saved_bytes: without.bytes() as i64 - with.bytes() as i64,
+            added_flops: with.flops().saturating_sub(without.flops()),
+            flops_without: without.flops(),
+        }
+    }
+}
+
+impl TrainPlan {
+    /// The objective's metrics in a row of the ring.
+    pub(crate) fn metrics_of<T: Copy>(&self, row: &[T]) -> Metrics<T> {
+        Metrics::new(&self.metrics, row[1..].iter().copied().take(self.metrics.len()))
+    }
+
+    /// True where the samples of `train` or `eval` are streamed.
+    pub(crate) fn is_streamed(&self, part: &str) -> bool {
+        self.staging.iter().any(|staging| staging.name == part)
+    }
+
+    /// Dispatches of a step of a full batch.
+    pub fn dispatches(&self) -> usize {
+        let of = |rows| self.train.iter().find(|b| b.batch == rows).map_or(0, |b| b.plan.steps.len());
+        let update = self.update.as_ref().map_or(0, |plan| plan.steps.len());
+        self.batches.parts(self.batches.rows).map(of).sum::<usize>() + update
+    }
+
+    /// The plans that run after a step whose statistics are taken, by name: that of the tensors, and that of the units for
+    /// each size of batch.
+    pub fn statistics_plans(&self) -> Vec<(String, &Plan)> {
+        let Some(statistics) = &self.statistics else { return Vec::new() };
+        let units = statistics.units.iter().map(|b| (format!("dead units, batch {}", b.batch), &b.plan));
+        std::iter::once(("statistics, after a step".to_owned(), &statistics.plan)).chain(units).collect()
+    }
+
+    /// How many numbers the model's parameters have.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.iter().map(|p| p.shape.elements()).sum()
+    }
+
+    /// Every buffer of the run, those of the host that the device reads and writes included.
+    pub fn all_buffers(&self) -> Vec<BufferPlan> {
+        let readback = READBACK.map(|name| BufferPlan { name: name.into(), bytes: self.ring.bytes() });
+        let slots = self.staging.iter().flat_map(StagingLayout::slots);
+        let sums = self
+            .eval_metrics
+            .iter()
+            .map(|plan| BufferPlan { name: TALLIED.into(), bytes: plan.ring.bytes() });
+        let statistics = self.statistics.iter().map(Statistics::readback);
+        let memory = self.memory.iter().cloned();
+        memory.chain(readback).chain(sums).chain(statistics).chain([self.saving()]).chain(slots).collect()
+    }
+
+    /// The buffer through which weights and state come back.
+    pub(crate) fn saving(&self) -> BufferPlan {
+        BufferPlan { name: SAVING.into(), bytes: self.train[0].plan.arena.bytes.min(SAVING_BYTES) }
+    }
+
+    /// Bytes of every buffer together: the peak, since all are made before the first step and kept.
+    pub fn peak_bytes(&self) -> u64 {
+        self.all_buffers().iter().map(|b| b.bytes).sum()
+    }
+
+    /// The names of the numbers that an epoch of this run reports.
+    pub fn reported_names(&self) -> Vec<String> {
+        let mut names = vec!["train_loss".to_owned(), "samples_per_second".into(), "steps".into()];
+        if self.eval_batches.is_some() {
+            names.push("eval_loss".into());
+            names.extend(self.predictions.map(|_| "eval_accuracy".into()));
+            let metrics = self.eval_metrics.as_ref().map_or(&self.metrics, |plan| &plan.names);
+            names.extend(metrics.iter().map(|name| format!("eval_metrics.{name}")));
+        }
+        names.extend(self.metrics.iter().map(|name| format!("train_metrics.{name}")));
+        names
+    }
+
+    /// Refuses `key = "<metric>"` for a number that no epoch of the run reports.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the names there are.
+    pub fn check_metric(&self, key: &str, metric: &str) -> Result<()> {
+        let names = self.reported_names();
+        if names.iter().any(|name| matches_name(metric, name)) {
+            return Ok(());
+        }
+        Err(Error::Config(format!(
+            "{key} = \"{metric}\": no epoch of this run reports it; there are: {}",
+            names.join(", ")
+        )))
+    }
+}

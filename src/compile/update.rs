@@ -1,0 +1,121 @@
+//! The end of a training step, after the gradients: micro-batches added, the step settled, the weights updated.
+
+use super::optimizer_passes::OptimizerPasses;
+use crate::error::Result;
+use crate::graph::Parameter;
+use crate::kernel::Family;
+use crate::kernel::feed::{MAX_WINDOW_STEPS, STATE, STATE_BYTES};
+use crate::kernel::gradients::{
+    self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
+};
+use crate::kernel::update::{self, AVERAGE, Around, GRADIENTS, PARAMETERS, TABLE, Tensor};
+use crate::optim::{Clip, Groups, ROW, Update};
+use crate::plan::{Arena, Plan, Ring};
+use crate::shape::Shape;
+
+/// Builds the end of a step.
+pub(super) struct UpdateBuilder<'a> {
+    pub update: &'a Update,
+    pub groups: &'a Groups,
+    /// Elements of all trained parameters.
+    pub count: usize,
+    pub parameters: &'a [Parameter],
+    pub family: Family,
+    /// The loss is scaled.
+    pub scaled: bool,
+    /// Gradients are checked, and the step may be skipped.
+    pub checked: bool,
+    /// Its gradients come from micro-batches.
+    pub in_parts: bool,
+    pub ring: Ring,
+}
+
+/// Rows of the optimizer's table for each group: the updates of a window, and where steps may be skipped, those before it
+/// whose results the host has not received.
+pub(crate) fn table_updates(checked: bool) -> usize {
+    if checked { 2 * MAX_WINDOW_STEPS + 1 } else { MAX_WINDOW_STEPS }
+}
+
+impl UpdateBuilder<'_> {
+    fn shape(&self) -> Shape {
+        Shape::from([self.count])
+    }
+
+    /// Adds the gradients of a micro-batch to those of its batch.
+    pub fn accumulate(&self, plan: &mut Plan) {
+        let trained = plan.arena.trained;
+        let bytes = [
+            (GRADIENTS, trained),
+            (TOTAL_GRADIENTS, trained),
+            (SHARES, (MAX_WINDOW_STEPS * 8) as u64),
+            (STATE, STATE_BYTES),
+        ];
+        plan.surround(accumulate(trained), "gradients", self.shape(), &bytes, false);
+    }
+
+    /// Settles the step where it may be skipped, and updates the weights.
+    ///
+    /// # Errors
+    /// Matrices so large that a product of theirs would loop too long.
+    pub fn add(&self, plan: &mut Plan) -> Result<()> {
+        let trained = plan.arena.trained;
+        let gradients = if self.in_parts { TOTAL_GRADIENTS } else { GRADIENTS };
+        let table = table_updates(self.checked) * self.groups.groups.len() * ROW * 4;
+        let kernel = self.update.optimizer.kernel();
+        let bytes = vec![
+            (gradients, trained),
+            (PARAMETERS, plan.arena.bytes),
+            (AVERAGE, plan.arena.bytes),
+            (TABLE, table as u64),
+            (STATE, STATE_BYTES),
+            (RING, self.ring.bytes()),
+            (PARTIAL_NORMS, partial_bytes(trained)),
+        ];
+        if self.checked {
+            let max_norm = match self.update.clip {
+                Some(Clip::Norm(max)) => Some(max as f32),
+                _ => None,
+            };
+            let columns = self.ring.columns;
+            let how = Settle { scaled: self.scaled, max_norm, columns, column: columns - gradients::COLUMNS };
+            for kernel in settle(gradients, trained, how) {
+                plan.surround(kernel, "gradients", self.shape(), &bytes, false);
+            }
+        }
+        let ends = plan.arena.ends.clone();
+        let around = Around {
+            gradients,
+            bytes: trained,
+            ends: &ends,
+            blocks: update::blocks(&kernel, self.family),
+            checked: self.checked,
+            clip_value: matches!(self.update.clip, Some(Clip::Value(_))),
+            average: self.update.average.is_some(),
+        };
+        let (tensors, matrices) = self.tensors(&plan.arena);
+        OptimizerPasses::new(&kernel, around, tensors, matrices, self.family).add(plan, self.count, bytes)
+    }
+
+    /// The tensors that are trained, and how many of them are updated as matrices: the first.
+    fn tensors(&self, arena: &Arena) -> (Vec<Tensor<'_>>, usize) {
+        let matrix = |i: usize| {
+            self.groups.of[i].is_some_and(|group| self.groups.groups[group].optimizer.of_matrices())
+        };
+        let mut order: Vec<usize> = self.groups.trained().collect();
+        order.sort_by_key(|&i| !matrix(i));
+        let matrices = order.iter().filter(|&&i| matrix(i)).count();
+        let tensor = |i: usize| Tensor { shape: &self.parameters[i].shape, offset: arena.offsets[i] };
+        (order.into_iter().map(tensor).collect(), matrices)
+    }
+
+    /// Computes the averaged weights before an evaluation, for optimizers that train other weights.
+    pub fn average(&self, arena: &Arena) -> Option<Plan> {
+        let update = self.update.optimizer.kernel();
+        let kernel = update::average(&update, arena.trained)?;
+        let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
+        let base = update.average.map_or("", |average| average.base);
+        let bytes = [(PARAMETERS, arena.bytes), (AVERAGE, arena.bytes), (base, arena.trained)];
+        plan.surround(kernel, "optimizer", self.shape(), &bytes, false);
+        Some(plan)
+    }
+}

@@ -1,0 +1,140 @@
+//! The engine: what a run has on the device.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::loader::Loaders;
+use super::pacing::WindowPacing;
+use super::programs::Programs;
+use super::readback::Readback;
+use super::statistics::StatisticsPass;
+use super::upload;
+use super::window::{InFlight, Window, WindowClock};
+use crate::compile::{Statistics, TrainOptions, TrainPlan};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::graph::Clock;
+use crate::kernel::Precision;
+use crate::kernel::feed::{MAX_WINDOW_STEPS, STATE};
+use crate::plan::Memory;
+
+/// Executes a [`TrainPlan`]: buffers, programs and loaders of a run on a device.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(super) gpu: Gpu,
+    pub(super) memory: Memory,
+    pub(super) programs: Programs,
+    pub(super) readback: Readback,
+    pub(super) loaders: Loaders,
+    pub(super) statistics: Option<StatisticsPass>,
+    pub(super) pacing: WindowPacing,
+    /// Windows submitted and not received, the oldest first.
+    pub(super) in_flight: VecDeque<InFlight>,
+    /// Time that the host has waited for the device.
+    pub(super) device_wait: Duration,
+    /// Evaluations begun. Each is a pass over the same samples.
+    pub(super) evaluations: u64,
+}
+
+impl Engine {
+    /// Allocates and compiles a run, and puts data and initial weights on the device.
+    ///
+    /// # Errors
+    /// Too little memory; a kernel that does not compile; a plan that was made for other data.
+    pub fn new(gpu: &Gpu, plan: &TrainPlan, data: &Dataset, options: &TrainOptions) -> Result<Engine> {
+        gpu.check_precision(plan.precision == Precision::F16)?;
+        upload::check(plan, data)?;
+        let memory = Memory::allocate(gpu, &plan.memory)?;
+        let programs = Programs::new(gpu, plan, &memory)?;
+        upload::upload(gpu, plan, data, &memory)?;
+        let plans = plan.train.iter().map(|step| &step.plan).chain(&plan.update);
+        let plans = plans.chain(plan.statistics.iter().flat_map(Statistics::plans));
+        for (name, words) in plans.flat_map(|plan| &plan.constants) {
+            gpu.write(memory.get(name), 0, bytemuck::cast_slice(words));
+        }
+        let readback = Readback::new(gpu, plan)?;
+        let statistics =
+            plan.statistics.as_ref().filter(|_| options.statistics.is_some_and(|every| every > 0));
+        let statistics = statistics.map(|plans| StatisticsPass::new(gpu, plans)).transpose()?;
+        let loaders = Loaders::new(gpu, plan, data, options)?;
+        let most = (MAX_WINDOW_STEPS / plan.batches.parts(plan.batches.rows).count()).max(1);
+        let engine = Engine {
+            gpu: gpu.clone(),
+            memory,
+            programs,
+            readback,
+            loaders,
+            statistics,
+            pacing: WindowPacing::new(most),
+            in_flight: VecDeque::new(),
+            device_wait: Duration::ZERO,
+            evaluations: 0,
+        };
+        engine.write_initial_values(plan, options.seed);
+        Ok(engine)
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// The number of steps that the next window should have.
+    pub fn next_steps(&self) -> usize {
+        self.pacing.steps()
+    }
+
+    /// Measures the pace of windows from now on, where none is in flight.
+    pub fn restart_pacing(&mut self) {
+        if self.in_flight.is_empty() {
+            self.pacing.restart();
+        }
+    }
+
+    /// Windows submitted and not received.
+    pub fn windows_in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// True where the samples of the window's first step can be had without waiting.
+    pub fn is_ready(&self, window: &Window) -> bool {
+        self.loaders.train.is_ready(window.epoch, window.step_in_epoch)
+    }
+
+    /// Time that the host has waited for the device.
+    pub fn device_wait(&self) -> Duration {
+        self.device_wait
+    }
+
+    /// Time that training has waited for samples, where they are streamed.
+    pub fn data_wait(&self) -> Option<Duration> {
+        self.loaders.train.waited()
+    }
+
+    /// Threads that read samples, where they are streamed.
+    pub fn workers(&self) -> Option<usize> {
+        self.loaders.train.workers()
+    }
+
+    /// Writes the words that the steps of the next submission begin from.
+    pub fn write_clock(&self, clock: WindowClock) {
+        let mut words = [0u32; Clock::HOST_WORDS];
+        words[Clock::Before as usize] = clock.micro_batches as u32;
+        words[Clock::SeedLow as usize] = clock.seed as u32;
+        words[Clock::SeedHigh as usize] = (clock.seed >> 32) as u32;
+        words[Clock::Tracked as usize] = clock.batches_seen as u32;
+        words[Clock::Lead as usize] = clock.skipped_offset;
+        self.gpu.write(self.memory.get(STATE), 0, bytemuck::cast_slice(&words));
+    }
+
+    /// Steps skipped so far, as the device counts them.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn skipped_steps(&self) -> Result<u64> {
+        let offset = 4 * Clock::Skipped as u64;
+        let read = self.gpu.read_by(&self.readback.weights, self.memory.get(STATE), offset, 4);
+        Ok(u64::from(bytemuck::pod_read_unaligned::<u32>(&pollster::block_on(read)?)))
+    }
+}

@@ -1,0 +1,110 @@
+//! The samples of training and of evaluation on their way to the device: resident there, or streamed.
+
+mod order;
+mod prefetch;
+mod sample_loader;
+
+use std::thread;
+
+use order::EpochOrder;
+pub(super) use order::SampleOrder;
+use prefetch::Prefetcher;
+pub(super) use sample_loader::SampleLoader;
+
+use crate::compile::{StagingLayout, TrainOptions, TrainPlan};
+use crate::data::{Dataset, Part, epoch_order};
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+
+/// Threads that read, at most, unless more are asked for.
+const MOST_WORKERS: usize = 8;
+/// Threads that may be asked for.
+const ALLOWED_WORKERS: usize = 256;
+
+/// The loaders of a run.
+#[derive(Debug)]
+pub(super) struct Loaders {
+    pub train: SampleLoader,
+    pub eval: Option<SampleLoader>,
+}
+
+impl Loaders {
+    /// Opens the loaders of a plan, with their threads where samples are streamed.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where the plan was made for another data set; [`Error::Config`] for a number of threads that
+    /// cannot be; too little memory.
+    pub fn new(gpu: &Gpu, plan: &TrainPlan, data: &Dataset, options: &TrainOptions) -> Result<Loaders> {
+        let staging = |name| plan.staging.iter().find(|staging| staging.name == name);
+        check_staging(plan, data)?;
+        let workers = if plan.staging.is_empty() { 1 } else { workers(options)? };
+        let (part, seed, shuffle) = (data.train().clone(), options.seed, options.shuffle);
+        let order: EpochOrder = Box::new(move |epoch| {
+            let mut order = epoch_order(part.len(), seed, epoch, shuffle);
+            order.iter_mut().for_each(|sample| *sample = part.place(*sample));
+            order
+        });
+        let train = match staging("train") {
+            Some(staging) => {
+                let prefetcher = Prefetcher::new(gpu, data.train(), plan.batches, staging, workers, order)?;
+                SampleLoader::streamed(prefetcher)
+            }
+            None => SampleLoader::resident(plan.batches, order),
+        };
+        let eval = match (data.eval(), plan.eval_batches) {
+            (Some(part), Some(batches)) => {
+                let order = in_order(part.clone());
+                Some(match staging("eval") {
+                    Some(staging) => {
+                        SampleLoader::streamed(Prefetcher::new(gpu, part, batches, staging, workers, order)?)
+                    }
+                    None => SampleLoader::resident(batches, order),
+                })
+            }
+            _ => None,
+        };
+        Ok(Loaders { train, eval })
+    }
+}
+
+/// Every epoch of evaluation has all samples in their order.
+fn in_order(part: Part) -> EpochOrder {
+    Box::new(move |_| (0..part.len() as u32).map(|sample| part.place(sample)).collect())
+}
+
+/// Checks that the plan's slots are those of this data set.
+fn check_staging(plan: &TrainPlan, data: &Dataset) -> Result<()> {
+    for staging in &plan.staging {
+        let (part, batches) = match staging.name {
+            "train" => (Some(data.train()), Some(plan.batches)),
+            _ => (data.eval(), plan.eval_batches),
+        };
+        let Some(part) = part else { continue };
+        let planned = batches.map_or(0, |batches| batches.samples());
+        let same = batches.is_some_and(|batches| {
+            StagingLayout::new(staging.name, part, &batches, staging.steps) == *staging
+        });
+        if !same || planned > part.len() {
+            return Err(Error::Data(format!(
+                "the plan streams {planned} samples of {} to {} bytes a slot, and the data set has {} others: it was \
+                 made for another data set",
+                staging.name,
+                staging.bytes,
+                part.len()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The number of threads that read samples.
+fn workers(options: &TrainOptions) -> Result<usize> {
+    let spare = thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1));
+    let workers = options.workers.unwrap_or(spare.clamp(1, MOST_WORKERS));
+    if !(1..=ALLOWED_WORKERS).contains(&workers) {
+        return Err(Error::Config(format!(
+            "data.workers = {workers}: from 1 to {ALLOWED_WORKERS} threads can read samples"
+        )));
+    }
+    Ok(workers)
+}

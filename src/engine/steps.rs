@@ -1,0 +1,171 @@
+//! Training steps: a window is submitted ahead of its results, and received.
+
+use std::time::Instant;
+
+use super::core::Engine;
+use super::loader::SampleOrder;
+use super::record::{Copy, submit_window};
+use super::window::{CompletedWindow, GradientCheck, InFlight, StepResult, Window, WindowClock};
+use crate::compile::TrainPlan;
+use crate::error::Result;
+use crate::gpu::Dispatch;
+use crate::kernel::Precision;
+use crate::kernel::feed::ORDER;
+use crate::kernel::gradients::SHARES;
+use crate::kernel::update::TABLE;
+use crate::plan::METRICS;
+
+impl Engine {
+    /// Takes the samples of a window's steps; waits until they are there. The window may come out shorter.
+    ///
+    /// # Errors
+    /// A sample that cannot be read, at the step it belongs to.
+    pub fn take_samples(&mut self, window: Window) -> Result<(Window, SampleOrder)> {
+        let (order, steps) = self.loaders.train.take(window.epoch, window.step_in_epoch, window.steps)?;
+        Ok((Window { steps, ..window }, order))
+    }
+
+    /// Records and submits the steps of a window. `table` has the rows of the optimizer's table. `with_statistics`: the
+    /// statistics of the last step are taken.
+    ///
+    /// # Errors
+    /// A kernel that does not compile; a lost device.
+    pub fn submit_steps(
+        &mut self,
+        plan: &TrainPlan,
+        window: Window,
+        samples: SampleOrder,
+        table: &[f32],
+        clock: WindowClock,
+        with_statistics: bool,
+    ) -> Result<()> {
+        let SampleOrder { order, passes, shares } = samples;
+        self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
+        self.gpu.write(self.memory.get(TABLE), 0, bytemuck::cast_slice(table));
+        if plan.batches.in_parts() {
+            self.gpu.write(self.memory.get(SHARES), 0, bytemuck::cast_slice(&shares));
+        }
+        self.write_clock(clock);
+
+        let Engine { gpu, memory, programs, readback, loaders, statistics, .. } = self;
+        let indices = programs.compile_train(gpu, plan, memory, &passes)?;
+        let last_program = indices.last().copied().unwrap_or_default();
+        let mut pass = statistics.as_mut().zip(plan.statistics.as_ref()).filter(|_| with_statistics);
+        if let Some((pass, plans)) = &mut pass {
+            pass.compile(gpu, plans, memory, last_program)?;
+        }
+        // Each pass, and after the last pass of a batch the update where it is apart. Statistics are of the last step, so
+        // that step begins a list of its own.
+        let (mut steps_before, mut last_step): (Vec<&[Dispatch]>, Vec<&[Dispatch]>) =
+            (Vec::new(), Vec::new());
+        for (i, &index) in indices.iter().enumerate() {
+            let is_last_step = pass.is_some() && passes[i].1 + 1 == window.steps;
+            let list = if is_last_step { &mut last_step } else { &mut steps_before };
+            list.push(programs.train(index));
+            let ends_batch = passes.get(i + 1).is_none_or(|next| next.1 != passes[i].1);
+            list.extend(programs.update().filter(|_| ends_batch));
+        }
+        let ring = readback.take_ring()?;
+        let bytes = (passes.len() * plan.ring.columns * 4) as u64;
+        let copies = [Copy { from: METRICS, into: &ring, bytes }];
+        let submission = submit_window(
+            gpu,
+            memory,
+            &mut loaders.train,
+            |recorder| {
+                recorder.sequence(&steps_before);
+                if let Some((pass, plans)) = &pass {
+                    pass.record_before(recorder, memory);
+                    recorder.sequence(&last_step);
+                    pass.record_after(recorder, plans, memory, last_program);
+                }
+            },
+            &copies,
+        )?;
+        let statistics = pass.map(|(pass, _)| pass.map(gpu, submission.clone()));
+        let pending = gpu.map(&ring, bytes, submission);
+        readback.put_ring(ring);
+        self.in_flight.push_back(InFlight { window, ring: pending, statistics, passes });
+        Ok(())
+    }
+
+    /// Waits for the oldest window in flight and reads its results; none where no window is in flight.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub async fn receive(&mut self, plan: &TrainPlan) -> Result<Option<CompletedWindow>> {
+        let Some(InFlight { window, ring, statistics, passes }) = self.in_flight.pop_front() else {
+            return Ok(None);
+        };
+        let waiting = Instant::now();
+        let bytes = self.gpu.finish(ring).await?;
+        let statistics = match statistics {
+            Some(pending) => Some(self.gpu.finish(pending).await?),
+            None => None,
+        };
+        self.device_wait += waiting.elapsed();
+        let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+        let mut rows = ring.chunks_exact(plan.ring.columns).zip(&passes).peekable();
+        let mut steps = Vec::with_capacity(window.steps);
+        for i in 0..window.steps {
+            let (mut sums, mut samples, mut last) = (vec![0.0; plan.ring.columns], 0, None);
+            while let Some((row, (n, _))) = rows.next_if(|(_, (_, step))| *step == i) {
+                add_means(&mut sums, row, *n);
+                samples += n;
+                last = Some(row);
+            }
+            let means: Vec<f32> = sums.iter().map(|sum| (sum / samples.max(1) as f64) as f32).collect();
+            let is_scaled = plan.precision == Precision::F16;
+            let gradient_check = last.and_then(|row| GradientCheck::from_row(row, is_scaled));
+            steps.push(StepResult {
+                samples,
+                sums,
+                loss: means[0],
+                metrics: plan.metrics_of(&means),
+                gradient_check: gradient_check.filter(|_| plan.checked),
+            });
+        }
+        let last = window.steps_done + window.steps as u64;
+        let statistics = statistics.zip(plan.statistics.as_ref());
+        let statistics = statistics.map(|(bytes, plans)| plans.record(last, &plan.parameters, &bytes));
+        Ok(Some(CompletedWindow { window, steps, statistics }))
+    }
+
+    /// Learns from the time that a window took how many steps the next one should have.
+    pub fn pace(&mut self, received: &Window) {
+        self.pacing.received(received.steps);
+    }
+
+    /// Waits for every window in flight, and drops the results.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub async fn discard(&mut self) -> Result<()> {
+        while let Some(in_flight) = self.in_flight.pop_front() {
+            self.gpu.finish(in_flight.ring).await?;
+            if let Some(pending) = in_flight.statistics {
+                self.gpu.finish(pending).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The dispatches of a step of a full batch, in order, once such a step has been submitted.
+    ///
+    /// # Errors
+    /// A kernel that does not compile.
+    pub fn step_dispatches(&mut self, plan: &TrainPlan) -> Result<Vec<&Dispatch>> {
+        let passes: Vec<(usize, usize)> =
+            plan.batches.parts(plan.batches.rows).map(|rows| (rows, 0)).collect();
+        let indices = self.programs.compile_train(&self.gpu, plan, &self.memory, &passes)?;
+        let passes = indices.into_iter().flat_map(|index| self.programs.train(index));
+        Ok(passes.chain(self.programs.update().into_iter().flatten()).collect())
+    }
+}
+
+/// Adds a row of the ring, means over `samples` samples, to sums over samples.
+pub(super) fn add_means(sums: &mut [f64], row: &[f32], samples: usize) {
+    for (sum, mean) in sums.iter_mut().zip(row) {
+        *sum += f64::from(*mean) * samples as f64;
+    }
+}

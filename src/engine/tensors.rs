@@ -1,0 +1,206 @@
+//! Weights and state by name: the tensors of a weights file, and the buffers that outlive a step.
+
+use super::core::Engine;
+use crate::compile::TrainPlan;
+use crate::error::{Error, Result};
+use crate::graph::Clock;
+use crate::kernel::feed::{BUFFERS, STATE};
+use crate::kernel::scaling::FIRST_SCALE;
+use crate::kernel::update::{AVERAGE, PARAMETERS};
+use crate::nn::init;
+use crate::plan::{NamedTensor, TensorLocation, WeightLayout as Tensors, check_weights};
+
+/// Contents of the device's buffers, by name.
+pub(crate) type BufferContents = Vec<(String, Vec<u8>)>;
+
+/// How weights files are made of a run's buffers.
+#[derive(Debug)]
+pub(crate) struct WeightLayout {
+    tensors: Tensors,
+    /// Batches that the weights have seen.
+    batches_seen: u64,
+    /// The weights to use are the average.
+    uses_average: bool,
+}
+
+impl WeightLayout {
+    /// The layout of a run whose weights have seen this many batches.
+    pub fn new(plan: &TrainPlan, batches_seen: u64) -> WeightLayout {
+        WeightLayout { tensors: tensors(plan), batches_seen, uses_average: plan.average.is_some() }
+    }
+
+    /// The weights that a run leaves, and their average where that is another file.
+    pub fn weights(&self, buffers: &BufferContents) -> (Vec<NamedTensor>, Option<Vec<NamedTensor>>) {
+        let find = |name: &str| buffers.iter().find(|(other, _)| other == name).map(|(_, bytes)| &bytes[..]);
+        let state = find(BUFFERS).unwrap_or_default();
+        let average = find(AVERAGE).map(|bytes| self.tensors.read(bytes, state, self.batches_seen));
+        match average {
+            Some(average) if self.uses_average => (average, None),
+            average => {
+                let weights = find(PARAMETERS).unwrap_or_default();
+                (self.tensors.read(weights, state, self.batches_seen), average)
+            }
+        }
+    }
+}
+
+/// The tensors of the weights file: parameters, then buffers.
+fn tensors(plan: &TrainPlan) -> Tensors {
+    Tensors::new(&plan.parameters, &plan.buffers, &plan.train[0].plan)
+}
+
+impl Engine {
+    /// Writes the values that training starts from.
+    pub(super) fn write_initial_values(&self, plan: &TrainPlan, seed: u64) {
+        let parameters =
+            plan.parameters.iter().enumerate().map(|(i, parameter)| init::draw(parameter, i, seed));
+        let buffers = plan.buffers.iter().map(|buffer| vec![buffer.init; buffer.shape.elements()]);
+        let values: Vec<Vec<f32>> = parameters.chain(buffers).collect();
+        let scale = 4 * Clock::Scale as u64;
+        self.gpu.write(self.memory.get(STATE), scale, bytemuck::cast_slice(&[FIRST_SCALE, 0, 0, 0]));
+        for ((_, _, location), values) in tensors(plan).iter().zip(&values) {
+            if let TensorLocation::Device(buffer, offset) = *location {
+                self.write_tensor(plan, buffer, offset, values);
+            }
+        }
+    }
+
+    /// Writes a tensor. A parameter is its own average at first, and a schedule-free optimizer starts from it.
+    fn write_tensor(&self, plan: &TrainPlan, buffer: &str, offset: u64, values: &[f32]) {
+        let is_trained = offset < plan.train[0].plan.arena.trained;
+        let base = plan.rule.optimizer.kernel().average.map(|average| average.base);
+        let copies = [Some(AVERAGE), base.filter(|_| is_trained)].into_iter().flatten();
+        let copies = copies.filter(|_| buffer == PARAMETERS).filter_map(|name| self.memory.find(name));
+        for buffer in std::iter::once(self.memory.get(buffer)).chain(copies) {
+            self.gpu.write(buffer, offset, bytemuck::cast_slice(values));
+        }
+    }
+
+    /// Reads the model: parameters in the order they were made, then buffers.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn read_model(&self, plan: &TrainPlan, batches_seen: u64) -> Result<Vec<NamedTensor>> {
+        self.read_model_of(plan, PARAMETERS, batches_seen)
+    }
+
+    /// [`Engine::read_model`] with the average of the parameters in their place, where one is kept.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn read_average(&self, plan: &TrainPlan, batches_seen: u64) -> Result<Option<Vec<NamedTensor>>> {
+        self.compute_average(plan)?;
+        self.memory.find(AVERAGE).map(|_| self.read_model_of(plan, AVERAGE, batches_seen)).transpose()
+    }
+
+    fn read_model_of(&self, plan: &TrainPlan, weights: &str, batches_seen: u64) -> Result<Vec<NamedTensor>> {
+        let layout = &plan.train[0].plan;
+        let read = |name, bytes| match bytes {
+            0 => Ok(Vec::new()),
+            bytes => {
+                pollster::block_on(self.gpu.read_by(&self.readback.weights, self.memory.get(name), 0, bytes))
+            }
+        };
+        let (parameters, state) = (read(weights, layout.arena.bytes)?, read(BUFFERS, layout.state.bytes)?);
+        Ok(tensors(plan).read(&parameters, &state, batches_seen))
+    }
+
+    /// Replaces every tensor of the model; gives the batches that the weights have seen, where the file counts them.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
+    pub fn write_model(&self, plan: &TrainPlan, weights: &[NamedTensor]) -> Result<Option<u64>> {
+        let model = tensors(plan);
+        let names: Vec<_> = model.iter().map(|(name, shape, _)| (name, shape)).collect();
+        check_weights(&names, weights)?;
+        let mut batches_seen = None;
+        for (name, _, location) in model.iter() {
+            let Some(tensor) = weights.iter().find(|tensor| tensor.name == *name) else { continue };
+            match *location {
+                TensorLocation::Device(buffer, offset) => {
+                    self.write_tensor(plan, buffer, offset, &tensor.values);
+                }
+                TensorLocation::StepCount => batches_seen = Some(tensor.values[0].max(0.0) as u64),
+            }
+        }
+        Ok(batches_seen)
+    }
+
+    /// Brings the averaged weights up to date, for optimizers that train other weights.
+    ///
+    /// # Errors
+    /// A kernel that does not compile; a lost device.
+    pub fn compute_average(&self, plan: &TrainPlan) -> Result<()> {
+        let Some(dispatches) = self.programs.average(&self.gpu, plan, &self.memory)? else { return Ok(()) };
+        let mut recorder = self.gpu.recorder();
+        recorder.pass(dispatches, 1);
+        recorder.submit().map(drop)
+    }
+
+    /// The buffers whose contents outlive a step, by name.
+    fn state_buffers(&self, plan: &TrainPlan) -> Vec<&'static str> {
+        let slots = plan.rule.optimizer.kernel().slots;
+        let all = [PARAMETERS, BUFFERS, AVERAGE, STATE].into_iter().chain(slots);
+        all.filter(|name| self.memory.find(name).is_some()).collect()
+    }
+
+    fn read_buffers(&self, names: impl IntoIterator<Item = &'static str>) -> Result<BufferContents> {
+        let read = |name: &'static str| {
+            let buffer = self.memory.get(name);
+            let read = self.gpu.read_by(&self.readback.weights, buffer, 0, buffer.bytes());
+            Ok((name.to_owned(), pollster::block_on(read)?))
+        };
+        names.into_iter().map(read).collect()
+    }
+
+    /// Reads everything that outlives a step.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn read_state(&self, plan: &TrainPlan) -> Result<BufferContents> {
+        self.read_buffers(self.state_buffers(plan))
+    }
+
+    /// Reads the buffers that weights files are made of. `with_base`: and the slot that a schedule-free optimizer's average
+    /// is computed from.
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn read_weights(&self, plan: &TrainPlan, with_base: bool) -> Result<BufferContents> {
+        self.compute_average(plan)?;
+        let base = plan.rule.optimizer.kernel().average.map(|average| average.base).filter(|_| with_base);
+        let names = [PARAMETERS, BUFFERS, AVERAGE].into_iter().chain(base);
+        self.read_buffers(names.filter(|name| self.memory.find(name).is_some()))
+    }
+
+    /// Writes buffers that were read before.
+    pub fn write_buffers(&self, buffers: &BufferContents) {
+        for (name, bytes) in buffers {
+            self.gpu.write(self.memory.get(name), 0, bytes);
+        }
+    }
+
+    /// Writes a whole state, as [`Engine::read_state`] read it.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout.
+    pub fn write_state(&self, plan: &TrainPlan, state: &BufferContents) -> Result<()> {
+        let own = self.state_buffers(plan).into_iter().map(|name| (name, self.memory.get(name).bytes()));
+        let theirs = state.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
+        let (mut own, mut theirs): (Vec<_>, Vec<_>) = (own.collect(), theirs.collect());
+        own.sort_unstable();
+        theirs.sort_unstable();
+        if own != theirs {
+            let list = |list: &[(&str, u64)]| {
+                list.iter().map(|(name, bytes)| format!("{name}: {bytes} B")).collect::<Vec<_>>().join(", ")
+            };
+            return Err(Error::Weights(format!(
+                "the state is of another run: it holds {}, and this run has {}",
+                list(&theirs),
+                list(&own)
+            )));
+        }
+        self.write_buffers(state);
+        Ok(())
+    }
+}

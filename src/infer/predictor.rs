@@ -1,0 +1,165 @@
+//! A trained model answers: probabilities or numbers for its inputs, a batch at a time.
+
+use crate::compile::Model;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::graph::{DType, Graph, Tensor};
+use crate::nn::Net;
+use crate::plan::{Function, NamedTensor, Plan, Value};
+use crate::shape::Shape;
+
+/// The name of the model's input.
+const INPUT: &str = "x";
+
+/// What the device makes of a model's output, as the last kernels of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Head {
+    /// Nothing: the output is numbers.
+    #[default]
+    Numbers,
+    /// e^(yᵢ − max y) / Σⱼ e^(yⱼ − max y) over the last axis, of logits: probabilities of classes.
+    Softmax,
+    /// eʸ, of log-probabilities.
+    Exp,
+    /// 1 / (1 + e⁻ʸ), of logits: a probability for each label by itself.
+    Sigmoid,
+}
+
+impl Head {
+    /// The probabilities, or the numbers.
+    pub fn apply(self, y: &Tensor) -> Tensor {
+        match self {
+            Head::Numbers => y.clone(),
+            Head::Softmax => y.softmax(&[-1]),
+            Head::Exp => y.exp(),
+            Head::Sigmoid => y.sigmoid(),
+        }
+    }
+}
+
+/// A model on a device for evaluation, with its weights. It is planned once, for batches of one size; of a short batch the
+/// rest is zeros, and their answers are left out: to the bit the answers for a sample do not depend on those beside it.
+///
+/// Weights and activations are f32, in whichever precision the model was trained.
+///
+/// ```no_run
+/// use downhill::config::Config;
+/// use downhill::graph::DType;
+/// use downhill::train::{self, Head, Predictor};
+/// use downhill::{Gpu, GpuOptions, Value};
+///
+/// # fn main() -> downhill::error::Result<()> {
+/// let config = Config::load("runs/digits-1/config.toml".as_ref(), &[])?;
+/// let weights = run::load("runs/digits-1/model.safetensors".as_ref())?;
+/// let gpu = Gpu::open(&GpuOptions::default())?;
+/// let model = |net: &_, x: &_| config.model.build(net, x);
+/// let mut digits = Predictor::new(&gpu, &model, Head::Softmax, [1, 8, 8], DType::F32, 64, &weights)?;
+/// let two_images = vec![0.0; 2 * 64];
+/// let probabilities = digits.predict(Value::F32(&two_images))?;
+/// assert_eq!(probabilities.len(), 2 * 10);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Predictor {
+    function: Function,
+    batch: usize,
+    /// Elements of a sample.
+    each: usize,
+    output: Shape,
+    floats: Vec<f32>,
+    integers: Vec<i32>,
+}
+
+impl Predictor {
+    /// Plans `model` for `batch` samples of shape `sample` at a time, compiles it, and loads its weights.
+    ///
+    /// # Errors
+    /// A shape error with its layer; [`Error::Config`] for a batch of 0, or where the output is not f32 [batch, ..];
+    /// [`Error::Weights`] where the weights are another model's; too little memory.
+    pub fn new(
+        gpu: &Gpu,
+        model: &Model<'_>,
+        head: Head,
+        sample: impl Into<Shape>,
+        dtype: DType,
+        batch: usize,
+        weights: &[NamedTensor],
+    ) -> Result<Predictor> {
+        if batch == 0 {
+            return Err(Error::Config("a batch of 0: at least 1 sample is needed".into()));
+        }
+        let (sample, graph) = (sample.into(), Graph::new());
+        let shape = [&[batch], &sample[..]].concat();
+        let x = match dtype {
+            DType::I32 => graph.input_i32(INPUT, shape),
+            DType::F32 => graph.input(INPUT, shape),
+        };
+        let y = model(&Net::new(&graph, false), &x);
+        graph.check()?;
+        let output = match y.shape().split_first() {
+            Some((rows, output)) if *rows == batch && y.dtype() == DType::F32 => Shape::from(output.to_vec()),
+            _ => {
+                return Err(Error::Config(format!(
+                    "the model's output for {batch} samples is {:?} {:?}; f32 [{batch}, ..] is needed, an answer a sample",
+                    y.dtype(),
+                    y.shape()
+                )));
+            }
+        };
+        let y = head.apply(&y);
+        graph.check()?;
+        let function = Function::with_weights(gpu, &graph, &[&y], weights)?;
+        let each = sample.elements();
+        Ok(Predictor { function, batch, each, output, floats: Vec::new(), integers: Vec::new() })
+    }
+
+    /// Samples that it answers at once, at most.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The shape of the answer to a sample.
+    pub fn output(&self) -> &Shape {
+        &self.output
+    }
+
+    /// The kernels and buffers.
+    pub fn plan(&self) -> &Plan {
+        self.function.plan()
+    }
+
+    /// The answers to up to a batch of samples, one after the other.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where these are no whole samples, none, or more than a batch; a lost device.
+    pub fn predict(&mut self, inputs: Value<'_>) -> Result<Vec<f32>> {
+        let given = match inputs {
+            Value::F32(values) => values.len(),
+            Value::I32(values) => values.len(),
+        };
+        let (each, batch) = (self.each, self.batch);
+        if given == 0 || !given.is_multiple_of(each) || given > batch * each {
+            return Err(Error::Data(format!(
+                "{given} numbers are no 1 to {batch} samples of {each} numbers each"
+            )));
+        }
+        let whole = match inputs {
+            whole if given == batch * each => whole,
+            Value::F32(values) => Value::F32(padded(&mut self.floats, values, batch * each)),
+            Value::I32(values) => Value::I32(padded(&mut self.integers, values, batch * each)),
+        };
+        let mut outputs = self.function.call(&[(INPUT, whole)])?;
+        let mut answers = outputs.swap_remove(0);
+        answers.truncate(given / each * self.output.elements());
+        Ok(answers)
+    }
+}
+
+/// The values, and zeros up to `len`, in `room`.
+fn padded<'r, T: Copy + Default>(room: &'r mut Vec<T>, values: &[T], len: usize) -> &'r [T] {
+    room.clear();
+    room.extend_from_slice(values);
+    room.resize(len, T::default());
+    room
+}

@@ -1,0 +1,93 @@
+//! The differences of two configs, key by key; and the check that a config is that of a run, but for keys that change no bit.
+
+use crate::error::{Error, Result};
+use std::path::Path;
+use toml::{Table, Value};
+
+/// Keys in which a resumed run may differ from what it was: they change no bit of what is done.
+const FREE: [&str; 5] = ["checkpoint", "watch", "data.workers", "train.epochs", "train.steps"];
+
+/// A key that has another value in the other config.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SettingDifference {
+    /// As `optimizer.lr`.
+    pub key: String,
+    /// The value in each config, where the key is there.
+    pub values: [Option<Value>; 2],
+}
+
+/// The keys in which two configs differ: those of the first, then those of the second alone.
+pub fn config_differences(configs: [&Table; 2]) -> Vec<SettingDifference> {
+    let [a, b] = configs.map(|table| {
+        let mut all = Vec::new();
+        flatten("", table, &mut all);
+        all
+    });
+    let find = |all: &[(String, Value)], key: &str| {
+        all.iter().find(|(other, _)| other == key).map(|(_, value)| value.clone())
+    };
+    let only_b = b.iter().filter(|(key, _)| find(&a, key).is_none());
+    let keys = a.iter().chain(only_b).map(|(key, _)| key.clone());
+    let differences = keys.map(|key| SettingDifference { values: [find(&a, &key), find(&b, &key)], key });
+    differences.filter(|difference| difference.values[0] != difference.values[1]).collect()
+}
+
+/// Refuses a config that differs from that at `place` in a key that decides bits.
+///
+/// # Errors
+/// [`Error::Checkpoint`] with the keys that differ.
+pub(super) fn check_same_run(theirs: &str, own: &str, place: &Path) -> Result<()> {
+    let [theirs, own] = [theirs, own].map(|text| text.parse::<Table>().unwrap_or_default());
+    let is_free = |key: &str| {
+        let rest = FREE.iter().find_map(|free| key.strip_prefix(free));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let text = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), Value::to_string);
+    let differing: Vec<String> = config_differences([&theirs, &own])
+        .into_iter()
+        .filter(|difference| !is_free(&difference.key))
+        .map(|SettingDifference { key, values: [was, is] }| {
+            format!("  {key}: {} then, {} now", text(&was), text(&is))
+        })
+        .collect();
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Checkpoint(format!(
+        "the config is not that of the run, as {} was written with:\n{}\nBring it back as it was, or begin a new run",
+        place.display(),
+        differing.join("\n")
+    )))
+}
+
+fn flatten(path: &str, table: &Table, out: &mut Vec<(String, Value)>) {
+    for (key, value) in table {
+        let key = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(&key, inner, out),
+            other => out.push((key, other.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configs_differ_in_keys() {
+        let a = "seed = 1\n[optimizer]\nlr = 0.1\n[train]\nepochs = 3";
+        let b = "seed = 1\n[optimizer]\nlr = 0.2\nname = 'sgd'\n[train]\nepochs = 3";
+        let found = config_differences([&a.parse().unwrap(), &b.parse().unwrap()]);
+        let is = |key: &str, a: Option<Value>, b: Value| SettingDifference {
+            key: key.to_owned(),
+            values: [a, Some(b)],
+        };
+        assert_eq!(
+            found,
+            [is("optimizer.lr", Some(0.1.into()), 0.2.into()), is("optimizer.name", None, "sgd".into())]
+        );
+        let text = check_same_run(a, b, Path::new("here")).unwrap_err().to_string();
+        assert!(text.contains("  optimizer.name: nothing then, \"sgd\" now"), "{text}");
+    }
+}

@@ -1,0 +1,459 @@
+//! The directory of a run: `config.toml`, `data.json`, `metrics.jsonl`, `model.safetensors`.
+
+use crate::atomic_file::write_whole;
+use crate::data::Encoding;
+use crate::error::{Error, Result};
+use crate::metrics::StatisticsRecord;
+use crate::train::{EpochRecord, Observer, StepRecord};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, TryLockError};
+use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+fn numbered(name: &str, n: u32) -> PathBuf {
+    PathBuf::from("runs").join(format!("{name}-{n}"))
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Line<'a> {
+    Step(&'a StepRecord),
+    Epoch(&'a EpochRecord),
+}
+
+/// The part of a line that is read to find the place of a checkpoint.
+#[derive(Deserialize)]
+struct Head {
+    event: String,
+    #[serde(default)]
+    step: u64,
+    #[serde(default)]
+    epoch: u64,
+}
+
+/// An open run directory. No other process opens it meanwhile.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    metrics: BufWriter<File>,
+    /// Its lock goes with it, also where the process is killed.
+    _lock: File,
+}
+
+/// A directory that is to become that of a run.
+#[derive(Debug)]
+pub struct Claim {
+    path: PathBuf,
+    lock: File,
+}
+
+impl Claim {
+    /// Starts the files: from now on it is a run.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where they cannot be written.
+    pub fn begin(self, config: &str) -> Result<RunDir> {
+        write_whole(&self.path.join(CONFIG), config.as_bytes())?;
+        let metrics = self.path.join(METRICS);
+        let file = File::create_new(&metrics).map_err(|err| Error::io("cannot write", &metrics, &err))?;
+        Ok(RunDir { path: self.path, metrics: BufWriter::new(file), _lock: self.lock })
+    }
+}
+
+/// Takes the lock of a directory that is there.
+fn lock(path: &Path) -> Result<File> {
+    let name = path.join(".lock");
+    let open = || {
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&name)?;
+        match file.try_lock() {
+            Ok(()) => {
+                file.set_len(0)?;
+                write!(file, "{}", std::process::id())?;
+                Ok(Ok(file))
+            }
+            Err(TryLockError::WouldBlock) => Ok(Err(std::io::read_to_string(file).unwrap_or_default())),
+            Err(TryLockError::Error(err)) => Err(err),
+        }
+    };
+    match open() {
+        Ok(Ok(file)) => Ok(file),
+        Ok(Err(holder)) => Err(Error::Checkpoint(format!(
+            "{} is in use by another process ({holder}): a run goes in one at a time; wait for it, or stop it",
+            path.display()
+        ))),
+        Err(err) => Err(Error::io("cannot lock", &name, &err)),
+    }
+}
+
+/// The bytes of `metrics.jsonl` that report at most `step` steps and `epochs` epochs, and the numbers of both in them.
+fn reported_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)> {
+    let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
+    let mut lines = BufReader::new(File::open(path).map_err(fault)?);
+    let (mut line, mut kept, mut steps, mut told) = (Vec::new(), 0, 0, 0);
+    loop {
+        line.clear();
+        let bytes = lines.read_until(b'\n', &mut line).map_err(fault)?;
+        // The process may have been killed within a line.
+        let Ok(head) = serde_json::from_slice::<Head>(&line) else { break };
+        if !line.ends_with(b"\n") || head.step > step {
+            break;
+        }
+        match head.event.as_str() {
+            "step" if head.step == steps + 1 => steps += 1,
+            "epoch" if head.epoch <= epochs && head.epoch == told + 1 => told += 1,
+            "step" | "epoch" => break,
+            _ => {}
+        }
+        kept += bytes as u64;
+    }
+    Ok((kept, steps, told))
+}
+
+const CONFIG: &str = "config.toml";
+const METRICS: &str = "metrics.jsonl";
+const WEIGHTS: &str = "model.safetensors";
+/// The folder of a run's checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints";
+
+impl RunDir {
+    /// The first free `runs/<name>-<number>`.
+    pub fn next(name: &str) -> PathBuf {
+        (1..).map(|n| numbered(name, n)).find(|p| !p.exists()).unwrap_or_else(|| numbered(name, 0))
+    }
+
+    /// The last `runs/<name>-<number>` that is there.
+    pub fn last(name: &str) -> Option<PathBuf> {
+        (1..).map(|n| numbered(name, n)).take_while(|p| p.exists()).last()
+    }
+
+    /// True where the directory holds a run, done or not.
+    pub fn exists(path: &Path) -> bool {
+        path.join(CONFIG).exists()
+    }
+
+    /// True where the directory holds a run's weights, which it writes last.
+    pub fn is_finished(path: &Path) -> bool {
+        path.join(WEIGHTS).exists()
+    }
+
+    /// Makes a directory, or takes an empty one, and locks it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written; [`Error::Config`] where it holds a run already; [`Error::Checkpoint`]
+    /// where another process has it.
+    pub fn claim(path: &Path) -> Result<Claim> {
+        fs::create_dir_all(path).map_err(|err| Error::io("cannot make the directory", path, &err))?;
+        let lock = lock(path)?;
+        if path.join(METRICS).exists() {
+            let how = match Self::is_finished(path) {
+                true => "choose another --out, or remove it".to_owned(),
+                false => format!(
+                    "which did not end; downhill resume {} goes on with it; or choose another --out, or remove it",
+                    path.display()
+                ),
+            };
+            return Err(Error::Config(format!("{} holds a run already; {how}", path.display())));
+        }
+        if Self::is_finished(path) {
+            return Err(Error::Config(format!(
+                "{} holds {WEIGHTS}, which a run writes last; choose another --out, or move it",
+                path.display()
+            )));
+        }
+        Ok(Claim { path: path.to_owned(), lock })
+    }
+
+    /// Makes the directory and starts its files.
+    ///
+    /// # Errors
+    /// As [`RunDir::claim`] and [`Claim::begin`].
+    pub fn create(path: &Path, config: &str) -> Result<RunDir> {
+        Self::claim(path)?.begin(config)
+    }
+
+    /// Opens the directory of a run to resume it; [`RunDir::rewind`] then cuts its metrics.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it holds no run, [`Error::Checkpoint`] where another process has it; [`Error::Io`].
+    pub fn reopen(path: &Path) -> Result<RunDir> {
+        if !path.join(CONFIG).exists() {
+            let what = if path.is_dir() { "it holds no config.toml" } else { "there is no such directory" };
+            return Err(Error::Config(format!(
+                "{}: {what}; the directory of a run is needed, as train made it",
+                path.display()
+            )));
+        }
+        let lock = lock(path)?;
+        let metrics = path.join(METRICS);
+        let open = || {
+            let mut file = File::options().write(true).create(true).truncate(false).open(&metrics)?;
+            file.seek(SeekFrom::End(0)).map(|_| file)
+        };
+        let file = open().map_err(|err: std::io::Error| Error::io("cannot write", &metrics, &err))?;
+        Ok(RunDir { path: path.to_owned(), metrics: BufWriter::new(file), _lock: lock })
+    }
+
+    /// Replaces the config, by one that goes on with the same run.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written.
+    pub fn replace_config(&self, config: &str) -> Result<()> {
+        write_whole(&self.path.join(CONFIG), config.as_bytes())
+    }
+
+    /// Removes the weights that mark the run as done, and their average.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where they cannot be removed.
+    pub fn unfinish(&self) -> Result<()> {
+        for path in [self.weights(), self.average_weights()] {
+            match fs::remove_file(&path) {
+                Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("cannot remove", &path, &err));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of steps and epochs in `metrics.jsonl`, counted without gaps.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read.
+    pub fn reported(&self) -> Result<(u64, u64)> {
+        reported_up_to(&self.path.join(METRICS), u64::MAX, u64::MAX).map(|(_, steps, epochs)| (steps, epochs))
+    }
+
+    /// Removes the lines after `step` steps and `epochs` epochs.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where the lines up to there are not all in `metrics.jsonl`; [`Error::Io`].
+    pub fn rewind(&mut self, step: u64, epochs: u64) -> Result<()> {
+        self.flush()?;
+        let path = self.path.join(METRICS);
+        let (kept, steps, told) = reported_up_to(&path, step, epochs)?;
+        if (steps, told) != (step, epochs) {
+            return Err(Error::Checkpoint(format!(
+                "{}: the run goes on after step {step} and epoch {epochs}, and the lines up to there end at step {steps} \
+                 and epoch {told}: the file was changed. Bring it back, or begin a new run",
+                path.display()
+            )));
+        }
+        let mut cut = || {
+            self.metrics.get_ref().set_len(kept)?;
+            self.metrics.seek(SeekFrom::Start(kept))?;
+            self.metrics.get_ref().sync_all()
+        };
+        cut().map_err(|err: std::io::Error| Error::io("cannot write", &path, &err))
+    }
+
+    /// The file of the metrics, for [`Checkpointer::after`](super::Checkpointer::after).
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system has no handle left.
+    pub fn metrics(&self) -> Result<File> {
+        self.metrics
+            .get_ref()
+            .try_clone()
+            .map_err(|err| Error::io("cannot write", self.path.join(METRICS), &err))
+    }
+
+    /// The last epoch in `metrics.jsonl` of a run.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read.
+    pub fn last_epoch(run: &Path) -> Result<Option<EpochRecord>> {
+        let path = run.join(METRICS);
+        let text = fs::read_to_string(&path).map_err(|err| Error::io("cannot read", &path, &err))?;
+        let (mut last, mut step) = (None, 0);
+        for line in text.lines() {
+            let Ok(head) = serde_json::from_str::<Head>(line) else { continue };
+            match head.event.as_str() {
+                "step" => step = head.step,
+                "epoch" => last = Some((line, step)),
+                _ => {}
+            }
+        }
+        let Some((line, step)) = last else { return Ok(None) };
+        // A number that was not finite is null, and no record then.
+        let record = serde_json::from_str(line).ok();
+        Ok(record.map(|record: EpochRecord| EpochRecord { step, ..record }))
+    }
+
+    /// Stores the encoding of raw data as numbers, as `data.json`: a model is of no use without it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written.
+    pub fn keep_encoding(&self, encoding: &Encoding) -> Result<()> {
+        let text = serde_json::to_string_pretty(encoding).map_err(|err| Error::Data(err.to_string()))?;
+        write_whole(&self.path.join("data.json"), (text + "\n").as_bytes())
+    }
+
+    /// The encoding that [`RunDir::keep_encoding`] stored in the directory of a run; `None` where it stored nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read, [`Error::Data`] where it is not what was written.
+    pub fn encoding(run: &Path) -> Result<Option<Encoding>> {
+        let path = run.join("data.json");
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(err) => return Err(Error::io("cannot read", &path, &err)),
+        };
+        let wrong = |err| Error::Data(format!("{}: not what a run writes: {err}", path.display()));
+        serde_json::from_slice(&bytes).map(Some).map_err(wrong)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the weights go.
+    pub fn weights(&self) -> PathBuf {
+        self.path.join(WEIGHTS)
+    }
+
+    /// Where the weights are that it began from, if they were given.
+    pub fn first_weights(path: &Path) -> PathBuf {
+        path.join("init.safetensors")
+    }
+
+    /// Where the checkpoints are.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join(CHECKPOINTS)
+    }
+
+    /// Where the average of the weights goes, where one is kept.
+    pub fn average_weights(&self) -> PathBuf {
+        self.path.join("average.safetensors")
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(line).unwrap_or_default();
+        let path = self.path.join(METRICS);
+        writeln!(self.metrics, "{text}").map_err(|err| Error::io("cannot write", path, &err))
+    }
+
+    /// Writes a line that is neither a step nor an epoch: what `record` says, as `{"event":"<event>",..}`.
+    ///
+    /// # Errors
+    /// As [`Observer::steps`].
+    pub fn event<T: Serialize>(&mut self, event: &str, record: &T) -> Result<()> {
+        #[derive(Serialize)]
+        struct Other<'a, T> {
+            event: &'a str,
+            #[serde(flatten)]
+            record: &'a T,
+        }
+        self.line(&Other { event, record })?;
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let path = self.path.join(METRICS);
+        self.metrics.flush().map_err(|err| Error::io("cannot write", path, &err))
+    }
+}
+
+impl Observer for RunDir {
+    /// Appends steps, and hands them to the operating system.
+    ///
+    /// # Errors
+    /// [`Error::Io`], a full disk for instance.
+    fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
+        for step in steps {
+            self.line(&Line::Step(step))?;
+        }
+        self.flush()
+    }
+
+    /// Appends statistics, as a line `{"event":"statistics","step":..}`.
+    ///
+    /// # Errors
+    /// As [`Observer::steps`].
+    fn statistics(&mut self, statistics: &StatisticsRecord) -> Result<()> {
+        self.event("statistics", statistics)
+    }
+
+    /// Appends an epoch.
+    ///
+    /// # Errors
+    /// As [`Observer::steps`].
+    fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
+        self.line(&Line::Epoch(epoch))?;
+        self.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Vocabulary;
+
+    #[test]
+    fn an_encoding_is_kept_with_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let open = RunDir::create(&run, "").unwrap();
+        assert_eq!(RunDir::encoding(&run).unwrap(), None);
+        let encoding = Encoding::Text { vocabulary: Vocabulary::of("a \"quoted\" line\n\u{1f600}") };
+        open.keep_encoding(&encoding).unwrap();
+        assert_eq!(RunDir::encoding(&run).unwrap(), Some(encoding));
+        fs::write(run.join("data.json"), "{}").unwrap();
+        let err = RunDir::encoding(&run).unwrap_err().to_string();
+        assert!(err.contains("data.json") && err.contains("kind"), "{err}");
+    }
+
+    #[test]
+    fn a_run_is_taken_back_to_a_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        drop(RunDir::create(&run, "").unwrap());
+        let lines = |steps: std::ops::RangeInclusive<u64>| -> String {
+            steps
+                .map(|step| format!("{{\"event\":\"step\",\"step\":{step},\"epoch\":1,\"loss\":null}}\n"))
+                .collect()
+        };
+        let epoch = "{\"event\":\"epoch\",\"epoch\":1}\n";
+        let whole = lines(1..=3) + epoch + &lines(4..=5);
+        let rewound = |text: &str, step, epochs| {
+            fs::write(run.join(METRICS), text).unwrap();
+            RunDir::reopen(&run)
+                .unwrap()
+                .rewind(step, epochs)
+                .map(|()| fs::read_to_string(run.join(METRICS)).unwrap())
+        };
+        assert_eq!(rewound(&whole, 5, 1).unwrap(), whole);
+        assert_eq!(rewound(&whole, 3, 1).unwrap(), lines(1..=3) + epoch);
+        assert_eq!(rewound(&whole, 3, 0).unwrap(), lines(1..=3));
+        assert_eq!(
+            rewound(&(whole.clone() + "{\"event\":\"st"), 4, 1).unwrap(),
+            lines(1..=3) + epoch + &lines(4..=4)
+        );
+        assert_eq!(rewound(&whole, 0, 0).unwrap(), "");
+        for (text, step, epochs) in
+            [(&whole, 6, 1), (&whole, 5, 2), (&lines(2..=3), 3, 0), (&whole[..40].into(), 1, 0)]
+        {
+            let err = rewound(text, step, epochs).unwrap_err().to_string();
+            assert!(err.contains("metrics.jsonl") && err.contains("was changed"), "{err}");
+        }
+    }
+
+    #[test]
+    fn one_process_has_a_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let first = RunDir::create(&run, "").unwrap();
+        for second in [RunDir::reopen(&run).map(drop), RunDir::create(&run, "").map(drop)] {
+            let err = second.unwrap_err().to_string();
+            assert!(err.contains("in use") && err.contains(&std::process::id().to_string()), "{err}");
+        }
+        drop(first);
+        RunDir::reopen(&run).unwrap();
+        let err = RunDir::create(&run, "").unwrap_err().to_string();
+        assert!(err.contains("resume"), "{err}");
+    }
+}

@@ -1,0 +1,339 @@
+//! The loop of a run, from top to bottom: report a finished epoch, end where it is time, train up to the next stop, save.
+
+use super::checkpointing::Checkpointing;
+use super::observer::Observer;
+use super::records::{EpochRecord, RunEnd, RunStart, StepRecord};
+use super::trainer::Trainer;
+use crate::compile::table_updates;
+use crate::engine::CompletedWindow;
+use crate::error::{Error, Result};
+use std::time::Instant;
+
+/// The point up to which steps are submitted.
+#[derive(Debug, Clone, Copy)]
+struct Until {
+    /// The last step, counted from the beginning of the run; within the current epoch.
+    step: u64,
+    /// Stop submitting steps at this time. At least one window is submitted.
+    deadline: Option<Instant>,
+    /// Take statistics after this step.
+    statistics: Option<u64>,
+}
+
+impl Trainer {
+    /// Trains by the options: epochs with an evaluation after each, observed.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] where a step's or an evaluation's loss is not finite; [`Error::Cancelled`] where the
+    /// [`RunHandle`](super::RunHandle) or the observer stops it; a lost device; the observer's own.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Option<EpochRecord>> {
+        pollster::block_on(self.run_async(observer, &mut ()))
+    }
+
+    /// [`Trainer::run`] that saves checkpoints, as [`run::Checkpointer`](crate::run::Checkpointer) does; and where the run
+    /// is stopped.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`]; a checkpoint that cannot be written.
+    pub fn run_with_checkpoints(
+        &mut self,
+        observer: &mut dyn Observer,
+        checkpoints: &mut dyn Checkpointing,
+    ) -> Result<Option<EpochRecord>> {
+        pollster::block_on(self.run_async(observer, checkpoints))
+    }
+
+    /// [`Trainer::run_with_checkpoints`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn run_async(
+        &mut self,
+        observer: &mut dyn Observer,
+        checkpoints: &mut dyn Checkpointing,
+    ) -> Result<Option<EpochRecord>> {
+        let start = self.run_start();
+        self.handle.start(&start);
+        observer.start(&start)?;
+        checkpoints.start()?;
+        let mut last = None;
+        let end = loop {
+            if self.handle.is_stopped() {
+                break RunEnd::Stopped;
+            }
+            // 1. An epoch is trained but not reported: evaluate, update plateau and early stopping, report.
+            if self.has_unreported_epoch() {
+                let epoch = match self.finish_epoch(observer).await {
+                    Err(Error::Cancelled) => break RunEnd::Stopped,
+                    epoch => epoch?,
+                };
+                checkpoints.after_epoch(self, &epoch)?;
+                last = Some(epoch);
+            }
+            checkpoints.report(observer)?;
+            // 2. Is the run over?
+            if self.progress.early_stopping.is_over() {
+                break RunEnd::EarlyStopped;
+            }
+            if self.progress.step >= self.total_steps() {
+                break RunEnd::Finished;
+            }
+            // 3. Train up to whatever is due next: end of epoch, checkpoint, statistics, deadline.
+            self.train_until(self.next_stop(checkpoints), observer).await?;
+            // 4. Save a checkpoint if one is due.
+            checkpoints.after_steps(self)?;
+        };
+        self.finish(end, observer, checkpoints)?;
+        if end == RunEnd::Stopped { Err(Error::Cancelled) } else { Ok(last) }
+    }
+
+    fn run_start(&self) -> RunStart {
+        let ledger = self.engine.gpu().ledger();
+        RunStart {
+            step: self.progress.step,
+            total_steps: self.total_steps(),
+            steps_per_epoch: self.plan.batches.steps() as u64,
+            batch_size: self.plan.batches.rows,
+            parameters: self.plan.parameter_count(),
+            memory: ledger.total(),
+            budget: ledger.budget(),
+        }
+    }
+
+    /// The next point at which something other than a step is due.
+    fn next_stop(&self, checkpoints: &dyn Checkpointing) -> Until {
+        let done = self.progress.step;
+        let every = self.options.statistics.filter(|&every| every > 0);
+        let statistics = every.map(|every| (done / every + 1).saturating_mul(every));
+        let due = checkpoints.next_step(done).into_iter().chain(statistics);
+        let step = due.fold(self.total_steps().min(self.end_of_epoch()), u64::min);
+        Until { step, deadline: checkpoints.deadline(), statistics }
+    }
+
+    /// The last step of the current epoch.
+    fn end_of_epoch(&self) -> u64 {
+        self.progress.step + (self.plan.batches.steps() - self.progress.step_in_epoch) as u64
+    }
+
+    /// Trains up to a step of the current epoch, or to the deadline, or until the run is stopped; receives everything.
+    async fn train_until(&mut self, until: Until, observer: &mut dyn Observer) -> Result<()> {
+        let waited = self.engine.data_wait();
+        self.clock.start();
+        self.engine.restart_pacing();
+        let mut is_first = true;
+        while self.progress.step < until.step && !self.handle.is_stopped() {
+            if !is_first && until.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break;
+            }
+            is_first = false;
+            let left = (until.step - self.progress.step) as usize;
+            let window = self.progress.window(self.engine.next_steps().min(left));
+            if !self.engine.is_ready(&window) {
+                // The device must not wait for what the host would read while the device works.
+                self.drain(observer).await?;
+            }
+            if let Err(err) = self.submit(window.steps, until.statistics) {
+                // The steps before it are done.
+                self.drain(observer).await?;
+                return Err(err);
+            }
+            if self.engine.windows_in_flight() > 1 {
+                self.receive(observer).await?;
+            }
+        }
+        self.drain(observer).await?;
+        let totals = &mut self.progress.epoch_totals;
+        totals.seconds += self.clock.stop().as_secs_f64();
+        let waited = self.engine.data_wait().zip(waited).map(|(now, then)| (now - then).as_secs_f64());
+        totals.data_wait += waited.unwrap_or(0.0);
+        Ok(())
+    }
+
+    /// Submits the next `steps` steps, or as many as there are samples for.
+    fn submit(&mut self, steps: usize, statistics: Option<u64>) -> Result<()> {
+        let (plan, progress) = (&self.plan, &mut self.progress);
+        let (window, samples) = self.engine.take_samples(progress.window(steps))?;
+        // Where steps may be skipped, the table also has the rows before the first that the device may still need.
+        let (unknown, updates) =
+            if plan.checked { progress.skipped.table(progress.step) } else { (0, progress.step) };
+        debug_assert!(
+            unknown + window.steps <= table_updates(plan.checked),
+            "the table has a row for each update"
+        );
+        let table = progress.lr.table(plan, updates, unknown + window.steps, progress.epoch);
+        let with_statistics = statistics == Some(window.steps_done + window.steps as u64);
+        let (clock, passes) = (progress.clock(self.options.seed), samples.passes());
+        self.engine.submit_steps(plan, window, samples, &table, clock, with_statistics)?;
+        progress.advance(&window, passes, plan.batches.steps());
+        Ok(())
+    }
+
+    /// Receives every window in flight.
+    async fn drain(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        while self.engine.windows_in_flight() > 0 {
+            self.receive(observer).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the oldest window in flight, and reports its steps.
+    async fn receive(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let Some(completed) = self.engine.receive(&self.plan).await? else { return Ok(()) };
+        self.handle.waited(self.engine.device_wait(), self.engine.data_wait());
+        let window = completed.window;
+        let (steps, fault) = self.take_results(&completed);
+        self.handle.steps(&steps, self.clock.total());
+        self.hear(observer.steps(&steps))?;
+        fault.map_or(Ok(()), Err)?;
+        self.engine.pace(&window);
+        match completed.statistics {
+            Some(statistics) => self.hear(observer.statistics(&statistics)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the results of a window into the progress: the records of its good steps, and the error that ends the run at
+    /// the first other one.
+    fn take_results(&mut self, completed: &CompletedWindow) -> (Vec<StepRecord>, Option<Error>) {
+        let (window, progress) = (completed.window, &mut self.progress);
+        let mut records = Vec::with_capacity(window.steps);
+        for (step, result) in (window.steps_done + 1..).zip(&completed.steps) {
+            let epoch = window.epoch + 1;
+            let skipped_before = result.gradient_check.map_or(0, |check| check.skipped_steps);
+            let lr = progress.lr.lr_of_run(step - skipped_before, window.epoch);
+            progress.epoch_totals.begin(epoch);
+            let goes_on = match result.gradient_check {
+                None => result.loss.is_finite(),
+                Some(check) => match progress.skipped.observe(step, check) {
+                    Ok(goes_on) => goes_on,
+                    Err(err) => return (records, Some(err)),
+                },
+            };
+            if !goes_on {
+                return (records, Some(Error::Diverged { step, epoch, lr, loss: result.loss }));
+            }
+            // A step that is skipped for its loss adds nothing to the epoch.
+            if result.loss.is_finite() {
+                progress.epoch_totals.add(result);
+            }
+            let (loss, metrics) = (result.loss, result.metrics.clone());
+            records.push(StepRecord {
+                step,
+                epoch,
+                loss,
+                lr,
+                metrics,
+                gradient_check: result.gradient_check,
+            });
+        }
+        (records, None)
+    }
+
+    /// An observer that cancels stops the run: steps in flight are still received, and kept.
+    fn hear(&self, answer: Result<()>) -> Result<()> {
+        match answer {
+            Err(Error::Cancelled) => {
+                self.handle.stop();
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Evaluates, updates plateau and early stopping, and reports the epoch.
+    async fn finish_epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochRecord> {
+        let epoch = self.progress.epochs_reported + 1;
+        let (clock, handle) = (self.progress.clock(self.options.seed), self.handle.clone());
+        let evaluated = self.engine.evaluate(&self.plan, clock, &|| handle.is_stopped()).await?;
+        if let Some(bad) = evaluated.as_ref().filter(|evaluated| !evaluated.loss.is_finite()) {
+            let (step, loss) = (self.progress.step, bad.loss as f32);
+            return Err(Error::Diverged { step, epoch, lr: self.lr(), loss });
+        }
+        let totals = &self.progress.epoch_totals;
+        let (means, seconds) = (totals.means(), totals.seconds.max(1e-9));
+        let record = EpochRecord {
+            epoch,
+            step: self.progress.step,
+            train_loss: means[0],
+            eval_loss: evaluated.as_ref().map(|evaluated| evaluated.loss),
+            eval_accuracy: evaluated.as_ref().and_then(|evaluated| evaluated.accuracy),
+            eval_confusion: evaluated.as_ref().and_then(|evaluated| evaluated.confusion.clone()),
+            train_metrics: self.plan.metrics_of(&means),
+            eval_metrics: evaluated.map(|evaluated| evaluated.metrics).unwrap_or_default(),
+            samples_per_second: totals.samples as f64 / seconds,
+            data_wait: self.engine.data_wait().map(|_| totals.data_wait / seconds),
+        };
+        self.progress.lr.observe(&record);
+        self.progress.epochs_reported = epoch;
+        let totals = &mut self.progress.epoch_totals;
+        (totals.seconds, totals.data_wait) = (0.0, 0.0);
+        if let (Some(rule), Some(monitor)) = (&self.options.early_stopping, self.monitor())
+            && self.progress.early_stopping.observe(rule, &monitor, &record)
+            && rule.restore_best
+        {
+            self.keep_best()?;
+        }
+        self.handle.epoch(&record);
+        self.hear(observer.epoch(&record))?;
+        Ok(record)
+    }
+
+    /// Saves a stopped run, waits for checkpoints, restores the best weights of a run that is over, and reports the end.
+    fn finish(
+        &mut self,
+        end: RunEnd,
+        observer: &mut dyn Observer,
+        checkpoints: &mut dyn Checkpointing,
+    ) -> Result<()> {
+        if end == RunEnd::Stopped {
+            checkpoints.save(self)?;
+        }
+        checkpoints.finish()?;
+        checkpoints.report(observer)?;
+        match end {
+            RunEnd::Stopped => self.handle.clear(),
+            RunEnd::Finished | RunEnd::EarlyStopped => self.restore_best(),
+        }
+        observer.end(end, self.progress.step)
+    }
+
+    /// Runs `count` steps, over the ends of epochs, without evaluation.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] at the first loss that is not finite; [`Error::Cancelled`] where the handle stops it; a lost
+    /// device.
+    pub fn advance(&mut self, count: u64) -> Result<Vec<StepRecord>> {
+        let mut records = Collected::default();
+        self.advance_observed(count, &mut records)?;
+        Ok(records.0)
+    }
+
+    /// [`Trainer::advance`] that reports its steps to `observer` as they are received.
+    pub(super) fn advance_observed(&mut self, count: u64, observer: &mut dyn Observer) -> Result<()> {
+        let target = self.progress.step + count;
+        pollster::block_on(async {
+            while self.progress.step < target {
+                let step = target.min(self.end_of_epoch());
+                self.train_until(Until { step, deadline: None, statistics: None }, observer).await?;
+                if self.handle.is_stopped() {
+                    self.handle.clear();
+                    return Err(Error::Cancelled);
+                }
+            }
+            // Nobody asks for the epochs that ended.
+            self.progress.epochs_reported = self.progress.epoch;
+            Ok(())
+        })
+    }
+}
+
+/// Collects steps.
+#[derive(Default)]
+struct Collected(Vec<StepRecord>);
+
+impl Observer for Collected {
+    fn steps(&mut self, steps: &[StepRecord]) -> Result<()> {
+        self.0.extend_from_slice(steps);
+        Ok(())
+    }
+}
