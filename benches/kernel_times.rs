@@ -39,7 +39,7 @@ fn main() {
         let train_plan = TrainPlan::builder(&data, Optimizer::AdamW(AdamW::default()))
             .model(&*model, &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()))
             .batches(BatchPlan::new(data.train().len(), BatchSize::Rows(batch), false).expect("batches"))
-            .target(Target::of(&gpu))
+            .target(Target::for_gpu(&gpu))
             .build()
             .expect("the net fits");
         let memory = Memory::allocate(&gpu, &train_plan.memory).expect("memory");

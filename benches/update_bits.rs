@@ -28,7 +28,7 @@ fn update(gpu: &Gpu, n: usize, state_bits: u32) -> (Dispatch, Memory, u64) {
     let train_plan = TrainPlan::builder(&data, optimizer)
         .model(&model, &|y, _| y.clone())
         .batches(batches)
-        .target(Target::of(gpu))
+        .target(Target::for_gpu(gpu))
         .build()
         .expect("a plan");
     let plan = &train_plan.train[0].plan;

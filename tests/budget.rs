@@ -9,7 +9,7 @@ use downhill::compile::{MicroBatch, TrainOptions, TrainPlan};
 use downhill::config::Config;
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::gpu::Family;
-use downhill::kernel::{Room, Target};
+use downhill::kernel::{MemoryBudget, Target};
 use downhill::nn::{BatchNorm, Net, loss};
 use downhill::optim::{AdamW, Optimizer};
 use downhill::train::Trainer;
@@ -112,22 +112,22 @@ fn cross_entropy(y: &Tensor, t: &Tensor) -> Tensor {
 
 const ROWS: usize = 256;
 
-fn plan(data: &Dataset, norm: bool, room: Room) -> Result<TrainPlan, Error> {
+fn plan(data: &Dataset, norm: bool, room: MemoryBudget) -> Result<TrainPlan, Error> {
     let batches = BatchPlan::new(data.train().len(), BatchSize::Rows(ROWS), false)?;
-    let target = Target::new(adapter::families()[0]).with_room(room);
+    let target = Target::new(adapter::families()[0]).with_memory(room);
     let adamw = Optimizer::AdamW(AdamW::default());
     TrainPlan::builder(data, &adamw).model(&net(norm), &cross_entropy).batches(batches).target(target).build()
 }
 
-fn room(budget: u64, may_split: bool) -> Room {
-    Room { budget: Some(budget), may_split, ..Room::default() }
+fn room(budget: u64, may_split: bool) -> MemoryBudget {
+    MemoryBudget { budget: Some(budget), may_split, ..MemoryBudget::default() }
 }
 
 /// What each means of saving leaves of the memory, down to nothing that fits; a plan found is within the budget.
 #[test]
 fn means_are_taken_in_turn() {
     let data = images(2000);
-    let whole = plan(&data, false, Room::default()).expect("a plan");
+    let whole = plan(&data, false, MemoryBudget::default()).expect("a plan");
     assert!(whole.budget_choice.choices.is_empty() && whole.staging.is_empty());
     let mut budget = whole.peak_bytes();
     let (mut streamed, mut parts, mut again) = (0, 0, 0);
@@ -159,7 +159,7 @@ fn means_are_taken_in_turn() {
 #[test]
 fn a_refusal_says_what_fits() {
     let data = images(2000);
-    let mut budget = plan(&data, false, Room::default()).expect("a plan").peak_bytes();
+    let mut budget = plan(&data, false, MemoryBudget::default()).expect("a plan").peak_bytes();
     let text = loop {
         budget -= budget / 8;
         match plan(&data, false, room(budget, false)) {
@@ -174,7 +174,7 @@ fn a_refusal_says_what_fits() {
         .unwrap_or_else(|| panic!("no remedy: {text}"));
     let with = |micro: usize| {
         let batches = BatchPlan::new(2000, BatchSize::Rows(ROWS), false)?.with_micro(Some(micro))?;
-        let target = Target::new(adapter::families()[0]).with_room(room(budget, false));
+        let target = Target::new(adapter::families()[0]).with_memory(room(budget, false));
         TrainPlan::builder(&data, Optimizer::AdamW(AdamW::default()))
             .model(&net(false), &cross_entropy)
             .batches(batches)
@@ -192,7 +192,7 @@ fn a_refusal_says_what_fits() {
 fn batch_norm_is_not_split() {
     let data = images(2000);
     let least = |may_split| {
-        let mut budget = plan(&data, true, Room::default()).expect("a plan").peak_bytes();
+        let mut budget = plan(&data, true, MemoryBudget::default()).expect("a plan").peak_bytes();
         loop {
             budget -= budget / 20;
             match plan(&data, true, room(budget, may_split)) {

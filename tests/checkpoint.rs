@@ -93,8 +93,8 @@ fn it_takes_less_memory_and_more_work() {
         let (plain, again) = (plan(false), plan(true));
         assert!(again.peak_bytes() < plain.peak_bytes(), "{} for {}", again.peak_bytes(), plain.peak_bytes());
         let flops = |b: &TrainPlan| b.train[0].plan.flops();
-        let c = again.checkpointing.expect("there are blocks");
-        assert!(plain.checkpointing.is_none());
+        let c = again.recomputation.expect("there are blocks");
+        assert!(plain.recomputation.is_none());
         assert_eq!(c.saved_bytes, plain.train[0].plan.bytes() as i64 - again.train[0].plan.bytes() as i64);
         assert_eq!(c.added_flops, flops(&again) - flops(&plain));
         assert!(flops(&again) > flops(&plain) && flops(&again) < 2 * flops(&plain));

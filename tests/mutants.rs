@@ -64,7 +64,7 @@ impl<'a> Bench<'a> {
         let sinks: Vec<(Tensor, Sink)> =
             outputs.into_iter().enumerate().map(|(i, t)| (t, Sink::Buffer(format!("output {i}")))).collect();
         let ring = Ring { columns: 0, rows: 0 };
-        let mut plan = Plan::new(&graph, &sinks, ring, Target::of(gpu)).expect("a plan");
+        let mut plan = Plan::new(&graph, &sinks, ring, Target::for_gpu(gpu)).expect("a plan");
         let mut words: Vec<(&str, Vec<u8>)> = Vec::new();
         for (name, array) in &case.inputs {
             words.push((name, array.to_f32().iter().flat_map(|x| x.to_le_bytes()).collect()));
@@ -221,7 +221,7 @@ const EDGES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn matmul_lanes_any() {
+fn matmul_subgroup_any() {
     let cases = [
         product(&[], [19, 11, 7], [false, false]),
         product(&[2], [17, 9, 13], [true, true]),
@@ -229,11 +229,11 @@ fn matmul_lanes_any() {
         backward(13, 18, 9),
         backward(13, 18, 7),
     ];
-    hunt("matmul_lanes_any", Family::Lanes, &body("matmul_lanes_any", "\nfn store"), &cases, EDGES);
+    hunt("matmul_subgroup_any", Family::Subgroup, &body("matmul_subgroup_any", "\nfn store"), &cases, EDGES);
 }
 
 #[test]
-fn matmul_lanes_n() {
+fn matmul_subgroup_n() {
     let cases = [
         product(&[], [20, 36, 12], [false, false]),
         product(&[2], [12, 8, 15], [true, false]),
@@ -242,17 +242,17 @@ fn matmul_lanes_n() {
         backward(20, 36, 20),
         backward(24, 20, 68),
     ];
-    hunt("matmul_lanes_n", Family::Lanes, &body("matmul_lanes_n", "\nfn store"), &cases, EDGES);
+    hunt("matmul_subgroup_n", Family::Subgroup, &body("matmul_subgroup_n", "\nfn store"), &cases, EDGES);
 }
 
 #[test]
-fn matmul_lanes_nt() {
+fn matmul_subgroup_nt() {
     let cases = [
         product(&[], [19, 27, 12], [false, true]),
         product(&[2], [5, 20, 8], [false, true]),
         product(&[], [3, 5, 45_004], [false, true]),
     ];
-    hunt("matmul_lanes_nt", Family::Lanes, &body("matmul_lanes_nt", "\nfn store"), &cases, EDGES);
+    hunt("matmul_subgroup_nt", Family::Subgroup, &body("matmul_subgroup_nt", "\nfn store"), &cases, EDGES);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn reductions() -> Vec<Case> {
 #[test]
 fn reduce_fold() {
     let lines = body("reduce", "\nfn reduce_fold");
-    hunt("reduce", Family::Lanes, &lines, &reductions(), FOLDED);
+    hunt("reduce", Family::Subgroup, &lines, &reductions(), FOLDED);
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn cross_entropy() {
     let build = |t: &[Tensor]| vec![loss::cross_entropy(&t[0], &t[1], &loss::CrossEntropy::default())];
     cases.push(Case { labels: Some(labels), ..case(vec![("x", x)], build, vec![want]) });
     let spared = [FOLDED, &[("clamp(t, 0", "a label past the last class, refused before")]].concat();
-    hunt("cross_entropy", Family::Lanes, &body("cross_entropy", "\nfn log_sum_exp"), &cases, &spared);
+    hunt("cross_entropy", Family::Subgroup, &body("cross_entropy", "\nfn log_sum_exp"), &cases, &spared);
 }
 
 /// The lines of one function of `shared/math.wgsl`.
@@ -389,10 +389,10 @@ fn chain_and_math() {
         ("expm1_", vec![unary(-6.0, 0.1, |x| x.elu(1.0), |x| el::elu(x, 1.0))]),
     ];
     for (name, cases) in &table {
-        hunt(name, Family::Lanes, &function(name), cases, MATH);
+        hunt(name, Family::Subgroup, &function(name), cases, MATH);
     }
     let x = grid(-3.0, 3.0);
     let want = x.map(|x| x * 2.0 + 1.0);
     let chain = case(vec![("x", x)], |t| vec![&t[0] * 2.0 + 1.0], vec![want]);
-    hunt("chain", Family::Lanes, &body("chain", "\nfn chain_map"), &[chain], FOLDED);
+    hunt("chain", Family::Subgroup, &body("chain", "\nfn chain_map"), &[chain], FOLDED);
 }

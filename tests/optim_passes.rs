@@ -62,7 +62,7 @@ fn dispatches(optimizer: &Optimizer, layers: usize) -> usize {
     };
     let loss = |y: &Tensor, t: &Tensor| y.sub(t).square().mean_all();
     let batches = TrainOptions::default().batches(&data).expect("batches");
-    let target = Target::new(Family::Lanes);
+    let target = Target::new(Family::Subgroup);
     let made = TrainPlan::builder(&data, optimizer)
         .model(&model, &loss)
         .batches(batches)

@@ -229,7 +229,7 @@ fn activations_take_half_the_memory() {
     let config = Config::parse(include_str!("../examples/digits_cnn.toml"), &[]).expect("a config");
     let data = digits().expect("digits");
     let batches = BatchPlan::new(data.train().len(), BatchSize::Rows(64), false).expect("batches");
-    for family in [Family::Lanes, Family::Tiled] {
+    for family in [Family::Subgroup, Family::Tiled] {
         let activations = |precision| -> u64 {
             let train_plan = TrainPlan::builder(&data, &config.update)
                 .model(&|net, x| config.model.build(net, x), &|y, t| config.loss.apply(y, t))

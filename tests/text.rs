@@ -57,7 +57,7 @@ fn evaluation_counts_every_place() {
     let batches: Vec<usize> = trainer.plan().eval.iter().map(|b| b.batch).collect();
     assert_eq!(batches, [512, 154]);
     trainer.advance(20).expect("steps");
-    let downhill::train::Evaluation { loss, accuracy, .. } =
+    let downhill::engine::Evaluation { loss, accuracy, .. } =
         trainer.evaluate().expect("an evaluation").expect("a part");
 
     let table = trainer.state_dict().expect("weights").swap_remove(0).values;

@@ -132,7 +132,7 @@ impl Case {
     fn run(&self, gpu: &Gpu, options: &Options) -> Result<(Vec<super::Cell>, Deed, f64)> {
         let (graph, product) = self.graph();
         let sinks = [(product, Sink::Buffer(PRODUCT.into()))];
-        let plan = Plan::new(&graph, &sinks, Ring { columns: 0, rows: 0 }, Target::of(gpu))?;
+        let plan = Plan::new(&graph, &sinks, Ring { columns: 0, rows: 0 }, Target::for_gpu(gpu))?;
         let inputs = ["a", "b"].map(input_buffer);
         let operands = 8 * self.elements() as u64;
         let sets = options.rotation(gpu).div_ceil(operands).clamp(1, MOST_SETS);

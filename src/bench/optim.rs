@@ -219,7 +219,7 @@ impl Case<'_> {
         let update = Update::new(gpu, self.optimizer, STEP)?;
         let settings = Settings::of(self.optimizer)?;
         let shape = [each / GRAIN, GRAIN];
-        let list = ops(&settings, STEP, shape, Target::of(gpu))?;
+        let list = ops(&settings, STEP, shape, Target::for_gpu(gpu))?;
         let elements = each * tensors;
         let set_bytes = Arenas::set_bytes(&update.arrays(shape), tensors);
         let fitting = gpu.largest_buffer() / (elements as u64 * 4);

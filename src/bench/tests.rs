@@ -107,7 +107,8 @@ fn the_ops_of_elementwise_optimizers_make_their_update() {
     let elementwise = Optimizer::NAMES.into_iter().filter(|name| !BY_TENSOR.contains(name));
     for name in elementwise.chain(["momentum"]) {
         let (settings, names) = settings(name);
-        let list = ops(&settings, STEP, [1, GRAIN], Target::new(Family::Lanes)).unwrap().calls().expect(name);
+        let list =
+            ops(&settings, STEP, [1, GRAIN], Target::new(Family::Subgroup)).unwrap().calls().expect(name);
         for four in noise(3, 4000, -1.0, 1.0).chunks_exact(4) {
             let first = |slot: &&str| {
                 let signed = ["exp_avg", "momentum_buffer", "z"].contains(slot);
@@ -149,11 +150,11 @@ fn an_op_counts_what_it_moves() {
     assert_eq!(of(Op::SqrtOf, Array::Temporary(0), m, m), 8);
     // torch's single-tensor AdamW, by the book.
     let (settings, _) = settings("adamw");
-    let list = ops(&settings, STEP, [3, GRAIN], Target::new(Family::Lanes)).unwrap();
+    let list = ops(&settings, STEP, [3, GRAIN], Target::new(Family::Subgroup)).unwrap();
     assert_eq!((list.dispatches(), list.bytes()), (8, 80 * 3 * GRAIN as u64));
     // A number for each row or column is not one for each parameter.
     let adafactor = Settings::of(&Optimizer::Adafactor(Adafactor::default())).unwrap();
-    let mut list = ops(&adafactor, STEP, [3, GRAIN], Target::new(Family::Lanes)).unwrap();
+    let mut list = ops(&adafactor, STEP, [3, GRAIN], Target::new(Family::Subgroup)).unwrap();
     assert_eq!(["row_var", "col_var"].map(|name| list.length(Array::Slot(name))), [3, GRAIN]);
     let before = list.bytes();
     list.push(Op::Mul, Array::Slot("row_var"), [], 1.0);

@@ -327,7 +327,7 @@ pub struct ExplainArgs {
     /// Override a setting, as data.batch_size=64 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
-    /// For which kind of adapter: gpu (tiled kernels) or software (kernels of lanes)
+    /// For which kind of adapter: gpu (tiled kernels) or software (subgroup kernels)
     #[arg(long, default_value = "gpu", value_name = "KIND", value_parser = ["gpu", "software"])]
     pub target: String,
     /// What all buffers on the device may take together, as 256MiB, in place of the config's

@@ -12,9 +12,9 @@ use super::say;
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.config, &args.settings)?;
     let data = config.dataset()?;
-    let family = if args.target == "software" { Family::Lanes } else { Family::Tiled };
+    let family = if args.target == "software" { Family::Subgroup } else { Family::Tiled };
     let mut target = Target::new(family);
-    target.room.budget = args.memory.or(config.memory);
+    target.memory.budget = args.memory.or(config.memory);
     let train_plan = config.plan(&data, target)?;
     if args.json {
         say(&serde_json::to_string_pretty(&report::explain_json(&train_plan))?);

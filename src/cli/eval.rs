@@ -137,8 +137,8 @@ fn evaluate(
     weights: &[NamedTensor],
     batch: Option<u32>,
 ) -> anyhow::Result<Evaluation> {
-    let mut target = Target::of(gpu);
-    target.room.eval_batch = batch.map(|rows| rows as usize);
+    let mut target = Target::for_gpu(gpu);
+    target.memory.eval_batch = batch.map(|rows| rows as usize);
     let train_plan = run.config.plan(data, target)?;
     let mut trainer = Trainer::from_plan(gpu, train_plan, data, &run.config.options)?;
     trainer.load_state_dict(weights)?;

@@ -37,7 +37,7 @@ pub(super) fn plan_within_budget(
         Ok(train_plan) => return Ok(train_plan),
         Err(refused) => refused,
     };
-    if target.room.may_split {
+    if target.memory.may_split {
         for blocks in [1].into_iter().chain(BLOCKS) {
             if let Some(train_plan) = search.in_parts(blocks)? {
                 return Ok(train_plan);
@@ -70,12 +70,12 @@ impl BudgetSearch<'_> {
     fn assemble(&self, batches: BatchPlan, choice: Choice) -> Result<TrainPlan> {
         let (objectives, update) = (self.objectives, self.update.clone());
         let mut train_plan = assemble(objectives, update, self.data, batches, self.target, choice)?;
-        train_plan.budget_choice = BudgetChoice { budget: self.target.room.budget, choices: Vec::new() };
+        train_plan.budget_choice = BudgetChoice { budget: self.target.memory.budget, choices: Vec::new() };
         Ok(train_plan)
     }
 
     fn fits(&self, bytes: u64) -> bool {
-        self.target.room.budget.is_none_or(|budget| bytes <= budget)
+        self.target.memory.budget.is_none_or(|budget| bytes <= budget)
     }
 
     /// The plan in these batches that fits: samples on the device, or training's streamed, or all; evaluation in batches
@@ -101,7 +101,7 @@ impl BudgetSearch<'_> {
         blocks: usize,
         eval_bytes: u64,
     ) -> Result<Result<TrainPlan, OverBudget>> {
-        let room = self.target.room;
+        let room = self.target.memory;
         let choice = |stages: Streaming| Choice { streaming: stages, blocks, eval_bytes };
         let mut resident = self.assemble(batches, choice(Streaming::default()))?;
         let peak = resident.peak_bytes();
@@ -179,7 +179,7 @@ impl BudgetSearch<'_> {
         let all: Vec<StagingLayout> = stages.train.clone().into_iter().chain(eval).collect();
         let resident = self.sources(stages);
         let largest = all.iter().map(|s| s.bytes).chain(resident.iter().map(|b| b.bytes)).max();
-        if largest > Some(self.target.room.largest_buffer) {
+        if largest > Some(self.target.memory.largest_buffer) {
             return Ok(None);
         }
         let slots: u64 = all.iter().map(StagingLayout::total).sum();
@@ -235,12 +235,14 @@ impl BudgetSearch<'_> {
         if let Some((steps, resident, too_large)) = streamed {
             let slot = train_plan.staging.first().map_or(0, |stage| stage.bytes);
             let why = match too_large {
-                _ if self.target.room.residence == Residence::Streamed => "as data.residence says".to_owned(),
+                _ if self.target.memory.residence == Residence::Streamed => {
+                    "as data.residence says".to_owned()
+                }
                 Some(source) => format!(
                     "for \"{}\" takes {} and the largest buffer of the adapter is {}",
                     source.name,
                     units::bytes(source.bytes),
-                    units::bytes(self.target.room.largest_buffer)
+                    units::bytes(self.target.memory.largest_buffer)
                 ),
                 None => format!(
                     "for with all of them on the device the run would take {}",
@@ -277,7 +279,7 @@ impl BudgetSearch<'_> {
     /// The error that nothing fits, with the plan and a setting that would fit.
     fn refusal(&self, whole: &OverBudget) -> Result<Error> {
         let OverBudget { train_plan, least, largest } = whole;
-        let budget = self.target.room.budget.unwrap_or(self.target.room.largest_buffer);
+        let budget = self.target.memory.budget.unwrap_or(self.target.memory.largest_buffer);
         let mut buffers = train_plan.all_buffers();
         buffers.sort_by_key(|b| std::cmp::Reverse(b.bytes));
         let mut lines: Vec<String> = buffers
@@ -289,7 +291,7 @@ impl BudgetSearch<'_> {
             let bytes: u64 = rest.iter().map(|b| b.bytes).sum();
             lines.push(format!("\n  {:>10}  {} more", units::bytes(bytes), rest.len()));
         }
-        let remedy = if self.target.room.may_split {
+        let remedy = if self.target.memory.may_split {
             self.smallest()?
         } else {
             match self.largest_part()? {
@@ -313,7 +315,7 @@ impl BudgetSearch<'_> {
                 "a batch of {rows} needs \"{}\" of {}, and the largest buffer of the adapter is {}:{lines}\n{remedy}",
                 buffer.name,
                 units::bytes(buffer.bytes),
-                units::bytes(self.target.room.largest_buffer)
+                units::bytes(self.target.memory.largest_buffer)
             ),
             None => format!(
                 "a batch of {rows} needs {} ({least} B), and the budget is {} ({budget} B):{lines}\n{remedy}",

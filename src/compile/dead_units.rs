@@ -41,7 +41,7 @@ impl StepBuilder<'_> {
 fn dead_units(graph: &Graph) -> Vec<(Units, Tensor)> {
     let nodes = graph.nodes();
     let mut all: Vec<(Units, Tensor)> = Vec::new();
-    for y in graph.noted_rectified() {
+    for y in graph.relu_outputs() {
         let rank = y.shape().len();
         if rank < 2 {
             continue;

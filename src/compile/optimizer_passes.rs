@@ -55,7 +55,7 @@ impl<'a> OptimizerPasses<'a> {
                 put(plan, update::kernel(update, around, count), &sizes);
             }
             optim::Passes::EightBit => {
-                let small = plan.arena.small.clone();
+                let small = plan.arena.small_ranges.clone();
                 let bytes = |slot| eight_bit::slot_bytes(slot, around.bytes, &small);
                 sizes.extend(update.slots.iter().map(|&slot| (slot, bytes(slot))));
                 put(plan, eight_bit::kernel(update, around, &small, self.family, count), &sizes);

@@ -2,7 +2,7 @@
 
 use crate::data::{BatchPlan, BatchSize, Dataset};
 use crate::error::Result;
-use crate::kernel::{Precision, Residence, Room, Rounding, Target};
+use crate::kernel::{MemoryBudget, Precision, Residence, Rounding, Target};
 use crate::metrics::Metric;
 use crate::optim::schedule::Mode;
 use serde::{Deserialize, Serialize};
@@ -69,9 +69,9 @@ impl TrainOptions {
     /// A device's target with what these options ask of it.
     pub fn target(&self, device: Target) -> Target {
         let may_split = self.micro_batch == MicroBatch::Auto;
-        let room = Room { residence: self.residence, may_split, ..device.room };
+        let room = MemoryBudget { residence: self.residence, may_split, ..device.memory };
         let target =
-            device.with_precision(self.precision).with_rounding(self.weight_rounding).with_room(room);
+            device.with_precision(self.precision).with_rounding(self.weight_rounding).with_memory(room);
         target.with_statistics(self.statistics.is_some_and(|every| every > 0))
     }
 }

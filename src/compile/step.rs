@@ -215,7 +215,7 @@ impl<'a> StepBuilder<'a> {
         let aligned = if kernel.passes.by_tensor() { BLOCK_BYTES } else { alignment(self.target) };
         let blocks = u64::from(blocks(&kernel, self.target.family));
         let least = (kernel.passes == Passes::EightBit).then_some(eight_bit::LEAST);
-        let layout = Layout { alignment: aligned, block: blocks * BLOCK_BYTES, least };
+        let layout = Layout { alignment: aligned, block: blocks * BLOCK_BYTES, small_below: least };
         let arena = Arena::grouped(&shapes, &groups.of, layout);
         let mut outputs = filed(&objective);
         let mut loss = objective.loss().clone();
@@ -264,7 +264,7 @@ impl<'a> StepBuilder<'a> {
         bound: u64,
         model: &EvalModel,
     ) -> Result<(BatchPlan, Plan, Option<usize>)> {
-        if let Some(rows) = self.target.room.eval_batch {
+        if let Some(rows) = self.target.memory.eval_batch {
             let batches = BatchPlan::new(len, BatchSize::Rows(rows), false)?;
             let (plan, counted) = self.eval(batches.rows, batches.rows, model)?;
             return Ok((batches, plan, counted));

@@ -82,7 +82,7 @@ impl UpdateBuilder<'_> {
                 plan.surround(kernel, "gradients", self.shape(), &bytes, false);
             }
         }
-        let ends = plan.arena.ends.clone();
+        let ends = plan.arena.group_ends.clone();
         let around = Around {
             gradients,
             bytes: trained,

@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::DataSpec;
-use super::model::to_value;
-use super::read::read;
-use super::section::{Section, kind, suggestion};
-use crate::error::{Error, Result};
+use super::read::{kind, read};
+use super::section::Section;
+use crate::error::{Error, Result, suggestion};
 use crate::graph::Tensor;
 use crate::nn::augment::{self, Erasing, Mixup, faults};
 use crate::nn::{Form, Net};
@@ -70,11 +69,11 @@ const fn form(name: &'static str, short: &'static str, example: &'static str) ->
     Form { name, short: Some(short), example }
 }
 
-fn form_of(name: &str) -> Option<&'static Form> {
-    FORMS.iter().find(|form| form.name == name)
-}
-
 impl Augmentation {
+    pub(super) fn form(name: &str) -> Option<&'static Form> {
+        FORMS.iter().find(|form| form.name == name)
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Augmentation::HorizontalFlip { .. } => "horizontal_flip",
@@ -111,7 +110,7 @@ impl Augmentation {
                 )));
             }
         };
-        let entry: Augmentation = read(path, value, form_of)?;
+        let entry: Augmentation = read(path, value)?;
         match entry.fault() {
             Some(fault) => Err(Error::Config(format!("{path}.{}.{fault}", entry.name()))),
             None => Ok(entry),
@@ -120,10 +119,11 @@ impl Augmentation {
 
     /// The entry with every option: the first beside the name, the others beside that.
     fn to_toml(self) -> Value {
-        let (name, mut value) = (self.name(), to_value(&self));
-        let options = value.get_mut(name).and_then(Value::as_table_mut).map(std::mem::take);
-        let mut table = options.unwrap_or_default();
-        let main = form_of(name).and_then(|form| table.remove(form.short?));
+        let name = self.name();
+        let entry = Value::try_from(self).ok();
+        let mut table =
+            entry.as_ref().and_then(|entry| entry.get(name)?.as_table()).cloned().unwrap_or_default();
+        let main = Self::form(name).and_then(|form| table.remove(form.short?));
         table.extend(main.map(|main| (name.to_owned(), main)));
         Value::Table(table)
     }
@@ -232,6 +232,6 @@ impl Augment {
             });
         }
         // The layers read it from memory, where it is put in one pass.
-        if net.training() && !self.entries.is_empty() { (x.kept_below(), mixed) } else { (x, mixed) }
+        if net.training() && !self.entries.is_empty() { (x.materialized_below(), mixed) } else { (x, mixed) }
     }
 }

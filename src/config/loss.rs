@@ -1,109 +1,111 @@
-//! The losses a config can name.
+//! The table of losses that a config can name, one row each. Names, options, errors, what an output means and the
+//! reference page follow from it.
+//!
+//! To add one: a function in [`crate::nn::loss`], and a row in the table. A loss with options has a struct with serde's
+//! derive and [`LossOptions`].
 
 use serde::{Deserialize, Serialize};
-use toml::Value;
 
-use super::model::to_value;
-use super::read::read;
 use crate::error::{Error, Result};
 use crate::graph::{DType, Tensor};
-use crate::nn::Form;
-use crate::nn::loss::{self, CrossEntropy, KlDiv, Nll};
+use crate::infer::Head;
+use crate::nn::TableRow;
+use crate::nn::loss::{self, CrossEntropy, Huber, KlDiv, LossOptions, Nll, SmoothL1};
 
-/// A loss by name.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename = "loss", rename_all = "snake_case", deny_unknown_fields)]
-pub enum LossSpec {
-    /// Of logits against classes.
-    CrossEntropy(CrossEntropy),
-    /// Of log-probabilities against classes.
-    Nll(Nll),
-    /// Of log-probabilities against probabilities; classes are taken one-hot.
-    KlDiv(KlDiv),
-    /// Mean squared error; classes are taken one-hot.
-    Mse,
-    /// Mean absolute error; classes are taken one-hot.
-    L1,
-    /// Huber's loss; classes are taken one-hot.
-    Huber {
-        /// Where the parabola ends; torch's default is 1.
-        #[serde(default = "one")]
-        delta: f32,
-    },
-    /// Huber's loss divided by `beta`; classes are taken one-hot.
-    SmoothL1 {
-        /// Where the parabola ends; torch's default is 1.
-        #[serde(default = "one")]
-        beta: f32,
-    },
-    /// Binary cross-entropy of logits; classes are taken one-hot.
-    BceWithLogits,
-}
-
-fn one() -> f32 {
-    1.0
-}
-
-/// How a config may name each loss.
-pub(super) const FORMS: &[Form] = &[
-    form("cross_entropy", None),
-    form("nll", None),
-    form("kl_div", None),
-    form("mse", None),
-    form("l1", None),
-    form("huber", Some("delta")),
-    form("smooth_l1", Some("beta")),
-    form("bce_with_logits", None),
-];
-
-const fn form(name: &'static str, short: Option<&'static str>) -> Form {
-    Form { name, short, example: "{ huber = 0.5 }" }
-}
-
-impl LossSpec {
-    /// The loss of `output` against `target`.
-    pub fn apply(&self, output: &Tensor, target: &Tensor) -> Tensor {
-        let dense = || match (target.dtype(), output.shape()) {
-            (DType::I32, [.., classes]) => target.one_hot(*classes),
-            _ => target.clone(),
-        };
-        match self {
-            LossSpec::CrossEntropy(options) => loss::cross_entropy(output, target, options),
-            LossSpec::Nll(options) => loss::nll(output, target, options),
-            LossSpec::KlDiv(options) if options.log_target && target.dtype() == DType::I32 => output
-                .fail("kl_div with log_target needs log-probabilities, and the targets are classes".into()),
-            LossSpec::KlDiv(options) => loss::kl_div(output, &dense(), options),
-            LossSpec::Mse => loss::mse(output, &dense()),
-            LossSpec::L1 => loss::l1(output, &dense()),
-            LossSpec::Huber { delta } => loss::huber(output, &dense(), *delta),
-            LossSpec::SmoothL1 { beta } => loss::smooth_l1(output, &dense(), *beta),
-            LossSpec::BceWithLogits => loss::bce_with_logits(output, &dense()),
+macro_rules! losses {
+    ($(
+        #[doc = $about:literal]
+        $name:literal = $equation:literal, $head:ident,
+        $kind:ident $(($options:ident: $type:ty $(, $short:literal as $example:literal)?))?
+            |$y:ident, $t:ident| $loss:expr;
+    )*) => {
+        /// A loss by name.
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+        #[serde(rename = "loss")]
+        pub enum LossSpec {
+            $(#[doc = $about] #[serde(rename = $name)] $kind $(($type))?,)*
         }
-    }
 
-    fn check(&self) -> Result<(), String> {
-        match self {
-            LossSpec::CrossEntropy(CrossEntropy { label_smoothing: s, .. }) if !(0.0..=1.0).contains(s) => {
-                Err(format!("cross_entropy.label_smoothing = {s}: from 0 to 1"))
+        impl LossSpec {
+            /// Every loss there is.
+            pub const TABLE: &[TableRow] = &[$(TableRow::new(
+                [$name, concat!("\"", $name, "\"")],
+                &[$($($short, $example)?)?],
+                $about.trim_ascii(),
+                $equation,
+            ),)*];
+
+            /// Its name in a config.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(LossSpec::$kind { .. } => $name,)*
+                }
             }
-            LossSpec::Huber { delta } if *delta <= 0.0 => {
-                Err(format!("huber.delta = {delta}: a number above 0 is needed"))
+
+            /// What makes probabilities, or numbers, of the output of a model trained with it.
+            pub fn head(&self) -> Head {
+                match self {
+                    $(LossSpec::$kind { .. } => Head::$head,)*
+                }
             }
-            LossSpec::SmoothL1 { beta } if *beta < 0.0 => {
-                Err(format!("smooth_l1.beta = {beta}: a number from 0 on is needed"))
+
+            /// The loss of `output` against `target`.
+            pub fn apply(&self, output: &Tensor, target: &Tensor) -> Tensor {
+                match self {
+                    $(LossSpec::$kind $(($options))? => {
+                        let ($y, $t) = (output, target);
+                        $loss
+                    })*
+                }
             }
-            _ => Ok(()),
+
+            /// Refuses options that can never work.
+            pub(super) fn check(&self) -> Result<()> {
+                let checked = match self {
+                    $(LossSpec::$kind $(($options))? => Ok(()) $(.and($options.check()))?,)*
+                };
+                checked.map_err(|text| Error::Config(format!("model.loss.{}.{text}", self.name())))
+            }
         }
-    }
+    };
+}
 
-    pub(super) fn read(value: Value) -> Result<LossSpec> {
-        let form = |name: &str| FORMS.iter().find(|form| form.name == name);
-        let spec: LossSpec = read("model.loss", value, form)?;
-        spec.check().map_err(|text| Error::Config(format!("model.loss.{text}")))?;
-        Ok(spec)
-    }
+losses! {
+    /// Softmax cross-entropy of logits against classes.
+    "cross_entropy" = "mean of (1 − s)·(lse x − xₜ) + s·(lse x − mean x), lse x = log Σ eˣ, s = label_smoothing", Softmax,
+    CrossEntropy(o: CrossEntropy) |y, t| loss::cross_entropy(y, t, o);
+    /// Negative log-likelihood of log-probabilities against classes.
+    "nll" = "mean of −xₜ", Exp,
+    Nll(o: Nll) |y, t| loss::nll(y, t, o);
+    /// Kullback–Leibler divergence of log-probabilities from probabilities; a class counts as a one-hot row.
+    "kl_div" = "Σ t·(log t − x)/n", Exp,
+    KlDiv(o: KlDiv) |y, t| match t.dtype() {
+        DType::I32 if o.log_target => {
+            y.fail("kl_div with log_target needs log-probabilities, and the targets are classes".into())
+        }
+        _ => loss::kl_div(y, &dense(y, t), o),
+    };
+    /// Mean squared error; a class counts as a one-hot row.
+    "mse" = "mean of (x − t)²", Numbers,
+    Mse |y, t| loss::mse(y, &dense(y, t));
+    /// Mean absolute error; a class counts as a one-hot row.
+    "l1" = "mean of |x − t|", Numbers,
+    L1 |y, t| loss::l1(y, &dense(y, t));
+    /// Huber's loss: squared near 0, linear beyond `delta`; a class counts as a one-hot row.
+    "huber" = "mean of d²/2 where |d| < delta, else delta·(|d| − delta/2); d = x − t", Numbers,
+    Huber(o: Huber, "delta" as "{ huber = 0.5 }") |y, t| loss::huber(y, &dense(y, t), o.delta);
+    /// Huber's loss divided by `beta`; `l1` at 0; a class counts as a one-hot row.
+    "smooth_l1" = "mean of d²/(2·beta) where |d| < beta, else |d| − beta/2; d = x − t", Numbers,
+    SmoothL1(o: SmoothL1, "beta" as "{ smooth_l1 = 0.5 }") |y, t| loss::smooth_l1(y, &dense(y, t), o.beta);
+    /// Binary cross-entropy of logits against labels from 0 to 1; a class counts as a one-hot row.
+    "bce_with_logits" = "mean of max(x, 0) − x·t + log(1 + e^(−|x|))", Sigmoid,
+    BceWithLogits |y, t| loss::bce_with_logits(y, &dense(y, t));
+}
 
-    pub(super) fn to_toml(self) -> Value {
-        to_value(&self)
+/// Targets as numbers: a class becomes a one-hot row.
+fn dense(output: &Tensor, target: &Tensor) -> Tensor {
+    match (target.dtype(), output.shape()) {
+        (DType::I32, [.., classes]) => target.one_hot(*classes),
+        _ => target.clone(),
     }
 }

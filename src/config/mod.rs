@@ -1,17 +1,15 @@
 //! The config file of a run: data, model, optimizer, training. Unknown keys are refused.
 
 mod augment;
-mod checkpoint;
 mod data;
-mod eval;
 mod loss;
-mod model;
 mod optimizer;
 mod predict;
 mod read;
+pub mod reference;
 mod schedule;
 mod section;
-mod watch;
+mod sections;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -24,19 +22,20 @@ pub use data::{
     ImagesSpec, KeyGroup, NpyKeys, PackSpec, TableSpec, TextSpec,
 };
 pub use loss::LossSpec;
-use section::{Section, kind};
-pub use watch::Watch;
+use read::{kind, read};
+use section::Section;
+pub use sections::Watch;
+use sections::{Checkpoint, Eval, File, Model, Train, check_early_stopping};
 
-use crate::compile::{MicroBatch, TrainOptions, TrainPlan};
+use crate::compile::{TrainOptions, TrainPlan};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::kernel::Precision;
-use crate::kernel::{Family, Rounding, Target};
+use crate::kernel::{Family, Target};
+use crate::metrics::Metric;
 use crate::nn::Sequential;
 use crate::optim::Update;
 use crate::train::{CheckpointOptions, Trainer};
-use crate::units;
 
 /// A run as its config file says, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,59 +92,39 @@ impl Config {
     }
 
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
-        let mut root = Section::new("", table);
-        let mut options = TrainOptions::default();
-        for name in [
-            "data",
-            "model",
-            "optimizer",
-            "schedule",
-            "average",
-            "train",
-            "checkpoint",
-            "early_stopping",
-            "watch",
-            "eval",
-        ] {
-            root.misspelt(name)?;
-        }
-        options.seed = root.whole("seed")?.unwrap_or(options.seed);
-        let mut s = root.section("data")?;
+        let file: File = read("", Value::Table(table))?;
+        let mut s = Section::new("data", file.data);
         let augment = Augment::read(&mut s)?;
+        let mut options = TrainOptions::default();
         let data = data::read(s.rest(), folder, &mut options)?;
         augment.check(&data)?;
+        let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
+        model.check()?;
 
-        let mut s = root.section("model")?;
-        let model = model::layers(s.required("layers", "[\"flatten\", { linear = 10 }]")?)?;
-        let loss = LossSpec::read(s.required("loss", "\"cross_entropy\"")?)?;
-        s.finish()?;
-
-        let mut update = optimizer::read(root.section("optimizer")?)?;
-        update.average = optimizer::average(root.section("average")?)?;
-        schedule::read(root.section("schedule")?, &mut update)?;
+        let mut update = optimizer::read(Section::new("optimizer", file.optimizer))?;
+        update.average = optimizer::average(Section::new("average", file.average))?;
+        schedule::read(Section::new("schedule", file.schedule), &mut update)?;
         update.validate()?;
 
-        let mut s = root.section("train")?;
-        options.epochs = s.whole("epochs")?.unwrap_or(options.epochs);
-        options.steps = s.whole("steps")?;
-        options.micro_batch = micro_batch(&mut s)?;
-        let memory = memory(&mut s)?;
-        options.precision = s.one_of("precision", &[("f32", Precision::F32), ("f16", Precision::F16)])?;
-        let roundings = [("nearest", Rounding::Nearest), ("stochastic", Rounding::Stochastic)];
-        options.weight_rounding = s.one_of("weight_rounding", &roundings)?;
-        if options.epochs == 0 || options.steps == Some(0) {
-            return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
-        }
-        s.finish()?;
-        let checkpoints = checkpoint::read(root.section("checkpoint")?)?;
-        if root.has("early_stopping") {
-            options.early_stopping = Some(checkpoint::early_stopping(root.section("early_stopping")?)?);
-        }
-        options.metrics = eval::read(root.section("eval")?)?;
+        file.train.check()?;
+        let Train { epochs, steps, precision, weight_rounding, micro_batch, memory } = file.train;
+        let checkpoints = file.checkpoint.rule()?;
+        file.early_stopping.as_ref().map_or(Ok(()), check_early_stopping)?;
+        Metric::check(&file.eval.metrics)?;
+        let options = TrainOptions {
+            seed: file.seed,
+            epochs,
+            steps,
+            precision,
+            weight_rounding,
+            micro_batch,
+            early_stopping: file.early_stopping,
+            metrics: file.eval.metrics,
+            statistics: Some(file.watch.statistics).filter(|every| *every > 0),
+            ..options
+        };
         options.target(Target::new(Family::Tiled)).check()?;
-        let watch = Watch::read(root.section("watch")?)?;
-        options.statistics = (watch.statistics > 0).then_some(watch.statistics);
-        root.finish()?;
+        let (Model { layers: model, loss }, watch) = (model, file.watch);
         Ok(Config { data, augment, model, loss, update, options, memory, checkpoints, watch })
     }
 
@@ -186,7 +165,7 @@ impl Config {
     /// # Errors
     /// As [`Config::plan`] and [`Trainer::from_plan`].
     pub fn trainer(&self, gpu: &Gpu, data: &Dataset) -> Result<Trainer> {
-        Trainer::from_plan(gpu, self.plan(data, Target::of(gpu))?, data, &self.options)
+        Trainer::from_plan(gpu, self.plan(data, Target::for_gpu(gpu))?, data, &self.options)
     }
 
     /// The data the config names.
@@ -199,68 +178,36 @@ impl Config {
 
     /// The whole config as TOML, every default written out; reading it back gives the same run.
     pub fn to_toml(&self) -> String {
-        let integer = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
-        let mut train = Table::from_iter([("epochs".to_owned(), integer(self.options.epochs))]);
-        train.extend(self.options.steps.map(|n| ("steps".to_owned(), integer(n))));
-        let precision = Value::try_from(self.options.precision).unwrap_or("".into());
-        train.insert("precision".to_owned(), precision);
-        let rounding = Value::try_from(self.options.weight_rounding).unwrap_or("".into());
-        train.insert("weight_rounding".to_owned(), rounding);
-        match self.options.micro_batch {
-            MicroBatch::Whole => None,
-            MicroBatch::Rows(n) => train.insert("micro_batch".to_owned(), integer(n as u64)),
-            MicroBatch::Auto => train.insert("micro_batch".to_owned(), "auto".into()),
+        let table = |value: Value| match value {
+            Value::Table(table) => table,
+            _ => Table::new(),
         };
-        train.extend(self.memory.map(|bytes| ("memory".to_owned(), integer(bytes))));
-        let section = |entries: Vec<(&str, Value)>| {
-            Value::Table(entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+        let options = self.options.clone();
+        let mut data = table(data::to_toml(&self.data, &options));
+        data.extend(self.augment.to_toml().map(|augment| ("augment".to_owned(), augment)));
+        let average = self.update.average.and_then(|average| Table::try_from(average).ok());
+        let file = File {
+            seed: options.seed,
+            data,
+            model: Some(Model { layers: self.model.clone(), loss: self.loss }),
+            optimizer: table(optimizer::to_toml(&self.update)),
+            schedule: schedule::to_toml(&self.update).map_or(Table::new(), table),
+            average: average.unwrap_or_default(),
+            train: Train {
+                epochs: options.epochs,
+                steps: options.steps,
+                precision: options.precision,
+                weight_rounding: options.weight_rounding,
+                micro_batch: options.micro_batch,
+                memory: self.memory,
+            },
+            checkpoint: Checkpoint::from(self.checkpoints.clone()),
+            early_stopping: options.early_stopping,
+            watch: self.watch.clone(),
+            eval: Eval { metrics: options.metrics },
         };
-        let mut data = data::to_toml(&self.data, &self.options);
-        if let (Value::Table(table), Some(augment)) = (&mut data, self.augment.to_toml()) {
-            table.insert("augment".to_owned(), augment);
-        }
-        let mut root = Table::from_iter([
-            ("seed".to_owned(), integer(self.options.seed)),
-            ("data".to_owned(), data),
-            (
-                "model".to_owned(),
-                section(vec![("layers", model::to_value(&self.model)), ("loss", self.loss.to_toml())]),
-            ),
-            ("optimizer".to_owned(), optimizer::to_toml(&self.update)),
-        ]);
-        root.extend(schedule::to_toml(&self.update).map(|schedule| ("schedule".to_owned(), schedule)));
-        let average = self.update.average.and_then(|average| Value::try_from(average).ok());
-        root.extend(average.map(|average| ("average".to_owned(), average)));
-        root.insert("train".to_owned(), Value::Table(train));
-        root.insert("checkpoint".to_owned(), checkpoint::to_toml(&self.checkpoints));
-        let stopping = self.options.early_stopping.as_ref().and_then(|rule| Value::try_from(rule).ok());
-        root.extend(stopping.map(|rule| ("early_stopping".to_owned(), rule)));
-        root.insert("watch".to_owned(), self.watch.to_toml());
-        root.extend(eval::to_toml(&self.options.metrics).map(|eval| ("eval".to_owned(), eval)));
-        root.to_string()
-    }
-}
-
-fn micro_batch(s: &mut Section) -> Result<MicroBatch> {
-    match s.take("micro_batch") {
-        None => Ok(MicroBatch::Whole),
-        Some(Value::String(word)) if word == "auto" => Ok(MicroBatch::Auto),
-        Some(Value::Integer(n)) if n >= 0 => Ok(MicroBatch::Rows(usize::try_from(n).unwrap_or(usize::MAX))),
-        Some(other) => Err(Error::Config(format!(
-            "train.micro_batch = {other}: a whole number of samples, or \"auto\", is needed"
-        ))),
-    }
-}
-
-fn memory(s: &mut Section) -> Result<Option<u64>> {
-    match s.take("memory") {
-        None => Ok(None),
-        Some(Value::Integer(bytes)) if bytes > 0 => Ok(Some(bytes as u64)),
-        Some(Value::String(text)) => {
-            let bytes = units::parse_bytes(&text);
-            bytes.map(Some).map_err(|err| Error::Config(format!("train.memory = {err}")))
-        }
-        Some(other) => Err(Error::Config(format!("train.memory = {other}: a size is needed, as \"256MiB\""))),
+        // Every value of a config is one that TOML has.
+        toml::to_string(&file).unwrap_or_default()
     }
 }
 

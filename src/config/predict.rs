@@ -2,8 +2,7 @@
 
 use toml::Value;
 
-use super::model::to_value;
-use super::{Config, LossSpec};
+use super::Config;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::graph::DType;
@@ -12,16 +11,9 @@ use crate::plan::NamedTensor;
 use crate::shape::Shape;
 
 impl Config {
-    /// What makes probabilities, or numbers, of the model's output: what its loss takes it for.
+    /// What makes probabilities, or numbers, of the model's output, by its loss.
     pub fn head(&self) -> Head {
-        match self.loss {
-            LossSpec::CrossEntropy(_) => Head::Softmax,
-            LossSpec::Nll(_) | LossSpec::KlDiv(_) => Head::Exp,
-            LossSpec::BceWithLogits => Head::Sigmoid,
-            LossSpec::Mse | LossSpec::L1 | LossSpec::Huber { .. } | LossSpec::SmoothL1 { .. } => {
-                Head::Numbers
-            }
-        }
+        self.loss.head()
     }
 
     /// The model for predictions, with the weights of a run, on `batch` samples of this shape and type at a time.
@@ -36,7 +28,7 @@ impl Config {
         batch: usize,
         weights: &[NamedTensor],
     ) -> Result<Predictor> {
-        if says_no(&to_value(&self.model), "track_running_stats") {
+        if says_no(&Value::try_from(&self.model).unwrap_or("".into()), "track_running_stats") {
             return Err(Error::Config(
                 "batch_norm with track_running_stats = false takes means from the batch, so that a prediction would be \
                  another beside other samples; train with track_running_stats = true"
@@ -87,8 +79,9 @@ mod tests {
 
     #[test]
     fn statistics_of_a_batch_are_found_wherever_they_are() {
-        let takes =
-            |layers: &str| says_no(&to_value(&config(layers, "\"mse\"").model), "track_running_stats");
+        let takes = |layers: &str| {
+            says_no(&Value::try_from(config(layers, "\"mse\"").model).unwrap(), "track_running_stats")
+        };
         assert!(!takes("[\"batch_norm\", \"flatten\", { linear = { out_features = 10, bias = false } }]"));
         assert!(takes(
             "[\"flatten\", { repeat = { times = 2, layers = [{ batch_norm = { track_running_stats = false } }] } }]"

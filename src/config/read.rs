@@ -8,23 +8,62 @@ use std::fmt::Display;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 use toml::{Table, Value};
 
-use super::section::{kind, suggestion};
-use crate::error::Error;
-use crate::nn::Form;
+use super::{Augmentation, LossSpec};
+use crate::error::{Error, suggestion};
+use crate::metrics::Metric;
+use crate::nn::{Form, Layer, TableRow};
 
-/// Enums read as entries: a name, or a table of one name with its options. Others are a choice of names.
-const ENTRIES: [&str; 4] = ["layer", "loss", "augmentation", "metric"];
+/// Enums read as entries, by serde's name, and the form of each: a name, or a table of one name with its options. Others
+/// are a choice of names.
+const ENTRIES: [(&str, fn(&str) -> Option<&'static Form>); 4] = [
+    ("layer", Layer::form),
+    ("loss", |name| TableRow::form(LossSpec::TABLE, name)),
+    ("augmentation", Augmentation::form),
+    ("metric", |name| TableRow::form(Metric::TABLE, name)),
+];
 
-/// Reads `value`, found at `path`; `forms` knows the short forms of entries.
-pub(super) fn read<'de, T: Deserialize<'de>>(
-    path: &str,
-    value: Value,
-    forms: fn(&str) -> Option<&'static Form>,
-) -> Result<T, Error> {
-    T::deserialize(Reader { path: path.to_owned(), value, forms, form: None }).map_err(|fault| match fault {
+/// Examples of keys, for the errors where they are missing or of another type.
+const EXAMPLES: [(&str, &str); 7] = [
+    ("data.normalise.mean", "mean = [0.5]"),
+    ("data.normalise.std", "std = [0.5]"),
+    ("model.layers", "layers = [\"flatten\", { linear = 10 }]"),
+    ("model.loss", "loss = \"cross_entropy\""),
+    ("eval.metrics", "metrics = [\"f1\", { top_k = 3 }]"),
+    ("checkpoint.metric", "metric = \"eval_loss\""),
+    ("early_stopping.metric", "metric = \"eval_loss\""),
+];
+
+/// Reads `value`, found at `path`.
+pub(super) fn read<'de, T: Deserialize<'de>>(path: &str, value: Value) -> Result<T, Error> {
+    T::deserialize(Reader { path: path.to_owned(), value, form: None }).map_err(|fault| match fault {
         Fault::Placed(text) => Error::Config(text),
         other => Error::Config(format!("{path}: {other}")),
     })
+}
+
+/// What a value is, for error messages.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a string",
+        Value::Integer(i) if *i < 0 => "a negative number",
+        Value::Integer(_) => "an integer",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}
+
+/// The dotted name of a key.
+fn dotted(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// `; for example key = ..`, where there is one for the key.
+fn example(path: &str) -> String {
+    let found = EXAMPLES.iter().find(|(key, _)| *key == path);
+    found.map_or(String::new(), |(_, example)| format!("; for example {example}"))
 }
 
 /// What is wrong, with its place as soon as a reader knows it.
@@ -78,16 +117,11 @@ fn names_a_key(text: &str) -> bool {
 struct Reader {
     path: String,
     value: Value,
-    forms: fn(&str) -> Option<&'static Form>,
     /// Of the entry whose options these are.
     form: Option<&'static Form>,
 }
 
 impl Reader {
-    fn inner(&self, path: String, value: Value) -> Reader {
-        Reader { path, value, forms: self.forms, form: None }
-    }
-
     /// Runs `visit` on the value and gives its fault this place, unless it has one further in.
     fn visit<T>(self, visit: impl FnOnce(Reader) -> Result<T, Fault>) -> Result<T, Fault> {
         let (path, value, form) = (self.path.clone(), self.value.clone(), self.form);
@@ -95,14 +129,18 @@ impl Reader {
             Fault::Placed(match fault {
                 Fault::Placed(text) => text,
                 Fault::Wanted(wanted) => {
-                    format!("{path} = {value}: {wanted} is needed, and this is {}", kind(&value))
+                    let (is, example) = (kind(&value), example(&path));
+                    format!("{path} = {value}: {wanted} is needed, and this is {is}{example}")
                 }
-                Fault::Unknown(key, hint) => format!("unknown key {path}.{key}; {hint}"),
-                Fault::Missing(key) => match form {
-                    Some(form) => format!("{path}.{key} is missing; for example {}", form.example),
-                    None => format!("{path}.{key} is missing"),
-                },
-                Fault::Other(text) if names_a_key(&text) => format!("{path}.{text}"),
+                Fault::Unknown(key, hint) => format!("unknown key {}; {hint}", dotted(&path, &key)),
+                Fault::Missing(key) => {
+                    let key = dotted(&path, key);
+                    match form {
+                        Some(form) => format!("{key} is missing; for example {}", form.example),
+                        None => format!("{key} is missing{}", example(&key)),
+                    }
+                }
+                Fault::Other(text) if names_a_key(&text) => dotted(&path, &text),
                 Fault::Other(text) => format!("{path}: {text}"),
             })
         })
@@ -232,6 +270,13 @@ impl<'de> Deserializer<'de> for Reader {
         }
     }
 
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::Table(_) => self.deserialize_any(visitor),
+            _ => self.visit(|_| Err(Fault::Wanted("a table".into()))),
+        }
+    }
+
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -261,8 +306,8 @@ impl<'de> Deserializer<'de> for Reader {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        if ENTRIES.contains(&what) {
-            return self.visit(|reader| visitor.visit_enum(Entry::new(&reader, what, names)?));
+        if let Some((what, form)) = ENTRIES.iter().find(|(entry, _)| *entry == what) {
+            return self.visit(|reader| visitor.visit_enum(Entry::new(&reader, what, *form, names)?));
         }
         self.visit(|reader| match &reader.value {
             Value::String(name) if names.contains(&name.as_str()) => {
@@ -277,7 +322,7 @@ impl<'de> Deserializer<'de> for Reader {
     }
 
     serde::forward_to_deserialize_any! {
-        char bytes byte_buf unit tuple tuple_struct map identifier ignored_any
+        char bytes byte_buf unit tuple tuple_struct identifier ignored_any
     }
 }
 
@@ -292,7 +337,8 @@ impl<'de> de::SeqAccess<'de> for List<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
         let Some((i, value)) = self.list.next() else { return Ok(None) };
-        seed.deserialize(self.parent.inner(format!("{}[{i}]", self.parent.path), value)).map(Some)
+        let reader = Reader { path: format!("{}[{i}]", self.parent.path), value, form: None };
+        reader.visit(|reader| seed.deserialize(reader)).map(Some)
     }
 }
 
@@ -313,7 +359,8 @@ impl<'de> de::MapAccess<'de> for Keys<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         let Some((key, value)) = self.next.take() else { return Err(Fault::Other("a value alone".into())) };
-        seed.deserialize(self.parent.inner(format!("{}.{key}", self.parent.path), value))
+        let reader = Reader { path: dotted(&self.parent.path, &key), value, form: None };
+        reader.visit(|reader| seed.deserialize(reader))
     }
 }
 
@@ -325,7 +372,12 @@ struct Entry {
 
 impl Entry {
     /// A name alone, or a table of one name with its options: `"relu"`, `{ linear = 128 }`.
-    fn new(reader: &Reader, what: &str, names: &'static [&'static str]) -> Result<Entry, Fault> {
+    fn new(
+        reader: &Reader,
+        what: &str,
+        form: fn(&str) -> Option<&'static Form>,
+        names: &'static [&'static str],
+    ) -> Result<Entry, Fault> {
         let path = &reader.path;
         let (name, options) = match reader.value.clone() {
             Value::String(name) => (name, Value::Table(Table::new())),
@@ -336,8 +388,8 @@ impl Entry {
             }
             other => {
                 let takes_options = |form: &&Form| form.short.is_some() && form.example.starts_with('{');
-                let form = names.iter().filter_map(|name| (reader.forms)(name)).find(takes_options);
-                let example = form.map_or(String::new(), |form| format!(" or {}", form.example));
+                let found = names.iter().filter_map(|name| form(name)).find(takes_options);
+                let example = found.map_or(String::new(), |form| format!(" or {}", form.example));
                 return Err(Fault::Placed(format!(
                     "{path} = {other}: a {what} is a name or a table of one name, and this is {}; for example \
                      \"{}\"{example}",
@@ -350,8 +402,7 @@ impl Entry {
             let hint = suggestion(&name, names);
             return Err(Fault::Placed(format!("{path}: unknown {what} \"{name}\"; {hint}")));
         }
-        let mut options = reader.inner(format!("{path}.{name}"), options);
-        options.form = (reader.forms)(&name);
+        let options = Reader { path: dotted(path, &name), value: options, form: form(&name) };
         Ok(Entry { name, options })
     }
 }

@@ -66,13 +66,13 @@ fn schedule(path: &str, mut table: Table, beside: &[&str]) -> Result<Schedule> {
 }
 
 fn options<T: DeserializeOwned>(path: &str, table: Table, of: fn(T) -> Schedule) -> Result<Schedule> {
-    read_options(path, Value::Table(table), |_| None).map(of)
+    read_options(path, Value::Table(table)).map(of)
 }
 
 fn sequence(mut section: Section) -> Result<Schedule> {
     let example = "[{ name = \"linear\", start_factor = 0.1 }, { name = \"cosine\" }]";
     let milestones = section.required("milestones", "[100], where the second schedule begins")?;
-    let milestones = read_options(&section.name("milestones"), milestones, |_| None)?;
+    let milestones = read_options(&section.name("milestones"), milestones)?;
     let path = section.name("schedules");
     let list = match section.required("schedules", example)? {
         Value::Array(list) => list,

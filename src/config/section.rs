@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+pub(super) use super::read::kind;
 use crate::error::{Error, Result};
 pub(super) use crate::error::{nearest, suggestion};
 
@@ -11,20 +12,6 @@ pub(super) struct Section {
     path: String,
     table: Table,
     asked: Vec<&'static str>,
-}
-
-/// What a value is, for error messages.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::String(_) => "a string",
-        Value::Integer(i) if *i < 0 => "a negative number",
-        Value::Integer(_) => "an integer",
-        Value::Float(_) => "a number",
-        Value::Boolean(_) => "true or false",
-        Value::Datetime(_) => "a date",
-        Value::Array(_) => "a list",
-        Value::Table(_) => "a table",
-    }
 }
 
 impl Section {
@@ -66,14 +53,6 @@ impl Section {
         Err(Error::Config(format!("{name} = {value}: {wanted} is needed, and this is {}", kind(value))))
     }
 
-    pub fn section(&mut self, key: &'static str) -> Result<Section> {
-        match self.take(key) {
-            None => Ok(Section::new(self.name(key), Table::new())),
-            Some(Value::Table(table)) => Ok(Section::new(self.name(key), table)),
-            Some(value) => self.wrong(key, &value, "a table"),
-        }
-    }
-
     pub fn boolean(&mut self, key: &'static str, default: bool) -> Result<bool> {
         Ok(self.flag(key)?.unwrap_or(default))
     }
@@ -107,11 +86,6 @@ impl Section {
         }
     }
 
-    /// One of the words, or the first where the key is left out.
-    pub fn one_of<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Result<T> {
-        Ok(self.choice(key, words)?.unwrap_or(words[0].1))
-    }
-
     /// One of the words, where the key is there.
     pub fn choice<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Result<Option<T>> {
         let Some(value) = self.take(key) else { return Ok(None) };
@@ -135,11 +109,6 @@ impl Section {
                 suggestion(key, &self.asked)
             ))),
         }
-    }
-
-    /// Whether the key is there, and was not taken.
-    pub fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
     }
 
     pub fn is_empty(&self) -> bool {

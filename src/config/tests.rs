@@ -1,8 +1,8 @@
 use super::*;
 use crate::compile::TrainPlan;
 use crate::data::BatchSize;
-use crate::kernel::{Family, Target};
-use crate::nn::{Form, Layer};
+use crate::kernel::{Family, Precision, Rounding, Target};
+use crate::nn::Layer;
 use crate::optim::Optimizer;
 
 mod augment;
@@ -11,6 +11,7 @@ mod layer_faults;
 mod layer_options;
 mod layers;
 mod schedules;
+mod sections;
 mod updates;
 
 const DIGITS: &str = r#"
@@ -52,14 +53,32 @@ fn plan(config: &Config) -> Result<TrainPlan> {
     config.plan(&config.dataset()?, Target::new(Family::Tiled))
 }
 
-/// What is said of each of these settings, on reading the config or on planning it, holds these words.
+/// Cases of errors, a line each: what is wrong, and the words of its error, as `setting & setting => words || words`.
+fn cases(text: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| {
+        let (wrong, words) = line.split_once(" => ").unwrap_or_else(|| panic!("{line}"));
+        (wrong, words.split(" || ").collect())
+    })
+}
+
+/// These settings are refused in these words, when the config is read or when it is planned.
 #[track_caller]
-fn refused(cases: &[(&[&str], &str)]) {
-    for (settings, words) in cases {
-        let owned: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
-        let err = Config::parse(DIGITS, &owned).and_then(|config| plan(&config)).expect_err(words);
-        assert!(matches!(err, Error::Config(_)), "{settings:?}: {err:?}");
-        assert!(err.to_string().contains(words), "{settings:?}: {err}");
+fn refused(text: &str) {
+    for (settings, words) in cases(text) {
+        let owned: Vec<String> = settings.split(" & ").map(str::to_owned).collect();
+        let err = Config::parse(DIGITS, &owned).and_then(|config| plan(&config)).expect_err(settings);
+        assert!(matches!(err, Error::Config(_)), "{settings}: {err:?}");
+        assert!(words.iter().all(|word| err.to_string().contains(word)), "{settings}: {err}");
+    }
+}
+
+/// These settings are refused in these words when the config is read.
+#[track_caller]
+fn unread(text: &str) {
+    for (settings, words) in cases(text) {
+        let text = error(DIGITS, &settings.split(" & ").collect::<Vec<_>>());
+        assert!(words.iter().all(|word| text.contains(word)), "{settings}: {text}");
     }
 }
 
@@ -107,62 +126,55 @@ fn every_name_is_a_layer_or_a_loss() {
         let config = Config::parse(DIGITS, &[format!("model.layers=[{}]", form.example)]).unwrap();
         assert_eq!(config.model.layers[0].name(), form.name);
     }
-    for Form { name, .. } in loss::FORMS {
-        let config = Config::parse(DIGITS, &[format!("model.loss={name}")]).unwrap();
-        assert!(config.loss.to_toml().to_string().contains(name));
+    for row in LossSpec::TABLE {
+        for entry in [row.form.name, row.form.example] {
+            let config = Config::parse(DIGITS, &[format!("model.loss={entry}")]).unwrap();
+            assert_eq!(config.loss.name(), row.form.name);
+            assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
+        }
     }
 }
 
 #[test]
 fn faults_name_key_value_and_remedy() {
-    let cases: &[(&[&str], &[&str])] = &[
-        (&["optimizer.lrr=1"], &["optimizer.lrr", "\"lr\""]),
-        (&["optimizer.lr=-1"], &["optimizer.lr", "-1"]),
-        (&["optimizer.lr=nan"], &["optimizer.lr"]),
-        (&["optimizer.lr=fast"], &["optimizer.lr", "fast"]),
-        (&["optimizer.name=adan"], &["adan", "\"adam\""]),
-        (&["data.sorce=digits"], &["data.sorce", "\"source\""]),
-        (&["data.source=digit"], &["digit", "\"digits\""]),
-        (&["data.batch_size=0"], &["data.batch_size", "full"]),
-        (&["data.shuffle=1"], &["data.shuffle", "true or false"]),
-        (&["model.layers=[\"rellu\"]"], &["model.layers[0]", "\"relu\""]),
-        (&["model.layers=[{ linear = -4 }]"], &["out_features", "-4"]),
-        (&["model.layers=[{ linear = { out = 4 } }]"], &["model.layers[0].linear"]),
-        (&["model.layers=[{ relu = 1 }]"], &["relu", "no options"]),
-        (&["model.layers=[]"], &["model.layers is empty"]),
-        (&["model.loss=cross_entropi"], &["\"cross_entropy\""]),
-        (&["train.epochs=0"], &["at least 1"]),
-        (&["train.epochs=2.5"], &["train.epochs", "whole number"]),
-        (&["trian.epochs=2"], &["trian", "\"train\""]),
-        (&["seed"], &["--set seed"]),
-        (&["=3"], &["--set =3", "key"]),
-        (&["optimizer.=3"], &["--set optimizer.=3", "key"]),
-        (&["seed=-1"], &["seed = -1", "negative"]),
-        (&["optimizer.betas=[0.9]"], &["optimizer.betas", "two numbers"]),
-        (&["optimizer.amsgrad=1"], &["optimizer.amsgrad", "true or false", "integer"]),
-        (&["optimizer.state_bits=4"], &["optimizer.state_bits = 4", "32 bits, or in 8"]),
-        (&["optimizer.state_bits=8", "optimizer.amsgrad=true"], &["optimizer.state_bits = 8", "amsgrad"]),
-        (&["optimizer.state_bits=8.5"], &["optimizer.state_bits = 8.5", "32 or 8 is needed"]),
-        (
-            &["optimizer.name=nadam", "optimizer.decoupled_weight_decay=1"],
-            &["optimizer.decoupled_weight_decay", "true or false"],
-        ),
-        (
-            &["optimizer.name=schedule_free_adamw", "optimizer.warmup_steps=2.5"],
-            &["optimizer.warmup_steps = 2.5", "whole number"],
-        ),
-        (&["optimizer.name=lion", "optimizer.betas=0.9"], &["optimizer.betas = 0.9", "two numbers"]),
-        (&["optimizer.name=adadelta", "optimizer.rho=big"], &["optimizer.rho", "a number"]),
-        (&["optimizer.name=schedule_free_sgd", "average={ kind = \"ema\" }"], &["average", "schedule-free"]),
-        (&["model.loss={ cross_entropy = 0.1 }"], &["cross_entropy = 0.1", "label_smoothing"]),
-        (&["model.loss={ mse = { beta = 1 } }"], &["model.loss.mse.beta", "none"]),
-    ];
-    for (settings, words) in cases {
-        let text = error(DIGITS, settings);
-        for word in *words {
-            assert!(text.contains(word), "{settings:?}: {text}");
-        }
-    }
+    unread(
+        r#"
+        optimizer.lrr=1 => optimizer.lrr || "lr"
+        optimizer.lr=-1 => optimizer.lr || -1
+        optimizer.lr=nan => optimizer.lr
+        optimizer.lr=fast => optimizer.lr || fast
+        optimizer.name=adan => adan || "adam"
+        data.sorce=digits => data.sorce || "source"
+        data.source=digit => digit || "digits"
+        data.batch_size=0 => data.batch_size || full
+        data.shuffle=1 => data.shuffle || true or false
+        model.layers=["rellu"] => model.layers[0] || "relu"
+        model.layers=[{ linear = -4 }] => out_features || -4
+        model.layers=[{ linear = { out = 4 } }] => model.layers[0].linear
+        model.layers=[{ relu = 1 }] => relu || no options
+        model.layers=[] => model.layers is empty
+        model.loss=cross_entropi => "cross_entropy"
+        train.epochs=0 => at least 1
+        train.epochs=2.5 => train.epochs || whole number
+        trian.epochs=2 => trian || "train"
+        seed => --set seed
+        =3 => --set =3 || key
+        optimizer.=3 => --set optimizer.=3 || key
+        seed=-1 => seed = -1 || negative
+        optimizer.betas=[0.9] => optimizer.betas || two numbers
+        optimizer.amsgrad=1 => optimizer.amsgrad || true or false || integer
+        optimizer.state_bits=4 => optimizer.state_bits = 4 || 32 bits, or in 8
+        optimizer.state_bits=8 & optimizer.amsgrad=true => optimizer.state_bits = 8 || amsgrad
+        optimizer.state_bits=8.5 => optimizer.state_bits = 8.5 || 32 or 8 is needed
+        optimizer.name=nadam & optimizer.decoupled_weight_decay=1 => optimizer.decoupled_weight_decay || true or false
+        optimizer.name=schedule_free_adamw & optimizer.warmup_steps=2.5 => optimizer.warmup_steps = 2.5 || whole number
+        optimizer.name=lion & optimizer.betas=0.9 => optimizer.betas = 0.9 || two numbers
+        optimizer.name=adadelta & optimizer.rho=big => optimizer.rho || a number
+        optimizer.name=schedule_free_sgd & average={ kind = "ema" } => average || schedule-free
+        model.loss={ cross_entropy = 0.1 } => cross_entropy = 0.1 || label_smoothing
+        model.loss={ mse = { beta = 1 } } => model.loss.mse.beta || none
+    "#,
+    );
     assert!(error("[data", &[]).contains("not valid TOML"));
     assert!(error("", &[]).contains("data.source is missing"));
 }

@@ -98,7 +98,7 @@ pub(super) fn adapter(gpu: &Gpu) -> Adapter {
 fn of_family(gpu: &Gpu) -> String {
     let a = gpu.adapter();
     match (gpu.family(), a.kind) {
-        (Family::Lanes, _) => "a software adapter with subgroups of 8: values pass between lanes, for barriers are slow there",
+        (Family::Subgroup, _) => "a software adapter with subgroups of 8: values pass between lanes, for barriers are slow there",
         (Family::Tiled, AdapterKind::Software) => {
             "a software adapter whose subgroups are not of 8: workgroup memory and barriers, which are slow there"
         }

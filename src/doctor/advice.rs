@@ -138,7 +138,7 @@ fn of_software(adapter: &Adapter, list: &[AdapterDescription]) -> Vec<Advice> {
             "subgroups are not of 8: {wanted}; LP_NATIVE_VECTOR_WIDTH=256 in the environment asks for it"
         );
         all.push(advice(Level::Caution, text));
-    } else if adapter.family != "lanes" {
+    } else if adapter.family != "subgroup" {
         all.push(advice(
             Level::Caution,
             format!("{wanted}: on Debian or Ubuntu apt-get install mesa-vulkan-drivers"),
@@ -169,9 +169,9 @@ pub(super) fn around(kernel: &str) -> String {
     }
     match kernel {
         "cross_entropy" => "Take another model.loss than cross_entropy",
-        "attention_lanes" | "attention_tiled" => "Do without layers of attention (multi_head_attention)",
+        "attention_subgroup" | "attention_tiled" => "Do without layers of attention (multi_head_attention)",
         "segment_sum" => "Do without embedding layers; one_hot and linear give the same",
-        "matmul_lanes_map" => "Do without convolutions (conv1d, conv2d and their transposes)",
+        "matmul_subgroup_map" => "Do without convolutions (conv1d, conv2d and their transposes)",
         "buffers_commit" => "Do without layers that keep running means (batch_norm)",
         "half_weights" | "f16 in memory" => "Leave train.precision = \"f16\" out",
         "gradients" => {

@@ -68,10 +68,10 @@ pub fn examine(options: &Options) -> Result<Report> {
     let start = Instant::now();
     report.kernels = test(&gpu, options.progress)?;
     let other = match gpu.family() {
-        Family::Lanes => Family::Tiled,
-        Family::Tiled => Family::Lanes,
+        Family::Subgroup => Family::Tiled,
+        Family::Tiled => Family::Subgroup,
     };
-    // Lanes go by subgroups of eight, which not every adapter has.
+    // The subgroup kernels need subgroups of eight, which not every adapter has.
     if options.all
         && let Ok(gpu) = open(Some(other))
     {
@@ -86,6 +86,6 @@ pub fn examine(options: &Options) -> Result<Report> {
 
 /// Tests every kernel of a device's family.
 fn test(gpu: &Gpu, progress: fn(&str)) -> Result<Vec<KernelReport>> {
-    let cases = cases::all(Target::of(gpu), gpu.has_f16())?;
+    let cases = cases::all(Target::for_gpu(gpu), gpu.has_f16())?;
     Ok(verdict::judge(gpu, &cases, progress))
 }

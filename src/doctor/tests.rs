@@ -17,7 +17,7 @@ fn planned(family: Family) -> Vec<Case> {
 /// No GPU is needed: what would run is known beforehand.
 #[test]
 fn every_entry_point_of_every_shader_is_tested() {
-    let cases: Vec<Case> = [Family::Lanes, Family::Tiled].into_iter().flat_map(planned).collect();
+    let cases: Vec<Case> = [Family::Subgroup, Family::Tiled].into_iter().flat_map(planned).collect();
     let run: BTreeSet<&str> = cases.iter().flat_map(Case::entries).collect();
     // Those of bench/ train nothing, and the benchmark checks them before it times them.
     for (name, text) in wgsl::FILES.iter().filter(|(name, _)| !name.starts_with("bench/")) {
@@ -46,10 +46,14 @@ fn every_entry_point_of_every_shader_is_tested() {
 #[test]
 fn both_families_have_lines_of_their_own_and_say_what_goes_around_them() {
     let rows = |family| -> BTreeSet<String> { planned(family).into_iter().map(|case| case.kernel).collect() };
-    let (lanes, tiled) = (rows(Family::Lanes), rows(Family::Tiled));
-    for kernel in
-        ["matmul_lanes_any", "matmul_lanes_map", "matmul_lanes_n", "matmul_lanes_nt", "attention_lanes"]
-    {
+    let (lanes, tiled) = (rows(Family::Subgroup), rows(Family::Tiled));
+    for kernel in [
+        "matmul_subgroup_any",
+        "matmul_subgroup_map",
+        "matmul_subgroup_n",
+        "matmul_subgroup_nt",
+        "attention_subgroup",
+    ] {
         assert!(lanes.contains(kernel) && !tiled.contains(kernel), "{kernel}: {lanes:?}");
     }
     for kernel in ["matmul_tiled", "attention_tiled", "reduce_rows"] {
@@ -108,11 +112,11 @@ const OF_LANES: &[Mutant] = &[
         "fn fold(a: f32, b: f32) -> f32 { return a + b; }",
         "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }",
     ),
-    ("matmul_lanes_any", "c1 += ", "c1 -= "),
-    ("matmul_lanes_n", "c1 += ", "c1 -= "),
-    ("matmul_lanes_nt", "(x.y, y.y)", "(x.x, y.y)"),
-    ("matmul_lanes_map", "c1 += ", "c1 -= "),
-    ("attention_lanes", "sum * shrink", "sum"),
+    ("matmul_subgroup_any", "c1 += ", "c1 -= "),
+    ("matmul_subgroup_n", "c1 += ", "c1 -= "),
+    ("matmul_subgroup_nt", "(x.y, y.y)", "(x.x, y.y)"),
+    ("matmul_subgroup_map", "c1 += ", "c1 -= "),
+    ("attention_subgroup", "sum * shrink", "sum"),
 ];
 const OF_TILED: &[Mutant] = &[
     (
@@ -147,7 +151,7 @@ fn is_told(gpu: &Gpu, cases: &[Case], (kernel, from, to): Mutant) -> bool {
 }
 
 fn hunt(gpu: &Gpu, mutants: &[Mutant]) {
-    let cases = all(Target::of(gpu), gpu.has_f16()).unwrap();
+    let cases = all(Target::for_gpu(gpu), gpu.has_f16()).unwrap();
     let missed: Vec<&str> =
         mutants.iter().filter(|mutant| !is_told(gpu, &cases, **mutant)).map(|mutant| mutant.0).collect();
     assert!(missed.is_empty(), "not seen: {missed:?}");
@@ -162,7 +166,7 @@ fn a_wrong_kernel_of_any_kind_is_told() {
 fn a_wrong_kernel_of_either_family_is_told() {
     hunt(&software(Some(Family::Tiled)), OF_TILED);
     let gpu = software(None);
-    if gpu.family() == Family::Lanes {
+    if gpu.family() == Family::Subgroup {
         hunt(&gpu, OF_LANES);
     }
 }

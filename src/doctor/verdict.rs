@@ -22,7 +22,7 @@ pub enum Verdict {
 pub struct KernelReport {
     /// Its file below `shaders/`, or what several files share.
     pub kernel: String,
-    /// The kernels' family: `lanes` or `tiled`.
+    /// The kernels' family: `subgroup` or `tiled`.
     pub family: &'static str,
     /// Variants that were tested.
     pub variants: usize,
@@ -56,7 +56,7 @@ impl KernelReport {
 /// The family's name.
 pub(super) fn family_name(family: Family) -> &'static str {
     match family {
-        Family::Lanes => "lanes",
+        Family::Subgroup => "subgroup",
         Family::Tiled => "tiled",
     }
 }

@@ -32,7 +32,7 @@ pub enum AdapterKind {
 }
 
 impl AdapterKind {
-    fn of(device_type: wgpu::DeviceType) -> Self {
+    fn from_device_type(device_type: wgpu::DeviceType) -> Self {
         match device_type {
             wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
             wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
@@ -61,7 +61,7 @@ pub enum Family {
     Tiled,
     /// No barriers, values passed between the eight lanes of a subgroup: for CPU adapters, where barriers
     /// are ruinous.
-    Lanes,
+    Subgroup,
 }
 
 /// What is known of an adapter before it is opened.
@@ -113,10 +113,10 @@ impl AdapterDescription {
         self.memory.map(|bytes| bytes / 5 * 4)
     }
 
-    /// Lanes on software adapters with subgroups of eight, else tiled.
+    /// `Subgroup` on software adapters with subgroups of eight, else `Tiled`.
     pub fn family(&self) -> Family {
         let eight = (self.subgroup_min, self.subgroup_max) == (8, 8);
-        if self.kind == AdapterKind::Software && eight { Family::Lanes } else { Family::Tiled }
+        if self.kind == AdapterKind::Software && eight { Family::Subgroup } else { Family::Tiled }
     }
 }
 
@@ -128,7 +128,7 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
     AdapterDescription {
         index,
         name: info.name.clone(),
-        kind: AdapterKind::of(info.device_type),
+        kind: AdapterKind::from_device_type(info.device_type),
         backend: format!("{:?}", info.backend),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         subgroup_min: if subgroups { info.subgroup_min_size } else { 0 },

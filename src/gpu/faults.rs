@@ -1,26 +1,12 @@
 //! What goes wrong behind the calls: errors of the driver, the loss of the device, and waits that never end.
 
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Gpu, Inner};
 use crate::error::{Error, Result};
 
 /// The first fault of a device. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Faults(Arc<Mutex<Option<Error>>>);
-
-thread_local! {
-    /// This thread waits for a device, and a panic of the driver's library is caught.
-    static WATCHED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// True while this thread waits for a device. A panic then is the loss of the device, which is caught and becomes an error;
-/// a program's panic hook may keep silent about it.
-pub fn watched() -> bool {
-    WATCHED.get()
-}
 
 impl Faults {
     /// Hears of what `device` meets outside error scopes.
@@ -40,7 +26,7 @@ impl Faults {
     }
 
     /// A loss outweighs the errors that follow from it, else the first counts.
-    fn keep(&self, err: Error) {
+    pub fn keep(&self, err: Error) {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lost_before = matches!(*first, Some(Error::DeviceLost(_)));
         if first.is_none() || (!lost_before && matches!(err, Error::DeviceLost(_))) {
@@ -48,65 +34,14 @@ impl Faults {
         }
     }
 
-    fn first(&self) -> Result<()> {
+    pub fn first(&self) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
     }
 }
 
-fn lost(why: &str) -> Error {
+pub(super) fn lost(why: &str) -> Error {
     Error::DeviceLost(format!(
         "the device was lost: {why}. A kernel may have taken longer than the driver allows, the driver may have been \
          reset or updated, or the adapter is gone; downhill adapters lists what answers now"
     ))
-}
-
-impl Gpu {
-    /// The first fault the driver reported outside a scope, or the loss of the device.
-    ///
-    /// # Errors
-    /// That fault.
-    pub fn check(&self) -> Result<()> {
-        self.inner.faults.first()
-    }
-
-    /// Destroys the device, so that everything after it meets a lost device. For tests of what becomes of a run then.
-    pub fn lose(&self) {
-        self.inner.device.destroy();
-    }
-
-    /// Waits until everything submitted is done.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`], also where the device takes longer than [`patience`](super::GpuOptions::patience).
-    pub fn wait(&self) -> Result<()> {
-        self.wait_for(None)
-    }
-
-    /// Waits until a submission is done, the last one unless it is named.
-    pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let Inner { device, awake, patience, .. } = &*self.inner;
-        let until = wgpu::PollType::Wait { submission_index: submission, timeout: Some(*patience) };
-        // A device that is lost while it is waited for makes wgpu panic.
-        WATCHED.set(true);
-        let waited = catch_unwind(AssertUnwindSafe(|| awake.during(|| device.poll(until))));
-        WATCHED.set(false);
-        match waited {
-            Ok(Ok(_)) => {}
-            Ok(Err(wgpu::PollError::Timeout)) => {
-                self.inner.faults.keep(Error::DeviceLost(format!(
-                    "the device has not answered for {}: a kernel hangs, or takes too long. A smaller batch makes shorter \
-                     kernels; downhill doctor tests them one by one",
-                    crate::units::seconds(patience.as_secs_f64())
-                )));
-            }
-            // A device that was lost takes no submission, and says so only now.
-            Ok(Err(err)) => self.inner.faults.keep(lost(&format!("waiting for it failed: {err}"))),
-            Err(panic) => {
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no reason is given");
-                self.inner.faults.keep(lost(text.lines().last().unwrap_or(text).trim()));
-            }
-        }
-        self.check()
-    }
 }

@@ -11,6 +11,7 @@ mod pipeline;
 mod recorder;
 mod staging;
 mod stopwatch;
+mod wait;
 pub mod wgsl;
 
 use std::sync::Arc;
@@ -19,12 +20,12 @@ use std::time::Duration;
 pub use adapter::{AdapterDescription, AdapterKind, Family, adapters, choose};
 pub use buffer::{Binding, Buffer, Dispatch};
 use faults::Faults;
-pub use faults::watched;
 pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder, Submission};
 pub use staging::Staging;
 pub use stopwatch::{MOST_LAPS, Stopwatch};
+pub use wait::watched;
 
 use crate::error::{Error, Result};
 
@@ -37,7 +38,7 @@ pub struct GpuOptions {
     pub shader_checks: bool,
     /// Ceiling for the memory ledger in bytes; `None` is [`AdapterDescription::budget`].
     pub memory: Option<u64>,
-    /// The kernel family; `None` leaves it to the adapter's kind. Lanes need subgroups of eight.
+    /// The kernel family; `None` leaves it to the adapter's kind. The subgroup family needs subgroups of eight.
     pub family: Option<Family>,
     /// How long the device may take over one submission before it counts as lost; 5 minutes unless said otherwise. Drivers
     /// of most GPUs end a kernel that hangs after some seconds, a software adapter never does.
@@ -108,9 +109,9 @@ impl Gpu {
         let faults = Faults::default();
         faults.watch(&device);
         let family = options.family.unwrap_or(description.family());
-        if family == Family::Lanes && (description.subgroup_min, description.subgroup_max) != (8, 8) {
+        if family == Family::Subgroup && (description.subgroup_min, description.subgroup_max) != (8, 8) {
             return Err(Error::Gpu(format!(
-                "the kernels of lanes need subgroups of 8, and {} has {} to {}",
+                "the subgroup kernels need subgroups of 8, and {} has {} to {}",
                 description.name, description.subgroup_min, description.subgroup_max
             )));
         }
@@ -176,5 +177,14 @@ impl Gpu {
     /// The book of this device's buffers.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
+    }
+    /// The pipeline for `key`, compiled at the first call. Threads that ask for one key compile it once.
+    pub fn pipeline(&self, key: &ShaderKey) -> Result<Arc<Pipeline>> {
+        self.inner.pipelines.get(&self.inner.device, key, self.inner.shader_checks)
+    }
+
+    /// The number of pipelines made so far.
+    pub fn pipeline_count(&self) -> usize {
+        self.inner.pipelines.count()
     }
 }

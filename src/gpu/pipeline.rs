@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::Gpu;
 use crate::error::{Error, Result};
 
 /// How a kernel uses a buffer.
@@ -42,73 +41,72 @@ pub(super) struct PipelineCache {
     slots: Mutex<HashMap<ShaderKey, Slot>>,
 }
 
-impl Gpu {
-    /// The pipeline for `key`, compiled at the first call; threads asking for one key compile it once.
-    pub fn pipeline(&self, key: &ShaderKey) -> Result<Arc<Pipeline>> {
+impl PipelineCache {
+    /// The pipeline for `key`, compiled at the first call. Threads that ask for one key compile it once.
+    pub fn get(&self, device: &wgpu::Device, key: &ShaderKey, shader_checks: bool) -> Result<Arc<Pipeline>> {
         let slot = {
-            let mut slots = self.inner.pipelines.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             slots.entry(key.clone()).or_default().clone()
         };
-        slot.get_or_init(|| self.compile(key).map(Arc::new)).clone()
+        slot.get_or_init(|| compile(device, key, shader_checks).map(Arc::new)).clone()
     }
 
-    /// How many pipelines have been made.
-    pub fn pipeline_count(&self) -> usize {
-        self.inner.pipelines.slots.lock().unwrap_or_else(PoisonError::into_inner).len()
+    /// The number of pipelines made so far.
+    pub fn count(&self) -> usize {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
+}
 
-    fn compile(&self, key: &ShaderKey) -> Result<Pipeline> {
-        let device = &self.inner.device;
-        let label = Some(key.entry.as_str());
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let desc = wgpu::ShaderModuleDescriptor {
-            label,
-            source: wgpu::ShaderSource::Wgsl(std::borrow::Cow::Borrowed(&key.wgsl)),
-        };
-        let checks = if self.inner.shader_checks {
-            wgpu::ShaderRuntimeChecks::checked()
-        } else {
-            wgpu::ShaderRuntimeChecks::unchecked()
-        };
-        // SAFETY: every kernel guards its own edges and every loop ends; the test suite runs each of them
-        // with the checks on and off and compares both with the oracle.
-        let module = unsafe { device.create_shader_module_trusted(desc, checks) };
-        let entries: Vec<_> = key
-            .bindings
-            .iter()
-            .map(|&(binding, access)| wgpu::BindGroupLayoutEntry {
-                binding,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
-                    has_dynamic_offset: false,
-                    min_binding_size: None,
-                },
-                count: None,
-            })
-            .collect();
-        let layout =
-            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let constants: Vec<_> = key.constants.iter().map(|&(n, v)| (n, f64::from(v))).collect();
-        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some(&key.entry),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &constants,
-                zero_initialize_workgroup_memory: self.inner.shader_checks,
+fn compile(device: &wgpu::Device, key: &ShaderKey, shader_checks: bool) -> Result<Pipeline> {
+    let label = Some(key.entry.as_str());
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let desc = wgpu::ShaderModuleDescriptor {
+        label,
+        source: wgpu::ShaderSource::Wgsl(std::borrow::Cow::Borrowed(&key.wgsl)),
+    };
+    let checks = if shader_checks {
+        wgpu::ShaderRuntimeChecks::checked()
+    } else {
+        wgpu::ShaderRuntimeChecks::unchecked()
+    };
+    // SAFETY: every kernel guards its own edges and every loop ends; the test suite runs each of them
+    // with the checks on and off and compares both with the oracle.
+    let module = unsafe { device.create_shader_module_trusted(desc, checks) };
+    let entries: Vec<_> = key
+        .bindings
+        .iter()
+        .map(|&(binding, access)| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
+                has_dynamic_offset: false,
+                min_binding_size: None,
             },
-            cache: None,
-        });
-        match pollster::block_on(scope.pop()) {
-            None => Ok(Pipeline { raw, layout }),
-            Some(err) => Err(Error::Gpu(format!("kernel {} does not compile: {err}", key.entry))),
-        }
+            count: None,
+        })
+        .collect();
+    let layout =
+        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label,
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let constants: Vec<_> = key.constants.iter().map(|&(n, v)| (n, f64::from(v))).collect();
+    let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label,
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some(&key.entry),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &constants,
+            zero_initialize_workgroup_memory: shader_checks,
+        },
+        cache: None,
+    });
+    match pollster::block_on(scope.pop()) {
+        None => Ok(Pipeline { raw, layout }),
+        Some(err) => Err(Error::Gpu(format!("kernel {} does not compile: {err}", key.entry))),
     }
 }

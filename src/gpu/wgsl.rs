@@ -14,66 +14,8 @@ pub fn source(name: &str) -> Option<&'static str> {
     FILES.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
 }
 
-macro_rules! files {
-    ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))),*]
-    };
-}
-
-/// Every shader of the engine.
-pub const FILES: &[(&str, &str)] = files![
-    "shared/math",
-    "shared/unpack",
-    "shared/update",
-    "shared/average",
-    "shared/added",
-    "shared/adam",
-    "shared/largest_lanes",
-    "shared/random",
-    "shared/attention",
-    "shared/attention_lse",
-    "shared/a_numbers",
-    "shared/ring",
-    "shared/row_sum",
-    "chain",
-    "reduce",
-    "reduce_rows",
-    "matmul_lanes_any",
-    "matmul_lanes_map",
-    "matmul_lanes_n",
-    "matmul_lanes_nt",
-    "matmul_tiled",
-    "cross_entropy",
-    "attention_lanes",
-    "attention_tiled",
-    "segment_sum",
-    "feed_gather",
-    "step_close",
-    "buffers_commit",
-    "half_weights",
-    "gradients",
-    "accumulate",
-    "tensor_norms",
-    "statistics",
-    "optim/sgd",
-    "optim/rmsprop",
-    "optim/adam",
-    "optim/adam_8bit",
-    "optim/nadam",
-    "optim/radam",
-    "optim/adamax",
-    "optim/adagrad",
-    "optim/adadelta",
-    "optim/lion",
-    "optim/lamb",
-    "optim/lars",
-    "optim/adafactor",
-    "optim/muon",
-    "optim/schedule_free",
-    "bench/stream",
-    "bench/flops",
-    "bench/elementwise",
-];
+/// Every shader of the engine by its path, in the order of the paths; `build.rs` writes the list.
+pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// The text of `name` with its imports expanded and its slots, and theirs, filled from `slots`.
 ///
@@ -117,29 +59,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_on_disk_is_listed_and_parses() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-        let mut on_disk = 0;
-        for dir in ["", "shared", "optim", "bench"] {
-            for entry in std::fs::read_dir(root.join(dir)).unwrap() {
-                let path = entry.unwrap().path();
-                if path.extension().is_some_and(|e| e == "wgsl") {
-                    on_disk += 1;
-                    let name = path.strip_prefix(&root).unwrap().with_extension("");
-                    assert!(
-                        source(&name.to_string_lossy().replace('\\', "/")).is_some(),
-                        "{name:?} unlisted"
-                    );
-                }
-            }
+    fn every_shader_is_listed_and_parses() {
+        for name in ["shared/math", "chain", "optim/sgd", "bench/stream"] {
+            assert!(source(name).is_some(), "{name} is not listed");
         }
-        assert_eq!(on_disk, FILES.len());
-        // Fragments name what the files that import them declare.
+        assert!(source("shared/unknown").is_none());
+        // Fragments name what the files that import them declare, so alone they do not parse.
         let fragments = [
             "shared/update",
             "shared/average",
             "shared/adam",
-            "shared/largest_lanes",
+            "shared/largest_subgroup",
             "shared/a_numbers",
             "shared/attention",
             "shared/attention_lse",

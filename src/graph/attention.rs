@@ -67,7 +67,7 @@ impl Tensor {
         let inputs = with(&[self, k, v]);
         let out = node(Op::Attention(attrs), &inputs, self.shape.clone());
         let saved: Vec<&Tensor> = [&out].into_iter().chain(&weights).collect();
-        self.graph.prescribe(&out, &[self, k, v], &saved, move |dout, inputs, saved| {
+        self.graph.custom_gradient(&out, &[self, k, v], &saved, move |dout, inputs, saved| {
             let [q, key, value] = inputs else { unreachable!("as many as were given") };
             let push = |op: Op, given: &[&Tensor], shape: Shape| {
                 let inputs: Vec<&Tensor> = given.iter().copied().chain(&saved[1..]).collect();
@@ -75,7 +75,7 @@ impl Tensor {
             };
             let lse = push(Op::AttentionLse(attrs), &[q, key, value], Shape::from([n, tq, heads]));
             let delta = dout.mul(&saved[0]).sum(&[-1], false);
-            let stats = Tensor::concat(&[&lse, &delta], 0).kept();
+            let stats = Tensor::concat(&[&lse, &delta], 0).materialized();
             let given = [q, key, value, dout, &stats];
             let dq = push(Op::AttentionGradQ(attrs), &given, q.shape.clone());
             let pair: Vec<usize> = [2].into_iter().chain(key.shape.iter().copied()).collect();
@@ -102,7 +102,7 @@ impl Tensor {
         // The least t of a kind is minus the largest −t.
         let least = |hit: &Tensor, shape: &Shape| {
             let minus = graph.iota(1, shape).to_f32().neg();
-            hit.select(&minus, &end).amax(&[1], false).neg().kept()
+            hit.select(&minus, &end).amax(&[1], false).neg().materialized()
         };
         let of_segment = Shape::from([segments, rows]);
         let line = numbers.reshape([1, rows]);

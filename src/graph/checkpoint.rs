@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Graph, Node, NodeId, Op, Prescription, Tensor};
+use super::{CustomGradient, Graph, Node, NodeId, Op, Tensor};
 
 impl Graph {
     /// Runs `build`; the backward pass will compute again what it made, from what went into it.
@@ -92,52 +92,52 @@ impl Node {
 }
 
 /// The nodes of checkpointed blocks made again, as far as a backward pass has asked for them.
-pub(super) struct Again<'a> {
+pub(super) struct Recomputed<'a> {
     graph: &'a Graph,
     nodes: &'a [Node],
     /// Made again where they are asked for: what is made in a block and read in no other place.
-    again: Vec<bool>,
+    is_recomputed: Vec<bool>,
     made: HashMap<NodeId, NodeId>,
 }
 
-impl<'a> Again<'a> {
+impl<'a> Recomputed<'a> {
     pub fn new(graph: &'a Graph, nodes: &'a [Node]) -> Self {
-        let mut again = vec![false; nodes.len()];
+        let mut is_recomputed = vec![false; nodes.len()];
         let blocks = graph.inner.borrow().checkpoints.clone();
         if blocks.is_empty() {
-            return Again { graph, nodes, again, made: HashMap::new() };
+            return Recomputed { graph, nodes, is_recomputed, made: HashMap::new() };
         }
         let block_of = |id: usize| blocks.iter().position(|block| block.contains(&id));
         for (id, node) in nodes.iter().enumerate() {
             let own = block_of(id);
-            again[id] = own.is_some() && !node.is_leaf();
-            let said = graph.prescription(NodeId(id));
+            is_recomputed[id] = own.is_some() && !node.is_leaf();
+            let said = graph.custom_gradient_of(NodeId(id));
             let more = said.iter().flat_map(|p| p.inputs.iter().chain(&p.saved));
             for input in node.inputs.iter().chain(more) {
                 // What goes from one block into another is kept.
-                again[input.0] &= block_of(input.0) == own;
+                is_recomputed[input.0] &= block_of(input.0) == own;
             }
         }
-        Again { graph, nodes, again, made: HashMap::new() }
+        Recomputed { graph, nodes, is_recomputed, made: HashMap::new() }
     }
 
     /// The node as the backward pass is to read it: itself, or made again where its block is checkpointed.
-    pub fn of(&mut self, id: NodeId) -> NodeId {
-        if !self.again[id.0] {
+    pub fn get(&mut self, id: NodeId) -> NodeId {
+        if !self.is_recomputed[id.0] {
             return id;
         }
         // What it is made of comes before it.
         let (mut wanted, mut open) = (BTreeSet::new(), vec![id]);
         while let Some(id) = open.pop() {
-            if self.again[id.0] && !self.made.contains_key(&id) && wanted.insert(id.0) {
+            if self.is_recomputed[id.0] && !self.made.contains_key(&id) && wanted.insert(id.0) {
                 open.extend(&self.nodes[id.0].inputs);
-                let said = self.graph.prescription(id);
+                let said = self.graph.custom_gradient_of(id);
                 said.iter().for_each(|p| open.extend(p.inputs.iter().chain(&p.saved)));
             }
         }
         for id in wanted {
-            let again = self.copy(NodeId(id));
-            self.made.insert(NodeId(id), again);
+            let copy = self.copy(NodeId(id));
+            self.made.insert(NodeId(id), copy);
         }
         self.read(id)
     }
@@ -152,28 +152,28 @@ impl<'a> Again<'a> {
         let node = &self.nodes[id.0];
         let inputs = node.inputs.iter().map(|&n| self.read(n)).collect();
         let scope = format!("again {}", node.scope);
-        let again = self.graph.push_new(Node { inputs, scope, ..node.clone() });
-        if let Some(p) = self.graph.prescription(id) {
+        let copy = self.graph.push_new(Node { inputs, scope, ..node.clone() });
+        if let Some(p) = self.graph.custom_gradient_of(id) {
             let inputs = p.inputs.iter().map(|&n| self.read(n)).collect();
             let saved = p.saved.iter().map(|&n| self.read(n)).collect();
-            let p = Prescription { inputs, saved, backward: p.backward };
-            self.graph.inner.borrow_mut().prescribed.insert(again, p);
+            let p = CustomGradient { inputs, saved, backward: p.backward };
+            self.graph.inner.borrow_mut().custom_gradients.insert(copy, p);
         }
-        again
+        copy
     }
 
     /// A value beside the inputs it is compared with in the backward pass: it is made of them, so that where they are made
     /// again it differs from them by no rounding.
-    pub fn beside(&mut self, id: NodeId) -> Tensor {
+    pub fn with_inputs(&mut self, id: NodeId) -> Tensor {
         let inputs = &self.nodes[id.0].inputs;
-        let remade = inputs.iter().any(|&n| self.of(n) != n);
-        let id = if remade && !self.again[id.0] { self.copy(id) } else { self.of(id) };
+        let remade = inputs.iter().any(|&n| self.get(n) != n);
+        let id = if remade && !self.is_recomputed[id.0] { self.copy(id) } else { self.get(id) };
         self.graph.tensor(id)
     }
 
-    /// [`Again::of`], as a tensor.
+    /// [`Recomputed::get`], as a tensor.
     pub fn tensor(&mut self, id: NodeId) -> Tensor {
-        let id = self.of(id);
+        let id = self.get(id);
         self.graph.tensor(id)
     }
 }

@@ -54,7 +54,7 @@ impl Tensor {
     pub(crate) fn convolve(&self, weight: &Tensor, g: &Geometry) -> Tensor {
         let y = self.convolved(weight, g);
         let geometry = g.clone();
-        self.graph.prescribe(&y, &[self, weight], &[], move |dy, inputs, _| {
+        self.graph.custom_gradient(&y, &[self, weight], &[], move |dy, inputs, _| {
             let (x, w) = (&inputs[0], &inputs[1]);
             let dx = dy.convolve_back(w, &geometry, &x.shape[2..]);
             vec![Some(dx), Some(x.convolve_weight(dy, &geometry, &w.shape[2..]))]
@@ -65,7 +65,7 @@ impl Tensor {
     pub(crate) fn convolve_back(&self, weight: &Tensor, g: &Geometry, length: &[usize]) -> Tensor {
         let x = self.convolved_back(weight, g, length);
         let geometry = g.clone();
-        self.graph.prescribe(&x, &[self, weight], &[], move |dx, inputs, _| {
+        self.graph.custom_gradient(&x, &[self, weight], &[], move |dx, inputs, _| {
             let (y, w) = (&inputs[0], &inputs[1]);
             let dy = dx.convolve(w, &geometry);
             vec![Some(dy), Some(dx.convolve_weight(y, &geometry, &w.shape[2..]))]
@@ -111,7 +111,7 @@ impl Tensor {
         let mut spread = self.reshape(shape(&[&[n, g.groups, o], &g.positions, &vec![1; rank]]));
         spread = spread.broadcast_to(shape(&[&[n, g.groups, o], &g.positions, size]));
         for (i, &extent) in length.iter().enumerate() {
-            spread = spread.place(g.window(i, 3 + i, 3 + rank + i), extent);
+            spread = spread.fold_windows(g.window(i, 3 + i, 3 + rank + i), extent);
         }
         if o == 1 && c == 1 {
             let x = &spread * &weight.reshape(shape(&[&[g.groups, 1], &vec![1; rank], size]));

@@ -246,7 +246,7 @@ impl Tensor {
     /// max(x, 0); its derivative at 0 is 0.
     pub fn relu(&self) -> Tensor {
         let y = self.unary(Unary::Relu);
-        self.graph.note_rectified(&y);
+        self.graph.note_relu_output(&y);
         y
     }
     /// x where x > 0, else slope · x.

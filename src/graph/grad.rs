@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::checkpoint::Again;
+use super::checkpoint::Recomputed;
 use super::{Binary, Fold, Graph, Node, NodeId, Op, Tensor, Unary, Windowed};
 use crate::graph::DType;
 use crate::shape::Shape;
@@ -17,7 +17,7 @@ impl Graph {
         let nodes = self.nodes();
         let wanted: HashSet<NodeId> = wrt.iter().map(|t| t.id()).collect();
         let reaches = self.reaching(&nodes, &wanted);
-        let mut again = Again::new(self, &nodes);
+        let mut recomputed = Recomputed::new(self, &nodes);
         let mut grads: HashMap<NodeId, Tensor> = HashMap::new();
         grads.insert(loss.id(), self.full(1.0, &loss.shape));
         for index in (0..=loss.id().0).rev() {
@@ -27,17 +27,17 @@ impl Graph {
             }
             let Some(dy) = grads.get(&id).cloned() else { continue };
             let node = &nodes[index];
-            let (sources, parts) = match self.prescription(id) {
+            let (sources, parts) = match self.custom_gradient_of(id) {
                 Some(p) => {
-                    let inputs: Vec<Tensor> = p.inputs.iter().map(|&i| again.tensor(i)).collect();
-                    let saved: Vec<Tensor> = p.saved.iter().map(|&i| again.tensor(i)).collect();
+                    let inputs: Vec<Tensor> = p.inputs.iter().map(|&i| recomputed.tensor(i)).collect();
+                    let saved: Vec<Tensor> = p.saved.iter().map(|&i| recomputed.tensor(i)).collect();
                     let parts = self.scoped(&node.scope, || (p.backward)(&dy, &inputs, &saved));
                     (p.inputs, parts)
                 }
                 None => {
                     let largest = matches!(node.op, Op::Reduce(Fold::Max, _));
-                    let y = if largest { again.beside(id) } else { again.tensor(id) };
-                    let inputs: Vec<Tensor> = node.inputs.iter().map(|&i| again.tensor(i)).collect();
+                    let y = if largest { recomputed.with_inputs(id) } else { recomputed.tensor(id) };
+                    let inputs: Vec<Tensor> = node.inputs.iter().map(|&i| recomputed.tensor(i)).collect();
                     let needed: Vec<bool> = node.inputs.iter().map(|i| reaches[i.0]).collect();
                     let parts = self.scoped(&node.scope, || backward(node, &inputs, &needed, &y, &dy));
                     (node.inputs.clone(), parts)
@@ -60,7 +60,7 @@ impl Graph {
     fn reaching(&self, nodes: &[Node], wanted: &HashSet<NodeId>) -> Vec<bool> {
         let mut reaches = vec![false; nodes.len()];
         for (i, node) in nodes.iter().enumerate() {
-            let through = match self.prescription(NodeId(i)) {
+            let through = match self.custom_gradient_of(NodeId(i)) {
                 Some(p) => p.inputs.iter().any(|n| reaches[n.0]),
                 // A reshape to its own shape is `detach`.
                 None if node.op == Op::Reshape && nodes[node.inputs[0].0].shape == node.shape => false,
@@ -130,9 +130,9 @@ fn backward(node: &Node, inputs: &[Tensor], needed: &[bool], y: &Tensor, dy: &Te
         Op::Window(window, seen) => {
             let shape = &inputs[0].shape;
             vec![Some(match seen {
-                Windowed::Unfold(_) => dy.place(*window, shape[window.axis]).sum(&[-1], false),
-                Windowed::Place => dy.pick(*window, shape[window.axis]),
-                Windowed::Pick => dy.place(*window, shape[window.axis]),
+                Windowed::Unfold(_) => dy.fold_windows(*window, shape[window.axis]).sum(&[-1], false),
+                Windowed::Fold => dy.fold_transpose(*window, shape[window.axis]),
+                Windowed::FoldTranspose => dy.fold_windows(*window, shape[window.axis]),
             })]
         }
         Op::Gather(axis) => vec![Some(scatter(*axis, &inputs[0].shape, &inputs[1], dy)), None],

@@ -9,7 +9,7 @@ mod conv;
 mod elementwise;
 mod grad;
 mod linear;
-mod notes;
+mod loss_info;
 mod op;
 mod random;
 mod reduce;
@@ -24,7 +24,8 @@ use std::rc::Rc;
 
 pub use attention::AttentionOptions;
 pub use conv::Geometry;
-pub(crate) use notes::Reading;
+use loss_info::LossInfo;
+pub(crate) use loss_info::Reading;
 pub use op::{
     AttentionAttrs, Binary, Bits, Clock, CrossEntropyAttrs, DType, Fold, Node, NodeId, Op, Unary, Window,
     Windowed,
@@ -81,7 +82,7 @@ type Backward = Rc<dyn Fn(&Tensor, &[Tensor], &[Tensor]) -> Vec<Option<Tensor>>>
 
 /// A gradient that is said, not derived.
 #[derive(Clone)]
-struct Prescription {
+struct CustomGradient {
     inputs: Vec<NodeId>,
     saved: Vec<NodeId>,
     backward: Backward,
@@ -105,12 +106,12 @@ pub struct StateBuffer {
 #[derive(Default)]
 struct Inner {
     nodes: Vec<Node>,
-    known: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
+    cse: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
     /// Nodes whose gradient is said, not derived.
-    prescribed: HashMap<NodeId, Prescription>,
+    custom_gradients: HashMap<NodeId, CustomGradient>,
     /// Nodes of blocks that are computed again for the backward pass.
     checkpoints: Vec<Range<usize>>,
-    notes: notes::Notes,
+    loss_info: LossInfo,
     parameters: Vec<Parameter>,
     buffers: Vec<StateBuffer>,
     streams: u32,
@@ -337,7 +338,7 @@ impl Graph {
     /// the inputs, of its shape, or none. It must read tensors of the forward pass from these only, not from outside:
     /// where the value is in a checkpointed block they have been computed again. For functions whose derivative has a
     /// better form than that of the operations they are composed of, or another on purpose.
-    pub fn prescribe(
+    pub fn custom_gradient(
         &self,
         value: &Tensor,
         inputs: &[&Tensor],
@@ -350,12 +351,14 @@ impl Graph {
             let order = perm.clone();
             let backward: Backward =
                 Rc::new(move |dy, inputs, saved| backward(&dy.permute(&order), inputs, saved));
-            return self.prescribed(&source, Prescription { inputs, saved, backward }).permute(&perm);
+            return self
+                .push_custom_gradient(&source, CustomGradient { inputs, saved, backward })
+                .permute(&perm);
         }
-        self.prescribed(value, Prescription { inputs, saved, backward: Rc::new(backward) })
+        self.push_custom_gradient(value, CustomGradient { inputs, saved, backward: Rc::new(backward) })
     }
 
-    fn prescribed(&self, value: &Tensor, prescription: Prescription) -> Tensor {
+    fn push_custom_gradient(&self, value: &Tensor, gradient: CustomGradient) -> Tensor {
         // The same elements: a reshape to the same shape, and never taken for another.
         let node = Node {
             op: Op::Reshape,
@@ -363,11 +366,11 @@ impl Graph {
             shape: value.shape.clone(),
             dtype: value.dtype,
             scope: self.inner.borrow().scope.clone(),
-            kept: false,
+            materialized: false,
             half: false,
         };
         let id = self.push_new(node);
-        self.inner.borrow_mut().prescribed.insert(id, prescription);
+        self.inner.borrow_mut().custom_gradients.insert(id, gradient);
         self.tensor(id)
     }
 
@@ -379,8 +382,8 @@ impl Graph {
     }
 
     /// How the gradient of a node is said, where it is.
-    fn prescription(&self, id: NodeId) -> Option<Prescription> {
-        self.inner.borrow().prescribed.get(&id).cloned()
+    fn custom_gradient_of(&self, id: NodeId) -> Option<CustomGradient> {
+        self.inner.borrow().custom_gradients.get(&id).cloned()
     }
 
     pub(crate) fn push(&self, op: Op, inputs: &[&Tensor], shape: Shape, dtype: DType) -> Tensor {
@@ -394,18 +397,72 @@ impl Graph {
         let inputs: Vec<NodeId> = inputs.iter().map(|t| t.id).collect();
         let key = (op, inputs, shape);
         let mut inner = self.inner.borrow_mut();
-        let id = match inner.known.get(&key) {
+        let id = match inner.cse.get(&key) {
             Some(&id) => id,
             None => {
                 let id = NodeId(inner.nodes.len());
                 let (op, inputs, shape) = key.clone();
                 let scope = inner.scope.clone();
-                inner.nodes.push(Node { op, inputs, shape, dtype, scope, kept: false, half: false });
-                inner.known.insert(key.clone(), id);
+                inner.nodes.push(Node { op, inputs, shape, dtype, scope, materialized: false, half: false });
+                inner.cse.insert(key.clone(), id);
                 id
             }
         };
         Tensor { graph: self.clone(), id, shape: key.2, dtype }
+    }
+}
+
+impl Graph {
+    /// Notes that a loss is a sum, or a mean over as many terms as the data say, so that micro-batches do not weigh by their
+    /// samples.
+    pub(crate) fn note_uneven_mean(&self) {
+        self.inner.borrow_mut().loss_info.uneven = true;
+    }
+
+    /// True where [`Graph::note_uneven_mean`] was called.
+    pub(crate) fn has_uneven_mean(&self) -> bool {
+        self.inner.borrow().loss_info.uneven
+    }
+
+    /// Notes that a value depends on all samples of a batch, as batch norm's statistics do, and mixup's partners.
+    pub(crate) fn note_batch_statistics(&self) {
+        self.inner.borrow_mut().loss_info.batch_statistics = true;
+    }
+
+    /// True where [`Graph::note_batch_statistics`] was called.
+    pub(crate) fn has_batch_statistics(&self) -> bool {
+        self.inner.borrow().loss_info.batch_statistics
+    }
+
+    /// Notes the output and the target of a loss.
+    pub(crate) fn note_loss(&self, output: &Tensor, target: &Tensor, reading: Reading) {
+        let (noted, mut inner) = ((output.id, target.id, reading), self.inner.borrow_mut());
+        if !inner.loss_info.losses.contains(&noted) {
+            inner.loss_info.losses.push(noted);
+        }
+    }
+
+    /// Notes an output of relu, with the axes as the model has them: in memory they may lie in another order.
+    pub(super) fn note_relu_output(&self, y: &Tensor) {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.loss_info.relu_outputs.contains(&y.id) {
+            inner.loss_info.relu_outputs.push(y.id);
+        }
+    }
+
+    /// What [`Graph::note_relu_output`] was told, each once.
+    pub(crate) fn relu_outputs(&self) -> Vec<Tensor> {
+        let outputs = self.inner.borrow().loss_info.relu_outputs.clone();
+        outputs.into_iter().map(|id| self.tensor(id)).collect()
+    }
+
+    /// What [`Graph::note_loss`] was told, each once.
+    pub(crate) fn losses(&self) -> Vec<(Tensor, Tensor, Reading)> {
+        let losses = self.inner.borrow().loss_info.losses.clone();
+        losses
+            .into_iter()
+            .map(|(output, target, reading)| (self.tensor(output), self.tensor(target), reading))
+            .collect()
     }
 }
 
@@ -426,19 +483,19 @@ impl Tensor {
     }
 
     /// Asks for this tensor to lie in memory: several small ones put together, say, that one kernel reads.
-    pub(crate) fn kept(self) -> Tensor {
-        self.graph.inner.borrow_mut().nodes[self.id.0].kept = true;
+    pub(crate) fn materialized(self) -> Tensor {
+        self.graph.inner.borrow_mut().nodes[self.id.0].materialized = true;
         self
     }
 
-    /// [`Tensor::kept`] of what this tensor reshapes, if it is a reshape: the same numbers, and no copy of them.
-    pub(crate) fn kept_below(self) -> Tensor {
+    /// [`Tensor::materialized`] of what this tensor reshapes, if it is a reshape: the same numbers, and no copy of them.
+    pub(crate) fn materialized_below(self) -> Tensor {
         let mut inner = self.graph.inner.borrow_mut();
         let mut at = self.id.0;
         while inner.nodes[at].op == Op::Reshape {
             at = inner.nodes[at].inputs[0].0;
         }
-        inner.nodes[at].kept = true;
+        inner.nodes[at].materialized = true;
         drop(inner);
         self
     }

@@ -128,9 +128,9 @@ pub enum Windowed {
     /// Coordinates to positions, and a new last axis of elements; outside of the input lies this number.
     Unfold(Bits),
     /// Positions to coordinates: each element where it came from, 0 where none did.
-    Place,
-    /// Coordinates to positions, the transpose of `Place`.
-    Pick,
+    Fold,
+    /// Coordinates to positions, the transpose of `Fold`.
+    FoldTranspose,
 }
 
 /// The words of the engine's step state, by index.
@@ -315,7 +315,7 @@ pub struct Node {
     /// The layer that made it, e.g. `3 (linear)`; empty outside layers.
     pub scope: String,
     /// It is to lie in memory, whoever reads it.
-    pub kept: bool,
+    pub materialized: bool,
     /// It lies in memory as f16: the planner's decision, in its own copy of the nodes.
     pub half: bool,
 }

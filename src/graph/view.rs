@@ -134,7 +134,7 @@ impl Tensor {
 
     /// In memory, if it was made of several.
     fn joined(self, parts: &[&Tensor]) -> Tensor {
-        if parts.len() > 1 { self.kept() } else { self }
+        if parts.len() > 1 { self.materialized() } else { self }
     }
 
     /// `torch.gather`: out\[c\] = self[c with c\[axis\] = index\[c\]]. Index i32, of the same rank.

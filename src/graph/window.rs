@@ -17,13 +17,13 @@ impl Tensor {
 
     /// The way back, without the sum: out[.., h, .., j] = self[.., o, .., j] where h = o·stride + j·dilation −
     /// padding for a whole o, else 0. Summed over j it is the transpose of `unfold`.
-    pub(crate) fn place(&self, window: Window, length: usize) -> Tensor {
-        self.windowed(window, Windowed::Place, length)
+    pub(crate) fn fold_windows(&self, window: Window, length: usize) -> Tensor {
+        self.windowed(window, Windowed::Fold, length)
     }
 
-    /// out[.., o, .., j] = self[.., o·stride + j·dilation − padding, .., j], 0 outside: the transpose of `place`.
-    pub(crate) fn pick(&self, window: Window, positions: usize) -> Tensor {
-        self.windowed(window, Windowed::Pick, positions)
+    /// out[.., o, .., j] = self[.., o·stride + j·dilation − padding, .., j], 0 outside: the transpose of `fold_windows`.
+    pub(crate) fn fold_transpose(&self, window: Window, positions: usize) -> Tensor {
+        self.windowed(window, Windowed::FoldTranspose, positions)
     }
 
     fn windowed(&self, window: Window, seen: Windowed, extent: usize) -> Tensor {

@@ -1,7 +1,7 @@
 //! `attention_*.wgsl` and `segment_sum.wgsl`: attention without its matrix of weights, and sums of rows by number.
 
 use super::chain::{OUTPUT, SECOND, function};
-use super::expr::{Place, Printer, types};
+use super::expr::{Coordinates, Printer, types};
 use super::{Family, Kernel, Operand, Target, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{AttentionAttrs, Node, NodeId, Op};
@@ -54,7 +54,7 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
     let names = ["mask", "keep"].into_iter().zip([masked, kept]).filter(|(_, given)| *given);
     for ((name, _), &input) in names.zip(&node.inputs[node.op.direct_inputs()..]) {
         let axes = ["n", "h", "row", "col"].map(str::to_owned).to_vec();
-        let printed = Printer::new(a.nodes, a.stored, None, inputs).finish(input, Place::Axes(axes));
+        let printed = Printer::new(a.nodes, a.stored, None, inputs).finish(input, Coordinates::Axes(axes));
         slots.push((name, function(&format!("fn {name}(n: u32, h: u32, row: u32, col: u32)"), &printed)));
         flops += printed.flops;
         inputs = printed.inputs;
@@ -77,16 +77,16 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
     operands.extend((8..).zip(given).map(|(slot, id)| (slot, Access::Read, Operand::Node(id))));
 
     let (file, width) = match target.family {
-        Family::Lanes => ("attention_lanes", 8),
+        Family::Subgroup => ("attention_subgroup", 8),
         Family::Tiled => ("attention_tiled", 32),
     };
     // Rows of one's own, rows of the other side, and multiplications of D for each pair.
     let (entry, own, other, products) = match (&node.op, target.family) {
-        (Op::Attention(_), Family::Lanes) => ("attention_lanes_forward", tq, tk, 2),
+        (Op::Attention(_), Family::Subgroup) => ("attention_subgroup_forward", tq, tk, 2),
         (Op::Attention(_), Family::Tiled) => ("attention_tiled_forward", tq, tk, 2),
-        (Op::AttentionGradQ(_), Family::Lanes) => ("attention_lanes_grad_q", tq, tk, 3),
+        (Op::AttentionGradQ(_), Family::Subgroup) => ("attention_subgroup_grad_q", tq, tk, 3),
         (Op::AttentionGradQ(_), Family::Tiled) => ("attention_tiled_grad_q", tq, tk, 3),
-        (_, Family::Lanes) => ("attention_lanes_grad_kv", tk, tq, 4),
+        (_, Family::Subgroup) => ("attention_subgroup_grad_kv", tk, tq, 4),
         (_, Family::Tiled) => ("attention_tiled_grad_kv", tk, tq, 4),
     };
     let pairs = n * heads * if causal { tq * (tq + 1) / 2 } else { tq * tk };

@@ -1,6 +1,6 @@
 //! `chain.wgsl`: elementwise ops and views in one pass.
 
-use super::expr::{Place, Printed, Printer, types};
+use super::expr::{Coordinates, Printed, Printer, types};
 use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{DType, Node, NodeId};
@@ -56,7 +56,7 @@ fn returning(scalar: &str, head: &str, printed: &Printed) -> String {
 
 /// out = the value of `root`, element by element.
 pub fn kernel(nodes: &[Node], root: NodeId, stored: &dyn Fn(NodeId) -> bool, sink: Sink) -> Kernel {
-    let printed = Printer::new(nodes, stored, None, vec![]).finish(root, Place::Linear("i".into()));
+    let printed = Printer::new(nodes, stored, None, vec![]).finish(root, Coordinates::Linear("i".into()));
     let n = nodes[root.0].shape.elements();
     // What lies in memory already is copied to where its reader wants f32.
     let made = (!stored(root)).then_some(root);

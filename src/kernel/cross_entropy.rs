@@ -1,7 +1,7 @@
 //! `cross_entropy.wgsl`: the loss rows, their gradient, or both in one pass over the logits.
 
 use super::chain::{OUTPUT, SECOND, function};
-use super::expr::{Place, Printer, types};
+use super::expr::{Coordinates, Printer, types};
 use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{CrossEntropyAttrs, Node, NodeId, Op};
@@ -38,7 +38,7 @@ pub fn kernel(r: &Rows<'_>) -> Kernel {
     if let Some(grad) = r.grad {
         let upstream = r.nodes[grad.0].inputs[2];
         let printed =
-            Printer::new(r.nodes, r.stored, None, vec![]).finish(upstream, Place::Linear("i".into()));
+            Printer::new(r.nodes, r.stored, None, vec![]).finish(upstream, Coordinates::Linear("i".into()));
         slots.push(("upstream", function("fn upstream(i: u32)", &printed)));
         flops += 12 * (rows * classes) as u64;
         inputs = printed.inputs;

@@ -22,8 +22,8 @@ pub fn kernel(
     parameters: usize,
 ) -> Kernel {
     let mut text = vec![("wide", wide_text(wide))];
-    if family == Family::Lanes {
-        text.push(("largest", wgsl::source("shared/largest_lanes").unwrap_or_default().to_owned()));
+    if family == Family::Subgroup {
+        text.push(("largest", wgsl::source("shared/largest_subgroup").unwrap_or_default().to_owned()));
     }
     let kernel = pass_with(update, around, update.entry, &update.bound(), parameters, text);
     // Eight vec4s an invocation twice, and the four numbers of each.

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use super::text::{binary, literal, unary, unary_cost};
+use super::functions::{binary, literal, unary, unary_cost};
 use crate::graph::{Clock, DType, Node, NodeId, Op, Window, Windowed};
 use crate::shape::Shape;
 
 /// Where in a tensor an element lies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Coordinates {
     /// By its row-major index, an expression in u32.
     Linear(String),
     /// By a coordinate for each axis, expressions in u32.
@@ -42,10 +42,10 @@ pub struct Printer<'a> {
     nodes: &'a [Node],
     stored: &'a dyn Fn(NodeId) -> bool,
     accumulator: Option<NodeId>,
-    beside: Option<NodeId>,
+    side_output: Option<NodeId>,
     inputs: Vec<NodeId>,
     statements: Vec<Statement>,
-    known: HashMap<(NodeId, Place), String>,
+    known: HashMap<(NodeId, Coordinates), String>,
     splits: HashMap<(String, Shape), Vec<String>>,
     flops: u64,
 }
@@ -74,7 +74,7 @@ impl<'a> Printer<'a> {
             nodes,
             stored,
             accumulator,
-            beside: None,
+            side_output: None,
             inputs,
             statements: Vec::new(),
             known: HashMap::new(),
@@ -84,28 +84,32 @@ impl<'a> Printer<'a> {
     }
 
     /// Writes the value of `node`, at the index `i`, to the second output on the way.
-    pub fn beside(mut self, node: Option<NodeId>) -> Self {
-        self.beside = node;
+    pub fn side_output(mut self, node: Option<NodeId>) -> Self {
+        self.side_output = node;
         if node.is_some() && node == self.accumulator {
-            self.write_beside("acc");
+            self.write_side_output("acc");
         }
         self
     }
 
-    fn write_beside(&mut self, value: &str) {
-        self.beside = None;
+    fn write_side_output(&mut self, value: &str) {
+        self.side_output = None;
         self.statements.push(Statement { name: None, index: false, text: format!("out2[i] = T7({value})") });
     }
 
-    /// Prints the value of `node` at `place`, statement by statement.
-    pub fn statements(mut self, node: NodeId, place: &Place) -> (Vec<Statement>, String, Vec<NodeId>) {
-        let value = self.value(node, place);
+    /// Prints the value of `node` at `coordinates`, statement by statement.
+    pub fn statements(
+        mut self,
+        node: NodeId,
+        coordinates: &Coordinates,
+    ) -> (Vec<Statement>, String, Vec<NodeId>) {
+        let value = self.value(node, coordinates);
         (self.statements, value, self.inputs)
     }
 
-    /// Prints the value of `node` at `place` and gives back what was printed.
-    pub fn finish(mut self, node: NodeId, place: Place) -> Printed {
-        let value = self.value(node, &place);
+    /// Prints the value of `node` at `coordinates` and gives back what was printed.
+    pub fn finish(mut self, node: NodeId, coordinates: Coordinates) -> Printed {
+        let value = self.value(node, &coordinates);
         let lines = self.statements.iter().map(Statement::line);
         Printed { body: lines.collect(), value, inputs: self.inputs, flops: self.flops }
     }
@@ -126,10 +130,10 @@ impl<'a> Printer<'a> {
         self.statement(expr, true)
     }
 
-    fn axes(&mut self, place: &Place, shape: &Shape) -> Vec<String> {
-        match place {
-            Place::Axes(axes) => axes.clone(),
-            Place::Linear(index) => self.split(index, shape),
+    fn axes(&mut self, coordinates: &Coordinates, shape: &Shape) -> Vec<String> {
+        match coordinates {
+            Coordinates::Axes(axes) => axes.clone(),
+            Coordinates::Linear(index) => self.split(index, shape),
         }
     }
 
@@ -167,10 +171,10 @@ impl<'a> Printer<'a> {
         if index.contains(" + ") { self.bind_index(index) } else { index.to_owned() }
     }
 
-    fn linear(&mut self, place: &Place, shape: &Shape) -> String {
-        match place {
-            Place::Linear(index) => index.clone(),
-            Place::Axes(axes) => {
+    fn linear(&mut self, coordinates: &Coordinates, shape: &Shape) -> String {
+        match coordinates {
+            Coordinates::Linear(index) => index.clone(),
+            Coordinates::Axes(axes) => {
                 let strides = shape.strides();
                 let terms: Vec<String> = axes
                     .iter()
@@ -187,17 +191,17 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn value(&mut self, id: NodeId, place: &Place) -> String {
+    fn value(&mut self, id: NodeId, coordinates: &Coordinates) -> String {
         if self.accumulator == Some(id) {
             return "acc".into();
         }
-        let key = (id, place.clone());
+        let key = (id, coordinates.clone());
         if let Some(name) = self.known.get(&key) {
             return name.clone();
         }
-        let name = self.print(id, place);
-        if self.beside == Some(id) {
-            self.write_beside(&name);
+        let name = self.print(id, coordinates);
+        if self.side_output == Some(id) {
+            self.write_side_output(&name);
         }
         self.known.insert(key, name.clone());
         name
@@ -212,12 +216,12 @@ impl<'a> Printer<'a> {
         self.inputs.len() - 1
     }
 
-    fn print(&mut self, id: NodeId, place: &Place) -> String {
+    fn print(&mut self, id: NodeId, coordinates: &Coordinates) -> String {
         let nodes = self.nodes;
         let node = &nodes[id.0];
         if (self.stored)(id) {
             let slot = self.slot(id);
-            let index = self.linear(place, &node.shape);
+            let index = self.linear(coordinates, &node.shape);
             let load = format!("in{slot}[{index}]");
             return self.bind(&if node.half { format!("f32({load})") } else { load });
         }
@@ -225,11 +229,11 @@ impl<'a> Printer<'a> {
         match &node.op {
             Op::Constant(bits) => literal(bits.get()),
             Op::Iota(axis) => {
-                let axes = self.axes(place, &node.shape);
+                let axes = self.axes(coordinates, &node.shape);
                 format!("i32({})", axes[*axis].clone())
             }
             Op::Random(stream) => {
-                let at = self.linear(place, &node.shape);
+                let at = self.linear(coordinates, &node.shape);
                 let slot = self.slot(input(0));
                 let word = |c: Clock| format!("bitcast<u32>(in{slot}[{}])", c as u32);
                 let step = format!("{} + {}", word(Clock::Before), word(Clock::Open));
@@ -238,68 +242,68 @@ impl<'a> Printer<'a> {
                 self.bind(&format!("uniform({at}, {stream}u, {step}, {low}, {high})"))
             }
             Op::Unary(op) => {
-                let x = self.value(input(0), place);
+                let x = self.value(input(0), coordinates);
                 self.flops += unary_cost(*op);
                 self.bind(&unary(*op, &x))
             }
             Op::Binary(op) => {
-                let a = self.value(input(0), place);
-                let b = self.value(input(1), place);
+                let a = self.value(input(0), coordinates);
+                let b = self.value(input(1), coordinates);
                 self.flops += 1;
                 self.bind(&binary(*op, &a, &b))
             }
             Op::Select => {
-                let c = self.value(input(0), place);
-                let a = self.value(input(1), place);
-                let b = self.value(input(2), place);
+                let c = self.value(input(0), coordinates);
+                let a = self.value(input(1), coordinates);
+                let b = self.value(input(2), coordinates);
                 self.flops += 1;
                 self.bind(&format!("select({b}, {a}, {c} != 0.0f)"))
             }
             Op::Reshape => {
                 let inner = &nodes[input(0).0].shape;
-                let place = match place {
+                let coordinates = match coordinates {
                     // Memory is read by its row-major index, whatever the shape.
-                    Place::Axes(_) if (self.stored)(input(0)) => {
-                        Place::Linear(self.linear(place, &node.shape))
+                    Coordinates::Axes(_) if (self.stored)(input(0)) => {
+                        Coordinates::Linear(self.linear(coordinates, &node.shape))
                     }
-                    Place::Axes(axes) => self.reshaped(axes, &node.shape, inner),
-                    Place::Linear(_) => place.clone(),
+                    Coordinates::Axes(axes) => self.reshaped(axes, &node.shape, inner),
+                    Coordinates::Linear(_) => coordinates.clone(),
                 };
-                self.value(input(0), &place)
+                self.value(input(0), &coordinates)
             }
             Op::Permute(perm) => {
-                let axes = self.axes(place, &node.shape);
+                let axes = self.axes(coordinates, &node.shape);
                 let mut inner = vec![String::new(); perm.len()];
                 for (i, &p) in perm.iter().enumerate() {
                     inner[p] = axes[i].clone();
                 }
-                self.value(input(0), &Place::Axes(inner))
+                self.value(input(0), &Coordinates::Axes(inner))
             }
             Op::Broadcast => {
                 let inner = &nodes[input(0).0].shape;
                 if inner.elements() == 1 {
-                    return self.value(input(0), &Place::Linear("0u".into()));
+                    return self.value(input(0), &Coordinates::Linear("0u".into()));
                 }
-                let axes = self.axes(place, &node.shape);
+                let axes = self.axes(coordinates, &node.shape);
                 let extra = axes.len() - inner.len();
                 let inner = inner
                     .iter()
                     .zip(&axes[extra..])
                     .map(|(&d, c)| if d == 1 { "0u".into() } else { c.clone() })
                     .collect();
-                self.value(input(0), &Place::Axes(inner))
+                self.value(input(0), &Coordinates::Axes(inner))
             }
             Op::Slice(starts) => {
-                let axes = self.axes(place, &node.shape);
+                let axes = self.axes(coordinates, &node.shape);
                 let inner = axes
                     .iter()
                     .zip(starts)
                     .map(|(c, &s)| if s == 0 { c.clone() } else { format!("{c} + {s}u") })
                     .collect();
-                self.value(input(0), &Place::Axes(inner))
+                self.value(input(0), &Coordinates::Axes(inner))
             }
             Op::Pad(before) => {
-                let axes = self.axes(place, &node.shape);
+                let axes = self.axes(coordinates, &node.shape);
                 let inner = &nodes[input(0).0].shape;
                 let mut inside = Vec::new();
                 let mut coords = Vec::new();
@@ -308,7 +312,7 @@ impl<'a> Printer<'a> {
                     coords.push(clamped);
                     inside.extend(test);
                 }
-                let v = self.value(input(0), &Place::Axes(coords));
+                let v = self.value(input(0), &Coordinates::Axes(coords));
                 if inside.is_empty() {
                     v
                 } else {
@@ -316,7 +320,7 @@ impl<'a> Printer<'a> {
                 }
             }
             Op::Concat(axis) => {
-                let axes = self.axes(place, &node.shape);
+                let axes = self.axes(coordinates, &node.shape);
                 let mut start = 0;
                 let mut value = String::new();
                 for &part in &node.inputs {
@@ -324,7 +328,7 @@ impl<'a> Printer<'a> {
                     let (clamped, test) = self.window(&axes[*axis], start, extent, node.shape[*axis]);
                     let mut coords = axes.clone();
                     coords[*axis] = clamped;
-                    let v = self.value(part, &Place::Axes(coords));
+                    let v = self.value(part, &Coordinates::Axes(coords));
                     value = match (value.is_empty(), test) {
                         (false, Some(test)) => self.bind(&format!("select({value}, {v}, {test})")),
                         _ => v,
@@ -334,10 +338,10 @@ impl<'a> Printer<'a> {
                 value
             }
             Op::Window(window, seen) => {
-                let axes = self.axes(place, &node.shape);
+                let axes = self.axes(coordinates, &node.shape);
                 let inner = &nodes[input(0).0].shape;
                 let (coords, inside) = self.windowed(*window, *seen, axes, inner, &node.shape);
-                let v = self.value(input(0), &Place::Axes(coords));
+                let v = self.value(input(0), &Coordinates::Axes(coords));
                 let fill = if let Windowed::Unfold(fill) = seen { fill.get() } else { 0.0 };
                 match inside {
                     Some(test) => self.bind(&format!("select({}, {v}, {test})", literal(fill))),
@@ -345,12 +349,12 @@ impl<'a> Printer<'a> {
                 }
             }
             Op::Gather(axis) => {
-                let axes = self.axes(place, &node.shape);
-                let index = self.value(input(1), place);
+                let axes = self.axes(coordinates, &node.shape);
+                let index = self.value(input(1), coordinates);
                 let last = nodes[input(0).0].shape[*axis] - 1;
                 let mut coords = axes;
                 coords[*axis] = self.bind_index(&format!("u32(clamp({index}, 0i, {last}i))"));
-                self.value(input(0), &Place::Axes(coords))
+                self.value(input(0), &Coordinates::Axes(coords))
             }
             Op::Input(_)
             | Op::Parameter(_)
@@ -397,7 +401,7 @@ impl<'a> Printer<'a> {
         }
         let element = times(&axes[w.element], w.dilation);
         let extent = inner[w.axis];
-        if seen == Windowed::Place {
+        if seen == Windowed::Fold {
             // Coordinates before the window wrap to huge numbers, and stay past the end when divided.
             let from = match w.padding {
                 0 => axes[w.axis].clone(),
@@ -422,7 +426,7 @@ impl<'a> Printer<'a> {
             _ => format!("{position} + {element}"),
         };
         let size = outer[w.element];
-        if seen != Windowed::Pick {
+        if seen != Windowed::FoldTranspose {
             axes.remove(w.element);
         }
         let reach = (outer[w.axis] - 1) * w.stride + (size - 1) * w.dilation;
@@ -440,7 +444,7 @@ impl<'a> Printer<'a> {
 
     /// Coordinates of the same element under another shape. Axes are taken together in the smallest groups that hold
     /// the same elements in both, so that what does not change costs nothing.
-    fn reshaped(&mut self, axes: &[String], outer: &Shape, inner: &Shape) -> Place {
+    fn reshaped(&mut self, axes: &[String], outer: &Shape, inner: &Shape) -> Coordinates {
         let wide = |s: &Shape| (0..s.len()).filter(|&k| s[k] != 1).collect::<Vec<_>>();
         let (from, to) = (wide(outer), wide(inner));
         let (mut from, mut to) = (from.as_slice(), to.as_slice());
@@ -464,7 +468,7 @@ impl<'a> Printer<'a> {
                 let pick =
                     |keys: &[usize], s: &Shape| Shape::from(keys.iter().map(|&k| s[k]).collect::<Vec<_>>());
                 let at: Vec<String> = group.iter().map(|&k| axes[k].clone()).collect();
-                let index = self.linear(&Place::Axes(at), &pick(group, outer));
+                let index = self.linear(&Coordinates::Axes(at), &pick(group, outer));
                 let index = if group.len() > 1 { self.bind_index(&index) } else { index };
                 let parts =
                     if targets.len() > 1 { self.split(&index, &pick(targets, inner)) } else { vec![index] };
@@ -474,7 +478,7 @@ impl<'a> Printer<'a> {
             }
             (from, to) = (&from[group.len()..], &to[targets.len()..]);
         }
-        Place::Axes(coords)
+        Coordinates::Axes(coords)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A matrix operand that no strides describe: where an element lies is computed from its coordinates, and the parts
 //! that depend on one of them alone are computed once for it.
 
-use super::expr::{Place, Printer, Statement};
+use super::expr::{Coordinates, Printer, Statement};
 use crate::graph::{Node, NodeId};
 use crate::shape::Shape;
 
@@ -119,7 +119,7 @@ pub fn operand(
     let mut axes = printer.split("z", &lead);
     let line_first = (side == Side::A) != turned;
     axes.extend(if line_first { ["i".to_owned(), "k".to_owned()] } else { ["k".to_owned(), "i".to_owned()] });
-    let (statements, value, _) = printer.statements(view, &Place::Axes(axes));
+    let (statements, value, _) = printer.statements(view, &Coordinates::Axes(axes));
 
     let array = if side == Side::A { "a" } else { "b" };
     let mut sorter = Sorter { known: vec![], line: vec![], step: vec![], both: vec![] };

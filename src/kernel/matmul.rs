@@ -1,7 +1,7 @@
 //! `matmul_*.wgsl`: batched matrix products over strided operands, with what follows computed on the way out.
 
 use super::chain::{OUTPUT, SECOND, function};
-use super::expr::{Place, Printer, types};
+use super::expr::{Coordinates, Printer, types};
 use super::map::{self, Side};
 use super::reduce::PARTIAL;
 use super::{Family, Kernel, MAX_ITERATIONS, Operand, Target};
@@ -70,7 +70,7 @@ pub struct Product<'a> {
     /// The last node of the elementwise chain that follows, or `node` itself.
     pub root: NodeId,
     /// A value of that chain that goes to the second output.
-    pub beside: Option<NodeId>,
+    pub side_output: Option<NodeId>,
     /// Which nodes lie in memory.
     pub stored: &'a dyn Fn(NodeId) -> bool,
     /// [m, k]
@@ -123,7 +123,7 @@ fn variant(p: &Product<'_>, target: Target) -> Variant {
     if p.a.is_mapped() || p.b.is_mapped() {
         let (rows, cols) = (if p.m <= 8 { 8 } else { 16 }, 32);
         let constants = vec![("ROWS", rows as u32)];
-        return Variant { entry: "matmul_lanes_map", rows, cols, constants, slab: 2, by_one: false };
+        return Variant { entry: "matmul_subgroup_map", rows, cols, constants, slab: 2, by_one: false };
     }
     let fours =
         |v: &MatrixView, stride: usize| [v.offset, v.batch, stride].iter().all(|x| x.is_multiple_of(4));
@@ -133,7 +133,7 @@ fn variant(p: &Product<'_>, target: Target) -> Variant {
     let b_cols = b.col == 1 && fours(&b, b.row) && p.n.is_multiple_of(4);
     if k4 && a_rows && b.row == 1 && fours(&b, b.col) && !p.row_sum {
         return Variant {
-            entry: "matmul_lanes_nt",
+            entry: "matmul_subgroup_nt",
             rows: 16,
             cols: 16,
             constants: vec![],
@@ -144,9 +144,9 @@ fn variant(p: &Product<'_>, target: Target) -> Variant {
     if b_cols {
         let vec4 = k4 && (a_cols || a_rows);
         let constants = vec![("A_COLS", flag(vec4 && a_cols))];
-        return Variant { entry: "matmul_lanes_n", rows: 16, cols: 32, constants, slab: 4, by_one: !vec4 };
+        return Variant { entry: "matmul_subgroup_n", rows: 16, cols: 32, constants, slab: 4, by_one: !vec4 };
     }
-    Variant { entry: "matmul_lanes_any", rows: 16, cols: 8, constants: vec![], slab: 4, by_one: false }
+    Variant { entry: "matmul_subgroup_any", rows: 16, cols: 8, constants: vec![], slab: 4, by_one: false }
 }
 
 /// Into how many parts K is cut: as few as the loop limit allows, and on GPUs enough to occupy the card where
@@ -159,7 +159,7 @@ fn splits(p: &Product<'_>, v: &Variant, target: Target) -> usize {
     let groups = p.m.div_ceil(v.rows) * p.n.div_ceil(v.cols) * p.batch;
     let wanted = match target.family {
         // A convolution's weight gradient: few elements, each a sum over every position of the batch.
-        Family::Lanes if v.entry == "matmul_lanes_map" && p.k >= 512 && groups < 8 => {
+        Family::Subgroup if v.entry == "matmul_subgroup_map" && p.k >= 512 && groups < 8 => {
             (p.k / 256).min(8 / groups)
         }
         Family::Tiled if p.k >= 1024 && groups < 64 => (p.k / 512).min(128 / groups).max(1),
@@ -186,15 +186,15 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
     let mut inputs = Vec::new();
     let mut flops = 2 * (p.batch * p.m * p.n * p.k) as u64;
     if p.root != p.node && !split {
-        let mut printer = Printer::new(p.nodes, p.stored, Some(p.node), vec![]).beside(p.beside);
+        let mut printer = Printer::new(p.nodes, p.stored, Some(p.node), vec![]).side_output(p.side_output);
         let shape = &p.nodes[p.root.0].shape;
         let place = if *shape == p.nodes[p.node.0].shape {
             let lead = Shape::from(&shape[..shape.len() - 2]);
             let mut axes = printer.split("batch", &lead);
             axes.extend(["row".into(), "col".into()]);
-            Place::Axes(axes)
+            Coordinates::Axes(axes)
         } else {
-            Place::Linear("i".into())
+            Coordinates::Linear("i".into())
         };
         let mut printed = printer.finish(p.root, place);
         printed.body.insert_str(0, "    let i = (batch * M + row) * N + col;\n");
@@ -216,14 +216,14 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         }
     }
     let made = (!split).then_some(p.root);
-    let others = [(OUTPUT, made), (SECOND, p.beside), (8, Some(p.a.node())), (9, Some(p.b.node()))];
+    let others = [(OUTPUT, made), (SECOND, p.side_output), (8, Some(p.a.node())), (9, Some(p.b.node()))];
     slots.push(("types", types(p.nodes, &inputs, &others)));
 
     let mut operands: Vec<_> =
         (0..).zip(&inputs).map(|(slot, &node)| (slot, Access::Read, Operand::Node(node))).collect();
     let out = if split { Operand::Named(PARTIAL) } else { Operand::Output };
     operands.push((OUTPUT, Access::Write, out));
-    if p.row_sum || (p.beside.is_some() && !split) {
+    if p.row_sum || (p.side_output.is_some() && !split) {
         operands.push((SECOND, Access::Write, Operand::Second));
     }
     operands.push((8, Access::Read, Operand::Node(p.a.node())));

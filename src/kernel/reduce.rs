@@ -2,7 +2,7 @@
 //! what follows computed on the way out.
 
 use super::chain::{self, Sink, function, operands, sink_parts};
-use super::expr::{Place, Printer, types};
+use super::expr::{Coordinates, Printer, types};
 use super::{Family, Kernel, Operand, Target, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{Fold, Node, NodeId, Op};
@@ -20,7 +20,7 @@ pub struct Reduction<'a> {
     /// The last node of the elementwise chain that follows, or `node` itself.
     pub root: NodeId,
     /// A value of that chain that goes to the second output.
-    pub beside: Option<NodeId>,
+    pub side_output: Option<NodeId>,
     /// Which nodes lie in memory.
     pub stored: &'a dyn Fn(NodeId) -> bool,
     /// Where the result goes.
@@ -36,7 +36,7 @@ fn fold_text(fold: Fold) -> String {
 }
 
 /// Where element (o, r) of a reduction lies in its input: the kept axes from o, the folded ones from r.
-fn place(printer: &mut Printer<'_>, shape: &Shape, axes: &[usize]) -> Place {
+fn place(printer: &mut Printer<'_>, shape: &Shape, axes: &[usize]) -> Coordinates {
     let pick = |folded: bool| -> Shape {
         let dims: Vec<usize> =
             (0..shape.len()).map(|i| if axes.contains(&i) == folded { shape[i] } else { 1 }).collect();
@@ -44,7 +44,7 @@ fn place(printer: &mut Printer<'_>, shape: &Shape, axes: &[usize]) -> Place {
     };
     let outer = printer.split("o", &pick(false));
     let inner = printer.split("r", &pick(true));
-    Place::Axes(
+    Coordinates::Axes(
         (0..shape.len())
             .map(|i| if axes.contains(&i) { inner[i].clone() } else { outer[i].clone() })
             .collect(),
@@ -84,7 +84,8 @@ fn build(
     inputs: &[NodeId],
     mut slots: Vec<(&str, String)>,
 ) -> Kernel {
-    let mut others = vec![(chain::OUTPUT, (sizes.parts == 1).then_some(r.root)), (chain::SECOND, r.beside)];
+    let mut others =
+        vec![(chain::OUTPUT, (sizes.parts == 1).then_some(r.root)), (chain::SECOND, r.side_output)];
     if sizes.of_partials {
         others.push((0, None));
     }
@@ -114,8 +115,8 @@ fn epilogue(r: &Reduction<'_>, inputs: Vec<NodeId>, slots: &mut Vec<(&str, Strin
         return inputs;
     }
     let printed = Printer::new(r.nodes, r.stored, Some(r.node), inputs)
-        .beside(r.beside)
-        .finish(r.root, Place::Linear("i".into()));
+        .side_output(r.side_output)
+        .finish(r.root, Coordinates::Linear("i".into()));
     slots.push(("epilogue", function("fn epilogue(acc: f32, i: u32)", &printed)));
     printed.inputs
 }
@@ -186,7 +187,7 @@ pub fn fold_partials(
 }
 
 fn second_output(r: &Reduction<'_>) -> Option<(u32, Access, Operand)> {
-    r.beside.map(|_| (chain::SECOND, Access::Write, Operand::Second))
+    r.side_output.map(|_| (chain::SECOND, Access::Write, Operand::Second))
 }
 
 /// The name under which two kernels share partial results.

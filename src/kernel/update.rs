@@ -24,7 +24,7 @@ pub const BLOCK_BYTES: u64 = 16 * BLOCK as u64;
 /// workgroup, and each reads its row of the table.
 pub fn blocks(update: &UpdateKernel, family: Family) -> u32 {
     match family {
-        Family::Lanes if update.passes == Passes::One => 8,
+        Family::Subgroup if update.passes == Passes::One => 8,
         _ => 1,
     }
 }

@@ -1,57 +1,88 @@
 //! The metrics that evaluation can be asked for, by name.
 
-use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A number, or a table of them, that evaluation computes on the device: of all targets of the part exactly, whatever the
-/// batches. Targets that the loss ignores are left out.
-///
-/// Every label counts where a sample has several. Classes are predicted by their outputs: the first of the largest. Under
-/// `bce_with_logits` against numbers each label is predicted for itself, by an output above 0, and holds where its target
-/// is above 0.5.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename = "metric", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Metric {
-    /// The share of right predictions; of labels, of those that are rightly predicted to hold or not.
-    Accuracy,
-    /// The share of targets to which fewer than `k` classes are preferred. Of equal outputs the first is preferred, and
-    /// NaN to any number; where the target's own is NaN it is not among the first. Its name has the number: `top_5`.
-    TopK {
-        /// From 1 on. 5 unless said otherwise.
+use crate::error::{Error, Result};
+use crate::nn::TableRow;
+
+macro_rules! metrics {
+    ($(
+        $(#[doc = $about:literal])+
+        $name:literal = $equation:literal,
+        $kind:ident $({ $($fields:tt)* } ($short:literal as $example:literal))?;
+    )*) => {
+        /// A number, or a table of numbers, that evaluation computes on the device from all targets of the part, whatever the
+        /// batches. Targets that the loss ignores are left out.
+        ///
+        /// Every label counts where a sample has several. The predicted class is the first of those with the largest output.
+        /// Under `bce_with_logits` against numbers each label is predicted by itself, by an output above 0, and it holds where
+        /// its target is above 0.5.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename = "metric", deny_unknown_fields)]
+        pub enum Metric {
+            $($(#[doc = $about])+ #[serde(rename = $name)] $kind $({ $($fields)* })?,)*
+        }
+
+        impl Metric {
+            /// Every metric there is.
+            pub const TABLE: &[TableRow] = &[$(TableRow::new(
+                [$name, concat!("\"", $name, "\"")],
+                &[$($short, $example)?],
+                concat!($($about),+).trim_ascii(),
+                $equation,
+            ),)*];
+
+            /// Its name in a config.
+            pub fn key(&self) -> &'static str {
+                match self {
+                    $(Metric::$kind { .. } => $name,)*
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// The share of right predictions; with several labels, of labels rightly predicted to hold or not.
+    "accuracy" = "right / all", Accuracy;
+    /// The share of targets that fewer than `k` classes are preferred to. The first of equal outputs is preferred, and NaN
+    /// to any number; a target whose own output is NaN is never among the first. Its value is named by the number: `top_5`.
+    "top_k" = "targets among the first k / all", TopK {
+        /// From 1 on. Default: 5.
         #[serde(default = "five")]
         k: usize,
-    },
-    /// Of those predicted to be of a class, the share that is; 0 where none is predicted.
-    Precision {
-        /// How the classes' are made one.
+    } ("k" as "{ top_k = 3 }");
+    /// The share of predictions of a class that are right; 0 where none is predicted.
+    "precision" = "TP/(TP + FP)", Precision {
+        /// How the numbers of the classes become one.
         #[serde(default)]
         average: Averaging,
-    },
-    /// Of those of a class, the share that is predicted to be; 0 where there is none.
-    Recall {
-        /// How the classes' are made one.
+    } ("average" as "{ precision = \"micro\" }");
+    /// The share of targets of a class that are found; 0 where there is none.
+    "recall" = "TP/(TP + FN)", Recall {
+        /// How the numbers of the classes become one.
         #[serde(default)]
         average: Averaging,
-    },
-    /// 2·precision·recall/(precision + recall) of a class; 0 where none is predicted and there is none.
-    F1 {
-        /// How the classes' are made one.
+    } ("average" as "{ recall = \"micro\" }");
+    /// The harmonic mean of precision and recall of a class; 0 where none is predicted and there is none.
+    "f1" = "2·TP/(2·TP + FP + FN)", F1 {
+        /// How the numbers of the classes become one.
         #[serde(default)]
         average: Averaging,
-    },
-    /// How often each class, a row, is predicted to be each, a column.
-    ConfusionMatrix,
-    /// Mean of |output − target|.
-    Mae,
-    /// √ of the mean of (output − target)², over the numbers of all outputs together.
-    Rmse,
-    /// 1 − Σ(output − target)²/Σ(target − mean)² of each number of a sample, and the mean of these. Where all targets are
-    /// the same it is 1 if they are met and 0 if not, as in scikit-learn's `r2_score`.
-    R2,
-    /// e to the mean of cross-entropy over targets, without label smoothing.
-    Perplexity,
-    /// That mean over ln 2: bits for each target.
-    BitsPerCharacter,
+    } ("average" as "{ f1 = \"micro\" }");
+    /// How often targets of each class, a row, are predicted to be of each class, a column.
+    "confusion_matrix" = "counts [classes, classes]", ConfusionMatrix;
+    /// Mean absolute error.
+    "mae" = "mean of |x − t|", Mae;
+    /// Root of the mean squared error, over the numbers of all outputs together.
+    "rmse" = "√ mean of (x − t)²", Rmse;
+    /// Coefficient of determination: the mean over the numbers of a sample. Where all targets are the same it is 1 if they
+    /// are met and 0 if not, as in scikit-learn's `r2_score`.
+    "r2" = "1 − Σ(x − t)²/Σ(t − mean t)²", R2;
+    /// e to the mean cross-entropy over targets, without label smoothing.
+    "perplexity" = "e^(mean cross-entropy)", Perplexity;
+    /// Mean cross-entropy over targets in bits.
+    "bits_per_character" = "mean cross-entropy / ln 2", BitsPerCharacter;
 }
 
 /// How a number of each class becomes one; scikit-learn's words.
@@ -73,23 +104,6 @@ fn five() -> usize {
 }
 
 impl Metric {
-    /// Its name in a config.
-    pub fn key(&self) -> &'static str {
-        match self {
-            Metric::Accuracy => "accuracy",
-            Metric::TopK { .. } => "top_k",
-            Metric::Precision { .. } => "precision",
-            Metric::Recall { .. } => "recall",
-            Metric::F1 { .. } => "f1",
-            Metric::ConfusionMatrix => "confusion_matrix",
-            Metric::Mae => "mae",
-            Metric::Rmse => "rmse",
-            Metric::R2 => "r2",
-            Metric::Perplexity => "perplexity",
-            Metric::BitsPerCharacter => "bits_per_character",
-        }
-    }
-
     /// Its name among the numbers of an evaluation.
     pub fn name(&self) -> String {
         match self {

@@ -54,7 +54,7 @@ impl Targets {
     /// # Errors
     /// Why there is no telling.
     pub fn find(graph: &Graph, plain: Option<(&Tensor, &Tensor)>) -> Result<Targets, String> {
-        let noted = graph.noted_losses();
+        let noted = graph.losses();
         if noted.len() > 1 {
             return Err(format!(
                 "the model function computes {} losses, and output and target are looked for at one; an Objective's own \

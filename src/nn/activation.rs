@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Net;
-use super::layer::Rule;
+use super::rule::Rule;
 use crate::graph::Tensor;
 
 /// Layers that have neither options nor parameters.
@@ -13,7 +13,7 @@ macro_rules! plain {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
         pub struct $kind;
 
-        impl $crate::nn::layer::Rule for $kind {
+        impl $crate::nn::rule::Rule for $kind {
             fn build(&self, _: &Net, _: &str, x: &Tensor) -> Tensor {
                 let build: fn(&Tensor) -> Tensor = $build;
                 build(x)

@@ -144,7 +144,7 @@ fn turned(x: &Tensor) -> Tensor {
     let (t, d) = (x.shape()[1], x.shape()[3]);
     let half = d / 2;
     let angle = angles(x, t, half, d, 10_000.0);
-    let table = |w: Tensor| w.kept().reshape([1, t, 1, half]);
+    let table = |w: Tensor| w.materialized().reshape([1, t, 1, half]);
     let (cos, sin) = (table(angle.cos()), table(angle.sin()));
     let (a, b) = (x.slice(-1, 0, half), x.slice(-1, half, d));
     let first = a.mul(&cos).sub(&b.mul(&sin));

@@ -7,7 +7,6 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::Padding;
 use crate::shape::MAX_ELEMENTS;
 
 pub(super) fn yes() -> bool {
@@ -87,7 +86,7 @@ impl<'de, T: Number> Deserialize<'de> for One<T> {
 }
 
 /// Reads one number for all axes, or a list of N.
-struct Axes<T, const N: usize>(PhantomData<T>);
+pub(super) struct Axes<T, const N: usize>(pub PhantomData<T>);
 
 impl<'de, T: Number, const N: usize> Visitor<'de> for Axes<T, N> {
     type Value = [T; N];
@@ -149,54 +148,5 @@ impl<T: Serialize, const N: usize> Serialize for PerAxis<T, N> {
 impl<'de, T: Number, const N: usize> Deserialize<'de> for PerAxis<T, N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize(deserializer).map(PerAxis)
-    }
-}
-
-impl<const N: usize> Default for Padding<N> {
-    fn default() -> Self {
-        Padding::Explicit([0; N])
-    }
-}
-
-/// `"same"`, or numbers.
-impl<const N: usize> Serialize for Padding<N> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Padding::Same => serializer.serialize_str("same"),
-            Padding::Explicit(numbers) => serialize(numbers, serializer),
-        }
-    }
-}
-
-impl<'de, const N: usize> Deserialize<'de> for Padding<N> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SameOrAxes)
-    }
-}
-
-struct SameOrAxes<const N: usize>;
-
-impl<'de, const N: usize> Visitor<'de> for SameOrAxes<N> {
-    type Value = Padding<N>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"same\", or ")?;
-        Axes::<usize, N>(PhantomData).expecting(f)
-    }
-
-    fn visit_str<E: Error>(self, word: &str) -> Result<Padding<N>, E> {
-        if word == "same" {
-            return Ok(Padding::Same);
-        }
-        Err(E::invalid_value(Unexpected::Str(word), &self))
-    }
-
-    fn visit_i64<E: Error>(self, i: i64) -> Result<Padding<N>, E> {
-        let wrong = |_: E| E::invalid_value(Unexpected::Signed(i), &self);
-        Axes(PhantomData).visit_i64(i).map_err(wrong).map(Padding::Explicit)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Padding<N>, A::Error> {
-        Axes(PhantomData).visit_seq(list).map(Padding::Explicit)
     }
 }

@@ -2,19 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Net;
 use super::axes::{self, one, ones, yes, zeros};
+use super::{Net, Padding};
 use crate::graph::{DType, Geometry, Init, Tensor};
-
-/// Zeros around the input of a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Padding<const N: usize> {
-    /// So many that, at a stride of 1, the output is as long as the input; where their number is odd the last side
-    /// gets one more. torch's `padding="same"`.
-    Same,
-    /// So many on both sides of each axis.
-    Explicit([usize; N]),
-}
 
 /// Options of a convolution along N axes; torch's names and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -62,7 +62,7 @@ impl Net {
             let count = indices.shape().iter().product::<usize>();
             let numbers = indices.reshape([count]);
             let rows = weight.index_select(0, &numbers);
-            let rows = rows.graph().prescribe(&rows, &[&weight], &[&numbers], move |dy, _, saved| {
+            let rows = rows.graph().custom_gradient(&rows, &[&weight], &[&numbers], move |dy, _, saved| {
                 let sums = dy.segment_sum(&saved[0], num_embeddings);
                 vec![Some(match padding_idx {
                     None => sums,
@@ -100,7 +100,7 @@ impl Net {
                     let angle = angles(x, t, half, d, 10_000.0);
                     let pair = [&angle.sin(), &angle.cos()].map(|w| w.reshape([t, half, 1]));
                     let wave = Tensor::concat(&[&pair[0], &pair[1]], 2).reshape([t, 2 * half]);
-                    x.add(&wave.slice(1, 0, d).kept())
+                    x.add(&wave.slice(1, 0, d).materialized())
                 }
             }
         })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::conv::{check_windows, demand};
-use super::layer::Rule;
+use super::rule::Rule;
 use super::{
     BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Embedding, GroupNorm, InstanceNorm,
     LayerNorm, MultiHeadAttention, Net, RmsNorm, Upsample, UpsampleSize,

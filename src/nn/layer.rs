@@ -5,38 +5,19 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, Deserialize, Deserializer, EnumAccess, VariantAccess};
-use serde::ser::{Serialize, Serializer};
+use serde::de::{self, Deserializer, EnumAccess, VariantAccess};
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::layer_table::{example, layers, short};
+use super::rule::Rule;
 use super::{
-    AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Block, Conv1d, Conv2d, ConvTranspose1d,
-    ConvTranspose2d, Dropout, Dropout2d, Elu, Embedding, Flatten, Gelu, GlobalAvgPool, GlobalMaxPool,
-    GroupNorm, Gru, InstanceNorm, LayerNorm, LeakyRelu, Linear, LogSoftmax, Lstm, MaxPool1d, MaxPool2d,
-    MultiHeadAttention, Net, Parallel, Permute, PositionalEmbedding, Relu, Repeat, Reshape, Residual,
-    RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh, Upsample,
+    AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d,
+    Dropout, Dropout2d, Elu, Embedding, Flatten, Gelu, GlobalAvgPool, GlobalMaxPool, GroupNorm, Gru,
+    InstanceNorm, LayerNorm, LeakyRelu, Linear, LogSoftmax, Lstm, MaxPool1d, MaxPool2d, MultiHeadAttention,
+    Net, Permute, PositionalEmbedding, Relu, Reshape, RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh,
+    Upsample,
 };
 use crate::graph::{DType, Tensor};
-
-/// What the options of every layer answer; [`Layer`] passes its questions on.
-pub(super) trait Rule {
-    /// Refuses what can never work, as `out_features = 0: at least 1 is needed`.
-    fn check(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// The layer on `x`, its parameters below `name`.
-    fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor;
-
-    /// A name of its own, in place of its position among its neighbours.
-    fn label(&self) -> Option<&str> {
-        None
-    }
-
-    /// How many layers it makes of those within.
-    fn within(&self) -> usize {
-        0
-    }
-}
 
 /// How a config may name a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,99 +28,6 @@ pub struct Form {
     pub short: Option<&'static str>,
     /// The shortest entry that works, as TOML.
     pub example: &'static str,
-}
-
-macro_rules! short {
-    () => {
-        None
-    };
-    ($key:literal) => {
-        Some($key)
-    };
-}
-
-macro_rules! example {
-    ($name:literal) => {
-        concat!("\"", $name, "\"")
-    };
-    ($name:literal $text:literal) => {
-        $text
-    };
-}
-
-macro_rules! layers {
-    ($($name:literal $kind:ident $(short $short:literal)? $(as $example:literal)?;)*) => {
-        /// One entry of a [`Sequential`](super::Sequential): its kind, and its options.
-        #[derive(Debug, Clone, PartialEq)]
-        pub enum Layer {
-            $(
-                #[doc = concat!("`", $name, "`")]
-                $kind($kind),
-            )*
-        }
-
-        impl Layer {
-            /// Every layer there is.
-            pub const FORMS: &[Form] = &[
-                $(Form { name: $name, short: short!($($short)?), example: example!($name $($example)?) },)*
-            ];
-
-            const NAMES: &[&str] = &[$($name,)*];
-
-            /// Its name in a config.
-            pub fn name(&self) -> &'static str {
-                match self {
-                    $(Layer::$kind(_) => $name,)*
-                }
-            }
-
-            fn rule(&self) -> &dyn Rule {
-                match self {
-                    $(Layer::$kind(options) => options,)*
-                }
-            }
-        }
-
-        $(
-            impl From<$kind> for Layer {
-                fn from(options: $kind) -> Layer {
-                    Layer::$kind(options)
-                }
-            }
-        )*
-
-        /// A name, or a table of one name with its options.
-        impl Serialize for Layer {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let name = self.name();
-                let index = Self::NAMES.iter().position(|n| *n == name).unwrap_or_default() as u32;
-                match self {
-                    $(Layer::$kind(_) if size_of::<$kind>() == 0 => {
-                        serializer.serialize_unit_variant(ENTRY, index, name)
-                    })*
-                    $(Layer::$kind(options) => {
-                        serializer.serialize_newtype_variant(ENTRY, index, name, options)
-                    })*
-                }
-            }
-        }
-
-        impl<'de> de::Visitor<'de> for Entry {
-            type Value = Layer;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a layer")
-            }
-
-            fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Layer, A::Error> {
-                let (name, options) = data.variant::<String>()?;
-                match name.as_str() {
-                    $($name => options.newtype_variant_seed(Checked(PhantomData)).map(Layer::$kind),)*
-                    _ => Err(de::Error::unknown_variant(&name, Layer::NAMES)),
-                }
-            }
-        }
-    };
 }
 
 layers! {
@@ -257,5 +145,311 @@ impl Layer {
             Ok(()) => rule.build(net, name, x),
             Err(text) => x.fail(text),
         })
+    }
+}
+
+/// Most layers of a list, those within layers and their copies counted: a model of more is a slip of the pen.
+const MOST_LAYERS: usize = 10_000;
+
+/// Layers one after the other; parameters are named by position, as in `torch.nn.Sequential`.
+///
+/// Lists within layers go on from their layer's name: `3.0.weight`. A [`Block`](Block) has its name in
+/// place of its position: `encoder.0.weight`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Sequential {
+    /// The layers.
+    pub layers: Vec<Layer>,
+}
+
+impl Sequential {
+    /// These layers.
+    pub fn new(layers: impl IntoIterator<Item = Layer>) -> Self {
+        Sequential { layers: layers.into_iter().collect() }
+    }
+
+    /// Builds the layers on `x`.
+    pub fn build(&self, net: &Net, x: &Tensor) -> Tensor {
+        self.build_below(net, "", x)
+    }
+
+    /// Builds the layers on `x`, named below `path`.
+    pub(super) fn build_below(&self, net: &Net, path: &str, x: &Tensor) -> Tensor {
+        if let Err(text) = self.check() {
+            return x.fail(text);
+        }
+        let mut x = x.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            let own = layer.label().map_or_else(|| i.to_string(), str::to_owned);
+            let name = if path.is_empty() { own } else { format!("{path}.{own}") };
+            x = layer.build(net, &name, &x);
+        }
+        x
+    }
+
+    /// How many layers it makes, those within layers included.
+    pub(super) fn count(&self) -> usize {
+        self.layers.iter().map(Layer::count).fold(0, usize::saturating_add)
+    }
+
+    /// Refuses two blocks of one name, for so would be their parameters; and too many layers.
+    fn check(&self) -> Result<(), String> {
+        let labels: Vec<&str> = self.layers.iter().filter_map(Layer::label).collect();
+        let again = labels.iter().enumerate().find(|(i, label)| labels[..*i].contains(label));
+        if let Some((_, label)) = again {
+            return Err(format!("two blocks are named \"{label}\"; rename one"));
+        }
+        match self.count() {
+            0..=MOST_LAYERS => Ok(()),
+            n => Err(format!("{n} layers in all, copies counted: at most {MOST_LAYERS} are allowed")),
+        }
+    }
+
+    /// Refuses an empty list.
+    pub(super) fn filled(&self, key: &str) -> Result<(), String> {
+        if self.layers.is_empty() { Err(format!("{key} = []: at least one layer is needed")) } else { Ok(()) }
+    }
+}
+
+impl Serialize for Sequential {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.layers.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sequential {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let list = Sequential { layers: Vec::deserialize(deserializer)? };
+        list.check().map_err(de::Error::custom)?;
+        Ok(list)
+    }
+}
+
+/// Most copies a [`Repeat`] makes.
+const MOST_COPIES: usize = 1000;
+
+/// shortcut(x) + layers(x); x itself where there is no shortcut.
+///
+/// Parameters are below `NAME.layers` and `NAME.shortcut`. Source: He et al. 2015, arXiv 1512.03385.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Residual {
+    /// What is added to x.
+    pub layers: Sequential,
+    /// Gives x the shape of the layers' output, where they change it.
+    #[serde(default)]
+    pub shortcut: Option<Sequential>,
+}
+
+/// A shortcut from shape `x` to shape `y`, as a config has it.
+fn remedy(x: &[usize], y: &[usize]) -> Option<String> {
+    if x.len() < 2 || x.len() != y.len() || x[0] != y[0] {
+        return None;
+    }
+    let last = x.len() - 1;
+    if x[..last] == y[..last] {
+        return Some(format!("{{ linear = {} }}", y[last]));
+    }
+    let (name, spatial) = match x.len() {
+        3 => ("conv1d", 2..3),
+        4 => ("conv2d", 2..4),
+        _ => return None,
+    };
+    // A 1x1 convolution at stride s takes an extent of n to ceil(n / s).
+    let stride = x[2].div_ceil(y[2].max(1)).max(1);
+    if spatial.into_iter().any(|axis| x[axis].div_ceil(stride) != y[axis]) {
+        return None;
+    }
+    let stride = if stride > 1 { format!(", stride = {stride}") } else { String::new() };
+    Some(format!("{{ {name} = {{ out_channels = {}, kernel_size = 1{stride} }} }}", y[1]))
+}
+
+impl Rule for Residual {
+    fn check(&self) -> Result<(), String> {
+        self.layers.filled("layers")?;
+        self.shortcut.as_ref().map_or(Ok(()), |shortcut| shortcut.filled("shortcut"))
+    }
+
+    fn within(&self) -> usize {
+        self.layers.count().saturating_add(self.shortcut.as_ref().map_or(0, Sequential::count))
+    }
+
+    fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
+        let y = self.layers.build_below(net, &format!("{name}.layers"), x);
+        let short = match &self.shortcut {
+            Some(shortcut) => shortcut.build_below(net, &format!("{name}.shortcut"), x),
+            None => x.clone(),
+        };
+        if short.shape() == y.shape() {
+            return short.add(&y);
+        }
+        let what = if self.shortcut.is_some() { "the shortcut" } else { "x" };
+        let remedy = match (&self.shortcut, remedy(x.shape(), y.shape())) {
+            (_, Some(text)) => format!("shortcut = [{text}] would do"),
+            (None, None) => {
+                "give it a shortcut that makes them equal, as a linear layer or a convolution with kernel_size = 1"
+                    .to_owned()
+            }
+            (Some(_), None) => "they must be equal".to_owned(),
+        };
+        x.fail(format!(
+            "a residual adds {what} {:?} and the layers' output {:?}, which differ; {remedy}",
+            short.shape(),
+            y.shape()
+        ))
+    }
+}
+
+/// How [`Parallel`] joins its branches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Join {
+    /// One after the other along an axis.
+    #[default]
+    Concat,
+    /// Their sum.
+    Add,
+}
+
+/// The same x through several lists of layers; an empty one passes it on.
+///
+/// Parameters are below `NAME.BRANCH`, branches counted from 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parallel {
+    /// The lists.
+    pub branches: Vec<Sequential>,
+    /// How their outputs are joined.
+    #[serde(default)]
+    pub join: Join,
+    /// Along which axis `concat` joins, the batch axis being 0; negative from the end.
+    #[serde(default = "one")]
+    pub axis: isize,
+}
+
+fn one() -> isize {
+    1
+}
+
+impl Rule for Parallel {
+    fn check(&self) -> Result<(), String> {
+        if self.branches.is_empty() {
+            return Err("branches = []: at least one list of layers is needed".into());
+        }
+        if self.axis == 0 {
+            return Err("axis = 0: that is the batch axis; 1 is the first after it".into());
+        }
+        Ok(())
+    }
+
+    fn within(&self) -> usize {
+        self.branches.iter().map(Sequential::count).fold(0, usize::saturating_add)
+    }
+
+    fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
+        let branches = self.branches.iter().enumerate();
+        let made: Vec<Tensor> =
+            branches.map(|(i, branch)| branch.build_below(net, &format!("{name}.{i}"), x)).collect();
+        let first = made[0].shape();
+        match self.join {
+            Join::Add => match made.iter().position(|y| y.shape() != first) {
+                Some(i) => x.fail(format!(
+                    "parallel adds branch 0 {first:?} and branch {i} {:?}, which differ; equal shapes are needed",
+                    made[i].shape()
+                )),
+                None => made[1..].iter().fold(made[0].clone(), |sum, y| sum.add(y)),
+            },
+            Join::Concat => {
+                let rank = first.len() as isize;
+                let axis = if self.axis < 0 { self.axis + rank } else { self.axis };
+                if axis < 1 || axis >= rank {
+                    return x.fail(format!(
+                        "axis = {}: branch 0 is {first:?}, whose axes after the batch are 1 to {}",
+                        self.axis,
+                        rank - 1
+                    ));
+                }
+                let differ = |y: &Tensor| {
+                    y.shape().len() != first.len()
+                        || (0..first.len()).any(|i| i as isize != axis && y.shape()[i] != first[i])
+                };
+                match made.iter().position(differ) {
+                    Some(i) => x.fail(format!(
+                        "parallel joins branch 0 {first:?} and branch {i} {:?} along axis {axis}, and other \
+                         extents differ; equal ones are needed",
+                        made[i].shape()
+                    )),
+                    None => Tensor::concat(&made.iter().collect::<Vec<_>>(), axis),
+                }
+            }
+        }
+    }
+}
+
+/// Copies of a list one after the other, each with parameters of its own.
+///
+/// Parameters are below `NAME.COPY`, copies counted from 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat {
+    /// How many copies.
+    pub times: usize,
+    /// What is repeated.
+    pub layers: Sequential,
+}
+
+impl Rule for Repeat {
+    fn check(&self) -> Result<(), String> {
+        if !(1..=MOST_COPIES).contains(&self.times) {
+            return Err(format!("times = {}: from 1 to {MOST_COPIES} copies", self.times));
+        }
+        self.layers.filled("layers")
+    }
+
+    fn within(&self) -> usize {
+        self.layers.count().saturating_mul(self.times)
+    }
+
+    fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
+        let copy = |x: Tensor, i: usize| self.layers.build_below(net, &format!("{name}.{i}"), &x);
+        (0..self.times).fold(x.clone(), copy)
+    }
+}
+
+/// A list under a name, which takes the place of its position in parameters, errors and `explain`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// Letters, digits and `_`, a letter first.
+    pub name: String,
+    /// What it holds.
+    pub layers: Sequential,
+    /// Computes its inner values again in the backward pass rather than keep them.
+    #[serde(default)]
+    pub checkpoint: bool,
+}
+
+impl Rule for Block {
+    fn check(&self) -> Result<(), String> {
+        let letters = self.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !letters || !self.name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            return Err(format!(
+                "name = \"{}\": letters, digits and _, a letter first, are needed",
+                self.name
+            ));
+        }
+        self.layers.filled("layers")
+    }
+
+    fn within(&self) -> usize {
+        self.layers.count()
+    }
+
+    fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
+        let build = |x: &Tensor| self.layers.build_below(net, name, x);
+        if self.checkpoint { net.checkpoint(x, build) } else { build(x) }
+    }
+
+    fn label(&self) -> Option<&str> {
+        Some(&self.name)
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Net;
 use super::axes::yes;
-use super::layer::Rule;
+use super::rule::Rule;
 use crate::graph::Tensor;
 
 /// Options of [`Net::linear`].

@@ -5,6 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::graph::{CrossEntropyAttrs, DType, Reading, Tensor};
 use crate::shape::Shape;
 
+/// Options of a loss.
+pub trait LossOptions {
+    /// Refuses options that can never work, with the key first: `delta = 0: a number above 0 is needed`.
+    ///
+    /// # Errors
+    /// The text for the person who set them.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// Options of [`cross_entropy`]; torch's names and defaults, but that nothing is ignored unless asked.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,14 +26,23 @@ pub struct CrossEntropy {
     pub ignore_index: Option<i32>,
 }
 
+impl LossOptions for CrossEntropy {
+    fn check(&self) -> Result<(), String> {
+        match self.label_smoothing {
+            s if (0.0..=1.0).contains(&s) => Ok(()),
+            s => Err(format!("label_smoothing = {s}: from 0 to 1")),
+        }
+    }
+}
+
 /// Softmax cross-entropy of logits [n, .., classes] against integer targets [n, ..].
 ///
 /// mean over rows of (1 − s)·(lse − xₜ) + s·(lse − mean x), lse = log Σ eˣ. One kernel makes the losses and the
 /// gradient; probabilities are never stored. Classes are the last axis, where torch has them second: a language
 /// model's logits [n, t, classes] go in as they are. Source: `torch.nn.functional.cross_entropy`.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) -> Tensor {
-    if !(0.0..=1.0).contains(&options.label_smoothing) {
-        return logits.fail(format!("label_smoothing = {}: from 0 to 1", options.label_smoothing));
+    if let Err(text) = options.check() {
+        return logits.fail(text);
     }
     let attrs = CrossEntropyAttrs {
         label_smoothing: options.label_smoothing.into(),
@@ -49,6 +69,8 @@ pub struct Nll {
     /// Rows with this target count neither in the sum nor in the mean.
     pub ignore_index: Option<i32>,
 }
+
+impl LossOptions for Nll {}
 
 /// Negative log-likelihood of log-probabilities [n, .., classes], as from `log_softmax`, against integer targets
 /// [n, ..].
@@ -117,6 +139,8 @@ pub struct KlDiv {
     pub log_target: bool,
 }
 
+impl LossOptions for KlDiv {}
+
 /// Kullback and Leibler's divergence of targets t from log-probabilities x, of one shape [n, ..].
 ///
 /// Σ t·(log t − x), or Σ eᵗ·(t − x) of log targets, divided by n; where t = 0 the term is 0. Source:
@@ -155,10 +179,49 @@ pub fn l1(a: &Tensor, b: &Tensor) -> Tensor {
     same(a, b, Reading::Numbers, "l1").unwrap_or_else(|| a.sub(b).abs().mean_all())
 }
 
+/// Options of a loss that is a parabola up to a bound, and linear beyond it.
+macro_rules! bounded {
+    ($(#[$about:meta])* $name:ident $key:ident, $is_right:expr, $wanted:literal) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            /// The bound. Default: 1.
+            pub $key: f32,
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $key: 1.0 }
+            }
+        }
+
+        impl LossOptions for $name {
+            fn check(&self) -> Result<(), String> {
+                let is_right: fn(f32) -> bool = $is_right;
+                match self.$key {
+                    bound if is_right(bound) => Ok(()),
+                    bound => Err(format!(concat!(stringify!($key), " = {}: ", $wanted, " is needed"), bound)),
+                }
+            }
+        }
+    };
+}
+
+bounded! {
+    /// Options of [`huber`].
+    Huber delta, |delta| delta > 0.0 && delta.is_finite(), "a number above 0"
+}
+
+bounded! {
+    /// Options of [`smooth_l1`].
+    SmoothL1 beta, |beta| beta >= 0.0 && beta.is_finite(), "a number from 0 on"
+}
+
 /// mean of d²/2 where |d| < delta, else delta·(|d| − delta/2), d = a − b.
 pub fn huber(a: &Tensor, b: &Tensor, delta: f32) -> Tensor {
-    if !(delta > 0.0 && delta.is_finite()) {
-        return a.fail(format!("huber delta = {delta}: a number above 0"));
+    if let Err(text) = (Huber { delta }).check() {
+        return a.fail(format!("huber {text}"));
     }
     same(a, b, Reading::Numbers, "huber").unwrap_or_else(|| {
         // With c = d clamped to ±delta both branches are c (d − c/2).
@@ -172,8 +235,8 @@ pub fn huber(a: &Tensor, b: &Tensor, delta: f32) -> Tensor {
 ///
 /// Source: `torch.nn.functional.smooth_l1_loss`.
 pub fn smooth_l1(a: &Tensor, b: &Tensor, beta: f32) -> Tensor {
-    if !(beta >= 0.0 && beta.is_finite()) {
-        return a.fail(format!("smooth_l1 beta = {beta}: a number from 0 on"));
+    if let Err(text) = (SmoothL1 { beta }).check() {
+        return a.fail(format!("smooth_l1 {text}"));
     }
     same(a, b, Reading::Numbers, "smooth_l1").unwrap_or_else(|| {
         if beta == 0.0 {

@@ -5,36 +5,38 @@ mod attention;
 pub mod augment;
 mod axes;
 mod checkpoint;
-mod container;
 mod conv;
 mod dropout;
 mod embedding;
 mod entries;
 pub mod init;
 mod layer;
+mod layer_table;
 mod linear;
 pub mod loss;
 mod norm;
 mod or_none;
+mod padding;
 mod pool;
 mod pooling;
 mod recurrent;
 mod resize;
+mod rule;
 mod sequences;
-mod sequential;
 mod shaping;
+mod table;
 
 pub use activation::{
     Approximate, Elu, Gelu, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
 };
 pub use attention::MultiHeadAttention;
-pub use container::{Block, Join, Parallel, Repeat, Residual};
-pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, Padding};
+pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d};
 pub use embedding::{Embedding, Positional};
 pub use entries::{Dropout, Dropout2d};
-pub use layer::{Form, Layer};
+pub use layer::{Block, Form, Join, Layer, Parallel, Repeat, Residual, Sequential};
 pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
+pub use padding::Padding;
 pub use pool::{Pool, Pool1d, Pool2d};
 pub use pooling::{
     AdaptiveAvgPool2d, AvgPool, AvgPool1d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool, MaxPool1d,
@@ -43,8 +45,8 @@ pub use pooling::{
 pub use recurrent::Recurrent;
 pub use resize::{Upsample, UpsampleMode, UpsampleSize};
 pub use sequences::{Gru, Lstm, PositionalEmbedding};
-pub use sequential::Sequential;
 pub use shaping::{Flatten, Permute, Reshape};
+pub use table::TableRow;
 
 use crate::graph::{Graph, Init, Tensor};
 

@@ -128,7 +128,7 @@ fn normalised(x: &Tensor, axes: &[isize], eps: f64) -> Tensor {
     let m = Moments::new(x, axes, eps);
     let hat = x.sub(&m.mean).mul(&m.rstd);
     let axes = axes.to_vec();
-    hat.graph().prescribe(&hat, &[x], &[&m.mean, &m.rstd], move |g, inputs, saved| {
+    hat.graph().custom_gradient(&hat, &[x], &[&m.mean, &m.rstd], move |g, inputs, saved| {
         let (x, mean_of_x, rstd) = (&inputs[0], &saved[0], &saved[1]);
         let hat = x.sub(mean_of_x).mul(rstd);
         let (mean, along) = (g.mean(&axes, true), g.mul(&hat).mean(&axes, true).mul(rstd));
@@ -143,7 +143,7 @@ fn normalised(x: &Tensor, axes: &[isize], eps: f64) -> Tensor {
 /// Small tensors one after the other in memory, for a kernel that would read too many of them.
 fn together(parts: [&Tensor; 4]) -> Tensor {
     let flat = parts.map(|t| t.reshape([t.shape().iter().product::<usize>()]));
-    Tensor::concat(&flat.each_ref(), 0).kept()
+    Tensor::concat(&flat.each_ref(), 0).materialized()
 }
 
 /// The shape [1, c, 1..] that stands beside a tensor of channels.
@@ -160,7 +160,7 @@ fn affine_batch_norm(x: &Tensor, m: Moments, weight: &Tensor, bias: &Tensor, axe
     let y = x.sub(&m.mean).mul(&scale).add(&bias.reshape(beside.clone()));
     let n = x.shape().iter().product::<usize>() / x.shape()[1];
     let channels = x.shape()[1];
-    y.graph().prescribe(&y, &[x, weight, bias], &[&m.mean, &m.rstd], move |g, inputs, saved| {
+    y.graph().custom_gradient(&y, &[x, weight, bias], &[&m.mean, &m.rstd], move |g, inputs, saved| {
         let (x, mean, rstd) = (&inputs[0], &saved[0], &saved[1]);
         let scale = inputs[1].reshape(beside.clone()).mul(rstd);
         let shift = g.sum(&axes, true);
@@ -279,7 +279,7 @@ impl Net {
             }
             let rstd = x.square().mean(&axes, true).add_scalar(eps as f32).pow_scalar(-0.5);
             let hat = x.mul(&rstd);
-            let hat = hat.graph().prescribe(&hat, &[x], &[&rstd], move |g, inputs, saved| {
+            let hat = hat.graph().custom_gradient(&hat, &[x], &[&rstd], move |g, inputs, saved| {
                 // rstd·(g − x̂·mean(g·x̂))
                 let (input, rstd) = (&inputs[0], &saved[0]);
                 let along = g.mul(input).mean(&axes, true).mul(&rstd.square());

@@ -109,7 +109,7 @@ impl<const N: usize> Pool<N> {
             return whole.pad(vec![0; 2 + N], Shape::from([lead.as_slice(), length].concat()));
         }
         let placed =
-            (0..N).fold(windows.clone(), |w, i| w.place(self.window(i, 2 + i, 2 + N + i), length[i]));
+            (0..N).fold(windows.clone(), |w, i| w.fold_windows(self.window(i, 2 + i, 2 + N + i), length[i]));
         placed.sum(&last_axes::<N>(), false)
     }
 }
@@ -135,7 +135,7 @@ impl Tensor {
         let windows = options.windows(self, &positions, f32::NEG_INFINITY);
         let y = windows.amax(&last_axes::<N>(), false);
         let pool = *options;
-        self.graph().prescribe(&y, &[self], &[&y], move |dy, inputs, saved| {
+        self.graph().custom_gradient(&y, &[self], &[&y], move |dy, inputs, saved| {
             let (input, values) = (&inputs[0], &saved[0]);
             // Minus the number of the first element that is the maximum.
             let mut counts = vec![1; 2 + N];

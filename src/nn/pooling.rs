@@ -6,7 +6,7 @@ use super::activation::plain;
 use super::axes::{self, PerAxis, ones, yes, zeros};
 use super::conv::check_windows;
 use super::entries::above_zero;
-use super::layer::Rule;
+use super::rule::Rule;
 use super::{Net, Pool};
 use crate::graph::Tensor;
 

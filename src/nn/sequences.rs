@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entries::above_zero;
-use super::layer::Rule;
+use super::rule::Rule;
 use super::{Net, Positional, Recurrent};
 use crate::graph::Tensor;
 

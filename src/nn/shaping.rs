@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Net;
-use super::layer::Rule;
+use super::rule::Rule;
 use crate::graph::Tensor;
 use crate::shape::Shape;
 

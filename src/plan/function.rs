@@ -54,7 +54,7 @@ impl Function {
         precision: Precision,
     ) -> Result<Function> {
         gpu.check_precision(precision == Precision::F16)?;
-        let target = Target::of(gpu).with_precision(precision);
+        let target = Target::for_gpu(gpu).with_precision(precision);
         let sinks: Vec<(Tensor, Sink)> =
             (0..).zip(outputs).map(|(i, t)| ((*t).clone(), Sink::Buffer(output_buffer(i)))).collect();
         let mut plan = Plan::new(graph, &sinks, Ring { columns: 0, rows: 0 }, target)?;

@@ -17,7 +17,7 @@ pub(super) fn mark(nodes: &mut [Node], fusion: &Fusion, outputs: &[NodeId]) {
         let in_memory = fusion.live[i] && fusion.stored[i] && !outputs.contains(&id);
         let worth = real[i] && !exact[i] && nodes[i].shape.elements() >= LEAST;
         nodes[i].half = in_memory && nodes[i].dtype == DType::F32 && worth && {
-            let makers = fusion.along.iter().filter(|(_, along)| along.beside == Some(id));
+            let makers = fusion.epilogues.iter().filter(|(_, epilogue)| epilogue.side_output == Some(id));
             let start = fusion.producer[i].or(makers.map(|(start, _)| *start).next()).unwrap_or(id);
             match &nodes[start.0].op {
                 Op::Parameter(_) => nodes[i].shape.len() > 1,
@@ -85,7 +85,7 @@ fn over_windows(nodes: &[Node], fusion: &Fusion, reduce: NodeId) -> bool {
     let mut open = nodes[reduce.0].inputs.clone();
     let mut seen = open.clone();
     while let Some(id) = open.pop() {
-        if matches!(nodes[id.0].op, Op::Window(_, Windowed::Unfold(_) | Windowed::Place)) {
+        if matches!(nodes[id.0].op, Op::Window(_, Windowed::Unfold(_) | Windowed::Fold)) {
             return true;
         }
         if !fusion.stored[id.0] {

@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::buffers::{Ring, Sink, fixed, sink_buffer};
 use super::fuse::Fusion;
-use super::memory::Arena;
 use super::view::Views;
-use super::{Plan, Ring, Sink, fixed, sink_buffer};
-use crate::error::Result;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::chain::{self, Sink as KernelSink};
@@ -23,7 +21,7 @@ pub(super) fn strip(nodes: &[Node], mut id: NodeId) -> NodeId {
 }
 
 /// A kernel with the nodes it makes.
-pub(super) struct Draft {
+pub(super) struct KernelDraft {
     pub kernel: Kernel,
     pub output: NodeId,
     pub sink: Option<Sink>,
@@ -68,7 +66,7 @@ pub(super) struct Lowering<'a> {
     pub(super) owned: HashMap<NodeId, Sink>,
     /// The sum over its first operand's rows that a matmul's kernel makes on the side.
     row_sums: HashMap<NodeId, NodeId>,
-    pub(super) drafts: Vec<Draft>,
+    pub(super) drafts: Vec<KernelDraft>,
     done: Vec<bool>,
 }
 
@@ -100,10 +98,10 @@ impl<'a> Lowering<'a> {
         lowering
     }
 
-    pub fn run(mut self, arena: Arena, state: Arena) -> Result<Plan> {
+    pub fn run(mut self) -> Self {
         for i in 0..self.nodes.len() {
             let wanted = self.fusion.live[i] && self.fusion.stored[i] && !self.done[i];
-            if wanted && !self.fusion.made_beside(NodeId(i)) {
+            if wanted && !self.fusion.is_side_output(NodeId(i)) {
                 self.emit(NodeId(i));
             }
         }
@@ -112,7 +110,7 @@ impl<'a> Lowering<'a> {
                 let stored = |n: NodeId| self.fusion.stored[n.0];
                 let kernel = chain::kernel(self.nodes, *id, &stored, self.kernel_sink(Some(sink)));
                 let title = format!("copy to {}", sink_buffer(sink));
-                self.drafts.push(Draft {
+                self.drafts.push(KernelDraft {
                     kernel,
                     output: *id,
                     sink: Some(sink.clone()),
@@ -122,7 +120,7 @@ impl<'a> Lowering<'a> {
                 });
             }
         }
-        Ok(self.place(arena, state))
+        self
     }
 
     fn kernel_sink(&self, sink: Option<&Sink>) -> KernelSink {
@@ -141,14 +139,15 @@ impl<'a> Lowering<'a> {
         let title = self.title(start);
         let sink = self.owned.get(&output).cloned();
         self.done[output.0] = true;
-        self.drafts.push(Draft { kernel, output, sink, second: None, partial: 0, title });
+        self.drafts.push(KernelDraft { kernel, output, sink, second: None, partial: 0, title });
     }
 
     /// `layer: matmul add relu`, from the first op of the kernel to the last; of many the middle is left out.
     fn title(&self, start: NodeId) -> String {
         let mut names = vec![self.nodes[start.0].op.name()];
-        if let Some(along) = self.fusion.along.get(&start) {
-            let computed = along.nodes.iter().map(|n| &self.nodes[n.0].op).filter(|op| op.is_elementwise());
+        if let Some(epilogue) = self.fusion.epilogues.get(&start) {
+            let computed =
+                epilogue.nodes.iter().map(|n| &self.nodes[n.0].op).filter(|op| op.is_elementwise());
             names.extend(computed.map(Op::name));
         }
         if names.len() > 5 {
@@ -185,29 +184,29 @@ impl<'a> Lowering<'a> {
     }
 
     /// What the kernel of `start` writes beside its result.
-    fn beside(&self, start: NodeId) -> Option<NodeId> {
-        self.fusion.along.get(&start).and_then(|a| a.beside)
+    fn side_output(&self, start: NodeId) -> Option<NodeId> {
+        self.fusion.epilogues.get(&start).and_then(|a| a.side_output)
     }
 
     /// Enters that value as the second one of the kernel drafted last.
-    fn draft_beside(&mut self, start: NodeId) {
-        if let (Some(beside), Some(draft)) = (self.beside(start), self.drafts.last_mut()) {
-            draft.second = Some((beside, None));
-            self.done[beside.0] = true;
+    fn draft_side_output(&mut self, start: NodeId) {
+        if let (Some(side_output), Some(draft)) = (self.side_output(start), self.drafts.last_mut()) {
+            draft.second = Some((side_output, None));
+            self.done[side_output.0] = true;
         }
     }
 
     fn emit_reduce(&mut self, start: NodeId, root: NodeId) {
-        let beside = self.beside(start);
-        let stored = |n: NodeId| n != root && Some(n) != beside && self.fusion.stored[n.0];
+        let side_output = self.side_output(start);
+        let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
         let sink = self.kernel_sink(self.owned.get(&root));
-        let r = Reduction { nodes: self.nodes, node: start, root, beside, stored: &stored, sink };
+        let r = Reduction { nodes: self.nodes, node: start, root, side_output, stored: &stored, sink };
         let (kernel, more) = reduce::kernels(&r, self.target);
         self.draft(kernel, root, start);
         if let Some((second, bytes)) = more {
             self.follow(second, root, bytes);
         }
-        self.draft_beside(start);
+        self.draft_side_output(start);
     }
 
     /// A second kernel that folds the partial results of the one just drafted.
@@ -218,7 +217,7 @@ impl<'a> Lowering<'a> {
         let title =
             format!("{}: fold of parts", self.nodes[root.0].scope).trim_start_matches(": ").to_owned();
         let sink = self.owned.get(&root).cloned();
-        self.drafts.push(Draft { kernel, output: root, sink, second: None, partial: bytes, title });
+        self.drafts.push(KernelDraft { kernel, output: root, sink, second: None, partial: bytes, title });
     }
 
     /// A matmul's operand where it lies; `turned` says that it is stored transposed.
@@ -250,13 +249,13 @@ impl<'a> Lowering<'a> {
         let rank = node.shape.len();
         let a_shape = &self.nodes[node.inputs[0].0].shape;
         let sum = self.row_sums.get(&start).copied();
-        let beside = self.beside(start);
-        let stored = |n: NodeId| n != root && Some(n) != beside && self.fusion.stored[n.0];
+        let side_output = self.side_output(start);
+        let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
         let product = Product {
             nodes: self.nodes,
             node: start,
             root,
-            beside,
+            side_output,
             stored: &stored,
             a: self.matrix(node.inputs[0], trans_a),
             b: self.matrix(node.inputs[1], trans_b),
@@ -270,7 +269,7 @@ impl<'a> Lowering<'a> {
         if let Some(parts) = parts {
             let outputs = node.shape.elements();
             let sink = self.kernel_sink(self.owned.get(&root));
-            let r = Reduction { nodes: self.nodes, node: start, root, beside, stored: &stored, sink };
+            let r = Reduction { nodes: self.nodes, node: start, root, side_output, stored: &stored, sink };
             let index = "r * OUTPUTS + o"; // partial results are [parts, batch, m, n]
             let second = reduce::fold_partials(&r, Fold::Sum, outputs, parts, index, self.target);
             self.draft(kernel, root, start);
@@ -278,7 +277,7 @@ impl<'a> Lowering<'a> {
         } else {
             self.draft(kernel, root, start);
         }
-        self.draft_beside(start);
+        self.draft_side_output(start);
         if let (Some(sum), Some(draft)) = (sum, self.drafts.last_mut()) {
             draft.second = Some((sum, self.owned.get(&sum).cloned()));
             draft.title.push_str(" + row sums");
@@ -291,7 +290,7 @@ impl<'a> Lowering<'a> {
         let node = &self.nodes[start.0];
         let (Op::Matmul { trans_a: true, .. }, 2) = (&node.op, node.shape.len()) else { return None };
         let dy = node.inputs[0];
-        if matmul::long(self.nodes[dy.0].shape[0]) || self.beside(start).is_some() {
+        if matmul::long(self.nodes[dy.0].shape[0]) || self.side_output(start).is_some() {
             return None;
         }
         self.fusion.consumers[dy.0].iter().copied().find(|&c| {

@@ -17,9 +17,9 @@ pub struct Arena {
     /// Bytes of what is trained, which comes first: gradients and optimizer slots are so long.
     pub trained: u64,
     /// Where each group of parameters but the last ends.
-    pub ends: Vec<u64>,
-    /// Where small tensors lie, if [`Layout::least`] tells them from the others.
-    pub small: Vec<Range<u64>>,
+    pub group_ends: Vec<u64>,
+    /// Where small tensors lie, if [`Layout::small_below`] tells them from the others.
+    pub small_ranges: Vec<Range<u64>>,
 }
 
 /// How tensors are laid out by group.
@@ -30,7 +30,7 @@ pub struct Layout {
     /// Groups begin at multiples of this, and so do tensors that are not small.
     pub block: u64,
     /// Tensors of fewer numbers are small, and come last in their group.
-    pub least: Option<usize>,
+    pub small_below: Option<usize>,
 }
 
 impl Arena {
@@ -52,16 +52,16 @@ impl Arena {
 
     /// Tensors of these shapes by group, each aligned; what has none comes last.
     pub fn grouped(shapes: &[&Shape], of: &[Option<usize>], layout: Layout) -> Self {
-        let Layout { alignment, block, least } = layout;
+        let Layout { alignment, block, small_below } = layout;
         let mut arena = Arena { offsets: vec![0; shapes.len()], ..Arena::default() };
         let groups = of.iter().flatten().max().map_or(0, |last| last + 1);
-        let is_small = |i: usize| least.is_some_and(|least| shapes[i].elements() < least);
+        let is_small = |i: usize| small_below.is_some_and(|limit| shapes[i].elements() < limit);
         for group in (0..groups).map(Some).chain([None]) {
             match group {
                 Some(0) => {}
                 Some(_) => {
                     arena.bytes = arena.bytes.next_multiple_of(block);
-                    arena.ends.push(arena.bytes);
+                    arena.group_ends.push(arena.bytes);
                 }
                 None => {
                     arena.trained = arena.bytes;
@@ -72,13 +72,13 @@ impl Arena {
             }
             for small in [false, true] {
                 let start = arena.bytes;
-                let aligned = if small || least.is_none() { alignment } else { block };
+                let aligned = if small || small_below.is_none() { alignment } else { block };
                 for i in (0..shapes.len()).filter(|&i| of[i] == group && is_small(i) == small) {
                     arena.offsets[i] = arena.bytes;
                     arena.bytes += (shapes[i].elements() as u64 * 4).next_multiple_of(aligned);
                 }
                 if small && group.is_some() && arena.bytes > start {
-                    arena.small.push(start..arena.bytes);
+                    arena.small_ranges.push(start..arena.bytes);
                 }
             }
         }
@@ -133,10 +133,10 @@ mod tests {
     #[test]
     fn groups_lie_one_after_the_other_and_the_frozen_last() {
         let shapes = [65, 3, 300, 1].map(|n| Shape::from([n]));
-        let layout = Layout { alignment: 256, block: 1024, least: None };
+        let layout = Layout { alignment: 256, block: 1024, small_below: None };
         let arena = Arena::grouped(&shapes.each_ref(), &[Some(1), None, Some(0), Some(1)], layout);
         assert_eq!(arena.offsets, [2048, 3072, 0, 2560]);
-        assert_eq!((arena.trained, arena.bytes, arena.ends), (2816, 3328, vec![2048]));
+        assert_eq!((arena.trained, arena.bytes, arena.group_ends), (2816, 3328, vec![2048]));
         let one = Arena::grouped(&shapes.each_ref(), &[Some(0); 4], layout);
         assert_eq!(one, Arena::new(&shapes));
     }
@@ -145,11 +145,11 @@ mod tests {
     fn small_tensors_come_last_in_their_group_and_the_others_on_blocks_of_their_own() {
         let shapes = [3, 300, 65, 257, 1, 400].map(|n| Shape::from([n]));
         let of = [Some(0), Some(0), Some(0), Some(1), Some(1), None];
-        let layout = Layout { alignment: 256, block: 1024, least: Some(257) };
+        let layout = Layout { alignment: 256, block: 1024, small_below: Some(257) };
         let arena = Arena::grouped(&shapes.each_ref(), &of, layout);
         assert_eq!(arena.offsets, [2048, 0, 2304, 3072, 5120, 6144]);
-        assert_eq!((arena.trained, &arena.ends[..]), (5376, &[3072][..]));
-        assert_eq!(arena.small, [2048..2816, 5120..5376]);
+        assert_eq!((arena.trained, &arena.group_ends[..]), (5376, &[3072][..]));
+        assert_eq!(arena.small_ranges, [2048..2816, 5120..5376]);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::buffers::{ACTIVATIONS, Location, METRICS, Sink, TALLY, fixed, input_buffer, sink_buffer};
 use super::lower::Lowering;
 use super::memory::{Arena, Life, share};
-use super::{ACTIVATIONS, Location, METRICS, Plan, Sink, Step, TALLY, fixed, input_buffer, sink_buffer};
+use super::steps::{Plan, Step};
 use crate::gpu::Access;
 use crate::graph::{NodeId, Op};
 use crate::kernel::Operand;

@@ -34,7 +34,7 @@ pub fn adapter_table(list: &[AdapterDescription], chosen: usize, why: &str) -> S
             );
         }
         let family = match a.family() {
-            Family::Lanes => "lanes (no barriers; values pass between the eight lanes of a subgroup)",
+            Family::Subgroup => "subgroup (no barriers; values pass between the eight lanes of a subgroup)",
             Family::Tiled => "tiled (workgroup memory and barriers)",
         };
         let _ = writeln!(out, "     kernels    {family}\n");

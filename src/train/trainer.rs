@@ -71,7 +71,7 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let builder = TrainPlan::builder(data, update).model(model, loss).options(options);
-        Self::from_plan(gpu, builder.target(Target::of(gpu)).build()?, data, options)
+        Self::from_plan(gpu, builder.target(Target::for_gpu(gpu)).build()?, data, options)
     }
 
     /// [`Trainer::new`] for a model of any inputs, outputs and losses: `step` goes from a minibatch to an [`Objective`],
@@ -105,7 +105,7 @@ impl Trainer {
         options: &TrainOptions,
     ) -> Result<Trainer> {
         let builder = TrainPlan::builder(data, update).step(step).options(options);
-        Self::from_plan(gpu, builder.target(Target::of(gpu)).build()?, data, options)
+        Self::from_plan(gpu, builder.target(Target::for_gpu(gpu)).build()?, data, options)
     }
 
     /// [`Trainer::new`] from a plan that was built before, by [`TrainPlan::builder`] with the same options.

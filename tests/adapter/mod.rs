@@ -28,6 +28,6 @@ pub fn families() -> &'static [Family] {
     FAMILIES.get_or_init(|| {
         let gpu = open(Family::Tiled);
         let eight = (gpu.adapter().subgroup_min, gpu.adapter().subgroup_max) == (8, 8);
-        if eight { &[Family::Lanes, Family::Tiled] } else { &[Family::Tiled] }
+        if eight { &[Family::Subgroup, Family::Tiled] } else { &[Family::Tiled] }
     })
 }

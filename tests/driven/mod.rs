@@ -61,7 +61,7 @@ pub fn drive_changed(
     let mut train_plan = TrainPlan::builder(&data, update)
         .model(&model, &loss)
         .batches(batches)
-        .target(Target::of(&gpu))
+        .target(Target::for_gpu(&gpu))
         .build()?;
     change(&mut train_plan);
     let mut trainer = Trainer::from_plan(&gpu, train_plan, &data, &options)?;

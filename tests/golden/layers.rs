@@ -185,8 +185,12 @@ fn check_family(family: &str) {
     let golden: Golden = store::json("layers.json");
     let tensors = Tensors::open("layers.safetensors");
     let mut report = Report::default();
-    let mut devices =
-        vec![(Family::Lanes, true), (Family::Tiled, false), (Family::Tiled, true), (Family::Lanes, false)];
+    let mut devices = vec![
+        (Family::Subgroup, true),
+        (Family::Tiled, false),
+        (Family::Tiled, true),
+        (Family::Subgroup, false),
+    ];
     devices.retain(|(kernels, _)| adapter::families().contains(kernels));
     let (count, half) = (devices.len(), devices.len() / 2);
     for (turn, (kernels, shader_checks)) in devices.into_iter().enumerate() {

@@ -141,7 +141,7 @@ fn check_family(family: &str) {
     let tensors = Tensors::open("ops.safetensors");
     let mut report = Report::default();
     for (turn, (kernels, shader_checks)) in
-        [(Family::Lanes, true), (Family::Tiled, false), (Family::Tiled, true), (Family::Lanes, false)]
+        [(Family::Subgroup, true), (Family::Tiled, false), (Family::Tiled, true), (Family::Subgroup, false)]
             .into_iter()
             .enumerate()
     {

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::super::read::read as read_value;
-use super::super::section::kind;
+use super::super::read::{kind, read as read_value};
 use super::super::set;
 use super::formats::recognise;
 use super::section::{self, to_toml};
@@ -85,8 +84,7 @@ impl DataConfig {
             set(&mut table, setting)?;
         }
         let mut options = TrainOptions::default();
-        options.seed =
-            table.remove("seed").map_or(Ok(options.seed), |seed| read_value("seed", seed, |_| None))?;
+        options.seed = table.remove("seed").map_or(Ok(options.seed), |seed| read_value("seed", seed))?;
         let data = match table.remove("data") {
             Some(Value::Table(data)) => data,
             Some(other) => {

@@ -94,7 +94,7 @@ impl Keys<'_> {
 
 /// Reads a table of the config.
 fn read<T: DeserializeOwned>(path: &str, table: Table) -> Result<T> {
-    read_value(path, Value::Table(table), |_| None)
+    read_value(path, Value::Table(table))
 }
 
 /// What is made of inputs.

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::super::read::read as read_value;
-use super::super::section::kind;
+use super::super::read::{kind, read as read_value};
 use super::formats::{DATA_FORMATS, DataFormat};
 use super::keys::{self, HOLDOUT, Keys, absolute};
 use super::spec::DataSpec;
@@ -166,7 +165,7 @@ pub(in super::super) fn read(
             return Err(Error::Config(format!("data.{key} goes with {owners}, and data.source is {source}")));
         }
     }
-    let batches: Batches = read_value("data", Value::Table(common), |_| None)?;
+    let batches: Batches = read_value("data", Value::Table(common))?;
     if batches.workers == Some(0) {
         return Err(Error::Config(
             "data.workers = 0: at least 1 thread reads samples that are streamed".into(),

@@ -31,8 +31,10 @@ fn every_metric_and_option_is_read() {
     ] {
         assert_eq!(with(&format!("[{entry}]")).options.metrics, [wanted], "{entry}");
     }
-    for form in super::super::eval::FORMS {
-        assert_eq!(with(&format!("[\"{}\"]", form.name)).options.metrics[0].key(), form.name);
+    for row in Metric::TABLE {
+        for entry in [format!("\"{}\"", row.form.name), row.form.example.to_owned()] {
+            assert_eq!(with(&format!("[{entry}]")).options.metrics[0].key(), row.form.name);
+        }
     }
 }
 
@@ -49,31 +51,23 @@ fn the_order_is_kept_and_nothing_is_the_default() {
 
 #[test]
 fn faults_are_named_with_their_place() {
-    refused(&[
-        (
-            &["eval.metrics=[\"precison\"]"],
-            "eval.metrics[0]: unknown metric \"precison\"; did you mean \"precision\"?",
-        ),
-        (
-            &["eval.metrics=[\"f1\", { topk = 3 }]"],
-            "eval.metrics[1]: unknown metric \"topk\"; did you mean \"top_k\"?",
-        ),
-        (&["eval.metrics=[{ f1 = \"samples\" }]"], "\"macro\" or \"micro\" or \"weighted\" is needed"),
-        (&["eval.metrics=[{ top_k = -1 }]"], "eval.metrics[0].top_k.k = -1: a whole number from 0 on"),
-        (&["eval.metrics=[{ top_k = 0 }]"], "eval.metrics[0].top_k.k = 0: at least 1 is needed"),
-        (&["eval.metrics=[{ mae = 3 }]"], "eval.metrics[0].mae = 3: it takes no options"),
-        (&["eval.metrics=[\"f1\", { f1 = \"micro\" }]"], "eval.metrics[1]: f1 is named twice"),
-        (&["eval.metrics=f1"], "eval.metrics = \"f1\": a list is needed"),
-        (&["eval.metrics=[3]"], "eval.metrics[0] = 3: a metric is a name or a table of one name"),
-        (&["eval.metric=[\"f1\"]"], "unknown key eval.metric; did you mean \"metrics\"?"),
-        (&["evla.metrics=[\"f1\"]"], "unknown key evla; did you mean \"eval\"?"),
-        // On planning.
-        (&["eval.metrics=[\"rmse\"]"], "eval.metrics: rmse needs targets that are numbers"),
-        (
-            &["eval.metrics=[\"perplexity\"]", "model.loss=mse"],
-            "eval.metrics: perplexity needs the loss cross_entropy",
-        ),
-    ]);
+    refused(
+        r#"
+        eval.metrics=["precison"] => eval.metrics[0]: unknown metric "precison"; did you mean "precision"?
+        eval.metrics=["f1", { topk = 3 }] => eval.metrics[1]: unknown metric "topk"; did you mean "top_k"?
+        eval.metrics=[{ f1 = "samples" }] => "macro" or "micro" or "weighted" is needed
+        eval.metrics=[{ top_k = -1 }] => eval.metrics[0].top_k.k = -1: a whole number from 0 on
+        eval.metrics=[{ top_k = 0 }] => eval.metrics[0].top_k.k = 0: at least 1 is needed
+        eval.metrics=[{ mae = 3 }] => eval.metrics[0].mae = 3: it takes no options
+        eval.metrics=["f1", { f1 = "micro" }] => eval.metrics[1]: f1 is named twice
+        eval.metrics=f1 => eval.metrics = "f1": a list is needed
+        eval.metrics=[3] => eval.metrics[0] = 3: a metric is a name or a table of one name
+        eval.metric=["f1"] => unknown key eval.metric; did you mean "metrics"?
+        evla.metrics=["f1"] => unknown key evla; did you mean "eval"?
+        eval.metrics=["rmse"] => eval.metrics: rmse needs targets that are numbers
+        eval.metrics=["perplexity"] & model.loss=mse => eval.metrics: perplexity needs the loss cross_entropy
+    "#,
+    );
 }
 
 #[test]

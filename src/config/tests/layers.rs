@@ -1,6 +1,5 @@
 //! What layers of a config build: parameters by torch's names, and shapes.
 
-use super::super::model;
 use crate::graph::Graph;
 use crate::nn::{Net, Sequential};
 use toml::Value;
@@ -11,7 +10,7 @@ pub(super) fn value(text: &str) -> Value {
 }
 
 pub(super) fn read(layers: Value) -> Result<Sequential, String> {
-    model::layers(layers).map_err(|err| err.to_string())
+    super::read("model.layers", layers).map_err(|err| err.to_string())
 }
 
 /// The parameters of `layers` on an input of this shape, or the error.

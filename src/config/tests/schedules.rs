@@ -150,124 +150,56 @@ fn settings_make_a_schedule() {
 
 #[test]
 fn faults_name_key_value_and_remedy() {
-    let cosine = |setting| ["schedule.name=cosine", setting];
-    refused(&[
-        (&["schedule=cosine"], "schedule = \"cosine\": a table is needed, and this is a string"),
-        (&["schedule.eta_min=0"], "schedule.name is missing; for example name = \"cosine\""),
-        (&["schedule.nam=cosine"], "unknown key schedule.nam; did you mean \"name\"?"),
-        (&["schedule.name=3"], "schedule.name = 3: a name is needed, and this is an integer"),
-        (&["schedule.name=cosin"], "schedule.name: unknown schedule \"cosin\"; did you mean \"cosine\"?"),
-        (&["schedul.name=cosine"], "unknown key schedul; did you mean \"schedule\"?"),
-        (&cosine("schedule.tmax=3"), "unknown key schedule.tmax for cosine; did you mean \"t_max\"?"),
-        (&cosine("schedule.intervall=epoch"), "schedule.intervall for cosine; did you mean \"interval\"?"),
-        // keys of another schedule
-        (
-            &cosine("schedule.gamma=0.1"),
-            "unknown key schedule.gamma for cosine; there are: t_max, eta_min, interval",
-        ),
-        (&cosine("schedule.patience=3"), "unknown key schedule.patience for cosine"),
-        (
-            &cosine("schedule.interval=batch"),
-            "schedule.interval = \"batch\": \"step\" or \"epoch\" is needed",
-        ),
-        (
-            &cosine("schedule.t_max=2.5"),
-            "schedule.t_max = 2.5: a whole number from 0 on is needed, and this is a number",
-        ),
-        (&cosine("schedule.t_max=-1"), "schedule.t_max = -1: a whole number from 0 on is needed"),
-        (&cosine("schedule.t_max=0"), "schedule.t_max = 0: a whole number from 1 on is needed"),
-        (&["schedule.name=exponential"], "schedule.gamma is missing"),
-        (
-            &["schedule.name=exponential", "schedule.gamma=slow"],
-            "schedule.gamma = \"slow\": a number is needed, and this is a string",
-        ),
-        (
-            &["schedule.name=exponential", "schedule.gamma=nan"],
-            "schedule.gamma = nan: a finite number is needed",
-        ),
-        (
-            &["schedule.name=exponential", "schedule.gamma=-1"],
-            "schedule.gamma = -1.0: gamma is finite and above 0",
-        ),
-        (
-            &["schedule.name=linear", "schedule.start_factor=0"],
-            "schedule.start_factor = 0.0: a factor to start from is finite and above 0",
-        ),
-        (
-            &["schedule.name=one_cycle", "schedule.anneal_strategy=cosine"],
-            "schedule.anneal_strategy = \"cosine\": \"cos\" or \"linear\" is needed",
-        ),
-        (
-            &["schedule.name=one_cycle", "schedule.three_phase=1"],
-            "schedule.three_phase = 1: true or false is needed, and this is an integer",
-        ),
-        (
-            &["schedule.name=one_cycle", "optimizer={ name = \"sgd\" }"],
-            "the optimizer has neither momentum above 0 nor betas",
-        ),
-        (
-            &["schedule.name=plateau", "schedule.interval=step"],
-            "schedule.interval = \"step\": a plateau looks at its metric once an epoch",
-        ),
-        (
-            &["schedule.name=plateau", "schedule.metric=accuracy"],
-            "schedule.metric = \"accuracy\": \"eval_loss\" or \"eval_accuracy\" or \"train_loss\" is needed",
-        ),
-        (
-            &["schedule.name=plateau", "schedule.metric=eval_accuracy"],
-            "more is better of eval_accuracy (\"max\")",
-        ),
-        (
-            &["schedule.name=multistep", "schedule.milestones=[3, -1]"],
-            "schedule.milestones[1] = -1: a whole number from 0 on is needed, and this is a negative number",
-        ),
-        (
-            &["schedule.name=cosine", "optimizer={ name = \"schedule_free_adamw\" }"],
-            "a schedule-free optimizer goes without",
-        ),
-    ]);
+    refused(
+        r#"
+        schedule=cosine => schedule = "cosine": a table is needed, and this is a string
+        schedule.eta_min=0 => schedule.name is missing; for example name = "cosine"
+        schedule.nam=cosine => unknown key schedule.nam; did you mean "name"?
+        schedule.name=3 => schedule.name = 3: a name is needed, and this is an integer
+        schedule.name=cosin => schedule.name: unknown schedule "cosin"; did you mean "cosine"?
+        schedul.name=cosine => unknown key schedul; did you mean "schedule"?
+        schedule.name=cosine & schedule.tmax=3 => unknown key schedule.tmax for cosine; did you mean "t_max"?
+        schedule.name=cosine & schedule.intervall=epoch => schedule.intervall for cosine; did you mean "interval"?
+        schedule.name=cosine & schedule.gamma=0.1 => unknown key schedule.gamma for cosine; there are: t_max, eta_min, interval
+        schedule.name=cosine & schedule.patience=3 => unknown key schedule.patience for cosine
+        schedule.name=cosine & schedule.interval=batch => schedule.interval = "batch": "step" or "epoch" is needed
+        schedule.name=cosine & schedule.t_max=2.5 => schedule.t_max = 2.5: a whole number from 0 on is needed, and this is a number
+        schedule.name=cosine & schedule.t_max=-1 => schedule.t_max = -1: a whole number from 0 on is needed
+        schedule.name=cosine & schedule.t_max=0 => schedule.t_max = 0: a whole number from 1 on is needed
+        schedule.name=exponential => schedule.gamma is missing
+        schedule.name=exponential & schedule.gamma=slow => schedule.gamma = "slow": a number is needed, and this is a string
+        schedule.name=exponential & schedule.gamma=nan => schedule.gamma = nan: a finite number is needed
+        schedule.name=exponential & schedule.gamma=-1 => schedule.gamma = -1.0: gamma is finite and above 0
+        schedule.name=linear & schedule.start_factor=0 => schedule.start_factor = 0.0: a factor to start from is finite and above 0
+        schedule.name=one_cycle & schedule.anneal_strategy=cosine => schedule.anneal_strategy = "cosine": "cos" or "linear" is needed
+        schedule.name=one_cycle & schedule.three_phase=1 => schedule.three_phase = 1: true or false is needed, and this is an integer
+        schedule.name=one_cycle & optimizer={ name = "sgd" } => the optimizer has neither momentum above 0 nor betas
+        schedule.name=plateau & schedule.interval=step => schedule.interval = "step": a plateau looks at its metric once an epoch
+        schedule.name=plateau & schedule.metric=accuracy => schedule.metric = "accuracy": "eval_loss" or "eval_accuracy" or "train_loss" is needed
+        schedule.name=plateau & schedule.metric=eval_accuracy => more is better of eval_accuracy ("max")
+        schedule.name=multistep & schedule.milestones=[3, -1] => schedule.milestones[1] = -1: a whole number from 0 on is needed, and this is a negative number
+        schedule.name=cosine & optimizer={ name = "schedule_free_adamw" } => a schedule-free optimizer goes without
+    "#,
+    );
 }
 
 #[test]
 fn faults_in_a_sequence_have_their_place() {
-    let of = |list: &str| format!("schedule={{ name = 'sequence', milestones = [5], schedules = {list} }}");
-    refused(&[
-        (
-            &["schedule.name=sequence", "schedule.milestones=[3]"],
-            "schedule.schedules is missing; for example",
-        ),
-        (&["schedule.name=sequence", "schedule.schedules=[]"], "schedule.milestones is missing; for example"),
-        (&[&of("3")], "schedule.schedules = 3: a list is needed, and this is an integer"),
-        (
-            &[&of("[{ name = 'linear' }, 'cosine']")],
-            "schedule.schedules[1] = \"cosine\": a table is needed, and this is a string",
-        ),
-        (&[&of("[{ name = 'linear' }, { name = 'cosin' }]")], "schedule.schedules[1].name: unknown schedule"),
-        (
-            &[&of("[{ name = 'linear' }, { name = 'cosine', t = 3 }]")],
-            "unknown key schedule.schedules[1].t for cosine",
-        ),
-        (
-            &[&of("[{ name = 'linear' }, { name = 'cosine', interval = 'step' }]")],
-            "unknown key schedule.schedules[1].interval for cosine",
-        ),
-        (
-            &[&of("[{ name = 'linear' }, { name = 'cosine', t_max = 'x' }]")],
-            "schedule.schedules[1].t_max = \"x\": a whole number",
-        ),
-        (
-            &[&of("[{ name = 'linear' }, { name = 'cosine', eta_min = -1 }]")],
-            "schedule.schedules[1].eta_min = -1.0: a learning rate is finite and at least 0",
-        ),
-        (
-            &[&of("[{ name = 'linear' }]")],
-            "schedule.milestones = [5]: a sequence of 1 schedules has 0 milestones",
-        ),
-        (
-            &[&of("[{ name = 'linear' }, { name = 'plateau' }]")],
-            "schedule.schedules[1]: a sequence has neither a plateau nor a sequence in it",
-        ),
-    ]);
+    refused(
+        r#"
+        schedule.name=sequence & schedule.milestones=[3] => schedule.schedules is missing; for example
+        schedule.name=sequence & schedule.schedules=[] => schedule.milestones is missing; for example
+        schedule={ name = 'sequence', milestones = [5], schedules = 3 } => schedule.schedules = 3: a list is needed, and this is an integer
+        schedule={ name = 'sequence', milestones = [5], schedules = [{ name = 'linear' }, 'cosine'] } => schedule.schedules[1] = "cosine": a table is needed, and this is a string
+        schedule={ name = 'sequence', milestones = [5], schedules = [{ name = 'linear' }, { name = 'cosin' }] } => schedule.schedules[1].name: unknown schedule
+        schedule={ name = 'sequence', milestones = [5], schedules = [{ name = 'linear' }, { name = 'cosine', t = 3 }] } => unknown key schedule.schedules[1].t for cosine
+        schedule={ name = 'sequence', milestones = [5], schedules = [{ name = 'linear' }, { name = 'cosine', interval = 'step' }] } => unknown key schedule.schedules[1].interval for cosine
+        schedule={ name = 'sequence', milestones = [5], schedules = [{ name = 'linear' }, { name = 'cosine', t_max = 'x' }] } => schedule.schedules[1].t_max = "x": a whole number
+        schedule={ name = 'sequence', milestones = [5], schedules = [{ name = 'linear' }, { name = 'cosine', eta_min = -1 }] } => schedule.schedules[1].eta_min = -1.0: a learning rate is finite and at least 0
+        schedule={ name = 'sequence', milestones = [5], schedules = [{ name = 'linear' }] } => schedule.milestones = [5]: a sequence of 1 schedules has 0 milestones
+        schedule={ name = 'sequence', milestones = [5], schedules = [{ name = 'linear' }, { name = 'plateau' }] } => schedule.schedules[1]: a sequence has neither a plateau nor a sequence in it
+    "#,
+    );
 }
 
 /// A plateau watches what each epoch of the run tells, else the plan is refused.

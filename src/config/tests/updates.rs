@@ -75,120 +75,64 @@ fn micro_batches_are_read_and_planned() {
 
 #[test]
 fn faults_beside_the_optimizer_name_key_value_and_remedy() {
-    let bias = |rest: &str| format!("optimizer.groups=[{{ params = ['*.bias'], {rest} }}]");
-    refused(&[
-        (&["optimizer.clip_norm=-1"], "optimizer.clip_norm = -1.0: a norm above 0 is needed"),
-        (&["optimizer.clip_norm=0"], "optimizer.clip_norm = 0.0: a norm above 0 is needed"),
-        (&["optimizer.clip_norm=nan"], "optimizer.clip_norm = NaN: a norm above 0 is needed"),
-        (&["optimizer.clip_norm=1e-60"], "optimizer.clip_norm = 1e-60: a norm above 0 is needed"),
-        (
-            &["optimizer.clip_norm=tight"],
-            "optimizer.clip_norm = \"tight\": a number is needed, and this is a string",
-        ),
-        (&["optimizer.clip_value=-0.5"], "optimizer.clip_value = -0.5: a number above 0 is needed"),
-        (&["optimizer.clip_value=nan"], "optimizer.clip_value = NaN: a number above 0 is needed"),
-        (
-            &["optimizer.clip_value=1", "optimizer.clip_norm=1"],
-            "optimizer.clip_norm and optimizer.clip_value: one of them, not both",
-        ),
-        (&["optimizer.clipnorm=1"], "unknown key optimizer.clipnorm for adamw; did you mean \"clip_norm\"?"),
-        (&["optimizer.skip_nonfinite=1"], "optimizer.skip_nonfinite = 1: true or false is needed"),
-        (
-            &["optimizer.decay_biases_and_norms=no"],
-            "optimizer.decay_biases_and_norms = \"no\": true or false",
-        ),
-        (
-            &["optimizer.groups=3"],
-            "optimizer.groups = 3: a list of tables is needed, as [{ params = [\"*.bias\"]",
-        ),
-        (&["optimizer.groups=['*.bias']"], "optimizer.groups[0] = \"*.bias\": a table is needed"),
-        (
-            &["optimizer.groups=[{ lr_factor = 2 }]"],
-            "optimizer.groups[0].params is missing; for example params = ",
-        ),
-        (
-            &["optimizer.groups=[{ param = ['*'] }]"],
-            "unknown key optimizer.groups[0].param; did you mean \"params\"?",
-        ),
-        (&["optimizer.groups=[{ params = [] }]"], "optimizer.groups[0].params = []: a group needs names"),
-        (
-            &["optimizer.groups=[{ params = [3] }]"],
-            "optimizer.groups[0].params = [3]: a list of names is needed",
-        ),
-        (
-            &["optimizer.groups=[{ params = ['*.bais'] }]"],
-            "optimizer.groups[0]: no parameter is named \"*.bais\"; did you mean \"",
-        ),
-        (
-            &[&bias("weight_decya = 0")],
-            "unknown key optimizer.groups[0].weight_decya; did you mean \"weight_decay\"?",
-        ),
-        (&[&bias("lr_facter = 2")], "unknown key optimizer.groups[0].lr_facter; did you mean \"lr_factor\"?"),
-        (
-            &[&bias("momentum = 0.5")],
-            "unknown key optimizer.groups[0].momentum; there are: params, lr_factor, frozen, lr",
-        ),
-        (&[&bias("name = 'sgd'")], "optimizer.groups[0].name = \"sgd\": a group has the run's optimizer"),
-        (
-            &[&bias("weight_decay = 'none'")],
-            "optimizer.groups[0].weight_decay = \"none\": a number is needed, and this",
-        ),
-        (&[&bias("betas = 0.9")], "optimizer.groups[0].betas = 0.9: two numbers"),
-        (
-            &[&bias("weight_decay = -1")],
-            "optimizer.groups[0].weight_decay = -1.0: weight decay is finite and at least 0",
-        ),
-        (
-            &[&bias("lr_factor = -1")],
-            "optimizer.groups[0].lr_factor = -1.0: a factor is finite and at least 0",
-        ),
-        (&[&bias("frozen = 1")], "optimizer.groups[0].frozen = 1: true or false is needed"),
-        (&[&bias("amsgrad = true")], "optimizer.groups[0]: [\"amsgrad\"] change what the optimizer keeps"),
-        (&[&bias("state_bits = 8")], "optimizer.groups[0]: [\"state_bits\"] change what the optimizer keeps"),
-        (
-            &[&bias("state_bits = 4")],
-            "optimizer.groups[0].state_bits = 4: moments are kept in 32 bits, or in 8",
-        ),
-        (
-            &["optimizer.groups=[{ params = ['*'], frozen = true }]"],
-            "optimizer.groups: every parameter is frozen, so there is nothing to train",
-        ),
-    ]);
+    refused(
+        r#"
+        optimizer.clip_norm=-1 => optimizer.clip_norm = -1.0: a norm above 0 is needed
+        optimizer.clip_norm=0 => optimizer.clip_norm = 0.0: a norm above 0 is needed
+        optimizer.clip_norm=nan => optimizer.clip_norm = NaN: a norm above 0 is needed
+        optimizer.clip_norm=1e-60 => optimizer.clip_norm = 1e-60: a norm above 0 is needed
+        optimizer.clip_norm=tight => optimizer.clip_norm = "tight": a number is needed, and this is a string
+        optimizer.clip_value=-0.5 => optimizer.clip_value = -0.5: a number above 0 is needed
+        optimizer.clip_value=nan => optimizer.clip_value = NaN: a number above 0 is needed
+        optimizer.clip_value=1 & optimizer.clip_norm=1 => optimizer.clip_norm and optimizer.clip_value: one of them, not both
+        optimizer.clipnorm=1 => unknown key optimizer.clipnorm for adamw; did you mean "clip_norm"?
+        optimizer.skip_nonfinite=1 => optimizer.skip_nonfinite = 1: true or false is needed
+        optimizer.decay_biases_and_norms=no => optimizer.decay_biases_and_norms = "no": true or false
+        optimizer.groups=3 => optimizer.groups = 3: a list of tables is needed, as [{ params = ["*.bias"]
+        optimizer.groups=['*.bias'] => optimizer.groups[0] = "*.bias": a table is needed
+        optimizer.groups=[{ lr_factor = 2 }] => optimizer.groups[0].params is missing; for example params = 
+        optimizer.groups=[{ param = ['*'] }] => unknown key optimizer.groups[0].param; did you mean "params"?
+        optimizer.groups=[{ params = [] }] => optimizer.groups[0].params = []: a group needs names
+        optimizer.groups=[{ params = [3] }] => optimizer.groups[0].params = [3]: a list of names is needed
+        optimizer.groups=[{ params = ['*.bais'] }] => optimizer.groups[0]: no parameter is named "*.bais"; did you mean "
+        optimizer.groups=[{ params = ['*.bias'], weight_decya = 0 }] => unknown key optimizer.groups[0].weight_decya; did you mean "weight_decay"?
+        optimizer.groups=[{ params = ['*.bias'], lr_facter = 2 }] => unknown key optimizer.groups[0].lr_facter; did you mean "lr_factor"?
+        optimizer.groups=[{ params = ['*.bias'], momentum = 0.5 }] => unknown key optimizer.groups[0].momentum; there are: params, lr_factor, frozen, lr
+        optimizer.groups=[{ params = ['*.bias'], name = 'sgd' }] => optimizer.groups[0].name = "sgd": a group has the run's optimizer
+        optimizer.groups=[{ params = ['*.bias'], weight_decay = 'none' }] => optimizer.groups[0].weight_decay = "none": a number is needed, and this
+        optimizer.groups=[{ params = ['*.bias'], betas = 0.9 }] => optimizer.groups[0].betas = 0.9: two numbers
+        optimizer.groups=[{ params = ['*.bias'], weight_decay = -1 }] => optimizer.groups[0].weight_decay = -1.0: weight decay is finite and at least 0
+        optimizer.groups=[{ params = ['*.bias'], lr_factor = -1 }] => optimizer.groups[0].lr_factor = -1.0: a factor is finite and at least 0
+        optimizer.groups=[{ params = ['*.bias'], frozen = 1 }] => optimizer.groups[0].frozen = 1: true or false is needed
+        optimizer.groups=[{ params = ['*.bias'], amsgrad = true }] => optimizer.groups[0]: ["amsgrad"] change what the optimizer keeps
+        optimizer.groups=[{ params = ['*.bias'], state_bits = 8 }] => optimizer.groups[0]: ["state_bits"] change what the optimizer keeps
+        optimizer.groups=[{ params = ['*.bias'], state_bits = 4 }] => optimizer.groups[0].state_bits = 4: moments are kept in 32 bits, or in 8
+        optimizer.groups=[{ params = ['*'], frozen = true }] => optimizer.groups: every parameter is frozen, so there is nothing to train
+    "#,
+    );
 }
 
 #[test]
 fn faults_of_averages_and_micro_batches_name_key_value_and_remedy() {
-    let ema = |setting| ["average.kind=ema", setting];
-    refused(&[
-        (&["average=ema"], "average = \"ema\": a table is needed"),
-        (&["average.decay=0.9"], "average.kind is missing; for example kind = \"ema\""),
-        (&["average.kid=ema"], "unknown key average.kid; did you mean \"kind\"?"),
-        (&["average.kind=mean"], "average.kind = \"mean\": \"ema\" or \"swa\" is needed"),
-        (&ema("average.decay=1"), "average.decay = 1.0: a decay is at least 0 and below 1"),
-        (&ema("average.decay=-0.1"), "average.decay = -0.1: a decay is at least 0 and below 1"),
-        (&ema("average.decay=nan"), "average.decay = NaN: a decay is at least 0 and below 1"),
-        (&ema("average.decay=slow"), "average.decay = \"slow\": a number is needed, and this is a string"),
-        (&ema("average.eval=1"), "average.eval = 1: true or false is needed"),
-        (&ema("average.start_epoch=1"), "unknown key average.start_epoch; there are: kind, decay, eval"),
-        (
-            &["average.kind=swa", "average.start_epoch=-1"],
-            "average.start_epoch = -1: a whole number from 0 on",
-        ),
-        (
-            &["average.kind=swa", "average.decay=0.5"],
-            "unknown key average.decay; there are: kind, start_epoch, eval",
-        ),
-        (&["train.micro_batch=0"], "train.micro_batch = 0: a micro-batch has at least 1 sample"),
-        (
-            &["train.micro_batch=-1"],
-            "train.micro_batch = -1: a whole number of samples, or \"auto\", is needed",
-        ),
-        (&["train.micro_batch=half"], "train.micro_batch = \"half\": a whole number"),
-        (&["train.microbatch=4"], "unknown key train.microbatch; did you mean \"micro_batch\"?"),
-        (
-            &["train.micro_batch=1", "data.batch_size=65"],
-            "train.micro_batch = 1: a batch of 65 samples would go in 65 micro-batches, and at most 64 fit in a \
-             submission; the least is 2",
-        ),
-    ]);
+    refused(
+        r#"
+        average=ema => average = "ema": a table is needed
+        average.decay=0.9 => average.kind is missing; for example kind = "ema"
+        average.kid=ema => unknown key average.kid; did you mean "kind"?
+        average.kind=mean => average.kind = "mean": "ema" or "swa" is needed
+        average.kind=ema & average.decay=1 => average.decay = 1.0: a decay is at least 0 and below 1
+        average.kind=ema & average.decay=-0.1 => average.decay = -0.1: a decay is at least 0 and below 1
+        average.kind=ema & average.decay=nan => average.decay = NaN: a decay is at least 0 and below 1
+        average.kind=ema & average.decay=slow => average.decay = "slow": a number is needed, and this is a string
+        average.kind=ema & average.eval=1 => average.eval = 1: true or false is needed
+        average.kind=ema & average.start_epoch=1 => unknown key average.start_epoch; there are: kind, decay, eval
+        average.kind=swa & average.start_epoch=-1 => average.start_epoch = -1: a whole number from 0 on
+        average.kind=swa & average.decay=0.5 => unknown key average.decay; there are: kind, start_epoch, eval
+        train.micro_batch=0 => train.micro_batch = 0: a micro-batch has at least 1 sample
+        train.micro_batch=-1 => train.micro_batch = -1: a whole number of samples, or "auto", is needed
+        train.micro_batch=half => train.micro_batch = "half": a whole number
+        train.microbatch=4 => unknown key train.microbatch; did you mean "micro_batch"?
+        train.micro_batch=1 & data.batch_size=65 => train.micro_batch = 1: a batch of 65 samples would go in 65 micro-batches, and at most 64 fit in a submission; the least is 2
+    "#,
+    );
 }

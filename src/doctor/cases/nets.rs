@@ -16,7 +16,8 @@ pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
 
 /// y, dx and dw of convolutions, all products of views.
 fn convolutions(target: Target) -> Result<Vec<Case>> {
-    let stem = if target.family == crate::kernel::Family::Lanes { "matmul_lanes_map" } else { "matmul" };
+    let stem =
+        if target.family == crate::kernel::Family::Subgroup { "matmul_subgroup_map" } else { "matmul" };
     let mut all = Vec::new();
     for (what, n, channels, groups, stride) in
         [("convolution", 8, [3, 20], 1, 1), ("strided convolution in groups", 2, [4, 6], 2, 2)]

@@ -68,7 +68,7 @@ pub(super) fn view(op: &Op, input: (&[usize], &[Near]), shape: &[usize]) -> Opti
             },
             fill.get(),
         ),
-        Op::Window(w, Windowed::Pick) => take(
+        Op::Window(w, Windowed::FoldTranspose) => take(
             &|at| {
                 let mut c = at.to_vec();
                 c[w.axis] = seen(*w, at[w.axis], at[w.element])?;
@@ -76,7 +76,7 @@ pub(super) fn view(op: &Op, input: (&[usize], &[Near]), shape: &[usize]) -> Opti
             },
             0.0,
         ),
-        Op::Window(w, Windowed::Place) => take(
+        Op::Window(w, Windowed::Fold) => take(
             &|at| {
                 let from = (at[w.axis] + w.padding).checked_sub(at[w.element] * w.dilation)?;
                 let mut c = at.to_vec();

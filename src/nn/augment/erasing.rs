@@ -61,7 +61,7 @@ pub fn random_erasing(net: &Net, x: &Tensor, options: Erasing) -> Tensor {
             let is_width = along(graph, 1, 2);
             let square = area.mul(&log_ratio.mul(&is_width.mul_scalar(-2.0).add_scalar(1.0)).exp());
             let most = is_width.mul_scalar(w as f32 - h as f32).add_scalar(h as f32 - 1.0);
-            let sides = square.sqrt().add_scalar(0.5).to_i32().to_f32().minimum(&most).kept();
+            let sides = square.sqrt().add_scalar(0.5).to_i32().to_f32().minimum(&most).materialized();
             let hit = |axis: usize, extent: usize| {
                 let side = sides.slice(1, axis - 2, axis - 1);
                 let start = whole(&draw(x), &side.neg().add_scalar((extent + 1) as f32));

@@ -54,10 +54,10 @@ pub fn mixup(net: &Net, x: &Tensor, alpha: f64) -> Mixup {
     }
     let graph = net.graph();
     graph.note_batch_statistics();
-    let lambda = graph.random_beta(alpha, []).kept();
+    let lambda = graph.random_beta(alpha, []).materialized();
     let mix = Mix { partner: partner(graph, n), lambda };
     // Every sample is read twice.
-    let x = x.clone().kept_below();
+    let x = x.clone().materialized_below();
     let other = x.index_select(0, &mix.partner);
     Mixup { x: other.add(&mix.lambda.mul(&x.sub(&other))), mix: Some(mix) }
 }

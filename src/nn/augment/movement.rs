@@ -27,7 +27,7 @@ fn mirrored_where(flip: &Tensor, x: &Tensor, axis: usize) -> Tensor {
     // A mirror is its own transpose.
     let backward =
         move |dy: &Tensor, _: &[Tensor], saved: &[Tensor]| vec![Some(mirrored_where(&saved[0], dy, axis))];
-    x.graph().prescribe(&value, &[x], &[flip], backward)
+    x.graph().custom_gradient(&value, &[x], &[flip], backward)
 }
 
 /// Each image moved by whole pixels, from −`pixels` to `pixels` alike on each axis; zeros come in.
@@ -71,5 +71,5 @@ fn moved(x: &Tensor, down: &Tensor, right: &Tensor) -> Tensor {
     // Its transpose moves back.
     let backward =
         |dy: &Tensor, _: &[Tensor], saved: &[Tensor]| vec![Some(moved(dy, &saved[0].neg(), &saved[1].neg()))];
-    graph.prescribe(&value, &[x], &[down, right], backward)
+    graph.custom_gradient(&value, &[x], &[down, right], backward)
 }

@@ -39,7 +39,7 @@ pub fn rotate(x: &Tensor, degrees: &Tensor) -> Tensor {
     }
     let graph = x.graph();
     // Every pixel is read four times.
-    let x = x.clone().kept_below();
+    let x = x.clone().materialized_below();
     let radians = degrees.mul_scalar((std::f64::consts::PI / 180.0) as f32).reshape([n, 1, 1, 1]);
     // Rows and columns of where to look are worked out in one go, [n, 2, h, w], and not for each corner.
     let middle = |extent: usize| (extent as f32 - 1.0) / 2.0;
@@ -49,7 +49,7 @@ pub fn rotate(x: &Tensor, degrees: &Tensor) -> Tensor {
     let by_cos = is_col.select(&right, &down);
     let by_sin = is_col.select(&down.neg(), &right);
     let offset = is_col.mul_scalar(middle(w) - middle(h)).add_scalar(middle(h));
-    let place = radians.cos().mul(&by_cos).add(&radians.sin().mul(&by_sin)).add(&offset).kept();
+    let place = radians.cos().mul(&by_cos).add(&radians.sin().mul(&by_sin)).add(&offset).materialized();
     let (row, col) = (place.slice(1, 0, 1), place.slice(1, 1, 2));
     let (top, left) = (floor(&row), floor(&col));
     let (low, far) = (row.sub(&top), col.sub(&left));

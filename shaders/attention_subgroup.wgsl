@@ -78,7 +78,7 @@ fn weighted(low: vec4<f32>, high: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
     return (a + b) + (c + d);
 }
 @compute @workgroup_size(8)
-fn attention_lanes_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn attention_subgroup_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n = group.z;
     let h = group.y;
     let row = group.x * 8u + lane;
@@ -120,7 +120,7 @@ fn attention_lanes_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(loc
 }
 
 @compute @workgroup_size(8)
-fn attention_lanes_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn attention_subgroup_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n = group.z;
     let h = group.y;
     let row = group.x * 8u + lane;
@@ -158,7 +158,7 @@ fn attention_lanes_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
 }
 
 @compute @workgroup_size(8)
-fn attention_lanes_grad_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn attention_subgroup_grad_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n = group.z;
     let h = group.y;
     let col = group.x * 8u + lane;

@@ -81,7 +81,7 @@ fn store4(z: u32, row: u32, col: u32, v: vec4<f32>) {
 }
 
 @compute @workgroup_size(8)
-fn matmul_lanes_map(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn matmul_subgroup_map(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.y * ROWS;
     let col = group.x * 32u + lane; // and 8, 16, 24 further
     let batch = group.z % BATCHES;

@@ -58,7 +58,7 @@ fn high(v: f32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(8)
-fn matmul_lanes_any(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn matmul_subgroup_any(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.y * 16u;
     let col = group.x * 8u + lane;
     let batch = group.z % BATCHES;

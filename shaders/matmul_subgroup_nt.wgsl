@@ -55,7 +55,7 @@ fn fours(c: vec2<f32>, a0: f32, a1: f32, a2: f32, a3: f32, b0: vec2<f32>, b1: ve
 }
 
 @compute @workgroup_size(8)
-fn matmul_lanes_nt(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn matmul_subgroup_nt(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.y * 16u;
     let col = group.x * 16u + lane;
     let batch = group.z % BATCHES;

@@ -82,7 +82,7 @@ fn store4(z: u32, row: u32, col: u32, v: vec4<f32>) {
 }
 
 @compute @workgroup_size(8)
-fn matmul_lanes_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn matmul_subgroup_n(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.y * 16u;
     let col = group.x * 32u + 4u * lane;
     let batch = group.z % BATCHES;

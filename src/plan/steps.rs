@@ -1,0 +1,112 @@
+//! A plan: kernels in order, and the buffers they need.
+
+use super::buffers::{ACTIVATIONS, BufferPlan, INPUT, Location};
+use super::memory::Arena;
+use crate::error::{Error, Result};
+use crate::gpu::Access;
+use crate::kernel::{Kernel, MAX_ITERATIONS, Operand};
+use crate::shape::Shape;
+
+/// A kernel of the plan with its place in memory.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What runs.
+    pub kernel: Kernel,
+    /// Binding number, access and range.
+    pub bindings: Vec<(u32, Access, Location)>,
+    /// The layer it belongs to, and what it computes: `1 (linear): matmul add relu`.
+    pub title: String,
+    /// Shape of what it makes.
+    pub shape: Shape,
+}
+
+impl Step {
+    /// Bytes of everything it binds; what it really moves is less where an operand is only touched in part.
+    pub fn bytes(&self) -> u64 {
+        self.bindings.iter().map(|(_, _, l)| l.bytes).sum()
+    }
+}
+
+/// Kernels in order, and the buffers they need.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// What runs, in order.
+    pub steps: Vec<Step>,
+    /// What it runs on.
+    pub buffers: Vec<BufferPlan>,
+    /// The layout of the parameters.
+    pub arena: Arena,
+    /// The layout of the buffers that are kept from step to step.
+    pub state: Arena,
+    /// What some buffers hold from the start and for good.
+    pub constants: Vec<(&'static str, Vec<u32>)>,
+}
+
+impl Plan {
+    /// Refuses a kernel that would pass the loop limit.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.steps.iter().find(|s| s.kernel.iterations > MAX_ITERATIONS) {
+            None => Ok(()),
+            Some(step) => Err(Error::Shape {
+                context: String::new(),
+                message: format!(
+                    "{} would loop {} times in one invocation, past the limit of {MAX_ITERATIONS} (software \
+                     adapters cut long loops without a word); make the axis it runs along shorter",
+                    step.title, step.kernel.iterations
+                ),
+            }),
+        }
+    }
+
+    /// The buffer of a name, entered or grown to `bytes`.
+    pub fn buffer(&mut self, name: &str, bytes: u64) -> usize {
+        match self.buffers.iter().position(|b| b.name == name) {
+            Some(i) => {
+                self.buffers[i].bytes = self.buffers[i].bytes.max(bytes);
+                i
+            }
+            None => {
+                self.buffers.push(BufferPlan { name: name.to_owned(), bytes });
+                self.buffers.len() - 1
+            }
+        }
+    }
+
+    /// A kernel around the graph's own (feed, update, close), whose operands are named buffers or inputs.
+    /// `bytes` gives the size of each name.
+    pub fn surround(
+        &mut self,
+        kernel: Kernel,
+        title: &str,
+        shape: Shape,
+        bytes: &[(&str, u64)],
+        first: bool,
+    ) {
+        let mut bindings = Vec::with_capacity(kernel.operands.len());
+        for &(slot, access, operand) in &kernel.operands {
+            let Operand::Named(name) = operand else { unreachable!("{} binds names only", kernel.entry) };
+            let size = bytes.iter().find(|(n, _)| *n == name).map_or(0, |(_, b)| *b);
+            let buffer = self.buffer(name, size);
+            let bytes = self.buffers[buffer].bytes;
+            bindings.push((slot, access, Location { buffer, offset: 0, bytes }));
+        }
+        let step = Step { kernel, bindings, title: title.to_owned(), shape };
+        self.steps.insert(if first { 0 } else { self.steps.len() }, step);
+    }
+
+    /// Bytes of the largest buffer of those that grow with the batch: activations and inputs.
+    pub fn largest_activation(&self) -> u64 {
+        let grows = |b: &&BufferPlan| b.name.starts_with(ACTIVATIONS) || b.name.starts_with(INPUT);
+        self.buffers.iter().filter(grows).map(|b| b.bytes).max().unwrap_or(0)
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.iter().map(|b| b.bytes).sum()
+    }
+
+    /// Floating-point operations of all kernels.
+    pub fn flops(&self) -> u64 {
+        self.steps.iter().map(|s| s.kernel.flops).sum()
+    }
+}
