@@ -21,13 +21,14 @@
 //! # }
 //! ```
 //!
-//! The rooms, from the ground up, each importing only from those below: [`error`], [`figure`], [`shape`], [`units`];
-//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; `check`; [`bench`], [`config`],
+//! The rooms, from the ground up, each importing only from those below: [`atomic_file`], [`error`], [`figure`], [`shape`],
+//! [`units`]; [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; `check`; [`bench`], [`config`],
 //! [`doctor`], [`report`]; [`session`].
 //! `ARCHITECTURE.md` says why.
 
 #![warn(missing_docs)]
 
+pub mod atomic_file;
 pub mod bench;
 mod check;
 pub mod compile;

@@ -1,10 +1,11 @@
 //! What a model's numbers mean, as lines of CSV or JSON.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 use downhill::Error;
+use downhill::atomic_file::AtomicFile;
 use downhill::config::{Config, DataSpec};
 use downhill::data::{Encoding, TableEncoding, TargetKind};
 use downhill::error::Result;
@@ -217,31 +218,31 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Where lines go, a batch at a time.
+/// What lines are written to.
+enum Sink {
+    /// Standard output, a device or a pipe.
+    Stream(Box<dyn Write>),
+    File(AtomicFile),
+}
+
+/// Writes lines, a batch at a time.
 pub(super) struct Output {
-    to: BufWriter<Box<dyn Write>>,
+    sink: Sink,
     json: bool,
-    line: Vec<u8>,
-    /// The file that is written, and what it will be called.
-    file: Option<(PathBuf, PathBuf)>,
+    lines: Vec<u8>,
 }
 
 impl Output {
     /// Opens the file, or standard output; CSV begins with its header.
     pub fn open(path: Option<&Path>, json: bool, answers: &Answers, paths: bool) -> Result<Output> {
-        let mut output = match path {
-            None => {
-                Output { to: BufWriter::new(Box::new(std::io::stdout())), json, line: Vec::new(), file: None }
-            }
-            Some(path) => {
-                // A device or a pipe is written as it is.
-                let special = fs::metadata(path).is_ok_and(|meta| !meta.is_file());
-                let temporary = if special { path.to_owned() } else { path.with_added_extension("tmp") };
-                let file = File::create(&temporary).map_err(|err| Error::io("cannot write", path, &err))?;
-                let file_names = (!special).then(|| (temporary, path.to_owned()));
-                Output { to: BufWriter::new(Box::new(file)), json, line: Vec::new(), file: file_names }
-            }
+        let sink = match path {
+            None => Sink::Stream(Box::new(std::io::stdout())),
+            Some(path) if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) => Sink::Stream(Box::new(
+                File::create(path).map_err(|err| Error::io("cannot write", path, &err))?,
+            )),
+            Some(path) => Sink::File(AtomicFile::create(path)?),
         };
+        let mut output = Output { sink, json, lines: Vec::new() };
         if !json {
             let path = paths.then(|| "path".to_owned());
             output.cells(path.into_iter().chain(answers.header()).collect())?;
@@ -257,43 +258,37 @@ impl Output {
         }
         let path = path.map(|path| format!("\"path\":{},", quoted(&path))).unwrap_or_default();
         let text = format!("{{\"row\":{},{path}{}}}\n", row.number, answers.json(row.values));
-        self.line.extend_from_slice(text.as_bytes());
+        self.lines.extend_from_slice(text.as_bytes());
         Ok(())
     }
 
     fn cells(&mut self, cells: Vec<String>) -> Result<()> {
-        let mut writer = csv::Writer::from_writer(&mut self.line);
+        let mut writer = csv::Writer::from_writer(&mut self.lines);
         let written = writer.write_record(&cells).and_then(|()| Ok(writer.flush()?));
         written.map_err(|err| Error::Data(format!("cannot write a row: {err}")))
     }
 
-    /// Hands all lines on; false where the reader went away, which is no fault.
+    /// Writes all lines; false where the reader closed the pipe, which is no fault.
     pub fn flush(&mut self) -> Result<bool> {
-        let written = self.to.write_all(&self.line).and_then(|()| self.to.flush());
-        self.line.clear();
-        match written {
-            Ok(()) => Ok(true),
-            Err(err) if err.kind() == ErrorKind::BrokenPipe && self.file.is_none() => Ok(false),
-            Err(err) => {
-                let path = self.file.as_ref().map_or(Path::new("standard output"), |(_, path)| path);
-                Err(Error::io("cannot write", path, &err))
-            }
+        let written = match &mut self.sink {
+            Sink::Stream(stream) => stream.write_all(&self.lines).and_then(|()| stream.flush()),
+            Sink::File(file) => file.write_all(&self.lines).and_then(|()| file.flush()),
+        };
+        self.lines.clear();
+        match (written, &self.sink) {
+            (Ok(()), _) => Ok(true),
+            (Err(err), Sink::Stream(_)) if err.kind() == ErrorKind::BrokenPipe => Ok(false),
+            (Err(err), Sink::Stream(_)) => Err(Error::io("cannot write", "standard output", &err)),
+            (Err(err), Sink::File(file)) => Err(Error::io("cannot write", file.path(), &err)),
         }
     }
 
     /// Gives the file its name.
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
-        let Some((temporary, path)) = self.file.take() else { return Ok(()) };
-        fs::rename(&temporary, &path).map_err(|err| Error::io("cannot write", path, &err))
-    }
-}
-
-/// What was written of a file that is not whole is taken away.
-impl Drop for Output {
-    fn drop(&mut self) {
-        if let Some((temporary, _)) = self.file.take() {
-            let _ = fs::remove_file(temporary);
+        match self.sink {
+            Sink::Stream(_) => Ok(()),
+            Sink::File(file) => file.persist(),
         }
     }
 }

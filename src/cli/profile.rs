@@ -1,8 +1,8 @@
 //! `--profile`: after a run, where the time of its steps goes.
 
+use downhill::atomic_file::write_whole;
 use downhill::report::{profile_json, profile_text};
 use downhill::run::Session;
-use downhill::run::write_whole;
 
 use super::say;
 

@@ -10,7 +10,6 @@ mod predict;
 mod read;
 pub mod reference;
 mod schedule;
-mod section;
 mod sections;
 
 use std::cell::RefCell;
@@ -19,10 +18,12 @@ use std::path::Path;
 use toml::{Table, Value};
 
 pub use augment::{Augment, Augmentation};
-pub use data::{ArrayFiles, ArraysSpec, DataConfig, DataSpec, ImagesSpec, PackSpec, TableSpec, TextSpec};
+pub use data::{
+    ArrayFiles, ArraysSpec, CifarKeys, DATA_FORMATS, DataConfig, DataFormat, DataSpec, HoldoutKeys, IdxKeys,
+    ImagesSpec, KeyGroup, NpyKeys, PackSpec, TableSpec, TextSpec,
+};
 pub use loss::LossSpec;
 use read::{kind, read};
-use section::Section;
 pub use sections::Watch;
 use sections::{Checkpoint, Eval, File, Model, Train, check_early_stopping};
 
@@ -92,12 +93,11 @@ impl Config {
 
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let file: File = read("", Value::Table(table))?;
-        let mut s = Section::new("data", file.data);
-        let augment: Option<Augment> =
-            s.take("augment").map(|list| read("data.augment", list)).transpose()?;
-        let augment = augment.unwrap_or_default();
+        let mut data = file.data;
+        let augment = data.remove("augment").map(|list| read("data.augment", list)).transpose()?;
+        let augment: Augment = augment.unwrap_or_default();
         let mut options = TrainOptions::default();
-        let data = data::read(s, folder, &mut options)?;
+        let data = data::read(data, folder, &mut options)?;
         augment.check(&data)?;
         let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
         model.check()?;
