@@ -30,8 +30,10 @@ const ENTRIES: &[Entries] = &[
 ];
 
 /// Examples of keys, for the errors where they are missing or of another type.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: &[(&str, &str)] = &[
     ("data.augment", "augment = [{ horizontal_flip = 0.5 }, { crop = 4 }]"),
+    ("data.normalise.mean", "mean = [0.5]"),
+    ("data.normalise.std", "std = [0.5]"),
     ("model.layers", "layers = [\"flatten\", { linear = 10 }]"),
     ("model.loss", "loss = \"cross_entropy\""),
     ("eval.metrics", "metrics = [\"f1\", { top_k = 3 }]"),
