@@ -24,7 +24,7 @@ macro_rules! section {
             }
         }
 
-        impl super::described::Described for $name {
+        impl $crate::config::described::Described for $name {
             const ABOUT: &'static str = concat!($($about),+);
             const KEYS: &'static [(&'static str, &'static str)] =
                 &[$((stringify!($key), concat!($($doc),+)),)*];

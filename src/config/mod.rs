@@ -93,12 +93,11 @@ impl Config {
 
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let file: File = read("", Value::Table(table))?;
-        let mut keys = file.data;
-        let augment: Option<Augment> =
-            keys.remove("augment").map(|list| read("data.augment", list)).transpose()?;
-        let augment = augment.unwrap_or_default();
+        let mut data = file.data;
+        let augment = data.remove("augment").map(|list| read("data.augment", list)).transpose()?;
+        let augment: Augment = augment.unwrap_or_default();
         let mut options = TrainOptions::default();
-        let data = data::read(keys, folder, &mut options)?;
+        let data = data::read(data, folder, &mut options)?;
         augment.check(&data)?;
         let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
         model.check()?;

@@ -30,8 +30,10 @@ const ENTRIES: &[Entries] = &[
 ];
 
 /// Examples of keys, for the errors where they are missing or of another type.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: &[(&str, &str)] = &[
     ("data.augment", "augment = [{ horizontal_flip = 0.5 }, { crop = 4 }]"),
+    ("data.normalise.mean", "mean = [0.5]"),
+    ("data.normalise.std", "std = [0.5]"),
     ("model.layers", "layers = [\"flatten\", { linear = 10 }]"),
     ("model.loss", "loss = \"cross_entropy\""),
     ("eval.metrics", "metrics = [\"f1\", { top_k = 3 }]"),
@@ -305,13 +307,15 @@ impl<'de> Deserializer<'de> for Reader {
             Value::Array(list) => format!("this list has {}", list.len()),
             other => format!("this is {}", kind(other)),
         };
-        let count = match count {
+        let word = match count {
             2 => "two".to_owned(),
             3 => "three".to_owned(),
             count => count.to_string(),
         };
         let (path, value) = (&self.path, &self.value);
-        Err(Fault::Placed(format!("{path} = {value}: {count} numbers are needed, and {found}")))
+        Err(Fault::Placed(format!(
+            "{path} = {value}: {word} numbers are needed, as a list of length {count}, and {found}"
+        )))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

@@ -8,6 +8,7 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializ
 use serde::ser::Serialize;
 use toml::{Table, Value};
 
+use super::data::Batches;
 use super::described::Described;
 use super::optimizer::Beside;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
@@ -43,6 +44,7 @@ pub fn sections() -> Vec<Section> {
     root.keys.retain(|key| key.name == "seed");
     vec![
         root,
+        with_defaults::<Batches>("data"),
         described::<Model>("model", &Table::new()),
         with_defaults::<Beside>("optimizer"),
         with_defaults::<Train>("train"),

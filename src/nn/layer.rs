@@ -1,6 +1,7 @@
-//! The table of layers: one line each. Config, its errors, the resolved config and `explain` follow from it.
+//! The table of layers, a row each. The config with its errors, the resolved config, `explain` and the reference page follow
+//! from it.
 //!
-//! To add one: a struct of options with serde's derive, [`Rule`] for it, a row of the table.
+//! To add a layer: a struct of options with serde's derive, [`Rule`] for it, a row of the table.
 //!
 //! [`Layer`], [`Sequential`] and the layers that hold layers contain each other, so they share this file.
 
@@ -16,7 +17,7 @@ use super::{
     AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d,
     Dropout, Dropout2d, Elu, Embedding, Flatten, Gelu, GlobalAvgPool, GlobalMaxPool, GroupNorm, Gru,
     InstanceNorm, LayerNorm, LeakyRelu, Linear, LogSoftmax, Lstm, MaxPool1d, MaxPool2d, MultiHeadAttention,
-    Net, Permute, PositionalEmbedding, Relu, Reshape, RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh,
+    Net, PRelu, Permute, PositionalEmbedding, Relu, Reshape, RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh,
     Upsample,
 };
 use crate::graph::{DType, Tensor};
@@ -24,7 +25,7 @@ use crate::graph::{DType, Tensor};
 /// A row of the table of layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerRow {
-    /// How a config names it.
+    /// The forms of its entry in a config.
     pub form: Form,
     /// One line about it.
     pub about: &'static str,
@@ -32,10 +33,10 @@ pub struct LayerRow {
     pub torch: Option<&'static str>,
 }
 
-/// How a config may name a layer.
+/// The forms of an entry in a config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
     /// The option that a single value in place of the options stands for.
     pub short: Option<&'static str>,
@@ -123,6 +124,8 @@ layers! {
         torch "torch.nn.ReLU";
     "leaky_relu" LeakyRelu "x, or negative_slope·x below 0."
         torch "torch.nn.LeakyReLU" short "negative_slope";
+    "prelu" PRelu "x, or a trainable weight times x below 0; one weight for all channels, or one for each."
+        torch "torch.nn.PReLU" short "num_parameters";
     "elu" Elu "x, or alpha·(eˣ − 1) below 0."
         torch "torch.nn.ELU" short "alpha";
     "gelu" Gelu "x·Φ(x), Φ the distribution function of N(0, 1)."
@@ -151,7 +154,7 @@ layers! {
         as "{ block = { name = \"encoder\", layers = [\"relu\"] } }";
 }
 
-/// The name under which serde meets a layer.
+/// The name of the enum for serde.
 const ENTRY: &str = "layer";
 
 struct Entry;
@@ -162,7 +165,7 @@ impl<'de> Deserialize<'de> for Layer {
     }
 }
 
-/// Reads options and checks them where a reader still knows the place.
+/// Reads options and checks them while the reader still knows the position.
 struct Checked<T>(PhantomData<T>);
 
 impl<'de, T: Rule + Deserialize<'de>> de::DeserializeSeed<'de> for Checked<T> {
@@ -181,17 +184,17 @@ impl Layer {
         Self::FORMS.iter().find(|form| form.name == name)
     }
 
-    /// A name of its own, in place of its position.
+    /// Its own name, which replaces its position.
     pub(super) fn label(&self) -> Option<&str> {
         self.rule().label()
     }
 
-    /// How many layers it makes, itself included.
+    /// The number of layers it makes, itself included.
     pub(super) fn count(&self) -> usize {
         self.rule().within().saturating_add(1)
     }
 
-    /// Makes something of integers, or leaves it to layers within to say that they cannot.
+    /// True for a layer that accepts integers, or leaves the check to the layers within.
     fn takes_integers(&self) -> bool {
         matches!(
             self,
@@ -221,13 +224,13 @@ impl Layer {
     }
 }
 
-/// Most layers of a list, those within layers and their copies counted: a model of more is a slip of the pen.
+/// The most layers of a list, with those within layers and their copies. A model of more is a typing error.
 const MOST_LAYERS: usize = 10_000;
 
-/// Layers one after the other; parameters are named by position, as in `torch.nn.Sequential`.
+/// Layers one after the other. Parameters are named by position, as in `torch.nn.Sequential`.
 ///
-/// Lists within layers go on from their layer's name: `3.0.weight`. A [`Block`](Block) has its name in
-/// place of its position: `encoder.0.weight`.
+/// Lists within layers continue the name of their layer: `3.0.weight`. The name of a [`Block`] replaces its position:
+/// `encoder.0.weight`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sequential {
     /// The layers.
@@ -259,12 +262,12 @@ impl Sequential {
         x
     }
 
-    /// How many layers it makes, those within layers included.
+    /// The number of layers it makes, those within layers included.
     pub(super) fn count(&self) -> usize {
         self.layers.iter().map(Layer::count).fold(0, usize::saturating_add)
     }
 
-    /// Refuses two blocks of one name, for so would be their parameters; and too many layers.
+    /// Refuses two blocks of one name, whose parameters would have one name too, and too many layers.
     fn check(&self) -> Result<(), String> {
         let labels: Vec<&str> = self.layers.iter().filter_map(Layer::label).collect();
         let again = labels.iter().enumerate().find(|(i, label)| labels[..*i].contains(label));
@@ -297,23 +300,23 @@ impl<'de> Deserialize<'de> for Sequential {
     }
 }
 
-/// Most copies a [`Repeat`] makes.
+/// The most copies of a [`Repeat`].
 const MOST_COPIES: usize = 1000;
 
-/// shortcut(x) + layers(x); x itself where there is no shortcut.
+/// shortcut(x) + layers(x), or x + layers(x) without a shortcut.
 ///
 /// Parameters are below `NAME.layers` and `NAME.shortcut`. Source: He et al. 2015, arXiv 1512.03385.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
-    /// What is added to x.
+    /// The layers whose output is added.
     pub layers: Sequential,
-    /// Gives x the shape of the layers' output, where they change it.
+    /// Layers that give x the shape of the layers' output. Default: x itself.
     #[serde(default)]
     pub shortcut: Option<Sequential>,
 }
 
-/// A shortcut from shape `x` to shape `y`, as a config has it.
+/// A shortcut from shape `x` to shape `y`, as a config writes it.
 fn remedy(x: &[usize], y: &[usize]) -> Option<String> {
     if x.len() < 2 || x.len() != y.len() || x[0] != y[0] {
         return None;
@@ -372,7 +375,7 @@ impl Rule for Residual {
     }
 }
 
-/// How [`Parallel`] joins its branches.
+/// The way [`Parallel`] joins its branches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Join {
@@ -383,7 +386,7 @@ pub enum Join {
     Add,
 }
 
-/// The same x through several lists of layers; an empty one passes it on.
+/// Runs the same x through several lists of layers and joins their outputs. An empty list returns x.
 ///
 /// Parameters are below `NAME.BRANCH`, branches counted from 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -391,10 +394,10 @@ pub enum Join {
 pub struct Parallel {
     /// The lists.
     pub branches: Vec<Sequential>,
-    /// How their outputs are joined.
+    /// The way the outputs are joined. Default: concat.
     #[serde(default)]
     pub join: Join,
-    /// Along which axis `concat` joins, the batch axis being 0; negative from the end.
+    /// The axis of `concat`, counted from the batch axis 0, or negative from the end. Default: 1.
     #[serde(default = "one")]
     pub axis: isize,
 }
@@ -464,9 +467,9 @@ impl Rule for Parallel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Repeat {
-    /// How many copies.
+    /// Number of copies.
     pub times: usize,
-    /// What is repeated.
+    /// The list to repeat.
     pub layers: Sequential,
 }
 
@@ -488,15 +491,15 @@ impl Rule for Repeat {
     }
 }
 
-/// A list under a name, which takes the place of its position in parameters, errors and `explain`.
+/// A list of layers under a name, which replaces its position in parameters, errors and `explain`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
     /// Letters, digits and `_`, a letter first.
     pub name: String,
-    /// What it holds.
+    /// The list.
     pub layers: Sequential,
-    /// Computes its inner values again in the backward pass rather than keep them.
+    /// Recomputes the inner values in the backward pass instead of keeping them. Default: false.
     #[serde(default)]
     pub checkpoint: bool,
 }

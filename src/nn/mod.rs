@@ -45,10 +45,10 @@ pub use table::TableRow;
 
 use crate::graph::{Graph, Init, Tensor};
 
-/// What a model function builds with: the graph, and where its parameters are named.
+/// The builder that a model function receives: the graph, with methods that make layers and their parameters.
 ///
-/// The function is called once for training and once for evaluation, and once more for a short last batch; it
-/// must make the same parameters each time.
+/// The function is called once for training and once for evaluation, and again for a short last batch. It must make the
+/// same parameters each time.
 #[derive(Debug, Clone)]
 pub struct Net {
     graph: Graph,
@@ -66,7 +66,7 @@ impl Net {
         &self.graph
     }
 
-    /// False where the model is built for evaluation: no dropout, running statistics.
+    /// True for training. In evaluation there is no dropout, and running statistics are used.
     pub fn training(&self) -> bool {
         self.training
     }
