@@ -13,6 +13,7 @@ mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
+mod adan;
 mod average;
 mod keys;
 mod lamb;
@@ -128,6 +129,7 @@ optimizers! {
     "adamax" adamax::Adamax;
     "adagrad" adagrad::Adagrad;
     "adadelta" adadelta::Adadelta;
+    "adan" adan::Adan;
     "lion" lion::Lion;
     "lamb" lamb::Lamb;
     "lars" lars::Lars;
