@@ -2,6 +2,7 @@
 
 mod augment;
 mod data;
+mod described;
 mod loss;
 mod named;
 mod optimizer;
@@ -93,7 +94,8 @@ impl Config {
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let file: File = read("", Value::Table(table))?;
         let mut data = file.data;
-        let augment = Augment::read(&mut data)?;
+        let augment = data.remove("augment").map(|list| read("data.augment", list)).transpose()?;
+        let augment: Augment = augment.unwrap_or_default();
         let mut options = TrainOptions::default();
         let data = data::read(data, folder, &mut options)?;
         augment.check(&data)?;

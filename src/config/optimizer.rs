@@ -6,6 +6,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
+use super::described::section;
 use super::named::{Named, require};
 use super::read::{kind, read as read_options, read_by};
 use crate::error::{Error, Result};
@@ -15,31 +16,23 @@ use crate::optim::{Average, Clip, Optimizer, ParamGroup, Update, keys_of};
 const OPTIMIZER: Named =
     Named { what: "optimizer", names: &Optimizer::NAMES, keys: Optimizer::keys, example: "adamw" };
 
-/// The keys of `[optimizer]` beside the optimizer's own.
-#[derive(Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Beside {
-    #[serde(deserialize_with = "some_number", skip_serializing_if = "Option::is_none")]
-    clip_norm: Option<f64>,
-    #[serde(deserialize_with = "some_number", skip_serializing_if = "Option::is_none")]
-    clip_value: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    skip_nonfinite: Option<bool>,
-    decay_biases_and_norms: bool,
-    /// [`ParamGroup`]s, whose keys depend on the optimizer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    groups: Option<Value>,
-}
-
-impl Default for Beside {
-    fn default() -> Self {
-        Beside {
-            clip_norm: None,
-            clip_value: None,
-            skip_nonfinite: None,
-            decay_biases_and_norms: true,
-            groups: None,
-        }
+section! {
+    /// The optimizer by its `name`, with the keys of that name and these.
+    pub(super) struct Beside {
+        /// Scales gradients down where their norm over all parameters is larger than this.
+        #[serde(deserialize_with = "some_number")]
+        pub clip_norm: Option<f64> = None,
+        /// Bounds every gradient to this, up and down.
+        #[serde(deserialize_with = "some_number")]
+        pub clip_value: Option<f64> = None,
+        /// Skips an update whose gradients are not all finite, instead of ending the run; true with `clip_norm` and in f16
+        /// without it.
+        pub skip_nonfinite: Option<bool> = None,
+        /// Whether weight decay applies to biases and to the factors of norms.
+        pub decay_biases_and_norms: bool = true,
+        /// Parameters with settings of their own: tables with their names in `params`, and `lr_factor`, `frozen` or keys of the
+        /// optimizer.
+        pub groups: Option<Value> = None,
     }
 }
 

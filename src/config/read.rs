@@ -13,17 +13,27 @@ use crate::error::{Error, suggestion};
 use crate::metrics::Metric;
 use crate::nn::{Form, Layer, TableRow};
 
-/// Enums read as entries, by serde's name, and the form of each: a name, or a table of one name with its options. Others
-/// are a choice of names.
-const ENTRIES: [(&str, fn(&str) -> Option<&'static Form>); 4] = [
-    ("layer", Layer::form),
-    ("loss", |name| TableRow::form(LossSpec::TABLE, name)),
-    ("augmentation", Augmentation::form),
-    ("metric", |name| TableRow::form(Metric::TABLE, name)),
+/// An enum that is read as entries: a name, or a table of one name with its options. Other enums are a choice of names.
+struct Entries {
+    /// Serde's name of it.
+    what: &'static str,
+    form: fn(&str) -> Option<&'static Form>,
+    /// Options may lie beside the name, whose value is then the main one: `{ erasing = 0.5, scale = [0.02, 0.2] }`.
+    is_flat: bool,
+}
+
+const ENTRIES: &[Entries] = &[
+    Entries { what: "layer", form: Layer::form, is_flat: false },
+    Entries { what: "loss", form: |name| TableRow::form(LossSpec::TABLE, name), is_flat: false },
+    Entries { what: "augmentation", form: Augmentation::form, is_flat: true },
+    Entries { what: "metric", form: |name| TableRow::form(Metric::TABLE, name), is_flat: false },
 ];
 
 /// Examples of keys, for the errors where they are missing or of another type.
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: &[(&str, &str)] = &[
+    ("data.augment", "augment = [{ horizontal_flip = 0.5 }, { crop = 4 }]"),
+    ("data.normalise.mean", "mean = [0.5]"),
+    ("data.normalise.std", "std = [0.5]"),
     ("model.layers", "layers = [\"flatten\", { linear = 10 }]"),
     ("model.loss", "loss = \"cross_entropy\""),
     ("eval.metrics", "metrics = [\"f1\", { top_k = 3 }]"),
@@ -284,6 +294,13 @@ impl<'de> Deserializer<'de> for Reader {
         }
     }
 
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::Table(_) => self.deserialize_any(visitor),
+            _ => self.visit(|_| Err(Fault::Wanted("a table".into()))),
+        }
+    }
+
     fn deserialize_tuple<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
         let found = match &self.value {
             Value::Array(list) if list.len() == count => return self.deserialize_any(visitor),
@@ -299,13 +316,6 @@ impl<'de> Deserializer<'de> for Reader {
         Err(Fault::Placed(format!(
             "{path} = {value}: {word} numbers are needed, as a list of length {count}, and {found}"
         )))
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.value {
-            Value::Table(_) => self.deserialize_any(visitor),
-            _ => self.visit(|_| Err(Fault::Wanted("a table".into()))),
-        }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -337,8 +347,8 @@ impl<'de> Deserializer<'de> for Reader {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        if let Some((what, form)) = ENTRIES.iter().find(|(entry, _)| *entry == what) {
-            return self.visit(|reader| visitor.visit_enum(Entry::new(&reader, what, *form, names)?));
+        if let Some(entries) = ENTRIES.iter().find(|entries| entries.what == what) {
+            return self.visit(|reader| visitor.visit_enum(Entry::new(&reader, entries, names)?));
         }
         self.visit(|reader| match &reader.value {
             Value::String(name) if names.contains(&name.as_str()) => {
@@ -403,13 +413,8 @@ struct Entry {
 
 impl Entry {
     /// A name alone, or a table of one name with its options: `"relu"`, `{ linear = 128 }`.
-    fn new(
-        reader: &Reader,
-        what: &str,
-        form: fn(&str) -> Option<&'static Form>,
-        names: &'static [&'static str],
-    ) -> Result<Entry, Fault> {
-        let path = &reader.path;
+    fn new(reader: &Reader, entries: &Entries, names: &'static [&'static str]) -> Result<Entry, Fault> {
+        let (path, &Entries { what, form, is_flat }) = (&reader.path, entries);
         let (name, options) = match reader.value.clone() {
             Value::String(name) => (name, Value::Table(Table::new())),
             Value::Table(mut table) if table.len() == 1 => {
@@ -417,12 +422,15 @@ impl Entry {
                 let options = table.remove(&name).unwrap_or(Value::Table(Table::new()));
                 (name, options)
             }
+            Value::Table(table) if is_flat && !table.is_empty() => Self::flat(path, table, form, names)?,
             other => {
                 let takes_options = |form: &&Form| form.short.is_some() && form.example.starts_with('{');
                 let found = names.iter().filter_map(|name| form(name)).find(takes_options);
                 let example = found.map_or(String::new(), |form| format!(" or {}", form.example));
+                let (article, name) =
+                    if is_flat { ("an", "a table with a") } else { ("a", "a table of one") };
                 return Err(Fault::Placed(format!(
-                    "{path} = {other}: a {what} is a name or a table of one name, and this is {}; for example \
+                    "{path} = {other}: {article} {what} is a name or {name} name, and this is {}; for example \
                      \"{}\"{example}",
                     kind(&other),
                     names[0]
@@ -435,6 +443,34 @@ impl Entry {
         }
         let options = Reader { path: dotted(path, &name), value: options, form: form(&name) };
         Ok(Entry { name, options })
+    }
+
+    /// `{ name = value, key = .. }` as a name and its options.
+    fn flat(
+        path: &str,
+        mut table: Table,
+        form: fn(&str) -> Option<&'static Form>,
+        names: &[&str],
+    ) -> Result<(String, Value), Fault> {
+        let named: Vec<&str> = names.iter().copied().filter(|name| table.contains_key(*name)).collect();
+        match named[..] {
+            [name] => {
+                let main = table.remove(name).zip(form(name).and_then(|form| form.short));
+                table.extend(main.map(|(value, key)| (key.to_owned(), value)));
+                Ok((name.to_owned(), Value::Table(table)))
+            }
+            [] => {
+                let hint = table.keys().next().map_or(String::new(), |key| suggestion(key, names));
+                Err(Fault::Placed(format!(
+                    "{path} = {}: no key of it is a name; {hint}",
+                    Value::Table(table)
+                )))
+            }
+            [first, second, ..] => Err(Fault::Placed(format!(
+                "{path} = {}: an entry has one name; write {{ {first} = .. }}, {{ {second} = .. }}",
+                Value::Table(table)
+            ))),
+        }
     }
 }
 

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::super::read::kind;
-use super::super::read::read as read_value;
+use super::super::read::{kind, read as read_value};
 use super::super::set;
 use super::formats::recognise;
 use super::section::{self, to_toml};
