@@ -149,7 +149,7 @@ pub static DATA_FORMATS: &[DataFormat] = &[
         name: "npy",
         form: arrays::NPY,
         about: "two arrays of NumPy, inputs and targets",
-        files: ".npy",
+        files: ".npy, .npy.gz",
         keys: &[("target", "the file of targets")],
         beside: NORMALISED,
         recognise: |_| false,

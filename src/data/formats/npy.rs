@@ -8,6 +8,8 @@
 //!      …  the values         row-major, up to the end of the file
 //! ```
 //!
+//! The file may be compressed by gzip, as `.npy.gz`: it is unpacked once, when it is opened.
+//!
 //! Source: NumPy, `numpy.lib.format`.
 
 use std::path::Path;
@@ -17,8 +19,12 @@ use super::super::file::{DataFile, FileValues, Written};
 use super::super::values::Kind;
 use super::super::{Dataset, Part};
 use super::arrays::{Array, ArrayOptions, dataset, inputs, targets};
+use super::gzip;
 use crate::error::Result;
 use crate::shape::Shape;
+
+/// Bytes of a header at most, where the file is compressed.
+const LONGEST: u64 = 1 << 20;
 
 /// The array in bytes `begin..end` of a file; `name` is the array's. The header is believed only where the bytes are
 /// exactly as many as it says.
@@ -26,6 +32,24 @@ use crate::shape::Shape;
 /// # Errors
 /// [`Error::Data`](crate::error::Error::Data) with the offset of what is wrong.
 pub(super) fn read(file: &Arc<DataFile>, begin: u64, end: u64, name: &str) -> Result<Array> {
+    let (header, values) = header(file, begin, end, name)?;
+    let (shape, written) = (Shape::from(header.shape), header.written);
+    let count = shape.elements();
+    let bytes = (count as u64).saturating_mul(written.bytes() as u64);
+    let have = end - values;
+    if bytes != have {
+        let (wrong, kind) = (if bytes > have { "and has" } else { "and goes on:" }, written.name());
+        return Err(file.fault(
+            if bytes > have { end } else { values + bytes },
+            format!("{name} needs {bytes} bytes for {kind} {shape}, {wrong} {have}"),
+        ));
+    }
+    let values = FileValues::open(file, values, count, written, header.big_endian)?;
+    Ok(Array { name: name.to_owned(), shape: shape.to_vec(), values })
+}
+
+/// The header of the array in bytes `begin..end` of a file, and where it ends.
+fn header(file: &DataFile, begin: u64, end: u64, name: &str) -> Result<(Header, u64)> {
     let short = || file.fault(end, format!("{name} ends inside its header"));
     let need = |from: u64, count: u64| match from.checked_add(count) {
         Some(to) if to <= end => file.take(from, count as usize),
@@ -35,7 +59,7 @@ pub(super) fn read(file: &Arc<DataFile>, begin: u64, end: u64, name: &str) -> Re
     if first[..6] != *b"\x93NUMPY" {
         return Err(file.fault(begin, format!("{name} does not begin as NPY does; is it another format?")));
     }
-    let (at, length) = match first[6] {
+    let (offset, length) = match first[6] {
         1 => {
             let bytes = need(begin + 8, 2)?;
             (begin + 10, u64::from(u16::from_le_bytes([bytes[0], bytes[1]])))
@@ -49,23 +73,10 @@ pub(super) fn read(file: &Arc<DataFile>, begin: u64, end: u64, name: &str) -> Re
             return Err(file.fault(begin + 6, text));
         }
     };
-    let text = need(at, length)?;
+    let text = need(offset, length)?;
     let header = Parser { text: &text, at: 0 }.header();
-    let header = header.map_err(|(place, what)| file.fault(at + place as u64, format!("{name}: {what}")))?;
-    let values = at + length;
-    let shape = Shape::from(header.shape);
-    let (written, count) = (header.written, shape.elements());
-    let bytes = (count as u64).saturating_mul(written.bytes() as u64);
-    let have = end - values;
-    if bytes != have {
-        let (wrong, kind) = (if bytes > have { "and has" } else { "and goes on:" }, written.name());
-        return Err(file.fault(
-            if bytes > have { end } else { values + bytes },
-            format!("{name} needs {bytes} bytes for {kind} {shape}, {wrong} {have}"),
-        ));
-    }
-    let values = FileValues::open(file, values, count, written, header.big_endian)?;
-    Ok(Array { name: name.to_owned(), shape: shape.to_vec(), values })
+    let header = header.map_err(|(place, what)| file.fault(offset + place as u64, format!("{name}: {what}")))?;
+    Ok((header, offset + length))
 }
 
 /// What a header says.
@@ -238,13 +249,24 @@ fn refused(descr: &str, kind: &str) -> String {
     format!("values of type '{descr}': {remedy}")
 }
 
-/// The array of an NPY file.
-fn open(path: &Path) -> Result<Array> {
-    let file = DataFile::open(path)?;
-    read(&file, 0, file.bytes(), &file.name())
+/// The array of an NPY file, as it is or in gzip.
+pub(super) fn whole(file: &Arc<DataFile>) -> Result<Array> {
+    let name = file.name();
+    if !gzip::is_packed(file)? {
+        return read(file, 0, file.bytes(), &name);
+    }
+    let start = gzip::start(file, LONGEST)?;
+    let (header, values) = header(&start, 0, start.bytes(), &name)?;
+    let bytes = (Shape::from(header.shape).elements() as u64).saturating_mul(header.written.bytes() as u64);
+    let unpacked = gzip::unpack(file, values.saturating_add(bytes))?;
+    read(&unpacked, 0, unpacked.bytes(), &name)
 }
 
-/// Two NPY files as inputs and targets, samples along their first axis. Integer targets `[n]` are labels.
+fn open(path: &Path) -> Result<Array> {
+    whole(&DataFile::open(path)?)
+}
+
+/// Two NPY files, as they are or in gzip, as inputs and targets, samples along their first axis. Integer targets `[n]` are labels.
 ///
 /// Bytes are scaled to numbers from 0 to 1 unless `options` say something else; other integers stay integers.
 ///
