@@ -3,7 +3,7 @@
 use super::*;
 use crate::optim::schedule::{
     Anneal, Constant, Cosine, CosineRestarts, Exponential, InverseSqrt, Linear, Metric, Mode, MultiStep,
-    OneCycle, Plateau, Polynomial, Sequence, StepDown, ThresholdMode,
+    OneCycle, Plateau, Polynomial, Sequence, Step, ThresholdMode,
 };
 use crate::optim::{Interval, Schedule};
 
@@ -30,7 +30,7 @@ fn every_key_is_read() {
             "factor = 0.5\ntotal_iters = 7",
             Schedule::Constant(Constant { factor: 0.5, total_iters: 7 }),
         ),
-        ("step", "step_size = 3\ngamma = 0.5", Schedule::Step(StepDown { step_size: 3, gamma: 0.5 })),
+        ("step", "step_size = 3\ngamma = 0.5", Schedule::Step(Step { step_size: 3, gamma: 0.5 })),
         (
             "multistep",
             "milestones = [2, 5]\ngamma = 0.5",
@@ -227,11 +227,11 @@ fn a_plateau_needs_its_metric() {
     }
 }
 
-/// The README has a row for each schedule, with each of its keys.
+/// The reference page has a row for each schedule, with each of its keys.
 #[test]
-fn the_readme_knows_every_key() {
+fn the_reference_page_has_every_key() {
     for name in Schedule::NAMES {
-        let cells = readme_row("| schedule | keys |", name);
+        let cells = reference_row("schedules.md", name);
         for key in Schedule::keys(name).expect("keys") {
             assert!(cells.contains(&format!("`{key}")), "{name}: {key} is not in {cells}");
         }

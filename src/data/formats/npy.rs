@@ -75,11 +75,12 @@ fn header(file: &DataFile, begin: u64, end: u64, name: &str) -> Result<(Header, 
     };
     let text = need(offset, length)?;
     let header = Parser { text: &text, at: 0 }.header();
-    let header = header.map_err(|(place, what)| file.fault(offset + place as u64, format!("{name}: {what}")))?;
+    let header =
+        header.map_err(|(place, what)| file.fault(offset + place as u64, format!("{name}: {what}")))?;
     Ok((header, offset + length))
 }
 
-/// What a header says.
+/// A header.
 #[derive(Debug)]
 struct Header {
     written: Written,
@@ -87,7 +88,7 @@ struct Header {
     shape: Vec<usize>,
 }
 
-/// What is wrong, and at which byte of the header.
+/// A byte of the header, and the fault there.
 type Fault = (usize, String);
 
 /// Reads the header, a Python dict of three keys.
@@ -145,7 +146,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Where the next word begins.
+    /// The offset of the next word.
     fn peeked(&mut self) -> usize {
         self.blanks();
         self.at
