@@ -35,7 +35,11 @@ macro_rules! augmentations {
         }
 
         impl Augmentation {
-            /// How a config names each.
+            /// Every augmentation there is: its form and a line about it.
+            pub const TABLE: &[(Form, &str)] = &[
+                $((Form { name: $name, short: Some($short), example: $example }, $about.trim_ascii()),)*
+            ];
+
             const FORMS: &[Form] = &[$(Form { name: $name, short: Some($short), example: $example },)*];
 
             fn name(&self) -> &'static str {
@@ -61,28 +65,28 @@ macro_rules! augmentations {
 }
 
 augmentations! { net, x;
-    /// [`augment::random_horizontal_flip`]
+    /// Mirrors an image left to right with probability `p`.
     "horizontal_flip" HorizontalFlip { #[serde(default = "half")] p: f64 } "p" as "{ horizontal_flip = 0.5 }",
         Augmentation::HorizontalFlip { p } => augment::random_horizontal_flip(net, x, *p), fault faults::p(*p);
-    /// [`augment::random_vertical_flip`]
+    /// Mirrors an image top to bottom with probability `p`.
     "vertical_flip" VerticalFlip { #[serde(default = "half")] p: f64 } "p" as "{ vertical_flip = 0.5 }",
         Augmentation::VerticalFlip { p } => augment::random_vertical_flip(net, x, *p), fault faults::p(*p);
-    /// [`augment::random_crop`]
+    /// Adds `padding` zeros on every side, then cuts the original size at a random place.
     "crop" Crop { padding: usize } "padding" as "{ crop = 4 }",
         Augmentation::Crop { padding } => augment::random_crop(net, x, *padding);
-    /// [`augment::random_shift`]
+    /// Moves an image by up to `pixels` whole pixels along each axis; zeros come in.
     "shift" Shift { pixels: usize } "pixels" as "{ shift = 2 }",
         Augmentation::Shift { pixels } => augment::random_shift(net, x, *pixels);
-    /// [`augment::random_rotation`]
+    /// Rotates an image about its centre by up to ± `degrees`, bilinear, with zeros outside.
     "rotation" Rotation { degrees: f64 } "degrees" as "{ rotation = 10 }",
         Augmentation::Rotation { degrees } => augment::random_rotation(net, x, *degrees), fault faults::degrees(*degrees);
-    /// [`augment::random_erasing`]
+    /// Sets a rectangle to 0 with probability `p`; `scale` is its share of the image, `ratio` height over width.
     "erasing" Erasing (Erasing) "p" as "{ erasing = 0.25 }",
         Augmentation::Erasing(options) => augment::random_erasing(net, x, *options), fault options.fault();
-    /// [`augment::gaussian_noise`]
+    /// Adds N(0, `std`²) to each element.
     "noise" Noise { std: f64 } "std" as "{ noise = 0.1 }",
         Augmentation::Noise { std } => augment::gaussian_noise(net, x, *std), fault faults::std(*std);
-    /// [`augment::mixup`]
+    /// Mixes each sample and its loss with another of the batch, λ from Beta(`alpha`, `alpha`) once a batch; the last entry.
     "mixup" Mixup { alpha: f64 } "alpha" as "{ mixup = 0.2 }",
         Augmentation::Mixup { alpha } => augment::mixup(net, x, *alpha).x().clone(), fault faults::alpha(*alpha);
 }

@@ -1,7 +1,7 @@
 //! The page of the config file.
 
 use super::{Page, shown};
-use crate::config::reference::sections;
+use crate::config::reference::{Section, sections};
 
 const INTRO: &str = "\
 A run is described by one TOML file. An unknown key is an error that suggests the nearest one. The command line \
@@ -21,15 +21,20 @@ pub fn page() -> Page {
             name => format!("[{name}]"),
         };
         page.section(&title, section.about);
-        let rows = section.keys.into_iter().map(|key| {
-            let default = match &key.default {
-                Some(value) => format!("`{}`", shown(value)),
-                None if section.name == "model" => "required".to_owned(),
-                None => "none".to_owned(),
-            };
-            [format!("`{}`", key.name), key.kind, default, key.about.to_owned()]
-        });
-        page.table(["key", "value", "default", "meaning"], rows);
+        keys(&mut page, section);
     }
     page
+}
+
+/// The table of a section's keys.
+pub(super) fn keys(page: &mut Page, section: Section) {
+    let rows = section.keys.into_iter().map(|key| {
+        let default = match &key.default {
+            Some(value) => format!("`{}`", shown(value)),
+            None if section.name == "model" => "required".to_owned(),
+            None => "none".to_owned(),
+        };
+        [format!("`{}`", key.name), key.kind, default, key.about.to_owned()]
+    });
+    page.table(["key", "value", "default", "meaning"], rows);
 }

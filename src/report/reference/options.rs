@@ -9,13 +9,21 @@ use crate::nn::Form;
 
 /// The options of an entry of `T` in Markdown: `out_features`, required, `bias = true`. The main one has a star.
 pub(super) fn options<T: Serialize + for<'de> Deserialize<'de>>(form: &Form) -> String {
+    options_by::<T>(form, complete_entry::<T>)
+}
+
+/// [`options`] where `complete` fills in the options that an entry leaves out.
+pub(super) fn options_by<T: Serialize + for<'de> Deserialize<'de>>(
+    form: &Form,
+    complete: Complete,
+) -> String {
     let given = given(form);
-    let all = complete::<T>(form, &given).unwrap_or_default();
+    let all = completed(form, &given, complete).unwrap_or_default();
     let text = |Key { name: key, kind, .. }: Key| {
         let star = if form.short == Some(key) { "*" } else { "" };
         // The values, where they are names.
         let values = if kind.contains('"') { format!(" ({kind})") } else { String::new() };
-        let default = match default::<T>(form, key, &given, &all) {
+        let default = match default(form, key, [&given, &all], complete) {
             OptionDefault::Required => format!("`{key}`{star}, required"),
             OptionDefault::None => format!("`{key}`{star}, none"),
             OptionDefault::Value(value) => format!("`{key} = {}`{star}", shown(&merged(&value))),
@@ -34,16 +42,14 @@ enum OptionDefault {
     Of(String),
 }
 
-/// The default of `key`, from the shortest entry that works and that entry with `all` of its options.
-fn default<T: Serialize + for<'de> Deserialize<'de>>(
-    form: &Form,
-    key: &str,
-    given: &Table,
-    all: &Table,
-) -> OptionDefault {
+/// Reads an entry and writes it with all of its options. `None` where it is refused.
+type Complete = fn(Value) -> Option<Value>;
+
+/// The default of `key`, from the options of the shortest entry that works and all options of that entry.
+fn default(form: &Form, key: &str, [given, all]: [&Table; 2], complete: Complete) -> OptionDefault {
     let value_without = |key: &str, mut options: Table| {
         options.remove(key);
-        complete::<T>(form, &options).map(|options| options.get(key).cloned())
+        completed(form, &options, complete).map(|options| options.get(key).cloned())
     };
     let value = match value_without(key, given.clone()) {
         None => return OptionDefault::Required,
@@ -71,12 +77,12 @@ fn given(form: &Form) -> Table {
 }
 
 /// These options with all that they leave out. `None` where they are refused.
-fn complete<T: Serialize + for<'de> Deserialize<'de>>(form: &Form, options: &Table) -> Option<Table> {
+fn completed(form: &Form, options: &Table, complete: Complete) -> Option<Table> {
     let entry = match options.is_empty() {
         true => Value::String(form.name.to_owned()),
         false => Value::Table(Table::from_iter([(form.name.to_owned(), Value::Table(options.clone()))])),
     };
-    match complete_entry::<T>(entry)? {
+    match complete(entry)? {
         Value::Table(entry) => entry.get(form.name)?.as_table().cloned(),
         _ => Some(Table::new()),
     }
