@@ -1,8 +1,8 @@
-//! The typed errors of the library. Each says what, where, the numbers and the remedy.
+//! The typed errors of the library. Each names the fault, its place, the numbers and the remedy.
 
 use std::path::{Path, PathBuf};
 
-/// Everything that can go wrong in the library; `Display` is written for the person at the keyboard.
+/// The errors of the library. `Display` is written for the user.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +14,7 @@ pub enum Error {
     Shape {
         /// The layer in whose scope it happened, as `layer 3 (linear): `, or nothing.
         context: String,
-        /// What does not fit, with both shapes.
+        /// The fault, with both shapes.
         message: String,
     },
     /// A data set that cannot be used: empty, malformed, labels out of range.
@@ -29,13 +29,13 @@ pub enum Error {
     /// The driver refused something.
     #[error("{0}")]
     Gpu(String),
-    /// The device was lost, or answers no more: a driver's reset, a kernel that hangs, a card that was unplugged.
+    /// The device was lost or no longer answers: a driver's reset, a kernel that hangs, a card that was unplugged.
     #[error("{0}")]
     DeviceLost(String),
-    /// A run directory or checkpoint that cannot be gone on with: damaged, in use, or of another run.
+    /// A run directory or checkpoint that cannot be resumed: damaged, in use, or of another run.
     #[error("{0}")]
     Checkpoint(String),
-    /// The memory ledger would pass its budget; the text itemises what is held.
+    /// The memory ledger would exceed its budget; the text lists the buffers.
     #[error("{0}")]
     Budget(String),
     /// The loss is no longer a finite number.
@@ -57,14 +57,14 @@ pub enum Error {
     /// A file or directory could not be read or written.
     #[error("{action} {}: {message}", path.display())]
     Io {
-        /// What was attempted, e.g. `cannot write`.
+        /// The attempt, such as `cannot write`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// The operating system's words.
+        /// The operating system's message.
         message: String,
     },
-    /// What was asserted of a run does not hold.
+    /// An assertion about a run does not hold.
     #[error("{0}")]
     Assertion(String),
     /// The run was asked to stop by its observer.
@@ -78,7 +78,7 @@ impl Error {
         Error::Io { action, path: path.as_ref().to_owned(), message: err.to_string() }
     }
 
-    /// The same of a key that lies deeper: `from` at its first place becomes `to`.
+    /// The same error for a deeper key: the first `from` becomes `to`.
     pub(crate) fn renamed(self, from: &str, to: &str) -> Self {
         match self {
             Error::Config(text) => Error::Config(text.replacen(from, to, 1)),
@@ -95,14 +95,14 @@ impl Error {
 /// `Result` with the library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The name most like `word`, where one is near enough.
+/// The name most similar to `word`, if one is close enough.
 pub(crate) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     let score = |name: &str| strsim::damerau_levenshtein(word, name);
     let best = names.iter().copied().min_by_key(|name| score(name))?;
     (score(best) <= 2.max(word.len() / 3)).then_some(best)
 }
 
-/// ` did you mean "x"?`, or the list of what there is.
+/// ` did you mean "x"?`, or the list of all names.
 pub(crate) fn suggestion(word: &str, names: &[&str]) -> String {
     match nearest(word, names) {
         Some(name) => format!("did you mean \"{name}\"?"),

@@ -5,56 +5,56 @@ use std::fmt::Write;
 /// An axis of a figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// What it counts, with the unit.
+    /// The quantity with its unit.
     pub label: String,
-    /// Logarithmic.
+    /// True for a logarithmic axis.
     pub log: bool,
-    /// Its marks, with their words; chosen by the data where there are none.
+    /// The marks with their labels; chosen by the data if empty.
     pub ticks: Vec<(f64, String)>,
 }
 
 /// Points of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// For the legend; series of one name share a line of it.
+    /// The name in the legend; series of one name share a line.
     pub name: String,
     /// Index of the colour.
     pub colour: usize,
-    /// Joined by a line.
+    /// True where a line joins the points.
     pub line: bool,
-    /// The line is dashed by these lengths, if not empty.
+    /// The lengths of dashes and gaps; empty for a solid line.
     pub dash: &'static str,
-    /// Each point is marked.
+    /// True where each point is marked.
     pub marks: bool,
-    /// In order of x.
+    /// The points in order of x.
     pub points: Vec<(f64, f64)>,
 }
 
 /// Series over one pair of axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// What it shows.
+    /// The title.
     pub title: String,
-    /// What is in it.
+    /// The series.
     pub series: Vec<Series>,
 }
 
 /// Panels with the same axes and one legend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// Above all.
+    /// The title.
     pub title: String,
     /// Below the title, smaller.
     pub subtitle: String,
-    /// Of all panels.
+    /// The axis of all panels.
     pub x: Axis,
-    /// Of all panels.
+    /// The axis of all panels.
     pub y: Axis,
-    /// At least one.
+    /// The panels, at least one.
     pub panels: Vec<Panel>,
 }
 
-/// Colours that are told apart in print and by the colour-blind (Okabe and Ito 2008).
+/// Colours that differ in print and for the colour-blind (Okabe and Ito 2008).
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444"];
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 16.0;
@@ -63,7 +63,7 @@ const BOTTOM: f64 = 52.0;
 const LEGEND_LINE: f64 = 20.0;
 
 impl Figure {
-    /// The whole file.
+    /// The figure as an SVG file.
     pub fn svg(&self) -> String {
         let columns = self.panels.len().clamp(1, 3);
         let (wide, high) = if columns == 1 { (720.0, 420.0) } else { (400.0, 280.0) };
@@ -117,7 +117,7 @@ impl Figure {
         let (low, high) = numbers.fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
         let (low, high) = if low > high { (1.0, 2.0) } else { (low, high) };
         if axis.log {
-            // A tenth of the way beyond either end, and a decade at least.
+            // A tenth beyond either end, and at least a decade.
             let (a, b) = (low.log10(), high.log10());
             let room = (0.06 * (b - a)).max(if b - a < 0.5 { 0.3 } else { 0.05 });
             let ticks = if axis.ticks.is_empty() { decades(a - room, b + room) } else { axis.ticks.clone() };
@@ -196,7 +196,7 @@ fn key(out: &mut String, series: &Series, x: f64, y: f64) {
         writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x + 36.0, y + 4.0, escaped(&series.name));
 }
 
-/// Points of the picture as their series says.
+/// The points of a series in the picture.
 fn draw(out: &mut String, series: &Series, points: &[(f64, f64)]) {
     let colour = COLOURS[series.colour % COLOURS.len()];
     if series.line && points.len() > 1 {
@@ -226,7 +226,7 @@ struct Frame {
     bottom: f64,
 }
 
-/// From a value to its part of the way along an axis. `low` and `high` are logarithms where `log` is.
+/// The fraction of the axis at a value. `low` and `high` are logarithms where `log` is true.
 struct Scale {
     low: f64,
     high: f64,

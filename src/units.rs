@@ -12,7 +12,7 @@ pub fn bytes(n: u64) -> String {
     if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
-/// Bytes from a number with a unit: `256MiB`, `1.5 GiB`, `64 kB`, `1048576`. What is wrong otherwise, with what would do.
+/// Parses a number of bytes with a unit: `256MiB`, `1.5 GiB`, `64 kB`, `1048576`. An error names the fault and an example.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, f64); 9] = [
         ("", 1.0),
@@ -74,7 +74,7 @@ pub fn duration(s: f64) -> String {
     }
 }
 
-/// Three digits that count.
+/// Three significant digits.
 pub fn three(n: f64) -> String {
     let decimals = match n.abs() {
         x if x >= 99.95 => 0,

@@ -307,13 +307,15 @@ impl<'de> Deserializer<'de> for Reader {
             Value::Array(list) => format!("this list has {}", list.len()),
             other => format!("this is {}", kind(other)),
         };
-        let count = match count {
+        let word = match count {
             2 => "two".to_owned(),
             3 => "three".to_owned(),
             count => count.to_string(),
         };
         let (path, value) = (&self.path, &self.value);
-        Err(Fault::Placed(format!("{path} = {value}: {count} numbers are needed, and {found}")))
+        Err(Fault::Placed(format!(
+            "{path} = {value}: {word} numbers are needed, as a list of length {count}, and {found}"
+        )))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

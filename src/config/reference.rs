@@ -77,6 +77,11 @@ pub fn entry_keys<'de, T: Deserialize<'de> + Serialize>(name: &'static str) -> V
     keys::<T>(Some(name), &defaults)
 }
 
+/// The entry of `T` with every option that it leaves out. `None` where it cannot be read.
+pub fn complete_entry<'de, T: Deserialize<'de> + Serialize>(entry: Value) -> Option<Value> {
+    super::read::read::<T>("", entry).ok().and_then(|entry| Value::try_from(entry).ok())
+}
+
 fn keys<'de, T: Deserialize<'de>>(entry: Option<&'static str>, defaults: &Table) -> Vec<Key> {
     let answer = |key| T::deserialize(Probe { entry, key, inside: false }).err();
     let names = match answer(None) {

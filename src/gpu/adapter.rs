@@ -1,4 +1,4 @@
-//! Which adapters there are, and which one is chosen.
+//! Lists the adapters and chooses one.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ pub(super) fn instance() -> &'static wgpu::Instance {
     })
 }
 
-/// What an adapter is; decides which kernel family serves it.
+/// The kind of an adapter, which decides the kernel family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
     /// A graphics card with memory of its own.
@@ -54,20 +54,20 @@ impl AdapterKind {
     }
 }
 
-/// Which family serves the heavy ops.
+/// The family of kernels for matmuls, attention and updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Workgroup memory and barriers, for GPUs.
     Tiled,
-    /// No barriers, values passed between the eight lanes of a subgroup: for CPU adapters, where barriers
-    /// are ruinous.
+    /// No barriers; values pass between the eight lanes of a subgroup. For software adapters, where barriers are
+    /// ruinous.
     Subgroup,
 }
 
-/// What is known of an adapter before it is opened.
+/// Description of an adapter before it is opened.
 #[derive(Debug, Clone)]
 pub struct AdapterDescription {
-    /// Its place in the list, as `--adapter INDEX` takes it.
+    /// Its index in the list, as in `--adapter INDEX`.
     pub index: usize,
     /// The device's name.
     pub name: String,
@@ -85,7 +85,7 @@ pub struct AdapterDescription {
     pub features: Vec<(&'static str, bool)>,
     /// The limits that matter here.
     pub limits: Vec<(&'static str, u64)>,
-    /// Bytes of the largest heap that is the device's own, where the driver says so.
+    /// Bytes of the largest heap of the device's own, if the driver reports it.
     pub memory: Option<u64>,
 }
 
@@ -107,8 +107,7 @@ impl AdapterDescription {
         }
     }
 
-    /// What buffers may take together where nothing else is said: four fifths of the device's heap, since other programs
-    /// and the driver want some of it.
+    /// The default limit of all buffers together: 80% of the device's memory. Other programs and the driver use the rest.
     pub fn budget(&self) -> Option<u64> {
         self.memory.map(|bytes| bytes / 5 * 4)
     }
@@ -150,13 +149,13 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
     }
 }
 
-/// Metal does not say.
+/// Metal does not report it.
 #[cfg(target_vendor = "apple")]
 fn heap(_: &wgpu::Adapter) -> Option<u64> {
     None
 }
 
-/// The largest heap that is local to the device. Only Vulkan is asked.
+/// The largest heap that is local to the device. Only Vulkan reports it.
 #[cfg(not(target_vendor = "apple"))]
 fn heap(adapter: &wgpu::Adapter) -> Option<u64> {
     // SAFETY: the raw adapter is only read, and not kept.
@@ -195,7 +194,7 @@ const REMEDY: &str = "On Debian or Ubuntu: apt-get install mesa-vulkan-drivers l
     adapter, and the drivers of AMD and Intel); for NVIDIA, install the vendor's driver. \
     `downhill adapters` lists what answers";
 
-/// The index `wanted` chooses among `list`, and why.
+/// The index in `list` that `wanted` chooses, and the reason.
 ///
 /// `auto` takes the first of the best kind (discrete, integrated, virtual, other, software); `software` the
 /// first software adapter; a number that index; other text the first whose name contains it, without case.

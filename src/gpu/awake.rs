@@ -15,7 +15,7 @@ struct Shared {
     closed: AtomicBool,
 }
 
-/// The companion; without a thread where it would not help.
+/// The companion. It has no thread where that would not help.
 #[derive(Debug)]
 pub(super) struct Awake {
     shared: Arc<Shared>,
@@ -23,7 +23,7 @@ pub(super) struct Awake {
 }
 
 impl Awake {
-    /// One that does something for a software adapter on several processors only.
+    /// A companion that has a thread only for a software adapter on several processors.
     pub(super) fn new(software: bool) -> Self {
         let shared = Arc::<Shared>::default();
         let several = thread::available_parallelism().is_ok_and(|n| n.get() > 1);

@@ -20,7 +20,7 @@ impl Buffer {
     }
 }
 
-/// Bytes that are written at once.
+/// The most bytes written at once.
 const BLOCK: usize = 4 << 20;
 
 /// A range of a buffer bound to a slot of a kernel.
@@ -101,11 +101,11 @@ impl Gpu {
         }
     }
 
-    /// Writes `bytes` bytes from `offset` on, as `fill` gives them, in blocks that have arrived before the next is made: so
+    /// Writes `bytes` bytes from `offset` on, in blocks that `fill` makes. Each block arrives before the next one is made, so
     /// the driver's own copies are never larger than a block.
     ///
     /// # Errors
-    /// What `fill` says; a lost device.
+    /// The errors of `fill`; a lost device.
     pub fn upload(
         &self,
         buffer: &Buffer,

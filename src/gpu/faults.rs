@@ -1,4 +1,8 @@
-//! What goes wrong behind the calls: errors of the driver, the loss of the device, and waits that never end.
+//! Faults that no call returns: errors of the driver, and the loss of the device.
+//!
+//! The loss of a device shows in three ways: by wgpu's callback, by a wait that fails or takes longer than
+//! [`GpuOptions::patience`](super::GpuOptions::patience), and by a panic of wgpu within a wait, which `wait.rs` catches.
+//! Each becomes [`Error::DeviceLost`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +13,7 @@ use crate::error::{Error, Result};
 pub(super) struct Faults(Arc<Mutex<Option<Error>>>);
 
 impl Faults {
-    /// Hears of what `device` meets outside error scopes.
+    /// Records the faults that `device` meets outside error scopes.
     pub fn watch(&self, device: &wgpu::Device) {
         let own = self.clone();
         device.on_uncaptured_error(Arc::new(move |err: wgpu::Error| own.keep(Error::Gpu(format!("{err}")))));
@@ -25,7 +29,7 @@ impl Faults {
         });
     }
 
-    /// A loss outweighs the errors that follow from it, else the first counts.
+    /// Keeps a loss over the errors that follow from it, and else the first fault.
     pub fn keep(&self, err: Error) {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lost_before = matches!(*first, Some(Error::DeviceLost(_)));

@@ -1,7 +1,6 @@
-//! The memory ledger: every GPU buffer is entered under a name, and the sum is held under a budget.
+//! The memory ledger: every GPU buffer has a named entry, and the sum stays within a budget.
 //!
-//! Drivers do not report memory dependably, and some swap rather than fail; the engine's own book is what a
-//! promise can stand on.
+//! Drivers do not report memory dependably, and some swap rather than fail. So the engine keeps its own ledger.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,7 +16,7 @@ struct Book {
     peak: u64,
 }
 
-/// A book of buffers by name; clones share it.
+/// A ledger of buffers by name; clones share it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     book: Arc<Mutex<Book>>,
@@ -32,7 +31,7 @@ pub(super) struct Entry {
 }
 
 impl Ledger {
-    /// An empty book, refusing entries past `budget` bytes where one is given.
+    /// An empty ledger. It refuses entries past `budget` bytes, if there is a budget.
     pub fn new(budget: Option<u64>) -> Self {
         Ledger { book: Arc::default(), budget }
     }

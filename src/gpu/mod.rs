@@ -29,19 +29,19 @@ pub use wait::watched;
 
 use crate::error::{Error, Result};
 
-/// How a device is opened.
+/// Options for opening a device.
 #[derive(Debug, Clone)]
 pub struct GpuOptions {
     /// `auto`, `software`, an index, or part of a name.
     pub adapter: String,
-    /// Keep naga's bounds checks and loop limits in the kernels. On in debug builds.
+    /// Keep naga's bounds checks and loop limits in the kernels. Default: on in debug builds.
     pub shader_checks: bool,
-    /// Ceiling for the memory ledger in bytes; `None` is [`AdapterDescription::budget`].
+    /// Budget of the memory ledger in bytes. Default: [`AdapterDescription::budget`].
     pub memory: Option<u64>,
-    /// The kernel family; `None` leaves it to the adapter's kind. The subgroup family needs subgroups of eight.
+    /// The kernel family. Default: chosen by the adapter's kind. The subgroup family needs subgroups of eight.
     pub family: Option<Family>,
-    /// How long the device may take over one submission before it counts as lost; 5 minutes unless said otherwise. Drivers
-    /// of most GPUs end a kernel that hangs after some seconds, a software adapter never does.
+    /// The longest time for one submission; after it the device counts as lost. Default: 5 minutes. Drivers of most GPUs end
+    /// a kernel that hangs after some seconds; a software adapter never does.
     pub patience: Duration,
 }
 
@@ -132,12 +132,12 @@ impl Gpu {
         Ok(Gpu { inner: Arc::new(inner) })
     }
 
-    /// The adapter this device stands on.
+    /// The adapter of this device.
     pub fn adapter(&self) -> &AdapterDescription {
         &self.inner.adapter
     }
 
-    /// Which family of kernels serves it.
+    /// The family of kernels for this device.
     pub fn family(&self) -> Family {
         self.inner.family
     }
@@ -162,7 +162,7 @@ impl Gpu {
         )))
     }
 
-    /// Why that adapter was chosen.
+    /// The reason for the choice of the adapter.
     pub fn chosen_because(&self) -> &str {
         &self.inner.why
     }
@@ -174,7 +174,7 @@ impl Gpu {
         limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX) & !3)
     }
 
-    /// The book of this device's buffers.
+    /// The ledger of this device's buffers.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
     }

@@ -30,7 +30,7 @@ impl Gpu {
         Recorder { gpu: self, encoder }
     }
 
-    /// Asks for `bytes` of a readback buffer; the answer comes once the submission `after` is done.
+    /// Requests `bytes` of a readback buffer. They arrive once the submission `after` is done.
     pub fn map(&self, buffer: &Buffer, bytes: u64, after: Submission) -> Pending {
         let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
         buffer.raw.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
@@ -39,7 +39,7 @@ impl Gpu {
         Pending { buffer: buffer.clone(), bytes, after: after.0, receiver }
     }
 
-    /// Reads `bytes` of a storage buffer from `offset`, waiting for all work submitted before.
+    /// Reads `bytes` of a storage buffer from `offset` on, after all work submitted before.
     pub async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
         let target = self.readback("readback", bytes)?;
         let mut recorder = self.recorder();
@@ -49,7 +49,7 @@ impl Gpu {
         self.finish(pending).await
     }
 
-    /// [`Gpu::read`] by way of a readback buffer that is there, in parts no larger than it.
+    /// [`Gpu::read`] through an existing readback buffer, in parts of at most its size.
     ///
     /// # Errors
     /// A lost device.

@@ -10,14 +10,14 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Places in it where a write may begin are multiples of this.
+    /// A write begins at a multiple of this offset.
     pub const ALIGNMENT: usize = wgpu::MAP_ALIGNMENT as usize;
 
-    /// Writes `data` from `offset` on, which is a multiple of [`Staging::ALIGNMENT`]; `data` is whole words. Threads may
-    /// write at once, where they write apart.
+    /// Writes `data`, whole words, from `offset` on, a multiple of [`Staging::ALIGNMENT`]. Several threads may write to
+    /// disjoint ranges at once.
     ///
     /// # Errors
-    /// [`Error::Gpu`] where the buffer is not the host's.
+    /// [`Error::Gpu`] where the host does not hold the buffer.
     pub fn put(&self, offset: usize, data: &[u8]) -> Result<()> {
         let range = offset as u64..(offset + data.len()) as u64;
         match self.buffer.raw.slice(range).get_mapped_range_mut() {
@@ -29,20 +29,20 @@ impl Staging {
         }
     }
 
-    /// Gives it to the device.
+    /// Hands the buffer to the device.
     pub fn give(&self) -> &Buffer {
         self.buffer.raw.unmap();
         &self.buffer
     }
 
-    /// Asks for it back; `then` is called once what was submitted with it is done, with false where the device is gone.
+    /// Requests the buffer back. `then` is called once the work submitted with it is done, with false where the device is lost.
     pub fn take_back(&self, then: impl FnOnce(bool) + Send + 'static) {
         self.buffer.raw.slice(..).map_async(wgpu::MapMode::Write, move |result| then(result.is_ok()));
     }
 }
 
 impl Gpu {
-    /// A staging buffer of `bytes`, entered in the ledger under `name`; the host's at first.
+    /// A staging buffer of `bytes`, entered in the ledger under `name`. The host holds it at first.
     ///
     /// # Errors
     /// [`Error::Budget`] where it does not fit.

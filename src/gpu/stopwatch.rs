@@ -1,9 +1,9 @@
-//! Time by the device's own clock: timestamps before and after a pass.
+//! Time by the device's clock: timestamps before and after a pass.
 
 use super::{Buffer, Dispatch, Gpu, Pending, Recorder};
 use crate::error::{Error, Result};
 
-/// Most laps of a stopwatch: each takes two of the 4,096 queries of a set.
+/// The most laps of a stopwatch: each takes two of the 4,096 queries of a set.
 pub const MOST_LAPS: usize = 2048;
 
 /// Two timestamps a lap. A lap is one pass.
@@ -18,7 +18,7 @@ pub struct Stopwatch {
 }
 
 impl Gpu {
-    /// A stopwatch for so many laps; `None` where the adapter has no timestamps.
+    /// A stopwatch for this number of laps; `None` where the adapter has no timestamps.
     ///
     /// # Errors
     /// More than 2,048 laps; past the ledger's budget.
@@ -44,7 +44,7 @@ impl Gpu {
         Ok(Some(Stopwatch { set, resolved, readback, laps, period }))
     }
 
-    /// Submits what was recorded, waits, and gives the seconds of each lap.
+    /// Submits the recorded work, waits, and returns the seconds of each lap.
     ///
     /// # Errors
     /// A lost device.
@@ -53,7 +53,7 @@ impl Gpu {
         Ok(self.laps(pending, watch)?.into_iter().map(|[from, to]| to - from).collect())
     }
 
-    /// Submits what was recorded, for [`Gpu::laps`].
+    /// Submits the recorded work, for [`Gpu::laps`].
     ///
     /// # Errors
     /// A lost device.
@@ -65,7 +65,7 @@ impl Gpu {
         Ok(self.map(&watch.readback, bytes, after))
     }
 
-    /// Waits for what was submitted, and gives where each lap begins and ends: seconds after the first one's beginning.
+    /// Waits for the submitted work, and returns the beginning and end of each lap in seconds after the first beginning.
     ///
     /// # Errors
     /// A lost device.

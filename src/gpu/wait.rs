@@ -1,4 +1,4 @@
-//! Waits for the device, which may be lost meanwhile or never answer.
+//! Waits for the device. The device may be lost meanwhile, or never answer.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,12 +8,12 @@ use super::{Gpu, Inner};
 use crate::error::{Error, Result};
 
 thread_local! {
-    /// This thread waits for a device, and a panic of the driver's library is caught.
+    /// True while this thread waits for a device, where a panic of the driver's library is caught.
     static WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// True while this thread waits for a device. A panic then is the loss of the device, which is caught and becomes an error;
-/// a program's panic hook may keep silent about it.
+/// True while this thread waits for a device. A panic then means the loss of the device; it is caught and becomes an
+/// error, so a panic hook may keep silent about it.
 pub fn watched() -> bool {
     WATCHED.get()
 }
@@ -27,7 +27,7 @@ impl Gpu {
         self.inner.faults.first()
     }
 
-    /// Destroys the device, so that everything after it meets a lost device. For tests of what becomes of a run then.
+    /// Destroys the device, so that every later call meets a lost device. For tests of runs that lose their device.
     pub fn lose(&self) {
         self.inner.device.destroy();
     }
@@ -40,11 +40,11 @@ impl Gpu {
         self.wait_for(None)
     }
 
-    /// Waits until a submission is done, the last one unless it is named.
+    /// Waits until a submission is done. Default: the last one.
     pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let Inner { device, awake, patience, .. } = &*self.inner;
         let until = wgpu::PollType::Wait { submission_index: submission, timeout: Some(*patience) };
-        // A device that is lost while it is waited for makes wgpu panic.
+        // wgpu panics where the device is lost during a wait.
         WATCHED.set(true);
         let waited = catch_unwind(AssertUnwindSafe(|| awake.during(|| device.poll(until))));
         WATCHED.set(false);
@@ -57,7 +57,7 @@ impl Gpu {
                     crate::units::seconds(patience.as_secs_f64())
                 )));
             }
-            // A device that was lost takes no submission, and says so only now.
+            // A lost device takes no submission, and reports it only now.
             Ok(Err(err)) => self.inner.faults.keep(lost(&format!("waiting for it failed: {err}"))),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -6,10 +6,10 @@
 //! //#import math            the text of shaders/shared/math.wgsl goes here
 //! //#slot value             printed text replaces the lines from here ...
 //! fn value(i: u32) -> f32 { return 0.0; }
-//! //#end                    ... to here, which show what is expected
+//! //#end                    ... to here; these lines show the expected form
 //! ```
 
-/// The text of a file under `shaders/`, by its path without the ending; `None` for an unknown one.
+/// The text of a file under `shaders/` by its path without the ending; `None` if there is no such file.
 pub fn source(name: &str) -> Option<&'static str> {
     FILES.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
 }
@@ -17,10 +17,10 @@ pub fn source(name: &str) -> Option<&'static str> {
 /// Every shader of the engine by its path, in the order of the paths; `build.rs` writes the list.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
-/// The text of `name` with its imports expanded and its slots, and theirs, filled from `slots`.
+/// The text of `name` with its imports expanded and all slots, those of imports too, filled from `slots`.
 ///
 /// # Panics
-/// On an unknown file or a slot that the file does not have: both are faults of the engine, met by its tests.
+/// On an unknown file or a slot that the file does not have. Both are faults of the engine, which its tests meet.
 pub fn compose(name: &str, slots: &[(&str, String)]) -> String {
     let text = source(name).unwrap_or_else(|| panic!("no shader {name}"));
     let mut out = String::with_capacity(text.len() * 2);

@@ -3,17 +3,17 @@
 use super::{AttentionAttrs, DType, Op, Tensor};
 use crate::shape::Shape;
 
-/// What may change the weights of [`Tensor::attention`].
+/// Options of [`Tensor::attention`].
 #[derive(Debug, Clone, Default)]
 pub struct AttentionOptions {
-    /// A query looks at keys up to its own place only.
+    /// A query attends to keys up to its own position only.
     pub causal: bool,
-    /// Times q·k; none for 1/√d.
+    /// Factor of q·k. Default: 1/√d.
     pub scale: Option<f32>,
-    /// Added to the scores, broadcast to [n, heads, queries, keys]; −∞ where a query may not look. It gets no gradient
-    /// and is computed where it is read.
+    /// Added to the scores, broadcast to [n, heads, queries, keys]; −∞ where a query must not attend. It gets no gradient and
+    /// is computed where it is read.
     pub mask: Option<Tensor>,
-    /// Times the weights, broadcast to [n, heads, queries, keys]; likewise. For dropout.
+    /// Factor of the weights, broadcast to [n, heads, queries, keys], for dropout. It gets no gradient either.
     pub keep: Option<Tensor>,
 }
 
@@ -21,8 +21,8 @@ impl Tensor {
     /// softmax(scale · q kᵀ + mask) · v for each head: q (`self`) [n, tq, heads, d], k and v [n, tk, heads, d] to
     /// [n, tq, heads, d].
     ///
-    /// The weights are never in memory, forward or backward: their log-sum-exp is kept, [n, tq, heads]. A query that may
-    /// look at nothing gives 0. Source: Vaswani et al. 2017; Dao et al. 2022.
+    /// The weights are never in memory, forward or backward; their log-sum-exp is kept, [n, tq, heads]. A query that attends
+    /// to nothing gives 0. Source: Vaswani et al. 2017; Dao et al. 2022.
     pub fn attention(&self, k: &Tensor, v: &Tensor, options: &AttentionOptions) -> Tensor {
         let fits = |t: &Tensor| t.shape.len() == 4 && t.dtype == DType::F32;
         let agree = fits(self)

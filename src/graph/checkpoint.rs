@@ -1,4 +1,4 @@
-//! Gradient checkpointing: what a block computes on the way is not kept for the backward pass, but computed again.
+//! Gradient checkpointing: the backward pass recomputes the inner values of a block instead of keeping them in memory.
 //! Source: Chen et al. 2016.
 
 use std::collections::{BTreeSet, HashMap};
@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{CustomGradient, Graph, Node, NodeId, Op, Tensor};
 
 impl Graph {
-    /// Runs `build`; the backward pass will compute again what it made, from what went into it.
+    /// Runs `build` as a block: the backward pass recomputes the block's values from its inputs.
     ///
     /// The numbers are the same, random ones included. A block inside a block is part of it.
     pub fn checkpoint(&self, build: impl FnOnce() -> Tensor) -> Tensor {
@@ -20,24 +20,24 @@ impl Graph {
         y
     }
 
-    /// Whether some block is to be computed again.
+    /// True where the backward pass recomputes some block.
     pub(crate) fn has_checkpoints(&self) -> bool {
         !self.inner.borrow().checkpoints.is_empty()
     }
 
-    /// Keeps what every block makes after all.
+    /// Removes all blocks: every value is kept for the backward pass.
     pub(crate) fn forget_checkpoints(&self) {
         self.inner.borrow_mut().checkpoints.clear();
     }
 
-    /// Cuts what there is into `blocks` parts of about equal size, where little passes from one to the next, and
-    /// checkpoints all but the last.
+    /// Cuts the nodes so far into `blocks` parts of about equal size and checkpoints all but the last. The cuts are where
+    /// fewest bytes pass from one part to the next, for those are kept.
     pub(crate) fn checkpoint_in(&self, blocks: usize) {
         let nodes = self.nodes();
         let bytes = |node: &Node| {
             if node.is_leaf() || node.op.is_view() { 0 } else { node.shape.elements() as u64 }
         };
-        // What passes a cut before node i: every value made before it and read after.
+        // The bytes that pass a cut before node i: every value made before it and read after it.
         let mut last = vec![0; nodes.len()];
         let mut base: Vec<usize> = Vec::with_capacity(nodes.len());
         for (i, node) in nodes.iter().enumerate() {
@@ -61,7 +61,7 @@ impl Graph {
             .collect();
         let mut start = 0;
         for block in 1..blocks as u64 {
-            // Within half a block of where it should be.
+            // Within half a block of the even cut.
             let near = |i: &usize| {
                 let twice = 2 * sums[*i] * blocks as u64;
                 twice > (2 * block - 1) * total && twice < (2 * block + 1) * total
@@ -76,7 +76,7 @@ impl Graph {
 }
 
 impl Node {
-    /// Made of nothing, and never made again.
+    /// True for a node without inputs, which is never recomputed.
     fn is_leaf(&self) -> bool {
         matches!(
             self.op,
@@ -91,11 +91,11 @@ impl Node {
     }
 }
 
-/// The nodes of checkpointed blocks made again, as far as a backward pass has asked for them.
+/// The recomputed nodes of checkpointed blocks, as far as a backward pass has asked for them.
 pub(super) struct Recomputed<'a> {
     graph: &'a Graph,
     nodes: &'a [Node],
-    /// Made again where they are asked for: what is made in a block and read in no other place.
+    /// True for a node that is made in a block and read in no other place.
     is_recomputed: Vec<bool>,
     made: HashMap<NodeId, NodeId>,
 }
@@ -114,19 +114,19 @@ impl<'a> Recomputed<'a> {
             let said = graph.custom_gradient_of(NodeId(id));
             let more = said.iter().flat_map(|p| p.inputs.iter().chain(&p.saved));
             for input in node.inputs.iter().chain(more) {
-                // What goes from one block into another is kept.
+                // A value that another block reads is kept.
                 is_recomputed[input.0] &= block_of(input.0) == own;
             }
         }
         Recomputed { graph, nodes, is_recomputed, made: HashMap::new() }
     }
 
-    /// The node as the backward pass is to read it: itself, or made again where its block is checkpointed.
+    /// The node for the backward pass to read: itself, or its recomputed copy where its block is checkpointed.
     pub fn get(&mut self, id: NodeId) -> NodeId {
         if !self.is_recomputed[id.0] {
             return id;
         }
-        // What it is made of comes before it.
+        // The inputs of a node come before it.
         let (mut wanted, mut open) = (BTreeSet::new(), vec![id]);
         while let Some(id) = open.pop() {
             if self.is_recomputed[id.0] && !self.made.contains_key(&id) && wanted.insert(id.0) {
@@ -142,16 +142,16 @@ impl<'a> Recomputed<'a> {
         self.read(id)
     }
 
-    /// What was made of a node, or itself.
+    /// The recomputed copy of a node, or the node itself.
     fn read(&self, id: NodeId) -> NodeId {
         self.made.get(&id).copied().unwrap_or(id)
     }
 
-    /// The node once more, of what its inputs are read as.
+    /// A copy of the node that reads the recomputed copies of its inputs.
     fn copy(&self, id: NodeId) -> NodeId {
         let node = &self.nodes[id.0];
         let inputs = node.inputs.iter().map(|&n| self.read(n)).collect();
-        let scope = format!("again {}", node.scope);
+        let scope = format!("recomputed {}", node.scope);
         let copy = self.graph.push_new(Node { inputs, scope, ..node.clone() });
         if let Some(p) = self.graph.custom_gradient_of(id) {
             let inputs = p.inputs.iter().map(|&n| self.read(n)).collect();
@@ -162,8 +162,8 @@ impl<'a> Recomputed<'a> {
         copy
     }
 
-    /// A value beside the inputs it is compared with in the backward pass: it is made of them, so that where they are made
-    /// again it differs from them by no rounding.
+    /// A value that the backward pass compares with its inputs. It is recomputed wherever they are, so no rounding tells it
+    /// from them.
     pub fn with_inputs(&mut self, id: NodeId) -> Tensor {
         let inputs = &self.nodes[id.0].inputs;
         let remade = inputs.iter().any(|&n| self.get(n) != n);
@@ -171,7 +171,7 @@ impl<'a> Recomputed<'a> {
         self.graph.tensor(id)
     }
 
-    /// [`Recomputed::get`], as a tensor.
+    /// [`Recomputed::get`] as a tensor.
     pub fn tensor(&mut self, id: NodeId) -> Tensor {
         let id = self.get(id);
         self.graph.tensor(id)

@@ -1,24 +1,29 @@
-//! Convolution along one or more axes, and its two gradients, each a matrix product over a view through windows:
-//! the kernel computes where an operand's elements lie, and no column matrix is ever in memory.
+//! Convolution along one or more axes, and its two gradients. Each is a matrix product over a view through windows.
 //!
-//! The product's columns run over batch and positions together, so that a result lies channel by channel; what
-//! follows element by element is computed in that order.
+//! `kernel/map.rs` prints the address of an operand's element into the loader of the matmul. It separates the parts that
+//! depend on the row, on the position along K, and on both, so that divisions leave the inner loop. No column matrix is
+//! ever in memory. Pools and their gradients are reductions over the same views.
+//!
+//! The columns of the product run over batch and positions together, so a result lies channel by channel. It is permuted
+//! as a view, and elementwise ops and reductions on a permuted tensor are computed in the order of memory
+//! (`Tensor::in_memory_order`), so bias, activation and batch norm fuse as after a dense layer. With one output channel a
+//! group (depthwise) the convolution is a reduction.
 
 use super::{Tensor, Window};
 use crate::shape::Shape;
 
-/// How a convolution's windows lie, an entry for each spatial axis.
+/// The geometry of a convolution's windows, with an entry for each spatial axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Geometry {
-    /// From window to window.
+    /// Distance from window to window.
     pub stride: Vec<usize>,
-    /// From element to element.
+    /// Distance from element to element.
     pub dilation: Vec<usize>,
     /// Zeros before the first element. Those after the last follow from the number of positions.
     pub padding: Vec<usize>,
-    /// Positions of windows.
+    /// Number of window positions.
     pub positions: Vec<usize>,
-    /// Channels are connected within so many equal groups only.
+    /// Number of equal groups; channels are connected within their group only.
     pub groups: usize,
 }
 
@@ -32,7 +37,7 @@ impl Geometry {
     }
 }
 
-/// The axes of `[groups, n, ..]` to `[n, groups, ..]` and alike: `order` leads, the spatial axes follow.
+/// The permutation that puts the axes `order` first and the spatial axes after them.
 fn axes(order: &[usize], rest: std::ops::Range<usize>) -> Vec<usize> {
     order.iter().copied().chain(rest).collect()
 }
@@ -88,7 +93,7 @@ impl Tensor {
         let windows = self.windows(g, size);
         let positions = product(&g.positions);
         if o == 1 {
-            // One row a group is no product of matrices: fold the window where it is read.
+            // With one row a group this is no matrix product: sum the window where it is read.
             let y = &windows * &weight.reshape(shape(&[&[g.groups, c], &vec![1; rank], size]));
             let mut folded: Vec<isize> = vec![2];
             folded.extend((3 + rank..3 + 2 * rank).map(|a| a as isize));

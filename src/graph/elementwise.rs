@@ -26,9 +26,9 @@ fn fold_binary(op: Binary, a: Option<f32>, b: Option<f32>) -> Option<f32> {
     }
 }
 
-/// Where the operands are permuted tensors: all of them with the first one's permutation taken back, and that
-/// permutation. What is computed element by element then lies in the order of what it is computed from, and fuses
-/// with it. An operand that is in order already decides otherwise.
+/// If the operands are permuted tensors: all operands with the first one's permutation undone, and that permutation. Values
+/// computed element by element then have their inputs' order in memory, and fuse with them. `None` if an operand is in
+/// order already.
 fn in_memory_order(operands: &[&Tensor]) -> Option<(Vec<Tensor>, Vec<usize>)> {
     let repeats =
         |t: &&Tensor| matches!(t.graph.inner.borrow().nodes[t.id.0].op, Op::Broadcast | Op::Constant(_));
@@ -89,7 +89,7 @@ impl Tensor {
         }
     }
 
-    /// The tensor and the order of its axes that this one is a permutation of, if it is one.
+    /// The tensor that this one permutes and the order of axes, if it is a permutation.
     pub(crate) fn permutation(&self) -> Option<(Tensor, Vec<usize>)> {
         let source = match &self.graph.inner.borrow().nodes[self.id.0] {
             Node { op: Op::Permute(perm), inputs, .. } => (inputs[0], perm.clone()),
@@ -118,11 +118,11 @@ impl Tensor {
     pub fn pow(&self, other: &Tensor) -> Tensor {
         self.binary(Binary::Pow, other)
     }
-    /// The smaller; NaN if either is. The gradient is shared half and half where they are equal.
+    /// The minimum; NaN if either is. Equal operands share the gradient in halves.
     pub fn minimum(&self, other: &Tensor) -> Tensor {
         self.binary(Binary::Min, other)
     }
-    /// The larger; NaN if either is. The gradient is shared half and half where they are equal.
+    /// The maximum; NaN if either is. Equal operands share the gradient in halves.
     pub fn maximum(&self, other: &Tensor) -> Tensor {
         self.binary(Binary::Max, other)
     }
@@ -287,7 +287,7 @@ impl Tensor {
     pub fn to_f32(&self) -> Tensor {
         if self.dtype == DType::F32 { self.clone() } else { self.unary(Unary::ToF32) }
     }
-    /// f32 to i32, towards 0, as torch's `to(torch.int32)`; no gradient. What is no number, or past ±2³¹, becomes any.
+    /// f32 to i32, towards 0, as torch's `to(torch.int32)`; no gradient. NaN and numbers past ±2³¹ become any number.
     pub fn to_i32(&self) -> Tensor {
         if self.dtype == DType::I32 { self.clone() } else { self.unary(Unary::ToI32) }
     }

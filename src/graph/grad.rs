@@ -1,4 +1,12 @@
-//! Reverse-mode differentiation: the gradient of a graph is more graph.
+//! Reverse-mode differentiation. The gradient of a graph is more graph, so second derivatives follow; only cross-entropy,
+//! attention and segment sums (embeddings) refuse one.
+//!
+//! [`Graph::custom_gradient`] replaces the derived gradient of a value by a rule on the value's gradient, its inputs and
+//! saved tensors. Norms, pools, convolutions, embeddings and attention use it. To the planner such a node is a reshape. A
+//! rule reads tensors of the forward pass only from its arguments, which makes checkpointing possible:
+//! `graph/checkpoint.rs` hands it copies that the backward pass recomputes.
+//!
+//! `Tensor::detach` is a reshape to the same shape, at which differentiation stops.
 
 use std::collections::{HashMap, HashSet};
 
@@ -56,7 +64,7 @@ impl Graph {
         wrt.iter().map(|t| grads.get(&t.id()).cloned().unwrap_or_else(|| self.full(0.0, &t.shape))).collect()
     }
 
-    /// Which nodes depend on a wanted one through operations that carry gradients.
+    /// Marks the nodes that depend on a wanted one through operations that carry gradients.
     fn reaching(&self, nodes: &[Node], wanted: &HashSet<NodeId>) -> Vec<bool> {
         let mut reaches = vec![false; nodes.len()];
         for (i, node) in nodes.iter().enumerate() {

@@ -69,7 +69,7 @@ impl Tensor {
         lift(&a).matmul_node(&lift(&b), trans_a, trans_b)
     }
 
-    /// The node itself: both operands of one rank, batch axes equal.
+    /// The matmul node: operands of one rank with equal batch axes.
     pub(crate) fn matmul_node(&self, other: &Tensor, trans_a: bool, trans_b: bool) -> Tensor {
         let rank = self.shape.len();
         let m = self.shape[if trans_a { rank - 1 } else { rank - 2 }];

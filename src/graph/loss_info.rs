@@ -2,29 +2,29 @@
 
 use super::NodeId;
 
-/// What a loss takes its output to be.
+/// The meaning of a loss's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// Logits of classes, the last axis; targets of this number are left out.
+    /// Logits of classes along the last axis; targets of this number are ignored.
     Logits(Option<i32>),
-    /// Log-probabilities of classes, the last axis; targets of this number are left out.
+    /// Log-probabilities of classes along the last axis; targets of this number are ignored.
     LogProbabilities(Option<i32>),
-    /// Log-probabilities, against a distribution.
+    /// Log-probabilities; the target is a distribution.
     Distribution,
-    /// Logits of labels that hold or not, each for itself.
+    /// Logits of labels that are independent of each other.
     Labels,
-    /// Numbers, against numbers.
+    /// Numbers; the targets are numbers too.
     Numbers,
 }
 
-/// What was noted while the graph was built.
+/// Facts noted while the graph is built.
 #[derive(Debug, Default)]
 pub(super) struct LossInfo {
-    /// A loss is no mean over samples: a sum, or a mean over as many terms as the data say.
+    /// A loss is no mean over samples: it is a sum, or a mean over a number of terms that depends on the data.
     pub uneven: bool,
-    /// Samples of a batch are not apart from each other.
+    /// The samples of a batch depend on each other.
     pub batch_statistics: bool,
-    /// The outputs and targets of losses.
+    /// The output, target and reading of each loss.
     pub losses: Vec<(NodeId, NodeId, Reading)>,
     /// The outputs of relu.
     pub relu_outputs: Vec<NodeId>,

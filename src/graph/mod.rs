@@ -1,7 +1,7 @@
 //! The graph of a model: shaped nodes, the builder behind [`Tensor`], reverse-mode differentiation.
 //!
-//! Operations never panic on a bad shape: the first error is kept and comes out of [`Graph::check`] and of
-//! whatever compiles the graph, so that model functions read like formulas.
+//! Operations never panic on a bad shape. The graph keeps the first error and returns it from [`Graph::check`] and from
+//! all that compile the graph, so that model functions read like formulas.
 
 mod attention;
 mod checkpoint;
@@ -34,10 +34,10 @@ pub use op::{
 use crate::error::{Error, Result};
 use crate::shape::{MAX_ELEMENTS, Shape};
 
-/// How a parameter starts. Drawn from the run's seed and the parameter's index, in f64, rounded to f32.
+/// Initial values of a parameter, drawn from the run's seed and the parameter's index in f64 and rounded to f32.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
-    /// Every element this number.
+    /// This number everywhere.
     Constant(f32),
     /// U(low, high).
     Uniform {
@@ -53,7 +53,7 @@ pub enum Init {
         /// Standard deviation.
         std: f64,
     },
-    /// N(0, std²) for a table of rows, one of them 0.
+    /// N(0, std²) for a table of rows, with zeros in one row.
     NormalButRow {
         /// Standard deviation.
         std: f64,
@@ -77,10 +77,10 @@ pub struct Parameter {
     pub node: NodeId,
 }
 
-/// From the gradient of a value, its inputs and what was saved to the gradients of the inputs.
+/// Computes the gradients of a value's inputs from the value's gradient, the inputs and the saved tensors.
 type Backward = Rc<dyn Fn(&Tensor, &[Tensor], &[Tensor]) -> Vec<Option<Tensor>>>;
 
-/// A gradient that is said, not derived.
+/// A rule for the gradient of a node, in place of the derived one.
 #[derive(Clone)]
 struct CustomGradient {
     inputs: Vec<NodeId>,
@@ -88,18 +88,18 @@ struct CustomGradient {
     backward: Backward,
 }
 
-/// A tensor that is kept from step to step and saved, but not trained: a running mean.
+/// A running buffer, such as a running mean: kept from step to step and saved, but not trained.
 #[derive(Debug, Clone)]
 pub struct StateBuffer {
     /// Name in the weights file, as in torch: `1.running_mean`.
     pub name: String,
     /// Shape.
     pub shape: Shape,
-    /// Every element's first value.
+    /// The first value of every element.
     pub init: f32,
-    /// Its node; none for a count of training steps, which the host knows.
+    /// Its node; `None` for a count of training steps, which the host keeps.
     pub node: Option<NodeId>,
-    /// What it becomes at the end of a step, where this graph says so.
+    /// Its value after the step, if this graph updates it.
     pub next: Option<NodeId>,
 }
 
@@ -107,9 +107,9 @@ pub struct StateBuffer {
 struct Inner {
     nodes: Vec<Node>,
     cse: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
-    /// Nodes whose gradient is said, not derived.
+    /// Nodes with a custom gradient.
     custom_gradients: HashMap<NodeId, CustomGradient>,
-    /// Nodes of blocks that are computed again for the backward pass.
+    /// Ranges of nodes that the backward pass recomputes.
     checkpoints: Vec<Range<usize>>,
     loss_info: LossInfo,
     parameters: Vec<Parameter>,
@@ -209,7 +209,7 @@ impl Graph {
         }
     }
 
-    /// A new tensor that is kept from step to step and saved, but not trained. [`Graph::update`] says what it becomes.
+    /// A new running buffer: kept from step to step and saved, but not trained. [`Graph::update`] gives it its next value.
     pub fn buffer(&self, name: &str, shape: impl Into<Shape>, init: f32) -> Tensor {
         let shape = shape.into();
         let index = self.inner.borrow().buffers.len();
@@ -226,8 +226,8 @@ impl Graph {
         tensor
     }
 
-    /// A number saved under `name` that counts the training steps its layer has seen, this one included where it is
-    /// trained: an f32 scalar.
+    /// An f32 scalar, saved under `name`, that counts the training steps of its layer. It includes the current step in
+    /// training.
     pub fn step_count(&self, name: &str) -> Tensor {
         self.check_name(name);
         self.inner.borrow_mut().buffers.push(StateBuffer {
@@ -240,7 +240,7 @@ impl Graph {
         self.clock_word(Clock::Tracked).add(&self.clock_word(Clock::Open))
     }
 
-    /// At the end of a step `buffer`, made by [`Graph::buffer`], becomes `value`; no gradient flows into either.
+    /// Sets `buffer`, made by [`Graph::buffer`], to `value` at the end of a step. No gradient flows into either.
     pub fn update(&self, buffer: &Tensor, value: &Tensor) {
         if buffer.shape != value.shape {
             self.fail(format!("a buffer of shape {} cannot become {}", buffer.shape, value.shape));
@@ -260,12 +260,12 @@ impl Graph {
         self.inner.borrow().buffers.clone()
     }
 
-    /// The words of the open step, i32 [12]; [`Clock`] names them.
+    /// The words of the open step, i32 \[16\]; [`Clock`] names them.
     pub(crate) fn clock(&self) -> Tensor {
         self.push(Op::Clock, &[], Shape::from([Clock::WORDS]), DType::I32)
     }
 
-    /// One of them as an f32 scalar.
+    /// One word of the open step as an f32 scalar.
     pub(crate) fn clock_word(&self, word: Clock) -> Tensor {
         let at = word as usize;
         self.clock().slice(0, at, at + 1).reshape([]).to_f32()
@@ -276,7 +276,7 @@ impl Graph {
         self.inner.borrow().parameters.clone()
     }
 
-    /// The tensor of the parameter of this name; the graph's error if there is none.
+    /// The tensor of the parameter of this name. A graph without it gets an error.
     pub fn parameter_of(&self, name: &str) -> Tensor {
         let node = self.inner.borrow().parameters.iter().find(|p| p.name == name).map(|p| p.node);
         match node {
@@ -294,7 +294,7 @@ impl Graph {
         self.tensor(id)
     }
 
-    /// `Err` with the first shape error met while building, if any.
+    /// Returns the first shape error met while building, if any.
     pub fn check(&self) -> Result<()> {
         self.inner.borrow().error.clone().map_or(Ok(()), Err)
     }
@@ -304,7 +304,7 @@ impl Graph {
         self.inner.borrow().nodes.clone()
     }
 
-    /// Runs `build` under a name that shape errors and `explain` show.
+    /// Runs `build` under a name for shape errors and `explain`.
     pub fn scoped<T>(&self, name: &str, build: impl FnOnce() -> T) -> T {
         let outer = std::mem::replace(&mut self.inner.borrow_mut().scope, name.to_owned());
         let result = build();
@@ -312,7 +312,7 @@ impl Graph {
         result
     }
 
-    /// Keeps `message` as the graph's error unless there is one already.
+    /// Sets the graph's error, if it has none yet.
     pub(crate) fn fail(&self, message: String) {
         let mut inner = self.inner.borrow_mut();
         if inner.error.is_none() {
@@ -332,12 +332,12 @@ impl Graph {
         Tensor { graph: self.clone(), id, shape: node.shape.clone(), dtype: node.dtype }
     }
 
-    /// `value`, but its gradient goes to `inputs` by `backward`, whatever `value` was computed from.
+    /// Replaces the derived gradient of `value`: `backward` computes the gradients of `inputs`.
     ///
-    /// `backward` takes the gradient of the value, the inputs and the tensors `saved`, and gives a gradient for each of
-    /// the inputs, of its shape, or none. It must read tensors of the forward pass from these only, not from outside:
-    /// where the value is in a checkpointed block they have been computed again. For functions whose derivative has a
-    /// better form than that of the operations they are composed of, or another on purpose.
+    /// `backward` takes the gradient of the value, the inputs and the tensors `saved`, and returns for each input a gradient of
+    /// its shape, or none. It must read tensors of the forward pass from its arguments only: in a checkpointed block these
+    /// have been recomputed. For functions whose derivative has a better form than that of the operations they are composed
+    /// of, or a different one on purpose. The counterpart of `torch.autograd.Function`.
     pub fn custom_gradient(
         &self,
         value: &Tensor,
@@ -359,7 +359,7 @@ impl Graph {
     }
 
     fn push_custom_gradient(&self, value: &Tensor, gradient: CustomGradient) -> Tensor {
-        // The same elements: a reshape to the same shape, and never taken for another.
+        // A reshape to the same shape, which is not merged with an equal node.
         let node = Node {
             op: Op::Reshape,
             inputs: vec![value.id],
@@ -374,14 +374,14 @@ impl Graph {
         self.tensor(id)
     }
 
-    /// A node that is taken for no other.
+    /// Adds a node that is not merged with an equal one.
     fn push_new(&self, node: Node) -> NodeId {
         let mut inner = self.inner.borrow_mut();
         inner.nodes.push(node);
         NodeId(inner.nodes.len() - 1)
     }
 
-    /// How the gradient of a node is said, where it is.
+    /// The custom gradient of a node, if it has one.
     fn custom_gradient_of(&self, id: NodeId) -> Option<CustomGradient> {
         self.inner.borrow().custom_gradients.get(&id).cloned()
     }
@@ -413,8 +413,8 @@ impl Graph {
 }
 
 impl Graph {
-    /// Notes that a loss is a sum, or a mean over as many terms as the data say, so that micro-batches do not weigh by their
-    /// samples.
+    /// Notes that a loss is a sum, or a mean over a number of terms that depends on the data. Then micro-batches do not weigh
+    /// by their samples.
     pub(crate) fn note_uneven_mean(&self) {
         self.inner.borrow_mut().loss_info.uneven = true;
     }
@@ -424,7 +424,7 @@ impl Graph {
         self.inner.borrow().loss_info.uneven
     }
 
-    /// Notes that a value depends on all samples of a batch, as batch norm's statistics do, and mixup's partners.
+    /// Notes that a value depends on all samples of a batch, such as batch norm's statistics or mixup's partners.
     pub(crate) fn note_batch_statistics(&self) {
         self.inner.borrow_mut().loss_info.batch_statistics = true;
     }
@@ -442,7 +442,7 @@ impl Graph {
         }
     }
 
-    /// Notes an output of relu, with the axes as the model has them: in memory they may lie in another order.
+    /// Notes an output of relu, with the axes in the model's order, which may differ from the order in memory.
     pub(super) fn note_relu_output(&self, y: &Tensor) {
         let mut inner = self.inner.borrow_mut();
         if !inner.loss_info.relu_outputs.contains(&y.id) {
@@ -450,13 +450,13 @@ impl Graph {
         }
     }
 
-    /// What [`Graph::note_relu_output`] was told, each once.
+    /// The outputs of relu, each once.
     pub(crate) fn relu_outputs(&self) -> Vec<Tensor> {
         let outputs = self.inner.borrow().loss_info.relu_outputs.clone();
         outputs.into_iter().map(|id| self.tensor(id)).collect()
     }
 
-    /// What [`Graph::note_loss`] was told, each once.
+    /// The output, target and reading of each loss, each once.
     pub(crate) fn losses(&self) -> Vec<(Tensor, Tensor, Reading)> {
         let losses = self.inner.borrow().loss_info.losses.clone();
         losses
@@ -482,13 +482,13 @@ impl Tensor {
         &self.graph
     }
 
-    /// Asks for this tensor to lie in memory: several small ones put together, say, that one kernel reads.
+    /// Materializes this tensor in memory, for example several small ones put together for a kernel that reads them all.
     pub(crate) fn materialized(self) -> Tensor {
         self.graph.inner.borrow_mut().nodes[self.id.0].materialized = true;
         self
     }
 
-    /// [`Tensor::materialized`] of what this tensor reshapes, if it is a reshape: the same numbers, and no copy of them.
+    /// [`Tensor::materialized`] of the tensor below reshapes: the same numbers, without a copy.
     pub(crate) fn materialized_below(self) -> Tensor {
         let mut inner = self.graph.inner.borrow_mut();
         let mut at = self.id.0;
@@ -508,13 +508,13 @@ impl Tensor {
         &self.shape
     }
 
-    /// Keeps the error and goes on with this tensor, whose result nobody will see.
+    /// Sets the graph's error and returns this tensor, whose value is never read.
     pub(crate) fn fail(&self, message: String) -> Tensor {
         self.graph.fail(message);
         self.clone()
     }
 
-    /// The number this tensor holds everywhere, where that is known.
+    /// The number that this tensor holds everywhere, if it is a constant.
     pub(crate) fn as_constant(&self) -> Option<f32> {
         let inner = self.graph.inner.borrow();
         let mut id = self.id;
@@ -528,7 +528,7 @@ impl Tensor {
         }
     }
 
-    /// Resolves axes (negative from the end; none means all), sorted; an error for one out of range or twice.
+    /// Resolves axes (negative from the end; none means all) and sorts them. An axis out of range or given twice is an error.
     pub(crate) fn axes(&self, axes: &[isize]) -> Option<Vec<usize>> {
         if axes.is_empty() {
             return Some((0..self.shape.len()).collect());

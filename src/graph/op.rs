@@ -1,4 +1,4 @@
-//! The primitive operations. Everything else is composed of these, so that gradients and kernels follow.
+//! The primitive operations. All others are composed of these, so that gradients and kernels follow.
 
 use crate::shape::Shape;
 
@@ -76,7 +76,7 @@ pub enum Binary {
     Ge,
 }
 
-/// How a reduction folds.
+/// The function of a reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the functions")]
 pub enum Fold {
@@ -96,9 +96,9 @@ pub struct CrossEntropyAttrs {
 /// Options of attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttentionAttrs {
-    /// A query looks at keys up to its own place only.
+    /// A query attends to keys up to its own position only.
     pub causal: bool,
-    /// Times q·k.
+    /// Factor of q·k.
     pub scale: Bits,
     /// An input [n, heads, queries, keys] is added to the scores.
     pub masked: bool,
@@ -106,7 +106,7 @@ pub struct AttentionAttrs {
     pub kept: bool,
 }
 
-/// How windows lie along an axis: element j of the window at position o is the input's coordinate
+/// Windows along an axis: element j of the window at position o is the input's coordinate
 /// o·stride + j·dilation − padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
@@ -114,22 +114,22 @@ pub struct Window {
     pub axis: usize,
     /// The axis of a window's elements.
     pub element: usize,
-    /// From window to window.
+    /// Distance from window to window.
     pub stride: usize,
-    /// From element to element.
+    /// Distance from element to element.
     pub dilation: usize,
-    /// Elements before the input that the first window begins at.
+    /// The number of elements before the input at which the first window begins.
     pub padding: usize,
 }
 
 /// A view through windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Windowed {
-    /// Coordinates to positions, and a new last axis of elements; outside of the input lies this number.
+    /// From coordinates to positions, with a new last axis of elements. Elements outside the input are this number.
     Unfold(Bits),
-    /// Positions to coordinates: each element where it came from, 0 where none did.
+    /// From positions to coordinates: each element at the coordinate it came from, 0 where there is none.
     Fold,
-    /// Coordinates to positions, the transpose of `Fold`.
+    /// From coordinates to positions, the transpose of `Fold`.
     FoldTranspose,
 }
 
@@ -148,22 +148,22 @@ pub enum Clock {
     SeedHigh = 4,
     /// Training steps that the weights had seen before this window.
     Tracked = 5,
-    /// Where steps may be left out: how many rows of the optimizer's table lie before that of the window's first update,
-    /// if no step of the run is left out.
+    /// Where steps may be skipped: the index in the optimizer's table of the row for the window's first update, if no step of
+    /// the run is skipped.
     Lead = 6,
-    /// Updates of this window, those left out too, where steps may be left out.
+    /// Updates of this window, skipped ones included, where steps may be skipped.
     Updates = 7,
-    /// The loss scale, a power of two. This word and those after it are the device's own from the first step on.
+    /// The loss scale, a power of two. The device alone keeps this word and those after it from the first step on.
     Scale = 8,
     /// Steps since the scale last changed.
     Good = 9,
-    /// Steps left out so far, their gradients not being finite.
+    /// Steps skipped so far because their gradients were not finite.
     Skipped = 10,
-    /// Not 0 where the open step is left out.
+    /// Not 0 where the open step is skipped.
     Overflow = 11,
-    /// What the gradients of the open step are multiplied with, the bits of an f32.
+    /// The factor of the open step's gradients, as the bits of an f32.
     Factor = 12,
-    /// The update of the table that the open step takes.
+    /// The row of the table that the open step uses.
     Row = 13,
 }
 
@@ -181,7 +181,7 @@ pub enum Op {
     Input(String),
     /// The i-th trainable tensor.
     Parameter(usize),
-    /// The i-th tensor that is kept and saved, but not trained.
+    /// The i-th running buffer.
     Buffer(usize),
     /// i32 \[16\], the words of the open step; see [`Clock`].
     Clock,
@@ -197,7 +197,7 @@ pub enum Op {
     Binary(Binary),
     /// inputs (c, a, b): a where c is not 0, else b.
     Select,
-    /// Folds axes away, keeping them as extents of 1.
+    /// Folds axes, which stay as extents of 1.
     Reduce(Fold, Vec<usize>),
     /// [.., m, k] by [.., k, n], batch axes equal; the flags say that an operand is stored transposed.
     Matmul {
@@ -212,9 +212,9 @@ pub enum Op {
     Permute(Vec<usize>),
     /// NumPy broadcasting to the node's shape.
     Broadcast,
-    /// A window that starts here.
+    /// A window that starts at these coordinates.
     Slice(Vec<usize>),
-    /// Zeros around the input, so many before it on each axis.
+    /// Zeros around the input; the numbers before it on each axis.
     Pad(Vec<usize>),
     /// Inputs one after the other along an axis.
     Concat(usize),
@@ -239,7 +239,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Only rearranges elements: served by index arithmetic in whatever kernel reads it.
+    /// True for an op that only rearranges elements. Any kernel that reads it computes indices instead.
     pub fn is_view(&self) -> bool {
         matches!(
             self,
@@ -254,12 +254,12 @@ impl Op {
         )
     }
 
-    /// Has numbers that can lie in memory; a constant or a count is better printed.
+    /// True for an op whose value may be materialized; a constant or an index is printed instead.
     pub fn has_value(&self) -> bool {
         !matches!(self, Op::Constant(_) | Op::Iota(_))
     }
 
-    /// How many of the first inputs a kernel of its own reads from memory by itself; the others are printed.
+    /// The number of first inputs that the op's own kernel reads from memory; the others are printed.
     pub fn direct_inputs(&self) -> usize {
         match self {
             Op::Matmul { .. } | Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => 2,
@@ -269,7 +269,7 @@ impl Op {
         }
     }
 
-    /// Computes each element from the inputs' elements at the same place.
+    /// True for an op that computes each element from the inputs' elements at the same place.
     pub fn is_elementwise(&self) -> bool {
         matches!(self, Op::Unary(_) | Op::Binary(_) | Op::Select)
     }
@@ -301,12 +301,12 @@ impl Op {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub usize);
 
-/// An operation with its inputs and what comes out.
+/// An operation with its inputs and its result's shape and type.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// What is computed.
+    /// The operation.
     pub op: Op,
-    /// From which nodes.
+    /// The nodes it reads.
     pub inputs: Vec<NodeId>,
     /// Shape of the result.
     pub shape: Shape,
@@ -314,8 +314,8 @@ pub struct Node {
     pub dtype: DType,
     /// The layer that made it, e.g. `3 (linear)`; empty outside layers.
     pub scope: String,
-    /// It is to lie in memory, whoever reads it.
+    /// The node must be materialized in memory.
     pub materialized: bool,
-    /// It lies in memory as f16: the planner's decision, in its own copy of the nodes.
+    /// The node lies in memory as f16. The planner decides it in its own copy of the nodes.
     pub half: bool,
 }

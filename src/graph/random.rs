@@ -1,4 +1,8 @@
 //! Random numbers, drawn anew each step.
+//!
+//! [`Op::Random`] prints a hash of (seed, step, stream, element) into any kernel that reads it. The step comes from the
+//! words of the step state ([`Clock`](super::Clock)). Forward and backward pass draw the same numbers, and so does a
+//! resumed run; nothing is stored.
 
 use std::f32::consts::TAU;
 
@@ -6,17 +10,16 @@ use super::{DType, Graph, Op, Tensor};
 use crate::shape::Shape;
 
 impl Graph {
-    /// Numbers uniform in [0, 1), new ones each step: from the run's seed, the step, how many calls came before this
-    /// one, and the element's index alone. Nothing is stored, and a resumed run draws the same.
+    /// Numbers uniform in [0, 1), new ones each step. They depend on the run's seed, the step, the number of calls before
+    /// this one and the element's index alone. Nothing is stored, and a resumed run draws the same.
     pub fn random_uniform(&self, shape: impl Into<Shape>) -> Tensor {
         let stream = self.inner.borrow().streams;
         self.inner.borrow_mut().streams += 1;
         self.push(Op::Random(stream), &[&self.clock()], shape.into(), DType::F32)
     }
 
-    /// Numbers N(0, 1), drawn as [`Graph::random_uniform`] draws its own, two calls of which it is worth: √(−2 ln u)
-    /// · cos 2πv, which lies within ±5.8. Source: Box and Muller, "A Note on the Generation of Random Normal
-    /// Deviates", 1958.
+    /// Numbers from N(0, 1), made of two calls of [`Graph::random_uniform`], u and v: √(−2 ln u) · cos 2πv, which is
+    /// within ±5.8. Source: Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958.
     pub fn random_normal(&self, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         let [u, v] = [0, 1].map(|_| self.random_uniform(shape.clone()));
@@ -25,8 +28,7 @@ impl Graph {
         radius.mul(&v.mul_scalar(TAU).cos())
     }
 
-    /// Numbers from Beta(alpha, alpha), alpha above 0, drawn as [`Graph::random_uniform`] draws its own, two calls of
-    /// which it is worth.
+    /// Numbers from Beta(alpha, alpha), alpha above 0, made of two calls of [`Graph::random_uniform`], u and v.
     ///
     /// (1 + c·√((1 − q)/((1 − q)c² + q)))/2 with q = u^(1/alpha) and c = cos 2πv: t/√(ν + t²) brought to [0, 1] of a
     /// Student t in polar form with ν = 2·alpha degrees of freedom. Sources: Bailey, "Polar Generation of Random Variates

@@ -13,7 +13,7 @@ impl Tensor {
         let Some(axes) = self.axes(axes) else { return self.clone() };
         let kept = self.shape.reduced(&axes, true);
         let out = self.shape.reduced(&axes, keepdim);
-        // Over a batch of one a sum stays a sum: as over any batch it costs nothing beside a weight's gradient.
+        // A sum over a batch of one stays a sum: with a weight's gradient it costs nothing, as over any batch.
         let batch_of_one = fold == Fold::Sum && axes == [0];
         if kept == self.shape && !batch_of_one {
             return self.reshape(out);

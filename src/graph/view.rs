@@ -1,4 +1,4 @@
-//! Tensors seen another way: no arithmetic, only where an element is found.
+//! Views of tensors: no arithmetic, only other addresses of elements.
 
 use super::{DType, Op, Tensor};
 use crate::shape::Shape;
@@ -16,7 +16,7 @@ impl Tensor {
         self.graph.push(Op::Reshape, &[self], shape, self.dtype)
     }
 
-    /// All axes but the first made one: [n, ..] to [n, k].
+    /// Joins all axes but the first: [n, ..] to [n, k].
     pub fn flatten(&self) -> Tensor {
         match self.shape.split_first() {
             Some((&n, rest)) => self.reshape([n, rest.iter().product()]),
@@ -119,7 +119,7 @@ impl Tensor {
             }
             shape[a] += t.shape[a];
         }
-        // A kernel reads few tensors: many are joined some at a time, in memory.
+        // A kernel reads few tensors, so many are joined some at a time, in memory.
         const AT_ONCE: usize = 4;
         if tensors.len() > AT_ONCE {
             let parts: Vec<Tensor> =
@@ -132,7 +132,7 @@ impl Tensor {
         first.graph.push(Op::Concat(a), tensors, shape.into(), first.dtype)
     }
 
-    /// In memory, if it was made of several.
+    /// Materialized, if it was made of several.
     fn joined(self, parts: &[&Tensor]) -> Tensor {
         if parts.len() > 1 { self.materialized() } else { self }
     }

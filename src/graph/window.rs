@@ -1,4 +1,8 @@
-//! Tensors seen through windows along an axis: what convolutions and pools read and write.
+//! Views through windows along an axis, which convolutions and pools read and write.
+//!
+//! There is one view in three directions: `unfold`, `fold_windows` and `fold_transpose`. Each is the transpose of another,
+//! so the gradients of convolutions and pools are such views again. No column matrix is ever in memory, and nothing is
+//! added by atomics.
 
 use super::{Bits, Op, Tensor, Window, Windowed};
 use crate::shape::Shape;
@@ -15,7 +19,7 @@ impl Tensor {
         self.graph.push(op, &[self], shape.into(), self.dtype)
     }
 
-    /// The way back, without the sum: out[.., h, .., j] = self[.., o, .., j] where h = o·stride + j·dilation −
+    /// `torch.nn.functional.fold` without its sum: out[.., h, .., j] = self[.., o, .., j] where h = o·stride + j·dilation −
     /// padding for a whole o, else 0. Summed over j it is the transpose of `unfold`.
     pub(crate) fn fold_windows(&self, window: Window, length: usize) -> Tensor {
         self.windowed(window, Windowed::Fold, length)

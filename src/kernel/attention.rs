@@ -1,4 +1,11 @@
 //! `attention_*.wgsl` and `segment_sum.wgsl`: attention without its matrix of weights, and sums of rows by number.
+//!
+//! Attention reads queries, keys and values by strides where the projection wrote them. It keeps one log-sum-exp for each
+//! query, and the two backward kernels recompute the weights. Mask and dropout are printed expressions, so they take no
+//! memory either.
+//!
+//! The gradient of an embedding chains the rows that have the same number: two reductions find the first row of each chain
+//! and the next row of each row. `segment_sum` walks the chains in a fixed order, without atomics and without sorting.
 
 use super::chain::{OUTPUT, SECOND, function};
 use super::expr::{Coordinates, Printer, types};
@@ -9,15 +16,15 @@ use crate::graph::{AttentionAttrs, Node, NodeId, Op};
 /// Rows in memory: element (n, t, h, i) is at `offset + n·batch + t·row + h·head + i` of `node`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowsView {
-    /// The node whose memory is read.
+    /// The node in memory.
     pub node: NodeId,
-    /// First element.
+    /// The first element.
     pub offset: usize,
-    /// From sample to sample.
+    /// Stride from sample to sample.
     pub batch: usize,
-    /// From row to row.
+    /// Stride from row to row.
     pub row: usize,
-    /// From head to head.
+    /// Stride from head to head.
     pub head: usize,
 }
 
@@ -27,11 +34,11 @@ pub struct Attention<'a> {
     pub nodes: &'a [Node],
     /// The node computed.
     pub node: NodeId,
-    /// Which nodes lie in memory.
+    /// True for nodes in memory.
     pub stored: &'a dyn Fn(NodeId) -> bool,
     /// Queries, keys and values.
     pub rows: [RowsView; 3],
-    /// The nodes in whose memory dout and stats lie, for a gradient.
+    /// For a gradient: the nodes that hold dout and the statistics.
     pub given: Option<[NodeId; 2]>,
     /// The second output is the log-sum-exp.
     pub lse: bool,
@@ -80,7 +87,7 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
         Family::Subgroup => ("attention_subgroup", 8),
         Family::Tiled => ("attention_tiled", 32),
     };
-    // Rows of one's own, rows of the other side, and multiplications of D for each pair.
+    // Rows of this side, rows of the other side, and multiplications by D for each pair.
     let (entry, own, other, products) = match (&node.op, target.family) {
         (Op::Attention(_), Family::Subgroup) => ("attention_subgroup_forward", tq, tk, 2),
         (Op::Attention(_), Family::Tiled) => ("attention_tiled_forward", tq, tk, 2),
@@ -117,7 +124,7 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
     }
 }
 
-/// Sums of chains of rows: x [rows, width] from the node `x`, by `head` and `next`.
+/// Sums chains of rows of the node `x` [rows, width]. `head` is the first row of each chain, `next` the row after each.
 pub fn segment_sum(nodes: &[Node], node: NodeId, [x, head, next]: [NodeId; 3]) -> Kernel {
     let shape = &nodes[node.0].shape;
     let rows = nodes[nodes[node.0].inputs[0].0].shape[0];

@@ -5,16 +5,16 @@ use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{DType, Node, NodeId};
 
-/// Where a printed kernel's output goes.
+/// The destination of a printed kernel's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sink {
     /// Its own memory, in row-major order.
     Memory,
-    /// Columns of a ring of numbers of steps, which has so many columns.
+    /// Columns of a ring with a row of numbers for each step.
     Ring {
-        /// The first.
+        /// The first column.
         column: u32,
-        /// Numbers a step.
+        /// Columns of the ring.
         columns: u32,
     },
 }
@@ -58,7 +58,7 @@ fn returning(scalar: &str, head: &str, printed: &Printed) -> String {
 pub fn kernel(nodes: &[Node], root: NodeId, stored: &dyn Fn(NodeId) -> bool, sink: Sink) -> Kernel {
     let printed = Printer::new(nodes, stored, None, vec![]).finish(root, Coordinates::Linear("i".into()));
     let n = nodes[root.0].shape.elements();
-    // What lies in memory already is copied to where its reader wants f32.
+    // A value that is in memory already is copied where its reader wants f32.
     let made = (!stored(root)).then_some(root);
     let scalar = if nodes[root.0].dtype == DType::I32 { "i32" } else { "f32" };
     let text = returning(scalar, "fn value(i: u32)", &printed);

@@ -6,19 +6,19 @@ use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{CrossEntropyAttrs, Node, NodeId, Op};
 
-/// What one kernel makes of a row.
+/// The outputs of one kernel, and its inputs.
 pub struct Rows<'a> {
     /// All nodes.
     pub nodes: &'a [Node],
-    /// Which nodes lie in memory.
+    /// True for nodes in memory.
     pub stored: &'a dyn Fn(NodeId) -> bool,
     /// The node of the losses, if they are wanted.
     pub loss: Option<NodeId>,
     /// The node of the gradient, if it is wanted.
     pub grad: Option<NodeId>,
-    /// The node in whose memory the logits lie.
+    /// The node that holds the logits.
     pub logits: NodeId,
-    /// The node in whose memory the targets lie.
+    /// The node that holds the targets.
     pub targets: NodeId,
 }
 

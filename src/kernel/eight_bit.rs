@@ -1,7 +1,9 @@
-//! Moments kept in 8 bits, block by block: how much memory they take, and which blocks are kept in f32 all the same.
+//! Moments in 8 bits, block by block: their memory, and the blocks that stay in f32.
 //!
-//! `optim/adam_8bit.wgsl` says what a code is. Tensors of fewer than [`LEAST`] numbers are left in f32: there is little to
-//! win, and biases and the factors of norms are the most sensitive, as bitsandbytes has it.
+//! A block is a workgroup, or a subgroup where barriers are ruinous; one dispatch reads, moves and writes its codes.
+//! `optim/adam_8bit.wgsl` defines the codes. Tensors of fewer than [`LEAST`] numbers stay in f32, as in bitsandbytes: they
+//! would save little, and biases and the factors of norms are the most sensitive. They come last in their group, so a few
+//! printed comparisons separate their blocks.
 
 use std::ops::Range;
 
@@ -13,7 +15,7 @@ use crate::optim::{ABSMAX, UpdateKernel};
 /// Numbers of the smallest tensor that is kept in 8 bits.
 pub const LEAST: usize = 4096;
 
-/// The update of moments in 8 bits but for those of the bytes `wide`; `parameters` of the arena's numbers are in use.
+/// The update with moments in 8 bits, except for the bytes `wide`. `parameters` of the arena's numbers are in use.
 pub fn kernel(
     update: &UpdateKernel,
     around: &Around<'_>,
@@ -26,11 +28,11 @@ pub fn kernel(
         text.push(("largest", wgsl::source("shared/largest_subgroup").unwrap_or_default().to_owned()));
     }
     let kernel = pass_with(update, around, update.entry, &update.bound(), parameters, text);
-    // Eight vec4s an invocation twice, and the four numbers of each.
+    // Two loops over eight vec4s, each with four numbers.
     Kernel { iterations: 48, ..kernel }
 }
 
-/// Bytes of `slot` for an arena of `trained` bytes, of which those in `wide` are kept in f32.
+/// Bytes of `slot` for an arena of `trained` bytes. Those in `wide` stay in f32.
 pub fn slot_bytes(slot: &str, trained: u64, wide: &[Range<u64>]) -> u64 {
     let blocks = trained.div_ceil(BLOCK_BYTES);
     let wide: u64 = spans(wide).map(|span| span.end - span.start).sum();
@@ -47,7 +49,7 @@ fn spans(wide: &[Range<u64>]) -> impl Iterator<Item = Range<u64>> {
     wide.iter().map(|bytes| bytes.start / BLOCK_BYTES..bytes.end.div_ceil(BLOCK_BYTES))
 }
 
-/// Which blocks are in f32, and how many of them lie before a block, as WGSL.
+/// WGSL functions that tell whether a block is in f32 and how many such blocks come before it.
 fn wide_text(wide: &[Range<u64>]) -> String {
     let all = |each: fn(Range<u64>) -> String, none: &str, by: &str| match wide {
         [] => none.to_owned(),

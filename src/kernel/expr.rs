@@ -1,5 +1,11 @@
-//! Prints an expression of the graph as WGSL: elementwise ops become statements, views become index
-//! arithmetic, materialised nodes become loads.
+//! Prints any expression of elementwise ops and views as WGSL statements: the only place where kernels' text is assembled.
+//!
+//! An elementwise op becomes a statement, a view (reshape, permute, broadcast, slice, pad, concat, gather, iota) becomes
+//! index arithmetic, and a value in memory becomes a load. The same text fills the body of a chain (`chain.wgsl`), the
+//! input and the end of a reduction, the epilogue of a matmul and the upstream gradient of cross-entropy. A `place` slot
+//! sends a scalar to the ring of step metrics. So bias, activation, the activation's derivative and `x - max` never cost a
+//! dispatch of their own, and a new elementwise op fuses everywhere once it can be printed. Every loop is hand-written
+//! WGSL.
 
 use std::collections::HashMap;
 
@@ -7,12 +13,12 @@ use super::functions::{binary, literal, unary, unary_cost};
 use crate::graph::{Clock, DType, Node, NodeId, Op, Window, Windowed};
 use crate::shape::Shape;
 
-/// Where in a tensor an element lies.
+/// The position of an element in a tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Coordinates {
-    /// By its row-major index, an expression in u32.
+    /// Its row-major index, an expression in u32.
     Linear(String),
-    /// By a coordinate for each axis, expressions in u32.
+    /// A coordinate for each axis, expressions in u32.
     Axes(Vec<String>),
 }
 
@@ -21,14 +27,14 @@ pub enum Coordinates {
 pub struct Statement {
     /// The name it binds, if it binds one.
     pub name: Option<String>,
-    /// It binds a u32, from which an element's place is computed.
+    /// True for a u32 from which addresses are computed.
     pub index: bool,
     /// Its right side.
     pub text: String,
 }
 
 impl Statement {
-    /// As WGSL.
+    /// The statement as a line of WGSL.
     pub fn line(&self) -> String {
         match &self.name {
             Some(name) => format!("    let {name} = {};\n", self.text),
@@ -50,7 +56,7 @@ pub struct Printer<'a> {
     flops: u64,
 }
 
-/// A printed function body, with what it reads.
+/// A printed function body and the nodes it reads.
 pub struct Printed {
     /// WGSL statements, ending without a return.
     pub body: String,
@@ -63,7 +69,7 @@ pub struct Printed {
 }
 
 impl<'a> Printer<'a> {
-    /// A printer over `nodes`; those for which `stored` holds are loaded, `accumulator` is the variable `acc`.
+    /// A printer over `nodes`. Nodes for which `stored` holds are loaded; `accumulator` is the variable `acc`.
     pub fn new(
         nodes: &'a [Node],
         stored: &'a dyn Fn(NodeId) -> bool,
@@ -83,7 +89,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Writes the value of `node`, at the index `i`, to the second output on the way.
+    /// Also writes the value of `node`, at the index `i`, to the second output.
     pub fn side_output(mut self, node: Option<NodeId>) -> Self {
         self.side_output = node;
         if node.is_some() && node == self.accumulator {
@@ -107,7 +113,7 @@ impl<'a> Printer<'a> {
         (self.statements, value, self.inputs)
     }
 
-    /// Prints the value of `node` at `coordinates` and gives back what was printed.
+    /// Prints the value of `node` at `coordinates` and returns the body.
     pub fn finish(mut self, node: NodeId, coordinates: Coordinates) -> Printed {
         let value = self.value(node, &coordinates);
         let lines = self.statements.iter().map(Statement::line);
@@ -166,7 +172,7 @@ impl<'a> Printer<'a> {
         axes
     }
 
-    /// An index that can be a factor: a sum gets a name.
+    /// An index that can be a factor: a sum is bound to a name first.
     fn atom(&mut self, index: &str) -> String {
         if index.contains(" + ") { self.bind_index(index) } else { index.to_owned() }
     }
@@ -262,7 +268,7 @@ impl<'a> Printer<'a> {
             Op::Reshape => {
                 let inner = &nodes[input(0).0].shape;
                 let coordinates = match coordinates {
-                    // Memory is read by its row-major index, whatever the shape.
+                    // Memory is read by its row-major index in any shape.
                     Coordinates::Axes(_) if (self.stored)(input(0)) => {
                         Coordinates::Linear(self.linear(coordinates, &node.shape))
                     }
@@ -372,18 +378,18 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Coordinate `c` seen from a window of `extent` at `start`: clamped into it, and the test for being inside.
+    /// Coordinate `c` relative to a window of `extent` at `start`, clamped into it, and the test for being inside.
     fn window(&mut self, c: &str, start: usize, extent: usize, outer: usize) -> (String, Option<String>) {
         if start == 0 && extent == outer {
             return (c.to_owned(), None);
         }
-        // Before the window the difference wraps to a huge number, which the minimum brings back.
+        // Before the window the difference wraps to a huge number, and `min` clamps it.
         let shifted = if start == 0 { self.atom(c) } else { self.bind_index(&format!("{c} - {start}u")) };
         let clamped = self.bind_index(&format!("min({shifted}, {}u)", extent - 1));
         (clamped, Some(format!("{shifted} < {extent}u")))
     }
 
-    /// The input's coordinates behind a view through windows, and the test for being inside it.
+    /// The coordinates in the input of a view through windows, and the test for being inside the input.
     fn windowed(
         &mut self,
         w: Window,
@@ -402,7 +408,7 @@ impl<'a> Printer<'a> {
         let element = times(&axes[w.element], w.dilation);
         let extent = inner[w.axis];
         if seen == Windowed::Fold {
-            // Coordinates before the window wrap to huge numbers, and stay past the end when divided.
+            // Coordinates before the window wrap to huge numbers, which stay past the end when divided.
             let from = match w.padding {
                 0 => axes[w.axis].clone(),
                 p => format!("{} + {p}u", axes[w.axis]),
@@ -442,8 +448,8 @@ impl<'a> Printer<'a> {
         (axes, Some(format!("{at} < {extent}u")))
     }
 
-    /// Coordinates of the same element under another shape. Axes are taken together in the smallest groups that hold
-    /// the same elements in both, so that what does not change costs nothing.
+    /// Coordinates of the same element under another shape. Axes are joined in the smallest groups that hold the same
+    /// elements in both shapes, so axes that do not change cost nothing.
     fn reshaped(&mut self, axes: &[String], outer: &Shape, inner: &Shape) -> Coordinates {
         let wide = |s: &Shape| (0..s.len()).filter(|&k| s[k] != 1).collect::<Vec<_>>();
         let (from, to) = (wide(outer), wide(inner));
@@ -482,8 +488,8 @@ impl<'a> Printer<'a> {
     }
 }
 
-/// The type aliases of the printed inputs, and of other bindings by number: `alias T0 = f32;` … A binding named among
-/// the others is theirs.
+/// The type aliases of the printed inputs and of other bindings by number: `alias T0 = f32;` … An entry of `others`
+/// takes the place of the input with its number.
 pub fn types(nodes: &[Node], inputs: &[NodeId], others: &[(u32, Option<NodeId>)]) -> String {
     let inputs = (0..super::MAX_INPUTS).map(|i| (i as u32, inputs.get(i).copied()));
     let inputs = inputs.filter(|(slot, _)| others.iter().all(|(other, _)| other != slot));

@@ -5,7 +5,7 @@ use super::{Kernel, grid};
 use crate::gpu::Access;
 use crate::optim::UpdateKernel;
 
-/// What says where each tensor and its second moment lie.
+/// The table of tensors and their second moments.
 pub const LAYOUT: &str = "layout of tensors";
 /// The slot: for each tensor the means of rows, of columns, and of the rows' means of each matrix.
 const VARIANCE: &str = "variance";
@@ -13,14 +13,14 @@ const VARIANCE: &str = "variance";
 /// Kinds of an entry of lines, as in the shader.
 const COLUMNS: u32 = 1;
 const TOGETHER: u32 = 2;
-/// Lanes of a workgroup.
+/// Invocations of a workgroup.
 const LANES: usize = 64;
-/// A row longer than this is summed by all lanes: by one, neighbours would read far apart.
+/// All invocations sum a row longer than this; with one for each row, neighbours would read far apart.
 const LONG_ROW: usize = 32;
-/// A column longer than this, too, though its elements lie far apart: one lane would take too long.
+/// All invocations sum a column longer than this, though its elements are far apart; a single one would take too long.
 const LONG_COLUMN: usize = 1024;
 
-/// The layout, and what follows from it.
+/// The layout, and the sizes that follow from it.
 #[derive(Debug, Clone, Default)]
 pub struct Factored {
     /// The words of [`LAYOUT`].
@@ -30,7 +30,7 @@ pub struct Factored {
     tensors: usize,
     lines: usize,
     matrices: usize,
-    /// Places in the words.
+    /// Offsets in the words.
     shapes_at: usize,
     lines_at: usize,
     means_at: usize,

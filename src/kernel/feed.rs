@@ -1,46 +1,55 @@
-//! `feed_gather.wgsl` and `step_close.wgsl`: where a step begins, and where one without an optimizer ends.
+//! `feed_gather.wgsl` begins a step, `step_close.wgsl` ends a step that has no optimizer.
+//!
+//! A sample is any number of named fields, each an input of the graph. A field is samples one after the other, or windows
+//! over a sequence: `feed_gather` takes a first element and a hop. Fields over the same values share a buffer, so a text is
+//! on the device once, for inputs and targets, training and evaluation. One dispatch gathers up to two fields; the first
+//! dispatch of several opens the step.
+//!
+//! The step counter has two words. `feed_gather` opens a step: it reads `state[0]`, the steps done in this window, and
+//! writes `state[1]`, one more. Metrics and optimizer read `state[1]`. The optimizer, or `step_close` in evaluation, closes
+//! the step by `state[0] = state[1]`. No kernel reads and writes the same word, so no invocation sees another's write.
 
 use super::{Kernel, Operand, grid};
 use crate::data::{Kind, Scale};
 use crate::gpu::{Access, wgsl};
 use crate::graph::Clock;
 
-/// A field to gather, in numbers: how many a sample has, where the first one begins, and how far apart they begin.
+/// A field to gather. Lengths are counted in numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gather<'a> {
-    /// Numbers of a sample.
+    /// Length of a sample.
     pub words: usize,
     /// Numbers before the first sample.
     pub first: usize,
-    /// Numbers from one sample's beginning to the next one's.
+    /// Distance from the beginning of a sample to that of the next.
     pub hop: usize,
-    /// What they are in the source.
+    /// Kind of the numbers in the source.
     pub kind: Kind,
-    /// What becomes of them on the way.
+    /// Scaling on the way, if any.
     pub scale: Option<&'a Scale>,
 }
 
-/// The most steps of one submission: the device holds the tables of as many.
+/// The most steps of one submission, and so the rows of the tables on the device.
 pub const MAX_WINDOW_STEPS: usize = 64;
-/// Fields that one dispatch gathers, at most.
+/// The most fields that one dispatch gathers.
 pub const AT_ONCE: usize = 2;
-/// What gathering reads, field by field; the planner knows the buffer.
+/// The buffers that gathering reads, field by field; the planner knows which ones they are.
 pub const FROM: [&str; AT_ONCE] = ["feed from 0", "feed from 1"];
-/// What gathering writes, field by field.
+/// The buffers that gathering writes, field by field.
 pub const INTO: [&str; AT_ONCE] = ["feed into 0", "feed into 1"];
-/// Sample numbers, a row a step.
+/// Sample numbers, a row for each step.
 pub const ORDER: &str = "order";
 /// The words of the open step.
 pub const STATE: &str = "state";
 /// Bytes of [`STATE`].
 pub const STATE_BYTES: u64 = Clock::WORDS as u64 * 4;
-/// Tensors kept from step to step that are not trained.
+/// Tensors that are kept from step to step and not trained.
 pub const BUFFERS: &str = "running buffers";
-/// What those become at the end of the step.
+/// The values of [`BUFFERS`] after the step.
 pub const NEXT_BUFFERS: &str = "running buffers next";
 
 impl Gather<'_> {
-    /// How many numbers an invocation makes.
+    /// The numbers that one invocation writes.
     fn unit(self) -> usize {
         let plane = self.scale.map_or(4, |scale| self.words / scale.factor.len());
         let all = [self.words, self.first, self.hop, plane];

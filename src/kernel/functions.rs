@@ -1,8 +1,12 @@
 //! The functions of one and two elements as WGSL.
+//!
+//! WGSL leaves the accuracy of `exp`, `log`, `tanh`, `sin`, `cos` and `pow` to the adapter, which may be off by many ulp.
+//! `shaders/shared/math.wgsl` has functions of our own for these and for `erf`, made of arithmetic alone. So the accuracy
+//! is the same on every adapter, and the tests can ask for equality with PyTorch.
 
 use crate::graph::{Binary, Unary};
 
-/// A float as a WGSL literal; what is not finite goes through bits that the compiler does not fold.
+/// A float as a WGSL literal. NaN and infinities are made of bits that the compiler does not fold.
 pub fn literal(x: f32) -> String {
     if x.is_finite() {
         format!("{x:?}f")

@@ -1,4 +1,13 @@
-//! `gradients.wgsl`, `accumulate.wgsl`: what happens to the gradients of a step before its update.
+//! `gradients.wgsl` and `accumulate.wgsl`: a step is settled before its update.
+//!
+//! A step is settled where it may be skipped, where its gradients are clipped by norm, or where a batch goes in
+//! micro-batches. `gradients_norm` sums squares in a fixed order. `gradients_settle` (one dispatch with it where the arena
+//! is small) writes into the step state whether the step is skipped, the factor of its gradients (clipping and loss scale
+//! in one number) and the row of its update in the table. Every update kernel reads these words. The host reads nothing
+//! back for it; it learns of skipped steps with the losses.
+//!
+//! Micro-batches add their gradients, each times its share of the batch's samples, in an arena of their own. The update is
+//! a plan that follows the last one.
 
 use super::feed::STATE;
 use super::update::GRADIENTS;
@@ -9,44 +18,44 @@ use crate::gpu::{Access, wgsl};
 pub const PARTIAL_NORMS: &str = "partial norms";
 /// The ring of metrics.
 pub const RING: &str = "metrics";
-/// The gradients of the micro-batches of a batch, added.
+/// The sum of the gradients of a batch's micro-batches.
 pub const TOTAL_GRADIENTS: &str = "gradients of the batch";
-/// What each micro-batch of a window adds, and whether it is the first of its batch.
+/// The share of each micro-batch of a window, and a flag for the first one of its batch.
 pub const SHARES: &str = "shares";
-/// Columns of the ring that [`settle`] files: the loss scale, the steps left out before, whether this one is, the norm.
+/// Columns of the ring that [`settle`] writes: the loss scale, the steps skipped before, a flag for this one, the norm.
 pub const COLUMNS: usize = 4;
 
 /// Steps without an overflow after which the loss scale doubles.
 const GROWTH: u32 = 2_000;
-/// Most partial sums.
+/// The most partial sums.
 const MAX_PARTS: usize = 1_024;
-/// vec4s of an arena that one workgroup looks through faster than a dispatch starts.
+/// The most vec4s that one workgroup reads in less time than a dispatch takes to start.
 const ALONE: usize = 16_384;
 
-/// What settling a step needs to know.
+/// Options of settling a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Settle {
     /// The loss is scaled.
     pub scaled: bool,
     /// The norm of the whole gradient is at most this.
     pub max_norm: Option<f32>,
-    /// Numbers in a row of the ring.
+    /// Columns of the ring.
     pub columns: usize,
-    /// The first that is filed here.
+    /// The first column that is written here.
     pub column: usize,
 }
 
-/// How many partial sums an arena of `bytes` has.
+/// The number of partial sums of an arena of `bytes`.
 fn parts(bytes: u64) -> usize {
     (bytes as usize / 16).div_ceil(64 * 8).clamp(1, MAX_PARTS)
 }
 
-/// Bytes of [`PARTIAL_NORMS`]: none where one workgroup does it all.
+/// Bytes of [`PARTIAL_NORMS`]: none where one workgroup reads the whole arena.
 pub fn partial_bytes(bytes: u64) -> u64 {
     if bytes as usize / 16 <= ALONE { 0 } else { parts(bytes) as u64 * 8 }
 }
 
-/// Looks through the arena `gradients` of `bytes` and settles the step: one dispatch where it is small, else two.
+/// Reads the arena `gradients` of `bytes` and settles the step, in one dispatch where it is small, else in two.
 pub fn settle(gradients: &'static str, bytes: u64, how: Settle) -> Vec<Kernel> {
     let fours = bytes as usize / 16;
     let parts = parts(bytes);

@@ -1,11 +1,11 @@
-//! A matrix operand that no strides describe: where an element lies is computed from its coordinates, and the parts
-//! that depend on one of them alone are computed once for it.
+//! A matrix operand that no strides describe: the kernel computes the address of an element from its coordinates. Parts of
+//! the address that depend on one coordinate alone are computed once for it.
 
 use super::expr::{Coordinates, Printer, Statement};
 use crate::graph::{Node, NodeId};
 use crate::shape::Shape;
 
-/// Which operand of a product.
+/// An operand of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// [m, k]
@@ -14,22 +14,22 @@ pub enum Side {
     B,
 }
 
-/// What a number in a printed body depends on.
+/// The coordinates that a number in a printed body depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Depends {
-    /// On the product of the batch, or on the row of A or the column of B.
+    /// The matrix of the batch, or the row of A or the column of B.
     line: bool,
-    /// On the place along K.
+    /// The position along K.
     step: bool,
 }
 
-/// The names in a text of WGSL, numbers left out.
+/// The names in a text of WGSL, without numbers.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     let part = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
     text.split(part).filter(|w| w.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
-/// Sorts statements by what they depend on.
+/// Sorts statements by the coordinates that they depend on.
 struct Sorter {
     known: Vec<(String, Depends)>,
     line: Vec<Statement>,
@@ -66,7 +66,7 @@ impl Sorter {
         }
     }
 
-    /// A load whose address has its terms of one kind summed beforehand.
+    /// A load. Terms of its address that depend on one coordinate alone are summed beforehand.
     fn load(&mut self, statement: &Statement, address: &str, array: &str) {
         let mut sums = [Vec::new(), Vec::new(), Vec::new()];
         for term in address.split(" + ") {
@@ -95,7 +95,7 @@ fn load_address(text: &str) -> Option<&str> {
     text.strip_prefix("in0[").and_then(|t| t.strip_suffix(']'))
 }
 
-/// A structure that carries numbers out of a function, and how they come in again.
+/// A structure that carries numbers out of a function, and the function's return statement.
 fn carrier(name: &str, numbers: &[String]) -> (String, String) {
     let unused = "unused".to_owned();
     let numbers = if numbers.is_empty() { std::slice::from_ref(&unused) } else { numbers };
@@ -104,8 +104,8 @@ fn carrier(name: &str, numbers: &[String]) -> (String, String) {
     (format!("struct {name} {{{fields} }}\n"), format!("    return {name}({value});\n"))
 }
 
-/// The slot of an operand whose element [z, row, column] is that of `view` [batch.., rows, columns], a chain of views
-/// over one node in memory; `turned` says that it is stored transposed.
+/// The slot of an operand whose element [z, row, column] is that of `view` [batch.., rows, columns], a chain of views over
+/// one node in memory. `turned` means that it is stored transposed.
 pub fn operand(
     nodes: &[Node],
     stored: &dyn Fn(NodeId) -> bool,
@@ -129,7 +129,7 @@ pub fn operand(
             None => sorter.push(statement.clone()),
         }
     }
-    // What the last function needs of the two before it.
+    // The numbers that the last function needs from the two before it.
     let used: Vec<&str> = sorter.both.iter().flat_map(|s| names(&s.text)).collect();
     let carried = |given: &[&str], from: &[Statement]| -> Vec<String> {
         let given = given.iter().map(|&n| n.to_owned());

@@ -1,4 +1,18 @@
-//! `matmul_*.wgsl`: batched matrix products over strided operands, with what follows computed on the way out.
+//! `matmul_*.wgsl`: batched matrix products over strided operands, with their epilogue. This file chooses the kernel by
+//! family, shape and strides.
+//!
+//! - `tiled`: workgroup memory and barriers. Tiles are 32×32, or 64×64 where both sides of the result are at least 512. K
+//!   is cut in parts where it is long and the result is small.
+//! - `subgroup`, for software adapters with subgroups of eight, where barriers are ruinous: a workgroup is one subgroup,
+//!   and values pass by broadcast. A tile is 16 rows by 16 (`nt`: both operands along K), 32 (`n`: B along N) or 8 columns
+//!   (`any` strides). Other software adapters take `tiled`.
+//!
+//! Transposes and batch axes are strides and never copies. The bias gradient is a second output of the weight gradient's
+//! kernel (`row_sum`). A second kernel adds the partial products of a cut K in a fixed order and computes the epilogue.
+//!
+//! lavapipe compiles a kernel at its first dispatch, in a time that grows with the kernel's text, and unrolls loops with a
+//! known count. So the subgroup kernels end in a loop over four rows at a time, and the loops of cross-entropy run over
+//! addresses.
 
 use super::chain::{OUTPUT, SECOND, function};
 use super::expr::{Coordinates, Printer, types};
@@ -12,9 +26,9 @@ use crate::shape::Shape;
 /// A matrix operand in memory: element (z, i, j) is at `offset + z·batch + i·row + j·col` of `node`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatrixView {
-    /// The node whose memory is read.
+    /// The node in memory.
     pub node: NodeId,
-    /// First element.
+    /// The first element.
     pub offset: usize,
     /// Stride from row to row.
     pub row: usize,
@@ -48,7 +62,7 @@ impl Matrix {
         }
     }
 
-    /// Its strides; zeros where it has none, which no kernel reads then.
+    /// Its strides; zeros for a mapped operand, and then no kernel reads them.
     fn strides(&self) -> MatrixView {
         match self {
             Matrix::Strided(view) => view.clone(),
@@ -67,11 +81,11 @@ pub struct Product<'a> {
     pub nodes: &'a [Node],
     /// The matmul node.
     pub node: NodeId,
-    /// The last node of the elementwise chain that follows, or `node` itself.
+    /// The last node of the epilogue, or `node` itself.
     pub root: NodeId,
-    /// A value of that chain that goes to the second output.
+    /// A value of the epilogue that is written to the second output.
     pub side_output: Option<NodeId>,
-    /// Which nodes lie in memory.
+    /// True for nodes in memory.
     pub stored: &'a dyn Fn(NodeId) -> bool,
     /// [m, k]
     pub a: Matrix,
@@ -94,9 +108,9 @@ struct Variant {
     rows: usize,
     cols: usize,
     constants: Vec<(&'static str, u32)>,
-    /// K one iteration covers.
+    /// Elements of K that one iteration covers.
     slab: usize,
-    /// A is read one number at a time, its strides being no multiples of 4.
+    /// True where A is read one number at a time, because its strides are no multiples of 4.
     by_one: bool,
 }
 
@@ -149,8 +163,8 @@ fn variant(p: &Product<'_>, target: Target) -> Variant {
     Variant { entry: "matmul_subgroup_any", rows: 16, cols: 8, constants: vec![], slab: 4, by_one: false }
 }
 
-/// Into how many parts K is cut: as few as the loop limit allows, and on GPUs enough to occupy the card where
-/// the result is small and K long.
+/// The number of parts of K: as few as the loop limit allows, and on GPUs enough to occupy the card where the result is
+/// small and K is long.
 fn splits(p: &Product<'_>, v: &Variant, target: Target) -> usize {
     if p.row_sum {
         return 1;

@@ -1,4 +1,8 @@
-//! One file a WGSL family: which op it serves, its bindings, variants, grid, and cost.
+//! One file for each WGSL family: the op it serves, its bindings, variants, grid and cost.
+//!
+//! Loops stay under a limit. lavapipe silently ends the loops of an invocation after 65,535 iterations in all. So each
+//! kernel states its number of iterations, matmuls and reductions cut long axes into parts to stay under
+//! [`MAX_ITERATIONS`], and `Plan::check` refuses a kernel that exceeds it.
 
 pub mod attention;
 pub mod chain;
@@ -25,23 +29,23 @@ use crate::gpu::Access;
 pub use crate::gpu::Family;
 use crate::graph::NodeId;
 
-/// Un-unrolled loop iterations one invocation may make: lavapipe cuts loops at 65,535 without a word.
+/// The most loop iterations of one invocation that are not unrolled. lavapipe silently ends loops at 65,535.
 pub const MAX_ITERATIONS: usize = 20_000;
 
 /// Most workgroups along one dimension of a grid.
 const MAX_GROUPS: u32 = 65_535;
 
-/// Bindings of printed inputs; with output, second output and state that is eight storage buffers at most.
+/// The most bindings of printed inputs. With output, second output and state a kernel has at most eight storage buffers.
 pub const MAX_INPUTS: usize = 5;
 
-/// What a binding of a kernel is; the planner knows where it lies.
+/// The meaning of a kernel's binding; the planner knows its location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operand {
     /// A node's value.
     Node(NodeId),
-    /// What the kernel makes.
+    /// The kernel's output.
     Output,
-    /// A second thing it makes.
+    /// The kernel's second output.
     Second,
     /// A buffer of the engine by name: the step counter, tables, arenas.
     Named(&'static str),

@@ -1,4 +1,5 @@
-//! `optim/muon.wgsl`: the passes before and after matrices are made orthogonal, and the one for all else.
+//! `optim/muon.wgsl`: the passes before and after Newton–Schulz makes matrices orthogonal, and the pass over all other
+//! parameters.
 
 use super::factored::LAYOUT;
 use super::update::{self, Around, BLOCK, Bound, Tensor, tensor_of_blocks};
@@ -7,11 +8,11 @@ use crate::gpu::Access;
 use crate::optim::UpdateKernel;
 use crate::shape::Shape;
 
-/// What goes into Newton–Schulz, and what comes out of it: matrices without padding, those of one shape together.
+/// The input of Newton–Schulz: matrices without padding, those of one shape together.
 pub const DIRECTIONS: &str = "directions";
-/// See [`DIRECTIONS`].
+/// The output of Newton–Schulz, laid out as [`DIRECTIONS`].
 pub const ORTHOGONAL: &str = "orthogonal";
-/// Where the matrices of a shape begin, a multiple of so many bytes.
+/// The matrices of a shape begin at a multiple of this number of bytes.
 const ALIGNMENT: u64 = 256;
 
 /// The matrices of one shape.
@@ -19,7 +20,7 @@ const ALIGNMENT: u64 = 256;
 pub struct Class {
     /// [matrices, rows, columns].
     pub shape: Shape,
-    /// Where they begin, in bytes.
+    /// The first byte.
     pub offset: u64,
 }
 
@@ -30,7 +31,7 @@ impl Class {
     }
 }
 
-/// Where everything lies.
+/// The layout of matrices and of all other parameters.
 #[derive(Debug, Clone, Default)]
 pub struct Orthogonal {
     /// The words of [`LAYOUT`].
@@ -39,7 +40,7 @@ pub struct Orthogonal {
     pub classes: Vec<Class>,
     /// Bytes of [`DIRECTIONS`].
     pub bytes: u64,
-    /// Blocks of matrices, which lie before all others.
+    /// The number of blocks of matrices, which come before all others.
     pub blocks: usize,
 }
 
@@ -95,7 +96,7 @@ impl Orthogonal {
         self.constants(Kernel { grid: grid(self.blocks), ..kernel })
     }
 
-    /// The pass over all else; `None` where there is nothing else.
+    /// The pass over all other parameters; `None` if there are none.
     pub fn others(&self, update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> Option<Kernel> {
         let fours = around.bytes as usize / 16;
         let rest = fours.saturating_sub(self.blocks * BLOCK);

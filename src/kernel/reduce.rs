@@ -1,5 +1,5 @@
-//! `reduce.wgsl` and `reduce_rows.wgsl`: sums and maxima over axes, their inputs computed on the way in and
-//! what follows computed on the way out.
+//! `reduce.wgsl` and `reduce_rows.wgsl`: sums and maxima over axes, with their inputs and their epilogue computed in the
+//! same kernel.
 
 use super::chain::{self, Sink, function, operands, sink_parts};
 use super::expr::{Coordinates, Printer, types};
@@ -8,22 +8,22 @@ use crate::gpu::{Access, wgsl};
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::shape::Shape;
 
-/// Elements one invocation folds at most, for accuracy as much as for the loop limit.
+/// The most elements that one invocation folds, for accuracy and for the loop limit.
 const CHUNK: usize = 2048;
 
-/// What a reduction computes.
+/// A reduction.
 pub struct Reduction<'a> {
     /// All nodes.
     pub nodes: &'a [Node],
     /// The reduce node.
     pub node: NodeId,
-    /// The last node of the elementwise chain that follows, or `node` itself.
+    /// The last node of the epilogue, or `node` itself.
     pub root: NodeId,
-    /// A value of that chain that goes to the second output.
+    /// A value of the epilogue that is written to the second output.
     pub side_output: Option<NodeId>,
-    /// Which nodes lie in memory.
+    /// True for nodes in memory.
     pub stored: &'a dyn Fn(NodeId) -> bool,
-    /// Where the result goes.
+    /// The destination of the result.
     pub sink: Sink,
 }
 
@@ -35,7 +35,7 @@ fn fold_text(fold: Fold) -> String {
     format!("fn fold(a: f32, b: f32) -> f32 {{ return {join}; }}\n")
 }
 
-/// Where element (o, r) of a reduction lies in its input: the kept axes from o, the folded ones from r.
+/// The coordinates of element (o, r) of a reduction in its input: the kept axes from o, the folded ones from r.
 fn place(printer: &mut Printer<'_>, shape: &Shape, axes: &[usize]) -> Coordinates {
     let pick = |folded: bool| -> Shape {
         let dims: Vec<usize> =
@@ -51,7 +51,7 @@ fn place(printer: &mut Printer<'_>, shape: &Shape, axes: &[usize]) -> Coordinate
     )
 }
 
-/// The fixed text of a kernel of either file, and what it is called.
+/// The file and entry point of a kernel, and its fixed text.
 struct Form {
     file: &'static str,
     entry: &'static str,
@@ -72,7 +72,7 @@ struct Sizes {
     length: usize,
     parts: usize,
     chunk: usize,
-    /// What is folded are partial results, which are f32 whatever the node is.
+    /// The fold reads partial results, which are f32 whatever the type of the node.
     of_partials: bool,
 }
 
@@ -109,7 +109,7 @@ fn build(
     }
 }
 
-/// The epilogue slot of a chain that ends in `r.root`, and all inputs with those it adds.
+/// The epilogue slot for a chain that ends in `r.root`, and all inputs, those of the epilogue included.
 fn epilogue(r: &Reduction<'_>, inputs: Vec<NodeId>, slots: &mut Vec<(&str, String)>) -> Vec<NodeId> {
     if r.root == r.node {
         return inputs;

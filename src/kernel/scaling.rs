@@ -10,7 +10,7 @@ pub const HALF_PARAMETERS: &str = "parameters (f16)";
 /// The loss scale of a run's first step.
 pub const FIRST_SCALE: u32 = 65_536;
 
-/// Rounds a parameter arena of `bytes`, in an open step.
+/// Rounds a parameter arena of `bytes` in an open step.
 pub fn weights(bytes: u64, rounding: Rounding) -> Kernel {
     let fours = bytes as usize / 16;
     let mut operands = vec![

@@ -1,4 +1,4 @@
-//! `statistics.wgsl`: what the weights, gradients and updates of each tensor are after a step.
+//! `statistics.wgsl`: statistics of the weights, gradients and updates of each tensor after a step.
 
 use super::feed::STATE;
 use super::gradients::RING;
@@ -6,9 +6,9 @@ use super::update::PARAMETERS;
 use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 
-/// The parameters before the step, as far as they are trained.
+/// The trained parameters before the step.
 pub const PREVIOUS: &str = "parameters before the step";
-/// Which numbers are of which chunk, and which chunks of which tensor.
+/// The table that assigns numbers to chunks, and chunks to tensors.
 pub const LAYOUT: &str = "layout of statistics";
 /// The records of chunks.
 pub const CHUNKS: &str = "statistics of chunks";
@@ -25,20 +25,20 @@ pub const WORDS: usize = 8 + BINS;
 pub const ZEROS: usize = 0;
 /// Numbers that are not finite.
 pub const NONFINITE: usize = 1;
-/// The smallest of those that are.
+/// The smallest finite number.
 pub const MIN: usize = 2;
-/// The largest of them.
+/// The largest finite number.
 pub const MAX: usize = 3;
 /// Their mean.
 pub const MEAN: usize = 4;
-/// The sum of the squares of how far they are from it.
+/// The sum of their squared distances from the mean.
 pub const SPREAD: usize = 5;
 /// The sum of their squares.
 pub const SQUARES: usize = 6;
 
-/// Numbers of a chunk, at most.
+/// The most numbers of a chunk.
 const CHUNK: usize = 16_384;
-/// The least magnitude that is not in the innermost bins is 2 to this power.
+/// 2 to this power is the smallest magnitude outside the innermost bins.
 const LEAST: i32 = -26;
 
 /// The upper limit of each bin but the last, which has none; a bin begins at the limit of the one before it. A limit below 0
@@ -52,7 +52,7 @@ pub fn limits() -> [f64; BINS - 1] {
     })
 }
 
-/// How tensors are cut in chunks.
+/// The division of tensors into chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     chunks: usize,
@@ -63,7 +63,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Of tensors that begin at a byte of the arena and have so many numbers.
+    /// The chunks of tensors, each given by its first byte in the arena and its length in numbers.
     pub fn new(tensors: impl IntoIterator<Item = (u64, usize)>) -> Layout {
         let (mut chunks, mut ranges, mut numbers) = (Vec::new(), Vec::new(), 0);
         for (offset, count) in tensors {
@@ -83,8 +83,8 @@ impl Layout {
         [self.chunks, self.tensors].map(|count| (count * KINDS * WORDS * 4) as u64)
     }
 
-    /// The kernels, of gradients in the buffer of this name. `scale` is where a row of the ring has the loss scale, and how
-    /// long a row is.
+    /// The kernels, for gradients in the buffer of this name. `scale` is the column of the loss scale in a row of the ring,
+    /// and the length of a row.
     pub fn kernels(&self, gradients: &'static str, scale: Option<(usize, usize)>) -> [Kernel; 2] {
         let read = |slot, name| (slot, Access::Read, Operand::Named(name));
         let (column, columns) = scale.unwrap_or((0, 1));

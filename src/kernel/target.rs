@@ -1,12 +1,12 @@
-//! What a plan is made for: the kernel family, the precision, and how much memory there is.
+//! The target of a plan: the kernel family, the precision, and the memory budget.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};
 
-/// What activations and weights are in memory. Arithmetic, gradients of parameters and what the optimizer keeps are f32
-/// in any case.
+/// The type of activations and weights in memory. Arithmetic, gradients of parameters and the optimizer's state are always
+/// f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -18,31 +18,31 @@ pub enum Precision {
     F16,
 }
 
-/// How weights are rounded to f16, once a step. Evaluation takes the nearest in any case.
+/// Rounding of weights to f16, once a step. Evaluation always rounds to the nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rounding {
     /// To the nearest.
     #[default]
     Nearest,
-    /// To one of both neighbours, by chance: up with the probability of the part above the lower one, drawn from the seed
-    /// and the step. So weights are right on average over steps, and small changes are seen before they add up to a
+    /// To one of both neighbours at random, up with the probability of the fraction above the lower one, drawn from the seed
+    /// and the step. So weights are right on average over steps, and small changes have an effect before they add up to a
     /// rounding. Only for [`Precision::F16`].
     Stochastic,
 }
 
-/// How much of the device a run may take, and what it may do to take no more.
+/// The memory of the device that a run may use, and the means it may use to stay within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryBudget {
-    /// Bytes of all buffers together; any number where it is `None`.
+    /// Bytes of all buffers together; `None` is no limit.
     pub budget: Option<u64>,
     /// Bytes of the largest buffer.
     pub largest_buffer: u64,
-    /// Where samples lie.
+    /// The location of samples.
     pub residence: Residence,
-    /// Batches may go in micro-batches, and activations be computed again.
+    /// True where batches may be split in micro-batches and activations be recomputed.
     pub may_split: bool,
-    /// Samples evaluated at once; as many as are cheap where it is `None`.
+    /// Samples evaluated at once. Default: the largest number that costs little memory.
     pub eval_batch: Option<usize>,
 }
 
@@ -58,31 +58,31 @@ impl Default for MemoryBudget {
     }
 }
 
-/// Where the samples of a run lie.
+/// The location of a run's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Residence {
-    /// On the device, where they fit beside the plan, and else with the host.
+    /// On the device if they fit beside the plan, else on the host.
     #[default]
     Auto,
-    /// On the device, all of them.
+    /// All on the device.
     Resident,
-    /// With the host; those of the next steps are on their way.
+    /// On the host; those of the next steps are uploaded ahead.
     Streamed,
 }
 
-/// What the planner knows of the device.
+/// The device as the planner sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     /// The kernel family.
     pub family: Family,
-    /// What lies in memory.
+    /// Type of activations and weights in memory.
     pub precision: Precision,
-    /// How weights become f16.
+    /// Rounding of weights to f16.
     pub rounding: Rounding,
-    /// How much memory there is.
+    /// The memory budget.
     pub memory: MemoryBudget,
-    /// Statistics are taken of some steps: there is room for the weights before them.
+    /// True where statistics of some steps are computed, which need a copy of the weights before the step.
     pub statistics: bool,
 }
 
@@ -121,7 +121,7 @@ impl Target {
         Target { statistics, ..self }
     }
 
-    /// Refuses a rounding of what is not rounded.
+    /// Refuses stochastic rounding of f32 weights.
     ///
     /// # Errors
     /// [`Error::Config`] that names both keys.

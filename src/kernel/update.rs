@@ -29,22 +29,22 @@ pub fn blocks(update: &UpdateKernel, family: Family) -> u32 {
     }
 }
 
-/// What an update is besides its optimizer's kernel.
+/// Options of an update beside its optimizer's kernel.
 #[derive(Debug, Clone)]
 pub struct Around<'a> {
     /// The buffer of gradients.
     pub gradients: &'static str,
-    /// Bytes of the arena that are trained, those of padding too.
+    /// Bytes of the trained part of the arena, padding included.
     pub bytes: u64,
     /// The byte at which each group of parameters but the last ends, a multiple of what a workgroup updates.
     pub ends: &'a [u64],
     /// [`blocks`] that a workgroup updates.
     pub blocks: u32,
-    /// A kernel before it settles the step.
+    /// True where a kernel before it settles the step.
     pub checked: bool,
-    /// Gradients are clipped by value.
+    /// True where gradients are clipped by value.
     pub clip_value: bool,
-    /// An average of the parameters is kept.
+    /// True where an average of the parameters is kept.
     pub average: bool,
 }
 
@@ -55,24 +55,24 @@ pub const NORMS: &str = "norms of tensors";
 /// The blocks of each tensor.
 pub const SPANS: &str = "spans of tensors";
 
-/// A tensor that is trained.
+/// A trained tensor.
 #[derive(Debug, Clone, Copy)]
 pub struct Tensor<'a> {
     /// Its shape.
     pub shape: &'a Shape,
-    /// Where it begins in the arena: at a block of its own.
+    /// Its first byte in the arena, the beginning of a block.
     pub offset: u64,
 }
 
 impl Tensor<'_> {
-    /// Its first block and the one past its last.
+    /// The range of its blocks.
     pub fn blocks(&self) -> [u32; 2] {
         let bytes = (4 * self.shape.elements() as u64).next_multiple_of(BLOCK_BYTES);
         [self.offset, self.offset + bytes].map(|at| (at / BLOCK_BYTES) as u32)
     }
 }
 
-/// For each block its tensor.
+/// The tensor of each block.
 pub(super) fn tensor_of_blocks(tensors: &[Tensor<'_>], blocks: usize) -> Vec<u32> {
     let mut of = vec![0; blocks];
     for (i, tensor) in (0..).zip(tensors) {
@@ -82,7 +82,7 @@ pub(super) fn tensor_of_blocks(tensors: &[Tensor<'_>], blocks: usize) -> Vec<u32
     of
 }
 
-/// What a pass binds beside gradients, table, state and parameters.
+/// The buffers that a pass binds beside gradients, table, state and parameters.
 pub(super) type Bound = (u32, Access, &'static str);
 
 impl UpdateKernel {
@@ -112,7 +112,7 @@ pub fn kernels_with_norms(
     ]
 }
 
-/// A pass before the update, which keeps no average.
+/// A pass before the update; it keeps no average.
 pub(super) fn pass_before(
     update: &UpdateKernel,
     around: &Around<'_>,
@@ -122,7 +122,7 @@ pub(super) fn pass_before(
     pass(update, &Around { average: false, ..around.clone() }, entry, bound, 0)
 }
 
-/// From the sums of blocks the norms of tensors.
+/// Computes the norms of tensors from the sums of blocks.
 pub(super) fn tensor_norms(around: &Around<'_>, tensors: usize) -> Kernel {
     let blocks = around.bytes.div_ceil(BLOCK_BYTES) as usize;
     Kernel {
@@ -151,7 +151,7 @@ pub(super) fn pass(
     pass_with(update, around, entry, bound, parameters, vec![])
 }
 
-/// The same of a shader with slots of its own, which `text` fills.
+/// [`pass`] for a shader with slots of its own, which `text` fills.
 pub(super) fn pass_with(
     update: &UpdateKernel,
     around: &Around<'_>,
@@ -197,7 +197,7 @@ pub(super) fn pass_with(
     }
 }
 
-/// The weights to evaluate where they are not those that are trained: fills [`AVERAGE`], as far as `bytes` are trained.
+/// Computes the weights for evaluation, where they are not the trained ones: fills the trained `bytes` of [`AVERAGE`].
 pub fn average(update: &UpdateKernel, bytes: u64) -> Option<Kernel> {
     let average = update.average.as_ref()?;
     let fours = bytes as usize / 16;
@@ -221,7 +221,7 @@ pub fn average(update: &UpdateKernel, bytes: u64) -> Option<Kernel> {
 /// The binding of [`AVERAGE`].
 const AVERAGE_SLOT: u32 = 7;
 
-/// How many groups end before what a workgroup updates, `bytes`.
+/// The number of groups that end before the `bytes` that a workgroup updates.
 fn group_of(ends: &[u64], bytes: u64) -> String {
     let counts: Vec<String> = ends.iter().map(|end| format!("u32(block >= {}u)", end / bytes)).collect();
     format!("fn group_of(block: u32) -> u32 {{ return {}; }}", counts.join(" + "))

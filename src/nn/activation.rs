@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Net;
+use super::entries::above_zero;
 use super::rule::Rule;
-use crate::graph::Tensor;
+use crate::graph::{Init, Tensor};
 
 /// Layers that have neither options nor parameters.
 macro_rules! plain {
@@ -43,7 +44,7 @@ plain! {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LeakyRelu {
-    /// torch's default is 0.01.
+    /// Default: 0.01.
     pub negative_slope: f32,
 }
 
@@ -59,11 +60,47 @@ impl Rule for LeakyRelu {
     }
 }
 
+/// x, or weight·x where x is not above 0, with a trainable weight for all channels or for each. Source: `torch.nn.PReLU`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PRelu {
+    /// The number of weights: 1, or the channels, which are axis 1. Default: 1.
+    pub num_parameters: usize,
+    /// The initial value of each weight. Default: 0.25.
+    pub init: f32,
+}
+
+impl Default for PRelu {
+    fn default() -> Self {
+        PRelu { num_parameters: 1, init: 0.25 }
+    }
+}
+
+impl Rule for PRelu {
+    fn check(&self) -> Result<(), String> {
+        above_zero(&[("num_parameters", self.num_parameters)])
+    }
+
+    fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
+        let (weights, shape) = (self.num_parameters, x.shape());
+        if weights > 1 && shape.get(1) != Some(&weights) {
+            return x.fail(format!(
+                "num_parameters = {weights}: 1, or the channels of {shape:?}, which are axis 1"
+            ));
+        }
+        let weight = net.parameter(&format!("{name}.weight"), [weights], Init::Constant(self.init));
+        // [weights, 1..] stands beside [channels, ..].
+        let beside: Vec<usize> =
+            (1..shape.len().max(2)).map(|axis| if axis == 1 { weights } else { 1 }).collect();
+        x.gt(&net.graph().constant(0.0)).select(x, &weight.reshape(beside).mul(x))
+    }
+}
+
 /// x, or alpha·(eˣ − 1) below 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Elu {
-    /// torch's default is 1.
+    /// Default: 1.
     pub alpha: f32,
 }
 
@@ -79,14 +116,14 @@ impl Rule for Elu {
     }
 }
 
-/// How [`Gelu`] finds Φ.
+/// The computation of Φ in [`Gelu`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Approximate {
-    /// By erf: exact.
+    /// Exact, by erf.
     #[default]
     None,
-    /// By tanh, as GPT-2 has it.
+    /// Approximated by tanh, as in GPT-2.
     Tanh,
 }
 
@@ -94,7 +131,7 @@ pub enum Approximate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gelu {
-    /// Exact unless told.
+    /// Default: exact.
     pub approximate: Approximate,
 }
 
@@ -111,9 +148,9 @@ impl Rule for Gelu {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Softplus {
-    /// Above 0; torch's default is 1.
+    /// Above 0. Default: 1.
     pub beta: f32,
-    /// Where beta·x is above it, x itself; torch's default is 20.
+    /// Above this beta·x the result is x itself. Default: 20.
     pub threshold: f32,
 }
 

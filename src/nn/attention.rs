@@ -12,19 +12,19 @@ use crate::shape::Shape;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MultiHeadAttention {
-    /// Heads; they divide the width.
+    /// Number of heads, a divisor of the width.
     pub num_heads: usize,
-    /// A place looks at itself and those before it only. False.
+    /// Each position attends to itself and earlier positions only. Default: false.
     #[serde(default)]
     pub causal: bool,
-    /// Trains shifts of the projections. True.
+    /// Trains biases of the projections. Default: true.
     #[serde(default = "yes")]
     pub bias: bool,
-    /// Weights are dropped with this probability in training. 0.
+    /// Probability of dropping a weight in training. Default: 0.
     #[serde(default)]
     pub dropout: f64,
-    /// Turns queries and keys by their places (Su et al. 2021): element i goes with i + d/2, at the angle
-    /// t/10,000^(2i/d), as in GPT-NeoX and Llama. False.
+    /// Rotary positions (Su et al. 2021): elements i and i + d/2 of queries and keys are rotated by the angle
+    /// t/10,000^(2i/d), as in GPT-NeoX and Llama. Default: false.
     #[serde(default)]
     pub rotary: bool,
 }
@@ -37,17 +37,17 @@ impl MultiHeadAttention {
 }
 
 impl Net {
-    /// Self-attention of x [n, t, e]: each place takes a mean of all, weighted by softmax(q·k/√d) in each head.
+    /// Self-attention of x [n, t, e]: each position takes a mean over all positions, weighted by softmax(q·k/√d) in each head.
     ///
     /// Parameters `name.in_proj_weight` [3e, e], queries, keys and values one after the other, and
-    /// `name.out_proj.weight` [e, e], with `name.in_proj_bias` \[3e\] and `name.out_proj.bias` \[e\]. The weights are never
-    /// in memory, so that it does not grow with t². Source: `torch.nn.MultiheadAttention` with `batch_first`.
+    /// `name.out_proj.weight` [e, e], with `name.in_proj_bias` \[3e\] and `name.out_proj.bias` \[e\]. The attention weights are
+    /// never in memory, so memory does not grow with t². Source: `torch.nn.MultiheadAttention` with `batch_first`.
     pub fn multi_head_attention(&self, name: &str, x: &Tensor, options: &MultiHeadAttention) -> Tensor {
         self.attend(name, x, None, options, None)
     }
 
-    /// Attention of places of x [n, t, e] to those of `memory` [n, s, e], `mask`, which broadcasts to [n, heads, t, s],
-    /// being added to the scores: −∞ where a place may not look. Parameters as in [`Net::multi_head_attention`].
+    /// Attention of positions of x [n, t, e] to those of `memory` [n, s, e]. `mask`, which broadcasts to [n, heads, t, s], is
+    /// added to the scores: −∞ where a position must not attend. Parameters as in [`Net::multi_head_attention`].
     pub fn cross_attention(
         &self,
         name: &str,
@@ -139,7 +139,7 @@ impl Net {
     }
 }
 
-/// x [n, t, heads, d], each pair (i, i + d/2) turned by its place.
+/// Rotates each pair (i, i + d/2) of x [n, t, heads, d] by its position.
 fn turned(x: &Tensor) -> Tensor {
     let (t, d) = (x.shape()[1], x.shape()[3]);
     let half = d / 2;

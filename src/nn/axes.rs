@@ -1,5 +1,5 @@
-//! Options with an entry for each axis, read from one value for all of them or from a list: `3`, `[3, 5]`. And
-//! the defaults that options share.
+//! Options with an entry for each axis, read from one value for all axes or from a list: `3`, `[3, 5]`. Also the defaults
+//! that options share.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,9 +25,9 @@ pub(super) fn zeros<const N: usize>() -> [usize; N] {
     [0; N]
 }
 
-/// What can stand for one axis.
+/// A number for one axis.
 pub(super) trait Number: Copy {
-    /// In words.
+    /// Its description in errors.
     const WHAT: &str;
     fn whole(i: i64) -> Option<Self>;
     fn real(x: f64) -> Option<Self>;
@@ -36,7 +36,7 @@ pub(super) trait Number: Copy {
 impl Number for usize {
     const WHAT: &str = "a whole number from 0 on";
     fn whole(i: i64) -> Option<Self> {
-        // No tensor is longer; what is computed from two of these does not overflow.
+        // No tensor is longer, and sums and products of two of these do not overflow.
         usize::try_from(i).ok().filter(|n| *n <= MAX_ELEMENTS)
     }
     fn real(_: f64) -> Option<Self> {
@@ -135,7 +135,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>, T: Number, const N: usize>(
     deserializer.deserialize_any(Axes(PhantomData))
 }
 
-/// Numbers for N axes, where serde's attributes cannot say `with = "axes"`.
+/// Numbers for N axes, where serde's attribute `with = "axes"` is not possible.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct PerAxis<T, const N: usize>(pub [T; N]);
 

@@ -1,11 +1,11 @@
-//! Parts of a net whose inner values are not kept for the backward pass.
+//! Parts of a net whose inner values the backward pass recomputes.
 
 use super::Net;
 use crate::graph::Tensor;
 
 impl Net {
-    /// `build` on `x`; the backward pass computes again what it made on the way, from `x`, where memory is dearer than
-    /// time. The numbers are the same, dropout's included. Source: Chen et al. 2016, `torch.utils.checkpoint`.
+    /// Runs `build` on `x`. The backward pass recomputes the inner values from `x`, which trades time for memory. The numbers
+    /// are the same, dropout's included. Source: Chen et al. 2016, `torch.utils.checkpoint`.
     pub fn checkpoint(&self, x: &Tensor, build: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         self.graph().checkpoint(|| build(x))
     }

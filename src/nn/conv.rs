@@ -15,19 +15,20 @@ pub struct Conv<const N: usize> {
     /// Extents of a window.
     #[serde(with = "axes")]
     pub kernel_size: [usize; N],
-    /// From window to window.
+    /// Distance from window to window. Default: 1.
     #[serde(with = "axes", default = "ones")]
     pub stride: [usize; N],
-    /// Zeros around the input.
+    /// Zeros around the input. Default: 0.
     #[serde(default)]
     pub padding: Padding<N>,
-    /// From element to element of a window.
+    /// Distance from element to element of a window. Default: 1.
     #[serde(with = "axes", default = "ones")]
     pub dilation: [usize; N],
-    /// Connects channels within so many equal groups only; as many as channels is a depthwise convolution.
+    /// Number of equal groups; channels are connected within their group only. A group for each channel makes a depthwise
+    /// convolution. Default: 1.
     #[serde(default = "one")]
     pub groups: usize,
-    /// Adds a trainable number to each output channel.
+    /// Adds a trainable number to each output channel. Default: true.
     #[serde(default = "yes")]
     pub bias: bool,
 }
@@ -61,22 +62,22 @@ pub struct ConvTranspose<const N: usize> {
     /// Extents of a window.
     #[serde(with = "axes")]
     pub kernel_size: [usize; N],
-    /// From window to window of the output.
+    /// Distance from window to window of the output. Default: 1.
     #[serde(with = "axes", default = "ones")]
     pub stride: [usize; N],
-    /// So many of the output's elements are left out on both sides.
+    /// Number of the output's elements to leave out on both sides. Default: 0.
     #[serde(with = "axes", default = "zeros")]
     pub padding: [usize; N],
-    /// So many more of the output's elements after the last window, fewer than the stride or the dilation.
+    /// Number of elements to add to the output after the last window, fewer than the stride or the dilation. Default: 0.
     #[serde(with = "axes", default = "zeros")]
     pub output_padding: [usize; N],
-    /// From element to element of a window.
+    /// Distance from element to element of a window. Default: 1.
     #[serde(with = "axes", default = "ones")]
     pub dilation: [usize; N],
-    /// Connects channels within so many equal groups only.
+    /// Number of equal groups; channels are connected within their group only. Default: 1.
     #[serde(default = "one")]
     pub groups: usize,
-    /// Adds a trainable number to each output channel.
+    /// Adds a trainable number to each output channel. Default: true.
     #[serde(default = "yes")]
     pub bias: bool,
 }
@@ -102,12 +103,12 @@ impl<const N: usize> ConvTranspose<N> {
     }
 }
 
-/// The first of these demands that is not met, as an error.
+/// Returns the first of these demands that is not met as an error.
 pub(super) fn demand(demands: &[(bool, String)]) -> Result<(), String> {
     demands.iter().find(|(met, _)| !met).map_or(Ok(()), |(_, text)| Err(text.clone()))
 }
 
-/// What the input and the channels of a convolution must be.
+/// Checks the input and the channels of a convolution.
 fn check_channels<const N: usize>(x: &[usize], o: usize, g: usize) -> Result<(), String> {
     let axes = if N == 1 { "batch, channels, length" } else { "batch, channels, height, width" };
     demand(&[
@@ -123,10 +124,10 @@ fn check_channels<const N: usize>(x: &[usize], o: usize, g: usize) -> Result<(),
     ])
 }
 
-/// Extents past this are slips of the pen, and their products no numbers.
+/// The largest extent. Larger ones are typing errors, and their products would overflow.
 pub(super) const LARGEST: usize = 1 << 20;
 
-/// What windows of any kind must be.
+/// Checks the options of windows of any kind.
 pub(super) fn check_windows(size: &[usize], stride: &[usize], dilation: &[usize]) -> Result<(), String> {
     let positive = |v: &[usize]| v.iter().all(|&n| n > 0);
     demand(&[
@@ -138,13 +139,13 @@ pub(super) fn check_windows(size: &[usize], stride: &[usize], dilation: &[usize]
     names.into_iter().zip([size, stride, dilation]).try_for_each(|(name, v)| check_extents(name, v))
 }
 
-/// None is past [`LARGEST`].
+/// Checks that no number is above [`LARGEST`].
 pub(super) fn check_extents(name: &str, extents: &[usize]) -> Result<(), String> {
     let fits = extents.iter().all(|&n| n <= LARGEST);
     demand(&[(fits, format!("{name} = {extents:?}: at most {LARGEST} is allowed"))])
 }
 
-/// How many elements a window spans.
+/// The number of elements that a window spans.
 pub(super) fn span(size: usize, dilation: usize) -> usize {
     (size - 1) * dilation + 1
 }
@@ -326,7 +327,8 @@ impl Net {
         })
     }
 
-    /// A weight whose fan-in is what one slice of its first axis holds, and a bias, as torch starts them.
+    /// A weight and a bias with torch's initial values. The fan-in is the number of elements in one slice of the weight's first
+    /// axis.
     fn weight_and_bias(
         &self,
         name: &str,

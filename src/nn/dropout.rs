@@ -1,4 +1,4 @@
-//! Dropout: zeros at random, so that no feature leans on another.
+//! Dropout: zeros at random, so that no feature depends on another.
 
 use super::Net;
 use crate::graph::Tensor;
@@ -6,8 +6,8 @@ use crate::graph::Tensor;
 impl Net {
     /// In training each element is 0 with probability p, else x/(1 − p); in evaluation x itself.
     ///
-    /// The mask is drawn from (seed, step, which call this is, element): it is computed where it is read, forward and
-    /// backward, and never stored. Source: Srivastava et al. 2014, `torch.nn.Dropout`; the numbers are not torch's.
+    /// The mask is drawn from (seed, step, number of the call, element). It is computed where it is read, forward and backward,
+    /// and never stored. Source: Srivastava et al. 2014, `torch.nn.Dropout`; the random numbers differ from torch's.
     pub fn dropout(&self, x: &Tensor, p: f64) -> Tensor {
         self.drop(x, p, x.shape().to_vec())
     }

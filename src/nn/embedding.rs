@@ -1,4 +1,4 @@
-//! Rows of a table by number, and where in a sequence they stand.
+//! Embeddings: rows of a table by index, and positions in a sequence.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,24 +10,24 @@ use crate::shape::Shape;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
-    /// Rows of the table; indices are from 0 to one less.
+    /// Number of rows; indices are from 0 to one less.
     pub num_embeddings: usize,
     /// Width of a row.
     pub embedding_dim: usize,
-    /// A row that starts at 0 and gets no gradient.
+    /// The index of a row that starts at 0 and gets no gradient. Default: none.
     #[serde(default)]
     pub padding_idx: Option<usize>,
 }
 
-/// What [`Net::positional_embedding`] adds.
+/// The kind of a [`Net::positional_embedding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positional {
-    /// A trained row for each place of a sequence of at most so many.
+    /// A trained row for each position.
     Learned {
         /// The longest sequence.
         max_len: usize,
     },
-    /// sin and cos of the place, of wavelengths from 2π to 10,000·2π.
+    /// Sine and cosine of the position, with wavelengths from 2π to 10,000·2π.
     Sinusoidal,
 }
 
@@ -76,7 +76,7 @@ impl Net {
         })
     }
 
-    /// x [n, t, d] plus something for each place t.
+    /// Adds a row for each position t to x [n, t, d].
     ///
     /// Learned: parameter `name.weight` [max_len, d] from N(0, 1). Sinusoidal: sin(t/10,000^(2i/d)) at 2i, cos of the
     /// same at 2i + 1. Source: Vaswani et al. 2017.

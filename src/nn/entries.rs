@@ -1,4 +1,4 @@
-//! Layers of [`Net`] as entries of a list: what their options may be, and which of its functions builds them.
+//! Layers of [`Net`] as entries of a list: checks of their options, and the methods of [`Net`] that build them.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,23 +26,23 @@ macro_rules! entries {
     )*};
 }
 
-/// What must be at least 1.
+/// Checks that numbers are at least 1.
 pub(super) fn above_zero(numbers: &[(&str, usize)]) -> Result<(), String> {
     let demands = numbers.iter().map(|(key, n)| (*n > 0, format!("{key} = {n}: at least 1 is needed")));
     demand(&demands.collect::<Vec<_>>())
 }
 
-/// ε of a normalisation.
+/// Checks ε of a normalisation.
 fn eps(eps: f64) -> Result<(), String> {
     demand(&[(eps >= 0.0, format!("eps = {eps}: a number from 0 on is needed"))])
 }
 
-/// What is a probability or a share.
+/// Checks a probability or a share.
 fn share(key: &str, x: f64) -> Result<(), String> {
     demand(&[((0.0..=1.0).contains(&x), format!("{key} = {x}: from 0 to 1"))])
 }
 
-/// The whole numbers of a convolution, one line for the four kinds.
+/// The check of a convolution, the same for all four kinds.
 macro_rules! conv {
     () => {
         |o| {
@@ -99,7 +99,7 @@ macro_rules! dropout {
         #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct $kind {
-            /// The probability of a zero; torch's default is 0.5.
+            /// The probability of a zero. Default: 0.5.
             pub p: f64,
         }
 

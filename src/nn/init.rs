@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use crate::graph::{Init, Parameter};
 
 impl Init {
-    /// U(−1/√fan_in, 1/√fan_in): what torch gives weight and bias of a linear layer.
+    /// U(−1/√fan_in, 1/√fan_in), torch's initial values of weight and bias of a linear layer.
     pub fn linear(fan_in: usize) -> Init {
         let bound = 1.0 / (fan_in as f64).sqrt();
         Init::Uniform { low: -bound, high: bound }
@@ -35,13 +35,13 @@ impl Init {
     }
 }
 
-/// Box and Muller; the first number is kept away from 0.
+/// Box and Muller. The first number is kept away from 0.
 fn normal(unit: &mut impl FnMut() -> f64, mean: f64, std: f64) -> f32 {
     let radius = (-2.0 * (1.0 - unit()).ln()).sqrt();
     (mean + std * radius * (std::f64::consts::TAU * unit()).cos()) as f32
 }
 
-/// The first values of a parameter: from (seed, index) alone, so that they do not depend on other tensors.
+/// The initial values of a parameter. They depend on (seed, index) alone, and not on other tensors.
 pub fn draw(parameter: &Parameter, index: usize, seed: u64) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(index as u64 + 1);

@@ -1,6 +1,9 @@
-//! The table of layers: one line each. Config, its errors, the resolved config and `explain` follow from it.
+//! The table of layers, a row each. The config with its errors, the resolved config, `explain` and the reference page follow
+//! from it.
 //!
-//! To add one: a struct of options with serde's derive, [`Rule`] for it, a line in the table.
+//! To add a layer: a struct of options with serde's derive, [`Rule`] for it, a row of the table.
+//!
+//! [`Layer`], [`Sequential`] and the layers that hold layers contain each other, so they share this file.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,21 +11,32 @@ use std::marker::PhantomData;
 use serde::de::{self, Deserializer, EnumAccess, VariantAccess};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::layer_table::{example, layers, short};
+use super::layer_table::{example, layers, optional};
 use super::rule::Rule;
 use super::{
     AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d,
     Dropout, Dropout2d, Elu, Embedding, Flatten, Gelu, GlobalAvgPool, GlobalMaxPool, GroupNorm, Gru,
     InstanceNorm, LayerNorm, LeakyRelu, Linear, LogSoftmax, Lstm, MaxPool1d, MaxPool2d, MultiHeadAttention,
-    Net, Permute, PositionalEmbedding, Relu, Reshape, RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh,
+    Net, PRelu, Permute, PositionalEmbedding, Relu, Reshape, RmsNorm, Sigmoid, Silu, Softmax, Softplus, Tanh,
     Upsample,
 };
 use crate::graph::{DType, Tensor};
 
-/// How a config may name a layer.
+/// A row of the table of layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerRow {
+    /// The forms of its entry in a config.
+    pub form: Form,
+    /// One line about it.
+    pub about: &'static str,
+    /// PyTorch's class, where it has one.
+    pub torch: Option<&'static str>,
+}
+
+/// The forms of an entry in a config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
     /// The option that a single value in place of the options stands for.
     pub short: Option<&'static str>,
@@ -31,54 +45,116 @@ pub struct Form {
 }
 
 layers! {
-    // its name, its options, the main one of them, and the least it needs
-    "flatten" Flatten short "start_axis";
-    "reshape" Reshape short "shape" as "{ reshape = [8, -1] }";
-    "permute" Permute short "axes" as "{ permute = [2, 1] }";
-    "linear" Linear short "out_features" as "{ linear = 128 }";
-    "conv1d" Conv1d short "out_channels" as "{ conv1d = { out_channels = 16, kernel_size = 3 } }";
-    "conv2d" Conv2d short "out_channels" as "{ conv2d = { out_channels = 16, kernel_size = 3 } }";
-    "conv_transpose1d" ConvTranspose1d short "out_channels"
+    // The name and the options; the description; torch's class, if it has one; the key that one value in place of the
+    // options sets; the shortest entry that works, where the name alone does not.
+    "flatten" Flatten "Joins the axes from `start_axis` on into one."
+        torch "torch.nn.Flatten" short "start_axis";
+    "reshape" Reshape "Gives the axes after the batch another shape; one extent may be -1."
+        torch "torch.nn.Unflatten" short "shape"
+        as "{ reshape = [8, -1] }";
+    "permute" Permute "Puts the axes after the batch in another order."
+        short "axes"
+        as "{ permute = [2, 1] }";
+    "linear" Linear "A dense layer over the last axis: x·Wᵀ + b."
+        torch "torch.nn.Linear" short "out_features"
+        as "{ linear = 128 }";
+    "conv1d" Conv1d "A convolution along one axis of [batch, channels, length]."
+        torch "torch.nn.Conv1d" short "out_channels"
+        as "{ conv1d = { out_channels = 16, kernel_size = 3 } }";
+    "conv2d" Conv2d "A convolution along two axes of [batch, channels, height, width]."
+        torch "torch.nn.Conv2d" short "out_channels"
+        as "{ conv2d = { out_channels = 16, kernel_size = 3 } }";
+    "conv_transpose1d" ConvTranspose1d "The transpose of `conv1d`, which lengthens its input by the stride."
+        torch "torch.nn.ConvTranspose1d" short "out_channels"
         as "{ conv_transpose1d = { out_channels = 16, kernel_size = 2 } }";
-    "conv_transpose2d" ConvTranspose2d short "out_channels"
+    "conv_transpose2d" ConvTranspose2d "The transpose of `conv2d`, which enlarges its input by the stride."
+        torch "torch.nn.ConvTranspose2d" short "out_channels"
         as "{ conv_transpose2d = { out_channels = 16, kernel_size = 2 } }";
-    "max_pool1d" MaxPool1d short "kernel_size" as "{ max_pool1d = 2 }";
-    "max_pool2d" MaxPool2d short "kernel_size" as "{ max_pool2d = 2 }";
-    "avg_pool1d" AvgPool1d short "kernel_size" as "{ avg_pool1d = 2 }";
-    "avg_pool2d" AvgPool2d short "kernel_size" as "{ avg_pool2d = 2 }";
-    "adaptive_avg_pool2d" AdaptiveAvgPool2d short "output_size" as "{ adaptive_avg_pool2d = 1 }";
-    "global_avg_pool" GlobalAvgPool;
-    "global_max_pool" GlobalMaxPool;
-    "upsample" Upsample short "scale_factor" as "{ upsample = 2 }";
-    "batch_norm" BatchNorm;
-    "layer_norm" LayerNorm short "axes";
-    "rms_norm" RmsNorm short "axes";
-    "group_norm" GroupNorm short "num_groups" as "{ group_norm = 4 }";
-    "instance_norm" InstanceNorm;
-    "dropout" Dropout short "p";
-    "dropout2d" Dropout2d short "p";
-    "embedding" Embedding as "{ embedding = { num_embeddings = 256, embedding_dim = 64 } }";
-    "positional_embedding" PositionalEmbedding short "max_len" as "{ positional_embedding = 128 }";
-    "multi_head_attention" MultiHeadAttention short "num_heads" as "{ multi_head_attention = 4 }";
-    "gru" Gru short "hidden_size" as "{ gru = 64 }";
-    "lstm" Lstm short "hidden_size" as "{ lstm = 64 }";
-    "relu" Relu;
-    "leaky_relu" LeakyRelu short "negative_slope";
-    "elu" Elu short "alpha";
-    "gelu" Gelu short "approximate";
-    "silu" Silu;
-    "softplus" Softplus short "beta";
-    "tanh" Tanh;
-    "sigmoid" Sigmoid;
-    "softmax" Softmax;
-    "log_softmax" LogSoftmax;
-    "residual" Residual short "layers" as "{ residual = [\"relu\"] }";
-    "parallel" Parallel short "branches" as "{ parallel = [[\"relu\"], [\"tanh\"]] }";
-    "repeat" Repeat as "{ repeat = { times = 2, layers = [\"relu\"] } }";
-    "block" Block as "{ block = { name = \"encoder\", layers = [\"relu\"] } }";
+    "max_pool1d" MaxPool1d "The maximum of each window along one axis."
+        torch "torch.nn.MaxPool1d" short "kernel_size"
+        as "{ max_pool1d = 2 }";
+    "max_pool2d" MaxPool2d "The maximum of each window along two axes."
+        torch "torch.nn.MaxPool2d" short "kernel_size"
+        as "{ max_pool2d = 2 }";
+    "avg_pool1d" AvgPool1d "The mean of each window along one axis."
+        torch "torch.nn.AvgPool1d" short "kernel_size"
+        as "{ avg_pool1d = 2 }";
+    "avg_pool2d" AvgPool2d "The mean of each window along two axes."
+        torch "torch.nn.AvgPool2d" short "kernel_size"
+        as "{ avg_pool2d = 2 }";
+    "adaptive_avg_pool2d" AdaptiveAvgPool2d "Means over windows that give an output of this size."
+        torch "torch.nn.AdaptiveAvgPool2d" short "output_size"
+        as "{ adaptive_avg_pool2d = 1 }";
+    "global_avg_pool" GlobalAvgPool "The mean of each channel.";
+    "global_max_pool" GlobalMaxPool "The maximum of each channel.";
+    "upsample" Upsample "Enlarges images by nearest neighbours or bilinearly."
+        torch "torch.nn.Upsample" short "scale_factor"
+        as "{ upsample = 2 }";
+    "batch_norm" BatchNorm "Normalises each channel over the batch, and in evaluation by running statistics."
+        torch "torch.nn.BatchNorm2d";
+    "layer_norm" LayerNorm "Normalises each sample over its last axes."
+        torch "torch.nn.LayerNorm" short "axes";
+    "rms_norm" RmsNorm "Divides by the root mean square over the last axes."
+        torch "torch.nn.RMSNorm" short "axes";
+    "group_norm" GroupNorm "Normalises each sample over groups of channels."
+        torch "torch.nn.GroupNorm" short "num_groups"
+        as "{ group_norm = 4 }";
+    "instance_norm" InstanceNorm "Normalises each channel of each sample."
+        torch "torch.nn.InstanceNorm2d";
+    "dropout" Dropout "Zeros elements at random in training, with probability `p`."
+        torch "torch.nn.Dropout" short "p";
+    "dropout2d" Dropout2d "Zeros whole channels at random in training, with probability `p`."
+        torch "torch.nn.Dropout2d" short "p";
+    "embedding" Embedding "A trainable row for each index."
+        torch "torch.nn.Embedding"
+        as "{ embedding = { num_embeddings = 256, embedding_dim = 64 } }";
+    "positional_embedding" PositionalEmbedding "Adds a trainable or sinusoidal row for each position of a sequence."
+        short "max_len"
+        as "{ positional_embedding = 128 }";
+    "multi_head_attention" MultiHeadAttention "Self-attention over [batch, positions, features]."
+        torch "torch.nn.MultiheadAttention" short "num_heads"
+        as "{ multi_head_attention = 4 }";
+    "gru" Gru "Gated recurrent units over [batch, positions, features]."
+        torch "torch.nn.GRU" short "hidden_size"
+        as "{ gru = 64 }";
+    "lstm" Lstm "Long short-term memory over [batch, positions, features]."
+        torch "torch.nn.LSTM" short "hidden_size"
+        as "{ lstm = 64 }";
+    "relu" Relu "max(x, 0)"
+        torch "torch.nn.ReLU";
+    "leaky_relu" LeakyRelu "x, or negative_slope·x below 0."
+        torch "torch.nn.LeakyReLU" short "negative_slope";
+    "prelu" PRelu "x, or a trainable weight times x below 0; one weight for all channels, or one for each."
+        torch "torch.nn.PReLU" short "num_parameters";
+    "elu" Elu "x, or alpha·(eˣ − 1) below 0."
+        torch "torch.nn.ELU" short "alpha";
+    "gelu" Gelu "x·Φ(x), Φ the distribution function of N(0, 1)."
+        torch "torch.nn.GELU" short "approximate";
+    "silu" Silu "x·sigmoid(x)"
+        torch "torch.nn.SiLU";
+    "softplus" Softplus "log(1 + e^(beta·x))/beta"
+        torch "torch.nn.Softplus" short "beta";
+    "tanh" Tanh "tanh x"
+        torch "torch.nn.Tanh";
+    "sigmoid" Sigmoid "1/(1 + e⁻ˣ)"
+        torch "torch.nn.Sigmoid";
+    "softmax" Softmax "Softmax over the last axis."
+        torch "torch.nn.Softmax";
+    "log_softmax" LogSoftmax "The logarithm of softmax over the last axis."
+        torch "torch.nn.LogSoftmax";
+    "residual" Residual "Adds the layers' output to x, or to the output of a shortcut."
+        short "layers"
+        as "{ residual = [\"relu\"] }";
+    "parallel" Parallel "Runs x through several lists of layers and joins their outputs."
+        short "branches"
+        as "{ parallel = [[\"relu\"], [\"tanh\"]] }";
+    "repeat" Repeat "Copies of a list of layers, each with parameters of its own."
+        as "{ repeat = { times = 2, layers = [\"relu\"] } }";
+    "block" Block "A list of layers under a name, which the backward pass may recompute."
+        as "{ block = { name = \"encoder\", layers = [\"relu\"] } }";
 }
 
-/// The name under which serde meets a layer.
+/// The name of the enum for serde.
 const ENTRY: &str = "layer";
 
 struct Entry;
@@ -89,7 +165,7 @@ impl<'de> Deserialize<'de> for Layer {
     }
 }
 
-/// Reads options and checks them where a reader still knows the place.
+/// Reads options and checks them while the reader still knows the position.
 struct Checked<T>(PhantomData<T>);
 
 impl<'de, T: Rule + Deserialize<'de>> de::DeserializeSeed<'de> for Checked<T> {
@@ -108,17 +184,17 @@ impl Layer {
         Self::FORMS.iter().find(|form| form.name == name)
     }
 
-    /// A name of its own, in place of its position.
+    /// Its own name, which replaces its position.
     pub(super) fn label(&self) -> Option<&str> {
         self.rule().label()
     }
 
-    /// How many layers it makes, itself included.
+    /// The number of layers it makes, itself included.
     pub(super) fn count(&self) -> usize {
         self.rule().within().saturating_add(1)
     }
 
-    /// Makes something of integers, or leaves it to layers within to say that they cannot.
+    /// True for a layer that accepts integers, or leaves the check to the layers within.
     fn takes_integers(&self) -> bool {
         matches!(
             self,
@@ -148,13 +224,13 @@ impl Layer {
     }
 }
 
-/// Most layers of a list, those within layers and their copies counted: a model of more is a slip of the pen.
+/// The most layers of a list, with those within layers and their copies. A model of more is a typing error.
 const MOST_LAYERS: usize = 10_000;
 
-/// Layers one after the other; parameters are named by position, as in `torch.nn.Sequential`.
+/// Layers one after the other. Parameters are named by position, as in `torch.nn.Sequential`.
 ///
-/// Lists within layers go on from their layer's name: `3.0.weight`. A [`Block`](Block) has its name in
-/// place of its position: `encoder.0.weight`.
+/// Lists within layers continue the name of their layer: `3.0.weight`. The name of a [`Block`] replaces its position:
+/// `encoder.0.weight`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sequential {
     /// The layers.
@@ -186,12 +262,12 @@ impl Sequential {
         x
     }
 
-    /// How many layers it makes, those within layers included.
+    /// The number of layers it makes, those within layers included.
     pub(super) fn count(&self) -> usize {
         self.layers.iter().map(Layer::count).fold(0, usize::saturating_add)
     }
 
-    /// Refuses two blocks of one name, for so would be their parameters; and too many layers.
+    /// Refuses two blocks of one name, whose parameters would have one name too, and too many layers.
     fn check(&self) -> Result<(), String> {
         let labels: Vec<&str> = self.layers.iter().filter_map(Layer::label).collect();
         let again = labels.iter().enumerate().find(|(i, label)| labels[..*i].contains(label));
@@ -224,23 +300,23 @@ impl<'de> Deserialize<'de> for Sequential {
     }
 }
 
-/// Most copies a [`Repeat`] makes.
+/// The most copies of a [`Repeat`].
 const MOST_COPIES: usize = 1000;
 
-/// shortcut(x) + layers(x); x itself where there is no shortcut.
+/// shortcut(x) + layers(x), or x + layers(x) without a shortcut.
 ///
 /// Parameters are below `NAME.layers` and `NAME.shortcut`. Source: He et al. 2015, arXiv 1512.03385.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
-    /// What is added to x.
+    /// The layers whose output is added.
     pub layers: Sequential,
-    /// Gives x the shape of the layers' output, where they change it.
+    /// Layers that give x the shape of the layers' output. Default: x itself.
     #[serde(default)]
     pub shortcut: Option<Sequential>,
 }
 
-/// A shortcut from shape `x` to shape `y`, as a config has it.
+/// A shortcut from shape `x` to shape `y`, as a config writes it.
 fn remedy(x: &[usize], y: &[usize]) -> Option<String> {
     if x.len() < 2 || x.len() != y.len() || x[0] != y[0] {
         return None;
@@ -299,7 +375,7 @@ impl Rule for Residual {
     }
 }
 
-/// How [`Parallel`] joins its branches.
+/// The way [`Parallel`] joins its branches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Join {
@@ -310,7 +386,7 @@ pub enum Join {
     Add,
 }
 
-/// The same x through several lists of layers; an empty one passes it on.
+/// Runs the same x through several lists of layers and joins their outputs. An empty list returns x.
 ///
 /// Parameters are below `NAME.BRANCH`, branches counted from 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -318,10 +394,10 @@ pub enum Join {
 pub struct Parallel {
     /// The lists.
     pub branches: Vec<Sequential>,
-    /// How their outputs are joined.
+    /// The way the outputs are joined. Default: concat.
     #[serde(default)]
     pub join: Join,
-    /// Along which axis `concat` joins, the batch axis being 0; negative from the end.
+    /// The axis of `concat`, counted from the batch axis 0, or negative from the end. Default: 1.
     #[serde(default = "one")]
     pub axis: isize,
 }
@@ -391,9 +467,9 @@ impl Rule for Parallel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Repeat {
-    /// How many copies.
+    /// Number of copies.
     pub times: usize,
-    /// What is repeated.
+    /// The list to repeat.
     pub layers: Sequential,
 }
 
@@ -415,15 +491,15 @@ impl Rule for Repeat {
     }
 }
 
-/// A list under a name, which takes the place of its position in parameters, errors and `explain`.
+/// A list of layers under a name, which replaces its position in parameters, errors and `explain`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
     /// Letters, digits and `_`, a letter first.
     pub name: String,
-    /// What it holds.
+    /// The list.
     pub layers: Sequential,
-    /// Computes its inner values again in the backward pass rather than keep them.
+    /// Recomputes the inner values in the backward pass instead of keeping them. Default: false.
     #[serde(default)]
     pub checkpoint: bool,
 }

@@ -1,12 +1,12 @@
 //! The macro that makes everything from the table of layers in `layer.rs`: the enum, its names, how serde reads and
 //! writes it.
 
-macro_rules! short {
+macro_rules! optional {
     () => {
         None
     };
-    ($key:literal) => {
-        Some($key)
+    ($text:literal) => {
+        Some($text)
     };
 }
 
@@ -20,21 +20,43 @@ macro_rules! example {
 }
 
 macro_rules! layers {
-    ($($name:literal $kind:ident $(short $short:literal)? $(as $example:literal)?;)*) => {
+    ($(
+        $name:literal $kind:ident $about:literal $(torch $torch:literal)? $(short $short:literal)?
+        $(as $example:literal)?;
+    )*) => {
         /// One entry of a [`Sequential`](crate::nn::Sequential): its kind, and its options.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Layer {
             $(
-                #[doc = concat!("`", $name, "`")]
+                #[doc = concat!("`", $name, "`: ", $about)]
                 $kind($kind),
             )*
         }
 
         impl Layer {
             /// Every layer there is.
-            pub const FORMS: &[Form] = &[
-                $(Form { name: $name, short: short!($($short)?), example: example!($name $($example)?) },)*
+            pub const TABLE: &[LayerRow] = &[
+                $(LayerRow {
+                    form: Form {
+                        name: $name,
+                        short: optional!($($short)?),
+                        example: example!($name $($example)?),
+                    },
+                    about: $about,
+                    torch: optional!($($torch)?),
+                },)*
             ];
+
+            /// The form of every layer.
+            pub const FORMS: &[Form] = &{
+                let mut forms = [Self::TABLE[0].form; Self::TABLE.len()];
+                let mut i = 0;
+                while i < forms.len() {
+                    forms[i] = Self::TABLE[i].form;
+                    i += 1;
+                }
+                forms
+            };
 
             const NAMES: &[&str] = &[$($name,)*];
 
@@ -94,4 +116,4 @@ macro_rules! layers {
     };
 }
 
-pub(super) use {example, layers, short};
+pub(super) use {example, layers, optional};

@@ -13,7 +13,7 @@ use crate::graph::Tensor;
 pub struct Linear {
     /// Width of the output.
     pub out_features: usize,
-    /// Adds a trainable vector.
+    /// Adds a trainable vector. Default: true.
     #[serde(default = "yes")]
     pub bias: bool,
 }

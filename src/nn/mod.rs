@@ -26,34 +26,29 @@ mod sequences;
 mod shaping;
 mod table;
 
-pub use activation::{
-    Approximate, Elu, Gelu, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
-};
-pub use attention::MultiHeadAttention;
-pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d};
-pub use embedding::{Embedding, Positional};
-pub use entries::{Dropout, Dropout2d};
-pub use layer::{Block, Form, Join, Layer, Parallel, Repeat, Residual, Sequential};
-pub use linear::Linear;
-pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
-pub use padding::Padding;
-pub use pool::{Pool, Pool1d, Pool2d};
-pub use pooling::{
-    AdaptiveAvgPool2d, AvgPool, AvgPool1d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool, MaxPool1d,
-    MaxPool2d,
-};
-pub use recurrent::Recurrent;
-pub use resize::{Upsample, UpsampleMode, UpsampleSize};
-pub use sequences::{Gru, Lstm, PositionalEmbedding};
-pub use shaping::{Flatten, Permute, Reshape};
+pub use activation::*;
+pub use attention::*;
+pub use conv::*;
+pub use embedding::*;
+pub use entries::*;
+pub use layer::*;
+pub use linear::*;
+pub use norm::*;
+pub use padding::*;
+pub use pool::*;
+pub use pooling::*;
+pub use recurrent::*;
+pub use resize::*;
+pub use sequences::*;
+pub use shaping::*;
 pub use table::TableRow;
 
 use crate::graph::{Graph, Init, Tensor};
 
-/// What a model function builds with: the graph, and where its parameters are named.
+/// The builder that a model function receives: the graph, with methods that make layers and their parameters.
 ///
-/// The function is called once for training and once for evaluation, and once more for a short last batch; it
-/// must make the same parameters each time.
+/// The function is called once for training and once for evaluation, and again for a short last batch. It must make the
+/// same parameters each time.
 #[derive(Debug, Clone)]
 pub struct Net {
     graph: Graph,
@@ -71,7 +66,7 @@ impl Net {
         &self.graph
     }
 
-    /// False where the model is built for evaluation: no dropout, running statistics.
+    /// True for training. In evaluation there is no dropout, and running statistics are used.
     pub fn training(&self) -> bool {
         self.training
     }

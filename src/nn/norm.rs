@@ -11,14 +11,14 @@ use crate::graph::{DType, Init, Tensor};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchNorm {
-    /// Added to the variance. 1e-5.
+    /// Added to the variance. Default: 1e-5.
     pub eps: f64,
-    /// Weight of the newest batch in the running statistics, 0.1; none for the mean over all batches.
+    /// Weight of the newest batch in the running statistics; `None` for the mean over all batches. Default: 0.1.
     #[serde(with = "or_none")]
     pub momentum: Option<f64>,
-    /// Trains a scale and a shift for each channel.
+    /// Trains a scale and a shift for each channel. Default: true.
     pub affine: bool,
-    /// Keeps running statistics, and evaluates with them.
+    /// Keeps running statistics and evaluates with them. Default: true.
     pub track_running_stats: bool,
 }
 
@@ -32,13 +32,13 @@ impl Default for BatchNorm {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LayerNorm {
-    /// How many of the last axes are normalised together. 1.
+    /// Number of last axes that are normalised together. Default: 1.
     pub axes: usize,
-    /// Added to the variance. 1e-5.
+    /// Added to the variance. Default: 1e-5.
     pub eps: f64,
-    /// Trains a scale for each element.
+    /// Trains a scale for each element. Default: true.
     pub elementwise_affine: bool,
-    /// Trains a shift for each element, beside a scale.
+    /// Trains a shift for each element, beside the scale. Default: true.
     pub bias: bool,
 }
 
@@ -52,11 +52,11 @@ impl Default for LayerNorm {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RmsNorm {
-    /// How many of the last axes are normalised together. 1.
+    /// Number of last axes that are normalised together. Default: 1.
     pub axes: usize,
-    /// Added to the mean square; none for f32's epsilon, 2⁻²³.
+    /// Added to the mean square. Default: f32's epsilon, 2⁻²³.
     pub eps: Option<f64>,
-    /// Trains a scale for each element.
+    /// Trains a scale for each element. Default: true.
     pub elementwise_affine: bool,
 }
 
@@ -70,12 +70,12 @@ impl Default for RmsNorm {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupNorm {
-    /// Channels are normalised in so many equal groups.
+    /// Number of equal groups of channels.
     pub num_groups: usize,
-    /// Added to the variance. 1e-5.
+    /// Added to the variance. Default: 1e-5.
     #[serde(default = "small")]
     pub eps: f64,
-    /// Trains a scale and a shift for each channel.
+    /// Trains a scale and a shift for each channel. Default: true.
     #[serde(default = "yes")]
     pub affine: bool,
 }
@@ -95,9 +95,9 @@ impl GroupNorm {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InstanceNorm {
-    /// Added to the variance. 1e-5.
+    /// Added to the variance. Default: 1e-5.
     pub eps: f64,
-    /// Trains a scale and a shift for each channel. False.
+    /// Trains a scale and a shift for each channel. Default: false.
     pub affine: bool,
 }
 
@@ -140,20 +140,20 @@ fn normalised(x: &Tensor, axes: &[isize], eps: f64) -> Tensor {
     })
 }
 
-/// Small tensors one after the other in memory, for a kernel that would read too many of them.
+/// Small tensors joined in memory, for a kernel that would else read too many of them.
 fn together(parts: [&Tensor; 4]) -> Tensor {
     let flat = parts.map(|t| t.reshape([t.shape().iter().product::<usize>()]));
     Tensor::concat(&flat.each_ref(), 0).materialized()
 }
 
-/// The shape [1, c, 1..] that stands beside a tensor of channels.
+/// The shape [1, c, 1..], which broadcasts over a tensor of channels.
 fn beside_channels(x: &Tensor) -> Vec<usize> {
     let mut shape = vec![1; x.shape().len()];
     shape[1] = x.shape()[1];
     shape
 }
 
-/// x̂·w + b for x of channels, all of it derived at once: the sums that give the gradients of w and b give that of x.
+/// x̂·w + b for x of channels with one custom gradient: the sums for the gradients of w and b also give that of x.
 fn affine_batch_norm(x: &Tensor, m: Moments, weight: &Tensor, bias: &Tensor, axes: Vec<isize>) -> Tensor {
     let beside = beside_channels(x);
     let scale = weight.reshape(beside.clone()).mul(&m.rstd);
@@ -178,9 +178,9 @@ impl Net {
     /// Normalises each channel of x [n, c], [n, c, l] or [n, c, h, w] over the batch and everything after the channel:
     /// y = (x − mean)/√(var + ε)·weight + bias, var the biased one. In evaluation with the running statistics.
     ///
-    /// Parameters `name.weight`, `name.bias` \[c\], 1 and 0 at first; buffers `name.running_mean`, `name.running_var`
-    /// \[c\], 0 and 1 at first, of which each training step takes the share 1 − momentum and adds momentum times the
-    /// batch's, the unbiased variance there; and `name.num_batches_tracked`. Source: `torch.nn.BatchNorm2d`.
+    /// Parameters `name.weight`, `name.bias` \[c\], 1 and 0 at first. Buffers `name.running_mean`, `name.running_var` \[c\], 0
+    /// and 1 at first, and `name.num_batches_tracked`. Each training step sets a running value to (1 − momentum) times itself
+    /// plus momentum times the batch's, with the unbiased variance. Source: `torch.nn.BatchNorm2d`.
     pub fn batch_norm(&self, name: &str, x: &Tensor, options: &BatchNorm) -> Tensor {
         self.graph().scoped(&format!("{name} (batch_norm)"), || {
             let &[_, c, ..] = x.shape() else {

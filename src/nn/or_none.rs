@@ -1,4 +1,4 @@
-//! A number that may be none, where none is not the default: `0.1`, or `"none"`.
+//! An optional number whose default is not none: `0.1`, or `"none"`.
 
 use std::fmt;
 

@@ -11,10 +11,10 @@ use super::axes::{Axes, serialize};
 /// Zeros around the input of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Padding<const N: usize> {
-    /// So many that, at a stride of 1, the output is as long as the input; where their number is odd the last side
-    /// gets one more. torch's `padding="same"`.
+    /// The number of zeros with which, at a stride of 1, the output is as long as the input. An odd number puts one more after
+    /// the input than before it. torch's `padding="same"`.
     Same,
-    /// So many on both sides of each axis.
+    /// Numbers of zeros on both sides of each axis.
     Explicit([usize; N]),
 }
 

@@ -4,18 +4,18 @@ use super::conv::{check_windows, demand, span};
 use crate::graph::{DType, Tensor, Window};
 use crate::shape::Shape;
 
-/// Options of a pool along N axes; torch's names and defaults, but that the stride is the kernel's size unless said.
+/// Options of a pool along N axes; torch's names and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool<const N: usize> {
     /// Extents of a window.
     pub kernel_size: [usize; N],
-    /// From window to window.
+    /// Distance from window to window. Default in a config: the window's extents.
     pub stride: [usize; N],
     /// Elements around the input, at most half a window: −∞ for a maximum, 0 for a mean.
     pub padding: [usize; N],
-    /// From element to element of a window; a mean takes 1 only.
+    /// Distance from element to element of a window; 1 for a mean. Default: 1.
     pub dilation: [usize; N],
-    /// A last window that reaches past the input is taken too, if it begins inside.
+    /// Includes a last window that reaches past the input, if it begins inside. Default: false.
     pub ceil_mode: bool,
 }
 
@@ -66,7 +66,7 @@ impl<const N: usize> Pool<N> {
             .collect()
     }
 
-    /// Windows side by side that nothing stands beside: a reshape shows them.
+    /// True for windows side by side that cover the whole input: a reshape is then enough.
     fn is_tiling(&self, x: &[usize], positions: &[usize]) -> bool {
         (0..N).all(|i| {
             self.stride[i] == self.kernel_size[i]
@@ -99,7 +99,7 @@ impl<const N: usize> Pool<N> {
         })
     }
 
-    /// The transpose of `windows`: [n, c, positions.., kernel..] summed where elements came from.
+    /// The transpose of `windows`: sums [n, c, positions.., kernel..] at the coordinates that elements came from.
     fn gather(&self, windows: &Tensor, positions: &[usize], length: &[usize]) -> Tensor {
         let lead = windows.shape()[..2].to_vec();
         if self.is_tiling(&[&lead, length].concat(), positions) {
@@ -119,7 +119,7 @@ fn last_axes<const N: usize>() -> Vec<isize> {
     (0..N).map(|i| -1 - i as isize).collect()
 }
 
-/// A tensor [.., 1..] beside windows.
+/// A tensor with an axis of 1 for each axis of a window's elements.
 fn beside<const N: usize>(x: &Tensor) -> Tensor {
     x.reshape([x.shape(), &[1; N]].concat())
 }
@@ -137,29 +137,28 @@ impl Tensor {
         let pool = *options;
         self.graph().custom_gradient(&y, &[self], &[&y], move |dy, inputs, saved| {
             let (input, values) = (&inputs[0], &saved[0]);
-            // Minus the number of the first element that is the maximum.
+            // Minus the index of the first element that equals the maximum.
             let mut counts = vec![1; 2 + N];
             counts.extend(pool.kernel_size);
             let counts = Shape::from(counts);
             let flat = Shape::from([counts.elements()]);
             let number = input.graph().iota(0, &flat).to_f32().neg().reshape(counts);
             let windows = pool.windows(input, &positions, f32::NEG_INFINITY);
-            // Padding is no maximum, even where all of the window is −∞.
+            // Padding is no maximum, even if the whole window is −∞.
             let one = input.graph().constant(1.0).broadcast_to(input.shape());
             let hit = windows.eq(&beside::<N>(values)).mul(&pool.windows(&one, &positions, 0.0));
             let first = hit.select(&number, &input.graph().constant(f32::NEG_INFINITY));
             let first = first.amax(&last_axes::<N>(), false);
             let share = |t: &Tensor| beside::<N>(t).broadcast_to(windows.shape());
-            // Which element it was is asked where the elements came from.
+            // The comparison with the maximum's index is made at the elements' own coordinates.
             let zero = input.graph().constant(0.0);
             let part = share(&first).eq(&number).select(&share(dy), &zero);
             vec![Some(pool.gather(&part, &positions, &input.shape()[2..]))]
         })
     }
 
-    /// The mean of each window: [n, c, length..] to [n, c, positions..]. Zeros of the padding count unless
-    /// `count_include_pad` is false; what `ceil_mode` adds past the padding never does. Source:
-    /// `torch.nn.functional.avg_pool2d`.
+    /// The mean of each window: [n, c, length..] to [n, c, positions..]. Zeros of the padding count if `count_include_pad`;
+    /// elements that `ceil_mode` adds past the padding never do. Source: `torch.nn.functional.avg_pool2d`.
     pub fn avg_pool<const N: usize>(&self, options: &Pool<N>, count_include_pad: bool) -> Tensor {
         let positions = match options.positions(self, "avg_pool") {
             Ok(_) if options.dilation != [1; N] => return self.fail("avg_pool takes no dilation".into()),
@@ -176,7 +175,7 @@ impl Tensor {
                 y = y.mul_scalar(1.0 / k as f32);
                 continue;
             }
-            // How many elements of the window at each position count: from `begin` to `end`, padding included.
+            // The number of a window's elements that count at each position: from `begin` to `end`, padding included.
             let mut shape = vec![1; 2 + N];
             shape[2 + i] = positions[i];
             let g = self.graph();
@@ -233,7 +232,7 @@ impl Tensor {
         fold(self, &(2..self.shape().len() as isize).collect::<Vec<_>>())
     }
 
-    /// The matrix product along one axis, whose extent becomes that of the matrix [length, out].
+    /// The product with a matrix [length, out] along one axis.
     pub(super) fn along(&self, axis: usize, matrix: &Tensor) -> Tensor {
         let last = self.shape().len() as isize - 1;
         self.transpose(axis as isize, last).matmul(matrix).transpose(axis as isize, last)

@@ -26,7 +26,7 @@ pub type MaxPool2d = MaxPool<2>;
 pub struct AvgPool<const N: usize> {
     /// The windows, of dilation 1.
     pub windows: Pool<N>,
-    /// Zeros of the padding count as elements.
+    /// Counts zeros of the padding as elements. Default: true.
     pub count_include_pad: bool,
 }
 

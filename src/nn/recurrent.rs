@@ -12,14 +12,14 @@ use crate::graph::{Init, Tensor};
 pub struct Recurrent {
     /// Width of the state.
     pub hidden_size: usize,
-    /// Layers, each on the sequence of the one before. 1.
+    /// Number of layers, each on the sequence of the one before. Default: 1.
     #[serde(default = "one")]
     pub num_layers: usize,
-    /// Trains shifts. True.
+    /// Trains biases. Default: true.
     #[serde(default = "yes")]
     pub bias: bool,
-    /// The output is the last layer's state at every place, [n, t, hidden_size], else at the last place only,
-    /// [n, hidden_size]. True.
+    /// Returns the last layer's state at every position, [n, t, hidden_size], else at the last position only,
+    /// [n, hidden_size]. Default: true.
     #[serde(default = "yes")]
     pub return_sequences: bool,
 }
@@ -114,7 +114,7 @@ impl Net {
                 let bias = |what| options.bias.then(|| self.parameter(&named(what), [gates * width], init));
                 let (input_bias, hidden_bias) = (bias("bias_ih"), bias("bias_hh"));
                 let cell = Cell { hidden, hidden_bias, width };
-                // Every place's input at once.
+                // The input products of all positions at once.
                 let inputs = sequence.matmul(&of_input.transpose(0, 1));
                 let inputs = input_bias.map_or(inputs.clone(), |b| inputs.add(&b));
                 let zero = self.graph().constant(0.0).broadcast_to([n, width]);

@@ -6,16 +6,16 @@ use super::axes::PerAxis;
 use crate::graph::Tensor;
 use crate::shape::Shape;
 
-/// The size an [`Upsample`] gives.
+/// The output size of an [`Upsample`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum UpsampleSize {
     /// Height and width.
     Size([usize; 2]),
-    /// So many times the input's, rounded down.
+    /// Factors of the input's size; the product is rounded down.
     Scale([f64; 2]),
 }
 
-/// Between which elements an [`Upsample`] chooses or mixes.
+/// The elements of the input that an [`Upsample`] takes or mixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpsampleMode {
     /// The one at ⌊o·in/out⌋.
@@ -31,9 +31,9 @@ pub enum UpsampleMode {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Keys", into = "Keys")]
 pub struct Upsample {
-    /// What comes out.
+    /// The size of the output.
     pub size: UpsampleSize,
-    /// How.
+    /// The interpolation. Default: nearest.
     pub mode: UpsampleMode,
 }
 
@@ -128,7 +128,7 @@ impl Tensor {
         let (j, o) = (g.iota(0, &shape).to_f32(), g.iota(1, &shape).to_f32());
         let matrix = match mode {
             UpsampleMode::Nearest => {
-                // The last input serves what rounding would put behind it.
+                // The last input stands for positions that rounding puts behind it.
                 let at = o.mul_scalar(ratio as f32).minimum(&g.constant((length - 1) as f32));
                 j.le(&at).mul(&at.lt(&j.add_scalar(1.0)))
             }
@@ -147,7 +147,7 @@ impl Tensor {
         self.along(axis, &matrix)
     }
 
-    /// Each element so many times in a row along an axis.
+    /// Repeats each element along an axis.
     fn repeat(&self, axis: usize, times: usize) -> Tensor {
         let mut shape = self.shape().to_vec();
         let mut line = shape.clone();

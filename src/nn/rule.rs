@@ -3,22 +3,22 @@
 use super::Net;
 use crate::graph::Tensor;
 
-/// What the options of every layer answer; [`Layer`] passes its questions on.
+/// The trait of every layer's options. [`Layer`](super::Layer) dispatches to it.
 pub(super) trait Rule {
-    /// Refuses what can never work, as `out_features = 0: at least 1 is needed`.
+    /// Refuses options that never work, such as `out_features = 0: at least 1 is needed`.
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// The layer on `x`, its parameters below `name`.
+    /// Builds the layer on `x`, with its parameters below `name`.
     fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor;
 
-    /// A name of its own, in place of its position among its neighbours.
+    /// Its own name, which replaces its position among its neighbours.
     fn label(&self) -> Option<&str> {
         None
     }
 
-    /// How many layers it makes of those within.
+    /// The number of layers within it, copies counted.
     fn within(&self) -> usize {
         0
     }

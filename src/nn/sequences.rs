@@ -1,4 +1,4 @@
-//! Layers of sequences as entries of a list, where a config has other names than [`Net`].
+//! Layers of sequences as entries of a list, where a config's names differ from those of [`Net`].
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::rule::Rule;
 use super::{Net, Positional, Recurrent};
 use crate::graph::Tensor;
 
-/// Adds to each place of x [n, t, d] what tells it from the others; see [`Net::positional_embedding`].
+/// Adds a row for each position to x [n, t, d]; see [`Net::positional_embedding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "PositionalKeys", into = "PositionalKeys")]
 pub struct PositionalEmbedding(pub Positional);

@@ -1,4 +1,4 @@
-//! Layers that give a shape another form; none touches the batch axis, which is the first.
+//! Layers that change the shape. None touches the batch axis, which is the first.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,11 @@ use super::rule::Rule;
 use crate::graph::Tensor;
 use crate::shape::Shape;
 
-/// All axes from `start_axis` on made one.
+/// Joins all axes from `start_axis` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Flatten {
-    /// Counted with the batch axis as 0; torch's default is 1.
+    /// The first axis to join; the batch axis is 0. Default: 1.
     pub start_axis: usize,
 }
 
@@ -46,7 +46,7 @@ impl Rule for Flatten {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reshape {
-    /// The extents after the batch axis; one may be −1, which takes what is left.
+    /// The extents after the batch axis. One may be −1, which stands for the rest.
     pub shape: Vec<isize>,
 }
 

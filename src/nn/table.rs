@@ -1,15 +1,15 @@
-//! A row of a table of names that a config can give: losses, metrics.
+//! A row of a table of names in a config: losses, metrics.
 
 use super::Form;
 
-/// A name that a config can give, and what the reference says of it.
+/// A name in a config, with its text for the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableRow {
-    /// How a config writes it.
+    /// The forms of its entry in a config.
     pub form: Form,
-    /// What it is, in a line.
+    /// One line about it.
     pub about: &'static str,
-    /// How it is computed.
+    /// Its equation.
     pub equation: &'static str,
 }
 

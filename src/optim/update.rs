@@ -27,7 +27,6 @@ pub enum Clip {
 
 /// Parameters with settings of their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ParamGroup {
     /// Names, in which `*` stands for any characters and `?` for one: `"*.bias"`. A parameter belongs to the first group
     /// that names it.

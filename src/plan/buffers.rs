@@ -5,20 +5,20 @@ use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE};
 use crate::kernel::scaling;
 use crate::kernel::update::{GRADIENTS, PARAMETERS};
 
-/// Where an output of the graph goes.
+/// The destination of an output of the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
     /// A buffer of its own, of this name.
     Buffer(String),
-    /// The gradient arena, at the place of this parameter.
+    /// The gradient arena, at the offset of this parameter.
     Gradient(usize),
     /// A column of the ring of step metrics; the value is a scalar.
     Metric(usize),
-    /// What this buffer of the graph becomes at the end of the step.
+    /// The next value of this buffer of the graph, taken over at the end of the step.
     Next(usize),
-    /// Columns of the tally, from this one on: what the batches of an evaluation add up to.
+    /// Columns of the tally, the sums of an evaluation's batches, from `column` on.
     Tally {
-        /// The first.
+        /// The first column.
         column: usize,
         /// The size of the tally.
         ring: Ring,
@@ -27,18 +27,18 @@ pub enum Sink {
 
 /// The ring of step metrics.
 pub const METRICS: &str = "metrics";
-/// The ring of what the batches of an evaluation add up to.
+/// The ring of sums of an evaluation's batches.
 pub const TALLY: &str = "eval tally";
 
-/// How the names of buffers begin that hold what kernels make for others.
+/// Prefix of the names of buffers that hold activations: results of kernels for other kernels.
 pub(super) const ACTIVATIONS: &str = "activations ";
-/// How the names of buffers begin that hold an input.
+/// Prefix of the names of buffers that hold an input.
 pub(super) const INPUT: &str = "input ";
 
-/// The size of the ring of step metrics, or of the tally: so many numbers a step, for so many steps.
+/// The size of the ring of step metrics, or of the tally.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ring {
-    /// Numbers a step.
+    /// Numbers of each step.
     pub columns: usize,
     /// Steps.
     pub rows: usize,
@@ -76,7 +76,7 @@ pub fn input_buffer(name: &str) -> String {
     format!("{INPUT}{name}")
 }
 
-/// The named buffer a node lies in for good, if it does.
+/// The named buffer that always holds a node, if there is one.
 pub(super) fn fixed(node: &Node) -> Option<String> {
     match &node.op {
         Op::Input(name) => Some(input_buffer(name)),

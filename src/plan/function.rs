@@ -8,7 +8,7 @@ use crate::graph::{Clock, DType, Graph, Op, Tensor};
 use crate::kernel::feed::STATE;
 use crate::kernel::{Precision, Target};
 
-/// Outputs come back in parts as large as this at most.
+/// The largest part in which outputs are read back.
 const READBACK_BYTES: u64 = 4 << 20;
 
 /// Data for an input.
@@ -20,7 +20,7 @@ pub enum Value<'a> {
     I32(&'a [i32]),
 }
 
-/// A compiled graph. Its parameters and kept tensors are 0 until weights are loaded.
+/// A compiled graph. Its parameters and running buffers are 0 until weights are loaded.
 #[derive(Debug)]
 pub struct Function {
     gpu: Gpu,
@@ -30,7 +30,7 @@ pub struct Function {
     inputs: Vec<(String, usize, DType)>,
     weights: WeightLayout,
     outputs: Vec<usize>,
-    /// What the outputs come back through.
+    /// The readback buffer of the outputs.
     readback: Buffer,
 }
 
@@ -91,7 +91,7 @@ impl Function {
         Ok(function)
     }
 
-    /// Replaces every parameter and kept tensor; names and shapes must be the graph's.
+    /// Replaces every parameter and running buffer; names and shapes must be the graph's.
     ///
     /// # Errors
     /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.

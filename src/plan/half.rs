@@ -1,15 +1,19 @@
-//! Which values lie in memory as f16 where the precision asks for it.
+//! f16 is a storage format: marks the values that lie in memory as f16 once fusion has chosen the values in memory.
+//!
+//! Each kernel names the element type of each binding (`T0` to `T11`, printed by `types` in `kernel/expr.rs`) and computes
+//! in f32. One kernel rounds the weights once a step, over the whole arena. The loss scale is part of the step state,
+//! beside the words that settle a step (`kernel/gradients.rs`).
 
 use super::fuse::Fusion;
 use crate::graph::{DType, Node, NodeId, Op, Unary, Windowed};
 
-/// Values of fewer elements stay f32: there is nothing to win.
+/// Values of fewer elements stay f32: f16 would gain nothing.
 const LEAST: usize = 64;
 
 /// Marks the nodes that lie in memory as f16: activations and their gradients, and weights of two axes or more.
 ///
-/// Sums over a batch or an axis (losses, means, variances, normalisers) stay f32, and so does what goes to a sink: the
-/// gradient arena, running buffers, metrics, outputs. Numbers that count or number something are whole, and may be large.
+/// Sums over a batch or an axis (losses, means, variances, normalisers) stay f32, and so do values that go to a sink: the
+/// gradient arena, running buffers, metrics and outputs. Counts and indices stay f32 because they may be large.
 pub(super) fn mark(nodes: &mut [Node], fusion: &Fusion, outputs: &[NodeId]) {
     let (exact, real) = (exact(nodes), real(nodes));
     for i in 0..nodes.len() {
@@ -39,7 +43,7 @@ fn is_activation(op: &Op) -> bool {
     }
 }
 
-/// What is computed from parameters, data in f32 or random numbers; not from places and counts alone.
+/// Marks the nodes computed from parameters, f32 data or random numbers, and not from indices and counts alone.
 fn real(nodes: &[Node]) -> Vec<bool> {
     let mut real: Vec<bool> = Vec::with_capacity(nodes.len());
     for node in nodes {
@@ -52,8 +56,8 @@ fn real(nodes: &[Node]) -> Vec<bool> {
     real
 }
 
-/// What attention's gradients and segment sums read as f32: normalisers and row numbers; and what a whole number is
-/// computed from, element by element.
+/// Marks the values that must stay f32: the normalisers and row numbers that attention's gradients and segment sums
+/// read, and the inputs, element by element, of whole numbers.
 fn exact(nodes: &[Node]) -> Vec<bool> {
     let mut exact = vec![false; nodes.len()];
     for (i, node) in nodes.iter().enumerate().rev() {
@@ -80,7 +84,7 @@ fn exact(nodes: &[Node]) -> Vec<bool> {
     exact
 }
 
-/// True for a pool or a convolution channel by channel: what it sums are a window's elements.
+/// True for a pool or a depthwise convolution: a sum over the elements of a window.
 fn over_windows(nodes: &[Node], fusion: &Fusion, reduce: NodeId) -> bool {
     let mut open = nodes[reduce.0].inputs.clone();
     let mut seen = open.clone();

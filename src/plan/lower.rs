@@ -1,4 +1,4 @@
-//! Lowering: a kernel for each value that lies in memory, in topological order.
+//! Lowering: drafts a kernel for each materialized value, in topological order.
 
 use std::collections::HashMap;
 
@@ -31,10 +31,10 @@ pub(super) struct KernelDraft {
     pub title: String,
 }
 
-/// What lies in memory, and where that is a sink's.
+/// The fusion's decisions, and the values whose own kernel writes to a sink.
 pub(super) struct Places {
     pub fusion: Fusion,
-    /// The sink a node's own kernel writes to.
+    /// The sink that a node's own kernel writes to.
     pub owned: HashMap<NodeId, Sink>,
 }
 
@@ -46,7 +46,7 @@ impl Places {
         for (id, sink) in outputs {
             let alone = roots.iter().filter(|r| *r == id).count() == 1;
             let unread = fusion.consumers[id.0].is_empty() || matches!(sink, Sink::Buffer(_));
-            // A matrix product has no ring to write to: its value is copied there.
+            // The kernel of a matrix product cannot write to a ring, so its value is copied there.
             let in_ring = matches!(sink, Sink::Metric(_) | Sink::Tally { .. });
             let plain = !in_ring || makes_metrics(nodes, &fusion, *id);
             if alone && unread && plain && fixed(&nodes[id.0]).is_none() {
@@ -64,7 +64,7 @@ pub(super) struct Lowering<'a> {
     target: Target,
     fusion: Fusion,
     pub(super) owned: HashMap<NodeId, Sink>,
-    /// The sum over its first operand's rows that a matmul's kernel makes on the side.
+    /// The sum over its first operand's rows that a matmul's kernel also writes.
     row_sums: HashMap<NodeId, NodeId>,
     pub(super) drafts: Vec<KernelDraft>,
     done: Vec<bool>,
@@ -142,7 +142,7 @@ impl<'a> Lowering<'a> {
         self.drafts.push(KernelDraft { kernel, output, sink, second: None, partial: 0, title });
     }
 
-    /// `layer: matmul add relu`, from the first op of the kernel to the last; of many the middle is left out.
+    /// `layer: matmul add relu`, from the first op of the kernel to the last. Of many ops the middle ones are left out.
     fn title(&self, start: NodeId) -> String {
         let mut names = vec![self.nodes[start.0].op.name()];
         if let Some(epilogue) = self.fusion.epilogues.get(&start) {
@@ -174,7 +174,7 @@ impl<'a> Lowering<'a> {
                 self.draft(kernel, root, root);
             }
             _ => {
-                // The root itself is being made; what it reads lies in memory.
+                // The root itself is being made; its inputs are in memory.
                 let stored = |n: NodeId| n != root && self.fusion.stored[n.0];
                 let sink = self.kernel_sink(self.owned.get(&root));
                 let kernel = chain::kernel(self.nodes, root, &stored, sink);
@@ -183,12 +183,12 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// What the kernel of `start` writes beside its result.
+    /// The side output of the kernel of `start`.
     fn side_output(&self, start: NodeId) -> Option<NodeId> {
         self.fusion.epilogues.get(&start).and_then(|a| a.side_output)
     }
 
-    /// Enters that value as the second one of the kernel drafted last.
+    /// Enters the side output as the second output of the kernel drafted last.
     fn draft_side_output(&mut self, start: NodeId) {
         if let (Some(side_output), Some(draft)) = (self.side_output(start), self.drafts.last_mut()) {
             draft.second = Some((side_output, None));
@@ -220,7 +220,7 @@ impl<'a> Lowering<'a> {
         self.drafts.push(KernelDraft { kernel, output: root, sink, second: None, partial: bytes, title });
     }
 
-    /// A matmul's operand where it lies; `turned` says that it is stored transposed.
+    /// A matmul's operand in memory; `turned` means that it is stored transposed.
     fn matrix(&self, id: NodeId, turned: bool) -> Matrix {
         let views = Views::new(self.nodes, &self.fusion.stored);
         let view = match (views.matrix(id), views.mapped(id)) {
@@ -284,8 +284,8 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The sum over the rows of a matmul's first operand, if the graph wants it and nothing reads it on the way:
-    /// the bias gradient beside the weight gradient.
+    /// The sum over the rows of a matmul's first operand, if the graph wants it and no kernel reads it: the bias gradient
+    /// beside the weight gradient.
     fn row_sum(&self, start: NodeId) -> Option<NodeId> {
         let node = &self.nodes[start.0];
         let (Op::Matmul { trans_a: true, .. }, 2) = (&node.op, node.shape.len()) else { return None };
@@ -308,7 +308,7 @@ impl<'a> Lowering<'a> {
             (Op::CrossEntropy(a), Op::CrossEntropyGrad(b)) => a == b && node.inputs[..2] == other.inputs[..2],
             _ => false,
         };
-        // The gradient joins the losses where its upstream value is ready by now.
+        // One kernel makes losses and gradient where the upstream value is ready by now.
         let grad = (0..self.nodes.len()).map(NodeId).find(|&g| {
             self.fusion.live[g.0] && twin(&self.nodes[g.0]) && self.ready(self.nodes[g.0].inputs[2])
         });
@@ -368,7 +368,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// True where everything in memory that `id` is computed from is made already.
+    /// True where all values in memory that `id` is computed from are made already.
     fn ready(&self, id: NodeId) -> bool {
         if self.fusion.stored[id.0] {
             return self.done[id.0] || fixed(&self.nodes[id.0]).is_some();

@@ -1,10 +1,10 @@
-//! Where things lie: arenas for what lasts, buffers shared by lifetime for what does not.
+//! Layout of memory: arenas for tensors that last, buffers shared by lifetime for the others.
 
 use std::ops::Range;
 
 use crate::shape::Shape;
 
-/// Tensors begin at multiples of this in an arena, and bindings must.
+/// Tensors in an arena and bindings begin at multiples of this.
 pub const ALIGNMENT: u64 = 256;
 
 /// The layout of the parameter arena, and of gradients and optimizer slots alike.
@@ -14,22 +14,22 @@ pub struct Arena {
     pub offsets: Vec<u64>,
     /// Bytes of the whole.
     pub bytes: u64,
-    /// Bytes of what is trained, which comes first: gradients and optimizer slots are so long.
+    /// Bytes of the trained part, which comes first. Gradients and optimizer slots have this length.
     pub trained: u64,
-    /// Where each group of parameters but the last ends.
+    /// The end of each group of parameters but the last.
     pub group_ends: Vec<u64>,
-    /// Where small tensors lie, if [`Layout::small_below`] tells them from the others.
+    /// The ranges of small tensors, if [`Layout::small_below`] separates them from the others.
     pub small_ranges: Vec<Range<u64>>,
 }
 
-/// How tensors are laid out by group.
+/// Options of a layout by group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// Tensors begin at multiples of this.
     pub alignment: u64,
     /// Groups begin at multiples of this, and so do tensors that are not small.
     pub block: u64,
-    /// Tensors of fewer numbers are small, and come last in their group.
+    /// Tensors of fewer elements are small and come last in their group.
     pub small_below: Option<usize>,
 }
 
@@ -50,7 +50,7 @@ impl Arena {
         arena
     }
 
-    /// Tensors of these shapes by group, each aligned; what has none comes last.
+    /// Tensors of these shapes by group, each aligned. Tensors without a group come last.
     pub fn grouped(shapes: &[&Shape], of: &[Option<usize>], layout: Layout) -> Self {
         let Layout { alignment, block, small_below } = layout;
         let mut arena = Arena { offsets: vec![0; shapes.len()], ..Arena::default() };
@@ -97,7 +97,7 @@ pub struct Life {
     pub bytes: u64,
 }
 
-/// Gives each life a buffer so that no two at once share one, and returns the buffers' bytes.
+/// Assigns a buffer to each life so that lives that overlap share none, and returns the buffers' bytes.
 ///
 /// Greedy in the order of making: the free buffer that wastes least, grown where none is large enough. A kernel
 /// never reads and writes one buffer, so a value's buffer is free only after its last reader.

@@ -1,6 +1,7 @@
-//! From a graph to a fixed list of kernels and buffers: fuse, order, place in memory. No GPU.
+//! From a graph to a fixed list of kernels and buffers: fuse, lower, place in memory. Planning needs no GPU.
 //!
-//! The plan knows every byte before the first allocation; [`Program`] binds it to a device.
+//! The nets are small, so launches cost more than arithmetic. A fixed plan makes a step a short list of prepared dispatches,
+//! and its memory a number known before the first allocation. [`Program`] binds a plan to a device.
 
 mod buffers;
 mod function;
@@ -53,7 +54,7 @@ impl Plan {
         graph.check()?;
         let mut nodes = graph.nodes();
         let half = target.precision == Precision::F16;
-        // A count of steps is the host's and takes no memory.
+        // The host counts steps, so a count takes no memory.
         let none = Shape::from([0]);
         let buffers = graph.buffers();
         let state = Arena::new(buffers.iter().map(|b| if b.node.is_some() { &b.shape } else { &none }));
@@ -82,8 +83,8 @@ impl Plan {
     }
 }
 
-/// What parameters begin at a multiple of.
+/// The alignment of parameters in their arena.
 pub fn alignment(target: Target) -> u64 {
-    // At half its offset a tensor is aligned too.
+    // A tensor is aligned at half its offset too.
     if target.precision == Precision::F16 { 2 * ALIGNMENT } else { ALIGNMENT }
 }

@@ -1,4 +1,13 @@
-//! A place in memory for every value that the drafted kernels make and read.
+//! Gives every value that the drafted kernels make and read a location in memory.
+//!
+//! Parameters, gradients and each optimizer slot are an arena: one buffer with tensors aligned to 256 bytes. So an update
+//! is one dispatch and a save is one copy. Activations are separate buffers, shared by lifetime, because wgpu tracks whole
+//! buffers and refuses to read and write two parts of one in a dispatch. Buffers have names: all plans of a run share the
+//! buffer of a name, as large as the largest plan needs it. A gradient that is also read lies among the activations and is
+//! copied to the arena.
+//!
+//! Running buffers have an arena too. A step writes their next values into a second arena, and one dispatch copies it over
+//! at the end of the step, since no kernel may read and write one buffer. Counts of batches are the host's.
 
 use std::collections::HashMap;
 
@@ -13,17 +22,17 @@ use crate::kernel::feed::{BUFFERS, STATE, STATE_BYTES};
 use crate::kernel::reduce::PARTIAL;
 
 impl Lowering<'_> {
-    /// Gives every value its place.
+    /// Gives every value its location.
     pub(super) fn place(self, arena: Arena, state: Arena) -> Plan {
         let mut plan = Plan { arena, state, ..Plan::default() };
         let bytes = |id: NodeId| {
             let each = if self.nodes[id.0].half { 2 } else { 4 };
             (self.nodes[id.0].shape.elements() as u64 * each).next_multiple_of(16)
         };
-        // A copy to a sink is f32, whatever it is a copy of.
+        // A copy to a sink is f32 whatever the type of its source.
         let wide = |id: NodeId| (self.nodes[id.0].shape.elements() as u64 * 4).next_multiple_of(16);
 
-        // Lives of what has no fixed place: values, and partial results under a key of their own.
+        // Lives of values without a fixed location, and of partial results under a key of their own.
         let mut lives: Vec<Life> = Vec::new();
         let mut index: HashMap<NodeId, usize> = HashMap::new();
         let mut partials: HashMap<usize, usize> = HashMap::new();

@@ -13,7 +13,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What the plans need together: a buffer of a name is as large as its largest use.
+    /// The buffers that the plans need together. Each is as large as its largest use.
     pub fn plan<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> Vec<BufferPlan> {
         let mut all: BTreeMap<String, u64> = BTreeMap::new();
         for buffer in plans.into_iter().flat_map(|p| &p.buffers) {
@@ -35,7 +35,7 @@ impl Memory {
         Ok(memory)
     }
 
-    /// The same buffers, but for new ones of these names.
+    /// The same buffers, with new ones for these names.
     ///
     /// # Errors
     /// As [`Memory::allocate`].
@@ -82,7 +82,7 @@ impl Program {
         })
     }
 
-    /// [`Program::new`] with a place for each buffer of the plan by name: a real one, the first byte in it, and bytes.
+    /// [`Program::new`] with the location of each buffer of the plan by name: a real buffer, the first byte in it, and bytes.
     ///
     /// # Errors
     /// As [`Program::new`].
@@ -107,7 +107,7 @@ impl Program {
                 .iter()
                 .zip(&places)
                 .map(|((slot, _, l), (buffer, first, bytes))| {
-                    // A range that is the plan's whole buffer is the whole of the real place, which may be larger.
+                    // A range that is the plan's whole buffer becomes the whole of the real range, which may be larger.
                     let whole = l.offset == 0 && l.bytes == plan.buffers[l.buffer].bytes;
                     let bytes = if whole { *bytes } else { l.bytes };
                     Binding { slot: *slot, buffer, offset: first + l.offset, bytes }

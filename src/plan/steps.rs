@@ -7,21 +7,21 @@ use crate::gpu::Access;
 use crate::kernel::{Kernel, MAX_ITERATIONS, Operand};
 use crate::shape::Shape;
 
-/// A kernel of the plan with its place in memory.
+/// A kernel of the plan with its bindings.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// What runs.
+    /// The kernel.
     pub kernel: Kernel,
     /// Binding number, access and range.
     pub bindings: Vec<(u32, Access, Location)>,
-    /// The layer it belongs to, and what it computes: `1 (linear): matmul add relu`.
+    /// The layer and the ops: `1 (linear): matmul add relu`.
     pub title: String,
-    /// Shape of what it makes.
+    /// Shape of the output.
     pub shape: Shape,
 }
 
 impl Step {
-    /// Bytes of everything it binds; what it really moves is less where an operand is only touched in part.
+    /// Bytes of all bindings. The kernel moves less where it touches an operand only in part.
     pub fn bytes(&self) -> u64 {
         self.bindings.iter().map(|(_, _, l)| l.bytes).sum()
     }
@@ -30,15 +30,15 @@ impl Step {
 /// Kernels in order, and the buffers they need.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// What runs, in order.
+    /// The kernels in order.
     pub steps: Vec<Step>,
-    /// What it runs on.
+    /// The buffers.
     pub buffers: Vec<BufferPlan>,
     /// The layout of the parameters.
     pub arena: Arena,
-    /// The layout of the buffers that are kept from step to step.
+    /// The layout of the running buffers.
     pub state: Arena,
-    /// What some buffers hold from the start and for good.
+    /// The contents of buffers that never change.
     pub constants: Vec<(&'static str, Vec<u32>)>,
 }
 
@@ -58,7 +58,7 @@ impl Plan {
         }
     }
 
-    /// The buffer of a name, entered or grown to `bytes`.
+    /// The index of the buffer of a name, which is added or grown to `bytes`.
     pub fn buffer(&mut self, name: &str, bytes: u64) -> usize {
         match self.buffers.iter().position(|b| b.name == name) {
             Some(i) => {
@@ -72,8 +72,8 @@ impl Plan {
         }
     }
 
-    /// A kernel around the graph's own (feed, update, close), whose operands are named buffers or inputs.
-    /// `bytes` gives the size of each name.
+    /// Adds a kernel before or after the graph's own (feed, update, close). Its operands are named buffers or inputs; `bytes`
+    /// has the size of each name.
     pub fn surround(
         &mut self,
         kernel: Kernel,
@@ -94,7 +94,7 @@ impl Plan {
         self.steps.insert(if first { 0 } else { self.steps.len() }, step);
     }
 
-    /// Bytes of the largest buffer of those that grow with the batch: activations and inputs.
+    /// Bytes of the largest buffer that grows with the batch, an activation or an input.
     pub fn largest_activation(&self) -> u64 {
         let grows = |b: &&BufferPlan| b.name.starts_with(ACTIVATIONS) || b.name.starts_with(INPUT);
         self.buffers.iter().filter(grows).map(|b| b.bytes).max().unwrap_or(0)

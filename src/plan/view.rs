@@ -1,11 +1,11 @@
-//! Views as strides: how a matrix operand is read without a copy.
+//! Views as strides, so that a matrix operand is read without a copy.
 
 use crate::graph::{Node, NodeId, Op, Windowed};
 use crate::kernel::attention::RowsView;
 use crate::kernel::matmul::MatrixView;
 use crate::shape::Shape;
 
-/// Resolves views against what lies in memory.
+/// Resolves views against the values in memory.
 pub(super) struct Views<'a> {
     nodes: &'a [Node],
     stored: &'a [bool],
@@ -38,7 +38,7 @@ impl<'a> Views<'a> {
         Views { nodes, stored }
     }
 
-    /// `id` as strides over a node in memory (or one that has to be).
+    /// `id` as strides over a node that is in memory or has to be.
     fn strided(&self, id: NodeId) -> Option<Strided> {
         let node = &self.nodes[id.0];
         if self.stored[id.0] || !node.op.is_view() {
@@ -107,7 +107,7 @@ impl<'a> Views<'a> {
         })
     }
 
-    /// Rows [n, t, heads, d] as strides, the last of which is 1, or `None` where they must be copied first.
+    /// Rows [n, t, heads, d] as strides with a last stride of 1, or `None` where they must be copied first.
     pub fn rows(&self, id: NodeId) -> Option<RowsView> {
         let view = self.strided(id)?;
         let [batch, row, head, element] = view.strides[..] else { return None };
@@ -115,7 +115,7 @@ impl<'a> Views<'a> {
         adjacent.then_some(RowsView { node: view.base, offset: view.offset, batch, row, head })
     }
 
-    /// The node below a chain of views that has windows in it, whose elements a product's kernel finds by itself.
+    /// The node below a chain of views with windows. The kernel of a product computes the addresses of its elements.
     pub fn mapped(&self, id: NodeId) -> Option<NodeId> {
         let (mut base, mut windows) = (id, false);
         while !self.stored[base.0] && self.nodes[base.0].op.is_view() {
@@ -129,7 +129,7 @@ impl<'a> Views<'a> {
         (windows && self.nodes[base.0].op.has_value()).then_some(base)
     }
 
-    /// The node in whose memory `id` lies whole and in order, or `id` itself, which then must be stored.
+    /// The node whose memory holds exactly `id` in order, or `id` itself, which then must be materialized.
     pub fn contiguous(&self, id: NodeId) -> NodeId {
         match self.strided(id) {
             Some(view)

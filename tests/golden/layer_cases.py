@@ -47,6 +47,9 @@ def linear(t):
         t.add(f"linear{more}", "linear", (5, 7), out_features=3, bias=bias)
         t.add(f"linear_of_one{more}", "linear", (1, 1), out_features=1, bias=bias)
         t.add(f"linear_3d{more}", "linear", (2, 3, 5), out_features=4, bias=bias)
+    # On a grid, so that some elements are 0, where torch takes the slope of the negative side.
+    for name, x, channels in [("", (3, 4), 1), ("_channels", (3, 4), 4), ("_images", (2, 3, 5, 4), 3), ("_of_one", (1, 1), 1)]:
+        t.add(f"prelu{name}", "prelu", Draw(x, step=0.5), num_parameters=channels, init=0.25)
     t.add("linear_wide", "linear", (3, 65), out_features=33, bias=True)
 
 

@@ -191,6 +191,7 @@ MODULES = {
     "embedding": lambda x, a: nn.Embedding(**a),
     "positional": positional,
     "multi_head_attention": attention,
+    "prelu": lambda x, a: nn.PReLU(a["num_parameters"], a["init"]),
     "gru": recurrent(nn.GRU),
     "lstm": recurrent(nn.LSTM),
 }

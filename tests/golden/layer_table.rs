@@ -1,9 +1,11 @@
 //! How each case of a layer is built.
 
+use std::collections::BTreeSet;
+
 use downhill::Tensor;
 use downhill::nn::{
-    BatchNorm, Conv, ConvTranspose, Embedding, GroupNorm, InstanceNorm, LayerNorm, MultiHeadAttention, Net,
-    Padding, Pool, Positional, Recurrent, RmsNorm, Upsample, UpsampleMode, UpsampleSize,
+    BatchNorm, Conv, ConvTranspose, Embedding, GroupNorm, InstanceNorm, Layer, LayerNorm, MultiHeadAttention,
+    Net, Padding, Pool, Positional, Recurrent, RmsNorm, Upsample, UpsampleMode, UpsampleSize,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -57,32 +59,34 @@ impl Case {
     }
 }
 
-/// Every layer that must have a case.
-pub const LAYERS: &[&str] = &[
-    "adaptive_avg_pool2d",
-    "avg_pool1d",
-    "avg_pool2d",
-    "batch_norm",
-    "conv1d",
-    "conv2d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "embedding",
-    "global_avg_pool",
-    "global_max_pool",
-    "group_norm",
-    "gru",
-    "instance_norm",
-    "layer_norm",
-    "linear",
-    "lstm",
-    "max_pool1d",
-    "max_pool2d",
-    "multi_head_attention",
-    "positional",
-    "rms_norm",
-    "upsample",
+/// Layers of the table whose cases are elsewhere: operations in `ops.json`, and the layers that hold layers in `runs`.
+const ELSEWHERE: &[&str] = &[
+    "block",
+    "dropout",
+    "dropout2d",
+    "elu",
+    "flatten",
+    "gelu",
+    "leaky_relu",
+    "log_softmax",
+    "parallel",
+    "permute",
+    "relu",
+    "repeat",
+    "reshape",
+    "residual",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
 ];
+
+/// Every layer that must have a case: those of the table, but for some that other parts have.
+pub fn layers() -> BTreeSet<&'static str> {
+    let names = Layer::TABLE.iter().map(|row| row.form.name).filter(|name| !ELSEWHERE.contains(name));
+    names.map(|name| if name == "positional_embedding" { "positional" } else { name }).collect()
+}
 
 fn conv<const N: usize>(case: &Case) -> Conv<N>
 where
@@ -224,6 +228,11 @@ pub fn build(case: &Case, net: &Net, x: &Tensor) -> Tensor {
         }
         "linear" if case.parse("bias") => net.linear("layer", x, case.parse("out_features")),
         "linear" => net.linear_no_bias("layer", x, case.parse("out_features")),
-        other => panic!("{}: no layer {other} in the table", case.name),
+        // As a config has it.
+        name => {
+            let entry = Value::from(Map::from_iter([(name.to_owned(), Value::Object(case.args.clone()))]));
+            let layer: Layer = serde_json::from_value(entry).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            layer.build(net, "layer", x)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A rectangle of each image erased.
+//! Erases a rectangle of each image.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +10,11 @@ use crate::nn::Net;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Erasing {
-    /// With this probability an image loses a rectangle.
+    /// The probability that an image loses a rectangle. Default: 0.5.
     pub p: f64,
-    /// The rectangle's share of the image, from and to.
+    /// The range of the rectangle's share of the image.
     pub scale: [f64; 2],
-    /// Its height divided by its width, from and to.
+    /// The range of its height divided by its width.
     pub ratio: [f64; 2],
 }
 
@@ -25,7 +25,7 @@ impl Default for Erasing {
 }
 
 impl Erasing {
-    /// What is wrong with the options.
+    /// Checks the options.
     pub(crate) fn fault(&self) -> Option<String> {
         let ([least, most], [flat, tall]) = (self.scale, self.ratio);
         faults::p(self.p).or_else(|| {
@@ -38,7 +38,7 @@ impl Erasing {
     }
 }
 
-/// In each image with probability p a rectangle becomes 0 in all channels.
+/// Sets a rectangle of each image to 0 in all channels, with probability p.
 ///
 /// Its area is uniform in `scale` times the image's, the logarithm of height/width uniform in that of `ratio`, both sides
 /// round to whole pixels, and its place is uniform among those where it lies in the image. A side that does not fit is
@@ -57,7 +57,7 @@ pub fn random_erasing(net: &Net, x: &Tensor, options: Erasing) -> Tensor {
             let erased = chance(x, options.p);
             let area = between(options.scale.map(|share| share * (h * w) as f64));
             let log_ratio = between(options.ratio.map(f64::ln));
-            // Height and width of a sample's rectangle, [n, 2, 1, 1]: worked out once, not for each pixel.
+            // Height and width of a sample's rectangle, [n, 2, 1, 1], computed once and not for each pixel.
             let is_width = along(graph, 1, 2);
             let square = area.mul(&log_ratio.mul(&is_width.mul_scalar(-2.0).add_scalar(1.0)).exp());
             let most = is_width.mul_scalar(w as f32 - h as f32).add_scalar(h as f32 - 1.0);

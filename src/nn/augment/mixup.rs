@@ -4,7 +4,7 @@ use crate::graph::{DType, Graph, Tensor};
 use crate::nn::Net;
 use crate::shape::Shape;
 
-/// A minibatch whose samples are mixed in pairs, and how its loss is mixed.
+/// A minibatch of samples mixed in pairs, which also mixes its loss.
 #[derive(Debug, Clone)]
 pub struct Mixup {
     x: Tensor,
@@ -19,7 +19,8 @@ struct Mix {
     partner: Tensor,
 }
 
-/// Each sample times λ plus another of the batch times 1 − λ, λ from Beta(alpha, alpha) once a batch. Of any shape.
+/// Each sample times λ plus another sample of the batch times 1 − λ. λ is drawn from Beta(alpha, alpha) once a batch.
+/// Samples have any shape.
 ///
 /// The partner of sample i is i + k of n samples, from the front again past the end, k uniform in 1 to n − 1: batches
 /// are shuffled, so pairs are random, and none is its own partner. A micro-batch is a batch of its own here. A batch of
@@ -71,7 +72,7 @@ fn partner(graph: &Graph, n: usize) -> Tensor {
 }
 
 impl Mixup {
-    /// The samples to learn from.
+    /// The mixed samples.
     pub fn x(&self) -> &Tensor {
         &self.x
     }

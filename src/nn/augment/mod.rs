@@ -1,7 +1,7 @@
-//! Augmentation: in training every step sees its samples changed by chance; in evaluation they are as they are.
+//! Augmentation: in training every step changes its samples at random; evaluation leaves them alone.
 //!
-//! Each function takes a tensor to a tensor, draws anew for each sample from the counter that [`Net::dropout`] draws
-//! from, and is computed on the device on the way to the first layer. The same seed gives the same bits.
+//! Each function maps a tensor to a tensor, draws anew for each sample from the counter of [`Net::dropout`], and is computed
+//! on the device on the way to the first layer. The same seed gives the same bits.
 //!
 //! ```
 //! use downhill::nn::augment;
@@ -48,8 +48,8 @@ pub fn gaussian_noise(net: &Net, x: &Tensor, std: f64) -> Tensor {
     x.add(&net.graph().random_normal(x.shape()).mul_scalar(std as f32))
 }
 
-/// `change` of images [n, channels, height, width], or [n, height, width] as of one channel, in training; `check` says
-/// what does not fit height and width.
+/// Applies `change` to images [n, channels, height, width], or [n, height, width] with one channel, in training. `check`
+/// tests the options against height and width.
 fn of_images(
     net: &Net,
     name: &str,
@@ -76,7 +76,7 @@ fn of_images(
     if x.shape().len() == 4 { change(x) } else { change(&x.reshape([n, 1, h, w])).reshape(x.shape()) }
 }
 
-/// One number a sample, uniform in [0, 1): [n, 1, 1, 1].
+/// A number for each sample, uniform in [0, 1): [n, 1, 1, 1].
 fn draw(x: &Tensor) -> Tensor {
     x.graph().random_uniform([x.shape()[0], 1, 1, 1])
 }
@@ -86,7 +86,7 @@ fn chance(x: &Tensor, p: f64) -> Tensor {
     draw(x).lt(&x.graph().constant(p as f32))
 }
 
-/// The whole numbers 0, 1, .. `count` − 1 alike, from u uniform in [0, 1).
+/// A whole number from 0 to `count` − 1, all equally likely, from u uniform in [0, 1).
 ///
 /// u is a multiple of 2⁻²⁴, so u·count rounds to `count` for no u.
 fn whole(u: &Tensor, count: &Tensor) -> Tensor {
@@ -109,7 +109,7 @@ fn within(row: &Tensor, col: &Tensor, h: usize, w: usize) -> Tensor {
     on(row, h).mul(&on(col, w))
 }
 
-/// What is wrong with an option.
+/// An error about an option.
 pub(crate) mod faults {
     pub(crate) fn p(p: f64) -> Option<String> {
         (!(0.0..=1.0).contains(&p)).then(|| format!("p = {p}: from 0 to 1"))

@@ -1,15 +1,15 @@
-//! Whole pixels moved: flips and shifts.
+//! Flips and shifts by whole pixels.
 
 use super::{along, chance, draw, faults, of_images, whole, within};
 use crate::graph::Tensor;
 use crate::nn::Net;
 
-/// Each image with probability p mirrored from left to right. Source: `torchvision.transforms.RandomHorizontalFlip`.
+/// Mirrors each image from left to right with probability p. Source: `torchvision.transforms.RandomHorizontalFlip`.
 pub fn random_horizontal_flip(net: &Net, x: &Tensor, p: f64) -> Tensor {
     flipped(net, "horizontal_flip", x, p, 3)
 }
 
-/// Each image with probability p upside down. Source: `torchvision.transforms.RandomVerticalFlip`.
+/// Turns each image upside down with probability p. Source: `torchvision.transforms.RandomVerticalFlip`.
 pub fn random_vertical_flip(net: &Net, x: &Tensor, p: f64) -> Tensor {
     flipped(net, "vertical_flip", x, p, 2)
 }
@@ -30,14 +30,15 @@ fn mirrored_where(flip: &Tensor, x: &Tensor, axis: usize) -> Tensor {
     x.graph().custom_gradient(&value, &[x], &[flip], backward)
 }
 
-/// Each image moved by whole pixels, from −`pixels` to `pixels` alike on each axis; zeros come in.
+/// Shifts each image along each axis by a whole number of pixels from −`pixels` to `pixels`, all equally likely. Zeros
+/// come in.
 ///
 /// The same distribution as [`random_crop`] of that padding.
 pub fn random_shift(net: &Net, x: &Tensor, pixels: usize) -> Tensor {
     shifted(net, "shift", "pixels", x, pixels)
 }
 
-/// Each image with `padding` zeros on every side, cut to its size again at a random place.
+/// Adds `padding` zeros on every side of each image and cuts it to its size again at a random position.
 ///
 /// Source: `torchvision.transforms.RandomCrop(size, padding)` of images of that size. A cut that begins at i of 0 to
 /// 2·padding moves the image by padding − i, so this is [`random_shift`] by up to `padding` pixels.
@@ -61,14 +62,14 @@ fn shifted(net: &Net, name: &str, key: &str, x: &Tensor, pixels: usize) -> Tenso
     })
 }
 
-/// `x` moved by whole numbers [n, 1, 1, 1]; zeros come in.
+/// Shifts `x` by whole numbers [n, 1, 1, 1]; zeros come in.
 fn moved(x: &Tensor, down: &Tensor, right: &Tensor) -> Tensor {
     let (graph, (h, w)) = (x.graph(), (x.shape()[2], x.shape()[3]));
     let (row, col) = (along(graph, 2, h).sub(down), along(graph, 3, w).sub(right));
     let index = |at: &Tensor| at.to_i32().broadcast_to(x.shape());
     let picked = x.gather(2, &index(&row)).gather(3, &index(&col));
     let value = within(&row, &col, h, w).select(&picked, &graph.constant(0.0));
-    // Its transpose moves back.
+    // Its transpose shifts back.
     let backward =
         |dy: &Tensor, _: &[Tensor], saved: &[Tensor]| vec![Some(moved(dy, &saved[0].neg(), &saved[1].neg()))];
     graph.custom_gradient(&value, &[x], &[down, right], backward)

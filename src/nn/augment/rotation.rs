@@ -1,10 +1,10 @@
-//! Images turned about their centre.
+//! Rotates images about their centre.
 
 use super::{along, faults, of_images, within};
 use crate::graph::{DType, Tensor};
 use crate::nn::Net;
 
-/// Each image turned about its centre by an angle uniform in ±`degrees`; see [`rotate`].
+/// Rotates each image about its centre by an angle uniform in ±`degrees`; see [`rotate`].
 ///
 /// Source: `torchvision.transforms.RandomRotation(degrees, BILINEAR)`.
 pub fn random_rotation(net: &Net, x: &Tensor, degrees: f64) -> Tensor {
@@ -15,7 +15,7 @@ pub fn random_rotation(net: &Net, x: &Tensor, degrees: f64) -> Tensor {
     })
 }
 
-/// Images [n, channels, height, width] turned about their centre by an angle each, degrees \[n\], in training and in
+/// Rotates images [n, channels, height, width] about their centre by an angle each, degrees \[n\], in training and in
 /// evaluation.
 ///
 /// Counter-clockwise, bilinear, zeros outside: out[i, j] is x at column c = cos a·(j − w₂) − sin a·(i − h₂) + w₂ and row
@@ -41,7 +41,7 @@ pub fn rotate(x: &Tensor, degrees: &Tensor) -> Tensor {
     // Every pixel is read four times.
     let x = x.clone().materialized_below();
     let radians = degrees.mul_scalar((std::f64::consts::PI / 180.0) as f32).reshape([n, 1, 1, 1]);
-    // Rows and columns of where to look are worked out in one go, [n, 2, h, w], and not for each corner.
+    // Rows and columns of the sampled points are computed once, [n, 2, h, w], and not for each corner.
     let middle = |extent: usize| (extent as f32 - 1.0) / 2.0;
     let down = along(graph, 2, h).add_scalar(-middle(h));
     let right = along(graph, 3, w).add_scalar(-middle(w));
