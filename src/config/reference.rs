@@ -10,7 +10,8 @@ use toml::{Table, Value};
 
 use super::data::Batches;
 use super::described::Described;
-use super::optimizer::Beside;
+use super::optimizer::{Beside, Ema, Swa};
+use super::schedule::Timing;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
 use crate::compile::EarlyStopping;
 
@@ -47,6 +48,9 @@ pub fn sections() -> Vec<Section> {
         with_defaults::<Batches>("data"),
         described::<Model>("model", &Table::new()),
         with_defaults::<Beside>("optimizer"),
+        with_defaults::<Timing>("schedule"),
+        with_defaults::<Ema>("average"),
+        with_defaults::<Swa>("average"),
         with_defaults::<Train>("train"),
         with_defaults::<Checkpoint>("checkpoint"),
         with_defaults::<EarlyStopping>("early_stopping"),
