@@ -157,9 +157,12 @@ impl<'de> Deserializer<'de> for Probe {
         deserialize_map deserialize_unit deserialize_identifier deserialize_ignored_any => "a table";
     }
 
-    /// What takes several kinds of value names them when it refuses one.
+    /// A reader of several kinds of value says which it expects. One that takes a [`Value`] says so when it refuses a value.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Answer> {
-        visitor.visit_f64(f64::NAN)
+        match (&visitor as &dyn de::Expected).to_string() {
+            wanted if wanted == "any valid TOML value" => visitor.visit_f64(f64::NAN),
+            wanted => Err(Answer::Kind(wanted)),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Answer> {
