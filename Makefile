@@ -1,7 +1,7 @@
-# The program is built in the release profile, the tests in one that takes half as long to compile.
+# The program is built in the release profile, the tests in one that compiles in half the time.
 
 .DEFAULT_GOAL := help
-.PHONY: help build adapter train test lint bench
+.PHONY: help build adapter train test lint reference bench
 
 DOWNHILL := $(or $(CARGO_TARGET_DIR),target)/release/downhill
 
@@ -18,13 +18,20 @@ train: adapter ## train a small net on handwritten digits
 	$(DOWNHILL) train examples/digits.toml
 
 test: ## run all tests
-	cargo test --profile quick --no-run
+	cargo test --profile quick --all-features --no-run
 	@bash scripts/setup-adapter.sh $(dir $(DOWNHILL))../quick/downhill
-	cargo test --profile quick
+	cargo test --profile quick --all-features
 
-lint: ## check the format, and clippy with warnings denied
+# All checks run in the tests' profile, so that dependencies and macros are compiled once.
+lint: ## check the format, clippy and the documentation with warnings denied, and each set of features
 	cargo fmt --check
-	cargo clippy --release --all-targets -- -D warnings
+	cargo clippy --profile quick --all-features --all-targets -- -D warnings
+	cargo clippy --profile quick --no-default-features -- -D warnings
+	cargo clippy --profile quick --no-default-features --features cli -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --profile quick --no-deps --all-features
+
+reference: ## write docs/reference again from the tables in the code
+	cargo run --profile quick --all-features -- reference --out docs/reference
 
 bench: adapter ## run the benchmarks
 	cargo bench --benches

@@ -1,7 +1,7 @@
-//! A loss of one's own: any expression of graph ops, its gradient derived and its kernels fused.
+//! A custom loss: any expression of graph ops. Its gradient is derived, and its kernels are fused.
 //! `cargo run --release --example custom_loss`
 //!
-//! A net learns y = sin(3x) with noise, together with how sure it is at each x: it gives a mean and a log
+//! A net learns y = sin(3x) with noise, and the size of the noise at each x: its outputs are a mean and a log
 //! variance, and the loss is the negative log-likelihood of a Gaussian.
 
 use downhill::prelude::*;
@@ -21,7 +21,7 @@ fn gaussian_nll(output: &Tensor, target: &Tensor) -> Tensor {
 }
 
 fn main() -> Result<(), Error> {
-    // x in [-1, 1]; the noise grows with x, from a generator of the example's own.
+    // x in [-1, 1]; the noise grows with x. The generator is part of the example.
     let (n, mut state) = (2048, 1u32);
     let mut uniform = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -1,7 +1,7 @@
-//! A variational autoencoder on handwritten digits: a loss of several parts, each watched by its name.
+//! A variational autoencoder on handwritten digits: the loss has two parts, and each is reported by its name.
 //! `cargo run --release --example vae`
 //!
-//! The encoder gives a Gaussian N(μ, σ²) over eight hidden numbers, the decoder the probability of ink at each pixel.
+//! The encoder computes a Gaussian N(μ, σ²) over eight hidden numbers, the decoder the probability of ink at each pixel.
 //! The loss bounds −log p(image) from above (Kingma and Welling, "Auto-Encoding Variational Bayes", 2014), in nats.
 
 use downhill::prelude::*;
@@ -27,7 +27,7 @@ fn decoder(net: &Net, z: &Tensor) -> Tensor {
 fn vae(net: &Net, batch: &Batch) -> Objective {
     let image = batch.x();
     let (mean, log_variance) = encoder(net, image);
-    // Training draws z = μ + σ·N(0, 1), through which the gradient flows; evaluation takes the mean.
+    // Training draws z = μ + σ·N(0, 1), and the gradient flows through it; evaluation uses the mean.
     let z = if net.training() {
         let noise = net.graph().random_normal(mean.shape());
         &mean + noise * (&log_variance * 0.5).exp()
@@ -38,7 +38,7 @@ fn vae(net: &Net, batch: &Batch) -> Objective {
 
     let pixels = image.shape()[1..].iter().product::<usize>() as f32;
     let reconstruction = loss::bce_with_logits(&logits, image) * pixels;
-    // Of N(μ, σ²) from N(0, 1): ½·Σ(μ² + σ² − log σ² − 1).
+    // The divergence of N(μ, σ²) from N(0, 1): ½·Σ(μ² + σ² − log σ² − 1).
     let divergence = mean.square() + log_variance.exp() - log_variance - 1.0;
     let kl = (divergence.sum(&[1], false) * 0.5).mean_all();
     Objective::new(&reconstruction + &kl).metric("reconstruction", reconstruction).metric("kl", kl)

@@ -21,18 +21,22 @@
 //! # }
 //! ```
 //!
-//! The rooms, from the ground up, each importing only from those below: [`error`], [`figure`], [`shape`], [`units`];
-//! [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; `check`; [`bench`], [`config`],
+//! The rooms, from the ground up, each importing only from those below: [`atomic_file`], [`error`], [`figure`], [`shape`],
+//! [`units`]; [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; `check`; [`bench`], [`config`],
 //! [`doctor`], [`report`]; [`session`].
 //! `ARCHITECTURE.md` says why.
 
 #![warn(missing_docs)]
 
+pub mod atomic_file;
+#[cfg(feature = "diagnostics")]
 pub mod bench;
+#[cfg(feature = "diagnostics")]
 mod check;
 pub mod compile;
 pub mod config;
 pub mod data;
+#[cfg(feature = "diagnostics")]
 pub mod doctor;
 pub mod engine;
 pub mod error;
@@ -55,6 +59,19 @@ pub use error::Error;
 pub use gpu::{Gpu, GpuOptions};
 pub use graph::{Graph, Init, Tensor};
 pub use plan::{Function, Value};
+
+/// The programs in the pages are compiled as tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/guide/use-the-result.md")]
+    mod use_the_result {}
+    #[doc = include_str!("../docs/guide/survive-and-resume.md")]
+    mod survive_and_resume {}
+    #[doc = include_str!("../docs/guide/coming-from-pytorch-or-keras.md")]
+    mod coming_from_pytorch_or_keras {}
+}
 
 /// What most programs need.
 pub mod prelude {

@@ -1,10 +1,10 @@
-//! The command line of `downhill`.
+//! The program `downhill`.
+
+mod cli;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-
-mod cli;
 
 fn main() -> ExitCode {
     quiet_the_loader();
@@ -16,10 +16,10 @@ fn main() -> ExitCode {
             return ExitCode::from(err.exit_code() as u8);
         }
     };
-    match cli::run(cli) {
+    match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
-            if !cli::is_said(&err) {
+            if !cli::already_reported(&err) {
                 eprintln!("error: {err:#}");
             }
             ExitCode::from(cli::exit_code(&err))
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Mesa's Vulkan drivers print an error about a variable that only a desktop sets, which is of no consequence.
+/// Keeps Mesa's Vulkan drivers from printing a harmless error about a variable that only a desktop sets.
 fn quiet_the_loader() {
     if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // SAFETY: no other thread runs yet.
@@ -35,13 +35,12 @@ fn quiet_the_loader() {
     }
 }
 
-/// A device that is lost while it is waited for makes the driver's library panic, which is caught and becomes an error with
-/// words of its own.
+/// Silences the panic of a library that loses its device while it waits. `downhill` catches it and returns an error.
 fn quiet_lost_devices() {
-    let usual = std::panic::take_hook();
+    let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if !downhill::gpu::watched() {
-            usual(info);
+            default_hook(info);
         }
     }));
 }

@@ -1,8 +1,10 @@
 //! Pages and examples that say what the code says.
 
+use std::collections::BTreeMap;
+
 use downhill::config::Config;
+use downhill::data::synth::{self, Kind, SynthOptions};
 use downhill::kernel::{Family, Target};
-use downhill::report;
 use toml::Table;
 
 fn text(name: &str) -> String {
@@ -10,51 +12,93 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|err| panic!("{name}: {err}"))
 }
 
+/// `docs/reference/` holds what the program writes, file by file, and nothing else.
 #[test]
-fn the_page_of_optimizers_is_what_the_code_says() {
-    let (have, want) = (text("docs/optimizers.md"), report::optimizers_page());
-    for (line, (have, want)) in (1..).zip(have.lines().zip(want.lines())) {
-        assert_eq!(have, want, "line {line}; {AGAIN}");
+fn the_reference_pages_are_what_the_code_says() {
+    const AGAIN: &str = "write the pages again: cargo run --release -- reference --out docs/reference";
+    let written = tempfile::tempdir().expect("a folder");
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_downhill"))
+        .args(["reference", "--out"])
+        .arg(written.path())
+        .output()
+        .expect("the program");
+    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+    let pages = |folder: &std::path::Path| {
+        let read = |entry: std::io::Result<std::fs::DirEntry>| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(path).expect("UTF-8"))
+        };
+        std::fs::read_dir(folder).expect("the folder").map(read).collect::<BTreeMap<String, String>>()
+    };
+    let have = pages(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference"));
+    let want = pages(written.path());
+    assert!(have.keys().eq(want.keys()), "{:?} against {:?}; {AGAIN}", have.keys(), want.keys());
+    for (name, want) in &want {
+        for (line, (have, want)) in (1..).zip(have[name].lines().zip(want.lines())) {
+            assert_eq!(have, want, "docs/reference/{name}, line {line}; {AGAIN}");
+        }
+        assert_eq!(have[name].len(), want.len(), "docs/reference/{name}; {AGAIN}");
     }
-    assert_eq!(have.len(), want.len(), "{AGAIN}");
 }
 
-const AGAIN: &str = "write it again: cargo run --release -- optimizers --markdown > docs/optimizers.md";
-
-/// The README's row of an optimizer has the defaults that the page has.
-#[test]
-fn the_readme_has_every_default_of_every_optimizer() {
-    let (readme, page) = (text("README.md"), report::optimizers_page());
-    let mut count = 0;
-    for row in page.lines().filter(|row| row.ends_with("` |") && row.contains(" | `lr = ")) {
-        let cells: Vec<&str> = row.split(" | ").collect();
-        let (name, defaults) = (cells[0], cells[cells.len() - 1]);
-        let line = format!("{name} | {defaults}");
-        assert!(readme.lines().any(|have| have == line), "README.md has no line: {line}");
-        count += 1;
+/// The README and every page below `docs`.
+fn pages() -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut pages, mut folders) = (vec!["README.md".to_owned()], vec!["docs".to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(root.join(&folder)).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = format!("{folder}/{}", entry.file_name().display());
+            match entry.file_type().expect("a type") {
+                kind if kind.is_dir() => folders.push(name),
+                _ if name.ends_with(".md") => pages.push(name),
+                _ => {}
+            }
+        }
     }
-    assert_eq!(count, downhill::optim::Optimizer::NAMES.len());
+    pages
+}
+
+/// Data that a reader of the pages has, and the repository has not.
+const OWN_DATA: [&str; 3] = ["photos", "book.txt", "data/digits28"];
+
+/// A PNG of one pixel.
+const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\xdachpP\0\0\x02$\0\xe1\x95\xa4\xb1\x8b\0\0\0\0IEND\xaeB`\x82";
+
+/// A folder with a little of each of [`OWN_DATA`].
+fn own_data() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for class in ["cat", "dog"] {
+        let class = folder.path().join("photos").join(class);
+        std::fs::create_dir_all(&class).expect("a folder");
+        for image in 0..8 {
+            std::fs::write(class.join(format!("{image}.png")), PIXEL).expect("an image");
+        }
+    }
+    std::fs::write(folder.path().join("book.txt"), "Once upon a time there was a mouse.\n".repeat(100))
+        .expect("a text");
+    let digits = SynthOptions { kind: Kind::Digits28, count: 256, seed: 0, force: false };
+    synth::write(&digits, &folder.path().join("data/digits28"), &mut |_| {}).expect("digits");
+    folder
 }
 
 /// Every TOML in a page can be planned; sections it does not have are those of `examples/digits.toml`.
 #[test]
 fn configs_in_pages_can_be_planned() {
     let base: Table = text("examples/digits.toml").parse().expect("TOML");
+    let own = own_data();
     let mut count = 0;
-    for name in [
-        "README.md",
-        "docs/optimizers.md",
-        "docs/extending.md",
-        "docs/benchmarks.md",
-        "docs/ci.md",
-        "docs/runs.md",
-    ] {
+    for name in &pages() {
         for block in text(name).split("```toml\n").skip(1) {
             let block = block.split("```").next().unwrap_or_default();
+            let block = OWN_DATA.iter().fold(block.to_owned(), |block, data| {
+                block.replace(&format!("\"{data}\""), &format!("'{}'", own.path().join(data).display()))
+            });
             let mut table = base.clone();
             table.extend(block.parse::<Table>().unwrap_or_else(|err| panic!("{name}: {err}: {block}")));
             let config = Config::parse(&table.to_string(), &[]).unwrap_or_else(|err| panic!("{name}: {err}"));
-            let data = config.dataset().expect("the digits");
+            let data = config.dataset().unwrap_or_else(|err| panic!("{name}: {err}"));
             let planned = config.plan(&data, Target::new(Family::Tiled));
             planned.unwrap_or_else(|err| panic!("{name}: {err}"));
             count += 1;

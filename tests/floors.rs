@@ -6,7 +6,7 @@ mod circles;
 use std::path::{Path, PathBuf};
 
 const FLOORS: [&[&str]; 11] = [
-    &["error", "figure", "shape", "units"],
+    &["atomic_file", "error", "figure", "shape", "units"],
     &["gpu", "graph", "data"],
     &["kernel", "nn", "optim"],
     &["plan", "check"],

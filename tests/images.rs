@@ -1,5 +1,7 @@
 //! Images are read as Pillow reads them: `tests/fixtures/images/make.py` has written both.
 
+#![cfg(feature = "images")]
+
 use std::path::Path;
 
 use downhill::data::{Fit, Holdout, ImageOptions, Normalise, images};

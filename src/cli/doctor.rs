@@ -5,9 +5,10 @@ use std::io::IsTerminal;
 use clap::Args;
 use downhill::doctor::{Options, examine};
 
-use super::say;
+use super::println;
+use super::run_args::AdapterArg;
 
-/// `downhill doctor`
+/// Test every kernel on an adapter, and say what to install and what to avoid
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -15,31 +16,34 @@ Examples:
   downhill doctor --adapter software --all
   downhill doctor --json
 
-Every kernel is run on small problems and compared with a reference in f64; how far it may be off follows from rounding
-in f32. A kernel that is wrong is named with the keys of a config that go around it.
-Exit code: 0 all is well; 1 a kernel is wrong, or no adapter answers; 2 the command line is wrong.")]
+Runs every kernel on small problems and compares it with a reference in f64. The bounds follow from rounding in f32.
+The report names a wrong kernel with the keys of a config that avoid it.
+Exit code: 0 every kernel is right; 1 a kernel is wrong, or no adapter answers; 2 the command line is wrong.")]
 pub struct DoctorArgs {
-    /// Which adapter: auto, software, an index of `downhill adapters`, or part of a name
-    #[arg(long, default_value = "auto", value_name = "WHICH")]
-    pub adapter: String,
+    /// The adapter
+    #[command(flatten)]
+    adapter: AdapterArg,
     /// Test the kernels of both families, where the adapter can run both
     #[arg(long)]
-    pub all: bool,
+    all: bool,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    json: bool,
 }
 
-pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<()> {
-    let mut options = Options { adapter: args.adapter.clone(), all: args.all, ..Options::default() };
-    if std::io::stderr().is_terminal() {
-        options.progress = |what| eprintln!("{what}");
+impl DoctorArgs {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let mut options =
+            Options { adapter: self.adapter.adapter.clone(), all: self.all, ..Options::default() };
+        if std::io::stderr().is_terminal() {
+            options.progress = |what| eprintln!("{what}");
+        }
+        let report = examine(&options)?;
+        if self.json {
+            println(&serde_json::to_string_pretty(&report.json())?);
+        } else {
+            println(report.text().trim_end());
+        }
+        report.fault().map_or(Ok(()), |fault| Err(fault.into()))
     }
-    let report = examine(&options)?;
-    if args.json {
-        say(&serde_json::to_string_pretty(&report.json())?);
-    } else {
-        say(report.text().trim_end());
-    }
-    report.fault().map_or(Ok(()), |fault| Err(fault.into()))
 }

@@ -1,5 +1,8 @@
 //! `downhill eval`
 
+use std::path::PathBuf;
+
+use clap::Args;
 use downhill::compile::MicroBatch;
 use downhill::data::{BatchSize, Dataset, Part};
 use downhill::engine::Evaluation;
@@ -12,19 +15,51 @@ use downhill::{Error, Gpu};
 use serde::Serialize;
 
 use super::finished::Finished;
-use super::say;
-use super::use_args::EvalArgs;
+use super::println;
+use super::run_args::FinishedArgs;
 
-/// Samples of a batch of other data than a run's evaluation part, where its own batch was "full".
-const FULL: usize = 512;
+/// Evaluate the weights of a run
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill eval runs/digits-1
+  downhill eval runs/digits-1 --part train --json
+  downhill eval runs/garden-1 --data next_year.csv
+  downhill eval runs/digits-1 --average
 
-/// What `--json` prints.
+Evaluates the weights of a finished run. On the same adapter the loss, the accuracy and the metrics equal those of the
+last epoch in metrics.jsonl to the bit (with --average, where the run evaluated its average). Other data are encoded as
+the run's were, with the means, categories, classes and vocabulary of data.json.
+Exit code: 0; 1 no weights, data that do not fit, or no adapter; 2 the command line or the config is wrong; 3 an
+assertion does not hold.")]
+pub struct EvalArgs {
+    /// The run
+    #[command(flatten)]
+    finished: FinishedArgs,
+    /// Other data of the same kind: a file or folder, a packed data set, or a config (.toml) whose [data] names them
+    #[arg(long, value_name = "PATH", conflicts_with = "part")]
+    data: Option<PathBuf>,
+    /// Part of the run's own data
+    #[arg(long, value_name = "PART", default_value = "eval", value_parser = ["train", "eval"])]
+    part: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Condition on the result, as "eval_accuracy >= 0.95"; works with --data and --part train too (repeatable)
+    #[arg(long = "assert", value_name = "NAME OP NUMBER", value_parser = Assertion::parse)]
+    assertions: Vec<Assertion>,
+}
+
+/// Batch size for data other than the run's evaluation part, where the run's batch size is "full".
+const FULL_BATCH: usize = 512;
+
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     run: String,
     weights: String,
     data: &'a str,
-    /// Of the run's own data.
+    /// Part of the run's own data.
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<&'a str>,
     samples: usize,
@@ -37,50 +72,52 @@ struct Report<'a> {
     confusion: Option<&'a Vec<Vec<u64>>>,
 }
 
-pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<()> {
-    let mut run = Finished::open(&args.of.run)?;
-    let (path, weights) = run.weights(&args.of)?;
-    let (data, part) = data(&mut run, args)?;
-    let gpu = run.gpu(&args.of.adapter)?;
-    let found = evaluate(&run, &gpu, &data, &weights, args.of.batch)?;
+impl EvalArgs {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let mut run = Finished::open(&self.finished.run)?;
+        let (path, weights) = run.weights(&self.finished)?;
+        let (data, part) = data(&mut run, self)?;
+        let gpu = run.gpu(&self.finished.adapter)?;
+        let found = evaluate(&run, &gpu, &data, &weights, self.finished.batch)?;
 
-    let samples = data.eval().map_or(0, Part::len);
-    if args.json {
-        let report = Report {
-            run: run.path.display().to_string(),
-            weights: path.display().to_string(),
-            data: data.name(),
-            part,
-            samples,
-            loss: found.loss,
-            accuracy: found.accuracy,
-            metrics: &found.metrics,
-            confusion: found.confusion.as_ref(),
+        let samples = data.eval().map_or(0, Part::len);
+        if self.json {
+            let report = Report {
+                run: run.path.display().to_string(),
+                weights: path.display().to_string(),
+                data: data.name(),
+                part,
+                samples,
+                loss: found.loss,
+                accuracy: found.accuracy,
+                metrics: &found.metrics,
+                confusion: found.confusion.as_ref(),
+            };
+            println(&serde_json::to_string(&report)?);
+            return Ok(Assertion::check_all(&self.assertions, &found.values())?);
+        }
+        let what = match part {
+            Some("eval") => format!("the evaluation part, {samples} samples"),
+            Some(_) => format!("the training part, {samples} samples"),
+            None => format!("{samples} samples"),
         };
-        say(&serde_json::to_string(&report)?);
-        return Ok(Assertion::check_all(&args.assertions, &found.values())?);
+        println(&format!("data     {}: {what}", data.name()));
+        println(&format!("weights  {}", path.display()));
+        println(&format!("loss     {:.6}", found.loss));
+        if let Some(accuracy) = found.accuracy {
+            println(&format!("accuracy {:.2}%", 100.0 * accuracy));
+        }
+        for (name, value) in found.metrics.iter() {
+            println(&format!("{name:<8} {value:.6}"));
+        }
+        if let Some(matrix) = &found.confusion {
+            println(&confusion(matrix));
+        }
+        Ok(Assertion::check_all(&self.assertions, &found.values())?)
     }
-    let what = match part {
-        Some("eval") => format!("the evaluation part, {samples} samples"),
-        Some(_) => format!("the training part, {samples} samples"),
-        None => format!("{samples} samples"),
-    };
-    say(&format!("data     {}: {what}", data.name()));
-    say(&format!("weights  {}", path.display()));
-    say(&format!("loss     {:.6}", found.loss));
-    if let Some(accuracy) = found.accuracy {
-        say(&format!("accuracy {:.2}%", 100.0 * accuracy));
-    }
-    for (name, value) in found.metrics.iter() {
-        say(&format!("{name:<8} {value:.6}"));
-    }
-    if let Some(matrix) = &found.confusion {
-        say(&confusion(matrix));
-    }
-    Ok(Assertion::check_all(&args.assertions, &found.values())?)
 }
 
-/// The matrix as a table: rows are the true classes, columns the predicted ones.
+/// The confusion matrix as a table: a row for each true class, a column for each predicted one.
 fn confusion(matrix: &[Vec<u64>]) -> String {
     let widest = matrix.iter().flatten().copied().max().unwrap_or(0).max(matrix.len() as u64);
     let width = widest.to_string().len() + 1;
@@ -94,7 +131,7 @@ fn confusion(matrix: &[Vec<u64>]) -> String {
     std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
-/// The data to evaluate on, as the evaluation part, and which part of the run's own they are.
+/// The data to evaluate on, as the evaluation part of a data set, and the part of the run's own data they are.
 fn data<'a>(run: &mut Finished, args: &'a EvalArgs) -> anyhow::Result<(Dataset, Option<&'a str>)> {
     let part = args.part.as_str();
     let data = match &args.data {
@@ -119,17 +156,17 @@ fn data<'a>(run: &mut Finished, args: &'a EvalArgs) -> anyhow::Result<(Dataset, 
             }
         }
     };
-    // There may be fewer samples than a batch has, or more than the device holds at once.
+    // The data may have fewer samples than a batch, or more than the device holds at once.
     let options = &mut run.config.options;
     options.drop_last = false;
     if options.batch_size == BatchSize::Full {
-        options.batch_size = BatchSize::Rows(FULL);
+        options.batch_size = BatchSize::Rows(FULL_BATCH);
         options.micro_batch = MicroBatch::Auto;
     }
     Ok((data, args.data.is_none().then_some(part)))
 }
 
-/// The evaluation of a training run with these weights: its own plans, and so its own bits.
+/// Evaluates these weights with the plans of the training run, and so with the same bits.
 fn evaluate(
     run: &Finished,
     gpu: &Gpu,
@@ -139,8 +176,8 @@ fn evaluate(
 ) -> anyhow::Result<Evaluation> {
     let mut target = Target::for_gpu(gpu);
     target.memory.eval_batch = batch.map(|rows| rows as usize);
-    let train_plan = run.config.plan(data, target)?;
-    let mut trainer = Trainer::from_plan(gpu, train_plan, data, &run.config.options)?;
+    let plan = run.config.plan(data, target)?;
+    let mut trainer = Trainer::from_plan(gpu, plan, data, &run.config.options)?;
     trainer.load_state_dict(weights)?;
     let found = trainer.evaluate()?;
     Ok(found.ok_or_else(|| Error::Data("there is nothing to evaluate on".into()))?)

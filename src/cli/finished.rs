@@ -1,4 +1,4 @@
-//! The directory of a finished run: its config, what made numbers of its data, its weights.
+//! The directory of a finished run: its config, the encoding of its data, its weights.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,9 @@ use downhill::run;
 use downhill::run::RunDir;
 use downhill::{Error, Gpu, GpuOptions};
 
-use super::use_args::FinishedArgs;
+use super::run_args::{AdapterArg, FinishedArgs};
 
-/// A run that was trained.
+/// A finished run.
 pub(super) struct Finished {
     pub path: PathBuf,
     pub config: Config,
@@ -44,7 +44,7 @@ impl Finished {
         run::load(&path)
     }
 
-    /// The weights that are asked for, and where they are.
+    /// The weights that the arguments select, and their path.
     pub fn weights(&self, args: &FinishedArgs) -> Result<(PathBuf, Vec<NamedTensor>)> {
         if let Some(path) = &args.weights {
             return Ok((path.clone(), run::load(path)?));
@@ -64,9 +64,8 @@ impl Finished {
         Ok((path, weights))
     }
 
-    /// The device, with the memory that the run may take.
-    pub fn gpu(&self, adapter: &str) -> Result<Gpu> {
-        let (adapter, memory) = (adapter.to_owned(), self.config.memory);
-        Gpu::open(&GpuOptions { adapter, memory, ..GpuOptions::default() })
+    /// Opens the device with the run's limit of memory.
+    pub fn gpu(&self, adapter: &AdapterArg) -> Result<Gpu> {
+        Gpu::open(&GpuOptions { memory: self.config.memory, ..adapter.gpu_options() })
     }
 }

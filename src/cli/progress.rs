@@ -1,16 +1,16 @@
-//! Bars for what takes a while and is no run.
+//! Progress bars of commands other than training.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Whether colours are wanted: `NO_COLOR` is not set, or empty.
+/// True unless `NO_COLOR` is set and not empty.
 pub(super) fn colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
-/// A bar of `total` steps on standard error, if that is a terminal.
+/// A bar of `total` steps on standard error. `None` where that is no terminal.
 pub(super) fn bar(total: u64) -> Option<ProgressBar> {
     std::io::stderr().is_terminal().then(|| {
         let shape = if colours() { "{wide_bar:.green/dim}" } else { "{wide_bar}" };
@@ -22,7 +22,7 @@ pub(super) fn bar(total: u64) -> Option<ProgressBar> {
     })
 }
 
-/// Does `work` under a bar, which it tells how much is done of how much.
+/// Runs `work` under a bar. `work` reports its progress as (done, total).
 pub(super) fn under_bar<T>(prefix: &'static str, work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> T) -> T {
     let bar = bar(0);
     bar.iter().for_each(|bar| bar.set_prefix(prefix));

@@ -1,47 +1,38 @@
 //! `downhill resume`
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use downhill::config::Config;
-use downhill::run::RunDir;
-use downhill::run::{Outcome, Session};
-use downhill::train::RunEnd;
+use clap::Args;
 
-use super::args::{ResumeArgs, RunArgs};
-use super::say;
-use super::train::{assert, check, gpu_options, run};
-use super::view::Json;
+use super::run::resume;
+use super::run_args::RunArgs;
 
-pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<()> {
-    go_on(&args.run, &args.settings, None, &args.how)
+/// Resume a run that was stopped, as if it had never stopped
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill resume runs/digits-1
+  downhill resume runs/digits-1 --set checkpoint.every_steps=100
+  downhill resume runs/digits-1 --set train.epochs=60
+
+Resumes from the newest checkpoint that is whole, or from the beginning where there is none. The result has the bits of
+a run that never stopped. A changed config or changed data are refused; checkpoint, watch, data.workers, and more epochs
+or steps may change.
+Exit code: 0; 1 the run failed or cannot resume; 2 the command line is wrong; 130 it was stopped by Ctrl-C or SIGTERM.")]
+pub struct ResumeArgs {
+    /// The run directory
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// Change a setting of the run, as checkpoint.every_minutes=1 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// How to run and report
+    #[command(flatten)]
+    how: RunArgs,
 }
 
-/// Goes on with the run at `path`, with settings, or with a whole config in place of its own.
-pub(super) fn go_on(
-    path: &Path,
-    settings: &[String],
-    config: Option<Config>,
-    how: &RunArgs,
-) -> anyhow::Result<()> {
-    let stored = path.join("config.toml");
-    let is_new = match &config {
-        Some(config) => *config != Config::load(&stored, &[])?,
-        None => !settings.is_empty(),
-    };
-    if RunDir::is_finished(path) && !is_new {
-        let last = RunDir::last_epoch(path)?;
-        if how.json {
-            let step = last.as_ref().map_or(0, |last| last.step);
-            Json::of(path).end(&Outcome { end: RunEnd::Finished, step, last: None })?;
-        } else if how.talks() {
-            say(&format!("done     {} has its weights; there is nothing to go on with", path.display()));
-        }
-        return Ok(assert(how, last.as_ref())?);
+impl ResumeArgs {
+    pub fn run(&self) -> anyhow::Result<()> {
+        resume(&self.run, &self.settings, None, &self.how)
     }
-    let (options, check) = (gpu_options(how), check(how));
-    let session = match config {
-        Some(config) => Session::resume_as(path, &options, config, &check)?,
-        None => Session::resume(path, &options, settings, &check)?,
-    };
-    run(session, how, None)
 }

@@ -1,240 +1,120 @@
-//! `downhill train`, and what it shares with `downhill resume`: a session that is run and told of.
+//! `downhill train`
 
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
-use downhill::compile::TrainPlan;
+use clap::Args;
+use downhill::Error;
 use downhill::config::Config;
-use downhill::run::{Assertion, RunDir};
-use downhill::run::{OnDeviceLost, Outcome, Session};
-use downhill::train::{EpochRecord, RunEnd, RunHandle, Trainer};
-use downhill::{Error, GpuOptions, units};
+use downhill::run::{self, RunDir, Session};
 
-use super::args::{RunArgs, TrainArgs};
-use super::resume::go_on;
-use super::view::View;
-use super::{STOPPED, Stopped, say};
+use super::parse;
+use super::run::{check_assertions, resume, run_session};
+use super::run_args::RunArgs;
 
-/// A run says so where its device waits for data longer than this share of its time.
-const LIMITED: f64 = 0.1;
+/// Train the model of a config file
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill train examples/digits.toml
+  downhill train examples/digits.toml --set optimizer.name=sgd --set optimizer.lr=0.1
+  downhill train examples/digits.toml --init runs/digits-1/model.safetensors --steps 100
+  downhill train examples/digits.toml --adapter software
+  downhill train examples/digits.toml --memory 1MiB --set train.micro_batch=auto
+  downhill train examples/digits.toml --assert \"eval_accuracy >= 0.95\" --assert \"eval_loss < 0.2\"
+  downhill train examples/digits.toml --json | jq .eval_loss
 
-pub(super) fn gpu_options(how: &RunArgs) -> GpuOptions {
-    GpuOptions { adapter: how.adapter.clone(), ..GpuOptions::default() }
+The run directory holds config.toml (with every default filled in), metrics.jsonl (a line for each step and each
+epoch), checkpoints, and model.safetensors (the final weights, named as in torch.nn.Sequential).
+Ctrl-C and SIGTERM finish the step and save a checkpoint; downhill resume continues from it.
+--assert takes eval_loss, eval_accuracy, train_loss, samples_per_second, steps, or a metric of the model, an operator
+(>=, <=, >, <, ==) and a number. It checks the last epoch, after everything is written.
+With --json standard output is one object a line. The first is {\"event\":\"start\",\"run\":..,\"step\":..,\"total_steps\":..}.
+Then come \"epoch\", as in metrics.jsonl with its step, and \"checkpoint\" (step, path, seconds). Once everything is
+written, the last is {\"event\":\"end\",\"end\":\"finished\",\"step\":..,\"run\":\"runs/digits-1\"}, or early_stopped, or stopped.
+A run that fails has no \"end\".
+NO_COLOR=1 turns colours off, TERM=dumb the progress bars.
+Exit code: 0; 1 the run failed; 2 the command line or the config is wrong; 3 an assertion does not hold; 130 it was stopped.")]
+pub struct TrainArgs {
+    /// The config file
+    #[arg(value_name = "CONFIG.toml", required_unless_present = "resume")]
+    config: Option<PathBuf>,
+    /// Override a setting, as optimizer.lr=0.01 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// How to run and report
+    #[command(flatten)]
+    how: RunArgs,
+    /// Resume an unfinished run of this config: RUN, that of --out, or the last of the config's name; start a new run
+    /// where there is none
+    #[arg(long, value_name = "RUN", num_args = 0..=1)]
+    resume: Option<Option<PathBuf>>,
+    /// The run directory [default: runs/<config name>-<number>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Seed of the initial weights and of the order of samples, in place of the config's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    seed: Option<u64>,
+    /// Stop after N steps, whatever the config's epochs are
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// Limit of all buffers on the device together, as 256MiB, in place of the config's [default: 80% of the device's
+    /// memory]
+    #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
+    memory: Option<u64>,
+    /// Start from these weights
+    #[arg(long, value_name = "WEIGHTS.safetensors")]
+    init: Option<PathBuf>,
 }
 
-pub(super) fn train(args: &TrainArgs) -> anyhow::Result<()> {
-    // `--resume` may be followed by the run, or stand before the config.
-    let (config, resume) = match (&args.config, &args.resume) {
-        (None, Some(Some(path))) if path.is_file() => (Some(path), Some(None)),
-        (config, resume) => (config.as_ref(), resume.as_ref().map(Option::as_ref)),
-    };
-    let Some(file) = config else {
-        let Some(Some(run)) = resume else {
-            return Err(Error::Config("a config, or the run to go on with, is needed".into()).into());
+impl TrainArgs {
+    pub fn run(&self) -> anyhow::Result<()> {
+        // `--resume` may be followed by the run, or stand before the config.
+        let (config, named) = match (&self.config, &self.resume) {
+            (None, Some(Some(path))) if path.is_file() => (Some(path), Some(None)),
+            (config, named) => (config.as_ref(), named.as_ref().map(Option::as_ref)),
         };
-        return go_on(run, &settings(args)?, None, &args.how);
-    };
-    if file.is_dir() && resume.is_some() {
-        return go_on(file, &settings(args)?, None, &args.how);
-    }
-    let mut config = Config::load(file, &args.settings)?;
-    config.options.seed = args.seed.unwrap_or(config.options.seed);
-    config.options.steps = args.steps.or(config.options.steps);
-    config.memory = args.memory.or(config.memory);
-    if let Some(named) = resume {
-        let run = named.or(args.out.as_ref()).cloned().or_else(|| RunDir::last(&name_of(file)));
-        if let Some(run) = run.filter(|run| RunDir::exists(run)) {
-            return go_on(&run, &[], Some(config), &args.how);
+        let Some(file) = config else {
+            let Some(Some(run)) = named else {
+                return Err(Error::Config("a config, or the run to resume, is needed".into()).into());
+            };
+            return resume(run, &self.as_settings()?, None, &self.how);
+        };
+        if file.is_dir() && named.is_some() {
+            return resume(file, &self.as_settings()?, None, &self.how);
         }
+        let mut config = Config::load(file, &self.settings)?;
+        config.options.seed = self.seed.unwrap_or(config.options.seed);
+        config.options.steps = self.steps.or(config.options.steps);
+        config.memory = self.memory.or(config.memory);
+        if let Some(named) = named {
+            let last = named.or(self.out.as_ref()).cloned().or_else(|| RunDir::last(&name_of(file)));
+            if let Some(path) = last.filter(|path| RunDir::exists(path)) {
+                return resume(&path, &[], Some(config), &self.how);
+            }
+        }
+        let weights = self.init.as_deref().map(run::load).transpose()?;
+        let path = named.flatten().or(self.out.as_ref()).cloned();
+        let path = path.unwrap_or_else(|| RunDir::next(&name_of(file)));
+        let (options, check) = (self.how.adapter.gpu_options(), check_assertions(&self.how));
+        let session = Session::start(config, &path, &options, weights.as_deref(), &check)?;
+        run_session(session, &self.how, Some(file))
     }
-    let weights = args.init.as_deref().map(downhill::run::load).transpose()?;
-    let path =
-        resume.flatten().or(args.out.as_ref()).cloned().unwrap_or_else(|| RunDir::next(&name_of(file)));
-    let session =
-        Session::start(config, &path, &gpu_options(&args.how), weights.as_deref(), &check(&args.how))?;
-    run(session, &args.how, Some(file))
-}
 
-/// That the plans of a run will tell what is asserted.
-pub(super) fn check(how: &RunArgs) -> impl Fn(&TrainPlan) -> Result<(), Error> {
-    |plan| how.assertions.iter().try_for_each(|assertion| assertion.check_plan(plan))
-}
-
-/// The options that change a config, as settings of a run that has one.
-fn settings(args: &TrainArgs) -> Result<Vec<String>, Error> {
-    if args.init.is_some() {
-        let text =
-            "--init: a run that is there goes on from its own weights; leave it out, or begin another run";
-        return Err(Error::Config(text.into()));
+    /// The options that change a config, as settings of a run that already has one.
+    fn as_settings(&self) -> Result<Vec<String>, Error> {
+        if self.init.is_some() {
+            let text =
+                "--init: a run that exists resumes from its own weights; leave it out, or start another run";
+            return Err(Error::Config(text.into()));
+        }
+        let seed = self.seed.map(|seed| format!("seed={seed}"));
+        let steps = self.steps.map(|steps| format!("train.steps={steps}"));
+        let memory = self.memory.map(|bytes| format!("train.memory={bytes}"));
+        Ok(self.settings.iter().cloned().chain(seed).chain(steps).chain(memory).collect())
     }
-    let seed = args.seed.map(|seed| format!("seed={seed}"));
-    let steps = args.steps.map(|steps| format!("train.steps={steps}"));
-    let memory = args.memory.map(|bytes| format!("train.memory={bytes}"));
-    Ok(args.settings.iter().cloned().chain(seed).chain(steps).chain(memory).collect())
 }
 
-/// What a config's runs are named after.
+/// The name of a config's runs.
 fn name_of(config: &Path) -> String {
     config.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned())
-}
-
-/// Ctrl-C and SIGTERM stop the run; a second one ends the process where it is.
-fn stop_on_signals(handle: RunHandle) -> anyhow::Result<()> {
-    ctrlc::set_handler(move || {
-        if handle.is_stopped() {
-            std::process::exit(STOPPED.into());
-        }
-        handle.stop();
-    })?;
-    Ok(())
-}
-
-/// Runs a session and tells of it; `file` is the config it was begun with.
-pub(super) fn run(mut session: Session, how: &RunArgs, file: Option<&Path>) -> anyhow::Result<()> {
-    let start = Instant::now();
-    stop_on_signals(session.handle())?;
-    if how.talks() {
-        introduce(&session);
-    }
-    let mut view = View::new(how, &session);
-    let on_lost = if how.on_device_lost == "retry" { OnDeviceLost::Retry } else { OnDeviceLost::Fail };
-    let result = session.run_or(on_lost, view.observer());
-    view.end(result.as_ref().ok())?;
-    let path = session.dir().path().display().to_string();
-    let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
-    let outcome = result.inspect_err(|err| {
-        // Those that checkpoints help with.
-        if matches!(err, Error::DeviceLost(_) | Error::Io { .. } | Error::Gpu(_)) {
-            eprintln!("kept     what was saved; go on with: {program} resume {path}");
-        }
-    })?;
-    if outcome.end == RunEnd::Stopped {
-        let step = outcome.step;
-        if how.talks() {
-            say(&format!(
-                "stopped  after step {step}, and saved; go on with:\n         {program} resume {path}"
-            ));
-        }
-        return Err(Stopped.into());
-    }
-    if how.talks() {
-        conclude(&session, &outcome, start);
-    }
-    if let Some(file) = file.filter(|_| how.talks()) {
-        let (file, lr) = (file.display(), session.config().update.optimizer.lr() / 3.0);
-        say(&format!(
-            "next     {program} train {file} --set optimizer.lr={lr:.0e}    a smaller learning rate\n         \
-             {program} train {file} --init {path}/model.safetensors    go on from these weights\n         \
-             {program} explain {file}    each kernel of a step, and the memory"
-        ));
-    }
-    if how.profile {
-        super::profile::profile(session, how.talks())?;
-    }
-    Ok(assert(how, outcome.last.as_ref())?)
-}
-
-/// What a person wants to know before the first step.
-fn introduce(session: &Session) {
-    let (gpu, data, train_plan) = (session.gpu(), session.data(), session.trainer().plan());
-    let adapter = gpu.adapter();
-    say(&format!(
-        "adapter  {} ({}, {}); {}",
-        adapter.name,
-        adapter.kind.name(),
-        adapter.backend,
-        gpu.chosen_because()
-    ));
-    say(&format!(
-        "data     {}: {} to train on, {} to evaluate on",
-        data.name(),
-        data.train().len(),
-        data.eval().map_or(0, downhill::data::Part::len)
-    ));
-    say(&format!(
-        "model    {} parameters, {} dispatches a step, {} on the device",
-        train_plan.parameter_count(),
-        train_plan.dispatches(),
-        units::bytes(gpu.ledger().total())
-    ));
-    for choice in &train_plan.budget_choice.choices {
-        say(&format!("memory   {choice}"));
-    }
-    for note in session.notes() {
-        say(&format!("note     {note}"));
-    }
-    if let Some(step) = session.from() {
-        let (total, path) = (session.trainer().total_steps(), session.dir().path().display());
-        say(&format!("resume   {path} after step {step} of {total}"));
-    }
-}
-
-/// What a person wants to know after the last step.
-fn conclude(session: &Session, outcome: &Outcome, start: Instant) {
-    let trainer = session.trainer();
-    if let Some(last) = &outcome.last {
-        let loss = last.eval_loss.map(|l| format!(", eval loss {l:.4}")).unwrap_or_default();
-        let accuracy =
-            last.eval_accuracy.map(|a| format!(", eval accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
-        let took = units::seconds(start.elapsed().as_secs_f64());
-        say(&format!(
-            "done     {} steps in {took}: train loss {:.4}{loss}{accuracy}",
-            outcome.step, last.train_loss
-        ));
-    }
-    if outcome.end == RunEnd::EarlyStopped {
-        say("stopped  early: the epochs got no better");
-    }
-    if let Some((value, epoch)) = trainer.best_epoch() {
-        say(&format!("best     epoch {epoch}, {value:.6}; the weights are those of its end"));
-    }
-    if let Some(text) = limited(trainer, start.elapsed().as_secs_f64()) {
-        say(&format!("data     {text}"));
-    }
-    let skipped = trainer.skipped_steps().unwrap_or(0);
-    if skipped > 0 {
-        say(&format!("skipped  {skipped} steps, their gradients not being finite"));
-    }
-    let dir = session.dir();
-    let files = [
-        "config.toml",
-        "data.json",
-        "metrics.jsonl",
-        "model.safetensors",
-        "average.safetensors",
-        downhill::run::CHECKPOINTS,
-    ];
-    let events = session.config().watch.tensorboard.then_some("events.out.tfevents.*");
-    let there = files.into_iter().filter(|file| dir.path().join(file).exists());
-    let files: Vec<&str> = there.chain(events).collect();
-    say(&format!("run      {}/ ({})", dir.path().display(), files.join(", ")));
-}
-
-/// Says which assertions hold of the last epoch; the error has the others.
-pub(super) fn assert(how: &RunArgs, last: Option<&EpochRecord>) -> Result<(), Error> {
-    let assertions = &how.assertions;
-    let Some(last) = last else {
-        let untrained = |first| Err(Error::Assertion(format!("asserted {first}, but no epoch was told")));
-        return assertions.first().map_or(Ok(()), untrained);
-    };
-    let values = last.values();
-    for assertion in assertions.iter().filter(|_| how.talks()) {
-        if let Ok(value) = assertion.check(&values) {
-            say(&format!("holds    {assertion}: it is {value:?}"));
-        }
-    }
-    Assertion::check_all(assertions, &values)
-}
-
-/// That the device waited for samples, and what helps; nothing where it did not wait much.
-fn limited(trainer: &Trainer, seconds: f64) -> Option<String> {
-    let (waited, workers) = trainer.waited().zip(trainer.workers())?;
-    let share = waited.as_secs_f64() / seconds;
-    (share > LIMITED).then(|| {
-        format!(
-            "the device waited for samples {:.0}% of the time: more threads (data.workers, {workers} now) may help, or \
-             a file that needs no decoding (downhill data convert)",
-            100.0 * share
-        )
-    })
 }

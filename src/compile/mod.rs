@@ -21,7 +21,9 @@ mod update;
 pub use builder::TrainPlanBuilder;
 pub(crate) use inputs::{check as check_sources, sources};
 pub use objective::{Batch, BatchLoss, Loss, Model, Objective};
-pub(crate) use optimizer_passes::{dispatches_of_a_shape, of_equal_tensors};
+pub(crate) use optimizer_passes::dispatches_of_a_shape;
+#[cfg(feature = "diagnostics")]
+pub(crate) use optimizer_passes::of_equal_tensors;
 pub use options::{EarlyStopping, MicroBatch, TrainOptions};
 pub(crate) use staging::SLOTS;
 pub use staging::StagingLayout;

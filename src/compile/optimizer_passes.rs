@@ -111,6 +111,7 @@ impl<'a> OptimizerPasses<'a> {
 ///
 /// # Errors
 /// Matrices so large that a product of theirs would loop too long.
+#[cfg(feature = "diagnostics")]
 pub(crate) fn of_equal_tensors(
     update: &UpdateKernel,
     shape: &Shape,

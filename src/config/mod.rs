@@ -17,7 +17,10 @@ use std::path::Path;
 use toml::{Table, Value};
 
 pub use augment::{Augment, Augmentation};
-pub use data::{ArrayFiles, ArraysSpec, DataConfig, DataSpec, ImagesSpec, PackSpec, TableSpec, TextSpec};
+pub use data::{
+    ArrayFiles, ArraysSpec, CifarKeys, DATA_FORMATS, DataConfig, DataFormat, DataSpec, HoldoutKeys, IdxKeys,
+    ImagesSpec, KeyGroup, NpyKeys, PackSpec, TableSpec, TextSpec,
+};
 pub use loss::LossSpec;
 use read::{kind, read};
 use section::Section;
@@ -93,7 +96,7 @@ impl Config {
         let mut s = Section::new("data", file.data);
         let augment = Augment::read(&mut s)?;
         let mut options = TrainOptions::default();
-        let data = data::read(s, folder, &mut options)?;
+        let data = data::read(s.rest(), folder, &mut options)?;
         augment.check(&data)?;
         let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
         model.check()?;

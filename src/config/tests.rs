@@ -38,14 +38,13 @@ fn reads(more: &str) -> Config {
     config
 }
 
-/// The README's row of `name` in the table with this head: its cells after the first.
-fn readme_row(head: &str, name: &str) -> &'static str {
-    let readme = include_str!("../../README.md");
-    let start = readme.find(head).unwrap();
-    let rows = readme[start..].split("\n\n").next().unwrap();
-    let mut rows = rows.lines().filter_map(|row| row.split_once(" | "));
+/// The row of `name` in this page of `docs/reference`: its cells after the first.
+fn reference_row(page: &str, name: &str) -> String {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(page);
+    let text = std::fs::read_to_string(&page).unwrap_or_else(|err| panic!("{}: {err}", page.display()));
+    let mut rows = text.lines().filter_map(|row| row.split_once(" | "));
     let row = rows.find(|(names, _)| names.contains(&format!("`{name}`")));
-    row.unwrap_or_else(|| panic!("{name} has no row")).1
+    row.unwrap_or_else(|| panic!("{name} has no row")).1.to_owned()
 }
 
 /// Plans the run, as far as no adapter is needed.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::images::ImageEncoding;
 use super::normalise::ArrayEncoding;
 use super::table::TableEncoding;
-use super::text::Vocabulary;
+use super::vocabulary::Vocabulary;
 
 /// Kept with a run as `data.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

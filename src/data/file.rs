@@ -14,6 +14,11 @@ use crate::error::{Error, Result};
 /// Numbers that take up to so many bytes are read into memory at once.
 const SMALL: u64 = 4 << 20;
 
+/// The name of a data set that comes from a file.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
 /// A file that is open for reading at any place, by several threads; or what was unpacked of one, which reads alike.
 #[derive(Debug)]
 pub struct DataFile {
@@ -66,7 +71,7 @@ impl DataFile {
 
     /// Its name without the folder, for errors.
     pub fn name(&self) -> String {
-        super::file_name(&self.path)
+        file_name(&self.path)
     }
 
     /// Its length when it was opened.

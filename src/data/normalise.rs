@@ -1,8 +1,9 @@
 //! What the device makes of numbers before a model sees them, and what a later input must be given to fit.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::field::{Field, MOST_CHANNELS, Scale};
+use super::keys;
 use super::moments::Moments;
 use super::part::Part;
 use super::values::Kind;
@@ -30,6 +31,46 @@ pub enum Normalise {
         /// As many, above 0.
         std: Vec<f64>,
     },
+}
+
+/// [`Normalise::Fixed`] in a config.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixed {
+    #[serde(deserialize_with = "keys::channels")]
+    mean: Vec<f64>,
+    #[serde(deserialize_with = "keys::channels")]
+    std: Vec<f64>,
+}
+
+impl<'de> Deserialize<'de> for Normalise {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Normalise, D::Error> {
+        let word = |word: &str| match word {
+            "auto" => Some(Normalise::Auto),
+            "unit" => Some(Normalise::Unit),
+            "none" => Some(Normalise::None),
+            "standard" => Some(Normalise::Standard),
+            _ => None,
+        };
+        let fixed = |Fixed { mean, std }| Normalise::Fixed { mean, std };
+        keys::word_or_table(deserializer, word, fixed, |_| {
+            "\"auto\", \"unit\", \"none\", \"standard\" or { mean = [..], std = [..] }".to_owned()
+        })
+    }
+}
+
+impl Serialize for Normalise {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Normalise::Auto => "auto".serialize(serializer),
+            Normalise::Unit => "unit".serialize(serializer),
+            Normalise::None => "none".serialize(serializer),
+            Normalise::Standard => "standard".serialize(serializer),
+            Normalise::Fixed { mean, std } => {
+                Fixed { mean: mean.clone(), std: std.clone() }.serialize(serializer)
+            }
+        }
+    }
 }
 
 /// How the numbers of an array became a model's inputs: (number / divisor − mean) / std.

@@ -2,7 +2,9 @@
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::keys::{Raw, wanted};
 use crate::error::{Error, Result};
 
 /// The order of the samples in `epoch`: a permutation of `0..len` drawn from (`seed`, `epoch`) alone, or file
@@ -51,6 +53,25 @@ pub enum BatchSize {
     Full,
     /// This many.
     Rows(usize),
+}
+
+/// A number above 0, or `"full"`.
+impl<'de> Deserialize<'de> for BatchSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BatchSize, D::Error> {
+        wanted(deserializer, "a whole number above 0, or \"full\",", |raw| match raw {
+            Raw::Text(word) if word == "full" => Some(BatchSize::Full),
+            other => other.size().filter(|rows| *rows > 0).map(BatchSize::Rows),
+        })
+    }
+}
+
+impl Serialize for BatchSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            BatchSize::Full => "full".serialize(serializer),
+            BatchSize::Rows(rows) => rows.serialize(serializer),
+        }
+    }
 }
 
 /// An epoch in batches: `full_batches` of `rows` samples, then perhaps a short one.

@@ -6,6 +6,16 @@ use super::part::Part;
 use super::sampler::shuffled;
 use crate::error::{Error, Result};
 
+/// The share to evaluate on is a share.
+pub(super) fn check_fraction(eval_fraction: f64) -> Result<()> {
+    if (0.0..1.0).contains(&eval_fraction) {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "data.eval_fraction = {eval_fraction}: from 0 (nothing to evaluate on) to below 1 is allowed"
+    )))
+}
+
 /// Which share of the samples is held out, and how they are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Holdout {
@@ -15,6 +25,12 @@ pub struct Holdout {
     pub seed: u64,
     /// The share is that of each class.
     pub stratify: bool,
+}
+
+impl Default for Holdout {
+    fn default() -> Self {
+        Holdout::new(0)
+    }
 }
 
 impl Holdout {
@@ -34,7 +50,7 @@ impl Holdout {
     /// [`Error::Config`] for a fraction that is none; [`Error::Data`] where none would be left to train on, or no class has
     /// a second sample.
     pub fn rows(&self, name: &str, len: usize, labels: Option<&[u32]>) -> Result<(Vec<u32>, Vec<u32>)> {
-        super::check_fraction(self.fraction)?;
+        check_fraction(self.fraction)?;
         let held = match labels {
             None => held_out(name, len, self.fraction, self.seed)?,
             Some(labels) => {

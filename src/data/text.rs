@@ -8,108 +8,34 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::vocabulary::Vocabulary;
 use super::{Dataset, Encoding, Field, FileValues, Kind, Part, Spill, Values, Windows, Written};
 use crate::error::{Error, Result};
 
 /// The project's own sources and shaders, put together by `build.rs`.
 const SOURCES: &str = include_str!(concat!(env!("OUT_DIR"), "/sources.txt"));
 
-/// The characters of a text, sorted; a character's number is its place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<char>", into = "Vec<char>")]
-pub struct Vocabulary {
-    chars: Vec<char>,
-}
-
-impl TryFrom<Vec<char>> for Vocabulary {
-    type Error = String;
-
-    fn try_from(chars: Vec<char>) -> Result<Self, String> {
-        match chars.windows(2).find(|pair| pair[0] >= pair[1]) {
-            None => Ok(Vocabulary { chars }),
-            Some(pair) => {
-                Err(format!("a vocabulary is sorted, and {:?} comes before {:?}", pair[0], pair[1]))
-            }
-        }
-    }
-}
-
-impl From<Vocabulary> for Vec<char> {
-    fn from(vocabulary: Vocabulary) -> Self {
-        vocabulary.chars
-    }
-}
-
-impl Vocabulary {
-    /// The characters that `text` has.
-    pub fn of(text: &str) -> Vocabulary {
-        let chars: std::collections::BTreeSet<char> = text.chars().collect();
-        Vocabulary { chars: chars.into_iter().collect() }
-    }
-
-    /// How many characters.
-    pub fn len(&self) -> usize {
-        self.chars.len()
-    }
-
-    /// True where there is none.
-    pub fn is_empty(&self) -> bool {
-        self.chars.is_empty()
-    }
-
-    /// The characters by their numbers.
-    pub fn chars(&self) -> &[char] {
-        &self.chars
-    }
-
-    /// The number of each character.
-    ///
-    /// # Errors
-    /// [`Error::Data`] with the first character that is not in the vocabulary.
-    pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
-        let number = |(at, c): (usize, char)| match self.chars.binary_search(&c) {
-            Ok(number) => Ok(number as i32),
-            Err(_) => Err(Error::Data(format!(
-                "character {at} (counted from 0), {c:?}, is none of the {} that the vocabulary has",
-                self.len()
-            ))),
-        };
-        text.chars().enumerate().map(number).collect()
-    }
-
-    /// The text of numbers.
-    ///
-    /// # Errors
-    /// [`Error::Data`] with the first number that no character has.
-    pub fn decode(&self, numbers: &[i32]) -> Result<String> {
-        let char = |&number: &i32| {
-            let at = usize::try_from(number).ok().and_then(|at| self.chars.get(at));
-            at.copied().ok_or_else(|| {
-                Error::Data(format!(
-                    "{number} is no character's number: the vocabulary has 0..{}",
-                    self.len()
-                ))
-            })
-        };
-        numbers.iter().map(char).collect()
-    }
-}
-
 /// How a text is cut.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TextOptions {
     /// Characters of a sample.
     pub context: usize,
     /// Characters from one training sample's beginning to the next one's; `context` where it is `None`.
+    #[serde(default)]
     pub hop: Option<usize>,
     /// The share of the text, its end, that is evaluated on; 0 for none.
+    #[serde(default = "tenth")]
     pub eval_fraction: f64,
+}
+
+fn tenth() -> f64 {
+    0.1
 }
 
 impl TextOptions {
     /// Samples of `context` characters side by side, the last tenth of the text to evaluate on.
     pub fn new(context: usize) -> Self {
-        TextOptions { context, hop: None, eval_fraction: 0.1 }
+        TextOptions { context, hop: None, eval_fraction: tenth() }
     }
 }
 
@@ -131,7 +57,7 @@ pub fn text(name: &str, text: &str, options: &TextOptions) -> Result<Dataset> {
 /// # Errors
 /// As [`text()`]; [`Error::Io`] where it cannot be read, [`Error::Data`] where it is not UTF-8.
 pub fn text_file(path: &Path, options: &TextOptions) -> Result<Dataset> {
-    cut(&super::file_name(path), path, options, &|look| pieces(path, look))
+    cut(&super::file::file_name(path), path, options, &|look| pieces(path, look))
 }
 
 /// Another text by the numbers of a vocabulary: samples of `context` characters side by side, from its beginning to its
@@ -144,7 +70,7 @@ pub fn text_part(path: &Path, vocabulary: &Vocabulary, context: usize) -> Result
     let (mut len, mut line, mut unknown) = (0_usize, 1_usize, None);
     pieces(path, &mut |text| {
         for c in text.chars() {
-            if unknown.is_none() && vocabulary.chars.binary_search(&c).is_err() {
+            if unknown.is_none() && vocabulary.chars().binary_search(&c).is_err() {
                 unknown = Some((line, c));
             }
             line += usize::from(c == '\n');
@@ -225,7 +151,7 @@ fn cut(name: &str, path: &Path, options: &TextOptions, pieces: &Pieces<'_>) -> R
             return Err(Error::Config(format!("data.{key} = 0: at least 1 character is needed")));
         }
     }
-    super::check_fraction(eval_fraction)?;
+    super::split::check_fraction(eval_fraction)?;
     let (mut chars, mut len) = (BTreeSet::new(), 0);
     pieces(&mut |text| {
         for c in text.chars() {
@@ -233,7 +159,7 @@ fn cut(name: &str, path: &Path, options: &TextOptions, pieces: &Pieces<'_>) -> R
             len += 1;
         }
     })?;
-    let vocabulary = Vocabulary { chars: chars.into_iter().collect() };
+    let vocabulary = Vocabulary::from_chars(chars);
     let tokens = Arc::new(numbers(path, &vocabulary, len, pieces)?);
     let kept = (len as f64 * eval_fraction).round() as usize;
     let split = len - kept.min(len);

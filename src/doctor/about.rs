@@ -1,4 +1,4 @@
-//! What is said of an adapter: its features and limits, and what each means for training.
+//! Describes an adapter: its features and limits, and what each means for training.
 
 use serde::Serialize;
 
@@ -6,56 +6,56 @@ use super::verdict::family_name;
 use crate::gpu::{AdapterKind, Family, Gpu};
 use crate::units;
 
-/// Whether an adapter has something, and what follows.
+/// A feature of an adapter and its effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Feature {
-    /// As WebGPU names it.
+    /// Its name in WebGPU.
     pub name: &'static str,
-    /// It is there.
+    /// The adapter has it.
     pub has: bool,
-    /// What it is for, or what goes without it.
+    /// Its use, or the effect of its absence.
     pub meaning: String,
 }
 
-/// A limit, and what it limits.
+/// A limit and its effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Limit {
-    /// As WebGPU names it.
+    /// Its name in WebGPU.
     pub name: &'static str,
     /// Bytes, or a count.
     pub value: u64,
-    /// What it is to training.
+    /// Its effect on training.
     pub meaning: String,
 }
 
-/// An adapter, as far as training is concerned.
+/// An adapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Adapter {
-    /// As `--adapter INDEX` takes it.
+    /// The index for `--adapter INDEX`.
     pub index: usize,
     /// The device's name.
     pub name: String,
     /// Discrete, integrated, software, ...
     pub kind: &'static str,
-    /// Why it was chosen.
+    /// The reason for the choice.
     pub because: String,
     /// `Vulkan`, `Metal` or `Dx12`.
     pub backend: String,
-    /// Driver and version; empty where it does not say.
+    /// Driver and version; empty where unknown.
     pub driver: String,
-    /// Smallest and largest subgroup; 0 where there are none.
+    /// Smallest and largest subgroup; 0 without subgroups.
     pub subgroup_size: [u32; 2],
-    /// Which family of kernels serves it.
+    /// The family of its kernels.
     pub family: &'static str,
-    /// Why.
+    /// The reason for the family.
     pub family_because: String,
-    /// What it has and has not.
+    /// Its features.
     pub features: Vec<Feature>,
-    /// How far it goes.
+    /// Its limits.
     pub limits: Vec<Limit>,
 }
 
-/// Of an open device.
+/// Describes an open device.
 pub(super) fn adapter(gpu: &Gpu) -> Adapter {
     let a = gpu.adapter();
     let feature =
@@ -139,13 +139,13 @@ fn of_limit(name: &str, value: u64) -> Option<String> {
     })
 }
 
-/// What kernels need of the limits.
+/// The limits that kernels need.
 const BUFFERS: u64 = 8;
 const WORKGROUP_BYTES: u64 = 16 << 10;
 const INVOCATIONS: u64 = 256;
 const GROUPS: u64 = 65_535;
 
-/// The least of a limit, where kernels need one.
+/// The least value of a limit that kernels need, if any.
 pub(super) fn least(name: &str) -> Option<u64> {
     match name {
         "max_storage_buffers_per_shader_stage" => Some(BUFFERS),

@@ -7,24 +7,24 @@ use super::verdict::{KernelReport, Verdict};
 use crate::gpu::{AdapterDescription, AdapterKind};
 use crate::units;
 
-/// How much it matters.
+/// The importance of a piece of advice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Training is wrong, or cannot be.
+    /// Training is wrong or impossible.
     Fault,
-    /// Training is right, but not as fast or as large as it could be.
+    /// Training is right, but slower or more limited than it could be.
     Caution,
-    /// Good to know.
+    /// Information.
     Note,
 }
 
 /// A piece of advice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Advice {
-    /// How much it matters.
+    /// Its importance.
     pub level: Level,
-    /// What is the matter, and what to do.
+    /// The problem and the remedy.
     pub text: String,
 }
 
@@ -32,7 +32,7 @@ fn advice(level: Level, text: impl Into<String>) -> Advice {
     Advice { level, text: text.into() }
 }
 
-/// What to install, by system.
+/// Packages to install, by system.
 const INSTALL: [&str; 5] = [
     "Debian, Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers (a software adapter, and the drivers of AMD and Intel)",
     "Fedora: dnf install vulkan-loader mesa-vulkan-drivers (the same)",
@@ -41,7 +41,7 @@ const INSTALL: [&str; 5] = [
     "macOS, Windows: Metal and DirectX 12 are part of the system; bring the graphics driver up to date",
 ];
 
-/// Variables that hide drivers from the loader where they are set.
+/// Environment variables that hide drivers from the loader.
 const HIDING: [&str; 2] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 
 fn hidden() -> impl Iterator<Item = Advice> {
@@ -51,7 +51,7 @@ fn hidden() -> impl Iterator<Item = Advice> {
     })
 }
 
-/// Where no adapter answers.
+/// Advice where no adapter answers.
 pub(super) fn without_adapter() -> Vec<Advice> {
     INSTALL.into_iter().map(|text| advice(Level::Fault, text)).chain(hidden()).collect()
 }
@@ -59,14 +59,14 @@ pub(super) fn without_adapter() -> Vec<Advice> {
 /// The oldest Mesa that the tests run on.
 const OLDEST_MESA: (u32, u32) = (22, 3);
 
-/// Mesa's version in what a driver says of itself.
+/// Mesa's version in a driver's description.
 fn mesa(driver: &str) -> Option<(u32, u32)> {
     let version = driver.split("Mesa ").nth(1)?;
     let mut parts = version.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     Some((parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
-/// What is to say of an adapter, of all that answer, and of its kernels; the worst first.
+/// Advice on an adapter, on the others that answer, and on the kernels; the most important first.
 pub(super) fn of(adapter: &Adapter, list: &[AdapterDescription], kernels: &[KernelReport]) -> Vec<Advice> {
     let mut all: Vec<Advice> = kernels.iter().filter_map(of_kernel).collect();
     if kernels.iter().any(|k| matches!(k.verdict, Verdict::Wrong(_))) {
@@ -147,14 +147,14 @@ fn of_software(adapter: &Adapter, list: &[AdapterDescription]) -> Vec<Advice> {
     all
 }
 
-/// Which keys of a config go around a wrong kernel.
+/// Advice on a wrong kernel.
 fn of_kernel(report: &KernelReport) -> Option<Advice> {
     let Verdict::Wrong(fault) = &report.verdict else { return None };
     let around = around(&report.kernel);
     Some(advice(Level::Fault, format!("{} is wrong ({fault}). {around}", report.kernel)))
 }
 
-/// The same for a kernel.
+/// The keys of a config that avoid a kernel.
 pub(super) fn around(kernel: &str) -> String {
     let nothing = "Every training needs it: do not train on this adapter";
     if let Some(optimizer) = kernel.strip_prefix("optim/") {

@@ -1,4 +1,4 @@
-//! One test of a kernel: a plan, what lies in its buffers before, and what must lie there after.
+//! One test of a kernel: a plan, the contents of its buffers before it, and the contents required after it.
 
 use super::graph::{STATE as WORDS, evaluate};
 use crate::check::Near;
@@ -11,20 +11,20 @@ use crate::kernel::{Kernel, Target};
 use crate::plan::{METRICS, Memory, Plan, Program, Ring, Sink, input_buffer};
 use crate::shape::Shape;
 
-/// What numbers lie in a buffer.
+/// The required numbers of a buffer.
 #[derive(Debug, Clone)]
 pub(super) enum Want {
     /// f32, each within its bound.
     Numbers(Vec<Near>),
     /// Two f16 a word, each within its bound.
     Halves(Vec<Near>),
-    /// These words.
+    /// Exactly these words.
     Words(Vec<u32>),
     /// Four codes a word, each the whole number nearest to this one, which f32 may be so far from.
     Codes(Vec<Near>),
 }
 
-/// What a part of a buffer must hold.
+/// The required contents of a part of a buffer.
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub buffer: String,
@@ -38,18 +38,18 @@ pub(super) struct Claim {
 pub(super) struct Case {
     /// The kernel's file below `shaders/`.
     pub kernel: String,
-    /// What is special about it, for who reads that it failed.
+    /// What distinguishes it, for the report of a failure.
     pub what: String,
     pub plan: Plan,
-    /// Bytes of buffers by name.
+    /// Initial bytes of buffers by name.
     pub given: Vec<(String, Vec<u8>)>,
     pub claims: Vec<Claim>,
 }
 
-/// The number that is nearest to being wrong.
+/// The number nearest to its bound.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Worst {
-    /// What lies there, what should, how far apart they are, and how far they may be.
+    /// The number found, the number wanted, their difference, and the bound.
     pub got: f64,
     pub want: f64,
     pub off: f64,
@@ -57,7 +57,7 @@ pub(super) struct Worst {
 }
 
 impl Worst {
-    /// The share of the bound that is used; more than 1 is wrong.
+    /// The difference as a share of the bound; more than 1 is wrong.
     pub fn share(&self) -> f64 {
         match self.off {
             off if off <= self.bound => off / self.bound.max(f64::MIN_POSITIVE),
@@ -68,12 +68,12 @@ impl Worst {
     }
 }
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Outcome {
-    /// In all that is claimed.
+    /// Over all claims.
     pub worst: Worst,
-    /// In words, where a number is wrong.
+    /// The finding in words, where a number is wrong.
     pub fault: Option<String>,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn word_bytes(words: &[u32]) -> Vec<u8> {
     bytemuck::cast_slice(words).to_vec()
 }
 
-/// Numbers that are to be exact.
+/// Numbers that must be exact.
 pub(super) fn exactly(numbers: &[f32]) -> Vec<Near> {
     numbers.iter().map(|x| Near::exact(*x)).collect()
 }
@@ -111,12 +111,12 @@ impl Case {
         Case { kernel: kernel.into(), what: what.into(), plan, given, claims }
     }
 
-    /// The entry points it runs.
+    /// Its entry points.
     pub fn entries(&self) -> impl Iterator<Item = &'static str> {
         self.plan.steps.iter().map(|step| step.kernel.entry)
     }
 
-    /// Runs it and compares.
+    /// Runs the kernels and compares the results.
     ///
     /// # Errors
     /// A kernel that does not compile; a lost device.
@@ -127,7 +127,7 @@ impl Case {
         }
         let memory = Memory::allocate(gpu, &Memory::plan([&plan]))?;
         for buffer in &plan.buffers {
-            // What was not written must not pass for a zero that should be there.
+            // An unwritten number must not pass for a wanted zero.
             let buffer = memory.get(&buffer.name);
             gpu.write(buffer, 0, &vec![0xcd; buffer.bytes() as usize]);
         }
@@ -183,7 +183,7 @@ fn half(bits: u16) -> f64 {
 }
 
 impl Want {
-    /// How many bytes are looked at.
+    /// Number of bytes compared.
     fn bytes(&self) -> u64 {
         match self {
             Want::Numbers(all) => 4 * all.len() as u64,
@@ -193,7 +193,7 @@ impl Want {
         }
     }
 
-    /// The number that is nearest to being wrong, and its place.
+    /// The number nearest to its bound, and its index.
     fn compare(&self, read: &[u8]) -> (usize, Worst) {
         let of = |got: f64, near: &Near| Worst {
             got,
@@ -215,10 +215,10 @@ impl Want {
                 wants.iter().zip(halves).map(|(near, got)| of(got, near)).collect()
             }
             Want::Codes(wants) => {
-                // Signed where some may be negative.
+                // Codes are signed where some may be negative.
                 let signed = wants.iter().any(|near| near.value < 0.0);
                 let code = |b: &u8| if signed { f64::from(b.cast_signed()) } else { f64::from(*b) };
-                // How much further than half the way to the next.
+                // The distance beyond half the way to the next code.
                 let beyond = |worst: Worst| Worst { off: (worst.off - 0.5).max(0.0), ..worst };
                 wants.iter().zip(read).map(|(near, b)| beyond(of(code(b), near))).collect()
             }
@@ -233,7 +233,7 @@ impl Want {
     }
 }
 
-/// What an input of a graph holds.
+/// An input of a graph and its contents.
 #[derive(Debug, Clone)]
 pub(super) struct Given {
     pub name: &'static str,
@@ -275,19 +275,19 @@ impl Given {
     }
 }
 
-/// Whether results have room for rounding.
+/// The bound of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
-    /// Every number on the way is an f32, so a correctly rounded operation gives it.
+    /// Exact: every intermediate number is an f32, so a correctly rounded operation gives it.
     Exact,
-    /// As much as follows from the operations.
+    /// The bound that follows from the operations.
     Rounding,
 }
 
-/// A test of what a graph is planned as; its kernel is the first whose entry point begins with `kernel`.
+/// A test of a planned graph. Its kernel is the first whose entry point begins with `kernel`.
 ///
 /// # Errors
-/// A graph with shapes that do not fit: a fault of the test.
+/// A graph whose shapes do not fit, which is a bug of the test.
 pub(super) fn of_graph(
     kernel: &str,
     what: &str,
@@ -299,10 +299,10 @@ pub(super) fn of_graph(
     of_graph_into(kernel, what, target, (room, |i| Sink::Buffer(format!("result {i}"))), given, build)
 }
 
-/// The ring of metrics, where results go there.
+/// The ring of metrics.
 const RING: Ring = Ring { columns: 5, rows: 2 };
 
-/// [`of_graph`] whose results go where `sink` says: buffers of their own, or columns of the ring.
+/// [`of_graph`] with results in the places that `sink` names: buffers of their own, or columns of the ring.
 ///
 /// # Errors
 /// As [`of_graph`].
@@ -324,7 +324,7 @@ pub(super) fn of_graph_into(
     let sinks: Vec<(Tensor, Sink)> = outputs.iter().zip(0..).map(|(t, i)| (t.clone(), sink(i))).collect();
     let mut plan = Plan::new(&graph, &sinks, RING, target)?;
     let of_input = |name: &str| given.iter().find(|g| g.name == name).map_or(vec![], |g| exactly(&g.numbers));
-    // Parameters take their numbers from the inputs of their names, which may go unread.
+    // Parameters take their numbers from the inputs of the same names, which may be unread.
     let parameters = graph.parameters();
     let of_parameter = |i: usize| of_input(&parameters[i].name);
     let mut held: Vec<(String, Vec<u8>)> = Vec::new();
@@ -362,7 +362,7 @@ pub(super) fn of_graph_into(
     Ok(case)
 }
 
-/// The shader that has an entry point.
+/// The shader with this entry point.
 pub(super) fn file_of(entry: &str) -> &'static str {
     let start = format!("fn {entry}(");
     wgsl::FILES.iter().find(|(_, text)| text.contains(&start)).map_or("", |(name, _)| *name)

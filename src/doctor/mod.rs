@@ -1,8 +1,8 @@
-//! `downhill doctor`: what the adapter is, whether every kernel is right on it, and what to do about it.
+//! `downhill doctor`: describes the adapter, tests every kernel on it, and gives advice.
 //!
-//! Kernels are run on small problems and compared with loops in f64 written from the equations, which share nothing with
-//! them but the graph they are of. Each number of the reference carries a bound for what rounding in f32 may do to it, so
-//! no tolerance is chosen.
+//! Kernels run on small problems and are compared with loops in f64, which are written from the equations and share only
+//! the graph with the kernels. Each number of the reference carries a bound for rounding in f32, so no tolerance is
+//! chosen.
 
 mod about;
 mod advice;
@@ -25,14 +25,14 @@ use crate::error::Result;
 use crate::gpu::{Family, Gpu, GpuOptions, adapters};
 use crate::kernel::Target;
 
-/// What is examined.
+/// Options of an examination.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `auto`, `software`, an index, or part of a name.
     pub adapter: String,
-    /// The kernels of both families where the adapter can run both, not only those that serve it.
+    /// Test the kernels of both families, where the adapter can run both.
     pub all: bool,
-    /// Called with what is tested next.
+    /// Receives the name of the next test.
     pub progress: fn(&str),
 }
 
@@ -42,10 +42,10 @@ impl Default for Options {
     }
 }
 
-/// Examines an adapter and its kernels. That there is none, and that one is wrong, is said in the report.
+/// Examines an adapter and its kernels. The report also covers a missing adapter and wrong kernels.
 ///
 /// # Errors
-/// A test that cannot be planned: a fault of the doctor's own.
+/// A test that cannot be planned, which is a bug of the doctor.
 pub fn examine(options: &Options) -> Result<Report> {
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION"),

@@ -1,4 +1,4 @@
-//! What the doctor says, for a person and for a program.
+//! The doctor's report, as text and JSON.
 
 use std::fmt::Write;
 
@@ -11,30 +11,30 @@ use super::verdict::{KernelReport, Verdict};
 use crate::error::Error;
 use crate::units;
 
-/// What was found.
+/// The report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The version of downhill.
     pub version: &'static str,
-    /// The adapter; `None` where none answers or fits.
+    /// The adapter; `None` where no adapter answers or fits.
     pub adapter: Option<Adapter>,
-    /// Why there is none.
+    /// The reason for its absence.
     pub missing: Option<String>,
     /// The kernels, in the order of their tests.
     pub kernels: Vec<KernelReport>,
-    /// Seconds that all tests took, compiling included.
+    /// Seconds of all tests, including compilation.
     pub seconds: f64,
-    /// What to do, the worst first.
+    /// Advice, the most important first.
     pub advice: Vec<Advice>,
 }
 
 impl Report {
-    /// Whether training can be trusted here: there is an adapter, and every kernel is right.
+    /// True where an adapter answers and every kernel is right.
     pub fn is_well(&self) -> bool {
         self.fault().is_none()
     }
 
-    /// What is wrong, as an error that ends a command.
+    /// The fault as the error of a command, if any.
     pub fn fault(&self) -> Option<Error> {
         let Some(adapter) = &self.adapter else {
             return Some(Error::NoAdapter(self.missing.clone().unwrap_or_default()));
@@ -53,7 +53,7 @@ impl Report {
         (!names.is_empty()).then(|| Error::Gpu(text(&names)))
     }
 
-    /// Everything.
+    /// The report as JSON.
     pub fn json(&self) -> Value {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         if let Value::Object(map) = &mut value {
@@ -62,7 +62,7 @@ impl Report {
         value
     }
 
-    /// For a person.
+    /// The report as text.
     pub fn text(&self) -> String {
         let mut out = String::new();
         if let Some(adapter) = &self.adapter {

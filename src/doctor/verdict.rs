@@ -1,41 +1,41 @@
-//! The verdict on each kernel: its cases run, one line for all of them.
+//! Runs the cases of each kernel and gives one verdict for all of them.
 
 use serde::Serialize;
 
 use super::case::{Case, Worst};
 use crate::gpu::{Family, Gpu};
 
-/// Whether a kernel is right.
+/// The result of a kernel's tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// In every variant.
+    /// Right in every variant.
     Right,
-    /// In this, and so.
+    /// Wrong: the variant and the finding.
     Wrong(String),
-    /// The device was gone before its turn.
+    /// Not tested, because the device was lost.
     Untested,
 }
 
-/// What is known of a kernel after its tests.
+/// The report on a kernel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KernelReport {
-    /// Its file below `shaders/`, or what several files share.
+    /// Its file below `shaders/`, or the common part of several files.
     pub kernel: String,
     /// The kernels' family: `subgroup` or `tiled`.
     pub family: &'static str,
-    /// Variants that were tested.
+    /// Number of tested variants.
     pub variants: usize,
-    /// The error of the number that came nearest to its bound.
+    /// The error of the number nearest to its bound.
     pub error: f64,
-    /// How far it may be from the reference in f64: what rounding in f32 explains. 0 where the result is exact.
+    /// The bound of that number: the largest error that rounding in f32 explains. 0 where the result is exact.
     pub bound: f64,
     /// The verdict.
     pub verdict: Verdict,
 }
 
 impl KernelReport {
-    /// What was found, in words.
+    /// The finding in words.
     pub fn words(&self) -> String {
         match &self.verdict {
             Verdict::Untested => "not tested: the device was lost".into(),
@@ -61,7 +61,7 @@ pub(super) fn family_name(family: Family) -> &'static str {
     }
 }
 
-/// Runs the cases and puts together those of one kernel, in the order in which kernels come up.
+/// Runs the cases and merges those of the same kernel, in the order of the first case of each.
 pub(super) fn judge(gpu: &Gpu, cases: &[Case], progress: fn(&str)) -> Vec<KernelReport> {
     let mut reports: Vec<(KernelReport, Worst)> = Vec::new();
     for case in cases {
@@ -90,7 +90,7 @@ pub(super) fn judge(gpu: &Gpu, cases: &[Case], progress: fn(&str)) -> Vec<Kernel
                 outcome.fault
             }
             Err(err) => {
-                // A driver's words go over several lines.
+                // A driver's message may have several lines.
                 let words: Vec<String> = err.to_string().split_whitespace().map(str::to_owned).collect();
                 Some(format!("{}: {}", case.what, words.join(" ")))
             }

@@ -46,7 +46,7 @@ pub fn adapter_table(list: &[AdapterDescription], chosen: usize, why: &str) -> S
     out
 }
 
-/// The same for programs.
+/// The same as JSON.
 pub fn adapter_json(list: &[AdapterDescription], chosen: usize, why: &str) -> serde_json::Value {
     let adapters: Vec<_> = list
         .iter()

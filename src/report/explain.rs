@@ -1,4 +1,4 @@
-//! What `downhill explain` says of a run before it: kernels, parameters, buffers, the peak.
+//! `downhill explain`: the kernels, parameters, buffers and peak memory of a run, before it starts.
 
 use std::fmt::Write;
 
@@ -43,10 +43,10 @@ fn section(out: &mut String, title: &str, plan: &Plan) {
 }
 
 /// The plans of training and evaluation, each with its name.
-fn builds(train_plan: &TrainPlan) -> Vec<(String, &Plan)> {
-    let batches = train_plan.batches;
+fn builds(plan: &TrainPlan) -> Vec<(String, &Plan)> {
+    let batches = plan.batches;
     let mut all = Vec::new();
-    for (i, StepPlan { batch, plan }) in train_plan.train.iter().enumerate() {
+    for (i, StepPlan { batch, plan }) in plan.train.iter().enumerate() {
         let title = match (batches.in_parts(), i) {
             (true, _) => format!("training, micro-batch {batch}"),
             (false, 0) => format!("training step, batch {batch}"),
@@ -54,73 +54,69 @@ fn builds(train_plan: &TrainPlan) -> Vec<(String, &Plan)> {
         };
         all.push((title, plan));
     }
-    if let Some(update) = &train_plan.update {
+    if let Some(update) = &plan.update {
         let parts = batches.parts(batches.rows).count();
         all.push((format!("update, after the {parts} micro-batches of a batch of {}", batches.rows), update));
     }
-    if let Some(average) = &train_plan.average {
+    if let Some(average) = &plan.average {
         all.push(("average, before an evaluation and a save".into(), average));
     }
-    for (build, title) in train_plan.eval.iter().zip(["evaluation", "evaluation, short last batch"]) {
+    for (build, title) in plan.eval.iter().zip(["evaluation", "evaluation, short last batch"]) {
         all.push((format!("{title}, batch {}", build.batch), &build.plan));
     }
-    all.extend(train_plan.statistics_plans());
+    all.extend(plan.statistics_plans());
     all
 }
 
-/// The train_plan as tables for a person. `reading` and `writing` count each buffer bound, once a kernel.
-pub fn explain_text(train_plan: &TrainPlan) -> String {
+/// The plan as tables. `reads` and `writes` count every bound buffer once a kernel.
+pub fn explain_text(plan: &TrainPlan) -> String {
     let mut out = String::new();
-    let steps = train_plan.batches.steps();
+    let steps = plan.batches.steps();
     let _ = writeln!(
         out,
         "{} parameters in {} tensors; {steps} steps an epoch\n",
-        train_plan.parameter_count(),
-        train_plan.parameters.len()
+        plan.parameter_count(),
+        plan.parameters.len()
     );
-    for (title, plan) in builds(train_plan) {
+    for (title, plan) in builds(plan) {
         section(&mut out, &title, plan);
     }
     out.push_str("parameters\n");
-    let rows: Vec<Vec<String>> = train_plan
+    let rows: Vec<Vec<String>> = plan
         .parameters
         .iter()
         .enumerate()
         .map(|(i, p)| {
-            let group = group(train_plan, i).unwrap_or_default();
+            let group = group(plan, i).unwrap_or_default();
             vec![p.name.clone(), p.shape.to_string(), p.shape.elements().to_string(), group]
         })
         .collect();
     out.push_str(&align(&rows, &[true, true, false, true]));
-    if let Some(c) = train_plan.recomputation {
+    if let Some(c) = plan.recomputation {
         let _ = writeln!(out, "\n{}", checkpointing(&c));
     }
     out.push_str("\nbuffers\n");
-    let mut rows: Vec<Vec<String>> = train_plan
+    let mut rows: Vec<Vec<String>> = plan
         .all_buffers()
         .into_iter()
         .map(|b| vec![b.name, units::bytes(b.bytes), format!("{} B", b.bytes)])
         .collect();
-    rows.push(vec![
-        "peak".into(),
-        units::bytes(train_plan.peak_bytes()),
-        format!("{} B", train_plan.peak_bytes()),
-    ]);
+    rows.push(vec!["peak".into(), units::bytes(plan.peak_bytes()), format!("{} B", plan.peak_bytes())]);
     out.push_str(&align(&rows, &[true]));
-    if let Some(budget) = train_plan.budget_choice.budget {
+    if let Some(budget) = plan.budget_choice.budget {
         let _ = writeln!(out, "\nbudget {} ({budget} B)", units::bytes(budget));
     }
-    for choice in &train_plan.budget_choice.choices {
+    for choice in &plan.budget_choice.choices {
         let _ = writeln!(out, "  {choice}");
     }
     out
 }
 
-/// What of the update of parameter `i` is not as the config's first lines say.
-fn group(train_plan: &TrainPlan, i: usize) -> Option<String> {
-    let Some(at) = train_plan.groups.of[i] else { return Some("frozen".into()) };
-    let group = &train_plan.groups.groups[at];
-    let differing = group.optimizer.differing(&train_plan.rule.optimizer);
+/// The settings in which the update of parameter `i` differs from `[optimizer]`.
+fn group(plan: &TrainPlan, i: usize) -> Option<String> {
+    let Some(at) = plan.groups.of[i] else { return Some("frozen".into()) };
+    let group = &plan.groups.groups[at];
+    let differing = group.optimizer.differing(&plan.rule.optimizer);
     let factor = (group.lr_factor != 1.0).then(|| format!("lr_factor = {:?}", group.lr_factor));
     let all: Vec<String> = factor.into_iter().chain(differing).collect();
     (!all.is_empty()).then(|| all.join(", "))
@@ -167,20 +163,20 @@ fn plan_json(plan: &Plan) -> Value {
     })
 }
 
-/// The train_plan for programs.
-pub fn explain_json(train_plan: &TrainPlan) -> Value {
-    let parameters: Vec<Value> = train_plan
+/// The plan as JSON.
+pub fn explain_json(plan: &TrainPlan) -> Value {
+    let parameters: Vec<Value> = plan
         .parameters
         .iter()
         .enumerate()
         .map(|(i, p)| {
             let (name, shape, elements) = (&p.name, p.shape.to_vec(), p.shape.elements());
-            json!({ "name": name, "shape": shape, "elements": elements, "group": train_plan.groups.of[i] })
+            json!({ "name": name, "shape": shape, "elements": elements, "group": plan.groups.of[i] })
         })
         .collect();
     let buffers: Vec<Value> =
-        train_plan.all_buffers().iter().map(|b| json!({ "name": b.name, "bytes": b.bytes })).collect();
-    let statistics: Vec<Value> = train_plan
+        plan.all_buffers().iter().map(|b| json!({ "name": b.name, "bytes": b.bytes })).collect();
+    let statistics: Vec<Value> = plan
         .statistics_plans()
         .into_iter()
         .map(|(name, plan)| {
@@ -190,19 +186,19 @@ pub fn explain_json(train_plan: &TrainPlan) -> Value {
         })
         .collect();
     json!({
-        "parameter_count": train_plan.parameter_count(),
+        "parameter_count": plan.parameter_count(),
         "parameters": parameters,
-        "steps_per_epoch": train_plan.batches.steps(),
-        "train": train_plan.train.iter().map(build_json).collect::<Vec<_>>(),
-        "update": train_plan.update.as_ref().map(plan_json),
-        "average": train_plan.average.as_ref().map(plan_json),
-        "eval": train_plan.eval.iter().map(build_json).collect::<Vec<_>>(),
+        "steps_per_epoch": plan.batches.steps(),
+        "train": plan.train.iter().map(build_json).collect::<Vec<_>>(),
+        "update": plan.update.as_ref().map(plan_json),
+        "average": plan.average.as_ref().map(plan_json),
+        "eval": plan.eval.iter().map(build_json).collect::<Vec<_>>(),
         "statistics": statistics,
         "buffers": buffers,
-        "peak_bytes": train_plan.peak_bytes(),
-        "budget": train_plan.budget_choice.budget,
-        "choices": train_plan.budget_choice.choices,
-        "checkpointing": train_plan.recomputation.map(|c| json!({
+        "peak_bytes": plan.peak_bytes(),
+        "budget": plan.budget_choice.budget,
+        "choices": plan.budget_choice.choices,
+        "checkpointing": plan.recomputation.map(|c| json!({
             "saved_bytes": c.saved_bytes,
             "added_flops": c.added_flops,
         })),

@@ -1,4 +1,4 @@
-//! What `downhill lr-find` shows of a range test: a table, a plot, the suggestion; the same for programs, and a figure.
+//! `downhill lr-find`: the range test as a table, a plot, JSON, CSV or a figure, with the suggestion.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::plot::{Line, Plot};
 use crate::figure::{Axis, Figure, Panel, Series};
 use crate::train::{LrEnd, LrPoint, LrSweep};
 
-/// Rows of the table, but for those of the suggestions.
+/// Rows of the table without those of the suggestions.
 const ROWS: usize = 20;
 
 /// A table of about 20 rows, a plot, and the suggestion with its reason.
@@ -22,7 +22,7 @@ pub fn lr_find_text(sweep: &LrSweep) -> String {
     out
 }
 
-/// A learning rate with the two digits that a suggestion is good for, as `3.2e-3`.
+/// A learning rate with two digits, the precision of a suggestion: `3.2e-3`.
 fn rate(lr: f64) -> String {
     format!("{lr:.1e}")
 }
@@ -59,8 +59,7 @@ fn number(loss: f64) -> String {
     if loss.abs() < 1e5 { format!("{loss:.4}") } else { format!("{loss:.3e}") }
 }
 
-/// Losses that a picture has room for: those of the descent, with a part of the rise after it; without a descent, the
-/// smoothed ones.
+/// The range of losses in a picture: the descent with a part of the rise after it; without a descent, the smoothed losses.
 fn range(sweep: &LrSweep) -> (f64, f64) {
     let smoothed = |points: &[LrPoint]| points.iter().map(|p| p.smoothed).collect::<Vec<_>>();
     let seen = match (sweep.suggestion(), sweep.considered()) {
@@ -73,7 +72,7 @@ fn range(sweep: &LrSweep) -> (f64, f64) {
     };
     let (low, high) = seen.iter().fold((f64::MAX, f64::MIN), |(low, high), y| (y.min(low), y.max(high)));
     let room = (high - low).max(1e-6 * high.abs()).max(f64::MIN_POSITIVE);
-    // Losses that are none below 0 need no room there.
+    // The range does not extend below 0 where no loss is.
     let least = if low < 0.0 { f64::MIN } else { 0.0 };
     ((low - 0.05 * room).max(least), high + 0.3 * room)
 }
@@ -93,7 +92,7 @@ fn plot(sweep: &LrSweep) -> String {
     format!("  loss over lr: . of a batch, o smoothed{rule}\n{}", plot.draw())
 }
 
-/// How it ended, and what to make of it.
+/// The end of the test and its meaning.
 fn ending(sweep: &LrSweep) -> String {
     let mut out = match sweep.end {
         LrEnd::Whole => format!("end      after all {} steps\n", sweep.steps),
@@ -118,7 +117,7 @@ fn ending(sweep: &LrSweep) -> String {
     out
 }
 
-/// Every point, the end, and the suggestion, or why there is none.
+/// Every point, the end, and the suggestion or the reason for its absence.
 pub fn lr_find_json(sweep: &LrSweep) -> Value {
     let found = sweep.suggestion();
     json!({
@@ -142,10 +141,10 @@ pub fn lr_find_csv(sweep: &LrSweep) -> String {
     out
 }
 
-/// Both losses over the learning rate, and where the suggestions lie. `name` is the config's.
+/// Both losses over the learning rate, with marks at the suggestions. `name` is that of the config.
 pub fn lr_find_figure(sweep: &LrSweep, name: &str) -> Figure {
     let (low, high) = range(sweep);
-    // A batch's loss beyond the picture is left out, and the curve may leave it by its next point.
+    // A loss outside the picture is skipped.
     let seen = |y: &f64| (low..=high).contains(y);
     let curve = |name: &str, colour, line, of: fn(&LrPoint) -> f64| {
         let points = sweep.points.iter().map(|p| (p.lr, of(p))).filter(|(_, y)| seen(y)).collect();

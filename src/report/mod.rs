@@ -1,4 +1,5 @@
-//! What a person sees: progress of a run, tables of plans, adapters and optimizers. Returns text; printing is the caller's.
+//! Texts for people and JSON for programs: plans, adapters, optimizers, comparisons of runs, reference pages. The caller
+//! prints them.
 
 mod adapters;
 mod compare;
@@ -8,6 +9,7 @@ mod lr_find;
 mod optimizers;
 mod plot;
 mod profile;
+mod reference;
 
 pub use adapters::{adapter_json, adapter_table};
 pub use compare::{
@@ -18,8 +20,9 @@ pub use inspect::{inspect_rows, inspect_text};
 pub use lr_find::{lr_find_csv, lr_find_figure, lr_find_json, lr_find_text};
 pub use optimizers::{optimizers_page, optimizers_text};
 pub use profile::{profile_json, profile_text};
+pub use reference::{Page, pages as reference_pages};
 
-/// Left-aligned first column, right-aligned numbers: rows of cells as lines of equal columns.
+/// Rows of cells as lines of aligned columns: left where `left` says so, else right.
 fn align(rows: &[Vec<String>], left: &[bool]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Every optimizer with its equation, source, defaults and costs: `downhill optimizers` and `docs/optimizers.md`.
+//! Every optimizer with its equation, source, defaults and costs: `downhill optimizers` and `docs/reference/optimizers.md`.
 
 use std::fmt::Write;
 
@@ -116,7 +116,7 @@ fn cells(out: &mut String, cells: &[String]) {
     let _ = writeln!(out, "| {} |", escaped.join(" | "));
 }
 
-/// The page `docs/optimizers.md`.
+/// The page `docs/reference/optimizers.md`.
 pub fn optimizers_page() -> String {
     let rows = rows();
     let mut out = format!("{}\n\n## What each does\n\n", HEAD.trim_end());

@@ -1,22 +1,22 @@
-//! Curves as lines of characters, the same on a terminal and in a pipe.
+//! Curves in characters.
 
-/// Columns and rows of the picture itself.
+/// Columns and rows of the picture without its labels.
 const WIDE: usize = 70;
 const HIGH: usize = 16;
 
-/// Points that are drawn with one character.
+/// Points drawn with the same character.
 pub(super) struct Line {
     pub mark: char,
-    /// x is a logarithm to base 10.
+    /// Points (x, y); x is a logarithm to base 10.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Lines, the later ones over the earlier.
+/// Lines; later ones cover earlier ones.
 pub(super) struct Plot {
-    /// The least and the greatest y; a point above lies in the first row as `^`, one below in the last.
+    /// The least and the greatest y. A point above is a `^` in the first row; one below is in the last row.
     pub y: (f64, f64),
     pub lines: Vec<Line>,
-    /// Where a column of `|` stands.
+    /// x of a vertical line of `|`.
     pub rule: Option<f64>,
 }
 
@@ -53,10 +53,10 @@ impl Plot {
     }
 }
 
-/// The line below, with a `+` at each whole power of ten, and its words.
+/// The horizontal axis, with a `+` and a label at each power of ten.
 fn axis(first: f64, last: f64, column: impl Fn(f64) -> usize) -> String {
     let (mut line, mut words) = ("-".repeat(WIDE), " ".repeat(WIDE + 8));
-    // A rounding below or above a power of ten is one.
+    // A rounding error from a power of ten counts as one.
     let powers = (first - 1e-9).ceil() as i64..=(last + 1e-9).floor() as i64;
     let mut free = 0;
     for power in powers {

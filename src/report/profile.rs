@@ -1,4 +1,4 @@
-//! What `--profile` says: where the time of a training step goes, kernel by kernel.
+//! `--profile`: the time of a training step, kernel by kernel.
 
 use std::fmt::Write;
 
@@ -8,14 +8,14 @@ use super::align;
 use crate::train::{KernelTimes, Profile};
 use crate::units;
 
-/// Kernels that a table has one row for: of one entry, layer and shape.
+/// The kernels of one row of the table: those with the same entry point, layer and shape.
 struct Row<'p> {
     of: &'p KernelTimes,
-    /// In each step.
+    /// Calls in each step.
     calls: usize,
-    /// Seconds in all steps.
+    /// Seconds over all steps.
     total: f64,
-    /// In a step.
+    /// FLOPs and bytes in a step.
     flops: u64,
     bytes: u64,
 }
@@ -40,12 +40,12 @@ fn rows(profile: &Profile) -> Vec<Row<'_>> {
 }
 
 impl Row<'_> {
-    /// Seconds of a call.
+    /// Mean seconds of a call.
     fn mean(&self, steps: usize) -> f64 {
         self.total / (self.calls * steps).max(1) as f64
     }
 
-    /// So much a step as a rate.
+    /// An amount a step as a rate a second.
     fn rate(&self, each: u64, steps: usize) -> f64 {
         if self.total > 0.0 { each as f64 * steps as f64 / self.total } else { 0.0 }
     }
@@ -55,7 +55,7 @@ fn mean(numbers: &[f64]) -> f64 {
     numbers.iter().sum::<f64>() / numbers.len().max(1) as f64
 }
 
-/// The profile as a table for a person, the longest kernel first.
+/// The profile as a table, the longest kernel first.
 pub fn profile_text(profile: &Profile) -> String {
     let mut out = String::new();
     let steps = profile.device_steps.len();
@@ -92,7 +92,7 @@ pub fn profile_text(profile: &Profile) -> String {
     out
 }
 
-/// The profile for programs: seconds, and rates from the plan's FLOPs and bytes, those of everything a kernel binds.
+/// The profile as JSON: seconds, and rates from the plan's FLOPs and the bytes of everything a kernel binds.
 pub fn profile_json(profile: &Profile) -> Value {
     let steps = profile.device_steps.len();
     let kernels: f64 = profile.kernels.iter().flat_map(|kernel| &kernel.seconds).sum();

@@ -1,5 +1,6 @@
 //! The directory of a run: `config.toml`, `data.json`, `metrics.jsonl`, `model.safetensors`.
 
+use crate::atomic_file::write_whole;
 use crate::data::Encoding;
 use crate::error::{Error, Result};
 use crate::metrics::StatisticsRecord;
@@ -11,37 +12,6 @@ use std::path::{Path, PathBuf};
 
 fn numbered(name: &str, n: u32) -> PathBuf {
     PathBuf::from("runs").join(format!("{name}-{n}"))
-}
-
-/// Writes a whole file under a temporary name, syncs it, and renames it: a reader sees all of it or none.
-///
-/// # Errors
-/// [`Error::Io`] with the path.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_added_extension("tmp");
-    let failed = |err: &std::io::Error| Error::io("cannot write", path, err);
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|err| {
-        let _ = fs::remove_file(&temporary);
-        failed(&err)
-    })?;
-    // A bare name is in the current folder.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    sync_folder(folder.unwrap_or(Path::new(".")))
-}
-
-/// Syncs the names in a folder, so that they survive a loss of power, where the system can do so.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    let sync = || File::open(folder)?.sync_all();
-    sync().map_err(|err: std::io::Error| Error::io("cannot sync", folder, &err))
 }
 
 /// A line of `metrics.jsonl`.

@@ -11,7 +11,7 @@ mod weights;
 pub use assertion::Assertion;
 pub use checkpoint::{Checkpoint, Checkpointer, Identity};
 pub use config_diff::{SettingDifference, config_differences};
-pub use dir::{CHECKPOINTS, Claim, RunDir, write_whole};
+pub use dir::{CHECKPOINTS, Claim, RunDir};
 pub use session::{OnDeviceLost, Outcome, Session};
 pub use tensorboard::{EventFile, Histogram};
 pub use weights::{load, save};

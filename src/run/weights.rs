@@ -1,6 +1,6 @@
 //! Weights as safetensors, which Python reads with one line.
 
-use super::dir::write_whole;
+use crate::atomic_file::write_whole;
 use crate::error::{Error, Result};
 use crate::plan::NamedTensor;
 use crate::shape::Shape;

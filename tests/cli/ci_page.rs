@@ -1,4 +1,4 @@
-//! The workflows in `docs/ci.md` and the README do what they say: their steps are run as they stand there.
+//! The workflows in `docs/ci.md` and the guide do what they say: their steps are run as they stand there.
 
 use std::process::{Command, Stdio};
 
@@ -65,11 +65,11 @@ fn page(name: &str) -> String {
 
 #[test]
 #[cfg(unix)]
-fn the_workflow_of_the_readme_works() {
+fn the_workflow_of_the_guide_works() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("examples")).expect("a folder");
     folder.write("examples/digits.toml", page("examples/digits.toml"));
-    let scripts = scripts(block(&page("README.md"), "yaml"));
+    let scripts = scripts(block(&page("docs/guide/use-the-result.md"), "yaml"));
     assert_eq!(scripts.len(), 2);
     let bash = shell(&folder);
     for script in &scripts {

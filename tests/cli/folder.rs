@@ -49,6 +49,17 @@ impl Folder {
         std::fs::write(self.path(name), bytes).expect("a file");
     }
 
+    /// Writes a grey PNG, or one in colour where `pixels` are three bytes each.
+    pub fn png(&self, name: &str, [width, height]: [u32; 2], pixels: &[u8]) {
+        let file = std::fs::File::create(self.path(name)).expect("a file");
+        let mut encoder = png::Encoder::new(file, width, height);
+        if pixels.len() > (width * height) as usize {
+            encoder.set_color(png::ColorType::Rgb);
+        }
+        let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels));
+        written.expect("an image");
+    }
+
     pub fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap_or_else(|err| panic!("{name}: {err}"))
     }

@@ -128,7 +128,7 @@ fn a_schedule_is_left_out_with_a_note() {
     let folder = Folder::new();
     let cosine = ["--set", "schedule={ name = \"cosine\" }", "--steps", "20"];
     let text = found(&folder, &cosine);
-    assert!(text.contains("note     the test goes without the config's schedule = \"cosine\""), "{text}");
+    assert!(text.contains("note     the test ignores the config's schedule = \"cosine\""), "{text}");
     let done = lr_find(&folder, &[&cosine[..], &["--json"]].concat());
     let report: Value = serde_json::from_str(&done.stdout).expect("JSON");
     assert_eq!(report["left_out"], serde_json::json!(["schedule = \"cosine\""]));

@@ -236,9 +236,7 @@ fn images_come_with_their_paths() {
     for (class, shade) in [("dark", 30), ("light", 220)] {
         std::fs::create_dir_all(folder.path(&format!("photos/{class}"))).expect("a folder");
         for i in 0..6 {
-            let pixel = image::Luma([shade + 3 * i]);
-            let path = folder.path(&format!("photos/{class}/{i}.png"));
-            image::GrayImage::from_pixel(4, 4, pixel).save(path).expect("an image");
+            folder.png(&format!("photos/{class}/{i}.png"), [4, 4], &[shade + 3 * i; 16]);
         }
     }
     let data = "data={ source = { images = \"photos\", size = [4, 4] }, batch_size = 4 }";
@@ -247,10 +245,8 @@ fn images_come_with_their_paths() {
     folder.trained("run", &[&settings[..], &["--steps", "40"]].concat());
     // Another size and another depth, in a folder within the folder.
     std::fs::create_dir_all(folder.path("new/within")).expect("a folder");
-    image::RgbImage::from_pixel(9, 6, image::Rgb([215; 3]))
-        .save(folder.path("new/within/b.png"))
-        .expect("an image");
-    image::GrayImage::from_pixel(4, 4, image::Luma([40])).save(folder.path("new/a.png")).expect("an image");
+    folder.png("new/within/b.png", [9, 6], &[215; 9 * 6 * 3]);
+    folder.png("new/a.png", [4, 4], &[40; 16]);
     folder.write("new/notes.txt", "no image");
     let told = csv(&folder, &["new", "photos/light/0.png", "--batch", "2"]);
     let starts: Vec<String> =

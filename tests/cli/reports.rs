@@ -17,6 +17,7 @@ fn help_has_examples() {
         &["adapters", "--help"],
         &["doctor", "--help"],
         &["optimizers", "--help"],
+        &["reference", "--help"],
         &["completions", "--help"],
         &["data", "--help"],
         &["data", "synth", "--help"],
@@ -75,7 +76,7 @@ fn adapters_are_listed_with_the_one_chosen() {
 fn optimizers_are_listed_for_a_person_and_as_the_page() {
     let folder = Folder::new();
     let text = folder.run_without_adapter(&["optimizers"]);
-    let page = folder.run_without_adapter(&["optimizers", "--markdown"]);
+    let page = folder.run_without_adapter(&["reference", "optimizers"]);
     for done in [&text, &page] {
         assert_eq!((done.code, done.stderr.as_str()), (0, ""));
         for name in downhill::optim::Optimizer::NAMES {

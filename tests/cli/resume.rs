@@ -120,7 +120,7 @@ fn sigterm_and_ctrl_c_keep_a_checkpoint_and_say_how_to_go_on() {
         assert_alike(&folder, "whole", &run);
         let again = done(resume(&folder, &run));
         assert_eq!(again.code, 0);
-        assert!(again.stdout.contains("nothing to go on with"), "{}", again.stdout);
+        assert!(again.stdout.contains("nothing to resume"), "{}", again.stdout);
     }
 }
 
@@ -182,7 +182,7 @@ fn train_goes_on_with_its_run_by_resume() {
     assert!(gone_on.stdout.contains("after step 30 of 40"), "{}", gone_on.stdout);
     // By the run alone it is the same as resume.
     let run = folder.run(&["train", "--resume", "run"]);
-    assert!(run.code == 0 && run.stdout.contains("nothing to go on with"), "{}{}", run.stdout, run.stderr);
+    assert!(run.code == 0 && run.stdout.contains("nothing to resume"), "{}{}", run.stdout, run.stderr);
     let nowhere = folder.run(&["resume", "nowhere"]);
     assert!(nowhere.code == 2 && nowhere.stderr.contains("no such directory"), "{}", nowhere.stderr);
 }

@@ -1,21 +1,21 @@
 //! The losses of a run as a small curve in characters.
 
-/// As many points are kept, at most; half of them at least, once a run is long enough.
-const MOST: usize = 1024;
-/// Losses further apart than this, as a ratio, are drawn on a logarithmic scale.
+/// Largest number of points. A long run keeps at least half of it.
+const MAX_POINTS: usize = 1024;
+/// The scale is logarithmic where the ratio of the largest to the smallest loss reaches this.
 const LOG_FROM: f64 = 20.0;
-/// The first braille character, which has no dot; the others follow by the bits of their dots.
+/// The braille character without a dot. The others follow by the bits of their dots.
 const BRAILLE: u32 = 0x2800;
 /// The bits of a cell's dots, column by column from the top.
 const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 
-/// The losses of a run, however long it is: means over stretches of steps, which grow with it.
+/// The losses of a run of any length: means over intervals of steps, which grow with the run.
 #[derive(Debug, Clone)]
 pub struct Curve {
     means: Vec<f64>,
-    /// Losses that a mean is of.
-    each: u64,
-    /// The mean that is not full yet.
+    /// Number of losses in a mean.
+    interval: u64,
+    /// Sum and count of the mean that is not complete yet.
     sum: f64,
     count: u64,
     /// The first and the last step.
@@ -24,12 +24,12 @@ pub struct Curve {
 
 impl Default for Curve {
     fn default() -> Self {
-        Curve { means: Vec::new(), each: 1, sum: 0.0, count: 0, steps: None }
+        Curve { means: Vec::new(), interval: 1, sum: 0.0, count: 0, steps: None }
     }
 }
 
 impl Curve {
-    /// Adds a step's loss; one that is not finite was no update, and is no point.
+    /// Adds the loss of a step. A loss that is not finite is skipped, as its update was.
     pub fn push(&mut self, step: u64, loss: f64) {
         if !loss.is_finite() {
             return;
@@ -37,18 +37,18 @@ impl Curve {
         self.steps = Some((self.steps.map_or(step, |(first, _)| first), step));
         self.sum += loss;
         self.count += 1;
-        if self.count < self.each {
+        if self.count < self.interval {
             return;
         }
         self.means.push(self.sum / self.count as f64);
         (self.sum, self.count) = (0.0, 0);
-        if self.means.len() == MOST {
+        if self.means.len() == MAX_POINTS {
             self.means = self.means.chunks_exact(2).map(|pair| pair[0] / 2.0 + pair[1] / 2.0).collect();
-            self.each *= 2;
+            self.interval *= 2;
         }
     }
 
-    /// The first and the last step, if there is one.
+    /// The first and the last step, if any.
     pub fn steps(&self) -> Option<(u64, u64)> {
         self.steps
     }
@@ -63,18 +63,18 @@ impl Curve {
 /// A curve in characters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawn {
-    /// From the top; all of the columns asked for.
+    /// The rows from the top, each of the requested width.
     pub lines: Vec<String>,
-    /// What the lowest dot stands for.
+    /// The value of the lowest dot.
     pub low: f64,
-    /// What the highest dot stands for.
+    /// The value of the highest dot.
     pub high: f64,
     /// The scale between them is logarithmic.
     pub log: bool,
 }
 
 /// Draws finite points, the first at the left and the last at the right, in braille characters: two columns of four dots
-/// each. Nothing where there is no point, or no room.
+/// each. `None` without points or space.
 pub fn draw(points: &[f64], columns: usize, rows: usize) -> Option<Drawn> {
     if points.is_empty() || columns == 0 || rows == 0 {
         return None;
@@ -89,10 +89,10 @@ pub fn draw(points: &[f64], columns: usize, rows: usize) -> Option<Drawn> {
     let mut before = None;
     for (x, value) in values.iter().enumerate() {
         let height = (scale(*value) - bottom) / (top - bottom);
-        // All alike, or further apart than numbers go: in the middle.
+        // Equal values, or a range that overflows, go to the middle.
         let height = if height.is_finite() { height } else { 0.5 };
         let y = ((1.0 - height) * (4 * rows - 1) as f64).round() as usize;
-        // Down or up from the dot before, without that.
+        // A vertical line from the previous dot, which it excludes.
         let (from, to) = match before {
             Some(before) if before < y => (before + 1, y),
             Some(before) if before > y => (y, before - 1),
@@ -108,7 +108,7 @@ pub fn draw(points: &[f64], columns: usize, rows: usize) -> Option<Drawn> {
     Some(Drawn { lines, low, high, log })
 }
 
-/// The value at place `x` of `wide`: a mean where several points share a place, between two points otherwise.
+/// The value at column `x` of `wide`: the mean of the column's points, or interpolated between two points.
 fn at(points: &[f64], x: usize, wide: usize) -> f64 {
     let n = points.len();
     if n >= wide {
@@ -172,16 +172,16 @@ mod tests {
     #[test]
     fn a_long_run_keeps_its_mean_and_its_ends() {
         let mut curve = Curve::default();
-        let steps = 4 * MOST as u64;
+        let steps = 4 * MAX_POINTS as u64;
         (1..=steps).for_each(|step| curve.push(step, step as f64));
         curve.push(steps + 1, f64::NAN);
         let points = curve.points();
-        assert!((MOST / 2..MOST).contains(&points.len()), "{}", points.len());
+        assert!((MAX_POINTS / 2..MAX_POINTS).contains(&points.len()), "{}", points.len());
         assert_eq!(curve.steps(), Some((1, steps)));
         assert!(points.is_sorted());
         let mean = points.iter().sum::<f64>() / points.len() as f64;
         assert_eq!(mean, (steps + 1) as f64 / 2.0, "sums of whole numbers and their halves are exact");
-        // What is not full yet is a point all the same.
+        // An incomplete mean is a point too.
         curve.push(steps + 1, 9.0);
         assert_eq!(curve.points().last(), Some(&9.0));
         assert_eq!(Curve::default().points(), [] as [f64; 0]);

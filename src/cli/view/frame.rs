@@ -1,17 +1,16 @@
-//! What is written to a terminal to put lines in the place of others.
+//! Replaces lines on a terminal by others.
 
 use console::measure_text_width;
 
-/// Lines that stand on a terminal above its cursor.
+/// The lines above the cursor of a terminal.
 #[derive(Debug, Default)]
 pub struct Frame(Vec<String>);
 
 impl Frame {
-    /// What replaces the lines that stand there; nothing where they are the same.
+    /// The text that replaces the present lines by these. `None` where they are equal.
     ///
-    /// It is written in one piece, and the cursor is hidden within it only, so that nothing is to be mended wherever the
-    /// process ends. Lines may break at the terminal's edge: one that became narrower before it says so has broken them
-    /// when the next lines come, as `rows` counts.
+    /// It is written in one piece and hides the cursor only within itself, so the terminal is intact wherever the process
+    /// ends. A terminal that became narrower has wrapped its lines; `rows` counts them.
     pub fn replace(&mut self, lines: Vec<String>, columns: usize) -> Option<String> {
         if lines == self.0 {
             return None;
@@ -23,7 +22,7 @@ impl Frame {
         }
         for line in &lines {
             out += line;
-            // A full line's cursor still stands on its last column.
+            // After a full line the cursor is still on the last column.
             out += if measure_text_width(line) < columns { "\u{1b}[K\r\n" } else { "\r\n" };
         }
         out += "\u{1b}[J\u{1b}[?25h";
@@ -31,7 +30,7 @@ impl Frame {
         Some(out)
     }
 
-    /// Rows that the lines take now: a terminal that became narrower has broken them.
+    /// Rows that the lines take now. A terminal that became narrower has wrapped them.
     fn rows(&self, columns: usize) -> usize {
         self.0.iter().map(|line| measure_text_width(line).div_ceil(columns.max(1)).max(1)).sum()
     }

@@ -1,4 +1,4 @@
-//! A run for a program that reads it: an object a line.
+//! The output of `--json`: one object a line.
 
 use std::path::Path;
 
@@ -7,9 +7,9 @@ use downhill::run::Outcome;
 use downhill::train::{CheckpointRecord, EpochRecord, Observer, RunEnd, RunStart};
 use serde::Serialize;
 
-use crate::cli::say;
+use crate::cli::println;
 
-/// Prints what a run tells of itself, but for its steps.
+/// Prints the events of a run except its steps.
 pub struct Json {
     /// The run's directory.
     run: String,
@@ -55,16 +55,16 @@ fn name(end: RunEnd) -> &'static str {
 }
 
 impl Line<'_> {
-    /// Prints it; a path that is no UTF-8 has no JSON.
+    /// Prints the line. A path that is not UTF-8 is an error.
     fn print(&self) -> Result<()> {
         let text = serde_json::to_string(self);
-        say(&text.map_err(|err| downhill::Error::Config(format!("a line of --json: {err}")))?);
+        println(&text.map_err(|err| downhill::Error::Config(format!("a line of --json: {err}")))?);
         Ok(())
     }
 }
 
 impl Json {
-    pub fn of(run: &Path) -> Json {
+    pub fn new(run: &Path) -> Json {
         Json { run: run.display().to_string() }
     }
 

@@ -1,14 +1,14 @@
-//! A line of text in colours, which is never wider than it may be.
+//! A line of coloured text, cut to the width of the terminal.
 
 use console::{measure_text_width, truncate_str};
 
-/// A filled place of a bar, and its end.
+/// A filled column of a bar, and half of one.
 const FULL: char = '\u{2501}';
 const HALF: char = '\u{2578}';
-/// Stands for what was cut off.
+/// Marks the end of a line that is cut off.
 const CUT: &str = "\u{2026}";
 
-/// How a piece of text looks on a terminal.
+/// The style of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     Plain,
@@ -36,7 +36,7 @@ impl Style {
 pub struct Line(Vec<(Style, String)>);
 
 impl Line {
-    /// Adds a piece. What would move the cursor is left out.
+    /// Adds a piece, without the characters that move the cursor.
     pub fn with(mut self, style: Style, text: impl AsRef<str>) -> Line {
         let text: String = text.as_ref().chars().filter(|c| !c.is_control()).collect();
         self.0.push((style, text));
@@ -49,7 +49,7 @@ impl Line {
         self
     }
 
-    /// Columns it takes.
+    /// Width in columns.
     pub fn width(&self) -> usize {
         self.0.iter().map(|(_, text)| measure_text_width(text)).sum()
     }
@@ -66,19 +66,19 @@ impl Line {
         let half = if halves % 2 == 1 { HALF.to_string() } else { String::new() };
         let rest = width - halves.div_ceil(2);
         let full = FULL.to_string().repeat(halves / 2) + &half;
-        // Without colours, what is not done must look like nothing.
+        // Without colours the rest of the bar is blank.
         let rest = if colour { FULL } else { ' ' }.to_string().repeat(rest);
         Line::default().with(Style::Green, full).with(Style::Dim, rest)
     }
 
-    /// As it is written to a terminal of so many columns: what passes them is cut off.
+    /// The text for a terminal of `columns`, cut to fit.
     pub fn paint(&self, columns: usize, colour: bool) -> String {
         let mut left = columns;
         let cut = self.width() > columns;
         let mut out = String::new();
         for (style, text) in &self.0 {
             let width = measure_text_width(text);
-            // Of a line that is cut, the last column says so.
+            // The last column of a line that is cut marks the cut.
             let ends = cut && width >= left;
             let text = if ends { cut_to(text, left) } else { text.clone() };
             match style.code().filter(|_| colour && !text.is_empty()) {
@@ -94,11 +94,11 @@ impl Line {
     }
 }
 
-/// What `columns` can hold of a text that goes on.
+/// The text cut to `columns`, the last of which marks the cut.
 fn cut_to(text: &str, columns: usize) -> String {
     match columns {
         0 => String::new(),
-        // `truncate_str` leaves alone what fits.
+        // `truncate_str` does not change a text that fits.
         _ => truncate_str(text, columns - 1, "").into_owned() + CUT,
     }
 }

@@ -1,14 +1,14 @@
-//! How fast a run is, and what it waits for: by the clock, over the last seconds.
+//! The speed of a run and its waits, measured over the last seconds.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use downhill::train::RunProgress;
 
-/// Rates are of this long.
-const MEMORY: Duration = Duration::from_secs(5);
+/// Rates are averages over this time.
+const WINDOW: Duration = Duration::from_secs(5);
 
-/// What the clock says of a run. Nothing is known before its second window of steps, for the first compiles.
+/// The rates of a run. All are `None` before its second window of steps, since the first includes compiling.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rates {
     /// Steps a second of training.
@@ -21,14 +21,14 @@ pub struct Rates {
     pub left: Option<f64>,
 }
 
-/// A moment at which steps had landed.
+/// The progress at the time when steps completed.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     at: Instant,
     progress: RunProgress,
 }
 
-/// Looks at a run's progress now and then.
+/// Measures a run from samples of its progress.
 #[derive(Debug, Default)]
 pub struct Meter {
     first: Option<Mark>,
@@ -36,17 +36,17 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// What is known at `now` of a run that began with step `from`.
+    /// The rates at `now` of a run that started at step `from`.
     pub fn look(&mut self, at: Instant, from: u64, progress: RunProgress) -> Rates {
         let last = self.marks.back().map_or(from, |mark| mark.progress.step);
         if progress.step < last {
-            // It was taken back to a checkpoint.
+            // The run was restored from a checkpoint.
             *self = Meter::default();
         } else if progress.step > last {
             let mark = Mark { at, progress };
             self.first.get_or_insert(mark);
             self.marks.push_back(mark);
-            while self.marks.len() > 2 && at - self.marks[1].at > MEMORY {
+            while self.marks.len() > 2 && at - self.marks[1].at > WINDOW {
                 self.marks.pop_front();
             }
         }
@@ -62,7 +62,7 @@ impl Meter {
         }
         let share = |b: Duration, a: Duration| (b.saturating_sub(a).as_secs_f64() / training).clamp(0.0, 1.0);
         let waits = b.progress.data_wait.zip(a.progress.data_wait);
-        // Evaluations count for the time that is left.
+        // The time left includes evaluations.
         let each = (b.at - first.at).as_secs_f64() / (b.progress.step - first.progress.step) as f64;
         let missing = b.progress.total_steps.saturating_sub(b.progress.step);
         Some(Rates {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_ago_counts_no_more() {
+    fn old_samples_are_dropped() {
         let (mut meter, start) = (Meter::default(), Instant::now());
         let mut rates = Rates::default();
         for second in 0..30 {

@@ -1,4 +1,4 @@
-//! A run as it goes: bars and a curve on a terminal, lines in a pipe, JSON, or nothing.
+//! Shows a run: bars and a curve on a terminal, lines in a pipe, JSON, or nothing.
 
 mod curve;
 mod frame;
@@ -16,12 +16,12 @@ use downhill::error::Result;
 use downhill::run::{Outcome, Session};
 use downhill::train::Observer;
 
-use super::args::RunArgs;
+use super::run_args::RunArgs;
 pub(super) use json::Json;
 use plain::Plain;
 use screen::Screen;
 
-/// Shows a run; dropped, it takes what it drew off the terminal.
+/// Shows a run. Dropping it clears its drawing from the terminal.
 pub(super) enum View {
     Screen(Screen),
     Plain(Plain),
@@ -33,7 +33,7 @@ impl View {
     pub fn new(how: &RunArgs, session: &Session) -> View {
         match (how.quiet, how.json) {
             (true, _) => View::Quiet(()),
-            (_, true) => View::Json(Json::of(session.dir().path())),
+            (_, true) => View::Json(Json::new(session.dir().path())),
             _ if can_move() => View::Screen(Screen::open(session.handle())),
             _ => View::Plain(Plain::default()),
         }
@@ -48,7 +48,7 @@ impl View {
         }
     }
 
-    /// The run came to its end, and everything is written.
+    /// Reports the end of the run, after everything is written.
     pub fn end(self, outcome: Option<&Outcome>) -> Result<()> {
         match (self, outcome) {
             (View::Json(json), Some(outcome)) => json.end(outcome),
@@ -57,11 +57,11 @@ impl View {
     }
 }
 
-/// Standard error is a terminal whose cursor moves.
+/// True where standard error is a terminal whose cursor can move.
 fn can_move() -> bool {
     let dumb = match std::env::var_os("TERM") {
         Some(term) => term == "dumb",
-        // Elsewhere every terminal says what it is.
+        // On other systems every terminal sets TERM.
         None => !cfg!(windows),
     };
     std::io::stderr().is_terminal() && !dumb

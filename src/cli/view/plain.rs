@@ -1,4 +1,4 @@
-//! A run in a pipe: a line for an epoch.
+//! A run in a pipe: one line an epoch.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use downhill::error::Result;
 use downhill::train::{EpochRecord, Observer, RunEnd, RunStart};
 use downhill::units;
 
-use crate::cli::say;
+use crate::cli::println;
 
-/// A line is printed no more often than this, but for the last epoch's.
+/// Least time between two lines, except for the last epoch's.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Prints epochs.
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Plain {
     epochs: u64,
     printed: Option<Instant>,
-    /// The last epoch's line, where it is not printed.
+    /// The line of the last epoch, while it is not printed.
     held: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Observer for Plain {
     fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
         let line = line(epoch, self.epochs);
         if self.printed.is_none_or(|at| at.elapsed() > PAUSE) {
-            say(&line);
+            println(&line);
             (self.printed, self.held) = (Some(Instant::now()), None);
         } else {
             self.held = Some(line);
@@ -38,7 +38,7 @@ impl Observer for Plain {
     }
 
     fn end(&mut self, _: RunEnd, _: u64) -> Result<()> {
-        self.held.take().iter().for_each(|line| say(line));
+        self.held.take().iter().for_each(|line| println(line));
         Ok(())
     }
 }

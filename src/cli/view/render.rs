@@ -1,4 +1,4 @@
-//! The lines that show a run, for a terminal of any size.
+//! Draws a run for a terminal of any size.
 
 use downhill::units;
 
@@ -6,42 +6,42 @@ use super::curve;
 use super::line::{Line, Style};
 use super::state::State;
 
-/// A bar is no shorter; rather it loses what stands beside it.
-const SHORTEST: usize = 6;
-/// The curve's height at most, and its width at least.
+/// Least length of a bar. A narrow terminal drops the texts beside it first.
+const MIN_BAR: usize = 6;
+/// Largest height and least width of the curve.
 const CURVE_ROWS: usize = 6;
 const CURVE_COLUMNS: usize = 16;
-/// Between two fields of a line.
+/// Separates two fields of a line.
 const GAP: &str = "  ";
 
-/// The size of a terminal, and whether it has colours.
+/// The size of a terminal and its support of colours.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct Terminal {
     pub columns: usize,
     pub rows: usize,
     pub colour: bool,
 }
 
-/// The lines, none wider than the terminal, and one fewer than it has at most.
-pub fn render(state: &State, room: Room) -> Vec<String> {
-    let mut lines = bars(state, room);
-    lines.extend(flow(losses(state), room.columns, 1));
-    lines.extend(flow(machine(state), room.columns, 2));
-    // The cursor stands below the last, and the curve has a line for its steps.
-    let rows = room.rows.saturating_sub(lines.len() + 2).min(CURVE_ROWS);
-    lines.extend(curve(state, room.columns, rows));
-    lines.truncate(room.rows.saturating_sub(1));
-    lines.iter().map(|line| line.paint(room.columns, room.colour)).collect()
+/// The lines, none wider than the terminal, and at least one fewer than its rows.
+pub fn render(state: &State, terminal: Terminal) -> Vec<String> {
+    let mut lines = bars(state, terminal);
+    lines.extend(flow(losses(state), terminal.columns, 1));
+    lines.extend(flow(machine(state), terminal.columns, 2));
+    // One row is for the cursor, one for the curve's axis.
+    let rows = terminal.rows.saturating_sub(lines.len() + 2).min(CURVE_ROWS);
+    lines.extend(curve(state, terminal.columns, rows));
+    lines.truncate(terminal.rows.saturating_sub(1));
+    lines.iter().map(|line| line.paint(terminal.columns, terminal.colour)).collect()
 }
 
-/// A name and what it is.
+/// A name and its value.
 fn field(name: &str, value: &str) -> Line {
     Line::default().with(Style::Dim, name).with(Style::Dim, " ").with(Style::Plain, value)
 }
 
-/// The bar of the epoch and that of the run.
-fn bars(state: &State, room: Room) -> Vec<Line> {
-    let epoch = state.of_epoch();
+/// The bars of the epoch and of the run.
+fn bars(state: &State, terminal: Terminal) -> Vec<Line> {
+    let epoch = state.steps_in_epoch();
     let names = [format!("epoch {}/{}", state.epoch, state.epochs()), "run".to_owned()];
     let counts = [epoch, (state.step, state.total)];
     let texts = counts.map(|(done, all)| format!("{done}/{all} steps"));
@@ -49,13 +49,13 @@ fn bars(state: &State, room: Room) -> Vec<Line> {
     let left =
         state.rates.left.and_then(time_left).map(|left| format!("{GAP}{left} left")).unwrap_or_default();
     let bare = name + 1 + " 100%".len();
-    let wide = |more: usize| room.columns.saturating_sub(bare + more);
+    let wide = |more: usize| terminal.columns.saturating_sub(bare + more);
     let steps = GAP.len() + text;
-    // Steps go first, then the time; then the bar itself.
+    // A narrow terminal drops the steps first, then the time, then the bar.
     let (with_steps, with_left, bar) = [(true, true), (false, true), (false, false)]
         .map(|(s, l)| (s, l, wide(if s { steps } else { 0 } + if l { left.len() } else { 0 })))
         .into_iter()
-        .find(|(_, _, bar)| *bar >= SHORTEST)
+        .find(|(_, _, bar)| *bar >= MIN_BAR)
         .unwrap_or((false, false, 0));
     let line = |at: usize| {
         let share = match counts[at] {
@@ -64,7 +64,8 @@ fn bars(state: &State, room: Room) -> Vec<Line> {
         };
         let percent = (100.0 * share.min(1.0)) as u64;
         let line = Line::default().with(Style::Plain, &names[at]).padded(name + 1);
-        let line = line.and(Line::bar(bar, share, room.colour)).with(Style::Plain, format!(" {percent:>3}%"));
+        let line =
+            line.and(Line::bar(bar, share, terminal.colour)).with(Style::Plain, format!(" {percent:>3}%"));
         let line =
             if with_steps { line.with(Style::Dim, format!("{GAP}{:>text$}", texts[at])) } else { line };
         if with_left && at == 1 { line.with(Style::Plain, &left) } else { line }
@@ -72,7 +73,7 @@ fn bars(state: &State, room: Room) -> Vec<Line> {
     vec![line(0), line(1)]
 }
 
-/// What the run is for.
+/// Losses, accuracy and metrics.
 fn losses(state: &State) -> Vec<Line> {
     let named = [("loss", state.loss), ("eval loss", state.eval_loss)];
     let losses = named.into_iter().filter_map(|(name, value)| Some(field(name, &number(value?)?)));
@@ -82,7 +83,7 @@ fn losses(state: &State) -> Vec<Line> {
     losses.chain(accuracy).chain(metrics).collect()
 }
 
-/// What it takes.
+/// Speed, waits, memory and the last checkpoint.
 fn machine(state: &State) -> Vec<Line> {
     let mut fields = Vec::new();
     if state.stopping {
@@ -101,11 +102,11 @@ fn machine(state: &State) -> Vec<Line> {
     fields
 }
 
-/// The curve between what its ends stand for; nothing where there is no room for one.
+/// The curve with the values of its ends; empty where it does not fit.
 fn curve(state: &State, columns: usize, rows: usize) -> Vec<Line> {
     let points = state.curve.points();
     let Some((first, last)) = state.curve.steps().filter(|_| rows >= 2) else { return Vec::new() };
-    // How wide the numbers are says the curve, and how wide the curve is they: the widest that they can be.
+    // The widths of the labels and the curve depend on each other, so the margin fits the widest possible label.
     let widest = |points: &[f64]| {
         let ends = [f64::min as fn(f64, f64) -> f64, f64::max].map(|f| points.iter().copied().reduce(f));
         ends.into_iter().flatten().filter_map(number).map(|text| text.len()).max().unwrap_or(0)
@@ -134,7 +135,7 @@ fn curve(state: &State, columns: usize, rows: usize) -> Vec<Line> {
     lines
 }
 
-/// Fields in up to `most` lines; what does not fit is left out, and a field that no line holds is cut.
+/// Puts fields into at most `most` lines and drops those that do not fit.
 fn flow(fields: Vec<Line>, columns: usize, most: usize) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for field in fields {
@@ -152,7 +153,7 @@ fn flow(fields: Vec<Line>, columns: usize, most: usize) -> Vec<Line> {
     lines
 }
 
-/// A loss with four decimals, or digits, where it is neither tiny nor huge; nothing for what is no number.
+/// A loss with four decimals, or with an exponent where it is tiny or huge. `None` where it is not finite.
 fn number(value: f64) -> Option<String> {
     let size = value.abs();
     value.is_finite().then(|| match size {
@@ -161,7 +162,7 @@ fn number(value: f64) -> Option<String> {
     })
 }
 
-/// A time as a person counts it; nothing where it is beyond counting.
+/// A time in seconds, minutes, hours or days. `None` from 1000 days on.
 fn time_left(seconds: f64) -> Option<String> {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;

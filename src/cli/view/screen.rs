@@ -1,4 +1,4 @@
-//! A run on a terminal: drawn by a thread of its own, so that no step waits for it.
+//! A run on a terminal, drawn by its own thread so that no step waits for it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -10,18 +10,18 @@ use downhill::train::{CheckpointRecord, EpochRecord, Observer, RunHandle, RunSta
 
 use super::frame::Frame;
 use super::meter::Meter;
-use super::render::{Room, render};
+use super::render::{Terminal, render};
 use super::state::State;
 use crate::cli::progress::colours;
 
-/// From one drawing to the next.
+/// Time between two frames.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Rows and columns of a terminal that does not tell.
-const UNKNOWN: (u16, u16) = (24, 80);
+/// Rows and columns of a terminal of unknown size.
+const DEFAULT_SIZE: (u16, u16) = (24, 80);
 
 #[derive(Default)]
 struct Board {
-    /// Nothing before the run begins.
+    /// `None` before the run starts.
     state: Option<State>,
     closed: bool,
 }
@@ -48,7 +48,7 @@ impl Screen {
     pub fn open(handle: RunHandle) -> Screen {
         let shared = Arc::<Shared>::default();
         let its = Arc::clone(&shared);
-        // Without a thread nothing is drawn, which is no reason not to train.
+        // Without the thread the run trains undrawn.
         let thread =
             thread::Builder::new().name("downhill-view".into()).spawn(move || draw(&its, &handle)).ok();
         Screen { shared, thread }
@@ -59,7 +59,7 @@ impl Screen {
     }
 }
 
-/// The drawing of the run is taken off the terminal.
+/// Clears the drawing from the terminal.
 impl Drop for Screen {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
@@ -75,20 +75,20 @@ fn draw(shared: &Shared, handle: &RunHandle) {
     let (mut frame, mut meter) = (Frame::default(), Meter::default());
     let mut board = shared.lock();
     loop {
-        let (rows, columns) = term.size_checked().filter(|(_, columns)| *columns > 0).unwrap_or(UNKNOWN);
-        let room = Room { columns: columns.into(), rows: rows.into(), colour };
+        let (rows, columns) = term.size_checked().filter(|(_, columns)| *columns > 0).unwrap_or(DEFAULT_SIZE);
+        let terminal = Terminal { columns: columns.into(), rows: rows.into(), colour };
         let closed = board.closed;
         let lines = match board.state.as_mut().filter(|_| !closed) {
             None => Vec::new(),
             Some(state) => {
                 state.rates = meter.look(Instant::now(), state.from, handle.progress());
                 state.stopping = handle.is_stopped();
-                render(state, room)
+                render(state, terminal)
             }
         };
         drop(board);
-        if let Some(text) = frame.replace(lines, room.columns) {
-            // A terminal that went away is no fault of the run.
+        if let Some(text) = frame.replace(lines, terminal.columns) {
+            // A closed terminal does not end the run.
             let _ = term.write_str(&text).and_then(|()| term.flush());
         }
         if closed {
@@ -101,7 +101,7 @@ fn draw(shared: &Shared, handle: &RunHandle) {
 
 impl Observer for Screen {
     fn start(&mut self, start: &RunStart) -> Result<()> {
-        self.shared.lock().state = Some(State::of(start));
+        self.shared.lock().state = Some(State::new(start));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! What there is to show of a run.
+//! The numbers that a view shows.
 
 use downhill::metrics::Metrics;
 use downhill::train::{CheckpointRecord, EpochRecord, RunStart, StepRecord};
@@ -6,39 +6,39 @@ use downhill::train::{CheckpointRecord, EpochRecord, RunStart, StepRecord};
 use super::curve::Curve;
 use super::meter::Rates;
 
-/// A run as it is now.
+/// The present state of a run.
 #[derive(Debug, Clone, Default)]
 pub struct State {
     /// Steps done before this process.
     pub from: u64,
     pub step: u64,
-    /// Steps of the whole run, and of an epoch.
+    /// Steps of the whole run and of an epoch.
     pub total: u64,
     pub per_epoch: u64,
-    /// Counted from 1; 0 before the run begins.
+    /// Counts from 1; 0 before the run starts.
     pub epoch: u64,
     /// Samples of a batch.
     pub batch: u64,
-    /// Bytes of the device's buffers, and what they may take.
+    /// Bytes of the buffers on the device, and their limit.
     pub memory: u64,
     pub budget: Option<u64>,
-    /// Mean over the steps that landed last.
+    /// Mean over the steps that completed last.
     pub loss: Option<f64>,
     pub eval_loss: Option<f64>,
     pub accuracy: Option<f64>,
-    /// Those of the last epoch, by name.
+    /// Metrics of the last epoch by name.
     pub metrics: Vec<(String, f64)>,
     /// The step of the last checkpoint.
     pub checkpoint: Option<u64>,
-    /// The run was asked to end.
+    /// The run is about to stop.
     pub stopping: bool,
     pub rates: Rates,
     pub curve: Curve,
 }
 
 impl State {
-    /// A run that begins, or goes on.
-    pub fn of(start: &RunStart) -> State {
+    /// The state of a run that starts or resumes.
+    pub fn new(start: &RunStart) -> State {
         let per_epoch = start.steps_per_epoch.max(1);
         let mut state = State {
             from: start.step,
@@ -54,13 +54,13 @@ impl State {
         state
     }
 
-    /// Epochs of the whole run, the last of which may be a part of one.
+    /// Number of epochs of the whole run; the last may be partial.
     pub fn epochs(&self) -> u64 {
         self.total.div_ceil(self.per_epoch.max(1)).max(1)
     }
 
-    /// Steps done of the epoch's, and how many it has.
-    pub fn of_epoch(&self) -> (u64, u64) {
+    /// Steps done in the epoch, and steps of the epoch.
+    pub fn steps_in_epoch(&self) -> (u64, u64) {
         let before = self.epoch.saturating_sub(1).saturating_mul(self.per_epoch);
         (self.step.saturating_sub(before), self.per_epoch.min(self.total.saturating_sub(before)))
     }

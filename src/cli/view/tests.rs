@@ -35,7 +35,7 @@ fn epoch(eval_loss: f64, names: &[&str]) -> EpochRecord {
 
 /// In the third epoch.
 fn midway() -> State {
-    let mut state = State::of(&START);
+    let mut state = State::new(&START);
     state.steps(&(1..=10).map(|at| step(at, (at - 1) / 4 + 1, 2.0 - 0.1 * at as f32)).collect::<Vec<_>>());
     state.epoch(&epoch(1.25, &["precision"]));
     state.rates =
@@ -46,7 +46,7 @@ fn midway() -> State {
 }
 
 fn plain(state: &State, columns: usize, rows: usize) -> Vec<String> {
-    render(state, Room { columns, rows, colour: false })
+    render(state, Terminal { columns, rows, colour: false })
 }
 
 fn full(columns: usize) -> String {
@@ -93,7 +93,7 @@ fn parts_are_dropped_where_there_is_no_room() {
 
 #[test]
 fn what_is_not_known_is_not_shown() {
-    let state = State::of(&START);
+    let state = State::new(&START);
     let lines = plain(&state, 80, 24);
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines[0].starts_with("epoch 1/10 ") && lines[0].contains("   0%  "), "{}", lines[0]);
@@ -121,16 +121,16 @@ fn losses_that_are_no_numbers_leave_no_trace() {
 
 #[test]
 fn a_run_that_goes_on_and_one_that_ends_within_an_epoch() {
-    let mut state = State::of(&RunStart { step: 8, total_steps: 10, ..START });
+    let mut state = State::new(&RunStart { step: 8, total_steps: 10, ..START });
     assert!(plain(&state, 80, 24)[0].starts_with("epoch 3/3 "));
-    assert_eq!(state.of_epoch(), (0, 2));
+    assert_eq!(state.steps_in_epoch(), (0, 2));
     state.steps(&[step(9, 3, 1.0), step(10, 3, 1.0)]);
     let lines = plain(&state, 80, 24);
     assert!(lines[..2].iter().all(|line| line.contains(&(full(8) + " 100%"))), "{lines:?}");
     // One that is at its end already.
-    let state = State::of(&RunStart { step: 12, total_steps: 12, ..START });
+    let state = State::new(&RunStart { step: 12, total_steps: 12, ..START });
     assert!(plain(&state, 80, 24)[0].contains("3/3") && plain(&state, 80, 24)[0].contains("4/4 steps"));
-    let nothing = State::of(&RunStart { total_steps: 0, steps_per_epoch: 0, ..START });
+    let nothing = State::new(&RunStart { total_steps: 0, steps_per_epoch: 0, ..START });
     assert!(plain(&nothing, 80, 24)[1].contains("   0%  0/0 steps"), "{:?}", plain(&nothing, 80, 24));
 }
 
@@ -153,7 +153,8 @@ fn colours_change_nothing_but_colours() {
     // A bar that is not full has other characters.
     state.steps(&[step(40, 10, 0.5)]);
     for columns in [116, 80, 40, 9] {
-        let [with, without] = [true, false].map(|colour| render(&state, Room { columns, rows: 24, colour }));
+        let [with, without] =
+            [true, false].map(|colour| render(&state, Terminal { columns, rows: 24, colour }));
         assert!(with.iter().any(|line| line.contains('\u{1b}')));
         assert_eq!(with.iter().map(|line| strip_ansi_codes(line)).collect::<Vec<_>>(), without);
     }
@@ -178,7 +179,7 @@ fn any_state() -> impl Strategy<Value = State> {
                 budget,
                 ..START
             };
-            let mut state = State::of(&start);
+            let mut state = State::new(&start);
             let number = |i: usize| at.saturating_add(i as u64);
             let steps = losses.iter().enumerate();
             state.steps(
@@ -202,7 +203,7 @@ proptest! {
     fn no_line_is_wider_than_the_terminal(
         state in any_state(), columns in 0..200usize, rows in 0..40usize, colour in any::<bool>()
     ) {
-        let lines = render(&state, Room { columns, rows, colour });
+        let lines = render(&state, Terminal { columns, rows, colour });
         prop_assert!(lines.len() <= rows.saturating_sub(1));
         for line in &lines {
             prop_assert!(measure_text_width(line) <= columns, "{line:?}");

@@ -4,22 +4,25 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::super::{Section, set};
-use super::values::entry;
-use super::{DataSpec, to_toml};
+use super::super::read::read as read_value;
+use super::super::section::kind;
+use super::super::set;
+use super::formats::recognise;
+use super::section::{self, to_toml};
+use super::spec::DataSpec;
 use crate::compile::TrainOptions;
-use crate::data::{self, Dataset};
-use crate::error::{Error, Result};
+use crate::data::Dataset;
+use crate::error::{Error, Result, nearest};
 
-/// Samples of text are so many characters long, where nobody says otherwise.
+/// Characters of a sample of text, for a path without a config.
 const CONTEXT: i64 = 64;
 
-/// What a config says of data, and nothing else that it says.
+/// The `[data]` of a config.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataConfig {
     /// Where the samples come from.
     pub spec: DataSpec,
-    /// What the path was found to be, where it is no config.
+    /// What the path was recognised as, where it is no config.
     pub about: Option<&'static str>,
     options: TrainOptions,
 }
@@ -29,7 +32,8 @@ impl DataConfig {
     /// `key=value` settings.
     ///
     /// # Errors
-    /// As [`Config::load`](crate::config::Config::load) and [`data::recognise`].
+    /// As [`Config::load`](crate::config::Config::load); [`Error::Config`] where the path is none of
+    /// [`DATA_FORMATS`](super::DATA_FORMATS).
     pub fn open(path: &Path, settings: &[String]) -> Result<DataConfig> {
         let is_config = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
         if is_config {
@@ -44,21 +48,23 @@ impl DataConfig {
                 other => other,
             });
         }
-        let format = data::recognise(path)?;
+        let format = recognise(path)?;
         let Some(name) = path.to_str() else {
             return Err(Error::Config(format!("{}: the path is no UTF-8", path.display())));
         };
-        let mut source = Table::from_iter([entry(format.key, name.into())]);
+        let mut source = Table::from_iter([(format.name.to_owned(), name.into())]);
         let mut table = Table::new();
-        match format.key {
+        match format.name {
             "csv" if name.to_lowercase().ends_with(".tsv") => {
-                source.extend([entry("delimiter", "\t".into())])
+                source.insert("delimiter".to_owned(), "\t".into());
             }
-            "text" => table.extend([entry("context", CONTEXT.into())]),
+            "text" => {
+                table.insert("context".to_owned(), CONTEXT.into());
+            }
             _ => {}
         }
-        table.extend([entry("source", Value::Table(source))]);
-        let root = Table::from_iter([entry("data", Value::Table(table))]);
+        table.insert("source".to_owned(), Value::Table(source));
+        let root = Table::from_iter([("data".to_owned(), Value::Table(table))]);
         Self::read(root, Path::new(""), settings, Some(format.about)).map_err(|err| match err {
             Error::Config(text) => Error::Config(format!(
                 "{} as {}: {text}. What is missing or other is said as --set data.KEY=VALUE or --set data.source.KEY=VALUE",
@@ -78,11 +84,20 @@ impl DataConfig {
         for setting in settings {
             set(&mut table, setting)?;
         }
-        let mut root = Section::new("", table);
         let mut options = TrainOptions::default();
-        options.seed = root.whole("seed")?.unwrap_or(options.seed);
-        root.misspelt("data")?;
-        let spec = super::read(root.section("data")?, folder, &mut options)?;
+        options.seed = table.remove("seed").map_or(Ok(options.seed), |seed| read_value("seed", seed))?;
+        let data = match table.remove("data") {
+            Some(Value::Table(data)) => data,
+            Some(other) => {
+                let what = kind(&other);
+                return Err(Error::Config(format!("data = {other}: a table is needed, and this is {what}")));
+            }
+            None => match table.keys().find(|key| nearest(key, &["data"]).is_some()) {
+                Some(key) => return Err(Error::Config(format!("unknown key {key}; did you mean \"data\"?"))),
+                None => Table::new(),
+            },
+        };
+        let spec = section::read(data, folder, &mut options)?;
         Ok(DataConfig { spec, about, options })
     }
 

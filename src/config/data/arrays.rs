@@ -1,170 +1,203 @@
 //! Arrays as a source: IDX, CIFAR, NPZ, NPY and safetensors.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use serde::{Deserialize, Serialize};
+use toml::Table;
 
-use super::super::section::Section;
-use super::values::{entry, file, path_text, string, whole};
-use super::{DataSpec, FileKeys, Source, normalise};
-use crate::data::{self, ArrayNames, ArrayOptions, CifarLabels, Dataset};
+use super::keys::{self, HoldoutKeys, Inputs, Keys};
+use super::source::{Other, Run, Source, last_part};
+use crate::data::{self, ArrayEncoding, ArrayNames, ArrayOptions, CifarLabels, Dataset, Encoding, Normalise};
 use crate::error::{Error, Result};
 
-/// Each source, in errors.
-pub(super) const IDX: &str = "{ idx = \"FOLDER\" }";
-pub(super) const CIFAR: &str = "{ cifar = \"FOLDER\" }";
-pub(super) const NPZ: &str = "{ npz = \"FILE\", x = \"ARRAY\", y = \"ARRAY\" }";
+/// The least two NPY files need.
 pub(super) const NPY: &str = "{ npy = \"FILE\", target = \"FILE\" }";
-pub(super) const SAFETENSORS: &str = "{ safetensors = \"FILE\", x = \"TENSOR\", y = \"TENSOR\" }";
-/// Keys of arrays by name, which are sometimes put beside the source.
-pub(super) const NAMES: &[&str] = &["x", "y", "eval_x", "eval_y"];
 
 /// Arrays, and what becomes of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArraysSpec {
     /// Where they are.
+    pub path: PathBuf,
+    /// What they are, and which of them.
     pub files: ArrayFiles,
-    /// What becomes of them, but for the seed of the split.
-    pub options: ArrayOptions,
-    /// The seed of the split; the run's where it is `None`.
-    pub split_seed: Option<u64>,
+    /// What the device makes of the inputs.
+    pub normalise: Normalise,
+    /// Which samples are held out, where no arrays to evaluate on are named.
+    pub holdout: HoldoutKeys,
 }
 
-/// Where arrays are.
+/// The formats of arrays, each with its keys.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ArrayFiles {
-    /// A folder of IDX files, and which set of it.
-    Idx(PathBuf, Option<String>),
-    /// A folder of CIFAR's binary version, and which labels.
-    Cifar(PathBuf, CifarLabels),
+    /// A folder of IDX files.
+    Idx(IdxKeys),
+    /// A folder of CIFAR's binary version.
+    Cifar(CifarKeys),
     /// An NPZ file, and which arrays of it.
-    Npz(PathBuf, ArrayNames),
+    Npz(ArrayNames),
     /// Two NPY files, inputs and targets.
-    Npy(PathBuf, PathBuf),
+    Npy(NpyKeys),
     /// A safetensors file, and which tensors of it.
-    Safetensors(PathBuf, ArrayNames),
+    Safetensors(ArrayNames),
 }
 
-impl ArrayFiles {
-    /// True where the arrays to evaluate on are named.
-    fn names_eval(&self) -> bool {
-        match self {
-            ArrayFiles::Npz(_, names) | ArrayFiles::Safetensors(_, names) => {
-                names.eval_x.is_some() || names.eval_y.is_some()
-            }
-            _ => false,
+/// The keys of a folder of IDX files.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IdxKeys {
+    /// Which set of the folder.
+    #[serde(deserialize_with = "data::keys::set", skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+}
+
+/// The keys of a folder of CIFAR files.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CifarKeys {
+    /// Which labels.
+    pub labels: CifarLabels,
+}
+
+/// The keys of two NPY files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NpyKeys {
+    /// The file of targets.
+    #[serde(deserialize_with = "data::keys::path")]
+    pub target: PathBuf,
+}
+
+impl ArraysSpec {
+    /// A folder of IDX files.
+    pub(super) fn idx(path: &Path) -> ArraysSpec {
+        ArraysSpec {
+            path: path.to_owned(),
+            files: ArrayFiles::Idx(IdxKeys::default()),
+            normalise: Normalise::default(),
+            holdout: HoldoutKeys::default(),
         }
     }
-}
 
-const LABELS: [(&str, CifarLabels); 2] = [("fine", CifarLabels::Fine), ("coarse", CifarLabels::Coarse)];
-
-impl Source for &ArraysSpec {
-    fn load(&self, seed: u64) -> Result<Dataset> {
-        let split_seed = self.split_seed.unwrap_or(seed);
-        let options = ArrayOptions { split_seed, ..self.options.clone() };
+    /// The same source at another path.
+    pub(super) fn at(&self, path: &Path) -> Result<ArraysSpec> {
         match &self.files {
-            ArrayFiles::Idx(folder, set) => data::idx(folder, set.as_deref(), &options),
-            ArrayFiles::Cifar(folder, labels) => data::cifar(folder, *labels, &options),
-            ArrayFiles::Npz(path, names) => data::npz(path, names, &options),
-            ArrayFiles::Npy(path, target) => data::npy(path, target, &options),
-            ArrayFiles::Safetensors(path, names) => data::safetensors(path, names, &options),
+            ArrayFiles::Npy(_) => Err(Error::Config(format!(
+                "{}: inputs and targets are two files; name them in a config, as source = {NPY}, and give that",
+                path.display()
+            ))),
+            _ => Ok(ArraysSpec { path: path.to_owned(), ..self.clone() }),
         }
     }
 
-    fn source(&self) -> Value {
-        let named = |key: &str, path: &PathBuf, names: &ArrayNames| {
-            let ArrayNames { x, y, eval_x, eval_y } = names;
-            let given = NAMES.iter().zip([x, y, eval_x, eval_y]);
-            let given = given.filter_map(|(key, name)| Some(entry(key, name.as_deref()?.into())));
-            Table::from_iter([entry(key, path_text(path))].into_iter().chain(given))
+    fn load_with(&self, options: &ArrayOptions) -> Result<Dataset> {
+        match &self.files {
+            ArrayFiles::Idx(keys) => data::idx(&self.path, keys.set.as_deref(), options),
+            ArrayFiles::Cifar(keys) => data::cifar(&self.path, keys.labels, options),
+            ArrayFiles::Npz(names) => data::npz(&self.path, names, options),
+            ArrayFiles::Npy(keys) => data::npy(&self.path, &keys.target, options),
+            ArrayFiles::Safetensors(names) => data::safetensors(&self.path, names, options),
+        }
+    }
+
+    /// The arrays as they are in their files, then scaled as a run's were.
+    fn part_with(&self, encoding: Option<&ArrayEncoding>) -> Result<Other> {
+        let load = |eval_fraction| {
+            let options =
+                ArrayOptions { normalise: Normalise::None, eval_fraction, ..ArrayOptions::default() };
+            self.load_with(&options)
         };
-        Value::Table(match &self.files {
-            ArrayFiles::Idx(folder, set) => {
-                let set = set.as_deref().map(|set| entry("set", set.into()));
-                Table::from_iter([entry("idx", path_text(folder))].into_iter().chain(set))
-            }
-            ArrayFiles::Cifar(folder, labels) => {
-                let word = LABELS.iter().find(|(_, other)| other == labels).map_or("", |(word, _)| word);
-                Table::from_iter([entry("cifar", path_text(folder)), entry("labels", word.into())])
-            }
-            ArrayFiles::Npz(path, names) => named("npz", path, names),
-            ArrayFiles::Npy(path, target) => {
-                Table::from_iter([entry("npy", path_text(path)), entry("target", path_text(target))])
-            }
-            ArrayFiles::Safetensors(path, names) => named("safetensors", path, names),
+        let whole = load(Some(0.0))?;
+        let divided = load(None)?;
+        // Where all are still there to train on, the others are a part of their own.
+        let own = divided.train().len() == whole.train().len();
+        let (part, classes) = last_part(if own { divided } else { whole });
+        match encoding {
+            Some(encoding) => Ok((encoding.apply_to("the array of inputs", part)?, classes)),
+            None => Ok((part, classes)),
+        }
+    }
+}
+
+impl Source for ArraysSpec {
+    fn load(&self, seed: u64) -> Result<Dataset> {
+        let HoldoutKeys { eval_fraction, stratify, split_seed } = self.holdout;
+        let split_seed = split_seed.unwrap_or(seed);
+        self.load_with(&ArrayOptions {
+            normalise: self.normalise.clone(),
+            eval_fraction,
+            split_seed,
+            stratify,
         })
     }
 
-    fn beside(&self) -> Table {
-        let ArrayOptions { normalise: rule, eval_fraction, stratify, .. } = &self.options;
-        let mut table = Table::from_iter([normalise::to_toml(rule)]);
-        if !self.files.names_eval() {
-            let share = eval_fraction.map_or("auto".into(), Value::Float);
-            table.extend([entry("eval_fraction", share), entry("stratify", (*stratify).into())]);
-            table.extend(self.split_seed.map(|seed| entry("split_seed", whole(seed))));
-        }
-        table
-    }
-}
-
-/// The keys beside the source, which all have.
-fn spec(files: ArrayFiles, beside: &mut Section) -> Result<DataSpec> {
-    let mut options = ArrayOptions { normalise: normalise::read(beside)?, ..ArrayOptions::default() };
-    let mut split_seed = None;
-    if !files.names_eval() {
-        options.eval_fraction = match beside.take("eval_fraction") {
-            None => None,
-            Some(Value::String(word)) if word == "auto" => None,
-            Some(Value::Float(share)) => Some(share),
-            Some(Value::Integer(share)) => Some(share as f64),
-            Some(other) => {
-                let name = beside.name("eval_fraction");
-                let text = format!("{name} = {other}: a number from 0 to below 1 is needed, or \"auto\"");
-                return Err(Error::Config(text));
+    fn holds_out(&self) -> bool {
+        match &self.files {
+            ArrayFiles::Npz(names) | ArrayFiles::Safetensors(names) => {
+                names.eval_x.is_none() && names.eval_y.is_none()
             }
-        };
-        options.stratify = beside.boolean("stratify", options.stratify)?;
-        split_seed = beside.whole("split_seed")?;
+            _ => true,
+        }
     }
-    Ok(DataSpec::Arrays(ArraysSpec { files, options, split_seed }))
+
+    fn file(&self) -> (&'static str, Option<&Path>) {
+        let name = match &self.files {
+            ArrayFiles::Idx(_) => "idx",
+            ArrayFiles::Cifar(_) => "cifar",
+            ArrayFiles::Npz(_) => "npz",
+            ArrayFiles::Npy(_) => "npy",
+            ArrayFiles::Safetensors(_) => "safetensors",
+        };
+        (name, Some(&self.path))
+    }
+
+    fn keys(&self) -> (Table, Table) {
+        let source = match &self.files {
+            ArrayFiles::Idx(keys) => keys::table(keys),
+            ArrayFiles::Cifar(keys) => keys::table(keys),
+            ArrayFiles::Npz(names) | ArrayFiles::Safetensors(names) => keys::table(names),
+            ArrayFiles::Npy(keys) => keys::table(keys),
+        };
+        let mut beside = keys::table(&Inputs { normalise: self.normalise.clone() });
+        beside.extend(keys::table(&self.holdout));
+        (source, beside)
+    }
+
+    fn part(&self, run: &Run) -> Result<Option<Other>> {
+        let digits = run.is_digits.then(data::digits_encoding);
+        match run.encoding {
+            Some(Encoding::Array(encoding)) => self.part_with(Some(encoding)).map(Some),
+            Some(_) => Ok(None),
+            None => self.part_with(digits.as_ref()).map(Some),
+        }
+    }
 }
 
-/// A folder of IDX files.
-pub(super) fn idx(keys: FileKeys) -> Result<DataSpec> {
-    let set = string(keys.source, "set", "what the files' names begin with")?;
-    spec(ArrayFiles::Idx(keys.path, set), keys.beside)
+fn read(keys: Keys, files: ArrayFiles) -> Result<ArraysSpec> {
+    let (normalise, holdout) = (keys.normalise()?, keys.holdout()?);
+    Ok(ArraysSpec { path: keys.path, files, normalise, holdout })
 }
 
-/// A folder of CIFAR files.
-pub(super) fn cifar(keys: FileKeys) -> Result<DataSpec> {
-    let labels = keys.source.one_of("labels", &LABELS)?;
-    spec(ArrayFiles::Cifar(keys.path, labels), keys.beside)
+pub(super) fn idx(keys: Keys) -> Result<ArraysSpec> {
+    let files = ArrayFiles::Idx(keys.source()?);
+    read(keys, files)
 }
 
-/// Two NPY files.
-pub(super) fn npy(keys: FileKeys) -> Result<DataSpec> {
-    let Some(target) = file(keys.source, "target", keys.folder)? else {
-        keys.source.misspelt("target")?;
-        let text = format!("data.source.target is missing: the file of targets, as {NPY}");
-        return Err(Error::Config(text));
-    };
-    spec(ArrayFiles::Npy(keys.path, target), keys.beside)
+pub(super) fn cifar(keys: Keys) -> Result<ArraysSpec> {
+    let files = ArrayFiles::Cifar(keys.source()?);
+    read(keys, files)
 }
 
-/// An NPZ file.
-pub(super) fn npz(keys: FileKeys) -> Result<DataSpec> {
-    let names = names(keys.source)?;
-    spec(ArrayFiles::Npz(keys.path, names), keys.beside)
+pub(super) fn npz(keys: Keys) -> Result<ArraysSpec> {
+    let files = ArrayFiles::Npz(keys.source()?);
+    read(keys, files)
 }
 
-/// A safetensors file.
-pub(super) fn safetensors(keys: FileKeys) -> Result<DataSpec> {
-    let names = names(keys.source)?;
-    spec(ArrayFiles::Safetensors(keys.path, names), keys.beside)
+pub(super) fn npy(keys: Keys) -> Result<ArraysSpec> {
+    let NpyKeys { target } = keys.source()?;
+    let target = keys::absolute(keys.folder, "data.source.target", &target)?;
+    read(keys, ArrayFiles::Npy(NpyKeys { target }))
 }
 
-fn names(source: &mut Section) -> Result<ArrayNames> {
-    let mut name = |key| string(source, key, "the name of an array");
-    Ok(ArrayNames { x: name("x")?, y: name("y")?, eval_x: name("eval_x")?, eval_y: name("eval_y")? })
+pub(super) fn safetensors(keys: Keys) -> Result<ArraysSpec> {
+    let files = ArrayFiles::Safetensors(keys.source()?);
+    read(keys, files)
 }

@@ -1,16 +1,13 @@
 //! A packed data set as a source.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use toml::Table;
 
-use super::values::{entry, path_text};
-use super::{DataSpec, FileKeys, Source};
-use crate::data::{self, Dataset};
-use crate::error::Result;
-
-/// A packed data set, in errors.
-pub(super) const FORM: &str = "{ pack = \"FILE.dhd\" }";
+use super::keys::Keys;
+use super::source::{Other, Run, Source, last_part};
+use crate::data::{self, Dataset, Encoding};
+use crate::error::{Error, Result};
 
 /// A packed data set, which says everything of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,17 +16,38 @@ pub struct PackSpec {
     pub path: PathBuf,
 }
 
-impl Source for &PackSpec {
+impl Source for PackSpec {
     fn load(&self, _seed: u64) -> Result<Dataset> {
         data::pack(&self.path)
     }
 
-    fn source(&self) -> Value {
-        Value::Table(Table::from_iter([entry("pack", path_text(&self.path))]))
+    fn file(&self) -> (&'static str, Option<&Path>) {
+        ("pack", Some(&self.path))
+    }
+
+    fn keys(&self) -> (Table, Table) {
+        Default::default()
+    }
+
+    /// A part whose encoding is the run's, or whose numbers are raw and can be scaled as the run's were.
+    fn part(&self, run: &Run) -> Result<Option<Other>> {
+        let data = data::pack(&self.path)?;
+        let found = data.encoding().cloned();
+        let (part, classes) = last_part(data);
+        match (run.encoding, &found) {
+            (ours, theirs) if ours == theirs.as_ref() => Ok(Some((part, classes))),
+            (Some(Encoding::Array(encoding)), Some(Encoding::Array(_)) | None) => {
+                Ok(Some((encoding.apply_to("the pack", part)?, classes)))
+            }
+            _ => Err(Error::Data(format!(
+                "{}: it was packed with another encoding than the run's (other means, categories, classes or \
+                 characters), which cannot be undone; give the data it was made of",
+                self.path.display()
+            ))),
+        }
     }
 }
 
-/// A packed data set.
-pub(super) fn read(keys: FileKeys) -> Result<DataSpec> {
-    Ok(DataSpec::Pack(PackSpec { path: keys.path }))
+pub(super) fn read(keys: Keys) -> Result<PackSpec> {
+    Ok(PackSpec { path: keys.path })
 }

@@ -1,8 +1,12 @@
 //! Every source read and written back; what is refused, with its words.
 
+use toml::{Table, Value};
+
 use super::super::Config;
 use super::table::FORM as CSV;
 use super::*;
+use crate::compile::TrainOptions;
+use crate::error::{Error, Result};
 
 const REST: &str = "[model]\nlayers = [{ linear = 1 }]\nloss = \"mse\"\n[optimizer]\nname = \"sgd\"\n";
 
@@ -197,4 +201,31 @@ fn faults_name_the_key_and_the_remedy() {
     );
     let missing = "source = { text = \"no/such/file.txt\" }\ncontext = 4";
     assert_refused(missing, &["no/such/file.txt", "relative to the config's folder"]);
+}
+
+/// The keys in the table are those that serde reads, and no key takes a list of lists.
+#[test]
+fn every_key_of_the_table_is_read() {
+    let odd = || Value::Array(vec![Value::Array(Vec::new())]);
+    let refused = |table: Table, key: &str| {
+        let err = super::read(table, "".as_ref(), &mut TrainOptions::default()).unwrap_err().to_string();
+        assert!(err.starts_with(&format!("{key} = [[]]: ")), "{key}: {err}");
+    };
+    for format in DATA_FORMATS {
+        let context = if format.about("context").is_some() { "context = 64\n" } else { "" };
+        let example: Table = format!("{context}source = {}", format.form).parse().unwrap();
+        let mut options = TrainOptions::default();
+        let spec = super::read(example.clone(), "".as_ref(), &mut options).unwrap();
+        assert_eq!(spec.source().file().0, format.name);
+        for (key, _) in format.keys.iter().filter(|(key, _)| *key != "eval_csv") {
+            let mut table = example.clone();
+            table["source"].as_table_mut().unwrap().insert((*key).to_owned(), odd());
+            refused(table, &format!("data.source.{key}"));
+        }
+        for (key, _) in format.beside.iter().flat_map(|group| group.keys) {
+            let mut table = example.clone();
+            table.insert((*key).to_owned(), odd());
+            refused(table, &format!("data.{key}"));
+        }
+    }
 }

@@ -1,17 +1,13 @@
 //! Text as a source: the program's own sources, or a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use toml::Table;
 
-use super::super::section::Section;
-use super::values::{entry, integer, path_text};
-use super::{DataSpec, FileKeys, Source};
-use crate::data::{self, Dataset, TextOptions};
-use crate::error::{Error, Result};
-
-/// A text file, in errors.
-pub(super) const FORM: &str = "{ text = \"FILE\" }";
+use super::keys::{self, Keys};
+use super::source::{Other, Run, Source};
+use crate::data::{self, Dataset, Encoding, TextOptions};
+use crate::error::Result;
 
 /// A text, and how it is cut.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +18,14 @@ pub struct TextSpec {
     pub options: TextOptions,
 }
 
-impl Source for &TextSpec {
+impl TextSpec {
+    /// The same source at another path.
+    pub(super) fn at(&self, path: &Path) -> TextSpec {
+        TextSpec { path: Some(path.to_owned()), ..self.clone() }
+    }
+}
+
+impl Source for TextSpec {
     fn load(&self, _seed: u64) -> Result<Dataset> {
         match &self.path {
             None => data::sources(&self.options),
@@ -34,44 +37,33 @@ impl Source for &TextSpec {
         Some(self.options.context)
     }
 
-    fn source(&self) -> Value {
-        match &self.path {
-            None => "sources".into(),
-            Some(path) => Value::Table(Table::from_iter([entry("text", path_text(path))])),
-        }
+    fn file(&self) -> (&'static str, Option<&Path>) {
+        (if self.path.is_some() { "text" } else { "sources" }, self.path.as_deref())
     }
 
-    fn beside(&self) -> Table {
-        let TextOptions { context, hop, eval_fraction, .. } = self.options;
-        Table::from_iter([
-            entry("context", integer(context)),
-            entry("hop", integer(hop.unwrap_or(context))),
-            entry("eval_fraction", eval_fraction.into()),
-        ])
+    fn keys(&self) -> (Table, Table) {
+        (Table::new(), keys::table(&self.options))
+    }
+
+    fn part(&self, run: &Run) -> Result<Option<Other>> {
+        let (Some(path), Some(Encoding::Text { vocabulary })) = (&self.path, run.encoding) else {
+            return Ok(None);
+        };
+        let context = run.context.unwrap_or(self.options.context);
+        Ok(Some((data::text_part(path, vocabulary, context)?, Some(vocabulary.len()))))
     }
 }
 
-fn options(s: &mut Section) -> Result<TextOptions> {
-    let Some(context) = s.whole("context")? else {
-        s.misspelt("context")?;
-        let text =
-            "data.context is missing: how many characters a sample of text has; for example context = 64";
-        return Err(Error::Config(text.into()));
-    };
-    let defaults = TextOptions::new(context as usize);
-    Ok(TextOptions {
-        hop: Some(s.whole("hop")?.map_or(defaults.context, |hop| hop as usize)),
-        eval_fraction: s.number("eval_fraction", defaults.eval_fraction)?,
-        ..defaults
-    })
+fn spec(path: Option<PathBuf>, keys: &Keys) -> Result<TextSpec> {
+    let mut options: TextOptions = keys.beside(&keys::TEXT)?;
+    options.hop = Some(options.hop.unwrap_or(options.context));
+    Ok(TextSpec { path, options })
 }
 
-/// The project's own sources.
-pub(super) fn sources(beside: &mut Section) -> Result<DataSpec> {
-    Ok(DataSpec::Text(TextSpec { path: None, options: options(beside)? }))
+pub(super) fn sources(keys: Keys) -> Result<TextSpec> {
+    spec(None, &keys)
 }
 
-/// A file.
-pub(super) fn read(keys: FileKeys) -> Result<DataSpec> {
-    Ok(DataSpec::Text(TextSpec { path: Some(keys.path), options: options(keys.beside)? }))
+pub(super) fn read(keys: Keys) -> Result<TextSpec> {
+    spec(Some(keys.path.clone()), &keys)
 }

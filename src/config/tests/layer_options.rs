@@ -1,7 +1,7 @@
-//! Every option of every layer, found by the table: read back as written, and in the README.
+//! Every option of every layer, found by the table: read back as written, and in the reference page.
 
 use super::layers::{read, value};
-use super::readme_row;
+use super::reference_row;
 use crate::nn::{Layer, Sequential};
 use toml::Value;
 
@@ -94,11 +94,11 @@ fn every_option_of_every_layer_reads_itself_back() {
     }
 }
 
-/// The README has a row for each layer, with each of its keys.
+/// The reference page has a row for each layer, with each of its keys.
 #[test]
-fn the_readme_knows_every_option() {
+fn the_reference_page_has_every_option() {
     for form in Layer::FORMS {
-        let options = readme_row("| layer | options |", form.name);
+        let options = reference_row("layers.md", form.name);
         for key in keys(form.name) {
             assert!(options.contains(&format!("`{key}")), "{}: {key} is not in {options}", form.name);
         }

@@ -227,11 +227,11 @@ fn a_plateau_needs_its_metric() {
     }
 }
 
-/// The README has a row for each schedule, with each of its keys.
+/// The reference page has a row for each schedule, with each of its keys.
 #[test]
-fn the_readme_knows_every_key() {
+fn the_reference_page_has_every_key() {
     for name in Schedule::NAMES {
-        let cells = readme_row("| schedule | keys |", name);
+        let cells = reference_row("schedules.md", name);
         for key in Schedule::keys(name).expect("keys") {
             assert!(cells.contains(&format!("`{key}")), "{name}: {key} is not in {cells}");
         }

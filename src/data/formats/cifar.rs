@@ -10,19 +10,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::chain::Chain;
-use super::super::file::{DataFile, FileValues, Written};
+use super::super::file::{DataFile, FileValues, Written, file_name};
 use super::super::values::{Kind, Values};
 use super::super::{Dataset, Field, Part, Windows};
 use super::arrays::{ArrayOptions, dataset};
-use super::files_of;
+use super::folder::files_of;
 use crate::error::{Error, Result};
 
 /// Bytes of an image.
 const IMAGE: usize = 3 * 32 * 32;
 
 /// Which of CIFAR-100's labels are learnt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CifarLabels {
     /// The 100 classes; CIFAR-10 has 10, and only these.
     #[default]
@@ -136,7 +139,7 @@ pub fn cifar(folder: &Path, labels: CifarLabels, options: &ArrayOptions) -> Resu
     let train = layout.part(folder, layout.train, label)?;
     let own = options.own_part() && has(layout.eval);
     let eval = own.then(|| layout.part(folder, &[layout.eval], label)).transpose()?;
-    dataset(super::super::file_name(folder), train, eval, Some(classes), options)
+    dataset(file_name(folder), train, eval, Some(classes), options)
 }
 
 #[cfg(test)]

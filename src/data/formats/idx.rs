@@ -14,11 +14,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::file::{DataFile, FileValues, Written};
+use super::super::file::{DataFile, FileValues, Written, file_name};
 use super::super::values::Kind;
 use super::super::{Dataset, Part};
 use super::arrays::{Array, ArrayOptions, dataset, inputs, targets};
-use super::{files_of, gzip};
+use super::folder::files_of;
+use super::gzip;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 
@@ -198,7 +199,7 @@ pub fn idx(folder: &Path, set: Option<&str>, options: &ArrayOptions) -> Result<D
         return Err(Error::Data(format!("{} has nothing to train on", folder.display())));
     };
     let eval = if options.own_part() { part(2)? } else { None };
-    dataset(super::super::file_name(folder), train, eval, None, options)
+    dataset(file_name(folder), train, eval, None, options)
 }
 
 #[cfg(test)]

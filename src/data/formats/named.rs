@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::file::DataFile;
+use super::super::keys;
 use super::super::{Dataset, Part};
 use super::arrays::{Array, ArrayOptions, dataset, inputs, targets};
 use super::npy;
@@ -14,15 +17,20 @@ use crate::error::{Error, Result, suggestion};
 /// Which arrays of a file are which. What is `None` is found, where that is possible in one way only: as `x_train`,
 /// `y_train`, `x_test` and `y_test`; `train_images`, `train_labels`, `test_images` and `test_labels`; `x` and `y`;
 /// `images` and `labels`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ArrayNames {
     /// The inputs to train on.
+    #[serde(deserialize_with = "keys::array", skip_serializing_if = "Option::is_none")]
     pub x: Option<String>,
     /// The targets to train on.
+    #[serde(deserialize_with = "keys::array", skip_serializing_if = "Option::is_none")]
     pub y: Option<String>,
     /// The inputs to evaluate on.
+    #[serde(deserialize_with = "keys::array", skip_serializing_if = "Option::is_none")]
     pub eval_x: Option<String>,
     /// The targets to evaluate on.
+    #[serde(deserialize_with = "keys::array", skip_serializing_if = "Option::is_none")]
     pub eval_y: Option<String>,
 }
 

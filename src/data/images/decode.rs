@@ -10,13 +10,16 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::{jpeg::JpegDecoder, png::PngDecoder};
-use image::imageops::{self, FilterType};
-use image::{ColorType, ImageBuffer, ImageDecoder, ImageError, Limits, Luma, Pixel, Rgb};
+use png::{ColorType, Transformations};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::super::file::DataFile;
 use super::header::{self, Format, Header};
-use super::{Fit, ImageShape};
+use super::resize::{Window, resize};
+use super::shape::{Fit, ImageShape};
 use crate::error::{Error, Result};
 
 /// Fills `into` with the image as `shape` says.
@@ -36,12 +39,15 @@ pub(super) fn decode(path: &Path, shape: ImageShape, fit: Option<Fit>, into: &mu
             shape.height
         )));
     }
-    let pixels = channels(pixels(&file, header)?, shape.channels);
+    let pixels = to_channels(&pixels(&file, header)?, shape.channels);
     let pixels = match fit {
-        Some(fit) if (width, height) != (shape.width, shape.height) => match shape.channels {
-            1 => resized::<Luma<u8>>(pixels, header, shape, fit),
-            _ => resized::<Rgb<u8>>(pixels, header, shape, fit),
-        },
+        Some(fit) if (width, height) != (shape.width, shape.height) => {
+            let window = match fit {
+                Fit::Stretch => Window { x: 0, y: 0, width, height },
+                Fit::Crop => crop((width, height), (shape.width, shape.height)),
+            };
+            resize(&pixels, width, window, shape)
+        }
         _ => pixels,
     };
     let area = shape.width * shape.height;
@@ -52,20 +58,19 @@ pub(super) fn decode(path: &Path, shape: ImageShape, fit: Option<Fit>, into: &mu
     Ok(())
 }
 
-/// The pixels as the file has them, and their type.
-fn pixels(file: &DataFile, header: Header) -> Result<(ColorType, Vec<u8>)> {
-    let name = header.format.name();
-    let path = file.path().display();
-    let wrong = |err: ImageError| Error::Data(format!("{path}: no whole {name}: {err}"));
+/// Pixels as a file has them, row by row.
+struct Decoded {
+    /// Of a pixel: grey, grey and alpha, RGB, or RGB and alpha.
+    channels: usize,
+    /// Of a channel: 1, or 2 with the upper byte first.
+    bytes_per_channel: usize,
+    bytes: Vec<u8>,
+}
+
+fn pixels(file: &DataFile, header: Header) -> Result<Decoded> {
     let bytes = file.take(0, file.bytes() as usize)?;
-    // As many bytes as the widest pixel has, and as much again for what the decoder needs beside.
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(u64::from(header.width) * u64::from(header.height) * 16 + (1 << 20));
-    match header.format {
-        Format::Png => {
-            let decoder = PngDecoder::with_limits(Cursor::new(&bytes[..]), limits).map_err(wrong)?;
-            read(decoder).map_err(wrong)
-        }
+    let decoded = match header.format {
+        Format::Png => decode_png(&bytes, header).map_err(|err| err.to_string()),
         Format::Jpeg => {
             // The decoder fills up what is missing. Within compressed data this marker cannot be.
             let data = &bytes[(header.end as usize).min(bytes.len())..];
@@ -74,37 +79,61 @@ fn pixels(file: &DataFile, header: Header) -> Result<(ColorType, Vec<u8>)> {
                     file.fault(file.bytes(), "the JPEG ends without its last marker: it is cut short")
                 );
             }
-            let mut decoder = JpegDecoder::new(Cursor::new(&bytes[..])).map_err(wrong)?;
-            decoder.set_limits(limits).map_err(wrong)?;
-            read(decoder).map_err(wrong)
+            decode_jpeg(&bytes)
         }
-    }
+    };
+    let (path, name) = (file.path().display(), header.format.name());
+    decoded.map_err(|err| Error::Data(format!("{path}: no whole {name}: {err}")))
 }
 
-fn read(decoder: impl ImageDecoder) -> Result<(ColorType, Vec<u8>), ImageError> {
-    let colour = decoder.color_type();
-    let mut bytes = vec![0; decoder.total_bytes() as usize];
-    decoder.read_image(&mut bytes)?;
-    Ok((colour, bytes))
+fn decode_png(bytes: &[u8], header: Header) -> Result<Decoded, png::DecodingError> {
+    // As many bytes as the widest pixel has, and as much again for what the decoder needs beside.
+    let limit = usize::try_from(u64::from(header.width) * u64::from(header.height) * 16 + (1 << 20));
+    let limits = png::Limits { bytes: limit.unwrap_or(usize::MAX) };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    // Palettes become colours, and fewer bits 8.
+    decoder.set_transformations(Transformations::EXPAND);
+    let mut reader = decoder.read_info()?;
+    let (colour, depth) = reader.output_color_type();
+    let channels = match colour {
+        ColorType::Grayscale | ColorType::Indexed => 1,
+        ColorType::GrayscaleAlpha => 2,
+        ColorType::Rgb => 3,
+        ColorType::Rgba => 4,
+    };
+    let mut bytes = vec![0; reader.output_buffer_size().ok_or(png::DecodingError::LimitsExceeded)?];
+    reader.next_frame(&mut bytes)?;
+    Ok(Decoded { channels, bytes_per_channel: if depth == png::BitDepth::Sixteen { 2 } else { 1 }, bytes })
+}
+
+fn decode_jpeg(bytes: &[u8]) -> Result<Decoded, String> {
+    let options =
+        DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(|err| err.to_string())?;
+    let own = decoder.input_colorspace();
+    // What is neither, as YCbCr and CMYK, becomes RGB.
+    let space = match own {
+        Some(own @ (ColorSpace::Luma | ColorSpace::LumaA | ColorSpace::RGB | ColorSpace::RGBA)) => own,
+        _ => ColorSpace::RGB,
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(space));
+    let bytes = decoder.decode().map_err(|err| err.to_string())?;
+    Ok(Decoded { channels: space.num_components(), bytes_per_channel: 1, bytes })
 }
 
 /// The pixels with 1 or 3 channels of 8 bits.
-fn channels((colour, mut bytes): (ColorType, Vec<u8>), channels: usize) -> Vec<u8> {
-    let from = usize::from(colour.channel_count());
-    if usize::from(colour.bytes_per_pixel()) == 2 * from {
-        bytes = bytes.chunks_exact(2).map(|two| (u16::from_ne_bytes([two[0], two[1]]) >> 8) as u8).collect();
-    }
-    if from == channels {
-        return bytes;
-    }
+fn to_channels(decoded: &Decoded, channels: usize) -> Vec<u8> {
+    let (from, step) = (decoded.channels, decoded.bytes_per_channel);
     let over_black = |c: u8, alpha: u8| ((u32::from(c) * u32::from(alpha) + 127) / 255) as u8;
-    let mut out = Vec::with_capacity(bytes.len() / from * channels);
-    for pixel in bytes.chunks_exact(from) {
-        let rgb = match *pixel {
-            [v] => [v; 3],
-            [v, alpha] => [over_black(v, alpha); 3],
-            [r, g, b] => [r, g, b],
-            _ => [0, 1, 2].map(|c| over_black(pixel[c], pixel[3])),
+    let mut out = Vec::with_capacity(decoded.bytes.len() / (from * step) * channels);
+    for pixel in decoded.bytes.chunks_exact(from * step) {
+        let at = |channel: usize| pixel[channel * step];
+        let rgb = match from {
+            1 => [at(0); 3],
+            2 => [over_black(at(0), at(1)); 3],
+            3 => [at(0), at(1), at(2)],
+            _ => [0, 1, 2].map(|c| over_black(at(c), at(3))),
         };
         match channels {
             1 => out.push(luma(rgb)),
@@ -119,35 +148,17 @@ fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8
 }
 
-fn resized<P: Pixel<Subpixel = u8> + 'static>(
-    pixels: Vec<u8>,
-    header: Header,
-    shape: ImageShape,
-    fit: Fit,
-) -> Vec<u8> {
-    let Some(image) = ImageBuffer::<P, Vec<u8>>::from_raw(header.width, header.height, pixels) else {
-        unreachable!("as many bytes as the header's pixels have")
+/// The largest window of `to`'s aspect in the middle of `from`, both width and height.
+fn crop(from: (usize, usize), to: (usize, usize)) -> Window {
+    let part = |side: usize, times: usize, of: usize| {
+        let exact = (side as u64 * times as u64 + of as u64 / 2) / of as u64;
+        (exact as usize).max(1)
     };
-    let (width, height) = (shape.width as u32, shape.height as u32);
-    let (x, y, w, h) = match fit {
-        Fit::Stretch => (0, 0, header.width, header.height),
-        Fit::Crop => crop((header.width, header.height), (width, height)),
+    let (width, height) = match from.0 as u64 * to.1 as u64 >= from.1 as u64 * to.0 as u64 {
+        true => (part(from.1, to.0, to.1).min(from.0), from.1),
+        false => (from.0, part(from.0, to.1, to.0).min(from.1)),
     };
-    let view = imageops::crop_imm(&image, x, y, w, h);
-    imageops::resize(&*view, width, height, FilterType::Triangle).into_raw()
-}
-
-/// The largest window of `to`'s aspect in the middle of `of`: x, y, width, height.
-fn crop(of: (u32, u32), to: (u32, u32)) -> (u32, u32, u32, u32) {
-    let part = |side: u32, times: u32, of: u32| {
-        let exact = (u64::from(side) * u64::from(times) + u64::from(of) / 2) / u64::from(of);
-        (exact as u32).max(1)
-    };
-    let (w, h) = match u64::from(of.0) * u64::from(to.1) >= u64::from(of.1) * u64::from(to.0) {
-        true => (part(of.1, to.0, to.1).min(of.0), of.1),
-        false => (of.0, part(of.0, to.1, to.0).min(of.1)),
-    };
-    ((of.0 - w) / 2, (of.1 - h) / 2, w, h)
+    Window { x: (from.0 - width) / 2, y: (from.1 - height) / 2, width, height }
 }
 
 #[cfg(test)]
@@ -156,6 +167,10 @@ mod tests {
 
     #[test]
     fn the_middle_of_the_right_aspect_is_cut_out() {
+        let crop = |from, to| {
+            let Window { x, y, width, height } = crop(from, to);
+            (x, y, width, height)
+        };
         assert_eq!(crop((100, 50), (10, 10)), (25, 0, 50, 50));
         assert_eq!(crop((50, 100), (10, 10)), (0, 25, 50, 50));
         assert_eq!(crop((50, 100), (20, 10)), (0, 37, 50, 25));

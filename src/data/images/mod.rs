@@ -1,48 +1,47 @@
 //! Folders of images: a folder for each class, PNG and JPEG in it, decoded as they are wanted.
 
+#[cfg(feature = "images")]
 mod decode;
 mod folder;
 mod header;
 mod other;
+#[cfg(feature = "images")]
+mod resize;
+mod shape;
+mod source;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
-use super::file::DataFile;
-use super::{
-    Dataset, Encoding, Field, Holdout, Kind, Normalise, Part, Scale, Source, Values, file_name, normalise,
-};
+use super::file::{DataFile, file_name};
+use super::{Dataset, Encoding, Field, Holdout, Normalise, Part, Scale, Values, keys, normalise};
 use crate::error::{Error, Result};
 pub use header::MOST_PIXELS;
 pub use other::{image_inputs, images_part};
-
-/// How an image of another size is brought to the size that is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Fit {
-    /// The largest part in its middle that has the right aspect is scaled.
-    #[default]
-    Crop,
-    /// All of it is scaled, and its aspect changes.
-    Stretch,
-}
+pub use shape::Fit;
+use shape::ImageShape;
+pub use source::ImageEncoding;
+use source::Images;
 
 /// What is made of the images of a folder.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageOptions {
     /// Height and width; those that all images have where it is `None`.
+    #[serde(default, deserialize_with = "keys::size", skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
     /// How they come to that size.
+    #[serde(default)]
     pub fit: Fit,
     /// 1 for grey, 3 for red, green and blue; where it is `None`, 1 if no image has colours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
     /// What is made of the bytes.
+    #[serde(skip)]
     pub normalise: Normalise,
     /// What is held out where the folder has no part to evaluate on.
+    #[serde(skip)]
     pub hold: Holdout,
 }
 
@@ -59,143 +58,13 @@ impl ImageOptions {
     }
 }
 
-/// How files became inputs; what a model must be given with the next ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ImageEncoding {
-    /// The names of the classes by their numbers.
-    pub classes: Vec<String>,
-    /// 1 or 3.
-    pub channels: usize,
-    /// Pixels from top to bottom.
-    pub height: usize,
-    /// Pixels from left to right.
-    pub width: usize,
-    /// How an image of another size is brought to this one; it is refused where it is `None`.
-    pub fit: Option<Fit>,
-    /// What is made of the bytes.
-    pub scale: Scale,
-}
-
-impl ImageEncoding {
-    /// The model's input for an image, `[channels, height, width]`.
-    ///
-    /// # Errors
-    /// [`Error::Data`] where the file is no whole image, or has another size and may not be scaled; [`Error::Io`].
-    pub fn encode(&self, path: &Path) -> Result<Vec<f32>> {
-        let field = self.field(vec![path.to_owned()])?;
-        Ok(field.sample(0)?.into_iter().map(|v| v as f32).collect())
-    }
-
-    /// Files as samples, decoded as they are read.
-    fn field(&self, files: Vec<PathBuf>) -> Result<Field> {
-        let shape = ImageShape { channels: self.channels, height: self.height, width: self.width };
-        let images = Images { files, shape, fit: self.fit };
-        let field = Field::new([self.channels, self.height, self.width], Values::of(images))?;
-        field.scaled(self.scale.clone())
-    }
-}
-
-/// The shape of a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ImageShape {
-    channels: usize,
-    height: usize,
-    width: usize,
-}
-
-impl ImageShape {
-    fn elements(self) -> usize {
-        self.channels * self.height * self.width
-    }
-}
-
-/// Images that are decoded as they are read.
-#[derive(Debug)]
-struct Images {
-    files: Vec<PathBuf>,
-    shape: ImageShape,
-    fit: Option<Fit>,
-}
-
-/// Images that are worth a thread: one starts in the time that few take.
-const FOR_A_THREAD: usize = 8;
-
-impl Source for Images {
-    fn kind(&self) -> Kind {
-        Kind::U8
-    }
-
-    fn len(&self) -> usize {
-        self.files.len() * self.shape.elements()
-    }
-
-    /// Many images are decoded by as many threads as there are processors.
-    fn read(&self, at: usize, into: &mut [u8]) -> Result<()> {
-        let each = self.shape.elements();
-        // The rest of an image that began before, then whole ones, then the beginning of one.
-        let head = ((each - at % each) % each).min(into.len());
-        let (head, rest) = into.split_at_mut(head);
-        let first = at.div_ceil(each);
-        if !head.is_empty() {
-            let mut whole = vec![0; each];
-            self.decode(at / each, &mut whole)?;
-            head.copy_from_slice(&whole[at % each..][..head.len()]);
-        }
-        let images = rest.len() / each;
-        let (whole, tail) = rest.split_at_mut(images * each);
-        let threads =
-            thread::available_parallelism().map_or(1, usize::from).min(images / FOR_A_THREAD).max(1);
-        let share = images.div_ceil(threads).max(1);
-        thread::scope(|scope| {
-            let mut shares =
-                whole.chunks_mut(share * each).enumerate().map(|(i, chunk)| (first + i * share, chunk));
-            let own = shares.next();
-            let others: Vec<_> = shares.map(|share| scope.spawn(|| self.decode_all(share))).collect();
-            let mut result = own.map_or(Ok(()), |own| self.decode_all(own));
-            for other in others {
-                result = result.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-            result
-        })?;
-        if !tail.is_empty() {
-            let mut whole = vec![0; each];
-            self.decode(first + images, &mut whole)?;
-            tail.copy_from_slice(&whole[..tail.len()]);
-        }
-        Ok(())
-    }
-
-    /// Of the files as they are, and what is made of them: nothing is decoded.
-    fn contents(&self) -> Option<Result<u64>> {
-        let mut hash = Xxh3::new();
-        hash.update(format!("{:?} {:?}", self.shape, self.fit).as_bytes());
-        let read = |path: &PathBuf| {
-            std::fs::read(path)
-                .map_err(|err| Error::io("cannot read", path, &err))
-                .map(|bytes| hash.update(&bytes))
-        };
-        Some(self.files.iter().try_for_each(read).map(|()| hash.digest()))
-    }
-}
-
-impl Images {
-    fn decode(&self, image: usize, into: &mut [u8]) -> Result<()> {
-        decode::decode(&self.files[image], self.shape, self.fit, into)
-    }
-
-    fn decode_all(&self, (first, into): (usize, &mut [u8])) -> Result<()> {
-        let mut images = into.chunks_exact_mut(self.shape.elements()).zip(first..);
-        images.try_for_each(|(into, image)| self.decode(image, into))
-    }
-}
-
 /// True where the folder has a part to evaluate on.
 pub fn images_have_eval(dir: &Path) -> bool {
     folder::parts(dir).1.is_some()
 }
 
 /// True where the folder looks like one of [`images`].
-pub(super) fn is_image_folder(dir: &Path) -> bool {
+pub fn is_image_folder(dir: &Path) -> bool {
     folder::has_images(dir)
 }
 
@@ -214,6 +83,7 @@ pub(super) fn is_image_folder(dir: &Path) -> bool {
 /// [`Error::Config`] for options that cannot be; [`Error::Io`].
 pub fn images(dir: &Path, options: &ImageOptions) -> Result<Dataset> {
     check(options)?;
+    source::check_built(dir)?;
     let folder = folder::read(dir)?;
     let parts = [Some(&folder.train), folder.eval.as_ref()];
     let shape = shape(parts.into_iter().flatten().flat_map(|part| &part.files), options)?;
@@ -284,5 +154,5 @@ fn shape<'a>(files: impl Iterator<Item = &'a PathBuf>, options: &ImageOptions) -
     Ok(ImageShape { channels: options.channels.unwrap_or(if grey { 1 } else { 3 }), height, width })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "images"))]
 mod tests;

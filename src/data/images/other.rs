@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ImageEncoding, folder};
+use super::folder;
+use super::source::ImageEncoding;
 use crate::data::{Field, Part};
 use crate::error::{Error, Result};
 

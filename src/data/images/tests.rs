@@ -1,26 +1,38 @@
 //! Folders as they may be, headers that lie, bytes that are damaged.
 
-use std::io::Cursor;
-
-use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use proptest::prelude::*;
 
 use super::*;
+use crate::data::Kind;
 
-/// An image's bytes; pixel (x, y) is x + 10·y, and in colour its channels go up by 1.
-fn encoded(format: ImageFormat, width: u32, height: u32, colour: bool) -> Vec<u8> {
-    let at = |x: u32, y: u32| (x + 10 * y) as u8;
-    let image = match colour {
-        false => DynamicImage::from(GrayImage::from_fn(width, height, |x, y| [at(x, y)].into())),
-        true => RgbImage::from_fn(width, height, |x, y| [0, 1, 2].map(|c| at(x, y) + c).into()).into(),
-    };
-    let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, format).unwrap();
-    bytes.into_inner()
+/// The pixels of an image, row by row; pixel (x, y) is x + 10·y, and in colour its channels go up by 1.
+fn pixels(width: u32, height: u32, colour: bool) -> Vec<u8> {
+    let rows = (0..height).flat_map(|y| (0..width).map(move |x| (x + 10 * y) as u8));
+    rows.flat_map(|grey| (0..if colour { 3 } else { 1 }).map(move |c| grey + c)).collect()
+}
+
+fn png_of(width: u32, height: u32, colour: bool, pixels: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(if colour { png::ColorType::Rgb } else { png::ColorType::Grayscale });
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels)).unwrap();
+    bytes
 }
 
 fn png(width: u32, height: u32) -> Vec<u8> {
-    encoded(ImageFormat::Png, width, height, false)
+    png_of(width, height, false, &pixels(width, height, false))
+}
+
+fn colour_png(width: u32, height: u32) -> Vec<u8> {
+    png_of(width, height, true, &pixels(width, height, true))
+}
+
+fn jpeg(width: u16, height: u16, colour: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let kind = if colour { jpeg_encoder::ColorType::Rgb } else { jpeg_encoder::ColorType::Luma };
+    let pixels = pixels(width.into(), height.into(), colour);
+    jpeg_encoder::Encoder::new(&mut bytes, 75).encode(&pixels, width, height, kind).unwrap();
+    bytes
 }
 
 struct Dir(tempfile::TempDir);
@@ -58,7 +70,7 @@ fn assert_refused(result: Result<Dataset>, words: &[&str]) {
 
 #[test]
 fn classes_are_folders_and_images_are_sorted() {
-    let colour = encoded(ImageFormat::Png, 3, 2, true);
+    let colour = colour_png(3, 2);
     let dir = Dir::of(&[("dog/b.png", png(3, 2)), ("cat/z.PNG", png(3, 2)), ("dog/a.png", colour)]);
     dir.put("dog/notes.txt", b"passed over");
     dir.put(".hidden/x.png", b"passed over");
@@ -90,10 +102,7 @@ fn classes_are_folders_and_images_are_sorted() {
 fn many_images_are_decoded_in_their_order() {
     let dir = Dir::of(&[]);
     for i in 0..50 {
-        let image = GrayImage::from_fn(2, 1, |x, _| [i * 2 + x as u8].into());
-        let mut bytes = Cursor::new(Vec::new());
-        image.write_to(&mut bytes, ImageFormat::Png).unwrap();
-        dir.put(&format!("a/{i:02}.png"), bytes.get_ref());
+        dir.put(&format!("a/{i:02}.png"), &png_of(2, 1, false, &[i * 2, i * 2 + 1]));
     }
     let data = dir.load(&all()).unwrap();
     let mut read = vec![0; 97];
@@ -142,14 +151,14 @@ fn faults_name_the_file_and_the_remedy() {
 
 #[test]
 fn an_image_that_changes_during_a_run_is_told() {
-    let jpeg = encoded(ImageFormat::Jpeg, 16, 16, true);
-    let dir = Dir::of(&[("a/1.jpg", jpeg.clone()), ("a/2.png", encoded(ImageFormat::Png, 16, 16, true))]);
+    let jpeg = jpeg(16, 16, true);
+    let dir = Dir::of(&[("a/1.jpg", jpeg.clone()), ("a/2.png", colour_png(16, 16))]);
     let data = dir.load(&all()).unwrap();
     let read = |i| data.train().inputs().sample(i).map_err(|err| err.to_string());
     assert!(read(0).is_ok() && read(1).is_ok());
     dir.put("a/1.jpg", &jpeg[..jpeg.len() - 20]);
     assert!(read(0).unwrap_err().contains("1.jpg") && read(0).unwrap_err().contains("cut short"));
-    let mut damaged = encoded(ImageFormat::Png, 16, 16, true);
+    let mut damaged = colour_png(16, 16);
     let middle = damaged.len() / 2;
     damaged[middle] ^= 0xff;
     dir.put("a/2.png", &damaged);
@@ -172,7 +181,7 @@ fn headers_that_lie_take_no_memory() {
     assert_refused(with_size(0, 5), &["byte 16", "which is none"]);
     assert_refused(with_size(u32::MAX, u32::MAX), &["byte 16", "at most are read"]);
     assert_refused(with_size(8192, 8192), &["byte 16", "more than deflate can make"]);
-    let mut jpeg = encoded(ImageFormat::Jpeg, 16, 16, false);
+    let mut jpeg = jpeg(16, 16, false);
     let frame = jpeg.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x1f, 0xff, 0x1f, 0xff]);
     let place = format!("byte {}", frame + 5);
@@ -183,7 +192,7 @@ fn headers_that_lie_take_no_memory() {
 
 #[test]
 fn rules_make_numbers_of_bytes() {
-    let dir = Dir::of(&[("a/1.png", png(2, 1)), ("a/2.png", encoded(ImageFormat::Png, 2, 1, true))]);
+    let dir = Dir::of(&[("a/1.png", png(2, 1)), ("a/2.png", colour_png(2, 1))]);
     let first = |normalise| {
         let data = dir.load(&ImageOptions { normalise, ..all() }).unwrap();
         data.train().inputs().sample(1).unwrap()
@@ -213,13 +222,16 @@ proptest! {
     /// Damaged bytes are read or refused, and what is refused is named.
     #[test]
     fn damaged_images_are_read_or_refused(
-        jpeg: bool,
+        as_jpeg: bool,
         colour: bool,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        let format = if jpeg { ImageFormat::Jpeg } else { ImageFormat::Png };
-        let mut bytes = encoded(format, 13, 9, colour);
+        let mut bytes = match (as_jpeg, colour) {
+            (true, _) => jpeg(13, 9, colour),
+            (false, true) => colour_png(13, 9),
+            (false, false) => png(13, 9),
+        };
         for (at, byte) in changes {
             let at = at.index(bytes.len());
             bytes[at] = byte;

@@ -21,81 +21,23 @@
 //!
 //! XXH3 guards against damage, not against malice: it is faster than a disk, and needs no build tools.
 
+mod description;
 mod write;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::file::{DataFile, FileValues, Written};
-use super::{Dataset, Encoding, Field, Kind, Part, Scale, Values, Windows};
+use super::{Dataset, Field, Part, Values, Windows};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
+pub(super) use description::MAGIC;
+use description::{
+    ALIGN, Array, BLOCK, Description, FieldDescription, PREFIX, Role, SUMMED, VERSION, digest,
+};
 pub use write::{Packed, write_pack};
-
-pub(super) const MAGIC: [u8; 8] = *b"\x89DHD\r\n\x1a\n";
-const VERSION: u32 = 1;
-/// Bytes before the description.
-const PREFIX: usize = 40;
-/// Of these the last are a checksum of the others.
-const SUMMED: usize = 32;
-/// Arrays begin at multiples of it.
-const ALIGN: u64 = 4096;
-/// Bytes that are read at once.
-const BLOCK: usize = 4 << 20;
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Description {
-    name: String,
-    classes: Option<usize>,
-    encoding: Option<Encoding>,
-    arrays: Vec<Array>,
-    train: Vec<FieldDescription>,
-    eval: Option<Vec<FieldDescription>>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Array {
-    kind: String,
-    numbers: u64,
-    offset: u64,
-    xxh3: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FieldDescription {
-    name: String,
-    role: Role,
-    shape: Vec<usize>,
-    scale: Option<Scale>,
-    array: usize,
-    first: usize,
-    hop: usize,
-    samples: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Role {
-    Input,
-    Target,
-}
-
-impl Array {
-    fn kind(&self) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == self.kind)
-    }
-}
-
-/// The checksum as the description has it.
-fn digest(hash: &Xxh3) -> String {
-    format!("{:016x}", hash.digest())
-}
 
 /// An open file whose description is whole.
 struct Pack {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Holdout, Summary, TextOptions, digits, text};
+use super::super::{Holdout, Kind, Scale, Summary, TextOptions, digits, text};
 use super::*;
 
 fn packed(data: &Dataset) -> (tempfile::TempDir, std::path::PathBuf) {

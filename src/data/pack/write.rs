@@ -6,10 +6,10 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::super::blocks::Blocks;
-use super::super::draft::Draft;
-use super::{
+use super::description::{
     ALIGN, Array, BLOCK, Description, FieldDescription, MAGIC, PREFIX, Role, SUMMED, VERSION, digest,
 };
+use crate::atomic_file::AtomicFile;
 use crate::data::{Dataset, Field, Part, Values};
 use crate::error::{Error, Result};
 
@@ -152,17 +152,17 @@ pub fn write_pack(
         eval,
     };
     let end = place(&mut description)?;
-    let mut draft = Draft::create(path.to_owned(), replace)?;
+    let mut file = AtomicFile::create_new(path, replace)?;
     let head_bytes = head(&description, end)?;
-    draft.append(&head_bytes)?;
+    file.append(&head_bytes)?;
     let mut at = head_bytes.len() as u64;
     for (array, from) in description.arrays.iter_mut().zip(from) {
-        draft.append(&vec![0; (array.offset - at) as usize])?;
+        file.append(&vec![0; (array.offset - at) as usize])?;
         at = array.offset;
         let mut hash = Xxh3::new();
         let mut put = |bytes: &[u8]| -> Result<()> {
             hash.update(bytes);
-            draft.append(bytes)?;
+            file.append(bytes)?;
             at += bytes.len() as u64;
             progress(at, end);
             Ok(())
@@ -186,7 +186,7 @@ pub fn write_pack(
         }
         array.xxh3 = digest(&hash);
     }
-    draft.overwrite(0, &head(&description, end)?)?;
-    Draft::keep_all(vec![draft])?;
+    file.overwrite(0, &head(&description, end)?)?;
+    file.persist()?;
     Ok(Packed { bytes: end, arrays: description.arrays.len() })
 }

@@ -17,7 +17,7 @@ pub use teacher::{INPUTS, Teacher};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::draft::{Draft, make_dir};
+use crate::atomic_file::AtomicFile;
 use crate::error::{Error, Result, suggestion};
 use blocks::in_blocks;
 
@@ -96,7 +96,7 @@ pub struct SynthOptions {
 /// Makes the samples and writes them into `dir`, which is made if need be. `progress` is told, again and again, how
 /// many samples are done. The files' paths and bytes.
 ///
-/// They are written as `<name>.tmp` and renamed when all are whole.
+/// The files appear together, when all are whole.
 ///
 /// # Errors
 /// [`Error::Config`] where the count is out of range, or a file is there and `force` is not; [`Error::Io`] where one cannot
@@ -111,18 +111,18 @@ pub fn write(
     if !(1..=most).contains(&count) {
         return Err(Error::Config(format!("count = {count}: from 1 to {most} samples can be made")));
     }
-    make_dir(dir)?;
-    let create = |name: &str| Draft::create(dir.join(name), force);
-    let table = |draft, head: &str, row: &(dyn Fn(u64, &mut String) + Sync), progress| {
-        Draft::keep_all(vec![rows(draft, head, count, row, progress)?])
+    std::fs::create_dir_all(dir).map_err(|err| Error::io("cannot make the directory", dir, &err))?;
+    let create = |name: &str| AtomicFile::create_new(dir.join(name), force);
+    let table = |file, head: &str, row: &(dyn Fn(u64, &mut String) + Sync), progress| {
+        AtomicFile::persist_all(vec![rows(file, head, count, row, progress)?])
     };
     match kind {
         Kind::Digits28 => {
-            let mut drafts = Vec::new();
+            let mut files = Vec::new();
             for name in IDX_FILES {
-                drafts.push(create(name)?);
+                files.push(create(name)?);
             }
-            let [train_images, train_labels, eval_images, eval_labels] = &mut drafts[..] else {
+            let [train_images, train_labels, eval_images, eval_labels] = &mut files[..] else {
                 return Err(Error::Data("MNIST has four files".into()));
             };
             let train = Digits28::new(Half::Train, seed)?;
@@ -130,7 +130,7 @@ pub fn write(
             images(&train, count, train_images, train_labels, progress)?;
             let mut both = |done| progress(count + done);
             images(&eval, kind.eval_count(count), eval_images, eval_labels, &mut both)?;
-            Draft::keep_all(drafts)
+            AtomicFile::persist_all(files)
         }
         Kind::Spirals => {
             table(create("spirals.csv")?, POINT, &|at, row| point(spirals_point(seed, at), row), progress)
@@ -178,32 +178,32 @@ fn point(([x0, x1], class): ([f64; 2], u8), row: &mut String) {
 
 /// Writes a table: `head`, then a row for each sample.
 fn rows(
-    mut draft: Draft,
+    mut file: AtomicFile,
     head: &str,
     count: u64,
     row: &(dyn Fn(u64, &mut String) + Sync),
     progress: &mut dyn FnMut(u64),
-) -> Result<Draft> {
-    draft.append(head.as_bytes())?;
+) -> Result<AtomicFile> {
+    file.append(head.as_bytes())?;
     let make = |range: std::ops::Range<u64>, block: &mut String| {
         block.clear();
         range.for_each(|at| row(at, block));
     };
     let take = |block: &String, done| {
-        draft.append(block.as_bytes())?;
+        file.append(block.as_bytes())?;
         progress(done);
         Ok(())
     };
     in_blocks(count, make, take)?;
-    Ok(draft)
+    Ok(file)
 }
 
 /// Writes a pair of IDX files, images `[count, 28, 28]` and labels `[count]`.
 fn images(
     digits: &Digits28,
     count: u64,
-    images: &mut Draft,
-    labels: &mut Draft,
+    images: &mut AtomicFile,
+    labels: &mut AtomicFile,
     progress: &mut dyn FnMut(u64),
 ) -> Result<()> {
     let side = SIDE as u32;

@@ -8,7 +8,7 @@ use arrow_ipc::{CompressionType, root_as_message};
 use arrow_schema::SchemaRef;
 
 use super::batch::{guarded, names, rows, unfit};
-use super::file::{Each, Rows};
+use super::reader::{Each, Rows};
 use crate::error::{Error, Result};
 
 /// Before a file's stream, with two bytes to fill eight; and at its end.

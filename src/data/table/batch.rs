@@ -9,7 +9,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Schema};
 
 use super::cell::{Cell, Cells};
-use super::file::Each;
+use super::reader::Each;
 use crate::error::Result;
 
 /// A column of a batch, its type found once.

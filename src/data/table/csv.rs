@@ -5,7 +5,7 @@ use std::path::Path;
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
 use super::cell::{Cell, Cells};
-use super::file::{Each, Rows};
+use super::reader::{Each, Rows};
 use crate::error::{Error, Result};
 
 /// A CSV file's bytes and how they are cut.
@@ -63,6 +63,17 @@ impl Csv {
 
     fn malformed(&self, name: &str, err: &csv::Error) -> Error {
         Error::Data(format!("{name}{}", fault(err, |position| line(&self.bytes, position))))
+    }
+}
+
+/// Refuses a delimiter that cannot divide cells.
+pub(super) fn check_delimiter(delimiter: Option<u8>) -> Result<()> {
+    match delimiter {
+        Some(byte) if !byte.is_ascii() || matches!(byte, b'"' | b'\n' | b'\r' | b' ') => Err(Error::Config(
+            "data.source.delimiter: one ASCII character is needed that is no quote, blank or end of line"
+                .into(),
+        )),
+        _ => Ok(()),
     }
 }
 

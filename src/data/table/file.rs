@@ -5,6 +5,8 @@ use std::path::Path;
 
 use super::cell::Cells;
 use super::csv::Csv;
+use super::reader::{Each, Rows};
+use crate::data::file::file_name;
 use crate::error::{Error, Result, suggestion};
 use crate::shape::MAX_ELEMENTS;
 
@@ -42,21 +44,6 @@ pub(super) struct Look {
     pub missing: usize,
 }
 
-/// What a format does.
-pub(super) trait Rows: std::fmt::Debug {
-    /// Every row in order, with the cells of `columns` at least, to the end or to the first error; `name` is the
-    /// file's, for errors.
-    fn scan(&self, name: &str, columns: &[usize], each: &mut Each) -> Result<()>;
-
-    /// The type of a column that holds neither numbers nor words.
-    fn unfit(&self, _column: usize) -> Option<String> {
-        None
-    }
-}
-
-/// What is done with each row.
-pub(super) type Each<'a> = dyn FnMut(usize, &dyn Cells) -> Result<()> + 'a;
-
 /// A table, read whole. Cells of text are trimmed.
 #[derive(Debug)]
 pub(super) struct TableFile {
@@ -83,7 +70,7 @@ impl TableFile {
     /// [`Error::Io`] where it cannot be read; [`Error::Data`] with the place where it is malformed, or empty, or
     /// columns have no name or one name; [`Error::Config`] where the program was built without its format.
     pub fn read(path: &Path, format: TableFormat, delimiter: Option<u8>) -> Result<TableFile> {
-        let name = crate::data::file_name(path);
+        let name = file_name(path);
         let bytes = || std::fs::read(path).map_err(|err| Error::io("cannot read", path, &err));
         let (columns, body): (Vec<String>, Box<dyn Rows>) = match format {
             TableFormat::Csv => {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::TableOptions;
 use super::cell::Cell;
 use super::encoding::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind};
 use super::file::TableFile;
 use super::fill::Fill;
-use super::moments::{Moments, median};
+use super::options::TableOptions;
+use crate::data::moments::{Welford, median};
 use crate::error::{Error, Result};
 
 /// More categories than this are a name or a number of something, and not a kind of it.
@@ -17,7 +17,7 @@ const MOST_CATEGORIES: usize = 1000;
 #[derive(Debug)]
 enum Kind {
     /// Its numbers, how many are missing, and what fills them.
-    Numeric { moments: Moments, missing: usize, fill: Option<Fill> },
+    Numeric { moments: Welford, missing: usize, fill: Option<Fill> },
     /// Its categories, and what fills a missing one.
     Words { found: HashSet<String>, fill: Option<String> },
 }
@@ -83,7 +83,7 @@ pub(super) fn fit(
     let target = file.column("target", &options.target)?;
     let inputs = gathered.len();
     if options.standardise_target && classes.is_none() {
-        let kind = Kind::Numeric { moments: Moments::default(), missing: 0, fill: None };
+        let kind = Kind::Numeric { moments: Welford::default(), missing: 0, fill: None };
         gathered.push(Gathered { column: target, kind });
     }
     gather(file, Some(held), &mut gathered)?;
@@ -133,7 +133,7 @@ fn inputs(file: &TableFile, options: &TableOptions) -> Result<Vec<Gathered>> {
         let fill = options.fill.of(name);
         let kind = if in_numeric || (inferred && numeric.is_none() && looks_numeric) {
             let fill = numeric_fill(name, fill.or(options.fill.numeric.as_ref()))?;
-            Kind::Numeric { moments: Moments::default(), missing: 0, fill }
+            Kind::Numeric { moments: Welford::default(), missing: 0, fill }
         } else if in_categorical || (inferred && categorical.is_none() && !looks_numeric) {
             Kind::Words { found: HashSet::new(), fill: word_fill(name, fill)? }
         } else if fill.is_some() {

@@ -13,20 +13,23 @@ mod encoding;
 mod file;
 mod fill;
 mod fit;
-mod moments;
+mod options;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod reader;
 mod rows;
 mod summary;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use csv::check_delimiter;
 use encoding::scaled;
 pub use encoding::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind};
 use file::TableFile;
 pub use file::TableFormat;
 pub use fill::{Fill, Fills};
+pub use options::TableOptions;
 pub use rows::TableRows;
 pub use summary::{ColumnSummary, TableColumn, TableSummary};
 
@@ -34,54 +37,6 @@ use super::split;
 use super::{Dataset, Encoding, Field, Part, Values};
 use crate::error::{Error, Result};
 use crate::shape::MAX_ELEMENTS;
-
-/// What of a table is what.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TableOptions {
-    /// The column to learn.
-    pub target: String,
-    /// The numeric inputs; where it is `None`, every column in no list that holds numbers alone.
-    pub numeric: Option<Vec<String>>,
-    /// The categorical inputs; where it is `None`, every column in no list that holds something else.
-    pub categorical: Option<Vec<String>>,
-    /// Between two cells of a CSV file; where it is `None`, a tab if the file is named `.tsv` or its first line has
-    /// tabs, and a comma otherwise.
-    pub delimiter: Option<u8>,
-    /// The target's values are classes, even if they are numbers; words always are.
-    pub classes: bool,
-    /// A numeric target is learnt as (value − mean) / std of the training part.
-    pub standardise_target: bool,
-    /// What missing cells of inputs become.
-    pub fill: Fills,
-    /// The share of the rows that is evaluated on, drawn at random; 0 for none.
-    pub eval_fraction: f64,
-    /// Decides which rows these are.
-    pub split_seed: u64,
-    /// Each class gives this share of its rows: as many rows in all, by largest remainder, one of each class at
-    /// least left to train on.
-    pub stratify: bool,
-    /// A file of rows to evaluate on, in place of a share, in the format that its name says.
-    pub eval: Option<PathBuf>,
-}
-
-impl TableOptions {
-    /// Types as they look, nothing filled, a fifth of the rows to evaluate on.
-    pub fn new(target: impl Into<String>) -> Self {
-        TableOptions {
-            target: target.into(),
-            numeric: None,
-            categorical: None,
-            delimiter: None,
-            classes: false,
-            standardise_target: false,
-            fill: Fills::default(),
-            eval_fraction: 0.2,
-            split_seed: 0,
-            stratify: false,
-            eval: None,
-        }
-    }
-}
 
 /// A table as a data set: inputs f32 `[width]`, each row's columns side by side as [`TableEncoding`] makes numbers of
 /// them; targets f32 `[1]`, or i32 `[]` where they are classes. A CSV file has a header.
@@ -95,7 +50,7 @@ impl TableOptions {
 /// or where the program was built without the format; [`Error::Data`] with row and column where a cell is missing or
 /// no number, with the place where the file is malformed; [`Error::Io`] where it cannot be read.
 pub fn table(path: &Path, format: TableFormat, options: &TableOptions) -> Result<Dataset> {
-    super::check_fraction(options.eval_fraction)?;
+    split::check_fraction(options.eval_fraction)?;
     check_delimiter(options.delimiter)?;
     let file = TableFile::read(path, format, options.delimiter)?;
     let read = |path: &PathBuf| TableFile::read(path, TableFormat::of(path), options.delimiter);
@@ -130,16 +85,6 @@ pub fn table_part(
     let file = TableFile::read(path, format, delimiter)?;
     let all = part(encoding, &file, &vec![true; file.len()], true);
     all.map_err(|err| err.renamed("data.source.eval: ", ""))
-}
-
-fn check_delimiter(delimiter: Option<u8>) -> Result<()> {
-    match delimiter {
-        Some(byte) if !byte.is_ascii() || matches!(byte, b'"' | b'\n' | b'\r' | b' ') => Err(Error::Config(
-            "data.source.delimiter: one ASCII character is needed that is no quote, blank or end of line"
-                .into(),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// For each row of the file whether it is evaluated on.

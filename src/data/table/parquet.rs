@@ -7,7 +7,7 @@ use parquet::arrow::arrow_reader::{
 };
 
 use super::batch::{guarded, names, rows, unfit};
-use super::file::{Each, Rows};
+use super::reader::{Each, Rows};
 use crate::error::{Error, Result};
 
 /// Rows that are decoded at a time.

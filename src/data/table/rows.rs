@@ -7,8 +7,8 @@ use std::path::Path;
 use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::cell::Cell;
-use super::csv::{delimiter, fault};
-use super::{InputKind, TableEncoding, check_delimiter};
+use super::csv::{check_delimiter, delimiter, fault};
+use super::encoding::{InputKind, TableEncoding};
 use crate::error::{Error, Result, suggestion};
 
 /// Bytes of the first line, at most: a line of column names has an end.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::cell::{Cell, Cells};
-use super::check_delimiter;
+use super::csv::check_delimiter;
 use super::file::{TableFile, TableFormat};
-use super::moments::Moments;
+use crate::data::moments::Welford;
 use crate::error::Result;
 
 /// Categories that are counted; of more only this is known, that there are more.
@@ -69,7 +69,7 @@ pub enum ColumnSummary {
 
 #[derive(Debug, Default)]
 struct Counted {
-    moments: Moments,
+    moments: Welford,
     infinite: usize,
     words: HashMap<String, usize>,
     more: bool,

@@ -1,4 +1,4 @@
-//! Two `metrics.jsonl`, walked side by side.
+//! Compares two `metrics.jsonl`, line by line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -11,35 +11,35 @@ use super::{apart, joined};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 
-/// Keys that time a run, and which step or epoch a line is of.
+/// Keys that are not compared: timings, and the step or epoch of a line.
 const UNCOMPARED: [&str; 3] = ["samples_per_second", "data_wait", "event"];
 
-/// How long a run is.
+/// The length of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Length {
-    /// Steps in its metrics.
+    /// Number of steps in its metrics.
     pub steps: u64,
-    /// Epochs in its metrics.
+    /// Number of epochs in its metrics.
     pub epochs: u64,
 }
 
-/// The first number that is another one in the other run.
+/// The first number that differs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetricParting {
     /// `step`, or `epoch`.
     pub event: &'static str,
-    /// Its number, in the first run.
+    /// The number of the step or epoch in the first run.
     pub number: u64,
-    /// The key, as `loss` or `metrics.kl`; `event` where the other run goes on with something else at this place.
+    /// The key, as `loss` or `metrics.kl`; `event` where the other run has another event here.
     pub key: String,
-    /// What the first run says; `None` where it has no such key.
+    /// The value in the first run; `None` without the key.
     pub a: Option<Value>,
-    /// What the second says.
+    /// The value in the second run.
     pub b: Option<Value>,
 }
 
 impl MetricParting {
-    /// How far the numbers lie apart, and what part of the larger that is.
+    /// The difference, absolute and as a share of the larger number.
     pub fn difference(&self) -> Option<(f64, f64)> {
         let [a, b] = [&self.a, &self.b].map(|value| value.as_ref().and_then(Value::as_f64));
         let (a, b) = a.zip(b)?;
@@ -48,12 +48,12 @@ impl MetricParting {
     }
 }
 
-/// Of positive numbers at least, so that one can divide by it.
+/// The larger magnitude, at least the smallest positive number, so it can be a divisor.
 fn larger(a: f64, b: f64) -> f64 {
     a.abs().max(b.abs()).max(f64::MIN_POSITIVE)
 }
 
-/// The lengths of both runs, and where they part first.
+/// The lengths of both runs and their first difference.
 pub(super) fn walk(runs: [&Path; 2], tolerance: f64) -> Result<([Length; 2], Option<MetricParting>)> {
     let [mut a, mut b] = [Lines::open(runs[0])?, Lines::open(runs[1])?];
     let mut parting = None;
@@ -80,7 +80,7 @@ struct Line {
 }
 
 impl Line {
-    /// What parts first, in the order of this line.
+    /// The first difference, in the order of this line's keys.
     fn parts(&self, other: &Line, tolerance: f64) -> Option<MetricParting> {
         let parting = |key: String, a: Option<&Value>, b: Option<&Value>| MetricParting {
             event: self.event,
@@ -102,7 +102,7 @@ impl Line {
             .map(|(key, a, b)| parting(key.to_owned(), a.copied(), b.copied()))
     }
 
-    /// Every value to compare by its dotted key.
+    /// The values to compare by dotted key.
     fn flat(&self) -> Vec<(String, &Value)> {
         fn add<'a>(key: String, value: &'a Value, out: &mut Vec<(String, &'a Value)>) {
             match value {
@@ -124,9 +124,9 @@ impl Line {
 struct Lines {
     path: PathBuf,
     file: BufReader<File>,
-    /// Of the line read last, counted from 1.
+    /// Number of the line read last, from 1.
     line: u64,
-    /// Of what has been read.
+    /// Length of the lines read so far.
     length: Length,
 }
 
@@ -143,7 +143,7 @@ impl Lines {
         Ok(Lines { path, file: BufReader::new(file), line: 0, length: Length::default() })
     }
 
-    /// The next step or epoch; lines of other events are passed over. A last line that was cut off is none.
+    /// The next step or epoch. Lines of other events are skipped, and so is a last line that was cut off.
     fn next(&mut self) -> Result<Option<Line>> {
         let mut text = String::new();
         loop {

@@ -1,4 +1,5 @@
-//! Where two runs part: step by step and epoch by epoch, then in their final weights; and how their configs differ.
+//! The first difference of two runs: in their steps and epochs, in their final weights; and the differences of their
+//! configs.
 
 mod metrics;
 mod text;
@@ -13,46 +14,46 @@ pub use weights::WeightParting;
 use crate::error::{Error, Result};
 use crate::run::{SettingDifference, config_differences};
 
-/// How runs are compared.
+/// Options of a comparison.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CompareOptions {
-    /// How far a metric may lie from the other, of the larger of both; and a weight, of the largest of its tensor. At 0
-    /// every bit counts.
+    /// Largest difference: of metrics as a share of the larger one, of weights as a share of the largest of the tensor. At
+    /// 0 every bit counts.
     pub tolerance: f64,
-    /// Whether the final weights count.
+    /// The comparison of the final weights.
     pub weights: Weighing,
 }
 
-/// Whether the final weights count.
+/// The comparison of the final weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Weighing {
-    /// Where both runs have them.
+    /// Compares them where both runs have them.
     #[default]
     WhereThere,
-    /// They must be there.
+    /// Fails where a run has none.
     Needed,
-    /// They do not.
+    /// Skips them.
     LeftOut,
 }
 
-/// What came of it.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The runs.
     pub runs: [PathBuf; 2],
-    /// As asked for.
+    /// The options.
     pub tolerance: f64,
-    /// How long each is.
+    /// The length of each run.
     pub lengths: [Length; 2],
-    /// The first number of a step or an epoch that is another one.
+    /// The first number of a step or an epoch that differs.
     pub metrics: Option<MetricParting>,
-    /// How many tensors were compared; `None` where weights were left out, or are not there.
+    /// Number of tensors compared; `None` where weights were skipped or are missing.
     pub tensors: Option<usize>,
-    /// The first weight that is another one.
+    /// The first weight that differs.
     pub weights: Option<WeightParting>,
-    /// Which run has no weights, where they were asked for.
+    /// The run without weights, where weights are needed.
     pub without_weights: [bool; 2],
-    /// Keys of `config.toml` that differ. They are told for help, and count for nothing.
+    /// Keys of `config.toml` that differ. They do not affect the result.
     pub settings: Vec<SettingDifference>,
 }
 
@@ -60,8 +61,8 @@ impl Comparison {
     /// Compares the runs in these directories.
     ///
     /// # Errors
-    /// [`Error::Config`] where there is no run; [`Error::Data`] where its metrics are not what a run writes, or neither
-    /// run has any; [`Error::Weights`] where weights are needed and missing, or cannot be read.
+    /// [`Error::Config`] for a directory without a run; [`Error::Data`] for metrics that no run writes, or where neither run
+    /// has any; [`Error::Weights`] for weights that are needed and missing, or cannot be read.
     pub fn new(a: &Path, b: &Path, options: &CompareOptions) -> Result<Comparison> {
         let runs = [a, b];
         let (lengths, metrics) = metrics::walk(runs, options.tolerance)?;
@@ -96,23 +97,23 @@ impl Comparison {
         Ok(comparison)
     }
 
-    /// Nothing parts, and neither run is shorter.
+    /// True where nothing differs and both runs have the same length.
     pub fn alike(&self) -> bool {
         self.metrics.is_none() && self.weights.is_none() && self.lengths[0] == self.lengths[1]
     }
 }
 
-/// Whether two numbers lie further apart than `tolerance` times `largest`. At 0 every bit counts.
+/// True where two numbers differ by more than `tolerance` times `largest`. At 0 every bit counts.
 fn apart(a: f64, b: f64, largest: f64, tolerance: f64) -> bool {
     if a.to_bits() == b.to_bits() || tolerance > 0.0 && a.is_nan() && b.is_nan() {
         return false;
     }
-    // An infinity is near nothing but itself.
+    // An infinity is near itself only.
     let near = a.is_finite() && b.is_finite() && (a - b).abs() <= tolerance * largest;
     tolerance == 0.0 || !near
 }
 
-/// The keys of the first list, then those of the second alone, each with what both lists have of it.
+/// The keys of the first list, then those only in the second, each with its values in both lists.
 fn joined<'a, T>(
     a: &'a [(String, T)],
     b: &'a [(String, T)],

@@ -1,4 +1,4 @@
-//! What `downhill compare` shows: a line for the metrics, the lengths, the weights and each key of the config.
+//! `downhill compare`: a line for the metrics, the lengths, the weights and each key of the config.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Comparison, Length, MetricParting, WeightParting};
 use crate::run::SettingDifference;
 
-/// What a person reads.
+/// The comparison as text.
 pub fn compare_text(comparison: &Comparison) -> String {
     let [a, b] = comparison.runs.each_ref().map(|run| run.display());
     let [x, y] = comparison.lengths;
@@ -81,7 +81,7 @@ fn weights(comparison: &Comparison) -> Option<String> {
     })
 }
 
-/// The same for programs.
+/// The comparison as JSON.
 pub fn compare_json(comparison: &Comparison) -> Value {
     let metrics = comparison.metrics.as_ref().map(|parting| {
         let mut value = json!(parting);

@@ -1,4 +1,4 @@
-//! Two files of weights, tensor by tensor.
+//! Compares two files of weights, tensor by tensor.
 
 use std::path::PathBuf;
 
@@ -7,28 +7,28 @@ use crate::error::Result;
 use crate::run;
 use crate::shape::Shape;
 
-/// The first weight that is another one in the other run, in the order of the tensors' names.
+/// The first weight that differs, in the order of the tensors' names.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WeightParting {
-    /// Only the first run has the tensor (0), or only the second (1).
+    /// Only one run has the tensor.
     Alone {
         /// The tensor.
         tensor: String,
-        /// Who has it.
+        /// The run that has it: 0 or 1.
         run: usize,
     },
-    /// The tensor has other extents.
+    /// The shapes differ.
     Shape {
         /// The tensor.
         tensor: String,
         /// Its shape in each run.
         shapes: [Shape; 2],
     },
-    /// A number.
+    /// A number differs.
     Element {
         /// The tensor.
         tensor: String,
-        /// Its place along each axis.
+        /// Its index along each axis.
         index: Vec<usize>,
         /// Its value in each run.
         values: [f32; 2],
@@ -37,7 +37,7 @@ pub enum WeightParting {
     },
 }
 
-/// How many tensors there are, and where they part first.
+/// The number of tensors and the first difference.
 pub(super) fn compare(files: &[PathBuf; 2], tolerance: f64) -> Result<(usize, Option<WeightParting>)> {
     let [a, b] = [run::load(&files[0])?, run::load(&files[1])?];
     let mut names: Vec<&str> = a.iter().chain(&b).map(|tensor| tensor.name.as_str()).collect();
@@ -62,14 +62,14 @@ pub(super) fn compare(files: &[PathBuf; 2], tolerance: f64) -> Result<(usize, Op
     Ok((names.len(), parting))
 }
 
-/// The place along each axis of the element at `at` in memory.
-fn index(mut at: usize, shape: &[usize]) -> Vec<usize> {
+/// The index along each axis of the element at `offset` in memory.
+fn index(mut offset: usize, shape: &[usize]) -> Vec<usize> {
     let mut index: Vec<usize> = shape
         .iter()
         .rev()
         .map(|extent| {
-            let place = at % extent;
-            at /= extent;
+            let place = offset % extent;
+            offset /= extent;
             place
         })
         .collect();

@@ -1,9 +1,9 @@
 //! The files of one checkpoint.
 
+use crate::atomic_file::sync_folder;
 use crate::compile::TrainPlan;
 use crate::engine::{BufferContents, WeightLayout};
 use crate::error::{Error, Result};
-use crate::run::dir::sync_folder;
 use crate::run::weights;
 use crate::train::{BestWeights, Monitor, Progress, Snapshot};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};

@@ -1,8 +1,8 @@
 //! The checkpoints of a run, side by side.
 
 use super::format::{self, Checkpoint, Contents};
+use crate::atomic_file::sync_folder;
 use crate::error::{Error, Result};
-use crate::run::dir::sync_folder;
 use crate::train::{Mode, Monitor};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,29 @@
+//! `downhill bench matmul`
+
+use clap::Args;
+use downhill::bench::MatmulBench;
+
+use super::CommonArgs;
+use crate::cli::parse;
+
+/// Matrix products against the adapter's roofline
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill bench matmul
+  downhill bench matmul --sizes 64,512,2048 --svg roofline.svg")]
+pub struct MatmulArgs {
+    /// Sides of the square products [default: 64 to 2048 by factors of two; to 1024 on a software adapter]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = parse::count)]
+    sizes: Vec<usize>,
+    /// Arguments of every benchmark
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl MatmulArgs {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let bench = MatmulBench { sizes: self.sizes.clone() };
+        self.common.measure(|gpu, options| bench.run(gpu, options))
+    }
+}

@@ -1,0 +1,51 @@
+//! `downhill data`
+
+mod convert;
+mod inspect;
+mod synth;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::commands;
+
+/// Make, convert and inspect data
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill data synth digits28 --count 60000 --out data/digits28
+  downhill data synth spirals --count 1000 --out data
+  downhill data inspect photos --rows 5
+  downhill data convert photos --out photos.dhd")]
+pub struct DataArgs {
+    /// The command to run
+    #[command(subcommand)]
+    command: DataCommand,
+}
+
+commands! {
+    /// The commands on data.
+    DataCommand {
+        Synth(synth::SynthArgs),
+        Convert(convert::ConvertArgs),
+        Inspect(inspect::InspectArgs),
+    }
+}
+
+impl DataArgs {
+    pub fn run(&self) -> anyhow::Result<()> {
+        self.command.run()
+    }
+}
+
+/// The data to read.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// A config, whose [data] is read, or the data: a folder of images, or a file
+    #[arg(value_name = "CONFIG.toml|PATH")]
+    path: PathBuf,
+    /// Override or add a setting, as data.source.target=price (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}

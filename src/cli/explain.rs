@@ -1,0 +1,54 @@
+//! `downhill explain`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use downhill::config::Config;
+use downhill::kernel::{Family, Target};
+use downhill::report;
+
+use super::{parse, println};
+
+/// Show what a run would do, without a GPU: kernels, parameters, buffers, peak memory
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill explain examples/digits.toml
+  downhill explain examples/digits.toml --set data.batch_size=512 --json
+  downhill explain examples/digits.toml --memory 512KiB
+
+With --memory it shows how the run would keep to that limit: streamed samples, micro-batches.")]
+pub struct ExplainArgs {
+    /// The config file
+    #[arg(value_name = "CONFIG.toml")]
+    config: PathBuf,
+    /// Override a setting, as data.batch_size=64 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Kind of adapter: gpu (tiled kernels) or software (subgroup kernels)
+    #[arg(long, default_value = "gpu", value_name = "KIND", value_parser = ["gpu", "software"])]
+    target: String,
+    /// Limit of all buffers on the device together, as 256MiB, in place of the config's
+    #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
+    memory: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl ExplainArgs {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let config = Config::load(&self.config, &self.settings)?;
+        let data = config.dataset()?;
+        let family = if self.target == "software" { Family::Subgroup } else { Family::Tiled };
+        let mut target = Target::new(family);
+        target.memory.budget = self.memory.or(config.memory);
+        let plan = config.plan(&data, target)?;
+        if self.json {
+            println(&serde_json::to_string_pretty(&report::explain_json(&plan))?);
+        } else {
+            println(report::explain_text(&plan).trim_end());
+        }
+        Ok(())
+    }
+}

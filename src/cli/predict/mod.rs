@@ -1,0 +1,121 @@
+//! `downhill predict`
+
+mod answers;
+mod inputs;
+mod output;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use downhill::data::BatchSize;
+use downhill::error::Result;
+use downhill::graph::DType;
+use downhill::infer::Predictor;
+use downhill::{Error, Value};
+
+use self::answers::Answers;
+use self::inputs::Inputs;
+use self::output::{Output, Row};
+use super::finished::Finished;
+use super::run_args::FinishedArgs;
+
+/// Largest default batch.
+const MAX_BATCH: usize = 256;
+
+/// Predict with the model of a run: rows, images or arrays in, classes with probabilities or numbers out
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  downhill predict runs/garden-1 new_rows.csv --out predictions.csv
+  cat new_rows.csv | downhill predict runs/garden-1 --format jsonl
+  downhill predict runs/cats-1 photos/ --top 3
+  downhill predict runs/digits-1 images.npy
+
+The run of a table takes CSV with the columns it was trained on, from a file or standard input. The run of images takes
+PNG and JPEG files, and folders of them. The run of arrays, or of the digits, takes an NPY or IDX file with the samples
+along the first axis. Classes are printed with their probabilities, numbers in the unit of the target. Each batch is
+written before the next is read. downhill sample continues a text.
+Exit code: 0; 1 inputs that do not fit, no weights, or no adapter; 2 the command line or the config is wrong.")]
+pub struct PredictArgs {
+    /// The run
+    #[command(flatten)]
+    finished: FinishedArgs,
+    /// The inputs: a file, or images and folders of them; `-` for standard input [default: -]
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// Write to this file in place of standard output; it appears when it is complete
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Format of the output [default: jsonl where --out ends in .jsonl, else csv]
+    #[arg(long, value_name = "FORMAT", value_parser = ["csv", "jsonl"])]
+    format: Option<String>,
+    /// Print the K likeliest classes only
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    top: Option<u32>,
+}
+
+impl PredictArgs {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let run = Finished::open(&self.finished.run)?;
+        let mut inputs = Inputs::open(&run, &self.inputs)?;
+        let (_, weights) = run.weights(&self.finished)?;
+        let gpu = run.gpu(&self.finished.adapter)?;
+        let own = match run.config.options.batch_size {
+            BatchSize::Rows(rows) => rows.min(MAX_BATCH),
+            BatchSize::Full => MAX_BATCH,
+        };
+        let batch = self.finished.batch.map_or(own, |rows| rows as usize).min(inputs.most());
+        let (sample, dtype) = inputs.sample();
+        let mut predictor = run.config.predictor(&gpu, &sample.into(), dtype, batch, &weights)?;
+        let top = self.top.map(|k| k as usize);
+        let answers = Answers::new(&run.config, run.encoding.as_ref(), predictor.output(), top)?;
+        let json = match self.format.as_deref() {
+            Some(format) => format == "jsonl",
+            None => self.out.as_deref().is_some_and(|path| path.extension().is_some_and(|e| e == "jsonl")),
+        };
+        let mut output = Output::open(self.out.as_deref(), json, &answers, inputs.paths.is_some())?;
+        if predict_all(&mut inputs, &mut predictor, &answers, &mut output)? {
+            output.finish()?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads and writes batch by batch; false where the reader of the output went away before the end.
+fn predict_all(
+    inputs: &mut Inputs,
+    predictor: &mut Predictor,
+    answers: &Answers,
+    output: &mut Output,
+) -> Result<bool> {
+    let width = predictor.output().elements();
+    let mut done = 0;
+    loop {
+        let numbers = inputs.next(predictor.batch())?;
+        if numbers.is_empty() {
+            return Ok(true);
+        }
+        let outputs = match inputs.sample().1 {
+            DType::F32 => {
+                predictor.predict(Value::F32(&numbers.iter().map(|v| *v as f32).collect::<Vec<_>>()))
+            }
+            DType::I32 => {
+                predictor.predict(Value::I32(&numbers.iter().map(|v| *v as i32).collect::<Vec<_>>()))
+            }
+        }?;
+        for values in outputs.chunks_exact(width) {
+            done += 1;
+            let path = inputs.paths.as_ref().map(|paths| paths[done - 1].as_path());
+            if values.iter().any(|value| !value.is_finite()) {
+                let place = path.map_or_else(|| format!("row {done}"), |path| path.display().to_string());
+                return Err(Error::Data(format!(
+                    "{place}: the model's answer is not finite: an input or a weight is not, or is too large"
+                )));
+            }
+            output.add(answers, &Row { number: done, path, values })?;
+        }
+        if !output.flush()? {
+            return Ok(false);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Runs a session and reports it: what `train` and `resume` share.
+
+use std::path::Path;
+use std::time::Instant;
+
+use downhill::Error;
+use downhill::compile::TrainPlan;
+use downhill::config::Config;
+use downhill::run::{Assertion, OnDeviceLost, Outcome, RunDir, Session};
+use downhill::train::{EpochRecord, RunEnd, RunHandle};
+
+use super::run_args::RunArgs;
+use super::view::{Json, View};
+use super::{STOPPED, Stopped, println, profile, summary};
+
+/// Checks before the run starts that its plans report every metric asserted.
+pub(super) fn check_assertions(how: &RunArgs) -> impl Fn(&TrainPlan) -> Result<(), Error> {
+    |plan| how.assertions.iter().try_for_each(|assertion| assertion.check_plan(plan))
+}
+
+/// Resumes the run at `path` with these settings changed, or with a whole config in place of its own.
+pub(super) fn resume(
+    path: &Path,
+    settings: &[String],
+    config: Option<Config>,
+    how: &RunArgs,
+) -> anyhow::Result<()> {
+    let stored = path.join("config.toml");
+    let is_changed = match &config {
+        Some(config) => *config != Config::load(&stored, &[])?,
+        None => !settings.is_empty(),
+    };
+    if RunDir::is_finished(path) && !is_changed {
+        let last = RunDir::last_epoch(path)?;
+        if how.json {
+            let step = last.as_ref().map_or(0, |last| last.step);
+            Json::new(path).end(&Outcome { end: RunEnd::Finished, step, last: None })?;
+        } else if how.is_verbose() {
+            println(&format!("done     {} is finished; there is nothing to resume", path.display()));
+        }
+        return Ok(assert(how, last.as_ref())?);
+    }
+    let (options, check) = (how.adapter.gpu_options(), check_assertions(how));
+    let session = match config {
+        Some(config) => Session::resume_as(path, &options, config, &check)?,
+        None => Session::resume(path, &options, settings, &check)?,
+    };
+    run_session(session, how, None)
+}
+
+/// The first Ctrl-C or SIGTERM stops the run after its step; the second ends the process at once.
+fn stop_on_signals(handle: RunHandle) -> anyhow::Result<()> {
+    ctrlc::set_handler(move || {
+        if handle.is_stopped() {
+            std::process::exit(STOPPED.into());
+        }
+        handle.stop();
+    })?;
+    Ok(())
+}
+
+/// Runs a session and reports it. `file` is the config of a new run.
+pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Path>) -> anyhow::Result<()> {
+    let start = Instant::now();
+    stop_on_signals(session.handle())?;
+    if how.is_verbose() {
+        summary::introduce(&session);
+    }
+    let mut view = View::new(how, &session);
+    let on_lost = if how.on_device_lost == "retry" { OnDeviceLost::Retry } else { OnDeviceLost::Fail };
+    let result = session.run_or(on_lost, view.observer());
+    view.end(result.as_ref().ok())?;
+    let path = session.dir().path().display().to_string();
+    let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
+    let outcome = result.inspect_err(|err| {
+        // Errors after which a checkpoint helps.
+        if matches!(err, Error::DeviceLost(_) | Error::Io { .. } | Error::Gpu(_)) {
+            eprintln!("kept     the last checkpoint; resume with: {program} resume {path}");
+        }
+    })?;
+    if outcome.end == RunEnd::Stopped {
+        let step = outcome.step;
+        if how.is_verbose() {
+            println(&format!(
+                "stopped  after step {step}, and saved; resume with:\n         {program} resume {path}"
+            ));
+        }
+        return Err(Stopped.into());
+    }
+    if how.is_verbose() {
+        summary::conclude(&session, &outcome, start.elapsed());
+    }
+    if let Some(file) = file.filter(|_| how.is_verbose()) {
+        let (file, lr) = (file.display(), session.config().update.optimizer.lr() / 3.0);
+        println(&format!(
+            "next     {program} train {file} --set optimizer.lr={lr:.0e}    a smaller learning rate\n         \
+             {program} train {file} --init {path}/model.safetensors    start from these weights\n         \
+             {program} explain {file}    each kernel of a step, and the memory"
+        ));
+    }
+    if how.profile {
+        profile::profile(session, how.is_verbose())?;
+    }
+    Ok(assert(how, outcome.last.as_ref())?)
+}
+
+/// Reports the assertions that hold for the last epoch. The error lists the others.
+fn assert(how: &RunArgs, last: Option<&EpochRecord>) -> Result<(), Error> {
+    let assertions = &how.assertions;
+    let Some(last) = last else {
+        let untrained = |first| Err(Error::Assertion(format!("asserted {first}, but no epoch was reported")));
+        return assertions.first().map_or(Ok(()), untrained);
+    };
+    let values = last.values();
+    for assertion in assertions.iter().filter(|_| how.is_verbose()) {
+        if let Ok(value) = assertion.check(&values) {
+            println(&format!("holds    {assertion}: it is {value:?}"));
+        }
+    }
+    Assertion::check_all(assertions, &values)
+}

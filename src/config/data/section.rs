@@ -1,0 +1,197 @@
+//! The keys of `[data]`, read and written.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use super::super::read::read as read_value;
+use super::super::section::kind;
+use super::formats::{DATA_FORMATS, DataFormat};
+use super::keys::{self, HOLDOUT, Keys, absolute};
+use super::spec::DataSpec;
+use super::table;
+use crate::compile::TrainOptions;
+use crate::data::BatchSize;
+use crate::error::{Error, Result, nearest, suggestion};
+use crate::kernel::Residence;
+
+/// The keys of `[data]` that every source has, but for `source`, `target` and `augment`.
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct Batches {
+    batch_size: BatchSize,
+    shuffle: bool,
+    drop_last: bool,
+    residence: Residence,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workers: Option<usize>,
+}
+
+/// The keys of every source.
+const COMMON: [&str; 8] =
+    ["source", "target", "augment", "batch_size", "shuffle", "drop_last", "residence", "workers"];
+
+impl Batches {
+    fn of(options: &TrainOptions) -> Batches {
+        let TrainOptions { batch_size, shuffle, drop_last, residence, workers, .. } = *options;
+        Batches { batch_size, shuffle, drop_last, residence, workers }
+    }
+
+    fn set(self, options: &mut TrainOptions) {
+        let Batches { batch_size, shuffle, drop_last, residence, workers } = self;
+        *options = TrainOptions { batch_size, shuffle, drop_last, residence, workers, ..options.clone() };
+    }
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Batches::of(&TrainOptions::default())
+    }
+}
+
+fn unknown_source(name: &str) -> Error {
+    let hint = match DATA_FORMATS.iter().find(|format| format.name == name) {
+        Some(format) => format!("it needs a file, as source = {}", format.form),
+        None => suggestion(name, &DATA_FORMATS.iter().map(|format| format.name).collect::<Vec<_>>()),
+    };
+    Error::Config(format!("data.source: unknown source \"{name}\"; {hint}"))
+}
+
+/// The format that `source` names, its file, and the rest of its keys.
+fn format_of(source: Value, folder: &Path) -> Result<(&'static DataFormat, PathBuf, Table)> {
+    let mut table = match source {
+        Value::String(name) => {
+            let words = DATA_FORMATS.iter().find(|format| format.is_word() && format.name == name);
+            return words
+                .map(|format| (format, PathBuf::new(), Table::new()))
+                .ok_or_else(|| unknown_source(&name));
+        }
+        Value::Table(table) => table,
+        other => {
+            let (what, form) = (kind(&other), "{ text = \"FILE\" }");
+            return Err(Error::Config(format!(
+                "data.source = {other}: a name is needed, or a table with a file, as {form}, and this is {what}"
+            )));
+        }
+    };
+    let files = || DATA_FORMATS.iter().filter(|format| !format.is_word());
+    let found: Vec<&DataFormat> = files().filter(|format| table.contains_key(format.name)).collect();
+    let [format] = found[..] else {
+        let names = |formats: Vec<&DataFormat>| formats.iter().map(|format| format.name).collect::<Vec<_>>();
+        let names_of_all = names(files().collect());
+        let misspelt = table.keys().find_map(|key| Some((key, nearest(key, &names_of_all)?)));
+        return Err(Error::Config(match (found.is_empty(), misspelt) {
+            (false, _) => format!("data.source: {}, not both", names(found).join(" or ")),
+            (true, Some((key, name))) => format!("unknown key data.source.{key}; did you mean \"{name}\"?"),
+            (true, None) => {
+                let forms: Vec<&str> = files().map(|format| format.form).collect();
+                format!("data.source: which file? For example source = {}", forms.join(" or "))
+            }
+        }));
+    };
+    let key = format!("data.source.{}", format.name);
+    match table.remove(format.name) {
+        Some(Value::String(file)) => Ok((format, absolute(folder, &key, file.as_ref())?, table)),
+        other => {
+            let other = other.unwrap_or("".into());
+            Err(Error::Config(format!("{key} = {other}: a file is needed, and this is {}", kind(&other))))
+        }
+    }
+}
+
+/// The sources that have a key of `[data]`.
+fn owners(key: &str) -> Option<String> {
+    let formats = || DATA_FORMATS.iter().filter(|format| format.has_beside(key));
+    // Text has a share too, and is the last to be named.
+    let group = formats().rev().find_map(|format| format.beside.iter().find(|group| group.has(key)))?;
+    let names: Vec<&str> = formats().map(|format| format.name).collect();
+    Some(format!("{} ({})", group.owners, names.join(", ")))
+}
+
+/// An error where no source has a key of `[data]`.
+fn check_known(key: &str, format: &DataFormat) -> Result<()> {
+    if COMMON.contains(&key) || DATA_FORMATS.iter().any(|format| format.has_beside(key)) {
+        return Ok(());
+    }
+    Err(Error::Config(match DATA_FORMATS.iter().find(|other| other.has_key(key)) {
+        Some(DataFormat { name, form, .. }) => {
+            format!("data.{key} belongs into data.source, beside {name}, as {form}")
+        }
+        None => {
+            let beside = format.beside.iter().flat_map(|group| group.keys);
+            let known: Vec<&str> = COMMON.into_iter().chain(beside.map(|(name, _)| *name)).collect();
+            format!("unknown key data.{key}; {}", suggestion(key, &known))
+        }
+    }))
+}
+
+/// Says what a missing key is.
+fn about_missing(err: Error, format: &DataFormat) -> Error {
+    let Error::Config(text) = err else { return err };
+    let key = text.strip_suffix(" is missing").and_then(|path| path.rsplit('.').next());
+    Error::Config(match key.and_then(|key| Some((key, format.about(key)?))) {
+        Some((key, about)) if format.has_key(key) => format!("{text}: {about}, as {}", format.form),
+        Some((_, about)) => format!("{text}: {about}"),
+        None => text,
+    })
+}
+
+/// Reads the table into `options` and what it says of the samples; `folder` is what paths are relative to.
+pub(in super::super) fn read(
+    mut table: Table,
+    folder: &Path,
+    options: &mut TrainOptions,
+) -> Result<DataSpec> {
+    let Some(source) = table.remove("source") else {
+        return Err(Error::Config(match table.keys().find(|key| nearest(key, &["source"]).is_some()) {
+            Some(key) => format!("unknown key data.{key}; did you mean \"source\"?"),
+            None => "data.source is missing; for example source = \"digits\"".to_owned(),
+        }));
+    };
+    let target = table.remove("target");
+    let (format, path, source) = format_of(source, folder)?;
+    if let Some(key) = source.keys().find(|key| !format.has_key(key)) {
+        let known: Vec<&str> = format.keys.iter().map(|(name, _)| *name).chain([format.name]).collect();
+        return Err(Error::Config(format!("unknown key data.source.{key}; {}", suggestion(key, &known))));
+    }
+    table.keys().try_for_each(|key| check_known(key, format))?;
+    let (common, beside): (Table, Table) = table.into_iter().partition(|(key, _)| COMMON.contains(&&**key));
+    let keys = Keys { path, source, beside: beside.clone(), folder };
+    let spec = (format.read)(keys).map_err(|err| about_missing(err, format))?;
+    for key in beside.keys() {
+        let refused = HOLDOUT.has(key) && !spec.source().holds_out();
+        if let Some(owners) = owners(key).filter(|_| refused || !format.has_beside(key)) {
+            let source = spec.value();
+            return Err(Error::Config(format!("data.{key} goes with {owners}, and data.source is {source}")));
+        }
+    }
+    let batches: Batches = read_value("data", Value::Table(common))?;
+    if batches.workers == Some(0) {
+        return Err(Error::Config(
+            "data.workers = 0: at least 1 thread reads samples that are streamed".into(),
+        ));
+    }
+    batches.set(options);
+    match target {
+        None => Ok(spec),
+        Some(Value::String(word)) if word == "inputs" => Ok(DataSpec::Inputs(Box::new(spec))),
+        Some(other) => Err(Error::Config(format!(
+            "data.target = {other}: \"inputs\" is all it can be, and makes the inputs their own targets; a table's \
+             column belongs into data.source, as {}",
+            table::FORM
+        ))),
+    }
+}
+
+/// The table, with every default filled in.
+pub(in super::super) fn to_toml(spec: &DataSpec, options: &TrainOptions) -> Value {
+    let mut table = Table::from_iter([("source".to_owned(), spec.value())]);
+    let applies = |key: &str| !HOLDOUT.has(key) || spec.source().holds_out();
+    table.extend(spec.source().keys().1.into_iter().filter(|(key, _)| applies(key)));
+    if matches!(spec, DataSpec::Inputs(_)) {
+        table.insert("target".to_owned(), "inputs".into());
+    }
+    table.extend(keys::table(&Batches::of(options)));
+    Value::Table(table)
+}

@@ -1,0 +1,51 @@
+//! What every source does.
+
+use std::path::Path;
+
+use toml::Table;
+
+use crate::data::{Dataset, Encoding, Part};
+use crate::error::Result;
+
+/// What a source does.
+pub(super) trait Source {
+    /// The data, for a run of this seed.
+    fn load(&self, seed: u64) -> Result<Dataset>;
+
+    /// Characters of a sample, where the samples are text.
+    fn context(&self) -> Option<usize> {
+        None
+    }
+
+    /// True where samples may be held out to evaluate on.
+    fn holds_out(&self) -> bool {
+        true
+    }
+
+    /// The name of its format, and its file.
+    fn file(&self) -> (&'static str, Option<&Path>);
+
+    /// The keys in `source` and those beside it, every default filled in.
+    fn keys(&self) -> (Table, Table);
+
+    /// The samples as those of a run became; `None` where they are of another kind.
+    fn part(&self, run: &Run) -> Result<Option<Other>>;
+}
+
+/// A run for whose model other data are read.
+pub(super) struct Run<'a> {
+    /// What the run made of its own data.
+    pub encoding: Option<&'a Encoding>,
+    /// True where the run's data are the digits, which have no encoding.
+    pub is_digits: bool,
+    /// Characters of a sample, where the run's are text.
+    pub context: Option<usize>,
+}
+
+/// Other data for a run's model, and how many classes they have.
+pub(super) type Other = (Part, Option<usize>);
+
+/// The part to evaluate on, or what there is.
+pub(super) fn last_part(data: Dataset) -> Other {
+    (data.eval().unwrap_or(data.train()).clone(), data.classes())
+}

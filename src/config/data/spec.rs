@@ -1,0 +1,126 @@
+//! Where the samples of a run come from.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::arrays::ArraysSpec;
+use super::images::ImagesSpec;
+use super::pack::PackSpec;
+use super::source::{Other, Run, Source, last_part};
+use super::table::TableSpec;
+use super::text::TextSpec;
+use crate::data::{self, Dataset};
+use crate::error::{Error, Result};
+
+/// Where the samples come from. Paths are absolute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DataSpec {
+    /// The handwritten digits.
+    Digits,
+    /// A text: the project's own sources or a file.
+    Text(TextSpec),
+    /// The rows of a table.
+    Table(TableSpec),
+    /// Arrays.
+    Arrays(ArraysSpec),
+    /// A folder of images.
+    Images(ImagesSpec),
+    /// A packed data set.
+    Pack(PackSpec),
+    /// The inputs of another source, as their own targets.
+    Inputs(Box<DataSpec>),
+}
+
+struct Digits;
+
+impl Source for Digits {
+    fn load(&self, _seed: u64) -> Result<Dataset> {
+        data::digits()
+    }
+
+    fn file(&self) -> (&'static str, Option<&Path>) {
+        ("digits", None)
+    }
+
+    fn keys(&self) -> (Table, Table) {
+        Default::default()
+    }
+
+    fn part(&self, run: &Run) -> Result<Option<Other>> {
+        if run.encoding.is_some() { Ok(None) } else { data::digits().map(|digits| Some(last_part(digits))) }
+    }
+}
+
+impl DataSpec {
+    /// The source itself, where its inputs are also the targets.
+    pub(super) fn own(&self) -> &DataSpec {
+        match self {
+            DataSpec::Inputs(own) => own.own(),
+            own => own,
+        }
+    }
+
+    pub(super) fn source(&self) -> &dyn Source {
+        match self {
+            DataSpec::Digits => &Digits,
+            DataSpec::Text(spec) => spec,
+            DataSpec::Table(spec) => spec,
+            DataSpec::Arrays(spec) => spec,
+            DataSpec::Images(spec) => spec,
+            DataSpec::Pack(spec) => spec,
+            DataSpec::Inputs(own) => own.source(),
+        }
+    }
+
+    /// The value of `data.source`.
+    pub(super) fn value(&self) -> Value {
+        match self.source().file() {
+            (name, None) => name.into(),
+            (name, Some(path)) => {
+                let file = (name.to_owned(), path.to_string_lossy().into_owned().into());
+                Value::Table([file].into_iter().chain(self.source().keys().0).collect())
+            }
+        }
+    }
+
+    /// The same source at another path.
+    pub(super) fn at(&self, path: &Path) -> Result<DataSpec> {
+        Ok(match self {
+            DataSpec::Digits => DataSpec::Arrays(ArraysSpec::idx(path)),
+            DataSpec::Text(spec) => DataSpec::Text(spec.at(path)),
+            DataSpec::Table(spec) => DataSpec::Table(spec.at(path)),
+            DataSpec::Arrays(spec) => DataSpec::Arrays(spec.at(path)?),
+            DataSpec::Images(spec) => DataSpec::Images(spec.at(path)),
+            DataSpec::Pack(_) => DataSpec::Pack(PackSpec { path: path.to_owned() }),
+            DataSpec::Inputs(own) => own.at(path)?,
+        })
+    }
+
+    /// The data, for a run of this seed.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where they are at fault, [`Error::Config`] where what the config says of them is.
+    pub fn load(&self, seed: u64) -> Result<Dataset> {
+        let data = self.source().load(seed).map_err(|err| match err {
+            Error::Io { .. } => Error::Config(format!(
+                "data.source: {err}; a path in a config is relative to the config's folder"
+            )),
+            other => other,
+        })?;
+        match self {
+            DataSpec::Inputs(_) if data.train().inputs().is_float() => Ok(data.without_targets()),
+            DataSpec::Inputs(_) => Err(Error::Config(format!(
+                "data.target = \"inputs\": the inputs of data.source = {} are integers, and a model's output is f32; \
+                 leave data.target out",
+                self.value()
+            ))),
+            _ => Ok(data),
+        }
+    }
+
+    /// Characters of a sample, where the samples are text.
+    pub fn context(&self) -> Option<usize> {
+        self.source().context()
+    }
+}
