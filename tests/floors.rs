@@ -20,8 +20,11 @@ const FLOORS: [&[&str]; 11] = [
 ];
 
 /// Rooms of one floor that may look at each other, and why.
-const SIDEWAYS: [(&str, &str, &str); 1] =
-    [("kernel", "optim", "the update kernel is told by its optimizer which shader and slots it needs")];
+const SIDEWAYS: [(&str, &str, &str); 3] = [
+    ("kernel", "optim", "the update kernel is told by its optimizer which shader and slots it needs"),
+    ("atomic_file", "error", "a file that cannot be written is a typed error"),
+    ("atomic_file", "units", "the error of a full disk names the bytes written"),
+];
 
 /// Rooms that need no device: the names of `gpu` that they use all the same, and the files that do take one.
 const WITHOUT_DEVICE: [(&str, &[&str], &[&str]); 8] = [

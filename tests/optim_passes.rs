@@ -88,7 +88,7 @@ fn dispatches_do_not_grow_with_the_number_of_tensors() {
     }
 }
 
-/// What is no matrix, and what a group keeps from Muon, is AdamW's to the bit.
+/// Parameters that are no matrices, and those of a group without Muon, are AdamW's to the bit.
 #[test]
 fn muon_leaves_the_others_to_adamw() {
     let numbers = "lr = 0.01; betas = [0.8, 0.95]; weight_decay = 0.1";

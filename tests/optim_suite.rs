@@ -1,8 +1,8 @@
-//! Every optimizer that a config can name, on two functions with the engine itself: a parabola, at whose bottom it must
-//! arrive, and Rosenbrock's valley, through which it must make its way. A table has the settings; a name without any fails.
+//! Every optimizer on two functions with the engine itself: it must reach the bottom of a parabola and get through
+//! Rosenbrock's valley. The settings are the trials of its file in `src/optim/`.
 //!
-//! Whether the numbers are the method's own is for `optimizers.rs` and `golden.rs`. Here a method is seen to work: to go
-//! down, to settle, and to make all its pipelines by the end of the first step.
+//! `optimizers.rs` and `golden.rs` compare the numbers with the method's own. This suite checks that the method works: that
+//! it descends, settles, and makes all its pipelines by the end of the first step.
 
 mod adapter;
 
@@ -14,39 +14,12 @@ use downhill::plan::NamedTensor;
 use downhill::train::Trainer;
 use downhill::{Gpu, GpuOptions, Init, Tensor};
 
-/// An optimizer's name, then its keys on the parabola and in the valley.
-const SETTINGS: &[(&str, &str, &str)] = &[
-    ("sgd", "lr = 0.3, momentum = 0.5", "lr = 1e-3, momentum = 0.9"),
-    ("rmsprop", "lr = 0.1", "lr = 0.01"),
-    ("adam", "lr = 0.1", "lr = 0.03"),
-    ("adamw", "lr = 0.1, weight_decay = 0.0", "lr = 0.03, weight_decay = 0.0"),
-    ("nadam", "lr = 0.1", "lr = 0.03"),
-    ("radam", "lr = 0.1", "lr = 2e-3, betas = [0.9, 0.99]"),
-    ("adamax", "lr = 0.1", "lr = 0.03"),
-    ("adagrad", "lr = 0.5", "lr = 0.5"),
-    ("adadelta", "lr = 1.0, eps = 1e-3", "lr = 0.2"),
-    ("lion", "lr = 0.05", "lr = 3e-3"),
-    ("lamb", "lr = 0.05, weight_decay = 0.0", "lr = 5e-3, weight_decay = 0.0"),
-    ("lars", "lr = 1.0, trust_coefficient = 0.05", "lr = 1.0, momentum = 0.9"),
-    ("adafactor", "lr = 0.1", "lr = 5e-3"),
-    (
-        "muon",
-        "lr = 0.1, adamw = { lr = 0.1, weight_decay = 0.0 }",
-        "adamw = { lr = 0.03, weight_decay = 0.0 }",
-    ),
-    ("schedule_free_adamw", "lr = 0.1", "lr = 0.1"),
-    ("schedule_free_sgd", "lr = 0.7", "lr = 3e-3"),
-];
-
 /// Every optimizer with its settings for one of the functions.
 fn all(valley: bool) -> impl Iterator<Item = Optimizer> {
     Optimizer::NAMES.into_iter().map(move |name| {
-        let of_name = SETTINGS.iter().find(|(known, ..)| *known == name);
-        let (_, parabola, rosenbrock) = of_name.unwrap_or_else(|| panic!("SETTINGS has no row for {name}"));
-        let keys = if valley { rosenbrock } else { parabola };
-        let text = format!("optimizer = {{ name = \"{name}\", {keys} }}");
-        let table: toml::Table = toml::from_str(&text).unwrap_or_else(|err| panic!("{text}: {err}"));
-        table["optimizer"].clone().try_into().unwrap_or_else(|err| panic!("{text}: {err}"))
+        let trials = Optimizer::about(name).expect("a name of the table").trials;
+        let settings = if valley { trials.valley } else { trials.parabola };
+        Optimizer::parse(name, settings).unwrap_or_else(|err| panic!("{err}"))
     })
 }
 

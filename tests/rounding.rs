@@ -16,7 +16,7 @@ use downhill::plan::{Memory, Program};
 use downhill::train::Trainer;
 use downhill::{Gpu, Init, Tensor};
 
-/// A matrix of so many rows and columns.
+/// A matrix of the given rows and columns.
 const SIDE: usize = 256;
 
 fn options(weight_rounding: Rounding, precision: Precision) -> TrainOptions {
@@ -88,7 +88,7 @@ fn step(open: u32, before: u32) -> [u32; 4] {
     [open, before, 7, 1]
 }
 
-/// What an f16 of these bits is.
+/// The value of an f16 with these bits.
 fn value(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, part) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));

@@ -289,7 +289,7 @@ fn clipping_by_norm_is_over_all_parameters() {
         let looks = |s: &&downhill::plan::Step| s.kernel.entry.starts_with("gradients_");
         assert_eq!(trainer.plan().train[0].plan.steps.iter().filter(looks).count(), dispatches);
         assert_follows(&mut trainer, &trace, ROOM);
-        // Clipping matters, and the norm is told.
+        // Clipping has an effect, and the norm is reported.
         let unclipped = adamw(&flat(case.start()), &all(gradients), |_| Some(NUMBERS));
         let apart =
             (0..case.width()).filter(|&i| (unclipped[STEPS][i] - trace[STEPS][i]).abs() > 1e-4).count();

@@ -1,23 +1,20 @@
-//! The arrays of an update, in as many sets as turns go through, what is in them, and what should be after one update.
+//! The arrays of an update in several sets, their contents, and the expected contents after one update.
 
 use super::Way;
 use super::call::{Place, fill};
 use super::list::{COL_VAR, ROW_VAR};
 use super::update::{Array, Update, VARIANCE};
-use crate::check::Settings;
-use crate::check::noise;
-use crate::check::{Before, Whole};
-use crate::check::{Near, within};
+use crate::check::{Before, Near, Settings, Whole, noise, within};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};
 
-/// Numbers after which an array's contents begin again: whole rows of a matrix.
+/// Numbers after which an array's contents repeat: whole rows of a matrix.
 const PERIOD: usize = 1 << 18;
 /// Elements of a part that is checked, and how many parts at most.
 const PART: usize = 1024;
 const PARTS: usize = 8;
-/// Numbers of which the place of a tensor that is bound by itself is a multiple.
+/// The alignment of a tensor that is bound by itself, in numbers.
 const ALIGNED: usize = 64;
 
 /// An array, in all sets.
@@ -29,12 +26,12 @@ struct Role {
 }
 
 impl Role {
-    /// Numbers from one tensor to the next, where each is bound by itself.
+    /// Numbers from one tensor to the next, where tensors are bound one by one.
     fn stride(&self) -> usize {
         self.array.each.next_multiple_of(ALIGNED)
     }
 
-    /// What is at first in a tensor, from `first` on.
+    /// The first contents of a tensor, from `first` on.
     fn numbers(&self, tensor: usize, first: usize, count: usize) -> Vec<f32> {
         let at = tensor * self.array.each + first;
         (at..at + count).map(|i| self.numbers[i % PERIOD]).collect()
@@ -53,7 +50,7 @@ pub(super) struct Arenas {
     by_tensor: bool,
 }
 
-/// What numbers of a tensor should be after an update.
+/// Expected numbers of a tensor after an update.
 #[derive(Debug)]
 struct Claim {
     name: &'static str,
@@ -62,7 +59,7 @@ struct Claim {
     want: Vec<Near>,
 }
 
-/// What a set should be after an update, as far as it is checked.
+/// The expected numbers of a set after an update, as far as they are checked.
 #[derive(Debug)]
 pub(super) struct Expected {
     set: usize,
@@ -100,21 +97,21 @@ impl Arenas {
         role.unwrap_or_else(|| panic!("the update has no array {name}"))
     }
 
-    /// Where an array of a whole set lies.
+    /// The place of an array of a whole set.
     pub fn set(&self, name: &str, set: usize) -> Place {
         let role = self.role(name);
         let first = 4 * (set * self.tensors * role.stride()) as u64;
         Place::whole(&role.buffer).part(first, 4 * (self.tensors * role.array.each) as u64)
     }
 
-    /// Where an array of one tensor lies, if tensors are bound one by one.
+    /// The place of an array of one tensor, where tensors are bound one by one.
     pub fn tensor(&self, name: &str, set: usize, tensor: usize) -> Place {
         let role = self.role(name);
         let first = 4 * ((set * self.tensors + tensor) * role.stride()) as u64;
         Place::whole(&role.buffer).part(first, 4 * role.array.each as u64)
     }
 
-    /// Where a way has an array of a tensor.
+    /// The place of an array of a tensor, for a way.
     fn place(&self, way: Way, name: &str, set: usize, tensor: usize) -> Place {
         // The engine has these in one array.
         let inside = match (way, name) {
@@ -155,7 +152,7 @@ impl Arenas {
         parts
     }
 
-    /// What a tensor is at first.
+    /// A tensor before the update.
     fn before<'b>(&'b self, names: &'b [&'static str], set: usize, tensor: usize) -> Before<'b> {
         let tensor = set * self.tensors + tensor;
         let count = self.shape[0] * self.shape[1];
@@ -172,7 +169,7 @@ impl Arenas {
         }
     }
 
-    /// What a set is after one update, step `t`, where it is checked.
+    /// The numbers of a set after one update, step `t`, where they are checked.
     ///
     /// # Errors
     /// An optimizer without a rule.
@@ -186,7 +183,7 @@ impl Arenas {
                 Some((at, before, whole)) if *at == tensor => (before, whole),
                 _ => {
                     let before = self.before(&names, set, tensor);
-                    let whole = Whole::of(settings, t, &before)?;
+                    let whole = Whole::new(settings, t, &before)?;
                     if let Whole::Factored { rows, columns, .. } = &whole {
                         for (name, want) in [(ROW_VAR, rows), (COL_VAR, columns)] {
                             claims.push(Claim { name, tensor, first: 0, want: want.clone() });
@@ -200,7 +197,7 @@ impl Arenas {
             for i in first..first + count {
                 let mut e = before.element(i);
                 let grad = e.grad;
-                e.step(settings, t, whole.said(settings, self.shape[1], i))?;
+                e.step(settings, t, whole.terms(settings, self.shape[1], i))?;
                 let all = [e.param, grad].into_iter().chain(e.slots);
                 wants.iter_mut().zip(all).for_each(|(want, near)| want.push(near));
             }
@@ -210,7 +207,7 @@ impl Arenas {
         Ok(Expected { set, claims })
     }
 
-    /// Writes what was there at first, where it is checked; where elements depend on their tensor, all of that.
+    /// Writes the first contents back, where they are checked; all of a tensor, where its elements depend on each other.
     pub fn reset(&self, gpu: &Gpu, way: Way, expected: &Expected) -> Result<()> {
         let mut done = Vec::new();
         for Claim { name, tensor, first, want } in &expected.claims {
@@ -227,7 +224,7 @@ impl Arenas {
         Ok(())
     }
 
-    /// Compares what was expected with what is there, and gives the largest share of the bound that a difference takes.
+    /// Compares the numbers with the expected ones. Returns the largest difference as a share of its bound.
     ///
     /// # Errors
     /// [`Error::Gpu`] where a number lies outside its bound.
@@ -239,9 +236,9 @@ impl Arenas {
             let bytes = pollster::block_on(gpu.read(&place.buffer, offset, 4 * want.len() as u64))?;
             let got = bytemuck::pod_collect_to_vec::<u8, f32>(&bytes);
             for (i, (&got, near)) in (*first..).zip(got.iter().zip(want)) {
-                let off = (f64::from(got) - near.value).abs();
-                // Another order of the same operations may be off by as much on the other side.
-                let bound = 2.0 * near.off;
+                let error = (f64::from(got) - near.value).abs();
+                // Another order of the same operations may err by as much to the other side.
+                let bound = 2.0 * near.bound;
                 if !within(got, near.value, bound) {
                     return Err(Error::Gpu(format!(
                         "{optimizer} {}: element {i} of {name} of tensor {tensor} is {got} where the reference in f64 says \
@@ -250,7 +247,7 @@ impl Arenas {
                         near.value
                     )));
                 }
-                worst = worst.max(if bound > 0.0 { off / bound } else { 0.0 });
+                worst = worst.max(if bound > 0.0 { error / bound } else { 0.0 });
             }
         }
         Ok(worst)

@@ -1,28 +1,29 @@
-//! Updates that look at whole tensors, as a tensor library does them. What torch has no optimizer for is put together of
-//! its ops. Norms stay on the device, where torch's Adafactor has the host wait for them.
+//! Updates that look at whole tensors, as a tensor library does them. An optimizer that torch does not have is put together
+//! from its ops. Norms stay on the device, where torch's Adafactor has the host wait for them.
 
 use super::list::Array::{self, Grad, Param, Slot};
-use super::list::{COL_VAR, List, Number, Op, ROW_VAR};
-use super::unfused::{DENOM, STEP};
-use crate::check::{Settings, no_rule};
+use super::list::{COL_VAR, DENOM, List, Number, Op, ROW_VAR, STEP};
+use crate::check::Settings;
 use crate::error::Result;
 use crate::graph::Tensor;
 
 /// The shape of a number.
 const ONE: [usize; 2] = [1, 1];
 
-/// The ops of step `t`; `g` is the gradient with decay, where the optimizer has it so.
+/// Appends the ops of step `t`; `g` is the gradient, with decay where the optimizer has it there. False for an optimizer
+/// without a list here.
 ///
 /// # Errors
-/// An optimizer without a list here.
-pub(super) fn ops(s: &Settings, t: u64, g: Array, list: &mut List) -> Result<()> {
+/// A shape that an op does not take.
+pub(super) fn ops(s: &Settings, t: u64, g: Array, list: &mut List) -> Result<bool> {
     match s.name() {
-        "lamb" => lamb(s, t, list),
-        "lars" => lars(s, g, list),
-        "adafactor" => adafactor(s, t, list),
-        "muon" => muon(s, list),
-        other => Err(no_rule(other)),
+        "lamb" => lamb(s, t, list)?,
+        "lars" => lars(s, g, list)?,
+        "adafactor" => adafactor(s, t, list)?,
+        "muon" => muon(s, list)?,
+        _ => return Ok(false),
     }
+    Ok(true)
 }
 
 /// ‖x‖ over the tensor.

@@ -57,7 +57,7 @@ pub(super) enum Op {
 }
 
 impl Op {
-    /// Whether it reads x, a and b.
+    /// True for each of x, a and b that it reads.
     pub fn reads(self) -> [bool; 3] {
         match self {
             Op::Mul
@@ -82,6 +82,15 @@ pub(super) const ROW_VAR: &str = "row_var";
 /// See [`ROW_VAR`].
 pub(super) const COL_VAR: &str = "col_var";
 
+/// Temporaries as long as the tensor.
+pub(super) const TEMPORARIES: usize = 3;
+/// g + decay w
+pub(super) const DECAYED: Array = Array::Temporary(0);
+/// The divisor of a step.
+pub(super) const DENOM: Array = Array::Temporary(1);
+/// The step.
+pub(super) const STEP: Array = Array::Temporary(2);
+
 /// An array that an op works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Array {
@@ -89,7 +98,7 @@ pub(super) enum Array {
     Grad,
     /// A slot by torch's name.
     Slot(&'static str),
-    /// What a tensor library allocates for the time of the update.
+    /// An array that a tensor library allocates for the time of the update.
     Temporary(usize),
 }
 
@@ -101,7 +110,7 @@ pub(super) enum Number {
     Of(Array),
 }
 
-/// One dispatch: an op, what it changes, what it reads besides, its number.
+/// One dispatch: an op, the array x that it changes, the arrays a and b that it reads, its number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
     pub op: Op,
@@ -132,7 +141,7 @@ pub(super) struct Made {
 /// The buffer of what a plan makes.
 pub(super) const OUTPUT: &str = "made";
 
-/// What is done next.
+/// An entry of the list.
 #[derive(Debug, Clone)]
 pub(super) enum Task {
     Call(Call),
@@ -151,13 +160,13 @@ pub(super) struct List {
 }
 
 impl List {
-    /// With `temporaries` as long as the tensor.
-    pub fn new(shape: [usize; 2], target: Target, temporaries: usize) -> List {
-        let lengths = vec![shape[0] * shape[1]; temporaries];
+    /// An empty list, with [`TEMPORARIES`] as long as the tensor.
+    pub fn new(shape: [usize; 2], target: Target) -> List {
+        let lengths = vec![shape[0] * shape[1]; TEMPORARIES];
         List { tasks: Vec::new(), shape, target, lengths }
     }
 
-    /// A temporary of so many numbers.
+    /// A new temporary of this many numbers.
     pub fn temporary(&mut self, numbers: usize) -> Array {
         self.lengths.push(numbers);
         Array::Temporary(self.lengths.len() - 1)
@@ -173,7 +182,7 @@ impl List {
         }
     }
 
-    /// What an op does not read is x's own name: nothing is bound for it.
+    /// Appends an op. An array that it does not read is x itself, for which nothing is bound.
     pub fn push<const N: usize>(&mut self, op: Op, x: Array, read: [Array; N], s: f64) {
         self.call(op, x, read, Number::Plain(s as f32));
     }
@@ -190,7 +199,7 @@ impl List {
         self.push(Op::AddProduct, v, [g, g], 1.0 - beta);
     }
 
-    /// What `formula` makes of arrays in these shapes, in a temporary of its own.
+    /// Appends `formula` of arrays in these shapes. Its result is a temporary of its own.
     ///
     /// # Errors
     /// A shape error of the formula.
@@ -204,7 +213,7 @@ impl List {
         Ok(output)
     }
 
-    /// The same in a temporary, which becomes as long as that needs.
+    /// The same with the result in the temporary `output`, which grows to the length of the result.
     ///
     /// # Errors
     /// As [`List::make`].
@@ -227,7 +236,7 @@ impl List {
         Ok(())
     }
 
-    /// How many dispatches it is.
+    /// The number of dispatches.
     pub fn dispatches(&self) -> usize {
         let of = |task: &Task| match task {
             Task::Call(_) => 1,
@@ -236,7 +245,7 @@ impl List {
         self.tasks.iter().map(of).sum()
     }
 
-    /// Bytes that it moves in all.
+    /// Bytes that all dispatches move.
     pub fn bytes(&self) -> u64 {
         let of = |task: &Task| match task {
             Task::Call(call) => u64::from(call.bytes()) * self.length(call.x) as u64,
@@ -245,7 +254,7 @@ impl List {
         self.tasks.iter().map(of).sum()
     }
 
-    /// What it is of elementwise ops; `None` where it has others.
+    /// Its elementwise ops; `None` where it has others.
     #[cfg(test)]
     pub fn calls(&self) -> Option<Vec<Call>> {
         let of = |task: &Task| match task {

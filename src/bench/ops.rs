@@ -18,9 +18,9 @@ const NUMBER: u64 = 256;
 pub(super) struct Ops<'l> {
     list: &'l List,
     numbers: Place,
-    /// By their numbers; those that no op writes are not there.
+    /// Indexed by number; `None` where no op writes it.
     temporaries: Vec<Option<Place>>,
-    /// For each op that is made by a plan.
+    /// The plan of each task that has one.
     planned: Vec<Option<Planned>>,
 }
 

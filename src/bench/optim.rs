@@ -2,6 +2,7 @@
 
 use super::arenas::{Arenas, Expected};
 use super::call::Place;
+use super::list::List;
 use super::ops::Ops;
 use super::report::{Options, Report, machine};
 use super::roof::Streams;
@@ -28,7 +29,7 @@ const QUICK_SIZES: [usize; 2] = [1 << 10, 1 << 16];
 /// SGD with momentum, which a config has by a key.
 const MOMENTUM: &str = "momentum";
 
-/// How an update is done.
+/// A way to do an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// All tensors together, in as many dispatches as the optimizer has passes: the engine's.
@@ -53,36 +54,30 @@ impl Way {
     }
 }
 
-/// What `bench optim` measures.
+/// The measurement of `bench optim`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OptimBench {
-    /// Optimizers by name; `momentum` is SGD with a momentum of 0.9. None: all there are.
+    /// Optimizers by name; `momentum` is SGD with a momentum of 0.9. Default: all.
     pub optimizers: Vec<String>,
-    /// Parameters in all. None: 1 Ki to 64 Mi by factors of four, or what fits; in a quick run 1 Ki and 64 Ki.
+    /// Numbers of parameters. Default: 1 Ki to 64 Mi by factors of four, as far as they fit; in a quick run 1 Ki and 64 Ki.
     pub sizes: Vec<usize>,
-    /// Over how many tensors they are spread.
+    /// Numbers of tensors over which the parameters are spread.
     pub tensors: Vec<usize>,
 }
 
-/// What is asked of the optimizers that are benchmarked: weight decay too, so that the check sees it.
+/// The optimizer that is benchmarked by this name. It has weight decay, so that the check covers decay.
 fn optimizer(name: &str) -> Result<Optimizer> {
-    let real = if name == MOMENTUM { "sgd" } else { name };
     let known: Vec<&str> = known().collect();
-    let Some(keys) = Optimizer::keys(real).filter(|_| known.contains(&name)) else {
+    if !known.contains(&name) {
         return Err(Error::Config(format!(
             "no optimizer \"{name}\" to benchmark; {}",
             suggestion(name, &known)
         )));
-    };
-    let mut table = toml::Table::from_iter([("name".to_owned(), real.into())]);
-    if keys.contains(&"weight_decay") {
-        table.insert("weight_decay".into(), 0.01.into());
     }
-    if name == MOMENTUM {
-        table.insert("momentum".into(), 0.9.into());
+    match name {
+        MOMENTUM => Optimizer::parse("sgd", "weight_decay = 0.01, momentum = 0.9"),
+        name => Optimizer::parse(name, "weight_decay = 0.01"),
     }
-    let wrong = |err: toml::de::Error| Error::Config(format!("optimizer \"{name}\": {}", err.message()));
-    table.try_into().map_err(wrong)
 }
 
 /// The optimizers of the engine, and momentum.
@@ -150,7 +145,7 @@ impl OptimBench {
                     }
                     let what = format!("{name}: {size} parameters in {tensors} tensors");
                     let case = Case { gpu, options, streams: &streams, roof: &roof, name, optimizer };
-                    // Who asks for sizes wants these.
+                    // Sizes that were asked for are always measured.
                     if self.sizes.is_empty() && case.seconds_at_least(each, tensors)? > LONGEST {
                         too_long.push(what);
                         continue;
@@ -198,7 +193,7 @@ struct Case<'c> {
     optimizer: &'c Optimizer,
 }
 
-/// For the figure.
+/// A point of the figure.
 struct Point {
     optimizer: String,
     way: Way,
@@ -208,7 +203,7 @@ struct Point {
 }
 
 impl Case<'_> {
-    /// What an update takes at the measured peak of operations.
+    /// Seconds of an update at the measured peak of operations.
     fn seconds_at_least(&self, each: usize, tensors: usize) -> Result<f64> {
         let plan = Update::new(self.gpu, self.optimizer, STEP)?.plan([each / GRAIN, GRAIN], tensors)?;
         Ok(plan.flops() as f64 / self.roof.flops)
@@ -217,13 +212,14 @@ impl Case<'_> {
     fn run(&self, each: usize, tensors: usize, sheet: &mut Sheet, points: &mut Vec<Point>) -> Result<()> {
         let gpu = self.gpu;
         let update = Update::new(gpu, self.optimizer, STEP)?;
-        let settings = Settings::of(self.optimizer)?;
+        let settings = Settings::from_optimizer(self.optimizer)?;
         let shape = [each / GRAIN, GRAIN];
+        // Some optimizers have no list of ops to be compared with.
         let list = ops(&settings, STEP, shape, Target::for_gpu(gpu))?;
         let elements = each * tensors;
         let set_bytes = Arenas::set_bytes(&update.arrays(shape), tensors);
         let fitting = gpu.largest_buffer() / (elements as u64 * 4);
-        let prepared = MOST_PREPARED / (tensors * list.dispatches());
+        let prepared = MOST_PREPARED / (tensors * list.as_ref().map_or(1, List::dispatches));
         let sets =
             self.options.rotation(gpu).div_ceil(set_bytes).min(fitting).min(prepared as u64).max(1) as usize;
         let arenas = Arenas::new(gpu, &update, shape, tensors, sets)?;
@@ -231,20 +227,25 @@ impl Case<'_> {
         let expected: Vec<Expected> =
             ends.iter().map(|&set| arenas.expected(set, &settings, STEP)).collect::<Result<_>>()?;
         // With one tensor the first two ways are the same.
-        let ways: Vec<Way> =
-            Way::ALL.into_iter().filter(|way| tensors > 1 || *way != Way::PerTensor).collect();
+        let differs = |way: &Way| match way {
+            Way::Fused => true,
+            Way::PerTensor => tensors > 1,
+            Way::Unfused => list.is_some(),
+        };
+        let ways: Vec<Way> = Way::ALL.into_iter().filter(differs).collect();
         let mut works = Vec::with_capacity(ways.len() + 1);
         let mut errors = Vec::with_capacity(ways.len());
         let fused = update.of(gpu, shape, tensors)?;
         for &way in &ways {
-            let work = match way {
-                Way::Fused => over_sets(&arenas, |place| update.dispatches(gpu, &fused, place))?,
-                Way::PerTensor => {
+            let work = match (way, &list) {
+                (Way::Fused, _) => over_sets(&arenas, |place| update.dispatches(gpu, &fused, place))?,
+                (Way::PerTensor, _) => {
                     let one = update.of(gpu, shape, 1)?;
                     over_tensors(&arenas, |place| update.dispatches(gpu, &one, place))?
                 }
-                Way::Unfused => {
-                    let ops = Ops::new(gpu, &list)?;
+                (Way::Unfused, None) => continue,
+                (Way::Unfused, Some(list)) => {
+                    let ops = Ops::new(gpu, list)?;
                     over_tensors(&arenas, |place| ops.dispatches(gpu, place))?
                 }
             };
@@ -270,9 +271,9 @@ impl Case<'_> {
             let triads = self.streams.triad_bytes() as f64;
             // (moved / time) / (triads / time of the triad), run by run
             let of_triad = moved / triads * Summary::of_ratio(triad.best(), times.best()).median;
-            let bytes = match way {
-                Way::Unfused => list.bytes() * tensors as u64,
-                Way::Fused | Way::PerTensor => update.bytes(&fused, elements),
+            let bytes = match (way, &list) {
+                (Way::Unfused, Some(list)) => list.bytes() * tensors as u64,
+                _ => update.bytes(&fused, elements),
             };
             let device = (!times.device.is_empty()).then(|| Summary::of(&times.device).median);
             sheet.rows.push(vec![

@@ -4,27 +4,18 @@
 
 use super::by_tensor;
 use super::list::Array::{self, Grad, Param, Slot};
-use super::list::{List, Op};
+use super::list::{DECAYED, DENOM, List, Op, STEP};
 use crate::check::Settings;
 use crate::error::Result;
 use crate::kernel::Target;
 
-/// Temporaries as long as the tensor.
-pub(super) const TEMPORARIES: usize = 3;
-
-/// g + decay w
-const DECAYED: Array = Array::Temporary(0);
-/// What is divided by.
-pub(super) const DENOM: Array = Array::Temporary(1);
-/// Where the weights go.
-pub(super) const STEP: Array = Array::Temporary(2);
-
-/// The ops of step `t`, the first being 1, for tensors of `shape`.
+/// The ops of step `t`, the first being 1, for tensors of `shape`. `None` for an optimizer without a list here: it is not
+/// compared with a tensor library.
 ///
 /// # Errors
-/// An optimizer without a list here.
-pub(super) fn ops(s: &Settings, t: u64, shape: [usize; 2], target: Target) -> Result<List> {
-    let mut list = List::new(shape, target, TEMPORARIES);
+/// A shape that an op does not take.
+pub(super) fn ops(s: &Settings, t: u64, shape: [usize; 2], target: Target) -> Result<Option<List>> {
+    let mut list = List::new(shape, target);
     let (lr, eps, decay) = (s.number("lr"), s.number("eps"), s.number("weight_decay"));
     let [beta1, beta2] = s.betas();
     let [first, second] = s.corrections(t);
@@ -32,7 +23,7 @@ pub(super) fn ops(s: &Settings, t: u64, shape: [usize; 2], target: Target) -> Re
     match s.name() {
         _ if decay == 0.0 => {}
         "adamw" | "lion" => list.push(Op::Mul, Param, [], 1.0 - lr * decay),
-        // These have it in a place of their own.
+        // These have decay in a place of their own.
         "schedule_free_adamw" | "lamb" | "adafactor" | "muon" => {}
         _ => {
             list.push(Op::SumOf, DECAYED, [Grad, Param], decay);
@@ -136,9 +127,10 @@ pub(super) fn ops(s: &Settings, t: u64, shape: [usize; 2], target: Target) -> Re
             free(&mut list, s.share(t), STEP, beta1);
         }
         "schedule_free_sgd" => free(&mut list, s.share(t), g, s.number("momentum")),
-        _ => by_tensor::ops(s, t, g, &mut list)?,
+        _ if by_tensor::ops(s, t, g, &mut list)? => {}
+        _ => return Ok(None),
     }
-    Ok(list)
+    Ok(Some(list))
 }
 
 /// Schedule-free's step along `d`.

@@ -1,6 +1,4 @@
-//! The engine's own update, bound to places of the benchmark's choice.
-//!
-//! All that the benchmark knows of how the engine lays an update out is in this file.
+//! The engine's own update, bound to the benchmark's buffers. Only this file knows how the engine lays an update out.
 
 use super::call::{Place, Planned};
 use super::list::{COL_VAR, ROW_VAR};
@@ -13,10 +11,10 @@ use crate::optim::{Optimizer, Passes, UpdateKernel, table_row};
 use crate::plan::{Plan, Step};
 use crate::shape::Shape;
 
-/// Numbers of which a tensor of the arena is a multiple, and columns of each.
+/// The grain of a tensor's length in numbers, and its columns.
 pub(super) const GRAIN: usize = 256;
 
-/// Where the engine has Adafactor's running means: those of a tensor's rows, of its columns, then the mean of the rows'.
+/// The engine's slot of Adafactor's running means: those of a tensor's rows, of its columns, then the mean of the rows'.
 pub(super) const VARIANCE: &str = "variance";
 
 /// An optimizer's kernels, with the row of one step.
@@ -48,12 +46,12 @@ impl Update {
         Ok(Update { kernel: optimizer.kernel(), family: gpu.family(), table, state })
     }
 
-    /// The plan of an update of so many tensors of `shape`, one after the other.
+    /// The plan of an update of `tensors` tensors of `shape`, one after the other.
     pub fn plan(&self, shape: [usize; 2], tensors: usize) -> Result<Plan> {
         of_equal_tensors(&self.kernel, &Shape::from(shape), tensors, self.family)
     }
 
-    /// The same with memory for what lies between its passes.
+    /// The same with memory for the buffers between its passes.
     pub fn of(&self, gpu: &Gpu, shape: [usize; 2], tensors: usize) -> Result<Planned> {
         let plan = self.plan(shape, tensors)?;
         let arrays = self.arrays(shape);
@@ -75,7 +73,7 @@ impl Update {
         })
     }
 
-    /// Bytes that it moves: those of the passes over the parameters by the book, and of what lies between them.
+    /// Bytes that it moves: those of the passes over the parameters by the book, and of the steps between them.
     pub fn bytes(&self, planned: &Planned, parameters: usize) -> u64 {
         let is_pass = |step: &&Step| {
             step.bindings.iter().any(|(_, _, at)| planned.plan.buffers[at.buffer].name == TABLE)
@@ -89,7 +87,7 @@ impl Update {
         let each = rows * columns;
         let mut names = vec![PARAMETERS, GRADIENTS];
         match self.kernel.passes {
-            // All else is for what is no matrix.
+            // The other slots are for parameters that are no matrices.
             Passes::Orthogonal(_) => names.push("momentum_buffer"),
             Passes::Factored => {}
             _ => names.extend(&self.kernel.slots),

@@ -1,6 +1,6 @@
 //! Numbers to check with.
 
-/// Numbers in [low, high), the same for the same seed; a generator of this file's own, fast enough for gigabytes.
+/// Numbers in [low, high), the same for the same seed. The generator is fast enough for gigabytes.
 pub(crate) fn noise(seed: u64, count: usize, low: f32, high: f32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {

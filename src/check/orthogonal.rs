@@ -1,4 +1,4 @@
-//! What Newton–Schulz makes of a matrix, in f64, and how far f32 may be from it.
+//! Newton–Schulz on a matrix, in f64, with a bound of the f32 rounding error.
 //!
 //! With A = XᵀX and M = aI + bA + cA², a step X ← XM takes A to MAM. So only squares as wide as the matrix is narrow are
 //! computed, however long it is: X comes out as the first one times the product of all M.
@@ -9,31 +9,30 @@
 //! being what a step makes of singular values. Over the elements it spreads evenly.
 
 use super::near::{DIVISION, Near, ROOT, UNIT, depth};
-use super::reference::Settings;
-use super::whole::Before;
+use super::reference::{Before, Settings};
 use crate::error::Result;
 
-/// Of evenly spread errors none is so many times as large as their root mean square.
+/// The largest of evenly spread errors over their root mean square.
 const LARGEST: f64 = 6.0;
-/// Points at which the largest value of a polynomial is looked for.
+/// Points at which a polynomial is evaluated to find its largest value.
 const POINTS: usize = 1000;
 
 /// A matrix made orthogonal.
 #[derive(Debug)]
 pub(crate) struct Orthogonal {
-    /// The matrix before, over its norm, as far as it does not begin again.
+    /// The matrix over its norm, up to where its numbers repeat.
     x: Vec<f64>,
-    /// The product of all M, times the factor of the step: its side is the lesser of the matrix's.
+    /// The product of all M, times the factor of the step. Its side is the shorter one of the matrix.
     power: Vec<f64>,
     side: usize,
     columns: usize,
     /// More rows than columns: X is multiplied from the right.
     tall: bool,
-    /// How far each element of the result may be off.
-    off: f64,
+    /// The bound of each element of the result.
+    bound: f64,
 }
 
-/// A B of squares.
+/// The product AB of square matrices.
 fn product(a: &[f64], b: &[f64], side: usize) -> Vec<f64> {
     let mut out = vec![0.0; side * side];
     for (a, out) in a.chunks_exact(side).zip(out.chunks_exact_mut(side)) {
@@ -44,7 +43,7 @@ fn product(a: &[f64], b: &[f64], side: usize) -> Vec<f64> {
     out
 }
 
-/// XᵀX of the rows of x, of which there are `rows` in all, or XXᵀ where it is wide.
+/// XᵀX of a matrix of `rows` rows, which repeat those of x; XXᵀ where it is wide.
 fn gram(x: &[f64], rows: usize, columns: usize) -> Vec<f64> {
     let side = rows.min(columns);
     let mut out = vec![0.0; side * side];
@@ -73,19 +72,19 @@ fn most(end: f64, f: impl Fn(f64) -> f64) -> f64 {
     (0..=POINTS).map(|i| f(end * i as f64 / POINTS as f64).abs()).fold(0.0, f64::max)
 }
 
-/// How far f32 may be off in the Frobenius norm, step by step.
+/// The rounding error in the Frobenius norm, step by step.
 #[derive(Debug)]
 struct Errors {
     coefficients: [f64; 3],
     /// The longest and the shortest sum.
     sums: [usize; 2],
-    off: f64,
+    bound: f64,
     /// Singular values are at most this.
     largest: f64,
 }
 
 impl Errors {
-    /// A step from X with XᵀX = `a` to the next.
+    /// A step from X with XᵀX = `gram` to the next X.
     fn step(&mut self, gram: &[f64], side: usize) {
         let [a, b, c] = self.coefficients;
         let [long, short] = self.sums.map(|k| (k as f64).sqrt() * UNIT);
@@ -100,22 +99,22 @@ impl Errors {
         let of_blend = b.abs() * of_gram + c.abs() * of_square + rounded;
         let blend = most(s * s, |t| b * t + c * t * t);
         let of_product = s * of_blend + short * size * blend + 3.0 * UNIT * (a.abs() + blend) * size;
-        self.off = most(s, |t| a + 3.0 * b * t * t + 5.0 * c * t.powi(4)) * self.off + of_product;
+        self.bound = most(s, |t| a + 3.0 * b * t * t + 5.0 * c * t.powi(4)) * self.bound + of_product;
         self.largest = most(s, |t| a * t + b * t.powi(3) + c * t.powi(5));
     }
 }
 
 impl Orthogonal {
-    /// Of what Muon makes orthogonal.
+    /// Muon's direction of a matrix.
     ///
     /// # Errors
     /// A slot that the kernel does not have.
-    pub fn of(s: &Settings, before: &Before<'_>) -> Result<Orthogonal> {
+    pub fn new(s: &Settings, before: &Before<'_>) -> Result<Orthogonal> {
         let ([rows, columns], count) = (before.shape, before.count());
         let numbers = (0..count.min(before.period())).map(|i| before.element(i).muon(s));
         let d: Vec<Near> = numbers.collect::<Result<_>>()?;
         let times = |i: usize| (count / d.len() + usize::from(i < count % d.len())) as f64;
-        let off_d = d.iter().enumerate().map(|(i, d)| times(i) * d.off * d.off).sum::<f64>().sqrt();
+        let bound_d = d.iter().enumerate().map(|(i, d)| times(i) * d.bound * d.bound).sum::<f64>().sqrt();
         let mut x: Vec<f64> = d.iter().map(|d| d.value).collect();
         let mut a = gram(&x, rows, columns);
         let side = rows.min(columns);
@@ -128,7 +127,7 @@ impl Orthogonal {
         let mut errors = Errors {
             coefficients,
             sums: [rows.max(columns), side],
-            off: off_d / least + of_norm * UNIT * size / least,
+            bound: bound_d / least + of_norm * UNIT * size / least,
             largest: 1.0,
         };
         let unit = |i: usize| if i / side == i % side { 1.0 } else { 0.0 };
@@ -142,8 +141,8 @@ impl Orthogonal {
         }
         let factor = s.factor(rows, columns);
         power.iter_mut().for_each(|x| *x *= factor);
-        let off = LARGEST * errors.off * factor / (count as f64).sqrt();
-        Ok(Orthogonal { x, power, side, columns, tall: rows > columns, off })
+        let bound = LARGEST * errors.bound * factor / (count as f64).sqrt();
+        Ok(Orthogonal { x, power, side, columns, tall: rows > columns, bound })
     }
 
     /// Element `i`.
@@ -157,7 +156,7 @@ impl Orthogonal {
                 self.power[row * self.side + k] * self.x[k * self.columns + column]
             }
         };
-        Near { value: (0..self.side).map(term).sum(), off: self.off }
+        Near { value: (0..self.side).map(term).sum(), bound: self.bound }
     }
 }
 
@@ -220,7 +219,7 @@ mod tests {
                 rows: vec![],
                 columns: vec![],
             };
-            let got = Orthogonal::of(&s, &before).expect("a matrix");
+            let got = Orthogonal::new(&s, &before).expect("a matrix");
             let d: Vec<f64> = (0..count).map(|i| before.element(i).muon(&s).expect("a slot").value).collect();
             let exact = directly(&d, shape, |x| x);
             let single = directly(&d, shape, |x| f64::from(x as f32));
@@ -228,8 +227,8 @@ mod tests {
             for i in 0..count {
                 let near = got.at(i);
                 assert!((near.value - exact[i]).abs() < 1e-11, "{shape:?} {i}: {near:?} {}", exact[i]);
-                assert!((single[i] - exact[i]).abs() <= near.off, "{shape:?} {i}: {} {near:?}", single[i]);
-                assert!(near.off < 0.03 * size, "{shape:?}: the bound says something, {near:?} of {size}");
+                assert!((single[i] - exact[i]).abs() <= near.bound, "{shape:?} {i}: {} {near:?}", single[i]);
+                assert!(near.bound < 0.03 * size, "{shape:?}: the bound says something, {near:?} of {size}");
             }
         }
     }

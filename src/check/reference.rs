@@ -1,11 +1,11 @@
-//! What an update must give, in f64, and how far from it f32 may be.
+//! The update of one element, in f64, with a bound of the f32 rounding error.
 //!
-//! The rules are written from the papers and torch's documents, one element at a time, with numbers that carry a bound
-//! of their own error: so the tolerance of a check is not chosen, it follows from the formula.
+//! The rules are written from the papers and torch's documents. Each number carries a bound of its own error, so the
+//! tolerance of a check follows from the formula and is not chosen.
 
 use toml::Table;
 
-use super::near::Near;
+use super::near::{Near, depth};
 use crate::error::{Error, Result};
 use crate::optim::Optimizer;
 
@@ -16,7 +16,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub fn of(optimizer: &Optimizer) -> Result<Settings> {
+    /// The hyperparameters of `optimizer`.
+    ///
+    /// # Errors
+    /// Hyperparameters that TOML cannot hold.
+    pub fn from_optimizer(optimizer: &Optimizer) -> Result<Settings> {
         let table = Table::try_from(optimizer)
             .map_err(|err| Error::Config(format!("{optimizer:?} has no keys and values: {err}")))?;
         Ok(Settings { table })
@@ -81,7 +85,7 @@ impl Settings {
         (rho > 5.0).then(|| square.sqrt())
     }
 
-    /// Schedule-free's rate of step t, and the share of that step in the mean of all.
+    /// Schedule-free's rate of step t, and the share of step t in the mean of all steps.
     pub fn share(&self, t: u64) -> [f64; 2] {
         let warmup = self.whole("warmup_steps").max(1) as f64;
         // Rates do not fall, so the largest so far is the last.
@@ -91,7 +95,7 @@ impl Settings {
         [rate(t), weight(t) / (1..=t).map(weight).sum::<f64>()]
     }
 
-    /// Adafactor's relative step of step t, and how much the running means take in.
+    /// Adafactor's relative step size of step t, and the share of the new squares in the running means.
     pub fn relative(&self, t: u64) -> [f64; 2] {
         let t = t as f64;
         [self.number("lr").min(1.0 / t.sqrt()), t.powf(self.number("beta2_decay"))]
@@ -106,9 +110,9 @@ impl Settings {
     }
 }
 
-/// What the whole tensor says of an element.
+/// The numbers of its tensor that an element's update needs.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Said {
+pub(crate) struct TensorTerms {
     /// LAMB's quotient of norms, LARS's rate, Adafactor's.
     pub rate: Near,
     /// Adafactor's second moment, Muon's direction.
@@ -149,7 +153,7 @@ impl Element<'_> {
         Ok(*slot)
     }
 
-    /// Adam's second moment; its peak so far where it is that which is divided by.
+    /// Adam's second moment; with AMSGrad its peak so far.
     fn peak(&mut self, s: &Settings, g: Near, beta2: f64) -> Result<Near> {
         let v = self.square_average("exp_avg_sq", g, beta2)?;
         if !s.is_on("amsgrad") {
@@ -160,7 +164,7 @@ impl Element<'_> {
         Ok(*peak)
     }
 
-    /// g + decay w, or g where decay is no part of the gradient
+    /// g + decay w, or g where decay is not part of the gradient
     pub fn decayed(&self, s: &Settings) -> Near {
         let decay = s.number("weight_decay");
         if decay == 0.0 || s.is_on("decoupled_weight_decay") {
@@ -170,7 +174,7 @@ impl Element<'_> {
         }
     }
 
-    /// Moments, and what LAMB makes as long as the weights.
+    /// LAMB's moments, and its step before that is scaled.
     pub fn lamb(&mut self, s: &Settings, t: u64) -> Result<Near> {
         let scalar = Near::scalar;
         let ([beta1, beta2], [first, second]) = (s.betas(), s.corrections(t));
@@ -186,14 +190,14 @@ impl Element<'_> {
         self.grad / v.max(Near::scalar(eps * eps)).sqrt()
     }
 
-    /// Momentum, and what Muon makes orthogonal.
+    /// Muon's momentum, and its direction before that is made orthogonal.
     pub fn muon(&mut self, s: &Settings) -> Result<Near> {
         let mu = s.number("momentum");
         let b = self.average("momentum_buffer", self.grad, mu)?;
         Ok(if s.is_on("nesterov") { self.grad.lerp(b, Near::scalar(mu)) } else { b })
     }
 
-    /// Schedule-free's step along d: z, and what y comes nearer by.
+    /// Schedule-free's step along d. Updates z and returns the step of y.
     fn free(&mut self, s: &Settings, t: u64, beta: f64, d: Near) -> Result<Near> {
         let scalar = Near::scalar;
         let ([rate, share], y) = (s.share(t), self.param);
@@ -203,11 +207,11 @@ impl Element<'_> {
         Ok(scalar(rate * (1.0 - beta * (1.0 - share))) * d - scalar(share) * (old - y))
     }
 
-    /// Step t, the first being 1; `said` is what its tensor says of it.
+    /// Step t, the first being 1; `terms` are the numbers of its tensor.
     ///
     /// # Errors
     /// An optimizer without a rule here.
-    pub fn step(&mut self, s: &Settings, t: u64, said: Said) -> Result<()> {
+    pub fn step(&mut self, s: &Settings, t: u64, terms: TensorTerms) -> Result<()> {
         let scalar = Near::scalar;
         let lr = s.number("lr");
         let eps = scalar(s.number("eps"));
@@ -215,7 +219,7 @@ impl Element<'_> {
         let [beta1, beta2] = s.betas();
         let [first, second] = s.corrections(t);
         let w = self.param;
-        // Decay as a part of the gradient, for those that have it so.
+        // Decay as a part of the gradient, where the optimizer has it there.
         let g = self.decayed(s);
         let step = match s.name() {
             "sgd" if s.number("momentum") == 0.0 => scalar(lr) * g,
@@ -288,6 +292,21 @@ impl Element<'_> {
                 *u = (scalar(beta2) * *u).max(g.abs() + eps);
                 scalar(lr / first) * m / *u
             }
+            "adan" => {
+                let [beta1, beta2, beta3] = s.numbers("betas");
+                let [first, second, third] = [beta1, beta2, beta3].map(|beta| 1.0 - beta.powf(t as f64));
+                let grad = self.grad;
+                let old = std::mem::replace(self.slot("neg_pre_grad")?, Near::exact(0.0) - grad);
+                let change = if t == 1 { Near::exact(0.0) } else { grad + old };
+                let m = self.average("exp_avg", grad, beta1)?;
+                let v = self.average("exp_avg_diff", change, beta2)?;
+                let n = self.square_average("exp_avg_sq", grad + scalar(beta2) * change, beta3)?;
+                let root = n.sqrt() * scalar(1.0 / third.sqrt()) + eps;
+                // w (1 - lr decay) - step, or (w - step) / (1 + lr decay)
+                let scale = if s.is_on("no_prox") { 1.0 } else { 1.0 / (1.0 + lr * decay) };
+                let step = scalar(scale * lr / first) * m + scalar(scale * lr * beta2 / second) * v;
+                scalar(scale * lr * decay) * w + step / root
+            }
             "adagrad" => {
                 let sum = self.slot("sum")?;
                 // Slots start at 0, and this one elsewhere.
@@ -319,19 +338,19 @@ impl Element<'_> {
             "schedule_free_sgd" => self.free(s, t, s.number("momentum"), g)?,
             "lamb" => {
                 let u = self.lamb(s, t)?;
-                scalar(lr) * said.rate * u
+                scalar(lr) * terms.rate * u
             }
             "lars" => {
                 let (keep, take) = (scalar(s.number("momentum")), scalar(1.0 - s.number("dampening")));
                 let b = self.slot("momentum_buffer")?;
-                let d = said.rate * g;
+                let d = terms.rate * g;
                 *b = if t == 1 { d } else { keep * *b + take * d };
                 scalar(lr) * if s.is_on("nesterov") { d + keep * *b } else { *b }
             }
-            "adafactor" => scalar(lr * decay) * w + said.rate * self.adafactor(s, said.value),
+            "adafactor" => scalar(lr * decay) * w + terms.rate * self.adafactor(s, terms.value),
             "muon" => {
                 self.muon(s)?;
-                scalar(lr * decay) * w + scalar(lr) * said.value
+                scalar(lr * decay) * w + scalar(lr) * terms.value
             }
             other => return Err(no_rule(other)),
         };
@@ -341,10 +360,69 @@ impl Element<'_> {
     }
 }
 
-/// What to do about an optimizer that is not benchmarked yet.
-pub(crate) fn no_rule(name: &str) -> Error {
+/// A matrix before the update. Its numbers repeat after those that are given.
+#[derive(Debug)]
+pub(crate) struct Before<'b> {
+    /// Rows and columns.
+    pub shape: [usize; 2],
+    /// Names of the slots.
+    pub names: &'b [&'static str],
+    /// Parameters, gradients and slots, all of one length.
+    pub arrays: Vec<&'b [f32]>,
+    /// The index in them at which the matrix begins.
+    pub first: usize,
+    /// Adafactor's running means of the rows.
+    pub rows: Vec<f32>,
+    /// Adafactor's running means of the columns.
+    pub columns: Vec<f32>,
+}
+
+impl Before<'_> {
+    /// The number of its elements.
+    pub fn count(&self) -> usize {
+        self.shape[0] * self.shape[1]
+    }
+
+    /// The number of elements after which it repeats.
+    pub fn period(&self) -> usize {
+        self.arrays[0].len()
+    }
+
+    /// Element `i` of every array.
+    pub fn element(&self, i: usize) -> Element<'_> {
+        let at = (self.first + i) % self.period();
+        let of = |array: &[f32]| Near::exact(array[at]);
+        let slots = self.arrays[2..].iter().map(|array| of(array)).collect();
+        Element { param: of(self.arrays[0]), grad: of(self.arrays[1]), names: self.names, slots }
+    }
+
+    /// The sum of `number` over `count` elements that lie `stride` apart.
+    fn along(&self, count: usize, stride: usize, number: impl Fn(usize) -> Near) -> Near {
+        let period = (self.period() / stride).max(1);
+        let times = |i: usize| count / period + usize::from(i < count % period);
+        Near::sum((0..count.min(period)).map(|i| (number(i * stride), times(i))), depth(count))
+    }
+
+    /// The root of the sum of squares over all elements.
+    pub fn norm(&self, number: impl Fn(usize) -> Near) -> Near {
+        let square = |x: Near| x * x;
+        self.along(self.count(), 1, |i| square(number(i))).sqrt()
+    }
+
+    /// The mean of g² over `count` elements that lie `stride` apart, by way of the norm, as torch computes it.
+    pub fn mean_square(&self, first: usize, count: usize, stride: usize) -> Near {
+        let norm = self.along(count, stride, |i| {
+            let g = self.element(first + i).grad;
+            g * g
+        });
+        norm.sqrt() * norm.sqrt() / Near::exact(count as f32)
+    }
+}
+
+/// The error for an optimizer without a rule here.
+fn no_rule(name: &str) -> Error {
     Error::Config(format!(
-        "optimizer \"{name}\" cannot be benchmarked: it needs a rule in check/reference.rs and its ops in bench/unfused.rs"
+        "optimizer \"{name}\" cannot be benchmarked: it needs a rule in check/reference.rs"
     ))
 }
 
@@ -354,16 +432,16 @@ mod tests {
 
     #[test]
     fn adamw_by_hand() {
-        let settings = Settings::of(&Optimizer::AdamW(crate::optim::AdamW::default())).unwrap();
+        let settings = Settings::from_optimizer(&Optimizer::AdamW(crate::optim::AdamW::default())).unwrap();
         let names = ["exp_avg", "exp_avg_sq"];
         let slots = [0.5, 0.25].map(Near::exact).to_vec();
         let mut e = Element { param: Near::exact(2.0), grad: Near::exact(-1.0), names: &names, slots };
-        e.step(&settings, 2, Said::default()).unwrap();
+        e.step(&settings, 2, TensorTerms::default()).unwrap();
         // m = 0.9 * 0.5 - 0.1 = 0.35; v = 0.999 * 0.25 + 0.001 = 0.25075; corrections 0.19 and 0.001999
         let step = 1e-3 / 0.19 * 0.35 / ((0.25075_f64 / 0.001999).sqrt() + 1e-8);
         let want = 2.0 * (1.0 - 1e-5) - step;
         assert!((e.param.value - want).abs() < 1e-12, "{} {want}", e.param.value);
         assert!((e.slots[0].value - 0.35).abs() < 1e-12 && (e.slots[1].value - 0.25075).abs() < 1e-12);
-        assert!(e.param.off < 1e-6);
+        assert!(e.param.bound < 1e-6);
     }
 }

@@ -1,90 +1,33 @@
-//! What an update has to know of a whole tensor, in f64, before it can say anything of one element.
+//! The numbers of a whole tensor that an update of one element needs, in f64.
 
 use super::near::{Near, depth};
 use super::orthogonal::Orthogonal;
-use super::reference::{Element, Said, Settings};
+use super::reference::{Before, Settings, TensorTerms};
 use crate::error::Result;
 
-/// A matrix as it is before the update. Its numbers begin again after those that are given.
-#[derive(Debug)]
-pub(crate) struct Before<'b> {
-    /// Rows and columns.
-    pub shape: [usize; 2],
-    /// Of the slots.
-    pub names: &'b [&'static str],
-    /// Parameters, gradients and slots, of one length.
-    pub arrays: Vec<&'b [f32]>,
-    /// Where in them the matrix begins.
-    pub first: usize,
-    /// Adafactor's running means.
-    pub rows: Vec<f32>,
-    pub columns: Vec<f32>,
-}
-
-impl Before<'_> {
-    /// How many elements it has.
-    pub fn count(&self) -> usize {
-        self.shape[0] * self.shape[1]
-    }
-
-    /// After how many elements it begins again.
-    pub fn period(&self) -> usize {
-        self.arrays[0].len()
-    }
-
-    pub fn element(&self, i: usize) -> Element<'_> {
-        let at = (self.first + i) % self.period();
-        let of = |array: &[f32]| Near::exact(array[at]);
-        let slots = self.arrays[2..].iter().map(|array| of(array)).collect();
-        Element { param: of(self.arrays[0]), grad: of(self.arrays[1]), names: self.names, slots }
-    }
-
-    /// The sum of `number` over elements that lie `stride` apart, of which there are `count`.
-    fn along(&self, count: usize, stride: usize, number: impl Fn(usize) -> Near) -> Near {
-        let period = (self.period() / stride).max(1);
-        let times = |i: usize| count / period + usize::from(i < count % period);
-        Near::sum((0..count.min(period)).map(|i| (number(i * stride), times(i))), depth(count))
-    }
-
-    /// The root of the sum of squares over all elements.
-    fn norm(&self, number: impl Fn(usize) -> Near) -> Near {
-        let square = |x: Near| x * x;
-        self.along(self.count(), 1, |i| square(number(i))).sqrt()
-    }
-
-    /// The mean of g² over elements that lie `stride` apart, by way of the norm, as torch has it.
-    fn mean_square(&self, first: usize, count: usize, stride: usize) -> Near {
-        let norm = self.along(count, stride, |i| {
-            let g = self.element(first + i).grad;
-            g * g
-        });
-        norm.sqrt() * norm.sqrt() / Near::exact(count as f32)
-    }
-}
-
-/// What is known of a tensor.
+/// The numbers of a tensor.
 #[derive(Debug)]
 pub(crate) enum Whole {
-    /// Nothing is asked.
+    /// The optimizer goes element by element.
     Nothing,
     /// The rate of all its elements.
     Rate(Near),
-    /// What the running means become, the mean of the rows', and the rate of all elements.
+    /// The next running means, the mean of the rows', and the rate of all elements.
     Factored { rows: Vec<Near>, columns: Vec<Near>, mean: Near, rate: Near },
     /// The step of every element.
     Orthogonal(Orthogonal),
 }
 
 impl Whole {
-    /// Of step `t`.
+    /// The numbers of step `t`.
     ///
     /// # Errors
     /// A slot that the kernel does not have.
-    pub fn of(s: &Settings, t: u64, before: &Before<'_>) -> Result<Whole> {
+    pub fn new(s: &Settings, t: u64, before: &Before<'_>) -> Result<Whole> {
         let weight = |i: usize| before.element(i).param;
         match s.name() {
             "lamb" => {
-                // The slots are there, or this says so.
+                // A missing slot is an error here.
                 before.element(0).lamb(s, t)?;
                 let u = before.norm(|i| before.element(i).lamb(s, t).unwrap_or_default());
                 Ok(Whole::Rate(before.norm(weight) / u))
@@ -95,18 +38,20 @@ impl Whole {
                 Ok(Whole::Rate(trust * before.norm(weight) / g))
             }
             "adafactor" => Ok(factored(s, t, before, before.norm(weight))),
-            "muon" => Orthogonal::of(s, before).map(Whole::Orthogonal),
+            "muon" => Orthogonal::new(s, before).map(Whole::Orthogonal),
             _ => Ok(Whole::Nothing),
         }
     }
 
-    /// Of element `i` of a tensor of `columns`.
-    pub fn said(&self, s: &Settings, columns: usize, i: usize) -> Said {
+    /// The numbers for element `i` of a tensor of `columns`.
+    pub fn terms(&self, s: &Settings, columns: usize, i: usize) -> TensorTerms {
         match self {
-            Whole::Nothing => Said::default(),
-            Whole::Rate(rate) => Said { rate: *rate, ..Said::default() },
-            Whole::Factored { rate, .. } => Said { rate: *rate, value: self.second_moment(s, columns, i) },
-            Whole::Orthogonal(matrix) => Said { value: matrix.at(i), ..Said::default() },
+            Whole::Nothing => TensorTerms::default(),
+            Whole::Rate(rate) => TensorTerms { rate: *rate, ..TensorTerms::default() },
+            Whole::Factored { rate, .. } => {
+                TensorTerms { rate: *rate, value: self.second_moment(s, columns, i) }
+            }
+            Whole::Orthogonal(matrix) => TensorTerms { value: matrix.at(i), ..TensorTerms::default() },
         }
     }
 
@@ -171,7 +116,7 @@ mod tests {
                 rows: vec![],
                 columns: vec![],
             };
-            match Whole::of(&s, 10, &before).expect("a rate") {
+            match Whole::new(&s, 10, &before).expect("a rate") {
                 Whole::Rate(rate) => (rate.value, before.mean_square(3, 19, 8).value),
                 other => panic!("{other:?}"),
             }
@@ -200,7 +145,7 @@ mod tests {
             rows: vec![1.0],
             columns: vec![1.0, 2.0],
         };
-        let whole = Whole::of(&s, 4, &before).expect("means");
+        let whole = Whole::new(&s, 4, &before).expect("means");
         // Half is taken in: R = (1 + 2.5)/2; C = (1 + 4)/2, (2 + 1)/2; one row's mean is itself, so v = C.
         let Whole::Factored { rows, columns, rate, .. } = &whole else { panic!("{whole:?}") };
         let close = |near: Near, want: f64| assert!((near.value - want).abs() < 1e-12, "{near:?} {want}");
@@ -209,7 +154,7 @@ mod tests {
         close(columns[1], 1.5);
         close(*rate, 0.01 * 12.5_f64.sqrt());
         let mut e = before.element(1);
-        e.step(&s, 4, whole.said(&s, 2, 1)).expect("a step");
+        e.step(&s, 4, whole.terms(&s, 2, 1)).expect("a step");
         close(e.param, 4.0 + 0.01 * 12.5_f64.sqrt() / 1.5_f64.sqrt());
     }
 }

@@ -1,120 +1,103 @@
-//! The list `data.augment`: what training makes of the samples by chance, in this order.
+//! The list `data.augment`: the augmentations of training samples, in this order. Each has a row in a table, from which
+//! names, options, errors and the written config follow.
 
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Value;
 
 use super::DataSpec;
-use super::read::{kind, read};
-use super::section::Section;
-use crate::error::{Error, Result, suggestion};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::nn::augment::{self, Erasing, Mixup, faults};
 use crate::nn::{Form, Net};
 
 /// The entries, in order.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(transparent)]
 pub struct Augment {
     /// Mixup is the last, if it is there.
     pub entries: Vec<Augmentation>,
 }
 
-/// One entry; the functions are in [`crate::nn::augment`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename = "augmentation", rename_all = "snake_case", deny_unknown_fields)]
-#[expect(missing_docs, reason = "the functions say what the fields are")]
-pub enum Augmentation {
-    /// [`augment::random_horizontal_flip`]
-    HorizontalFlip {
-        #[serde(default = "half")]
-        p: f64,
-    },
-    /// [`augment::random_vertical_flip`]
-    VerticalFlip {
-        #[serde(default = "half")]
-        p: f64,
-    },
-    /// [`augment::random_crop`]
-    Crop { padding: usize },
-    /// [`augment::random_shift`]
-    Shift { pixels: usize },
-    /// [`augment::random_rotation`]
-    Rotation { degrees: f64 },
-    /// [`augment::random_erasing`]
-    Erasing(Erasing),
-    /// [`augment::gaussian_noise`]
-    Noise { std: f64 },
-    /// [`augment::mixup`]
-    Mixup { alpha: f64 },
+/// Each row: name, options, the option that a value beside the name stands for, an example, the augmented samples, and the
+/// check of the options.
+macro_rules! augmentations {
+    ($net:ident, $x:ident; $(
+        #[doc = $about:literal]
+        $name:literal $kind:ident $options:tt $short:literal as $example:literal,
+        $entry:pat => $augmented:expr $(, fault $fault:expr)?;
+    )*) => {
+        /// One entry; the functions are in [`crate::nn::augment`].
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+        #[serde(rename = "augmentation", deny_unknown_fields)]
+        #[expect(missing_docs, reason = "the functions say what the fields are")]
+        pub enum Augmentation {
+            $(#[doc = $about] #[serde(rename = $name)] $kind $options,)*
+        }
+
+        impl Augmentation {
+            /// Every augmentation there is: its form and a line about it.
+            pub const TABLE: &[(Form, &str)] = &[
+                $((Form { name: $name, short: Some($short), example: $example }, $about.trim_ascii()),)*
+            ];
+
+            const FORMS: &[Form] = &[$(Form { name: $name, short: Some($short), example: $example },)*];
+
+            fn name(&self) -> &'static str {
+                match self {
+                    $(Augmentation::$kind { .. } => $name,)*
+                }
+            }
+
+            fn fault(&self) -> Option<String> {
+                match self {
+                    $($($entry => $fault,)?)*
+                    _ => None,
+                }
+            }
+
+            fn apply(&self, $net: &Net, $x: &Tensor) -> Tensor {
+                match self {
+                    $($entry => $augmented,)*
+                }
+            }
+        }
+    };
+}
+
+augmentations! { net, x;
+    /// Mirrors an image left to right with probability `p`.
+    "horizontal_flip" HorizontalFlip { #[serde(default = "half")] p: f64 } "p" as "{ horizontal_flip = 0.5 }",
+        Augmentation::HorizontalFlip { p } => augment::random_horizontal_flip(net, x, *p), fault faults::p(*p);
+    /// Mirrors an image top to bottom with probability `p`.
+    "vertical_flip" VerticalFlip { #[serde(default = "half")] p: f64 } "p" as "{ vertical_flip = 0.5 }",
+        Augmentation::VerticalFlip { p } => augment::random_vertical_flip(net, x, *p), fault faults::p(*p);
+    /// Adds `padding` zeros on every side, then cuts the original size at a random place.
+    "crop" Crop { padding: usize } "padding" as "{ crop = 4 }",
+        Augmentation::Crop { padding } => augment::random_crop(net, x, *padding);
+    /// Moves an image by up to `pixels` whole pixels along each axis; zeros come in.
+    "shift" Shift { pixels: usize } "pixels" as "{ shift = 2 }",
+        Augmentation::Shift { pixels } => augment::random_shift(net, x, *pixels);
+    /// Rotates an image about its centre by up to ± `degrees`, bilinear, with zeros outside.
+    "rotation" Rotation { degrees: f64 } "degrees" as "{ rotation = 10 }",
+        Augmentation::Rotation { degrees } => augment::random_rotation(net, x, *degrees), fault faults::degrees(*degrees);
+    /// Sets a rectangle to 0 with probability `p`; `scale` is its share of the image, `ratio` height over width.
+    "erasing" Erasing (Erasing) "p" as "{ erasing = 0.25 }",
+        Augmentation::Erasing(options) => augment::random_erasing(net, x, *options), fault options.fault();
+    /// Adds N(0, `std`²) to each element.
+    "noise" Noise { std: f64 } "std" as "{ noise = 0.1 }",
+        Augmentation::Noise { std } => augment::gaussian_noise(net, x, *std), fault faults::std(*std);
+    /// Mixes each sample and its loss with another of the batch, λ from Beta(`alpha`, `alpha`) once a batch; the last entry.
+    "mixup" Mixup { alpha: f64 } "alpha" as "{ mixup = 0.2 }",
+        Augmentation::Mixup { alpha } => augment::mixup(net, x, *alpha).x().clone(), fault faults::alpha(*alpha);
 }
 
 fn half() -> f64 {
     0.5
 }
 
-/// How a config names each, and the key that the value beside the name stands for.
-const FORMS: &[Form] = &[
-    form("horizontal_flip", "p", "{ horizontal_flip = 0.5 }"),
-    form("vertical_flip", "p", "{ vertical_flip = 0.5 }"),
-    form("crop", "padding", "{ crop = 4 }"),
-    form("shift", "pixels", "{ shift = 2 }"),
-    form("rotation", "degrees", "{ rotation = 10 }"),
-    form("erasing", "p", "{ erasing = 0.25 }"),
-    form("noise", "std", "{ noise = 0.1 }"),
-    form("mixup", "alpha", "{ mixup = 0.2 }"),
-];
-
-const EXAMPLE: &str = "for example augment = [{ horizontal_flip = 0.5 }, { crop = 4 }]";
-
-const fn form(name: &'static str, short: &'static str, example: &'static str) -> Form {
-    Form { name, short: Some(short), example }
-}
-
 impl Augmentation {
     pub(super) fn form(name: &str) -> Option<&'static Form> {
-        FORMS.iter().find(|form| form.name == name)
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Augmentation::HorizontalFlip { .. } => "horizontal_flip",
-            Augmentation::VerticalFlip { .. } => "vertical_flip",
-            Augmentation::Crop { .. } => "crop",
-            Augmentation::Shift { .. } => "shift",
-            Augmentation::Rotation { .. } => "rotation",
-            Augmentation::Erasing(_) => "erasing",
-            Augmentation::Noise { .. } => "noise",
-            Augmentation::Mixup { .. } => "mixup",
-        }
-    }
-
-    fn fault(&self) -> Option<String> {
-        match self {
-            Augmentation::HorizontalFlip { p } | Augmentation::VerticalFlip { p } => faults::p(*p),
-            Augmentation::Crop { .. } | Augmentation::Shift { .. } => None,
-            Augmentation::Rotation { degrees } => faults::degrees(*degrees),
-            Augmentation::Erasing(options) => options.fault(),
-            Augmentation::Noise { std } => faults::std(*std),
-            Augmentation::Mixup { alpha } => faults::alpha(*alpha),
-        }
-    }
-
-    /// An entry at `path`: `{ erasing = 0.5, scale = [0.02, 0.2] }`.
-    fn read(path: &str, value: Value) -> Result<Augmentation> {
-        let value = match value {
-            Value::Table(table) => Value::Table(nested(path, table)?),
-            Value::String(_) => value,
-            other => {
-                return Err(Error::Config(format!(
-                    "{path} = {other}: a table with a name is needed, and this is {}; {EXAMPLE}",
-                    kind(&other)
-                )));
-            }
-        };
-        let entry: Augmentation = read(path, value)?;
-        match entry.fault() {
-            Some(fault) => Err(Error::Config(format!("{path}.{}.{fault}", entry.name()))),
-            None => Ok(entry),
-        }
+        Self::FORMS.iter().find(|form| form.name == name)
     }
 
     /// The entry with every option: the first beside the name, the others beside that.
@@ -127,69 +110,16 @@ impl Augmentation {
         table.extend(main.map(|main| (name.to_owned(), main)));
         Value::Table(table)
     }
-
-    /// Mixup is none of these.
-    fn apply(self, net: &Net, x: &Tensor) -> Tensor {
-        match self {
-            Augmentation::HorizontalFlip { p } => augment::random_horizontal_flip(net, x, p),
-            Augmentation::VerticalFlip { p } => augment::random_vertical_flip(net, x, p),
-            Augmentation::Crop { padding } => augment::random_crop(net, x, padding),
-            Augmentation::Shift { pixels } => augment::random_shift(net, x, pixels),
-            Augmentation::Rotation { degrees } => augment::random_rotation(net, x, degrees),
-            Augmentation::Erasing(options) => augment::random_erasing(net, x, options),
-            Augmentation::Noise { std } => augment::gaussian_noise(net, x, std),
-            Augmentation::Mixup { .. } => x.clone(),
-        }
-    }
-}
-
-/// `{ name = value, key = .. }` as a name with its options.
-fn nested(path: &str, mut table: Table) -> Result<Table> {
-    let named: Vec<&Form> = FORMS.iter().filter(|form| table.contains_key(form.name)).collect();
-    match named[..] {
-        [form] if table.len() > 1 => {
-            let main = table.remove(form.name).zip(form.short);
-            let mut options = table;
-            options.extend(main.map(|(value, key)| (key.to_owned(), value)));
-            Ok(Table::from_iter([(form.name.to_owned(), Value::Table(options))]))
-        }
-        [_] => Ok(table),
-        [] if table.len() == 1 => Ok(table),
-        [] => {
-            let names: Vec<&str> = FORMS.iter().map(|form| form.name).collect();
-            let hint = table.keys().next().map_or(EXAMPLE.to_owned(), |key| suggestion(key, &names));
-            Err(Error::Config(format!("{path} = {}: no key of it is a name; {hint}", Value::Table(table))))
-        }
-        [first, second, ..] => Err(Error::Config(format!(
-            "{path} = {}: an entry has one name; write {{ {} = .. }}, {{ {} = .. }}",
-            Value::Table(table.clone()),
-            first.name,
-            second.name
-        ))),
-    }
 }
 
 impl Augment {
-    /// Takes `augment` from the section `[data]`, where it need not be.
-    pub(super) fn read(section: &mut Section) -> Result<Augment> {
-        let entries = match section.take("augment") {
-            None => Vec::new(),
-            Some(Value::Array(list)) => {
-                let one = |(i, value)| Augmentation::read(&format!("data.augment[{i}]"), value);
-                list.into_iter().enumerate().map(one).collect::<Result<_>>()?
-            }
-            Some(other) => {
-                return Err(Error::Config(format!(
-                    "data.augment = {other}: a list is needed, and this is {}; {EXAMPLE}",
-                    kind(&other)
-                )));
-            }
-        };
-        Ok(Augment { entries })
-    }
-
-    /// Mixup is the last and alone, and has targets to mix.
+    /// Every option is in its range; mixup is the last and alone, and has targets to mix.
     pub(super) fn check(&self, data: &DataSpec) -> Result<()> {
+        for (i, entry) in self.entries.iter().enumerate() {
+            if let Some(fault) = entry.fault() {
+                return Err(Error::Config(format!("data.augment[{i}].{}.{fault}", entry.name())));
+            }
+        }
         let Some(at) = self.entries.iter().position(|entry| matches!(entry, Augmentation::Mixup { .. }))
         else {
             return Ok(());

@@ -2,13 +2,14 @@
 
 mod augment;
 mod data;
+mod described;
 mod loss;
+mod named;
 mod optimizer;
 mod predict;
 mod read;
 pub mod reference;
 mod schedule;
-mod section;
 mod sections;
 
 use std::cell::RefCell;
@@ -23,7 +24,6 @@ pub use data::{
 };
 pub use loss::LossSpec;
 use read::{kind, read};
-use section::Section;
 pub use sections::Watch;
 use sections::{Checkpoint, Eval, File, Model, Train, check_early_stopping};
 
@@ -93,17 +93,18 @@ impl Config {
 
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
         let file: File = read("", Value::Table(table))?;
-        let mut s = Section::new("data", file.data);
-        let augment = Augment::read(&mut s)?;
+        let mut data = file.data;
+        let augment = data.remove("augment").map(|list| read("data.augment", list)).transpose()?;
+        let augment: Augment = augment.unwrap_or_default();
         let mut options = TrainOptions::default();
-        let data = data::read(s.rest(), folder, &mut options)?;
+        let data = data::read(data, folder, &mut options)?;
         augment.check(&data)?;
         let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
         model.check()?;
 
-        let mut update = optimizer::read(Section::new("optimizer", file.optimizer))?;
-        update.average = optimizer::average(Section::new("average", file.average))?;
-        schedule::read(Section::new("schedule", file.schedule), &mut update)?;
+        let mut update = optimizer::read(file.optimizer)?;
+        update.average = optimizer::average(file.average)?;
+        schedule::read(file.schedule, &mut update)?;
         update.validate()?;
 
         file.train.check()?;

@@ -1,32 +1,63 @@
-//! The section `[optimizer]`: its name and numbers, groups of parameters, clipping; and `[average]`.
+//! The sections `[optimizer]`, with its groups of parameters, and `[average]`.
 
+use std::fmt;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
-use super::section::{Section, kind, suggestion};
+use super::described::section;
+use super::named::{Named, require};
+use super::read::{kind, read as read_options, read_by};
 use crate::error::{Error, Result};
-use crate::optim::{Average, Clip, Optimizer, ParamGroup, Update};
+use crate::optim::{Average, Clip, Optimizer, ParamGroup, Update, keys_of};
 
-/// Keys beside the optimizer's own.
-const COMMON: [&str; 5] = ["clip_norm", "clip_value", "skip_nonfinite", "decay_biases_and_norms", "groups"];
+/// Tables that are optimizers.
+const OPTIMIZER: Named =
+    Named { what: "optimizer", names: &Optimizer::NAMES, keys: Optimizer::keys, example: "adamw" };
+
+section! {
+    /// The optimizer by its `name`, with the keys of that name and these.
+    pub(super) struct Beside {
+        /// Scales gradients down where their norm over all parameters is larger than this.
+        #[serde(deserialize_with = "some_number")]
+        pub clip_norm: Option<f64> = None,
+        /// Bounds every gradient to this, up and down.
+        #[serde(deserialize_with = "some_number")]
+        pub clip_value: Option<f64> = None,
+        /// Skips an update whose gradients are not all finite, instead of ending the run; true with `clip_norm` and in f16
+        /// without it.
+        pub skip_nonfinite: Option<bool> = None,
+        /// Whether weight decay applies to biases and to the factors of norms.
+        pub decay_biases_and_norms: bool = true,
+        /// Parameters with settings of their own: tables with their names in `params`, and `lr_factor`, `frozen` or keys of the
+        /// optimizer.
+        pub groups: Option<Value> = None,
+    }
+}
 
 /// Reads `[optimizer]`.
-pub(super) fn read(mut section: Section) -> Result<Update> {
-    section.misspelt("name")?;
-    let (norm, value) = (section.quantity("clip_norm")?, section.quantity("clip_value")?);
-    let clip = match (norm, value) {
+pub(super) fn read(table: Table) -> Result<Update> {
+    let beside = keys_of::<Beside>();
+    let (others, mut own): (Table, Table) =
+        table.into_iter().partition(|(key, _)| beside.contains(&key.as_str()));
+    require("optimizer", &own, "name", "\"adamw\"")?;
+    let others: Beside = read_options("optimizer", Value::Table(others))?;
+    let clip = match (others.clip_norm, others.clip_value) {
         (Some(_), Some(_)) => {
             let text = "optimizer.clip_norm and optimizer.clip_value: one of them, not both";
             return Err(Error::Config(text.into()));
         }
         (norm, value) => norm.map(Clip::Norm).or(value.map(Clip::Value)),
     };
-    let skip_nonfinite = section.flag("skip_nonfinite")?;
-    let decay_biases_and_norms = section.boolean("decay_biases_and_norms", true)?;
-    let groups = section.take("groups").map_or(Ok(Vec::new()), read_groups)?;
-    let optimizer = optimizer(section.rest())?;
+    let groups = others.groups.map_or(Ok(Vec::new()), read_groups)?;
+    let name = OPTIMIZER.take("optimizer", &mut own, beside)?;
+    let optimizer = read_by("optimizer", Value::Table(own), |reader| Optimizer::read(&name, reader))?;
+    optimizer.validate()?;
     for (i, group) in groups.iter().enumerate() {
-        check_types(&format!("optimizer.groups[{i}]"), optimizer.name(), &group.keys)?;
+        check_group(&format!("optimizer.groups[{i}]"), &optimizer, group)?;
     }
+    let Beside { skip_nonfinite, decay_biases_and_norms, .. } = others;
     let update = Update { groups, decay_biases_and_norms, clip, skip_nonfinite, ..Update::new(optimizer) };
     update.validate()?;
     Ok(update)
@@ -41,120 +72,128 @@ fn read_groups(value: Value) -> Result<Vec<ParamGroup>> {
         )));
     };
     let read = |(i, value): (usize, Value)| {
-        let name = format!("optimizer.groups[{i}]");
-        let Value::Table(table) = value else {
-            let what = kind(&value);
-            return Err(Error::Config(format!("{name} = {value}: a table is needed, and this is {what}")));
-        };
-        let mut section = Section::new(name.clone(), table);
-        let params = match section.required("params", "[\"*.bias\"]")? {
-            Value::String(one) => vec![one],
-            list => list.clone().try_into().map_err(|_| {
-                Error::Config(format!("{name}.params = {list}: a list of names is needed, as [\"*.bias\"]"))
-            })?,
-        };
-        let lr_factor = section.number("lr_factor", 1.0)?;
-        let frozen = section.boolean("frozen", false)?;
-        Ok(ParamGroup { params, lr_factor, frozen, keys: section.rest() })
+        let path = format!("optimizer.groups[{i}]");
+        match &value {
+            Value::Table(table) => require(&path, table, "params", "[\"*.bias\"]")?,
+            other => {
+                let text = format!("{path} = {other}: a table is needed, and this is {}", kind(other));
+                return Err(Error::Config(text));
+            }
+        }
+        read_options(&path, value)
     };
     list.into_iter().enumerate().map(read).collect()
 }
 
-fn optimizer(table: Table) -> Result<Optimizer> {
-    let name = match table.get("name") {
-        Some(Value::String(name)) => name.clone(),
-        Some(other) => {
-            let text = format!("optimizer.name = {other}: a name is needed, and this is {}", kind(other));
-            return Err(Error::Config(text));
-        }
-        None => return Err(Error::Config("optimizer.name is missing; for example name = \"adamw\"".into())),
-    };
-    let Some(keys) = Optimizer::keys(&name) else {
-        return Err(Error::Config(format!(
-            "optimizer.name: unknown optimizer \"{name}\"; {}",
-            suggestion(&name, &Optimizer::NAMES)
-        )));
-    };
-    if let Some(key) = table.keys().find(|k| *k != "name" && !keys.contains(&k.as_str())) {
-        let known: Vec<&str> = keys.iter().copied().chain(COMMON).collect();
-        return Err(Error::Config(format!(
-            "unknown key optimizer.{key} for {name}; {}",
-            suggestion(key, &known)
-        )));
-    }
-    check_types("optimizer", &name, &table)?;
-    let optimizer: Optimizer = Value::Table(table)
-        .try_into()
-        .map_err(|err: toml::de::Error| Error::Config(format!("optimizer: {err}")))?;
-    optimizer.validate()?;
-    Ok(optimizer)
+/// Checks the types of the optimizer's keys in a group. [`Update::validate`] refuses its other keys.
+fn check_group(path: &str, optimizer: &Optimizer, group: &ParamGroup) -> Result<()> {
+    let keys = Optimizer::keys(optimizer.name()).unwrap_or_default();
+    let mut table = Table::try_from(optimizer).unwrap_or_default();
+    table.remove("name");
+    let own = group.keys.iter().filter(|(key, _)| keys.contains(&key.as_str()));
+    table.extend(own.map(|(key, value)| (key.clone(), value.clone())));
+    read_by(path, Value::Table(table), |reader| Optimizer::read(optimizer.name(), reader)).map(drop)
 }
 
-/// Says of keys that optimizer `name` has which one is of a wrong type.
-fn check_types(path: &str, name: &str, table: &Table) -> Result<()> {
-    let keys = Optimizer::keys(name).unwrap_or_default();
-    for (key, value) in table.iter().filter(|(key, _)| keys.contains(&key.as_str())) {
-        let one = Table::from_iter([("name".to_owned(), Value::from(name)), (key.clone(), value.clone())]);
-        if Value::Table(one).try_into::<Optimizer>().is_err() {
-            let wanted = match key.as_str() {
-                "betas" => "two numbers, as [0.9, 0.999],",
-                "form" => "\"torch\", \"velocity\" or \"average\"",
-                "nesterov" | "centered" | "amsgrad" | "bias_correction" | "decoupled_weight_decay" => {
-                    "true or false"
-                }
-                "state_bits" => "32 or 8",
-                "warmup_steps" => "a whole number from 0 on",
-                _ => "a number",
-            };
-            let what = kind(value);
-            return Err(Error::Config(format!(
-                "{path}.{key} = {value}: {wanted} is needed, and this is {what}"
-            )));
-        }
-    }
-    Ok(())
+/// The kinds of averages.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Ema,
+    Swa,
 }
 
-/// Reads `[average]`, which need not be there.
-pub(super) fn average(mut section: Section) -> Result<Option<Average>> {
-    if section.is_empty() {
+section! {
+    /// An exponential moving average of the weights. There is no average without the section.
+    pub(super) struct Ema {
+        /// "ema" for this average.
+        pub kind: Kind = Kind::Ema,
+        /// The share of the average that each update keeps, from 0 to below 1.
+        #[serde(deserialize_with = "number")]
+        pub decay: f64 = Average::DECAY,
+        /// Whether evaluation uses the average.
+        pub eval: bool = true,
+    }
+}
+
+section! {
+    /// The mean of the weights at the ends of epochs.
+    pub(super) struct Swa {
+        /// "swa" for this average.
+        pub kind: Kind = Kind::Swa,
+        /// The epochs that end before the mean begins.
+        pub start_epoch: u64 = 0,
+        /// Whether evaluation uses the average.
+        pub eval: bool = true,
+    }
+}
+
+/// Reads `[average]`, which may be missing.
+pub(super) fn average(table: Table) -> Result<Option<Average>> {
+    if table.is_empty() {
         return Ok(None);
     }
-    let kind = section.required("kind", "\"ema\"")?;
-    let average = match kind.as_str() {
-        Some("ema") => Average::Ema {
-            decay: section.number("decay", Average::DECAY)?,
-            eval: section.boolean("eval", true)?,
-        },
-        Some("swa") => Average::Swa {
-            start_epoch: section.whole("start_epoch")?.unwrap_or(0),
-            eval: section.boolean("eval", true)?,
-        },
-        _ => return Err(Error::Config(format!("average.kind = {kind}: \"ema\" or \"swa\" is needed"))),
+    require("average", &table, "kind", "\"ema\"")?;
+    let kind = read_options("average.kind", table["kind"].clone())?;
+    let average = match kind {
+        Kind::Ema => {
+            let Ema { decay, eval, .. } = read_options("average", Value::Table(table))?;
+            Average::Ema { decay, eval }
+        }
+        Kind::Swa => {
+            let Swa { start_epoch, eval, .. } = read_options("average", Value::Table(table))?;
+            Average::Swa { start_epoch, eval }
+        }
     };
-    section.finish()?;
     average.validate()?;
     Ok(Some(average))
 }
 
-/// `[optimizer]` with every default, what is off left out.
+/// Reads a number that may be infinite or NaN. The check of its range names what is allowed.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    struct Number;
+
+    impl Visitor<'_> for Number {
+        type Value = f64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number")
+        }
+
+        fn visit_f64<E: de::Error>(self, number: f64) -> Result<f64, E> {
+            Ok(number)
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<f64, E> {
+            Ok(number as f64)
+        }
+    }
+
+    deserializer.deserialize_any(Number)
+}
+
+fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    number(deserializer).map(Some)
+}
+
+/// `[optimizer]` with every default. Keys that are off are left out.
 pub(super) fn to_toml(update: &Update) -> Value {
-    let mut table = match Value::try_from(&update.optimizer) {
-        Ok(Value::Table(table)) => table,
-        _ => Table::new(),
-    };
-    let mut put = |key: &str, value: Value| table.insert(key.to_owned(), value);
-    match update.clip {
-        Some(Clip::Norm(max)) => put("clip_norm", max.into()),
-        Some(Clip::Value(max)) => put("clip_value", max.into()),
-        None => None,
-    };
-    if let Some(skip) = update.skip_nonfinite {
-        put("skip_nonfinite", skip.into());
+    #[derive(Serialize)]
+    struct Written<'a> {
+        #[serde(flatten)]
+        optimizer: &'a Optimizer,
+        #[serde(flatten)]
+        others: Beside,
     }
-    put("decay_biases_and_norms", update.decay_biases_and_norms.into());
-    if !update.groups.is_empty() {
-        put("groups", Value::try_from(&update.groups).unwrap_or("".into()));
-    }
-    Value::Table(table)
+
+    let (clip_norm, clip_value) = match update.clip {
+        Some(Clip::Norm(max)) => (Some(max), None),
+        Some(Clip::Value(max)) => (None, Some(max)),
+        None => (None, None),
+    };
+    let groups = if update.groups.is_empty() { None } else { Value::try_from(&update.groups).ok() };
+    let Update { optimizer, skip_nonfinite, decay_biases_and_norms, .. } = update;
+    let (skip_nonfinite, decay_biases_and_norms) = (*skip_nonfinite, *decay_biases_and_norms);
+    let others = Beside { clip_norm, clip_value, skip_nonfinite, decay_biases_and_norms, groups };
+    Value::try_from(Written { optimizer, others }).unwrap_or(Value::Table(Table::new()))
 }

@@ -13,17 +13,27 @@ use crate::error::{Error, suggestion};
 use crate::metrics::Metric;
 use crate::nn::{Form, Layer, TableRow};
 
-/// Enums read as entries, by serde's name, and the form of each: a name, or a table of one name with its options. Others
-/// are a choice of names.
-const ENTRIES: [(&str, fn(&str) -> Option<&'static Form>); 4] = [
-    ("layer", Layer::form),
-    ("loss", |name| TableRow::form(LossSpec::TABLE, name)),
-    ("augmentation", Augmentation::form),
-    ("metric", |name| TableRow::form(Metric::TABLE, name)),
+/// An enum that is read as entries: a name, or a table of one name with its options. Other enums are a choice of names.
+struct Entries {
+    /// Serde's name of it.
+    what: &'static str,
+    form: fn(&str) -> Option<&'static Form>,
+    /// Options may lie beside the name, whose value is then the main one: `{ erasing = 0.5, scale = [0.02, 0.2] }`.
+    is_flat: bool,
+}
+
+const ENTRIES: &[Entries] = &[
+    Entries { what: "layer", form: Layer::form, is_flat: false },
+    Entries { what: "loss", form: |name| TableRow::form(LossSpec::TABLE, name), is_flat: false },
+    Entries { what: "augmentation", form: Augmentation::form, is_flat: true },
+    Entries { what: "metric", form: |name| TableRow::form(Metric::TABLE, name), is_flat: false },
 ];
 
 /// Examples of keys, for the errors where they are missing or of another type.
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: &[(&str, &str)] = &[
+    ("data.augment", "augment = [{ horizontal_flip = 0.5 }, { crop = 4 }]"),
+    ("data.normalise.mean", "mean = [0.5]"),
+    ("data.normalise.std", "std = [0.5]"),
     ("model.layers", "layers = [\"flatten\", { linear = 10 }]"),
     ("model.loss", "loss = \"cross_entropy\""),
     ("eval.metrics", "metrics = [\"f1\", { top_k = 3 }]"),
@@ -33,10 +43,16 @@ const EXAMPLES: [(&str, &str); 5] = [
 
 /// Reads `value`, found at `path`.
 pub(super) fn read<'de, T: Deserialize<'de>>(path: &str, value: Value) -> Result<T, Error> {
-    T::deserialize(Reader { path: path.to_owned(), value, form: None }).map_err(|fault| match fault {
-        Fault::Placed(text) => Error::Config(text),
-        other => Error::Config(format!("{path}: {other}")),
-    })
+    T::deserialize(Reader { path: path.to_owned(), value, form: None }).map_err(|fault| fault.at(path))
+}
+
+/// Reads `value`, found at `path`, by a function of its own.
+pub(super) fn read_by<T>(
+    path: &str,
+    value: Value,
+    read: impl FnOnce(Reader) -> Result<T, Fault>,
+) -> Result<T, Error> {
+    read(Reader { path: path.to_owned(), value, form: None }).map_err(|fault| fault.at(path))
 }
 
 /// What a value is, for error messages.
@@ -66,7 +82,7 @@ fn example(path: &str) -> String {
 
 /// What is wrong, with its place as soon as a reader knows it.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(super) enum Fault {
     #[error("{0}")]
     Placed(String),
     #[error("{0} is needed")]
@@ -77,6 +93,16 @@ enum Fault {
     Missing(&'static str),
     #[error("{0}")]
     Other(String),
+}
+
+impl Fault {
+    /// The error of a fault at `path`, unless it has a place further in.
+    fn at(self, path: &str) -> Error {
+        match self {
+            Fault::Placed(text) => Error::Config(text),
+            other => Error::Config(format!("{path}: {other}")),
+        }
+    }
 }
 
 impl de::Error for Fault {
@@ -112,7 +138,7 @@ fn names_a_key(text: &str) -> bool {
 }
 
 /// A value with its place.
-struct Reader {
+pub(super) struct Reader {
     path: String,
     value: Value,
     /// Of the entry whose options these are.
@@ -275,6 +301,23 @@ impl<'de> Deserializer<'de> for Reader {
         }
     }
 
+    fn deserialize_tuple<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
+        let found = match &self.value {
+            Value::Array(list) if list.len() == count => return self.deserialize_any(visitor),
+            Value::Array(list) => format!("this list has {}", list.len()),
+            other => format!("this is {}", kind(other)),
+        };
+        let word = match count {
+            2 => "two".to_owned(),
+            3 => "three".to_owned(),
+            count => count.to_string(),
+        };
+        let (path, value) = (&self.path, &self.value);
+        Err(Fault::Placed(format!(
+            "{path} = {value}: {word} numbers are needed, as a list of length {count}, and {found}"
+        )))
+    }
+
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -304,8 +347,8 @@ impl<'de> Deserializer<'de> for Reader {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        if let Some((what, form)) = ENTRIES.iter().find(|(entry, _)| *entry == what) {
-            return self.visit(|reader| visitor.visit_enum(Entry::new(&reader, what, *form, names)?));
+        if let Some(entries) = ENTRIES.iter().find(|entries| entries.what == what) {
+            return self.visit(|reader| visitor.visit_enum(Entry::new(&reader, entries, names)?));
         }
         self.visit(|reader| match &reader.value {
             Value::String(name) if names.contains(&name.as_str()) => {
@@ -320,7 +363,7 @@ impl<'de> Deserializer<'de> for Reader {
     }
 
     serde::forward_to_deserialize_any! {
-        char bytes byte_buf unit tuple tuple_struct identifier ignored_any
+        char bytes byte_buf unit tuple_struct identifier ignored_any
     }
 }
 
@@ -370,13 +413,8 @@ struct Entry {
 
 impl Entry {
     /// A name alone, or a table of one name with its options: `"relu"`, `{ linear = 128 }`.
-    fn new(
-        reader: &Reader,
-        what: &str,
-        form: fn(&str) -> Option<&'static Form>,
-        names: &'static [&'static str],
-    ) -> Result<Entry, Fault> {
-        let path = &reader.path;
+    fn new(reader: &Reader, entries: &Entries, names: &'static [&'static str]) -> Result<Entry, Fault> {
+        let (path, &Entries { what, form, is_flat }) = (&reader.path, entries);
         let (name, options) = match reader.value.clone() {
             Value::String(name) => (name, Value::Table(Table::new())),
             Value::Table(mut table) if table.len() == 1 => {
@@ -384,12 +422,15 @@ impl Entry {
                 let options = table.remove(&name).unwrap_or(Value::Table(Table::new()));
                 (name, options)
             }
+            Value::Table(table) if is_flat && !table.is_empty() => Self::flat(path, table, form, names)?,
             other => {
                 let takes_options = |form: &&Form| form.short.is_some() && form.example.starts_with('{');
                 let found = names.iter().filter_map(|name| form(name)).find(takes_options);
                 let example = found.map_or(String::new(), |form| format!(" or {}", form.example));
+                let (article, name) =
+                    if is_flat { ("an", "a table with a") } else { ("a", "a table of one") };
                 return Err(Fault::Placed(format!(
-                    "{path} = {other}: a {what} is a name or a table of one name, and this is {}; for example \
+                    "{path} = {other}: {article} {what} is a name or {name} name, and this is {}; for example \
                      \"{}\"{example}",
                     kind(&other),
                     names[0]
@@ -402,6 +443,34 @@ impl Entry {
         }
         let options = Reader { path: dotted(path, &name), value: options, form: form(&name) };
         Ok(Entry { name, options })
+    }
+
+    /// `{ name = value, key = .. }` as a name and its options.
+    fn flat(
+        path: &str,
+        mut table: Table,
+        form: fn(&str) -> Option<&'static Form>,
+        names: &[&str],
+    ) -> Result<(String, Value), Fault> {
+        let named: Vec<&str> = names.iter().copied().filter(|name| table.contains_key(*name)).collect();
+        match named[..] {
+            [name] => {
+                let main = table.remove(name).zip(form(name).and_then(|form| form.short));
+                table.extend(main.map(|(value, key)| (key.to_owned(), value)));
+                Ok((name.to_owned(), Value::Table(table)))
+            }
+            [] => {
+                let hint = table.keys().next().map_or(String::new(), |key| suggestion(key, names));
+                Err(Fault::Placed(format!(
+                    "{path} = {}: no key of it is a name; {hint}",
+                    Value::Table(table)
+                )))
+            }
+            [first, second, ..] => Err(Fault::Placed(format!(
+                "{path} = {}: an entry has one name; write {{ {first} = .. }}, {{ {second} = .. }}",
+                Value::Table(table)
+            ))),
+        }
     }
 }
 

@@ -8,6 +8,10 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializ
 use serde::ser::Serialize;
 use toml::{Table, Value};
 
+use super::data::Batches;
+use super::described::Described;
+use super::optimizer::{Beside, Ema, Swa};
+use super::schedule::Timing;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
 use crate::compile::EarlyStopping;
 
@@ -41,7 +45,12 @@ pub fn sections() -> Vec<Section> {
     root.keys.retain(|key| key.name == "seed");
     vec![
         root,
+        with_defaults::<Batches>("data"),
         described::<Model>("model", &Table::new()),
+        with_defaults::<Beside>("optimizer"),
+        with_defaults::<Timing>("schedule"),
+        with_defaults::<Ema>("average"),
+        with_defaults::<Swa>("average"),
         with_defaults::<Train>("train"),
         with_defaults::<Checkpoint>("checkpoint"),
         with_defaults::<EarlyStopping>("early_stopping"),
@@ -68,6 +77,11 @@ pub fn entry_keys<'de, T: Deserialize<'de> + Serialize>(name: &'static str) -> V
     keys::<T>(Some(name), &defaults)
 }
 
+/// The entry of `T` with every option that it leaves out. `None` where it cannot be read.
+pub fn complete_entry<'de, T: Deserialize<'de> + Serialize>(entry: Value) -> Option<Value> {
+    super::read::read::<T>("", entry).ok().and_then(|entry| Value::try_from(entry).ok())
+}
+
 fn keys<'de, T: Deserialize<'de>>(entry: Option<&'static str>, defaults: &Table) -> Vec<Key> {
     let answer = |key| T::deserialize(Probe { entry, key, inside: false }).err();
     let names = match answer(None) {
@@ -83,39 +97,6 @@ fn keys<'de, T: Deserialize<'de>>(entry: Option<&'static str>, defaults: &Table)
     };
     names.iter().map(key).collect()
 }
-
-/// What a section and its keys set.
-pub(super) trait Described {
-    const ABOUT: &'static str;
-    const KEYS: &'static [(&'static str, &'static str)];
-}
-
-/// Makes of one table of keys the struct of a section, its defaults, and what the reference says of it.
-macro_rules! section {
-    ($(#[doc = $about:literal])+ $vis:vis struct $name:ident {
-        $($(#[doc = $doc:literal])+ $(#[serde($($serde:tt)*)])? pub $key:ident: $type:ty = $default:expr,)*
-    }) => {
-        $(#[doc = $about])+
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        $vis struct $name {
-            $($(#[doc = $doc])+ $(#[serde($($serde)*)])? pub $key: $type,)*
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                $name { $($key: $default,)* }
-            }
-        }
-
-        impl super::reference::Described for $name {
-            const ABOUT: &'static str = concat!($($about),+);
-            const KEYS: &'static [(&'static str, &'static str)] =
-                &[$((stringify!($key), concat!($($doc),+)),)*];
-        }
-    };
-}
-pub(super) use section;
 
 /// A deserializer without a value, which answers with the keys of a struct or with the type of one key. The answer
 /// travels as an error.
@@ -139,6 +120,11 @@ enum Answer {
 impl de::Error for Answer {
     fn custom<T: Display>(text: T) -> Self {
         Answer::Kind(text.to_string())
+    }
+
+    /// The key was read whatever its value is, and comes again.
+    fn duplicate_field(_: &'static str) -> Self {
+        Answer::Kind("any value".into())
     }
 
     fn invalid_value(_: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {

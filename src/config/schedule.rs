@@ -1,22 +1,37 @@
 //! The section `[schedule]`: the learning rate over the steps.
 
-use serde::de::DeserializeOwned;
+use serde::Serialize;
 use toml::{Table, Value};
 
-use super::read::read as read_options;
-use super::section::{Section, kind, suggestion};
+use super::described::section;
+use super::named::{Named, require};
+use super::read::{kind, read as read_options, read_by};
 use crate::error::{Error, Result};
 use crate::optim::schedule::Sequence;
 use crate::optim::{Interval, Schedule, Update};
 
-/// Reads `[schedule]`, which need not be there, into `update`.
-pub(super) fn read(mut section: Section, update: &mut Update) -> Result<()> {
-    if section.is_empty() {
+/// Tables that are schedules.
+const SCHEDULE: Named =
+    Named { what: "schedule", names: &Schedule::NAMES, keys: Schedule::keys, example: "cosine" };
+
+section! {
+    /// The schedule of the learning rate by its `name`, with the keys of that name and this. The rate is constant without the
+    /// section.
+    pub(super) struct Timing {
+        /// The unit of the schedule's steps; "step" without it, and "epoch" for a plateau.
+        pub interval: Option<Interval> = None,
+    }
+}
+
+/// Reads `[schedule]`, which may be missing, into `update`.
+pub(super) fn read(mut table: Table, update: &mut Update) -> Result<()> {
+    if table.is_empty() {
         return Ok(());
     }
-    section.misspelt("name")?;
-    let interval = section.choice("interval", &[("step", Interval::Step), ("epoch", Interval::Epoch)])?;
-    let schedule = schedule("schedule", section.rest(), &["interval"])?;
+    require("schedule", &table, "name", "\"cosine\"")?;
+    let own = table.remove("interval").map(|value| ("interval".to_owned(), value));
+    let Timing { interval } = read_options("schedule", Value::Table(own.into_iter().collect()))?;
+    let schedule = schedule("schedule", table, &["interval"])?;
     update.interval = match (&schedule, interval) {
         (Schedule::Plateau(_), Some(Interval::Step)) => {
             let text = "schedule.interval = \"step\": a plateau looks at its metric once an epoch; leave interval out";
@@ -29,58 +44,22 @@ pub(super) fn read(mut section: Section, update: &mut Update) -> Result<()> {
     update.validate()
 }
 
-/// The schedule at `path`; keys `beside` its own may be meant where one is unknown.
+/// The schedule at `path`. The keys `beside` its own are suggested where one is unknown.
 fn schedule(path: &str, mut table: Table, beside: &[&str]) -> Result<Schedule> {
-    let name = match table.remove("name") {
-        Some(Value::String(name)) => name,
-        Some(other) => {
-            let text = format!("{path}.name = {other}: a name is needed, and this is {}", kind(&other));
-            return Err(Error::Config(text));
-        }
-        None => return Err(Error::Config(format!("{path}.name is missing; for example name = \"cosine\""))),
-    };
-    let Some(keys) = Schedule::keys(&name) else {
-        let help = suggestion(&name, &Schedule::NAMES);
-        return Err(Error::Config(format!("{path}.name: unknown schedule \"{name}\"; {help}")));
-    };
-    if let Some(key) = table.keys().find(|key| !keys.contains(&key.as_str())) {
-        let known: Vec<&str> = keys.iter().chain(beside).copied().collect();
-        let help = suggestion(key, &known);
-        return Err(Error::Config(format!("unknown key {path}.{key} for {name}; {help}")));
-    }
-    match name.as_str() {
-        "constant" => options(path, table, Schedule::Constant),
-        "step" => options(path, table, Schedule::Step),
-        "multistep" => options(path, table, Schedule::MultiStep),
-        "exponential" => options(path, table, Schedule::Exponential),
-        "linear" => options(path, table, Schedule::Linear),
-        "cosine" => options(path, table, Schedule::Cosine),
-        "cosine_restarts" => options(path, table, Schedule::CosineRestarts),
-        "one_cycle" => options(path, table, Schedule::OneCycle),
-        "polynomial" => options(path, table, Schedule::Polynomial),
-        "plateau" => options(path, table, Schedule::Plateau),
-        "inverse_sqrt" => options(path, table, Schedule::InverseSqrt),
-        "sequence" => sequence(Section::new(path, table)),
-        _ => Err(Error::Config(format!("{path}.name = \"{name}\" cannot be read from a config"))),
+    match SCHEDULE.take(path, &mut table, beside)?.as_str() {
+        "sequence" => sequence(path, table).map(Schedule::Sequence),
+        name => read_by(path, Value::Table(table), |reader| Schedule::read(name, reader)),
     }
 }
 
-fn options<T: DeserializeOwned>(path: &str, table: Table, of: fn(T) -> Schedule) -> Result<Schedule> {
-    read_options(path, Value::Table(table)).map(of)
-}
-
-fn sequence(mut section: Section) -> Result<Schedule> {
+/// A sequence, whose schedules are such tables again.
+fn sequence(path: &str, mut table: Table) -> Result<Sequence> {
     let example = "[{ name = \"linear\", start_factor = 0.1 }, { name = \"cosine\" }]";
-    let milestones = section.required("milestones", "[100], where the second schedule begins")?;
-    let milestones = read_options(&section.name("milestones"), milestones)?;
-    let path = section.name("schedules");
-    let list = match section.required("schedules", example)? {
-        Value::Array(list) => list,
-        other => {
-            let text = format!("{path} = {other}: a list is needed, and this is {}", kind(&other));
-            return Err(Error::Config(format!("{text}; for example {example}")));
-        }
-    };
+    require(path, &table, "milestones", "[100], where the second schedule begins")?;
+    require(path, &table, "schedules", example)?;
+    let milestones = table.remove("milestones").unwrap_or(false.into());
+    let milestones = read_options(&format!("{path}.milestones"), milestones)?;
+    let path = format!("{path}.schedules");
     let one = |(i, value)| match value {
         Value::Table(table) => schedule(&format!("{path}[{i}]"), table, &[]),
         other => {
@@ -88,15 +67,26 @@ fn sequence(mut section: Section) -> Result<Schedule> {
             Err(Error::Config(format!("{path}[{i}] = {other}: a table is needed, and this is {what}")))
         }
     };
-    let schedules = list.into_iter().enumerate().map(one).collect::<Result<_>>()?;
-    Ok(Schedule::Sequence(Sequence { schedules, milestones }))
+    let schedules = match table.remove("schedules") {
+        Some(Value::Array(list)) => list.into_iter().enumerate().map(one).collect::<Result<_>>()?,
+        other => {
+            let other = other.unwrap_or(false.into());
+            let text = format!("{path} = {other}: a list is needed, and this is {}", kind(&other));
+            return Err(Error::Config(format!("{text}; for example {example}")));
+        }
+    };
+    Ok(Sequence { schedules, milestones })
 }
 
 /// `[schedule]` with every default, where there is one.
 pub(super) fn to_toml(update: &Update) -> Option<Value> {
-    let mut value = Value::try_from(update.schedule.as_ref()?).ok()?;
-    if let Value::Table(table) = &mut value {
-        table.insert("interval".into(), Value::try_from(update.interval).ok()?);
+    #[derive(Serialize)]
+    struct Written<'a> {
+        #[serde(flatten)]
+        schedule: &'a Schedule,
+        interval: Interval,
     }
-    Some(value)
+
+    let (schedule, interval) = (update.schedule.as_ref()?, update.interval);
+    Value::try_from(Written { schedule, interval }).ok()
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
 use super::LossSpec;
-use super::reference::{Described, section};
+use super::described::{Described, section};
 use crate::compile::{EarlyStopping, MicroBatch};
 use crate::error::{Error, Result};
 use crate::kernel::{Precision, Rounding};

@@ -88,7 +88,7 @@ pub(super) fn word_bytes(words: &[u32]) -> Vec<u8> {
 }
 
 /// Numbers that must be exact.
-pub(super) fn exactly(numbers: &[f32]) -> Vec<Near> {
+pub(super) fn exact(numbers: &[f32]) -> Vec<Near> {
     numbers.iter().map(|x| Near::exact(*x)).collect()
 }
 
@@ -199,7 +199,7 @@ impl Want {
             got,
             want: near.value,
             off: (got - near.value).abs(),
-            bound: near.off,
+            bound: near.bound,
         };
         let words = || read.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b));
         let all: Vec<Worst> = match self {
@@ -207,7 +207,7 @@ impl Want {
                 wants.iter().zip(words()).map(|(near, w)| of(f32::from_bits(w).into(), near)).collect()
             }
             Want::Words(wants) => {
-                let exact = |word: &u32| Near { value: f64::from(*word), off: 0.0 };
+                let exact = |word: &u32| Near { value: f64::from(*word), bound: 0.0 };
                 wants.iter().zip(words()).map(|(want, w)| of(w.into(), &exact(want))).collect()
             }
             Want::Halves(wants) => {
@@ -323,7 +323,7 @@ pub(super) fn of_graph_into(
     graph.check()?;
     let sinks: Vec<(Tensor, Sink)> = outputs.iter().zip(0..).map(|(t, i)| (t.clone(), sink(i))).collect();
     let mut plan = Plan::new(&graph, &sinks, RING, target)?;
-    let of_input = |name: &str| given.iter().find(|g| g.name == name).map_or(vec![], |g| exactly(&g.numbers));
+    let of_input = |name: &str| given.iter().find(|g| g.name == name).map_or(vec![], |g| exact(&g.numbers));
     // Parameters take their numbers from the inputs of the same names, which may be unread.
     let parameters = graph.parameters();
     let of_parameter = |i: usize| of_input(&parameters[i].name);
@@ -346,7 +346,7 @@ pub(super) fn of_graph_into(
     let mut claims = Vec::new();
     for (i, mut want) in evaluate(&graph, &outputs, &of_input, &of_parameter).into_iter().enumerate() {
         if room == Room::Exact {
-            want.iter_mut().for_each(|near| near.off = 0.0);
+            want.iter_mut().for_each(|near| near.bound = 0.0);
         }
         let (buffer, offset) = match sink(i) {
             Sink::Buffer(name) => (name, 0),
@@ -381,12 +381,12 @@ mod tests {
 
     #[test]
     fn nothing_that_is_no_number_is_within_a_bound() {
-        let near = Near { value: 1.0, off: 1e30 };
+        let near = Near { value: 1.0, bound: 1e30 };
         let (at, worst) = Want::Numbers(vec![near; 2]).compare(&bytes(&[1.5, f32::NAN]));
         assert_eq!((at, worst.share()), (1, f64::INFINITY));
-        let (at, worst) = Want::Numbers(exactly(&[0.0, 2.0])).compare(&bytes(&[0.0, 2.000_000_2]));
+        let (at, worst) = Want::Numbers(exact(&[0.0, 2.0])).compare(&bytes(&[0.0, 2.000_000_2]));
         assert_eq!((at, worst.share()), (1, f64::INFINITY));
-        let codes = [Near { value: -3.4, off: 0.0 }, Near { value: 2.6, off: 0.0 }];
+        let codes = [Near { value: -3.4, bound: 0.0 }, Near { value: 2.6, bound: 0.0 }];
         assert!(Want::Codes(codes.to_vec()).compare(&[253, 3]).1.share() <= 1.0);
         assert!(Want::Codes(codes.to_vec()).compare(&[252, 3]).1.share() > 1.0);
     }

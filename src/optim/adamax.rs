@@ -1,8 +1,8 @@
-//! Adamax: Adam with the largest gradient of late.
+//! Adamax: Adam with a decaying maximum of the gradient.
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, correction, row};
+use super::{About, Rule, Scalars, Trials, UpdateKernel, adam_numbers, correction, row};
 use crate::error::Result;
 
 /// `adamax`: g ← g + λw; m ← m + (1 − β₁)(g − m); u ← max(β₂u, |g| + ε); w ← w − η/(1 − β₁ᵗ)·m/u.
@@ -13,7 +13,7 @@ use crate::error::Result;
 pub struct Adamax {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// β₁ and β₂, each in [0, 1): how much of the two running averages a step keeps.
+    /// β₁ and β₂, each in [0, 1): the shares of the two running means that a step keeps.
     pub betas: [f64; 2],
     /// ε, added to the size of a gradient; at least 0.
     pub eps: f64,
@@ -28,13 +28,16 @@ impl Default for Adamax {
 }
 
 impl Adamax {
-    pub(super) const KEYS: &[&str] = &["lr", "betas", "eps", "weight_decay"];
-
     pub(super) const ABOUT: About = About {
         equation: "m as adam's; u ← max(β₂u, |g| + ε); w ← w − η/(1 − β₁ᵗ)·m/u, with g ← g + λw",
         source: "Kingma and Ba 2015",
         torch: Some("Adamax"),
         forms: &[],
+        trials: Trials {
+            kernel: &["weight_decay = 0.1", "betas = [0.5, 0.9], eps = 0.05"],
+            parabola: "lr = 0.1",
+            valley: "lr = 0.03",
+        },
     };
 }
 
@@ -56,23 +59,25 @@ impl Rule for Adamax {
         let [beta1, beta2] = self.betas;
         row([lr / correction(beta1, t), 1.0 - beta1, beta2, self.eps, self.weight_decay])
     }
+
+    fn remove_decay(&mut self) {
+        self.weight_decay = 0.0;
+    }
+
+    fn momentum(&mut self) -> Option<&mut f64> {
+        Some(&mut self.betas[0])
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::optim::Optimizer;
-    use crate::optim::tests::{assert_close, round_trip};
+    use crate::optim::tests::assert_close;
 
     #[test]
     fn the_first_moment_alone_is_corrected() {
         let row = Optimizer::Adamax(Adamax { weight_decay: 0.25, ..Adamax::default() }).scalars(2, 0.5);
         assert_close(row, [0.5 / 0.19, 0.1, 0.999, 1e-8, 0.25]);
-    }
-
-    #[test]
-    fn serde_keeps_every_key() {
-        let (lr, betas, eps, weight_decay) = (0.5, [0.7, 0.8], 1e-3, 0.1);
-        round_trip("adamax", Optimizer::Adamax(Adamax { lr, betas, eps, weight_decay }), Adamax::KEYS);
     }
 }

@@ -13,7 +13,7 @@ pub enum Average {
     ///
     /// Source: torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn(decay).
     Ema {
-        /// How much of the average a step keeps, in [0, 1).
+        /// The share of the average that a step keeps, in [0, 1).
         #[serde(default = "decay")]
         decay: f64,
         /// Evaluate with the average.
@@ -43,18 +43,18 @@ fn yes() -> bool {
 }
 
 impl Average {
-    /// What an exponential average keeps in a step, unless told otherwise.
+    /// The default share that an exponential average keeps.
     pub const DECAY: f64 = 0.999;
 
-    /// Whether evaluation uses it.
+    /// True where evaluation uses it.
     pub fn eval(&self) -> bool {
         match *self {
             Average::Ema { eval, .. } | Average::Swa { eval, .. } => eval,
         }
     }
 
-    /// What of the average update `t` keeps, the first being 1, in epochs of `steps` updates: 0 takes the weights, 1 leaves
-    /// the average as it is.
+    /// The share of the average that update `t` keeps, the first being 1, in epochs of `steps` updates. 0 takes the weights,
+    /// 1 leaves the average as it is.
     pub fn keep(&self, t: u64, steps: u64) -> f64 {
         match *self {
             Average::Ema { decay, .. } => {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Rule, Scalars, UpdateKernel, adam_numbers, row};
+use super::{About, Rule, Scalars, Trials, UpdateKernel, adam_numbers, row};
 use crate::error::Result;
 
 /// `lion`: w ← w − η(sign(β₁m + (1 − β₁)g) + λw); then m ← β₂m + (1 − β₂)g.
@@ -26,13 +26,16 @@ impl Default for Lion {
 }
 
 impl Lion {
-    pub(super) const KEYS: &[&str] = &["lr", "betas", "weight_decay"];
-
     pub(super) const ABOUT: About = About {
         equation: "w ← w − η(sign(β₁m + (1 − β₁)g) + λw); then m ← β₂m + (1 − β₂)g",
         source: "Chen et al. 2023",
         torch: None,
         forms: &[],
+        trials: Trials {
+            kernel: &["lr = 0.001, weight_decay = 0.1", "lr = 0.001, weight_decay = 0.1, betas = [0.5, 0.9]"],
+            parabola: "lr = 0.05",
+            valley: "lr = 3e-3",
+        },
     };
 }
 
@@ -55,23 +58,25 @@ impl Rule for Lion {
         let [beta1, beta2] = self.betas;
         row([lr, beta1, 1.0 - beta1, beta2, 1.0 - beta2, lr * self.weight_decay])
     }
+
+    fn remove_decay(&mut self) {
+        self.weight_decay = 0.0;
+    }
+
+    fn momentum(&mut self) -> Option<&mut f64> {
+        Some(&mut self.betas[0])
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::optim::Optimizer;
-    use crate::optim::tests::{assert_close, round_trip};
+    use crate::optim::tests::assert_close;
 
     #[test]
     fn decay_goes_with_the_rate() {
         let row = Optimizer::Lion(Lion { weight_decay: 0.25, ..Lion::default() }).scalars(7, 0.5);
         assert_close(row, [0.5, 0.9, 0.1, 0.99, 0.01, 0.125]);
-    }
-
-    #[test]
-    fn serde_keeps_every_key() {
-        let rule = Lion { lr: 0.5, betas: [0.7, 0.8], weight_decay: 0.1 };
-        round_trip("lion", Optimizer::Lion(rule), Lion::KEYS);
     }
 }

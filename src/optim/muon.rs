@@ -1,8 +1,11 @@
-//! Muon: momentum made orthogonal for matrices, AdamW for all else.
+//! Muon: momentum made orthogonal for matrices, AdamW for other parameters.
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, AdamW, Form, Passes, Rule, Scalars, UpdateKernel, at_least_zero, below_one, refuse, row};
+use super::{
+    About, AdamW, Form, Passes, Rule, Scalars, Trials, UpdateKernel, at_least_zero, below_one, moving,
+    refuse, row,
+};
 use crate::error::Result;
 
 /// `muon`: for matrices b ← μb + (1 − μ)g, d = μb + (1 − μ)g (b itself without `nesterov`), X = what Newton–Schulz makes of
@@ -25,15 +28,15 @@ pub struct Muon {
     pub weight_decay: f64,
     /// a, b and c of Newton–Schulz.
     pub ns_coefficients: [f64; 3],
-    /// How often it is applied, 0 to 99.
+    /// The number of Newton–Schulz steps, 0 to 99.
     pub ns_steps: u32,
-    /// ε, the least norm that is divided by; above 0.
+    /// ε, the least divisor; above 0.
     pub eps: f64,
     /// The factor of a matrix's step.
     pub adjust_lr_fn: AdjustLr,
-    /// Whether matrices are updated by Muon; for groups such as embeddings and heads.
+    /// Update matrices by Muon. A group of embeddings or heads sets it to false.
     pub use_muon: bool,
-    /// AdamW for all else.
+    /// AdamW for other parameters.
     pub adamw: MuonAdamW,
 }
 
@@ -61,7 +64,7 @@ impl AdjustLr {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MuonAdamW {
-    /// Learning rate, at least 0, at the beginning: a schedule moves it as it moves Muon's.
+    /// Learning rate at the start, at least 0. A schedule moves it as it moves Muon's.
     pub lr: f64,
     /// β₁ and β₂, each in [0, 1).
     pub betas: [f64; 2],
@@ -84,14 +87,14 @@ impl Default for MuonAdamW {
     }
 }
 
-/// How a matrix is made orthogonal; the same for all groups.
+/// The numbers of Newton–Schulz, the same for all groups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewtonSchulz {
     /// a, b and c.
     pub coefficients: [f64; 3],
-    /// How often.
+    /// The number of steps.
     pub steps: u32,
-    /// The least norm that is divided by.
+    /// The least divisor.
     pub eps: f64,
     /// The factor of the result.
     pub adjust: AdjustLr,
@@ -115,19 +118,6 @@ impl Default for Muon {
 }
 
 impl Muon {
-    pub(super) const KEYS: &[&str] = &[
-        "lr",
-        "momentum",
-        "nesterov",
-        "weight_decay",
-        "ns_coefficients",
-        "ns_steps",
-        "eps",
-        "adjust_lr_fn",
-        "use_muon",
-        "adamw",
-    ];
-
     pub(super) const ABOUT: About = About {
         equation: "matrices: b ← μb + (1 − μ)g; X = NewtonSchulz(μb + (1 − μ)g); \
                    w ← w(1 − ηλ) − η·√max(1, rows/columns)·X. All else, and where `use_muon` is false: adamw",
@@ -138,13 +128,12 @@ impl Muon {
             "X = NewtonSchulz(b); w ← w(1 − ηλ) − η·0.2·√max(rows, columns)·X",
             "Liu et al. 2025",
         )],
+        trials: Trials {
+            kernel: &[],
+            parabola: "lr = 0.1, adamw = { lr = 0.1, weight_decay = 0.0 }",
+            valley: "adamw = { lr = 0.03, weight_decay = 0.0 }",
+        },
     };
-
-    /// The same without weight decay.
-    pub(super) fn without_decay(&self) -> Muon {
-        let adamw = MuonAdamW { weight_decay: 0.0, ..self.adamw.clone() };
-        Muon { weight_decay: 0.0, adamw, ..self.clone() }
-    }
 }
 
 impl Rule for Muon {
@@ -184,7 +173,7 @@ impl Rule for Muon {
         kernel
     }
 
-    /// Of matrices `[η, μ, 1 − μ, ηλ]`; of all else the row of [`AdamW`].
+    /// For matrices `[η, μ, 1 − μ, ηλ]`; for other parameters the row of [`AdamW`].
     fn scalars(&self, t: u64, lr: f64) -> Scalars {
         if self.use_muon {
             return row([lr, self.momentum, 1.0 - self.momentum, lr * self.weight_decay]);
@@ -193,13 +182,30 @@ impl Rule for Muon {
         let scheduled = if self.lr > 0.0 { own * (lr / self.lr) } else { own };
         self.adamw.rule().scalars(t, scheduled)
     }
+
+    fn remove_decay(&mut self) {
+        self.weight_decay = 0.0;
+        self.adamw.weight_decay = 0.0;
+    }
+
+    fn momentum(&mut self) -> Option<&mut f64> {
+        moving(&mut self.momentum)
+    }
+
+    fn set_axes(&mut self, axes: usize) {
+        self.use_muon = self.use_muon && axes == 2;
+    }
+
+    fn of_matrices(&self) -> bool {
+        self.use_muon
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::optim::Optimizer;
-    use crate::optim::tests::{assert_close, round_trip};
+    use crate::optim::tests::assert_close;
 
     #[test]
     fn a_schedule_moves_both_rates() {
@@ -219,21 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn serde_keeps_every_key_and_bad_numbers_are_refused() {
-        let adamw = MuonAdamW { lr: 0.1, betas: [0.5, 0.6], eps: 1e-4, weight_decay: 0.2 };
-        let rule = Muon {
-            lr: 0.5,
-            momentum: 0.5,
-            nesterov: false,
-            weight_decay: 0.3,
-            ns_coefficients: [1.5, -0.5, 0.0],
-            ns_steps: 3,
-            eps: 1e-3,
-            adjust_lr_fn: AdjustLr::MatchRmsAdamw,
-            use_muon: false,
-            adamw,
-        };
-        round_trip("muon", Optimizer::Muon(rule.clone()), Muon::KEYS);
+    fn bad_numbers_are_refused() {
+        let rule = Muon::default();
         let wrong = |rule: Muon| rule.validate().unwrap_err().to_string();
         let adamw = MuonAdamW { betas: [1.0, 0.6], ..rule.adamw.clone() };
         for (err, key) in [

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Form, Rule, Scalars, UpdateKernel, at_least_zero, below_one, correction, refuse, row};
+use super::{
+    About, Form, Rule, Scalars, Trials, UpdateKernel, at_least_zero, below_one, correction, moving, refuse,
+    row,
+};
 use crate::error::Result;
 
 /// `rmsprop`: g ← g + λw; s ← αs + (1 − α)g²; w ← w − ηg/(√s + ε).
@@ -16,7 +19,7 @@ use crate::error::Result;
 pub struct RmsProp {
     /// Learning rate η, at least 0.
     pub lr: f64,
-    /// How much of the running averages a step keeps: α in [0, 1).
+    /// α in [0, 1): the share of the running means that a step keeps.
     pub alpha: f64,
     /// ε, added to the root; at least 0. At 0, a weight that has had no gradient becomes NaN, as in torch.
     pub eps: f64,
@@ -45,9 +48,6 @@ impl Default for RmsProp {
 }
 
 impl RmsProp {
-    pub(super) const KEYS: &[&str] =
-        &["lr", "alpha", "eps", "weight_decay", "momentum", "centered", "bias_correction"];
-
     pub(super) const ABOUT: About = About {
         equation: "s ← αs + (1 − α)g²; w ← w − ηg/(√s + ε), with g ← g + λw",
         source: "Tieleman and Hinton 2012",
@@ -58,6 +58,18 @@ impl RmsProp {
             Form::new("centered = true, momentum = 0.9", "both: b ← μb + g/(√(s − m²) + ε)", "Graves 2013"),
             Form::new("bias_correction = true", "√(s/(1 − αᵗ)) for √s", "an addition"),
         ],
+        trials: Trials {
+            kernel: &[
+                "weight_decay = 0.05",
+                "weight_decay = 0.05, bias_correction = true",
+                "weight_decay = 0.05, centered = true",
+                "lr = 0.005, weight_decay = 0.05, momentum = 0.7",
+                "lr = 0.005, weight_decay = 0.05, momentum = 0.7, bias_correction = true",
+                "lr = 0.005, weight_decay = 0.05, momentum = 0.7, centered = true, alpha = 0.9, eps = 1e-3",
+            ],
+            parabola: "lr = 0.1",
+            valley: "lr = 0.01",
+        },
     };
 }
 
@@ -98,13 +110,21 @@ impl Rule for RmsProp {
         let Self { alpha, eps, weight_decay, momentum, .. } = *self;
         row([lr, alpha, 1.0 - alpha, eps, weight_decay, momentum, unbias])
     }
+
+    fn remove_decay(&mut self) {
+        self.weight_decay = 0.0;
+    }
+
+    fn momentum(&mut self) -> Option<&mut f64> {
+        moving(&mut self.momentum)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::optim::Optimizer;
-    use crate::optim::tests::{assert_close, round_trip};
+    use crate::optim::tests::assert_close;
 
     #[test]
     fn scalars_with_and_without_correction() {
@@ -135,19 +155,5 @@ mod tests {
             assert!(err.contains(message), "{err}");
         }
         RmsProp { bias_correction: true, momentum: 0.9, eps: 0.0, ..rms() }.validate().unwrap();
-    }
-
-    #[test]
-    fn serde_keeps_every_key() {
-        let rule = RmsProp {
-            lr: 0.5,
-            alpha: 0.9,
-            eps: 1e-3,
-            weight_decay: 0.1,
-            momentum: 0.4,
-            centered: true,
-            bias_correction: true,
-        };
-        round_trip("rmsprop", Optimizer::RmsProp(rule), RmsProp::KEYS);
     }
 }

@@ -1,14 +1,18 @@
-//! What a step makes of the gradients: groups of parameters with an optimizer each, clipping, steps left out, averages.
+//! The update of a step: groups of parameters with an optimizer each, clipping, skipped steps, averages.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 use wildmatch::WildMatch;
 
+use super::update_kernel::SLOTS_BESIDE_AVERAGE;
 use super::{Average, Interval, Optimizer, Schedule, at_least_zero_of, refuse_of};
 use crate::error::{Error, Result, suggestion};
 use crate::graph::Parameter;
 
-/// Bounds for the gradients of a step, after the loss scale has been taken out and micro-batches added.
+/// Bounds for the gradients of a step, after the loss scale is removed and micro-batches are added.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Clip {
     /// Every gradient times min(1, max / (‖g‖ + 1e-6)), the norm over all that are trained.
@@ -21,17 +25,17 @@ pub enum Clip {
     Value(f64),
 }
 
-/// Parameters that are updated in a way of their own.
+/// Parameters with settings of their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ParamGroup {
     /// Names, in which `*` stands for any characters and `?` for one: `"*.bias"`. A parameter belongs to the first group
     /// that names it.
+    #[serde(deserialize_with = "names")]
     pub params: Vec<String>,
-    /// Times the learning rate.
+    /// The factor of the learning rate.
     #[serde(default = "one")]
     pub lr_factor: f64,
-    /// Not trained: no gradient is computed and no state kept.
+    /// Do not train: no gradient is computed and no state is kept.
     #[serde(default)]
     pub frozen: bool,
     /// Keys of the optimizer that differ here: `weight_decay = 0.0`.
@@ -39,7 +43,39 @@ pub struct ParamGroup {
     pub keys: Table,
 }
 
-/// Above 0, and still so in f32.
+/// Reads a list of names, or one name.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Names;
+
+    impl<'de> Visitor<'de> for Names {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of names")
+        }
+
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Vec<String>, E> {
+            Ok(vec![name.to_owned()])
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut names = Vec::new();
+            while let Some(value) = list.next_element::<Value>()? {
+                match value {
+                    Value::String(name) => names.push(name),
+                    other => {
+                        return Err(de::Error::invalid_type(de::Unexpected::Other(other.type_str()), &self));
+                    }
+                }
+            }
+            Ok(names)
+        }
+    }
+
+    deserializer.deserialize_any(Names)
+}
+
+/// True above 0, in f32 too.
 fn positive(max: f64) -> bool {
     max as f32 > 0.0
 }
@@ -49,7 +85,7 @@ fn one() -> f64 {
 }
 
 impl ParamGroup {
-    /// The parameters of these names, updated as the others.
+    /// A group of the parameters with these names, with the settings of the others.
     pub fn new<S: Into<String>>(params: impl IntoIterator<Item = S>) -> Self {
         let params = params.into_iter().map(Into::into).collect();
         ParamGroup { params, lr_factor: 1.0, frozen: false, keys: Table::new() }
@@ -72,25 +108,25 @@ impl ParamGroup {
     }
 }
 
-/// What a step makes of the gradients. An [`Optimizer`] alone is one with nothing else.
+/// The update of a step. An [`Optimizer`] alone is an update with nothing else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
     /// The optimizer.
     pub optimizer: Optimizer,
-    /// Parameters that differ, by name.
+    /// Parameters with settings of their own, by name.
     pub groups: Vec<ParamGroup>,
-    /// Whether weight decay is for parameters of fewer than two axes too: biases, and the factors of norms.
+    /// Apply weight decay to parameters of fewer than two axes too: biases, and the factors of norms.
     pub decay_biases_and_norms: bool,
     /// Bounds for the gradients.
     pub clip: Option<Clip>,
-    /// Leave out a step whose gradients are not finite, in place of ending the run. `None` leaves it to the others: steps
-    /// are left out where their norm is looked at in any case, with [`Clip::Norm`] and in f16.
+    /// Skip a step whose gradients are not finite, instead of ending the run. `None`: skip it where the norm is computed in any
+    /// case, with [`Clip::Norm`] and in f16.
     pub skip_nonfinite: Option<bool>,
     /// An average of the weights.
     pub average: Option<Average>,
-    /// How the learning rate goes; `None` leaves it as it is.
+    /// The schedule of the learning rate; `None` keeps it constant.
     pub schedule: Option<Schedule>,
-    /// What the schedule counts.
+    /// The unit of the schedule's steps.
     pub interval: Interval,
 }
 
@@ -133,21 +169,21 @@ impl From<&Update> for Update {
 pub struct Group {
     /// The optimizer with the group's numbers.
     pub optimizer: Optimizer,
-    /// Times the learning rate.
+    /// The factor of the learning rate.
     pub lr_factor: f64,
 }
 
 /// An [`Update`] for the parameters of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Groups {
-    /// Those that are trained, in the order they lie in memory.
+    /// The groups that are trained, in their order in memory.
     pub groups: Vec<Group>,
     /// The group of each parameter; `None` is frozen.
     pub of: Vec<Option<usize>>,
 }
 
 impl Update {
-    /// Checks every number, but not the names in groups.
+    /// Checks every number. The names in groups need the model: see [`Update::resolve`].
     ///
     /// # Errors
     /// [`Error::Config`] with the key, its value and what is allowed.
@@ -176,6 +212,14 @@ impl Update {
             let text = "average: a schedule-free optimizer has an average of its own, which evaluation is of";
             return Err(Error::Config(text.into()));
         }
+        let slots = self.optimizer.kernel().slots.len();
+        if slots > SLOTS_BESIDE_AVERAGE {
+            return Err(Error::Config(format!(
+                "average: {} keeps {slots} slots, and an update has room for {SLOTS_BESIDE_AVERAGE} beside an average; \
+                 leave out the section [average]",
+                self.optimizer.name()
+            )));
+        }
         average.validate()
     }
 
@@ -186,7 +230,7 @@ impl Update {
             let text = "schedule: a schedule-free optimizer goes without; it has warmup_steps of its own";
             return Err(Error::Config(text.into()));
         }
-        if schedule.cycles_momentum() && self.optimizer.cycled(0.5).is_none() {
+        if schedule.cycles_momentum() && self.optimizer.with_momentum(0.5).is_none() {
             let text = "schedule.cycle_momentum = true: the optimizer has neither momentum above 0 nor betas; give it \
                         momentum, or set cycle_momentum = false";
             return Err(Error::Config(text.into()));
@@ -194,7 +238,7 @@ impl Update {
         Ok(())
     }
 
-    /// True where evaluation is of the average.
+    /// True where evaluation uses the average.
     pub fn evaluates_average(&self) -> bool {
         self.average.is_some_and(|average| average.eval()) || self.optimizer.kernel().average.is_some()
     }
@@ -225,7 +269,7 @@ impl Update {
         Ok(optimizer)
     }
 
-    /// Which group each of `parameters` belongs to.
+    /// Assigns each of `parameters` to its group.
     ///
     /// # Errors
     /// [`Error::Config`] for a pattern that names no parameter, and where all are frozen.
@@ -266,7 +310,7 @@ impl Update {
             if !decays {
                 group.optimizer = group.optimizer.without_decay();
             }
-            group.optimizer = group.optimizer.of_axes(parameter.shape.len());
+            group.optimizer = group.optimizer.for_axes(parameter.shape.len());
             let known = groups.iter().position(|other| *other == group);
             of.push(Some(known.unwrap_or(groups.len())));
             if known.is_none() {

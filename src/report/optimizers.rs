@@ -8,7 +8,7 @@ use super::align;
 use crate::compile::dispatches_of_a_shape;
 use crate::optim::{Optimizer, Passes, UpdateKernel};
 
-/// The words that head the page.
+/// The head of the page.
 const HEAD: &str = include_str!("optimizers.head.md");
 /// Where torch describes a class of `torch.optim`.
 const TORCH: &str = "https://docs.pytorch.org/docs/stable/generated/torch.optim.";
@@ -20,9 +20,9 @@ struct Row {
     keys: &'static str,
     equation: &'static str,
     source: &'static str,
-    /// The class of `torch.optim`, said once an optimizer.
+    /// The class of `torch.optim`, in the first row of an optimizer.
     torch: Option<&'static str>,
-    /// Every key as `key = value`, said once an optimizer.
+    /// Every key as `key = value`, in the first row of an optimizer.
     defaults: Vec<String>,
     kernel: UpdateKernel,
 }
@@ -41,7 +41,7 @@ impl Row {
         slots.join(", ")
     }
 
-    /// Bytes moved by an update and bytes kept, both for each parameter; dispatches.
+    /// Bytes that an update moves, bytes of the slots, both for each parameter, and dispatches.
     fn costs(&self) -> [String; 3] {
         let dispatches = match &self.kernel.passes {
             Passes::One | Passes::EightBit => "1".to_owned(),
@@ -61,8 +61,8 @@ impl Row {
     }
 }
 
-/// A value as a config would have it, small numbers as 1e-3.
-fn shown(value: &Value) -> String {
+/// A value as in a config; small numbers as 1e-3.
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Float(x) if *x != 0.0 && x.abs() < 0.05 => format!("{x:e}"),
         Value::Float(x) => x.to_string(),
@@ -76,21 +76,13 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The optimizer `name` with `keys` set, as `momentum = 0.9, nesterov = true`.
-fn optimizer(name: &str, keys: &str) -> Option<(Optimizer, Table)> {
-    let beside = if keys.is_empty() { String::new() } else { format!(", {keys}") };
-    let table: Table = format!("v = {{ name = \"{name}\"{beside} }}").parse().ok()?;
-    let optimizer: Optimizer = table.get("v")?.clone().try_into().ok()?;
-    let table = Table::try_from(&optimizer).ok()?;
-    optimizer.validate().is_ok().then_some((optimizer, table))
-}
-
 fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for name in Optimizer::NAMES {
-        let (Some(about), Some((defaults, table))) = (Optimizer::about(name), optimizer(name, "")) else {
+        let (Some(about), Ok(defaults)) = (Optimizer::about(name), Optimizer::parse(name, "")) else {
             continue;
         };
+        let table = Table::try_from(&defaults).unwrap_or_default();
         let keys = table.iter().filter(|(key, _)| *key != "name");
         rows.push(Row {
             name,
@@ -102,7 +94,7 @@ fn rows() -> Vec<Row> {
             kernel: defaults.kernel(),
         });
         for form in about.forms {
-            let Some((optimizer, _)) = optimizer(name, form.keys) else { continue };
+            let Ok(optimizer) = Optimizer::parse(name, form.keys) else { continue };
             let (keys, equation, source) = (form.keys, form.equation, form.source);
             let (torch, defaults) = (None, Vec::new());
             rows.push(Row { name, keys, equation, source, torch, defaults, kernel: optimizer.kernel() });
@@ -111,7 +103,8 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-fn cells(out: &mut String, cells: &[String]) {
+/// A row of a table in Markdown.
+pub(super) fn cells(out: &mut String, cells: &[String]) {
     let escaped: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     let _ = writeln!(out, "| {} |", escaped.join(" | "));
 }
@@ -163,7 +156,7 @@ pub fn optimizers_text() -> String {
 mod tests {
     use super::*;
 
-    /// A form that cannot be read, or is not allowed, would be left out.
+    /// A form that cannot be read, or is not allowed, would have no row.
     #[test]
     fn every_form_can_be_read_and_has_its_row() {
         let rows = rows();

@@ -97,7 +97,7 @@ impl LearningRate {
         let lr = self.lr(update, epoch, optimizer.lr()) * group.lr_factor;
         let step = self.schedule_step(update, epoch);
         let momentum = self.schedule.as_ref().and_then(|schedule| schedule.momentum(step));
-        match momentum.and_then(|momentum| optimizer.cycled(momentum)) {
+        match momentum.and_then(|momentum| optimizer.with_momentum(momentum)) {
             Some(cycled) => cycled.scalars(update, lr),
             None => optimizer.scalars(update, lr),
         }

@@ -1,4 +1,4 @@
-//! Training with given gradients, so that what an update makes of them can be looked at.
+//! Training with given gradients, to test an update alone.
 
 use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::data::{BatchSize, Dataset};
@@ -19,8 +19,7 @@ pub struct Param {
     pub grads: Vec<Vec<f32>>,
 }
 
-/// What training made of parameters: `[step][parameter][element]`, of the weights and of what is evaluated in their place
-/// where that is another thing.
+/// Parameters after each step, `[step][parameter][element]`: the weights, and the averages where evaluation uses those.
 pub struct Driven {
     pub weights: Vec<Vec<Vec<f32>>>,
     pub averages: Vec<Vec<Vec<f32>>>,
@@ -34,7 +33,7 @@ pub fn drive(update: impl Into<Update>, lrs: &[f64], params: &[Param]) -> Result
     drive_changed(update, lrs, params, |_| ())
 }
 
-/// [`drive`] by plans to which `change` has been done.
+/// [`drive`] with plans that `change` has changed.
 pub fn drive_changed(
     update: impl Into<Update>,
     lrs: &[f64],

@@ -1,4 +1,4 @@
-//! Thirty steps of every optimizer, after each of which the parameters must be those of f64.
+//! Thirty steps of the first optimizers. After each step the parameters must be those of f64.
 
 use downhill::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
 use serde::Deserialize;

@@ -25,7 +25,7 @@ struct Trace {
     lrs: Vec<f64>,
     /// None where the schedule leaves the momentum alone.
     momenta: Vec<Option<f64>>,
-    /// What was observed after each update; none but for a plateau.
+    /// The metric observed after each update, for a plateau.
     metrics: Vec<f64>,
 }
 

@@ -44,7 +44,7 @@ impl InspectArgs {
         let config = DataConfig::open(&self.source.path, &self.source.settings)?;
         let verified = if self.verify { Some(verify(&config.spec)?) } else { None };
         let data = config.load()?;
-        let summary = Summary::of(&data, self.most.saturating_mul(1_000_000))?;
+        let summary = Summary::new(&data, self.most.saturating_mul(1_000_000))?;
         if self.json {
             let mut json = serde_json::to_value(&summary)?;
             json["is"] = config.about.into();

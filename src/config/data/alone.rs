@@ -4,8 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::super::read::read as read_value;
-use super::super::section::kind;
+use super::super::read::{kind, read as read_value};
 use super::super::set;
 use super::formats::recognise;
 use super::section::{self, to_toml};
@@ -20,9 +19,9 @@ const CONTEXT: i64 = 64;
 /// The `[data]` of a config.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataConfig {
-    /// Where the samples come from.
+    /// The source of the samples.
     pub spec: DataSpec,
-    /// What the path was recognised as, where it is no config.
+    /// The format that the path was recognised as, where it is no config.
     pub about: Option<&'static str>,
     options: TrainOptions,
 }

@@ -22,7 +22,7 @@ pub use formats::{DATA_FORMATS, DataFormat};
 pub use images::ImagesSpec;
 pub use keys::{HoldoutKeys, KeyGroup};
 pub use pack::PackSpec;
-pub(super) use section::{read, to_toml};
+pub(super) use section::{Batches, read, to_toml};
 pub use spec::DataSpec;
 pub use table::TableSpec;
 pub use text::TextSpec;

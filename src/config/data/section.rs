@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::super::read::read as read_value;
-use super::super::section::kind;
+use super::super::described::section;
+use super::super::read::{kind, read as read_value};
 use super::formats::{DATA_FORMATS, DataFormat};
 use super::keys::{self, HOLDOUT, Keys, absolute};
 use super::spec::DataSpec;
@@ -16,16 +15,21 @@ use crate::data::BatchSize;
 use crate::error::{Error, Result, nearest, suggestion};
 use crate::kernel::Residence;
 
-/// The keys of `[data]` that every source has, but for `source`, `target` and `augment`.
-#[derive(Serialize, Deserialize)]
-#[serde(default)]
-struct Batches {
-    batch_size: BatchSize,
-    shuffle: bool,
-    drop_last: bool,
-    residence: Residence,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    workers: Option<usize>,
+section! {
+    /// Where the samples come from, `source`, with its keys; and how samples make batches. `target = "inputs"` makes the inputs
+    /// their own targets; `augment` lists augmentations.
+    pub(in crate::config) struct Batches {
+        /// Samples in a batch, or "full" for all of them.
+        pub batch_size: BatchSize = TrainOptions::default().batch_size,
+        /// Draws a new order for each epoch.
+        pub shuffle: bool = TrainOptions::default().shuffle,
+        /// Leaves out a short last batch.
+        pub drop_last: bool = TrainOptions::default().drop_last,
+        /// Where the samples lie: on the device, with the host, or on the device where they fit.
+        pub residence: Residence = Residence::Auto,
+        /// Threads that read streamed samples; one less than there are processors, 8 at most, without it.
+        pub workers: Option<usize> = None,
+    }
 }
 
 /// The keys of every source.
@@ -41,12 +45,6 @@ impl Batches {
     fn set(self, options: &mut TrainOptions) {
         let Batches { batch_size, shuffle, drop_last, residence, workers } = self;
         *options = TrainOptions { batch_size, shuffle, drop_last, residence, workers, ..options.clone() };
-    }
-}
-
-impl Default for Batches {
-    fn default() -> Self {
-        Batches::of(&TrainOptions::default())
     }
 }
 

@@ -76,7 +76,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
         data.augment=[{ mixup = 0 }] => data.augment[0].mixup.alpha = 0 || above 0
         data.augment=[{ erasing = 0.5, scales = [0.1, 0.2] }] => data.augment[0].erasing.scales || "scale"
         data.augment=[{ erasing = 0.5, scale = [0.1, 2] }] => data.augment[0].erasing.scale = [0.1, 2] || from 0 to 1
-        data.augment=[{ erasing = 0.5, scale = [0.1] }] => data.augment[0].erasing.scale = [0.1] || length 2
+        data.augment=[{ erasing = 0.5, scale = [0.1] }] => data.augment[0].erasing.scale = [0.1] || two numbers are needed
         data.augment=[{ erasing = 0.5, ratio = [0, 1] }] => data.augment[0].erasing.ratio = [0, 1] || above 0
         data.augment=[{ mixup = 1 }, { noise = 1 }] => data.augment[0]: mixup || last || data.augment[1] is noise
         data.augment=[{ mixup = 1 }, { mixup = 1 }] => data.augment[0]: mixup || once

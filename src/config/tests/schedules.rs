@@ -3,7 +3,7 @@
 use super::*;
 use crate::optim::schedule::{
     Anneal, Constant, Cosine, CosineRestarts, Exponential, InverseSqrt, Linear, Metric, Mode, MultiStep,
-    OneCycle, Plateau, Polynomial, Sequence, StepDown, ThresholdMode,
+    OneCycle, Plateau, Polynomial, Sequence, Step, ThresholdMode,
 };
 use crate::optim::{Interval, Schedule};
 
@@ -30,7 +30,7 @@ fn every_key_is_read() {
             "factor = 0.5\ntotal_iters = 7",
             Schedule::Constant(Constant { factor: 0.5, total_iters: 7 }),
         ),
-        ("step", "step_size = 3\ngamma = 0.5", Schedule::Step(StepDown { step_size: 3, gamma: 0.5 })),
+        ("step", "step_size = 3\ngamma = 0.5", Schedule::Step(Step { step_size: 3, gamma: 0.5 })),
         (
             "multistep",
             "milestones = [2, 5]\ngamma = 0.5",

@@ -2,7 +2,7 @@
 
 use super::super::case::{Case, Claim, Want, bytes};
 use super::optim::{in_any_order, opened, optimizer, plain, range};
-use crate::check::{Element, Near, Said, Settings, noise};
+use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::Result;
 use crate::kernel::Family;
 use crate::kernel::eight_bit::kernel;
@@ -42,7 +42,7 @@ fn second_code(v: Near, most: Near) -> Near {
 
 pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
     let adamw = optimizer("name = 'adamw'; state_bits = 8; weight_decay = 0.1")?;
-    let (update, settings, t) = (adamw.kernel(), Settings::of(&adamw)?, 10);
+    let (update, settings, t) = (adamw.kernel(), Settings::from_optimizer(&adamw)?, 10);
     let size = (4 * COUNT) as u64;
     let wide = BLOCK_BYTES * NARROW as u64..size;
     let kernel = kernel(&update, &plain(size, 1), std::slice::from_ref(&wide), family, COUNT);
@@ -67,7 +67,7 @@ pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
         };
         let (param, grad) = (Near::exact(param[i]), Near::exact(grad[i]));
         let mut e = Element { param, grad, names: &names, slots: slots.to_vec() };
-        e.step(&settings, t, Said::default())?;
+        e.step(&settings, t, TensorTerms::default())?;
         params.push(in_any_order(e.param));
         moments.iter_mut().zip(e.slots).for_each(|(all, near)| all.push(near));
     }

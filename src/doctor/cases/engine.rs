@@ -1,9 +1,9 @@
 //! What happens to gradients before their update: their norm, the step settled by it, micro-batches added; and what an
 //! update is besides its optimizer: groups, clipping, averages.
 
-use super::super::case::{Case, Claim, Want, bytes, exactly, word_bytes};
+use super::super::case::{Case, Claim, Want, bytes, exact, word_bytes};
 use super::optim::{in_any_order, range};
-use crate::check::{Element, Near, Said, Settings, noise};
+use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::Result;
 use crate::graph::Clock;
 use crate::kernel::feed::STATE;
@@ -88,7 +88,7 @@ fn settled(what: &str, count: usize, how: Settling) -> Case {
         want: Want::Numbers(all),
     };
     let at = (open as usize - 1) * columns + 1;
-    let filed = exactly(&[scale.value as f32, skipped as f32, bad as f32]);
+    let filed = exact(&[scale.value as f32, skipped as f32, bad as f32]);
     let factor_at = Clock::Factor as usize;
     let mut claims = vec![
         words(STATE, 0, &state[..factor_at]),
@@ -165,7 +165,7 @@ fn around() -> Result<Case> {
         let scaled = at(1) * Near::exact(factor);
         let grad = Near { value: scaled.value.clamp(-f64::from(most), most.into()), ..scaled };
         let mut e = Element { param: at(0), grad, names: &update.slots, slots: vec![at(2), at(3)] };
-        e.step(&Settings::of(group)?, t, Said::default())?;
+        e.step(&Settings::from_optimizer(group)?, t, TensorTerms::default())?;
         let average = at(4).lerp(e.param, Near::scalar(1.0 - f64::from(keep)));
         let all = [e.param, at(1), e.slots[0], e.slots[1], average];
         wants.iter_mut().zip(all).for_each(|(want, near)| want.push(in_any_order(near)));

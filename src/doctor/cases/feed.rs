@@ -1,6 +1,6 @@
 //! Where a step begins and ends: gathering minibatches of every kind of number, closing, running buffers.
 
-use super::super::case::{Case, Claim, Want, exactly, word_bytes};
+use super::super::case::{Case, Claim, Want, exact, word_bytes};
 use crate::check::Near;
 use crate::data::{Kind, Scale};
 use crate::kernel::feed::{BUFFERS, FROM, Gather, INTO, NEXT_BUFFERS, ORDER, STATE, close, commit, gather};
@@ -100,14 +100,14 @@ impl Field {
         if let Some(Scale { factor, offset }) = &self.scale {
             let channel = |j: usize| j / (self.words / factor.len());
             let scaled = |(j, x): (usize, f64)| {
-                let x = Near { value: x, off: 0.0 };
+                let x = Near { value: x, bound: 0.0 };
                 x * Near::exact(factor[channel(j)]) + Near::exact(offset[channel(j)])
             };
             return Want::Numbers(numbers.into_iter().map(scaled).collect());
         }
         if self.kind.is_float() {
             let plain: Vec<f32> = numbers.iter().map(|(_, x)| *x as f32).collect();
-            return Want::Numbers(exactly(&plain));
+            return Want::Numbers(exact(&plain));
         }
         Want::Words(numbers.iter().map(|(_, x)| (*x as i64) as u32).collect())
     }

@@ -27,10 +27,10 @@ pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
     // WGSL lets a conversion take either neighbour.
     let nearest = numbers.iter().map(|x| {
         let (x, step) = (f64::from(*x), step_at(f64::from(*x)));
-        Near { value: x, off: if (x / step).fract() == 0.0 { 0.0 } else { step } }
+        Near { value: x, bound: if (x / step).fract() == 0.0 { 0.0 } else { step } }
     });
     let nearest = nearest.collect();
-    let drawn = numbers.iter().enumerate().map(|(i, x)| Near { value: drawn(i, *x), off: 0.0 }).collect();
+    let drawn = numbers.iter().enumerate().map(|(i, x)| Near { value: drawn(i, *x), bound: 0.0 }).collect();
     let rounded = |rounding, what, want| {
         let claims = vec![Claim { buffer: HALF_PARAMETERS.into(), offset: 0, want: Want::Halves(want) }];
         let size = 4 * COUNT as u64;

@@ -13,6 +13,8 @@ mod tensors;
 use super::case::Case;
 use crate::error::Result;
 use crate::kernel::Target;
+#[cfg(test)]
+use crate::optim::Optimizer;
 
 /// The tests of all kernels that serve `target`; those of f16 where the adapter has it.
 ///
@@ -36,7 +38,9 @@ pub(super) fn all(target: Target, has_f16: bool) -> Result<Vec<Case>> {
 /// The kernel's file that optimizer `name` is tested with.
 #[cfg(test)]
 pub(super) fn variant_of(name: &str) -> Option<&'static str> {
-    let keys = optim::VARIANTS.iter().copied().chain(tensors::VARIANTS.iter().map(|(keys, _)| *keys));
-    let optimizers = keys.filter_map(|keys| optim::optimizer(keys).ok());
+    if Optimizer::about(name).is_some_and(|about| !about.trials.kernel.is_empty()) {
+        return Optimizer::parse(name, "").ok().map(|optimizer| optimizer.kernel().shader);
+    }
+    let optimizers = tensors::VARIANTS.iter().filter_map(|(keys, _)| optim::optimizer(keys).ok());
     optimizers.filter(|optimizer| optimizer.name() == name).map(|o| o.kernel().shader).next()
 }

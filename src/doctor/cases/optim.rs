@@ -1,7 +1,7 @@
-//! Updates of the optimizers that look at each number by itself: every form and switch, at the first step and at the tenth.
+//! Updates of the elementwise optimizers: every form and switch, at the first step and at the tenth.
 
 use super::super::case::{Case, Claim, Want, bytes, word_bytes};
-use crate::check::{Element, Near, Said, Settings, noise};
+use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::{Error, Result};
 use crate::kernel::feed::STATE;
 use crate::kernel::orthogonal::Orthogonal;
@@ -9,35 +9,9 @@ use crate::kernel::update::{AVERAGE, Around, GRADIENTS, PARAMETERS, TABLE, avera
 use crate::kernel::{Family, Kernel};
 use crate::optim::{AdamW, Muon, Optimizer, UpdateKernel, table_row};
 
-/// Settings of optimizers, as a config has them.
-pub(super) const VARIANTS: &[&str] = &[
-    "name = 'sgd'; weight_decay = 0.05",
-    "name = 'sgd'; momentum = 0.9; dampening = 0.3; weight_decay = 0.05",
-    "name = 'sgd'; momentum = 0.9; nesterov = true",
-    "name = 'sgd'; momentum = 0.9; form = 'velocity'",
-    "name = 'sgd'; momentum = 0.9; form = 'average'",
-    "name = 'rmsprop'; weight_decay = 0.05; bias_correction = true",
-    "name = 'rmsprop'; momentum = 0.7",
-    "name = 'rmsprop'; centered = true",
-    "name = 'rmsprop'; centered = true; momentum = 0.7",
-    "name = 'adam'; weight_decay = 0.1",
-    "name = 'adam'; amsgrad = true; betas = [0.2, 0.9]",
-    "name = 'adamw'; weight_decay = 0.1",
-    "name = 'nadam'; weight_decay = 0.1",
-    "name = 'nadam'; weight_decay = 0.1; decoupled_weight_decay = true",
-    "name = 'radam'; weight_decay = 0.1",
-    "name = 'radam'; weight_decay = 0.1; decoupled_weight_decay = true; betas = [0.5, 0.9]",
-    "name = 'adamax'; weight_decay = 0.1",
-    "name = 'adagrad'; weight_decay = 0.1; lr_decay = 0.1; initial_accumulator_value = 0.5",
-    "name = 'adadelta'; weight_decay = 0.1",
-    "name = 'lion'; weight_decay = 0.1",
-    "name = 'schedule_free_adamw'; weight_decay = 0.1; warmup_steps = 4",
-    "name = 'schedule_free_sgd'; weight_decay = 0.1",
-];
-
-/// Numbers of the arena: past what a workgroup of software adapters updates, and no whole number of blocks.
+/// Numbers of the arena: more than a workgroup of software adapters updates, and no whole number of blocks.
 const COUNT: usize = 2300;
-/// Steps that are looked at.
+/// The steps that are compared.
 const STEPS: [u64; 2] = [1, 10];
 /// The least number in a slot of squares.
 pub(super) const SLOT_LOW: f32 = 0.2;
@@ -51,7 +25,7 @@ pub(super) fn optimizer(keys: &str) -> Result<Optimizer> {
     toml::from_str(&keys.replace("; ", "\n")).map_err(wrong)
 }
 
-/// Where numbers of a slot begin and end: squares are positive, and larger than what may be subtracted from them.
+/// The range of a slot's numbers: squares are positive, and larger than the numbers that may be subtracted from them.
 pub(super) fn range(slot: &str) -> [f32; 2] {
     match slot {
         PARAMETERS | GRADIENTS | "exp_avg" | "momentum_buffer" | "z" => [-1.0, 1.0],
@@ -79,23 +53,33 @@ pub(super) fn plain(bytes: u64, blocks: u32) -> Around<'static> {
     }
 }
 
-/// A bound for the operations of an update in any order: another order may be off by as much to the other side.
+/// A bound for the operations of an update in any order: another order may err by as much to the other side.
 pub(super) fn in_any_order(near: Near) -> Near {
-    Near { off: 2.0 * near.off, ..near }
+    Near { bound: 2.0 * near.bound, ..near }
+}
+
+/// The elementwise optimizers under the settings of their trials.
+fn variants() -> impl Iterator<Item = (String, Result<Optimizer>)> {
+    let of = |name: &'static str| {
+        let trials = Optimizer::about(name).map_or(&[][..], |about| about.trials.kernel);
+        let variant = move |settings| (format!("{name}, {settings}"), Optimizer::parse(name, settings));
+        trials.iter().map(move |settings| variant(*settings))
+    };
+    Optimizer::NAMES.into_iter().flat_map(of)
 }
 
 pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
     let mut all = Vec::new();
-    for keys in VARIANTS {
-        let optimizer = optimizer(keys)?;
+    for (what, optimizer) in variants() {
+        let optimizer = optimizer?;
         let update = optimizer.kernel();
         let around = plain(4 * COUNT as u64, blocks(&update, family));
         for t in STEPS {
             let kernels = vec![kernel(&update, &around, COUNT)];
-            all.push(case([&optimizer; 2], &update, kernels, &format!("step {t} of {keys}"), t)?);
+            all.push(case([&optimizer; 2], &update, kernels, &format!("step {t} of {what}"), t)?);
         }
     }
-    // What is no matrix goes the way of AdamW, whose numbers are these.
+    // Muon updates parameters that are no matrices by AdamW's rule, with these numbers.
     let muon = Optimizer::Muon(Muon { use_muon: false, ..Muon::default() });
     let adamw = Optimizer::AdamW(AdamW::default());
     let kernels = Orthogonal::new(&[]).others(&muon.kernel(), &plain(4 * COUNT as u64, 1), COUNT);
@@ -115,7 +99,7 @@ fn case(
     what: &str,
     t: u64,
 ) -> Result<Case> {
-    let settings = Settings::of(rule)?;
+    let settings = Settings::from_optimizer(rule)?;
     let names: Vec<&'static str> =
         [PARAMETERS, GRADIENTS].into_iter().chain(update.slots.iter().copied()).collect();
     let numbers = |(name, seed): (&&str, u64)| {
@@ -128,7 +112,7 @@ fn case(
         let mut at = arrays.iter().map(|array| Near::exact(array[i]));
         let (param, grad) = (at.next().unwrap_or_default(), at.next().unwrap_or_default());
         let mut e = Element { param, grad, names: &update.slots, slots: at.collect() };
-        e.step(&settings, t, Said::default())?;
+        e.step(&settings, t, TensorTerms::default())?;
         let all = [e.param, grad].into_iter().chain(e.slots);
         wants.iter_mut().zip(all).for_each(|(want, near)| want.push(in_any_order(near)));
     }
@@ -146,7 +130,7 @@ fn case(
 /// The weights to evaluate, x = y + (1 − 1/β)(z − y).
 fn averaged(keys: &str) -> Result<Option<Case>> {
     let optimizer = optimizer(keys)?;
-    let (update, settings) = (optimizer.kernel(), Settings::of(&optimizer)?);
+    let (update, settings) = (optimizer.kernel(), Settings::from_optimizer(&optimizer)?);
     let beta = if settings.betas()[0] > 0.0 { settings.betas()[0] } else { settings.number("momentum") };
     let [y, z] = [81, 82].map(|seed| noise(seed, COUNT, -1.0, 1.0));
     let x = |(y, z): (&f32, &f32)| {

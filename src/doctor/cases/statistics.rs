@@ -1,7 +1,7 @@
 //! Statistics of weights, gradients and updates: of tensors of one number and of several chunks, with and without a loss
 //! scale, with numbers that are not finite; and of more chunks than a workgroup has lanes, whose records are made up.
 
-use super::super::case::{Case, Claim, Want, bytes, exactly, word_bytes};
+use super::super::case::{Case, Claim, Want, bytes, exact, word_bytes};
 use crate::check::{Near, UNIT, noise};
 use crate::kernel::feed::STATE;
 use crate::kernel::gradients::RING;
@@ -46,10 +46,10 @@ impl Record {
         let depth = all.len().div_ceil(64) + 6;
         let mean = sum(finite.iter().copied(), depth) / Near::exact(count.max(1.0) as f32);
         let size = sum(finite.iter().map(|x| x.abs()), depth).value / count.max(1.0);
-        let from_mean = |x: &Near| *x - Near { off: 0.0, ..mean };
+        let from_mean = |x: &Near| *x - Near { bound: 0.0, ..mean };
         let mut spread = sum(finite.iter().map(|x| from_mean(x) * from_mean(x)), depth);
         // About m′ for the mean m it is Σ (x − m)² + n (m′ − m)²; twice, for x and m′ may be off together.
-        spread.off += 2.0 * count * mean.off.powi(2);
+        spread.bound += 2.0 * count * mean.bound.powi(2);
         let ends = |a: Near, b: &Near, up: bool| if (b.value > a.value) == up { *b } else { a };
         let end = |up| finite.iter().fold(finite[0], |a, b| ends(a, b, up));
         let limits = limits();
@@ -90,12 +90,12 @@ impl Record {
         let mean = chunks.iter().map(|c| c.count * c.mean.value).sum::<f64>() / count.max(1.0);
         let largest = |of: fn(&Record) -> f64| chunks.iter().map(of).fold(0.0, f64::max);
         let size = largest(|c| c.size);
-        let off = largest(|c| c.mean.off) + rounded(5.5 * levels as f64) * size;
+        let bound = largest(|c| c.mean.bound) + rounded(5.5 * levels as f64) * size;
         let between: f64 = chunks.iter().map(|c| c.count * (c.mean.value - mean).powi(2)).sum();
         let mut spread = sum(chunks.iter().map(|c| c.spread), 2 * levels);
         spread.value += between;
-        spread.off += rounded(8.0 + 2.0 * levels as f64) * between;
-        spread.off += (spread.value.sqrt() + off * (levels as f64 * count).sqrt()).powi(2) - spread.value;
+        spread.bound += rounded(8.0 + 2.0 * levels as f64) * between;
+        spread.bound += (spread.value.sqrt() + bound * (levels as f64 * count).sqrt()).powi(2) - spread.value;
         let end = |i: usize, up: bool| {
             let all = chunks.iter().filter_map(|c| c.range.map(|range| range[i]));
             all.reduce(|a, b| if (b.value > a.value) == up { b } else { a })
@@ -105,7 +105,7 @@ impl Record {
             count,
             counts: [total(0), total(1)],
             range: end(0, false).zip(end(1, true)).map(|(low, high)| [low, high]),
-            mean: Near { value: mean, off },
+            mean: Near { value: mean, bound },
             size,
             spread,
             squares: sum(chunks.iter().map(|c| c.squares), levels),
@@ -154,7 +154,7 @@ fn of_numbers(scale: Option<f32>) -> Case {
     let mut arenas = [const { Vec::new() }; 3];
     arenas.iter_mut().for_each(|arena| arena.resize(starts[3] + ALIGNMENT, 7.0_f32));
     let by = scale.unwrap_or(1.0);
-    let mut numbers: [Vec<Near>; KINDS] = std::array::from_fn(|_| exactly(&arenas[0]));
+    let mut numbers: [Vec<Near>; KINDS] = std::array::from_fn(|_| exact(&arenas[0]));
     for (&start, size) in starts.iter().zip(SIZES) {
         for i in 0..size {
             let one = if size == 3 { f32::NAN } else { 1.0 };

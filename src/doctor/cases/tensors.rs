@@ -68,7 +68,7 @@ fn case(
     shape: [usize; 2],
     family: Family,
 ) -> Result<(Case, Option<Case>)> {
-    let (update, settings) = (optimizer.kernel(), Settings::of(optimizer)?);
+    let (update, settings) = (optimizer.kernel(), Settings::from_optimizer(optimizer)?);
     let [rows, columns] = shape;
     let count = rows * columns;
     let stride = (4 * count).next_multiple_of(BLOCK_BYTES as usize);
@@ -95,12 +95,12 @@ fn case(
             rows: factored(0..rows),
             columns: factored(rows..rows + columns),
         };
-        let whole = Whole::of(&settings, STEP, &before)?;
+        let whole = Whole::new(&settings, STEP, &before)?;
         let mut wants: Vec<Vec<Near>> = vec![Vec::with_capacity(count); arrays.len()];
         for i in 0..count {
             let mut e = before.element(i);
             let grad = e.grad;
-            e.step(&settings, STEP, whole.said(&settings, columns, i))?;
+            e.step(&settings, STEP, whole.terms(&settings, columns, i))?;
             let all = [e.param, grad].into_iter().chain(e.slots);
             wants.iter_mut().zip(all).for_each(|(want, near)| want.push(near));
         }

@@ -28,7 +28,7 @@ const EXPM1: f64 = 18.0;
 fn monotone(x: Near, units: f64, f: impl Fn(f64) -> f64) -> Near {
     let value = f(x.value);
     let spread = |end: f64| (f(end) - value).abs();
-    Near::rounded(value, spread(x.value - x.off).max(spread(x.value + x.off)), units)
+    Near::rounded(value, spread(x.value - x.bound).max(spread(x.value + x.bound)), units)
 }
 
 /// e^x
@@ -60,7 +60,7 @@ fn erf(x: f64) -> f64 {
 fn pow(a: Near, b: Near) -> Near {
     let value = a.value.powf(b.value);
     let size = a.value.abs();
-    let of_inputs = b.value.abs() * a.off / (size - a.off) + size.ln().abs() * b.off;
+    let of_inputs = b.value.abs() * a.bound / (size - a.bound) + size.ln().abs() * b.bound;
     let units = EXP + b.value.abs() * (0.35 * LOG + 1.0 + 2.0 * size.ln().abs()) + 2.0;
     Near::rounded(value, value.abs() * of_inputs, units)
 }
@@ -71,27 +71,27 @@ fn either(taken: Near, other: Near, sure: bool) -> Near {
         return taken;
     }
     let apart = (taken.value - other.value).abs();
-    Near { value: taken.value, off: taken.off.max(other.off + apart) }
+    Near { value: taken.value, bound: taken.bound.max(other.bound + apart) }
 }
 
 /// Whether x is above `bound`, and whether that is sure.
 fn above(x: Near, bound: f64) -> (bool, bool) {
-    (x.value > bound, x.off == 0.0 || (x.value - bound).abs() > x.off)
+    (x.value > bound, x.bound == 0.0 || (x.value - bound).abs() > x.bound)
 }
 
 /// f(x)
 pub(super) fn unary(op: Unary, x: Near) -> Near {
     let (one, zero) = (Near::exact(1.0), Near::exact(0.0));
     match op {
-        Unary::Neg => Near { value: -x.value, off: x.off },
+        Unary::Neg => Near { value: -x.value, bound: x.bound },
         Unary::Exp => exp(x),
         Unary::Log => log(x),
         Unary::Sqrt => x.sqrt(),
         Unary::Recip => one / x,
         Unary::Abs => x.abs(),
         Unary::Sign => x.sign(),
-        Unary::Sin => Near { value: x.value.sin(), off: x.off + SINE * UNIT },
-        Unary::Cos => Near { value: x.value.cos(), off: x.off + SINE * UNIT },
+        Unary::Sin => Near { value: x.value.sin(), bound: x.bound + SINE * UNIT },
+        Unary::Cos => Near { value: x.value.cos(), bound: x.bound + SINE * UNIT },
         Unary::Tanh => monotone(x, TANH, f64::tanh),
         Unary::Sigmoid => monotone(x, SIGMOID, |x| 1.0 / (1.0 + (-x).exp())),
         Unary::Erf => monotone(x, ERF, erf),
@@ -122,7 +122,9 @@ pub(super) fn unary(op: Unary, x: Near) -> Near {
             c => pow(x, Near::exact(c)),
         },
         Unary::ToF32 => x,
-        Unary::ToI32 => Near { value: x.value.trunc(), off: if x.off == 0.0 { 0.0 } else { x.off + 1.0 } },
+        Unary::ToI32 => {
+            Near { value: x.value.trunc(), bound: if x.bound == 0.0 { 0.0 } else { x.bound + 1.0 } }
+        }
     }
 }
 
@@ -130,10 +132,10 @@ pub(super) fn unary(op: Unary, x: Near) -> Near {
 pub(super) fn binary(op: Binary, a: Near, b: Near) -> Near {
     let (x, y) = (a.value, b.value);
     let told = |holds: bool| {
-        let open = a.off + b.off;
+        let open = a.bound + b.bound;
         Near {
             value: f64::from(u8::from(holds)),
-            off: if open > 0.0 && (x - y).abs() <= open { 1.0 } else { 0.0 },
+            bound: if open > 0.0 && (x - y).abs() <= open { 1.0 } else { 0.0 },
         }
     };
     match op {
@@ -142,7 +144,7 @@ pub(super) fn binary(op: Binary, a: Near, b: Near) -> Near {
         Binary::Mul => a * b,
         Binary::Div => a / b,
         Binary::Pow => pow(a, b),
-        Binary::Min => Near { value: x.min(y), off: a.off.max(b.off) },
+        Binary::Min => Near { value: x.min(y), bound: a.bound.max(b.bound) },
         Binary::Max => a.max(b),
         Binary::Eq => told(x == y),
         Binary::Ne => told(x != y),
@@ -155,7 +157,7 @@ pub(super) fn binary(op: Binary, a: Near, b: Near) -> Near {
 
 /// a where c is not 0, else b.
 pub(super) fn select(c: Near, a: Near, b: Near) -> Near {
-    let sure = c.off == 0.0 || c.value.abs() > c.off;
+    let sure = c.bound == 0.0 || c.value.abs() > c.bound;
     if c.value != 0.0 { either(a, b, sure) } else { either(b, a, sure) }
 }
 
@@ -173,8 +175,8 @@ mod tests {
 
     #[test]
     fn what_is_open_has_both_ends_in_its_bound() {
-        let near = |value, off| Near { value, off };
-        assert_eq!(binary(Binary::Lt, near(1.0, 0.1), near(1.05, 0.0)).off, 1.0);
+        let near = |value, bound| Near { value, bound };
+        assert_eq!(binary(Binary::Lt, near(1.0, 0.1), near(1.05, 0.0)).bound, 1.0);
         assert_eq!(binary(Binary::Lt, near(1.0, 0.0), near(1.0, 0.0)), near(0.0, 0.0));
         assert_eq!(select(near(0.5, 0.5), near(3.0, 0.1), near(1.0, 0.2)), near(3.0, 2.2));
         assert_eq!(select(near(1.0, 0.0), near(3.0, 0.1), near(1.0, 0.2)), near(3.0, 0.1));

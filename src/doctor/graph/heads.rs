@@ -63,7 +63,7 @@ impl<'a> Attention<'a> {
         let again = 8.0 * tk.div_ceil(TOGETHER) as f64 + (most.value - least);
         let weight = |s: Near| {
             let e = exp(s - most);
-            Near::rounded(e.value, e.off, again)
+            Near::rounded(e.value, e.bound, again)
         };
         (scores.into_iter().map(|s| s.map(weight)).collect(), most)
     }

@@ -65,7 +65,7 @@ impl<'a> Known<'a> {
         let numbers = |i: usize| inputs[i].1;
         match &node.op {
             Op::Input(_) | Op::Parameter(_) | Op::Buffer(_) => unreachable!("given from outside"),
-            Op::Clock => STATE.iter().map(|word| Near { value: f64::from(*word), off: 0.0 }).collect(),
+            Op::Clock => STATE.iter().map(|word| Near { value: f64::from(*word), bound: 0.0 }).collect(),
             Op::Random(stream) => (0..count as u32).map(|i| uniform(i, *stream)).collect(),
             Op::Constant(bits) => vec![Near::exact(bits.get()); count],
             Op::Iota(axis) => {
@@ -159,7 +159,7 @@ fn uniform(index: u32, stream: u32) -> Near {
     let step = word(Clock::Before).wrapping_add(word(Clock::Open));
     let high = word(Clock::SeedHigh) ^ stream.wrapping_mul(2_654_435_769);
     let drawn = pcg4d([index, step, word(Clock::SeedLow), high])[0] >> 8;
-    Near { value: f64::from(drawn) / f64::from(1u32 << 24), off: 0.0 }
+    Near { value: f64::from(drawn) / f64::from(1u32 << 24), bound: 0.0 }
 }
 
 /// See [`uniform`].

@@ -1,56 +1,112 @@
-//! Learning rates over the steps of a run: torch's schedulers as functions of how often they have been stepped.
+//! Learning rates over the steps of a run: torch's schedulers as functions of the number of steps taken.
 //!
-//! A schedule goes from the optimizer's learning rate, `base`, and k, the updates (or epochs) done, to the learning rate.
-//! All but [`Plateau`] are pure, so a run can go on from anywhere. Each equals torch's scheduler of the same keys.
+//! A schedule maps the optimizer's learning rate, `base`, and k, the number of updates (or epochs) done, to the learning rate.
+//! All but [`Plateau`] are pure, so a run can resume from anywhere. Each equals torch's scheduler of the same keys.
+//!
+//! To add one: a struct in a file here, a row in the table of [`Schedule`], cases in `tests/golden/schedules.py`.
 
+mod about;
 mod curves;
 mod one_cycle;
 mod plateau;
+mod rule;
+mod sequence;
 mod steps;
 
-use serde::{Deserialize, Serialize};
-use toml::Table;
+use serde::{Deserialize, Deserializer, Serialize};
 
-pub use curves::{Cosine, CosineRestarts, InverseSqrt, Polynomial};
-pub use one_cycle::{Anneal, OneCycle};
-pub use plateau::{Metric, Mode, Plateau, PlateauState, ThresholdMode};
-pub use steps::{Constant, Exponential, Linear, MultiStep, StepDown};
+pub use about::About;
+pub use one_cycle::Anneal;
+pub use plateau::{Metric, Mode, PlateauState, ThresholdMode};
+use rule::Rule;
 
-use super::{at_least_zero_of, refuse_of};
-use crate::error::{Error, Result};
+use super::keys_of;
+use crate::error::Result;
 
-/// A schedule with its numbers; in a config a table with the key `name`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case")]
-pub enum Schedule {
-    /// `constant`: a fraction of the rate at first, then the rate.
-    Constant(Constant),
-    /// `step`: down by a factor every so many steps.
-    Step(StepDown),
-    /// `multistep`: down by a factor at each milestone.
-    #[serde(rename = "multistep")]
-    MultiStep(MultiStep),
-    /// `exponential`: down by a factor every step.
-    Exponential(Exponential),
-    /// `linear`: along a line, as warm-ups go.
-    Linear(Linear),
-    /// `cosine`: down along half a cosine.
-    Cosine(Cosine),
-    /// `cosine_restarts`: that, from the start again and again.
-    CosineRestarts(CosineRestarts),
-    /// `one_cycle`: up, and down further, momentum the other way.
-    OneCycle(OneCycle),
-    /// `polynomial`: down to 0 by a power.
-    Polynomial(Polynomial),
-    /// `plateau`: down by a factor where a metric no longer gets better.
-    Plateau(Plateau),
-    /// `inverse_sqrt`: up along a line, then down as 1/√t.
-    InverseSqrt(InverseSqrt),
-    /// `sequence`: one after the other.
-    Sequence(Sequence),
+macro_rules! schedules {
+    ($($name:literal $module:ident::$kind:ident;)*) => {
+        $(pub use $module::$kind;)*
+
+        /// A schedule with its numbers; in a config a table with the key `name`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "name")]
+        pub enum Schedule {
+            $(
+                #[doc = concat!("`", $name, "`")]
+                #[serde(rename = $name)]
+                $kind($kind),
+            )*
+        }
+
+        impl Schedule {
+            /// Every name a config can give.
+            pub const NAMES: [&str; [$($name),*].len()] = [$($name),*];
+
+            /// Its name in a config.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Schedule::$kind(_) => $name,)*
+                }
+            }
+
+            /// The keys of schedule `name` beside `name` itself; `None` for an unknown one.
+            pub fn keys(name: &str) -> Option<&'static [&'static str]> {
+                match name {
+                    $($name => Some(keys_of::<$kind>()),)*
+                    _ => None,
+                }
+            }
+
+            /// Equation and source of schedule `name`; `None` for an unknown one.
+            pub fn about(name: &str) -> Option<&'static About> {
+                match name {
+                    $($name => Some(&$kind::ABOUT),)*
+                    _ => None,
+                }
+            }
+
+            /// The schedule `name` with its keys read from `options`.
+            ///
+            /// # Errors
+            /// Those of `options`.
+            pub(crate) fn read<'de, D: Deserializer<'de>>(name: &str, options: D) -> Result<Schedule, D::Error> {
+                match name {
+                    $($name => $kind::deserialize(options).map(Schedule::$kind),)*
+                    _ => Err(serde::de::Error::unknown_variant(name, &Self::NAMES)),
+                }
+            }
+
+            fn rule(&self) -> &dyn Rule {
+                match self {
+                    $(Schedule::$kind(rule) => rule,)*
+                }
+            }
+
+            fn rule_mut(&mut self) -> &mut dyn Rule {
+                match self {
+                    $(Schedule::$kind(rule) => rule,)*
+                }
+            }
+        }
+    };
 }
 
-/// What a schedule counts.
+schedules! {
+    "constant" steps::Constant;
+    "step" steps::Step;
+    "multistep" steps::MultiStep;
+    "exponential" steps::Exponential;
+    "linear" steps::Linear;
+    "cosine" curves::Cosine;
+    "cosine_restarts" curves::CosineRestarts;
+    "one_cycle" one_cycle::OneCycle;
+    "polynomial" curves::Polynomial;
+    "plateau" plateau::Plateau;
+    "inverse_sqrt" curves::InverseSqrt;
+    "sequence" sequence::Sequence;
+}
+
+/// The unit of a schedule's steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interval {
@@ -61,190 +117,37 @@ pub enum Interval {
     Epoch,
 }
 
-/// Schedules one after the other: the i-th from its milestone on, where it begins anew.
-///
-/// Source: torch.optim.lr_scheduler.SequentialLR.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sequence {
-    /// Any but `plateau` and `sequence`.
-    pub schedules: Vec<Schedule>,
-    /// Where each but the first begins, rising: one fewer than schedules.
-    pub milestones: Vec<u64>,
-}
-
-/// The names with the keys each takes beside `name`.
-const TABLE: &[(&str, &[&str])] = &[
-    ("constant", Constant::KEYS),
-    ("step", StepDown::KEYS),
-    ("multistep", MultiStep::KEYS),
-    ("exponential", Exponential::KEYS),
-    ("linear", Linear::KEYS),
-    ("cosine", Cosine::KEYS),
-    ("cosine_restarts", CosineRestarts::KEYS),
-    ("one_cycle", OneCycle::KEYS),
-    ("polynomial", Polynomial::KEYS),
-    ("plateau", Plateau::KEYS),
-    ("inverse_sqrt", InverseSqrt::KEYS),
-    ("sequence", &["schedules", "milestones"]),
-];
-
 impl Schedule {
-    /// Every name a config can give.
-    pub const NAMES: [&str; TABLE.len()] = {
-        let mut names = [""; TABLE.len()];
-        let mut i = 0;
-        while i < names.len() {
-            names[i] = TABLE[i].0;
-            i += 1;
-        }
-        names
-    };
-
-    /// The keys that schedule `name` takes beside `name` itself; `None` for an unknown one.
-    pub fn keys(name: &str) -> Option<&'static [&'static str]> {
-        TABLE.iter().find(|(n, _)| *n == name).map(|(_, keys)| *keys)
-    }
-
-    /// Its name in a config.
-    pub fn name(&self) -> String {
-        let table = Table::try_from(self).unwrap_or_default();
-        table.get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
-    }
-
     /// Checks every number.
     ///
     /// # Errors
-    /// [`Error::Config`] with the key, its value and what is allowed.
+    /// [`Error::Config`](crate::Error::Config) with the key, its value and what is allowed.
     pub fn validate(&self) -> Result<()> {
-        match self {
-            Schedule::Constant(s) => s.validate(),
-            Schedule::Step(s) => s.validate(),
-            Schedule::MultiStep(s) => s.validate(),
-            Schedule::Exponential(s) => s.validate(),
-            Schedule::Linear(s) => s.validate(),
-            Schedule::Cosine(s) => s.validate(),
-            Schedule::CosineRestarts(s) => s.validate(),
-            Schedule::OneCycle(s) => s.validate(),
-            Schedule::Polynomial(s) => s.validate(),
-            Schedule::Plateau(s) => s.validate(),
-            Schedule::InverseSqrt(s) => s.validate(),
-            Schedule::Sequence(s) => s.validate(),
-        }
+        self.rule().validate()
     }
 
     /// The same with the lengths that were left out: those of a run of `total` steps (or epochs).
     pub fn resolve(&self, total: u64) -> Schedule {
-        let total = total.max(1);
         let mut resolved = self.clone();
-        match &mut resolved {
-            Schedule::Cosine(s) => s.t_max = s.t_max.or(Some(total)),
-            Schedule::OneCycle(s) => s.total_steps = s.total_steps.or(Some(total)),
-            Schedule::Polynomial(s) => s.total_iters = s.total_iters.or(Some(total)),
-            Schedule::Sequence(s) => {
-                let starts = std::iter::once(0).chain(s.milestones.iter().copied());
-                let ends = s.milestones.iter().copied().chain([total]);
-                for ((schedule, start), end) in s.schedules.iter_mut().zip(starts).zip(ends) {
-                    *schedule = schedule.resolve(end.saturating_sub(start));
-                }
-            }
-            _ => {}
-        }
+        resolved.rule_mut().set_length(total.max(1));
         resolved
     }
 
-    /// The learning rate after `k` steps of the schedule, `base` being the optimizer's. For [`Schedule::Plateau`] it is
-    /// that before any reduction; see [`PlateauState`].
+    /// The learning rate after `k` steps of the schedule, `base` being the optimizer's. For [`Schedule::Plateau`] it is the
+    /// rate before any reduction; see [`PlateauState`].
     pub fn lr(&self, base: f64, k: u64) -> f64 {
-        match self {
-            Schedule::Constant(s) => base * s.factor_at(k),
-            Schedule::Step(s) => base * s.factor_at(k),
-            Schedule::MultiStep(s) => base * s.factor_at(k),
-            Schedule::Exponential(s) => base * s.factor_at(k),
-            Schedule::Linear(s) => base * s.factor_at(k),
-            Schedule::Cosine(s) => s.lr(base, k),
-            Schedule::CosineRestarts(s) => s.lr(base, k),
-            Schedule::OneCycle(s) => s.lr(base, k),
-            Schedule::Polynomial(s) => base * s.factor_at(k),
-            Schedule::Plateau(_) => base,
-            Schedule::InverseSqrt(s) => base * s.factor_at(k),
-            Schedule::Sequence(s) => {
-                let (schedule, since) = s.at(k);
-                schedule.lr(base, since)
-            }
-        }
+        self.rule().lr(base, k)
     }
 
-    /// What sgd's momentum, or the first of the betas, is after `k` steps, where the schedule cycles it.
+    /// The momentum, or the first of the betas, after `k` steps, where the schedule cycles it.
     pub fn momentum(&self, k: u64) -> Option<f64> {
-        match self {
-            Schedule::OneCycle(s) => s.momentum(k),
-            Schedule::Sequence(s) => {
-                let (schedule, since) = s.at(k);
-                schedule.momentum(since)
-            }
-            _ => None,
-        }
+        self.rule().momentum(k)
     }
 
-    /// Whether it ever cycles momentum.
+    /// True where it ever cycles momentum.
     pub fn cycles_momentum(&self) -> bool {
-        match self {
-            Schedule::OneCycle(s) => s.cycle_momentum,
-            Schedule::Sequence(s) => s.schedules.iter().any(Schedule::cycles_momentum),
-            _ => false,
-        }
+        self.rule().cycles_momentum()
     }
-}
-
-impl Sequence {
-    /// The schedule that is on after `k` steps, and how many of them are its own.
-    fn at(&self, k: u64) -> (&Schedule, u64) {
-        let i = self.milestones.iter().filter(|&&m| k >= m).count();
-        (&self.schedules[i], k - if i == 0 { 0 } else { self.milestones[i - 1] })
-    }
-
-    fn validate(&self) -> Result<()> {
-        let (schedules, milestones) = (self.schedules.len(), &self.milestones);
-        if schedules == 0 || milestones.len() + 1 != schedules {
-            let allowed =
-                format!("a sequence of {schedules} schedules has {} milestones", schedules.max(1) - 1);
-            return Err(refuse_of("schedule.milestones", milestones, &allowed));
-        }
-        if milestones.first() == Some(&0) || milestones.windows(2).any(|pair| pair[0] >= pair[1]) {
-            return Err(refuse_of("schedule.milestones", milestones, "they rise, from 1 on"));
-        }
-        for (i, schedule) in self.schedules.iter().enumerate() {
-            if matches!(schedule, Schedule::Plateau(_) | Schedule::Sequence(_)) {
-                let text =
-                    format!("schedule.schedules[{i}]: a sequence has neither a plateau nor a sequence in it");
-                return Err(Error::Config(text));
-            }
-            let place = format!("schedule.schedules[{i}].");
-            schedule.validate().map_err(|err| err.renamed("schedule.", &place))?;
-        }
-        Ok(())
-    }
-}
-
-/// A number above 0 under the key `schedule.KEY`.
-fn above_zero(key: &str, value: f64, what: &str) -> Result<()> {
-    if value.is_finite() && value > 0.0 {
-        return Ok(());
-    }
-    Err(refuse_of(&format!("schedule.{key}"), value, &format!("{what} is finite and above 0")))
-}
-
-fn at_least_zero(key: &str, value: f64, what: &str) -> Result<()> {
-    at_least_zero_of(&format!("schedule.{key}"), value, what)
-}
-
-/// A count of at least 1.
-fn at_least_one(key: &str, value: u64) -> Result<()> {
-    if value > 0 {
-        return Ok(());
-    }
-    Err(refuse_of(&format!("schedule.{key}"), value, "a whole number from 1 on is needed"))
 }
 
 #[cfg(test)]

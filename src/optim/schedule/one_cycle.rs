@@ -4,7 +4,8 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::above_zero;
+use super::About;
+use super::rule::{Rule, above_zero};
 use crate::error::Result;
 use crate::optim::{below_one_of, refuse_of};
 
@@ -15,10 +16,10 @@ use crate::optim::{below_one_of, refuse_of};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OneCycle {
-    /// Steps of the cycle: those of the run, or of its part of a sequence, unless said otherwise.
+    /// Steps of the cycle. Default: the steps of the run, or of its part of a sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_steps: Option<u64>,
-    /// The share of the steps that goes up, in [0, 1).
+    /// The share of the steps in which the rate rises, in [0, 1).
     pub pct_start: f64,
     /// `cos` or `linear`.
     pub anneal_strategy: Anneal,
@@ -28,15 +29,15 @@ pub struct OneCycle {
     pub base_momentum: f64,
     /// Momentum at its ends, in [0, 1).
     pub max_momentum: f64,
-    /// base over the first rate, above 0.
+    /// base divided by the first rate, above 0.
     pub div_factor: f64,
-    /// The first rate over the last, above 0.
+    /// The first rate divided by the last, above 0.
     pub final_div_factor: f64,
-    /// Down as long as up, and only then to the last rate.
+    /// Fall as long as the rise, and only then to the last rate.
     pub three_phase: bool,
 }
 
-/// How one rate becomes another.
+/// The curve from one rate to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anneal {
@@ -63,28 +64,12 @@ impl Default for OneCycle {
 }
 
 impl OneCycle {
-    pub(super) const KEYS: &[&str] = &[
-        "total_steps",
-        "pct_start",
-        "anneal_strategy",
-        "cycle_momentum",
-        "base_momentum",
-        "max_momentum",
-        "div_factor",
-        "final_div_factor",
-        "three_phase",
-    ];
-
-    pub(super) fn validate(&self) -> Result<()> {
-        if self.total_steps == Some(0) {
-            return Err(refuse_of("schedule.total_steps", 0, "a whole number from 1 on is needed"));
-        }
-        below_one_of("schedule.pct_start", self.pct_start, "a share")?;
-        below_one_of("schedule.base_momentum", self.base_momentum, "momentum")?;
-        below_one_of("schedule.max_momentum", self.max_momentum, "momentum")?;
-        above_zero("div_factor", self.div_factor, "a divisor")?;
-        above_zero("final_div_factor", self.final_div_factor, "a divisor")
-    }
+    pub(super) const ABOUT: About = About {
+        equation: "from base/div_factor up to base over pct_start of total_steps, then down to base/div_factor/final_div_factor; momentum from max_momentum to base_momentum and back",
+        source: Some("Smith and Topin 2017"),
+        torch: Some("OneCycleLR"),
+        example: "",
+    };
 
     /// A value that is `low`, then `high`, then `last`, with `low` again before it in three phases.
     fn along(&self, k: u64, low: f64, high: f64, last: f64) -> f64 {
@@ -109,14 +94,31 @@ impl OneCycle {
         }
         last
     }
+}
 
-    pub(super) fn lr(&self, base: f64, k: u64) -> f64 {
+impl Rule for OneCycle {
+    fn validate(&self) -> Result<()> {
+        if self.total_steps == Some(0) {
+            return Err(refuse_of("schedule.total_steps", 0, "a whole number from 1 on is needed"));
+        }
+        below_one_of("schedule.pct_start", self.pct_start, "a share")?;
+        below_one_of("schedule.base_momentum", self.base_momentum, "momentum")?;
+        below_one_of("schedule.max_momentum", self.max_momentum, "momentum")?;
+        above_zero("div_factor", self.div_factor, "a divisor")?;
+        above_zero("final_div_factor", self.final_div_factor, "a divisor")
+    }
+
+    fn lr(&self, base: f64, k: u64) -> f64 {
         let first = base / self.div_factor;
         self.along(k, first, base, first / self.final_div_factor)
     }
 
-    pub(super) fn momentum(&self, k: u64) -> Option<f64> {
+    fn momentum(&self, k: u64) -> Option<f64> {
         let (most, least) = (self.max_momentum, self.base_momentum);
         self.cycle_momentum.then(|| self.along(k, most, least, most))
+    }
+
+    fn set_length(&mut self, total: u64) {
+        self.total_steps.get_or_insert(total);
     }
 }

@@ -1,8 +1,9 @@
-//! Down where a metric no longer gets better: the schedule with a memory.
+//! Reduces the rate where a metric no longer improves: the schedule with a state.
 
 use serde::{Deserialize, Serialize};
 
-use super::{above_zero, at_least_zero};
+use super::About;
+use super::rule::{Rule, above_zero, at_least_zero};
 use crate::error::Result;
 use crate::optim::refuse_of;
 
@@ -12,27 +13,27 @@ use crate::optim::refuse_of;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plateau {
-    /// What is watched, once an epoch.
+    /// The metric that is compared once an epoch.
     pub metric: Metric,
-    /// Whether better is less (`min`) or more (`max`).
+    /// The better direction: less (`min`) or more (`max`).
     pub mode: Mode,
     /// In (0, 1).
     pub factor: f64,
-    /// Epochs without getting better that are borne.
+    /// Epochs without a better metric before the rate is reduced.
     pub patience: u64,
-    /// How much better is better, at least 0.
+    /// The least improvement that counts, at least 0.
     pub threshold: f64,
-    /// Whether that is a share of the best (`rel`) or a difference (`abs`).
+    /// The unit of the threshold: a share of the best (`rel`) or a difference (`abs`).
     pub threshold_mode: ThresholdMode,
     /// Epochs after a reduction that do not count.
     pub cooldown: u64,
     /// The least rate, at least 0.
     pub min_lr: f64,
-    /// A reduction by no more than this is none.
+    /// A reduction by no more than this is skipped.
     pub eps: f64,
 }
 
-/// What [`Plateau`] watches.
+/// The metric of a [`Plateau`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -55,7 +56,7 @@ impl Metric {
     }
 }
 
-/// Which way is better.
+/// The better direction of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -65,7 +66,7 @@ pub enum Mode {
     Max,
 }
 
-/// What a threshold is of.
+/// The unit of a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ThresholdMode {
@@ -92,10 +93,28 @@ impl Default for Plateau {
 }
 
 impl Plateau {
-    pub(super) const KEYS: &[&str] =
-        &["metric", "mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "eps"];
+    pub(super) const ABOUT: About = About {
+        equation: "the rate times factor after more than patience epochs in a row without a better metric",
+        source: None,
+        torch: Some("ReduceLROnPlateau"),
+        example: "",
+    };
 
-    pub(super) fn validate(&self) -> Result<()> {
+    /// True where `value` is better than `best` by more than the threshold.
+    fn better(&self, value: f64, best: f64) -> bool {
+        let margin = match self.threshold_mode {
+            ThresholdMode::Rel => best * self.threshold,
+            ThresholdMode::Abs => self.threshold,
+        };
+        match self.mode {
+            Mode::Min => value < best - margin,
+            Mode::Max => value > best + margin,
+        }
+    }
+}
+
+impl Rule for Plateau {
+    fn validate(&self) -> Result<()> {
         above_zero("factor", self.factor, "a factor")?;
         if self.factor >= 1.0 {
             return Err(refuse_of("schedule.factor", self.factor, "a factor is below 1"));
@@ -110,19 +129,17 @@ impl Plateau {
         Ok(())
     }
 
-    fn better(&self, value: f64, best: f64) -> bool {
-        let margin = match self.threshold_mode {
-            ThresholdMode::Rel => best * self.threshold,
-            ThresholdMode::Abs => self.threshold,
-        };
-        match self.mode {
-            Mode::Min => value < best - margin,
-            Mode::Max => value > best + margin,
-        }
+    /// The rate before any reduction: [`PlateauState`] has the rate of the run.
+    fn lr(&self, base: f64, _: u64) -> f64 {
+        base
+    }
+
+    fn fits_a_sequence(&self) -> bool {
+        false
     }
 }
 
-/// What [`Plateau`] remembers.
+/// The state of a [`Plateau`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PlateauState {
     best: Option<f64>,
@@ -132,7 +149,7 @@ pub struct PlateauState {
 }
 
 impl PlateauState {
-    /// Takes in the metric of an epoch, `base` being the optimizer's learning rate; true where the rate goes down.
+    /// Observes the metric of an epoch, `base` being the optimizer's learning rate. True where the rate is reduced.
     pub fn observe(&mut self, rule: &Plateau, base: f64, value: f64) -> bool {
         if self.best.is_none_or(|best| rule.better(value, best)) {
             self.best = Some(value);

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{above_zero, at_least_one};
+use super::About;
+use super::rule::{Rule, above_zero, at_least_one};
 use crate::error::Result;
 use crate::optim::refuse_of;
 
@@ -23,7 +24,7 @@ pub struct Constant {
 /// Source: torch.optim.lr_scheduler.StepLR.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StepDown {
+pub struct Step {
     /// Steps from one reduction to the next.
     pub step_size: u64,
     /// Above 0.
@@ -37,7 +38,7 @@ pub struct StepDown {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MultiStep {
-    /// Steps at which the rate goes down, rising; one that stands twice counts twice.
+    /// Steps at which the rate is reduced, in rising order. A step that is named twice counts twice.
     pub milestones: Vec<u64>,
     /// Above 0.
     #[serde(default = "tenth")]
@@ -84,7 +85,7 @@ impl Default for Linear {
     }
 }
 
-/// `value` is in [0, 1].
+/// Checks that `value` is in [0, 1].
 fn share(key: &str, value: f64) -> Result<()> {
     if (0.0..=1.0).contains(&value) {
         return Ok(());
@@ -93,69 +94,104 @@ fn share(key: &str, value: f64) -> Result<()> {
 }
 
 impl Constant {
-    pub(super) const KEYS: &[&str] = &["factor", "total_iters"];
+    pub(super) const ABOUT: About = About {
+        equation: "base·factor for the first total_iters steps, then base",
+        source: None,
+        torch: Some("ConstantLR"),
+        example: "",
+    };
+}
 
-    pub(super) fn validate(&self) -> Result<()> {
+impl Rule for Constant {
+    fn validate(&self) -> Result<()> {
         share("factor", self.factor)
     }
 
-    pub(super) fn factor_at(&self, k: u64) -> f64 {
-        if k < self.total_iters { self.factor } else { 1.0 }
+    fn lr(&self, base: f64, k: u64) -> f64 {
+        base * if k < self.total_iters { self.factor } else { 1.0 }
     }
 }
 
-impl StepDown {
-    pub(super) const KEYS: &[&str] = &["step_size", "gamma"];
+impl Step {
+    pub(super) const ABOUT: About = About {
+        equation: "base·gamma^⌊k/step_size⌋",
+        source: None,
+        torch: Some("StepLR"),
+        example: "step_size = 30",
+    };
+}
 
-    pub(super) fn validate(&self) -> Result<()> {
+impl Rule for Step {
+    fn validate(&self) -> Result<()> {
         at_least_one("step_size", self.step_size)?;
         above_zero("gamma", self.gamma, "gamma")
     }
 
-    pub(super) fn factor_at(&self, k: u64) -> f64 {
-        self.gamma.powf((k / self.step_size) as f64)
+    fn lr(&self, base: f64, k: u64) -> f64 {
+        base * self.gamma.powf((k / self.step_size) as f64)
     }
 }
 
 impl MultiStep {
-    pub(super) const KEYS: &[&str] = &["milestones", "gamma"];
+    pub(super) const ABOUT: About = About {
+        equation: "base·gamma^(milestones ≤ k)",
+        source: None,
+        torch: Some("MultiStepLR"),
+        example: "milestones = [30, 80]",
+    };
+}
 
-    pub(super) fn validate(&self) -> Result<()> {
+impl Rule for MultiStep {
+    fn validate(&self) -> Result<()> {
         if !self.milestones.is_sorted() {
             return Err(refuse_of("schedule.milestones", &self.milestones, "milestones rise"));
         }
         above_zero("gamma", self.gamma, "gamma")
     }
 
-    pub(super) fn factor_at(&self, k: u64) -> f64 {
-        self.gamma.powi(self.milestones.iter().filter(|&&m| k >= m).count() as i32)
+    fn lr(&self, base: f64, k: u64) -> f64 {
+        base * self.gamma.powi(self.milestones.iter().filter(|&&m| k >= m).count() as i32)
     }
 }
 
 impl Exponential {
-    pub(super) const KEYS: &[&str] = &["gamma"];
+    pub(super) const ABOUT: About = About {
+        equation: "base·gamma^k",
+        source: None,
+        torch: Some("ExponentialLR"),
+        example: "gamma = 0.99",
+    };
+}
 
-    pub(super) fn validate(&self) -> Result<()> {
+impl Rule for Exponential {
+    fn validate(&self) -> Result<()> {
         above_zero("gamma", self.gamma, "gamma")
     }
 
-    pub(super) fn factor_at(&self, k: u64) -> f64 {
-        self.gamma.powf(k as f64)
+    fn lr(&self, base: f64, k: u64) -> f64 {
+        base * self.gamma.powf(k as f64)
     }
 }
 
 impl Linear {
-    pub(super) const KEYS: &[&str] = &["start_factor", "end_factor", "total_iters"];
+    pub(super) const ABOUT: About = About {
+        equation: "base·(start_factor + (end_factor − start_factor)·min(k, total_iters)/total_iters)",
+        source: None,
+        torch: Some("LinearLR"),
+        example: "",
+    };
+}
 
-    pub(super) fn validate(&self) -> Result<()> {
+impl Rule for Linear {
+    fn validate(&self) -> Result<()> {
         share("start_factor", self.start_factor)?;
         above_zero("start_factor", self.start_factor, "a factor to start from")?;
         share("end_factor", self.end_factor)?;
         at_least_one("total_iters", self.total_iters)
     }
 
-    pub(super) fn factor_at(&self, k: u64) -> f64 {
+    fn lr(&self, base: f64, k: u64) -> f64 {
         let share = k.min(self.total_iters) as f64 / self.total_iters as f64;
-        self.start_factor + (self.end_factor - self.start_factor) * share
+        base * (self.start_factor + (self.end_factor - self.start_factor) * share)
     }
 }

@@ -1,4 +1,4 @@
-//! What holds for every schedule; torch's own numbers are in `tests/golden`.
+//! Properties of every schedule; torch's own numbers are in `tests/golden`.
 
 use super::*;
 
@@ -8,18 +8,14 @@ fn parse(text: &str) -> Schedule {
     schedule
 }
 
-/// The least that each needs.
+/// Every schedule with the keys that it needs and no others.
 fn least() -> Vec<Schedule> {
-    let needs = |name: &str| match name {
-        "step" => "step_size = 3",
-        "multistep" => "milestones = [2, 5]",
-        "exponential" => "gamma = 0.9",
-        "cosine_restarts" => "t_0 = 4",
-        "inverse_sqrt" => "warmup_steps = 4",
-        "sequence" => "milestones = [3]\nschedules = [{ name = 'linear' }, { name = 'cosine' }]",
-        _ => "",
-    };
-    Schedule::NAMES.iter().map(|name| parse(&format!("name = '{name}'\n{}", needs(name)))).collect()
+    let example = |name| Schedule::about(name).unwrap().example;
+    // Numbers as short as the runs of the tests.
+    let short =
+        |text: &str| text.replace("30", "3").replace("80", "5").replace("100", "4").replace("4000", "4");
+    let lines = |name| short(example(name)).replacen(", schedules", "\nschedules", 1);
+    Schedule::NAMES.iter().map(|name| parse(&format!("name = '{name}'\n{}", lines(name)))).collect()
 }
 
 #[test]
@@ -29,9 +25,15 @@ fn every_key_is_in_the_table_and_goes_round() {
         let text = toml::to_string(&resolved).unwrap();
         assert_eq!(toml::from_str::<Schedule>(&text).unwrap(), resolved, "{text}");
         let table: toml::Table = toml::from_str(&text).unwrap();
-        let keys = Schedule::keys(table["name"].as_str().unwrap()).unwrap();
-        let unknown = table.keys().find(|key| *key != "name" && !keys.contains(&key.as_str()));
-        assert_eq!(unknown, None, "{text}");
+        assert_eq!(table["name"].as_str(), Some(schedule.name()));
+        let keys = Schedule::keys(schedule.name()).unwrap();
+        // Every length is there, for `resolve` fills it in. Without d_model there is no width.
+        let mut wanted: Vec<&str> = keys.iter().copied().filter(|key| *key != "d_model").collect();
+        let mut written: Vec<&str> = table.keys().map(String::as_str).filter(|key| *key != "name").collect();
+        // TOML has tables last.
+        wanted.sort_unstable();
+        written.sort_unstable();
+        assert_eq!(written, wanted, "{text}");
         assert!(toml::from_str::<Schedule>(&format!("{text}\nnonsense = 1")).is_err(), "{text}");
     }
 }
@@ -59,6 +61,20 @@ fn lengths_that_are_left_out_are_the_run_s() {
     let sequence = parse(sequence).resolve(40);
     assert_eq!((sequence.lr(1.0, 10), sequence.lr(1.0, 40)), (1.0, 0.0));
     assert!((sequence.lr(1.0, 25) - 0.5).abs() < 1e-12);
+}
+
+/// `cycles_momentum` is true for the schedules that move momentum, and for no others.
+#[test]
+fn momentum_is_cycled_where_it_is_said() {
+    for schedule in least() {
+        let resolved = schedule.resolve(50);
+        let moves = (0..200).any(|k| resolved.momentum(k).is_some());
+        assert_eq!((resolved.cycles_momentum(), schedule.cycles_momentum()), (moves, moves), "{resolved:?}");
+        assert_eq!(moves, matches!(schedule, Schedule::OneCycle(_)));
+    }
+    let later =
+        "name = 'sequence'\nmilestones = [10]\nschedules = [{ name = 'linear' }, { name = 'one_cycle' }]";
+    assert!(parse(later).cycles_momentum());
 }
 
 #[test]

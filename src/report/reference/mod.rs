@@ -1,12 +1,17 @@
 //! The reference pages of `docs/reference/`, generated from the tables in code: one file a page.
 
+mod config;
+mod data;
 mod layers;
+mod losses;
+mod metrics;
+mod options;
 
 use std::fmt::Write;
 
 use toml::Value;
 
-use super::optimizers_page;
+use super::{optimizers_page, schedules_page};
 
 /// A page in Markdown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +52,9 @@ impl Page {
 
 /// Every page that the library can write. The program adds that of its commands.
 pub fn pages() -> Vec<Page> {
-    vec![layers::page(), Page { name: "optimizers", text: optimizers_page() }]
+    let [optimizers, schedules] = [("optimizers", optimizers_page()), ("schedules", schedules_page())]
+        .map(|(name, text)| Page { name, text });
+    vec![config::page(), data::page(), layers::page(), losses::page(), metrics::page(), optimizers, schedules]
 }
 
 /// A value as a config writes it, small numbers as 1e-3.

@@ -1,109 +1,22 @@
-//! What holds for every optimizer: its config form, and its kernel against the equations in f64.
-
-mod reference;
-mod variants;
+//! The optimizers' kernels against their rules in f64, on an adapter.
 
 use std::sync::Arc;
 
-use reference::step;
-use variants::variants;
-
-use super::*;
+use super::{Element, Near, Settings, TensorTerms};
 use crate::gpu::{Access, Binding, Buffer, Gpu, GpuOptions, ShaderKey, wgsl};
 use crate::graph::Clock;
+use crate::optim::{Adam, Optimizer, ROW, UpdateKernel, table_row};
 
-/// The row begins with `expected`, each to a part in 10⁶ (f32 rounds to 6e-8), and zeros follow.
-#[track_caller]
-pub(super) fn assert_close<const N: usize>(row: [f32; SCALARS], expected: [f64; N]) {
-    for (have, want) in row.into_iter().zip(expected.into_iter().chain(std::iter::repeat(0.0))) {
-        assert!((f64::from(have) - want).abs() <= 1e-6 * want.abs(), "{row:?}, not {expected:?}");
-    }
-}
-
-/// `optimizer` survives TOML, its keys are `keys`, and the defaults need the name alone.
-#[track_caller]
-pub(super) fn round_trip(name: &str, optimizer: Optimizer, keys: &[&str]) {
-    let text = toml::to_string(&optimizer).unwrap();
-    assert_eq!(toml::from_str::<Optimizer>(&text).unwrap(), optimizer, "{text}");
-    let table: toml::Table = toml::from_str(&text).unwrap();
-    assert_eq!(table["name"].as_str(), Some(name));
-    let others: Vec<_> = table.keys().filter(|key| *key != "name").collect();
-    assert_eq!(others, keys);
-    assert_eq!(Optimizer::keys(name), Some(keys));
-    assert!(Optimizer::NAMES.contains(&name));
-    let default: Optimizer = toml::from_str(&format!("name = \"{name}\"")).unwrap();
-    assert_ne!(default, optimizer);
-    default.validate().unwrap();
-}
-
-#[test]
-fn defaults_are_torch_s() {
-    let parse = |text: &str| toml::from_str::<Optimizer>(text).unwrap();
-    let adam =
-        Adam { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false, state_bits: 32 };
-    assert_eq!(parse("name = 'adam'"), Optimizer::Adam(adam));
-    let adamw = AdamW {
-        lr: 1e-3,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        weight_decay: 1e-2,
-        amsgrad: false,
-        state_bits: 32,
+/// Every kernel, form and switch of the elementwise optimizers, with decay where torch has it.
+fn variants() -> Vec<Optimizer> {
+    let of = |name| {
+        let trials = Optimizer::about(name).unwrap().trials.kernel;
+        trials.iter().map(move |settings| Optimizer::parse(name, settings).unwrap())
     };
-    assert_eq!(parse("name = 'adamw'"), Optimizer::AdamW(adamw));
-    let (lr, momentum, dampening, nesterov, weight_decay) = (1e-3, 0.0, 0.0, false, 0.0);
-    let form = MomentumForm::Torch;
-    let sgd = Sgd { lr, momentum, dampening, nesterov, weight_decay, form };
-    assert_eq!(parse("name = 'sgd'"), Optimizer::Sgd(sgd));
-    let (lr, alpha, eps, centered, bias_correction) = (1e-2, 0.99, 1e-8, false, false);
-    let rms = RmsProp { lr, alpha, eps, weight_decay, momentum, centered, bias_correction };
-    assert_eq!(parse("name = 'rmsprop'"), Optimizer::RmsProp(rms));
-    let (lr, betas, eps) = (2e-3, [0.9, 0.999], 1e-8);
-    let decoupled_weight_decay = false;
-    let nadam = NAdam { lr, betas, eps, weight_decay, momentum_decay: 4e-3, decoupled_weight_decay };
-    assert_eq!(parse("name = 'nadam'"), Optimizer::NAdam(nadam));
-    let radam = RAdam { lr: 1e-3, betas, eps, weight_decay, decoupled_weight_decay };
-    assert_eq!(parse("name = 'radam'"), Optimizer::RAdam(radam));
-    assert_eq!(parse("name = 'adamax'"), Optimizer::Adamax(Adamax { lr, betas, eps, weight_decay }));
-    let (lr_decay, initial_accumulator_value) = (0.0, 0.0);
-    let adagrad = Adagrad { lr: 1e-2, lr_decay, weight_decay, initial_accumulator_value, eps: 1e-10 };
-    assert_eq!(parse("name = 'adagrad'"), Optimizer::Adagrad(adagrad));
-    let adadelta = Adadelta { lr: 1.0, rho: 0.9, eps: 1e-6, weight_decay };
-    assert_eq!(parse("name = 'adadelta'"), Optimizer::Adadelta(adadelta));
+    Optimizer::NAMES.into_iter().flat_map(of).collect()
 }
 
-/// Where torch has no such method: the numbers of those who published it.
-#[test]
-fn other_defaults_are_their_authors() {
-    let parse = |text: &str| toml::from_str::<Optimizer>(text).unwrap();
-    let lion = Lion { lr: 1e-4, betas: [0.9, 0.99], weight_decay: 0.0 };
-    assert_eq!(parse("name = 'lion'"), Optimizer::Lion(lion));
-    let (weight_decay, warmup_steps, r, weight_lr_power) = (0.0, 0, 0.0, 2.0);
-    let (lr, betas, eps) = (2.5e-3, [0.9, 0.999], 1e-8);
-    let adamw = ScheduleFreeAdamW { lr, betas, eps, weight_decay, warmup_steps, r, weight_lr_power };
-    assert_eq!(parse("name = 'schedule_free_adamw'"), Optimizer::ScheduleFreeAdamW(adamw));
-    let (lr, momentum) = (1.0, 0.9);
-    let sgd = ScheduleFreeSgd { lr, momentum, weight_decay, warmup_steps, r, weight_lr_power };
-    assert_eq!(parse("name = 'schedule_free_sgd'"), Optimizer::ScheduleFreeSgd(sgd));
-}
-
-#[test]
-fn whole_numbers_are_rates_and_unknown_keys_are_refused() {
-    let sgd = toml::from_str("name = 'sgd'\nlr = 1\nform = 'velocity'\nmomentum = 0.5").unwrap();
-    let expected = Sgd { lr: 1.0, momentum: 0.5, form: MomentumForm::Velocity, ..Sgd::default() };
-    assert_eq!(Optimizer::Sgd(expected), sgd);
-    for name in Optimizer::NAMES {
-        let err = toml::from_str::<Optimizer>(&format!("name = '{name}'\nlearning_rate = 0.1")).unwrap_err();
-        assert!(err.to_string().contains("learning_rate"), "{err}");
-    }
-    for text in ["name = 'adam'\nmomentum = 0.9", "name = 'adamix'", "lr = 0.1", "name = 'sgd'\nform = 'x'"] {
-        assert!(toml::from_str::<Optimizer>(text).is_err(), "{text}");
-    }
-    assert_eq!(Optimizer::keys("adamix"), None);
-}
-
-// The kernels. Every variant takes STEPS steps over LENGTH vec4s, and each weight is compared with the
-// equations of the design's numerics, in f64, after each step.
+// Every variant takes STEPS steps over LENGTH vec4s, and each weight is compared with the rule after each step.
 
 const STEPS: usize = 24;
 const LENGTH: usize = 150; // past two workgroups, not a multiple of one
@@ -127,23 +40,36 @@ fn rate(optimizer: &Optimizer, t: usize) -> f64 {
     optimizer.lr() * (0.25 + 0.75 * (0.4 * t as f64).cos().abs())
 }
 
-/// The largest difference of a weight from the equations, over what f32 allows: for each step half a unit in
-/// the last place of the weight and 64 of the movement.
+/// The largest difference of a weight from the rule, over the rounding of f32: for each step half a unit in the last place
+/// of the weight and 64 of the movement.
 fn worst(gpu: &Gpu, optimizer: &Optimizer, text: &str) -> f64 {
     let device = Device::new(gpu, optimizer, text);
     let start = start();
     let mut weights: Vec<f64> = start.iter().map(|&w| w.into()).collect();
-    let mut memory = vec![[0.0; 3]; weights.len()];
+    let UpdateKernel { slots: names, average, .. } = optimizer.kernel();
+    let base = average.map(|average| average.base);
+    // The slot that starts at the weight holds it; the others are 0.
+    let first =
+        |w: &f32| names.iter().map(|slot| Near::exact(if base == Some(*slot) { *w } else { 0.0 })).collect();
+    let mut memory: Vec<Vec<Near>> = start.iter().map(first).collect();
+    let mut settings = Settings::from_optimizer(optimizer).unwrap();
     let mut path = vec![(0.0_f64, 0.0_f64); weights.len()]; // largest weight, sum of movements
     let mut worst: f64 = 0.0;
     for t in 1..=STEPS {
         let (params, done) = device.step(gpu, t);
         assert_eq!(done as usize, t, "the step was not closed");
+        settings.table.insert("lr".into(), rate(optimizer, t).into());
         assert_eq!(params[4 * LENGTH..], start[4 * LENGTH..], "the kernel wrote past its length");
         for (i, &have) in params[..4 * LENGTH].iter().enumerate() {
             let before = weights[i];
-            let g = gradient(t, i).into();
-            weights[i] = step(optimizer, t, rate(optimizer, t), before, g, &mut memory[i]);
+            // The rule's value alone: numbers that are exact in f64.
+            let exact = |value: f64| Near { value, bound: 0.0 };
+            let slots = std::mem::take(&mut memory[i]);
+            let grad = Near::exact(gradient(t, i));
+            let mut element = Element { param: exact(before), grad, names: &names, slots };
+            element.step(&settings, t as u64, TensorTerms::default()).unwrap();
+            weights[i] = element.param.value;
+            memory[i] = element.slots.iter().map(|slot| exact(slot.value)).collect();
             let (largest, moved) = &mut path[i];
             *largest = largest.max(before.abs()).max(weights[i].abs());
             *moved += (weights[i] - before).abs();
@@ -312,22 +238,20 @@ fn mutants_of_the_kernels_are_noticed() {
 /// The page of the optimizers has a row for every kernel, switch and set of slots.
 #[test]
 fn every_kernel_has_a_form_that_says_what_it_does() {
-    let told = |optimizer: &Optimizer| {
+    let seen = |optimizer: &Optimizer| {
         let UpdateKernel { entry, slots, constants, .. } = optimizer.kernel();
         let switches: Vec<_> = constants.into_iter().filter(|(name, _)| *name == "NESTEROV").collect();
         (entry, slots, switches)
     };
     let mut forms = Vec::new();
-    for (name, _, about) in TABLE {
+    for name in Optimizer::NAMES {
+        let about = Optimizer::about(name).unwrap();
         for keys in std::iter::once("").chain(about.forms.iter().map(|form| form.keys)) {
-            let keys = keys.replace(", ", "\n");
-            let form: Optimizer = toml::from_str(&format!("name = '{name}'\n{keys}")).unwrap();
-            form.validate().unwrap();
-            forms.push(told(&form));
+            forms.push(seen(&Optimizer::parse(name, keys).unwrap()));
         }
     }
     for optimizer in variants() {
-        assert!(forms.contains(&told(&optimizer)), "no form is as {optimizer:?}");
+        assert!(forms.contains(&seen(&optimizer)), "no form is as {optimizer:?}");
     }
 }
 

@@ -1,0 +1,34 @@
+//! The macro that makes a section of the config file.
+
+/// What a section and its keys set.
+pub(super) trait Described {
+    const ABOUT: &'static str;
+    const KEYS: &'static [(&'static str, &'static str)];
+}
+
+/// Makes of one table of keys the struct of a section, its defaults, and what the reference says of it.
+macro_rules! section {
+    ($(#[doc = $about:literal])+ $vis:vis struct $name:ident {
+        $($(#[doc = $doc:literal])+ $(#[serde($($serde:tt)*)])? pub $key:ident: $type:ty = $default:expr,)*
+    }) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        $vis struct $name {
+            $($(#[doc = $doc])+ $(#[serde($($serde)*)])? pub $key: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $($key: $default,)* }
+            }
+        }
+
+        impl $crate::config::described::Described for $name {
+            const ABOUT: &'static str = concat!($($about),+);
+            const KEYS: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($key), concat!($($doc),+)),)*];
+        }
+    };
+}
+pub(super) use section;
