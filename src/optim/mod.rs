@@ -21,6 +21,7 @@ mod lars;
 mod lion;
 mod muon;
 mod nadam;
+mod newton_schulz;
 mod radam;
 mod rmsprop;
 mod rule;
@@ -39,7 +40,8 @@ pub use about::{About, Form, Trials};
 pub use adam::ABSMAX;
 pub use average::Average;
 pub(crate) use keys::keys_of;
-pub use muon::{AdjustLr, MuonAdamW, NewtonSchulz};
+pub use muon::MuonAdamW;
+pub use newton_schulz::{AdjustLr, NewtonSchulz};
 use rule::{
     Rule, Scalars, adam_numbers, at_least_zero, at_least_zero_of, below_one, below_one_of, correction,
     decays, look_ahead, moving, refuse, refuse_of, row,

@@ -6,8 +6,9 @@ use downhill::config::{DataConfig, DataSpec};
 use downhill::data::{self, Summary};
 use downhill::{report, units};
 
-use super::SourceArgs;
-use crate::cli::{println, progress};
+use super::source::SourceArgs;
+use crate::cli::output::println;
+use crate::cli::progress;
 
 /// Describe data: shapes, types, counts, means, first samples, and the config that uses them
 #[derive(Debug, Args)]
