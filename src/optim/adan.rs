@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{About, Form, Rule, Scalars, Trials, UpdateKernel, adam_numbers, correction, row};
 use crate::error::Result;
 
-/// `adan`: d = g − g′ with g′ the gradient before, first d = 0; m ← m + (1 − β₁)(g − m); v ← v + (1 − β₂)(d − v); n ← β₃n + (1 − β₃)(g + β₂d)²;
-/// w ← (w − η(m/(1 − β₁ᵗ) + β₂v/(1 − β₂ᵗ))/(√n/√(1 − β₃ᵗ) + ε))/(1 + ηλ).
+/// `adan`: d = g − g′ with g′ the gradient before, first d = 0; m ← m + (1 − β₁)(g − m); v ← v + (1 − β₂)(d − v);
+/// n ← β₃n + (1 − β₃)(g + β₂d)²; w ← (w − η(m/(1 − β₁ᵗ) + β₂v/(1 − β₂ᵗ))/(√n/√(1 − β₃ᵗ) + ε))/(1 + ηλ).
 ///
 /// Source: Xie et al. 2022, "Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models", and the authors'
 /// package `adan`, whose names and defaults these are. Its betas are 1 − β of the paper.
