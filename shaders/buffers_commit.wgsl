@@ -1,4 +1,4 @@
-// Ends a step for what is kept but not trained: current[i] = next[i], i < LENGTH vec4s.
+// Ends a step for the running buffers: current[i] = next[i], i < LENGTH vec4s.
 // Grid: one invocation a vec4, 64 a workgroup, folded into y.
 
 @group(0) @binding(0) var<storage, read> next: array<vec4<f32>>;

@@ -1,8 +1,8 @@
 // Softmax cross-entropy of each row, its gradient, or both in one pass over the logits [ROWS, CLASSES]:
 //   loss = (1 - s) (lse - x_t) + s (lse - mean x), lse = log sum exp x; 0 where the target is ignored
 //   dx   = upstream (softmax x - (1 - s) [c = t] - s / CLASSES)
-// Probabilities are never stored. Loops run over addresses, not classes: of loops with a known count drivers make
-// straight code, which takes them long. Grid: one invocation a row, 64 a workgroup, folded into y.
+// Probabilities are never stored. Loops run over addresses, not classes: drivers unroll loops with a known count,
+// which takes them long. Grid: one invocation a row, 64 a workgroup, folded into y.
 // Source: torch.nn.functional.cross_entropy.
 
 //#slot types

@@ -1,4 +1,4 @@
-// Opens a step and gathers its minibatch from a data set that lies on the device, or from the part of it that does:
+// Opens a step and gathers its minibatch from the data set on the device, or from the part of it that is there:
 //   x[i, :] = inputs[X_FIRST + order[row * STRIDE + i] * X_HOP ..][: X], t likewise.
 // Numbers of 32 bits travel as they are, narrower ones become i32 or f32, and x_at scales them where a field says so;
 // in fours where a sample, its hop and its beginning are whole numbers of those (X, X_FIRST and X_HOP count in the

@@ -1,15 +1,15 @@
-// Looks through the gradients of a step before its update, and decides on it.
+// Settles a step before its update: reads its gradients, and decides whether the update is skipped.
 //
 //   norm = |grad| / scale,   factor = min(1, max_norm / (norm + 1e-6)) / scale
-//   the step is left out where a gradient is infinite or no number
+//   the step is skipped where a gradient is infinite or no number
 //
 // gradients_norm         partial[p] = sum of squares of every PARTS-th block of 64 vec4s, and whether all are finite
 // gradients_settle       adds the partial sums and settles the step
 // gradients_norm_settle  both at once, by one workgroup: for arenas so small that a dispatch costs more
 //
 // Settling writes the words that shared/update.wgsl reads, closes the step, moves the loss scale where there is one
-// (half of it after a step left out, twice after GROWTH steps that were not), counts what was left out, and files
-// scale, steps left out before, whether this one is, and norm in the ring of metrics.
+// (half of it after a skipped step, twice after GROWTH steps that were not), counts skipped steps, and writes
+// scale, steps skipped before, a flag for this one, and norm to the ring of metrics.
 //
 // shapes: grad [LENGTH] vec4, partial [PARTS, 2], metrics [steps of the window, COLUMNS]
 // grid:   PARTS workgroups, or one. The order of summation is fixed

@@ -21,7 +21,7 @@ fn segment_sum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     if (i >= SEGMENTS * WIDTH) { return; }
     var sum = 0.0;
     var t = u32(head[i / WIDTH]);
-    // Counted, so that no chain however made runs on for ever.
+    // Counted, so that the loop ends whatever the chain.
     for (var k = 0u; k < ROWS && t < ROWS; k++) {
         sum += f32(x[t * WIDTH + i % WIDTH]);
         t = u32(next[t]);

@@ -1,10 +1,10 @@
-// What the numbers of each trained tensor are after a step: its weights, its gradients, and by how much the step moved it.
+// Statistics of each trained tensor after a step: of its weights, its gradients, and its update.
 //
 //   kind 0: weights    w
 //   kind 1: gradients  grad / scale, of the whole batch and before clipping
 //   kind 2: updates    w - previous
 //
-// A record of count numbers x, of which those that are not finite are counted and left out of all the rest:
+// A record of count numbers x. Numbers that are not finite are counted and ignored by all other entries:
 //   0 zeros, 1 not finite, 2 min, 3 max, 4 mean, 5 sum of (x - mean)^2, 6 sum of x^2,
 //   8 + b: how many are in bin b < 64, where m is 0 below 2^-26, else one more for each doubling, 31 from 2^4 on,
 //          and b = 32 + m for x >= 0, 31 - m for x < 0

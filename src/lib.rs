@@ -22,8 +22,8 @@
 //! ```
 //!
 //! The rooms, from the ground up, each importing only from those below: [`atomic_file`], [`error`], [`figure`], [`shape`],
-//! [`units`]; [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`]; [`train`]; `check`; [`bench`], [`config`],
-//! [`doctor`], [`report`]; [`session`].
+//! [`units`]; [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`], `check`; [`metrics`]; [`compile`];
+//! [`engine`], [`infer`]; [`train`]; `bench`, [`config`], `doctor`; [`run`]; [`report`].
 //! `ARCHITECTURE.md` says why.
 
 #![warn(missing_docs)]
@@ -75,7 +75,7 @@ mod pages {
 
 /// What most programs need.
 pub mod prelude {
-    pub use crate::compile::{Batch, EarlyStopping, Objective, TrainOptions};
+    pub use crate::compile::{Batch, EarlyStopping, Objective, TrainOptions, TrainPlan};
     pub use crate::data::{BatchSize, Dataset, Field, Part, Values};
     pub use crate::engine::Evaluation;
     pub use crate::kernel::Precision;
@@ -88,7 +88,7 @@ pub mod prelude {
         Sequential, Upsample, UpsampleMode, UpsampleSize,
     };
     pub use crate::optim::{
-        Adadelta, Adagrad, Adam, AdamW, Adamax, Average, Clip, Lamb, Lars, Lion, MomentumForm, NAdam,
+        Adadelta, Adagrad, Adam, AdamW, Adamax, Adan, Average, Clip, Lamb, Lars, Lion, MomentumForm, NAdam,
         Optimizer, ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
     };
     pub use crate::run::RunDir;

@@ -33,7 +33,7 @@ fn tokens(len: usize, salt: usize) -> Arc<Values> {
 fn of_sample(part: &Part, table: &[f32], sample: usize) -> [f64; 2] {
     let mut total = [0.0; 2];
     for (f, (_, field)) in part.fields().enumerate() {
-        let numbers = field.sample(part.place(sample as u32) as usize).expect("numbers");
+        let numbers = field.sample(part.source_index(sample as u32) as usize).expect("numbers");
         let each = numbers.len() as f64;
         for (j, number) in numbers.into_iter().enumerate() {
             // An integer stands for the table's number.

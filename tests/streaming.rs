@@ -159,7 +159,10 @@ impl Source for Made {
 fn made(fault: Option<(usize, bool)>) -> (Dataset, Arc<AtomicUsize>) {
     let reads = Arc::new(AtomicUsize::new(0));
     let source = Made { len: 300 * 6, fault, reads: Arc::clone(&reads) };
-    let x = Field::new([6], Values::of(source)).expect("samples").scaled(Scale::unit()).expect("a scale");
+    let x = Field::new([6], Values::from_source(source))
+        .expect("samples")
+        .scaled(Scale::unit())
+        .expect("a scale");
     let t = Field::new([], (0..300).map(|i| (i % 4) as u8).collect::<Vec<_>>()).expect("labels");
     let part = Part::new(x, t).expect("a part");
     (Dataset::new("made", part, None, Some(4)).expect("a data set"), reads)

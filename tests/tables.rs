@@ -47,7 +47,7 @@ fn filled() -> TableOptions {
 }
 
 fn load(path: &Path, options: &TableOptions) -> Result<Dataset> {
-    table(path, TableFormat::of(path), options)
+    table(path, TableFormat::from_path(path), options)
 }
 
 /// The options without rules for columns that the file does not have.

@@ -297,7 +297,7 @@ fn a_trained_model_writes_on() {
 #[test]
 fn a_model_that_writes_no_text_is_refused() {
     let gpu = gpu();
-    let vocabulary = Vocabulary::of("abcde");
+    let vocabulary = Vocabulary::from_text("abcde");
     let refused = |model: &dyn Fn(&Net, &Tensor) -> Tensor, words: &[&str]| {
         let err = TextModel::new(&gpu, &model, 4, vocabulary.clone(), &[]).expect_err("no text");
         assert!(err.is_usage(), "{err:?}");

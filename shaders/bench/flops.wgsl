@@ -1,4 +1,4 @@
-// flops: what an adapter computes at most. Chains of x <- x scale + shift in registers, none waiting for another,
+// flops: the highest arithmetic throughput of an adapter. Chains of x <- x scale + shift in registers, none waiting for another,
 // without any memory between the first and the last.
 //
 //   12 chains (three vec4s), 8 links of each a turn: 192 operations an invocation and turn

@@ -1,4 +1,4 @@
-// stream: what a memory moves at most.
+// stream: the highest throughput of memory.
 //
 //   copy    a <- b            as many writes as reads
 //   TRIAD   a <- b + 3 c      the usual measure: two reads, a write and next to no arithmetic

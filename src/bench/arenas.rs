@@ -1,9 +1,9 @@
 //! The arrays of an update in several sets, their contents, and the expected contents after one update.
 
-use super::Way;
 use super::call::{Place, fill};
 use super::list::{COL_VAR, ROW_VAR};
 use super::update::{Array, Update, VARIANCE};
+use super::way::Way;
 use crate::check::{Before, Near, Settings, Whole, noise, within};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};

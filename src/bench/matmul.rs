@@ -2,8 +2,9 @@
 
 use super::Summary;
 use super::call::{Place, fill};
+use super::options::Options;
 use super::place::{self, Deed, dots, roofline};
-use super::report::{Options, Report, machine};
+use super::report::{Report, machine};
 use super::roof::Streams;
 use super::sheet::{Column, Sheet, Unit};
 use super::timing::{Work, time};

@@ -4,12 +4,14 @@ use super::arenas::{Arenas, Expected};
 use super::call::Place;
 use super::list::List;
 use super::ops::Ops;
-use super::report::{Options, Report, machine};
+use super::options::Options;
+use super::report::{Report, machine};
 use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};
 use super::timing::{Work, time};
 use super::unfused::ops;
 use super::update::{GRAIN, Update};
+use super::way::Way;
 use super::{Roof, Summary};
 use crate::check::Settings;
 use crate::error::{Error, Result, suggestion};
@@ -28,31 +30,6 @@ const LONGEST: f64 = 0.2;
 const QUICK_SIZES: [usize; 2] = [1 << 10, 1 << 16];
 /// SGD with momentum, which a config has by a key.
 const MOMENTUM: &str = "momentum";
-
-/// A way to do an update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// All tensors together, in as many dispatches as the optimizer has passes: the engine's.
-    Fused,
-    /// The engine's passes over each tensor in turn.
-    PerTensor,
-    /// One dispatch for each op of each tensor, as a tensor library does it.
-    Unfused,
-}
-
-impl Way {
-    /// All of them.
-    pub const ALL: [Way; 3] = [Way::Fused, Way::PerTensor, Way::Unfused];
-
-    /// Its name in the results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Way::Fused => "fused",
-            Way::PerTensor => "a dispatch a tensor",
-            Way::Unfused => "a dispatch an op",
-        }
-    }
-}
 
 /// The measurement of `bench optim`.
 #[derive(Debug, Clone, PartialEq)]

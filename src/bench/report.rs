@@ -3,40 +3,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Effort, Figure, Roof, Sheet, cache};
+use super::{Figure, Roof, Sheet, cache};
 use crate::gpu::{AdapterDescription, Gpu};
 use crate::units;
-
-/// How a benchmark is run.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// How often and how long.
-    pub effort: Effort,
-    /// Small arrays and few sets of them: enough to see that it works, not to report.
-    pub quick: bool,
-    /// Called with what is measured next.
-    pub progress: fn(&str),
-}
-
-/// Bytes of the arrays in turn in a quick run.
-const QUICK: u64 = 8 << 20;
-
-impl Options {
-    /// The usual run, or a quick one, without words on the way.
-    pub fn new(quick: bool) -> Options {
-        let effort = if quick { Effort::QUICK } else { Effort::FULL };
-        Options { effort, quick, progress: |_| {} }
-    }
-
-    pub(super) fn progress(&self, what: &str) {
-        (self.progress)(what);
-    }
-
-    /// Bytes that buffers in turn come to, so that none is still in the cache at its next turn.
-    pub(super) fn rotation(&self, gpu: &Gpu) -> u64 {
-        if self.quick { QUICK } else { cache::rotation(gpu) }
-    }
-}
 
 /// Where it was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Summary;
 use super::call::{Place, Shader, call, fill};
-use super::report::Options;
+use super::options::Options;
 use super::timing::{Effort, Times, Work, time};
 use crate::check::noise;
 use crate::check::within;

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::nets::Workload;
+use super::options::Options;
 use super::place::{self, Deed, dots, roofline};
-use super::report::{Options, Report, machine};
+use super::report::{Report, machine};
 use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};
 use super::{Roof, Summary};

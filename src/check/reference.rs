@@ -292,6 +292,21 @@ impl Element<'_> {
                 *u = (scalar(beta2) * *u).max(g.abs() + eps);
                 scalar(lr / first) * m / *u
             }
+            "adan" => {
+                let [beta1, beta2, beta3] = s.numbers("betas");
+                let [first, second, third] = [beta1, beta2, beta3].map(|beta| 1.0 - beta.powf(t as f64));
+                let grad = self.grad;
+                let old = std::mem::replace(self.slot("neg_pre_grad")?, Near::exact(0.0) - grad);
+                let change = if t == 1 { Near::exact(0.0) } else { grad + old };
+                let m = self.average("exp_avg", grad, beta1)?;
+                let v = self.average("exp_avg_diff", change, beta2)?;
+                let n = self.square_average("exp_avg_sq", grad + scalar(beta2) * change, beta3)?;
+                let root = n.sqrt() * scalar(1.0 / third.sqrt()) + eps;
+                // w (1 - lr decay) - step, or (w - step) / (1 + lr decay)
+                let scale = if s.is_on("no_prox") { 1.0 } else { 1.0 / (1.0 + lr * decay) };
+                let step = scalar(scale * lr / first) * m + scalar(scale * lr * beta2 / second) * v;
+                scalar(scale * lr * decay) * w + step / root
+            }
             "adagrad" => {
                 let sum = self.slot("sum")?;
                 // Slots start at 0, and this one elsewhere.

@@ -3,7 +3,7 @@
 use clap::Args;
 use downhill::{gpu, report};
 
-use super::println;
+use super::output::println;
 
 /// List every adapter, and which one would be chosen and why
 #[derive(Debug, Args)]

@@ -6,7 +6,8 @@ use clap::Args;
 use downhill::Error;
 use downhill::report::{self, CompareOptions, Comparison, Weighing};
 
-use super::{parse, println};
+use super::output::println;
+use super::parse;
 
 /// Compare two runs: their metrics, weights and configs
 #[derive(Debug, Args)]

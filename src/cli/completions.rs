@@ -1,9 +1,9 @@
 //! `downhill completions`
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, println};
+use super::output::println;
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -16,9 +16,9 @@ pub struct CompletionsArgs {
 }
 
 impl CompletionsArgs {
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub fn run(&self, mut program: Command) -> anyhow::Result<()> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "downhill", &mut script);
+        clap_complete::generate(self.shell, &mut program, "downhill", &mut script);
         println(String::from_utf8_lossy(&script).trim_end());
         Ok(())
     }

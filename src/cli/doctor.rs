@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use clap::Args;
 use downhill::doctor::{Options, examine};
 
-use super::println;
+use super::output::println;
 use super::run_args::AdapterArg;
 
 /// Test every kernel on an adapter, and say what to install and what to avoid

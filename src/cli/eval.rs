@@ -15,7 +15,7 @@ use downhill::{Error, Gpu};
 use serde::Serialize;
 
 use super::finished::Finished;
-use super::println;
+use super::output::println;
 use super::run_args::FinishedArgs;
 
 /// Evaluate the weights of a run

@@ -7,7 +7,8 @@ use downhill::config::Config;
 use downhill::kernel::{Family, Target};
 use downhill::report;
 
-use super::{parse, println};
+use super::output::println;
+use super::parse;
 
 /// Show what a run would do, without a GPU: kernels, parameters, buffers, peak memory
 #[derive(Debug, Args)]

@@ -8,8 +8,9 @@ use downhill::train::{LrFinder, Observer, StepRecord};
 use downhill::{Error, Gpu, GpuOptions, error::Result, report};
 use indicatif::ProgressBar;
 
+use super::output::{draw, println};
 use super::run_args::AdapterArg;
-use super::{draw, parse, println, progress};
+use super::{parse, progress};
 
 /// Find a learning rate for a config: a short training whose rate grows until the loss does
 #[derive(Debug, Args)]

@@ -7,16 +7,19 @@
 mod adapters;
 #[cfg(feature = "diagnostics")]
 mod bench;
+mod commands;
 mod compare;
 mod completions;
 mod data;
 #[cfg(feature = "diagnostics")]
 mod doctor;
 mod eval;
+mod exit;
 mod explain;
 mod finished;
 mod lr_find;
 mod optimizers;
+mod output;
 mod parse;
 mod predict;
 mod profile;
@@ -30,30 +33,10 @@ mod summary;
 mod train;
 mod view;
 
-use std::io::Write;
-use std::path::Path;
+pub use exit::{already_reported, exit_code};
 
-use clap::Parser;
-use downhill::Error;
-use downhill::figure::Figure;
-
-/// Declares subcommands: each row is a name and its arguments, whose `run` executes the command and whose first line
-/// of documentation is the command's line of help.
-macro_rules! commands {
-    ($(#[$doc:meta])* $name:ident { $($(#[$cfg:meta])* $command:ident($args:ty),)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, clap::Subcommand)]
-        pub enum $name { $($(#[$cfg])* $command($args),)* }
-
-        impl $name {
-            /// Executes the command.
-            pub fn run(&self) -> anyhow::Result<()> {
-                match self { $($(#[$cfg])* $name::$command(args) => args.run(),)* }
-            }
-        }
-    };
-}
-use commands;
+use clap::{CommandFactory, Parser};
+use commands::commands;
 
 commands! {
     /// The commands, in the order of the help.
@@ -73,8 +56,8 @@ commands! {
         #[cfg(feature = "diagnostics")]
         Bench(bench::BenchArgs),
         Optimizers(optimizers::OptimizersArgs),
-        Reference(reference::ReferenceArgs),
-        Completions(completions::CompletionsArgs),
+        Reference(reference::ReferenceArgs) with Cli::command(),
+        Completions(completions::CompletionsArgs) with Cli::command(),
     }
 }
 
@@ -97,41 +80,4 @@ pub struct Cli {
     /// The command to run.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Prints a line to standard output. A reader that went away is not an error.
-fn println(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-/// Writes a figure into the file that the user asks for, if any.
-fn draw(path: Option<&Path>, figure: &Figure) -> Result<(), Error> {
-    let Some(path) = path else { return Ok(()) };
-    std::fs::write(path, figure.svg()).map_err(|err| Error::io("cannot write", path, &err))
-}
-
-/// Exit code of a run that Ctrl-C stopped, as shells count it.
-const STOPPED: u8 = 130;
-
-/// The run was stopped and has reported it.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped")]
-struct Stopped;
-
-/// True where the command has printed everything about its end itself.
-pub fn already_reported(err: &anyhow::Error) -> bool {
-    err.is::<Stopped>()
-}
-
-/// The exit code of an error: 2 for a wrong command line or config, 3 for an assertion that does not hold, 130 for a run
-/// that was stopped, else 1.
-pub fn exit_code(err: &anyhow::Error) -> u8 {
-    if err.is::<Stopped>() {
-        return STOPPED;
-    }
-    match err.downcast_ref::<Error>() {
-        Some(err) if err.is_usage() => 2,
-        Some(Error::Assertion(_)) => 3,
-        _ => 1,
-    }
 }

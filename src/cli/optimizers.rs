@@ -3,7 +3,7 @@
 use clap::Args;
 use downhill::report;
 
-use super::println;
+use super::output::println;
 
 /// List the optimizers: equations, sources, defaults, and what an update moves and keeps
 #[derive(Debug, Args)]

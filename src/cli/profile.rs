@@ -4,7 +4,7 @@ use downhill::atomic_file::write_whole;
 use downhill::report::{profile_json, profile_text};
 use downhill::run::Session;
 
-use super::println;
+use super::output::println;
 
 /// Number of timed steps.
 const STEPS: usize = 10;

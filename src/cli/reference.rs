@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, Args, Command, CommandFactory};
+use clap::{Arg, Args, Command};
 use downhill::Error;
 use downhill::report::{Page, reference_pages};
 
-use super::{Cli, println};
+use super::output::println;
 
 /// Print a reference page, or write all of them: config, data, layers, optimizers and more
 #[derive(Debug, Args)]
@@ -27,9 +27,9 @@ pub struct ReferenceArgs {
 }
 
 impl ReferenceArgs {
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub fn run(&self, program: Command) -> anyhow::Result<()> {
         let mut pages = reference_pages();
-        pages.push(commands_page());
+        pages.push(commands_page(&program));
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder).map_err(|err| Error::io("cannot create", folder, &err))?;
             for page in &pages {
@@ -60,11 +60,10 @@ that is not finite, a full disk); 2 the command line or the config is wrong; 3 a
 was stopped.";
 
 /// The page of commands, from the tree of the parser.
-fn commands_page() -> Page {
+fn commands_page(root: &Command) -> Page {
     let mut page = Page::new("commands", "Commands", INTRO);
-    let root = Cli::command();
     let mut commands = Vec::new();
-    collect(&root, &mut commands);
+    collect(root, &mut commands);
     page.table(
         ["command", "what it does"],
         commands.iter().map(|(name, command)| {

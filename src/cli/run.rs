@@ -9,9 +9,11 @@ use downhill::config::Config;
 use downhill::run::{Assertion, OnDeviceLost, Outcome, RunDir, Session};
 use downhill::train::{EpochRecord, RunEnd, RunHandle};
 
+use super::exit::{STOPPED, Stopped};
+use super::output::println;
 use super::run_args::RunArgs;
 use super::view::{Json, View};
-use super::{STOPPED, Stopped, println, profile, summary};
+use super::{profile, summary};
 
 /// Checks before the run starts that its plans report every metric asserted.
 pub(super) fn check_assertions(how: &RunArgs) -> impl Fn(&TrainPlan) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use downhill::run::{CHECKPOINTS, Outcome, Session};
 use downhill::train::{RunEnd, Trainer};
 use downhill::units;
 
-use super::println;
+use super::output::println;
 
 /// A run whose device waits for data longer than this share of the time reports it.
 const DATA_BOUND: f64 = 0.1;

@@ -6,7 +6,7 @@ use crate::kernel::factored::{Factored, LAYOUT};
 use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::orthogonal::{Class, DIRECTIONS, ORTHOGONAL, Orthogonal};
 use crate::kernel::update::{
-    self, Around, BLOCK_BYTES, BLOCK_SUMS, GRADIENTS, NORMS, PARAMETERS, SPANS, TABLE, Tensor,
+    self, BLOCK_BYTES, BLOCK_SUMS, GRADIENTS, NORMS, PARAMETERS, SPANS, TABLE, Tensor, UpdateContext,
 };
 use crate::kernel::{Family, Kernel, Target, eight_bit};
 use crate::optim::{self, NewtonSchulz, ROW, UpdateKernel};
@@ -19,7 +19,7 @@ const MATRICES: &str = "matrices";
 /// An update of the tensors of an arena.
 pub(super) struct OptimizerPasses<'a> {
     update: &'a UpdateKernel,
-    around: Around<'a>,
+    around: UpdateContext<'a>,
     tensors: Vec<Tensor<'a>>,
     /// How many of the first tensors are matrices with an update of their own.
     matrices: usize,
@@ -32,7 +32,7 @@ type Sizes<'s> = Vec<(&'s str, u64)>;
 impl<'a> OptimizerPasses<'a> {
     pub fn new(
         update: &'a UpdateKernel,
-        around: Around<'a>,
+        around: UpdateContext<'a>,
         tensors: Vec<Tensor<'a>>,
         matrices: usize,
         family: Family,
@@ -45,7 +45,7 @@ impl<'a> OptimizerPasses<'a> {
         let OptimizerPasses { update, around, .. } = self;
         let shape = Shape::from([count]);
         let put = |plan: &mut Plan, kernel: Kernel, sizes: &Sizes<'_>| {
-            plan.surround(kernel, "optimizer", shape.clone(), sizes, false);
+            plan.add_kernel_after(kernel, "optimizer", shape.clone(), sizes);
         };
         let blocks = around.bytes.div_ceil(BLOCK_BYTES);
         let norms = [(SPANS, 8 * self.tensors.len() as u64), (BLOCK_SUMS, 8 * blocks), (NORMS, 8 * blocks)];
@@ -120,7 +120,7 @@ pub(crate) fn of_equal_tensors(
 ) -> Result<Plan> {
     let each = (4 * shape.elements() as u64).next_multiple_of(BLOCK_BYTES);
     let bytes = each * tensors as u64;
-    let around = Around {
+    let around = UpdateContext {
         gradients: GRADIENTS,
         bytes,
         ends: &[],

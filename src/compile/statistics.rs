@@ -59,7 +59,7 @@ impl Statistics {
         let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
         for kernel in layout.kernels(gradients, scale) {
             let shape = Shape::from([tensors.len(), KINDS, WORDS]);
-            plan.surround(kernel, "statistics", shape, &bytes, false);
+            plan.add_kernel_after(kernel, "statistics", shape, &bytes);
         }
         plan.check()?;
         plan.constants.push((LAYOUT, layout.words));

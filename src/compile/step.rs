@@ -240,7 +240,7 @@ impl<'a> StepBuilder<'a> {
         }
         if buffers.iter().any(|b| b.next.is_some()) {
             let bytes = [(BUFFERS, kept), (NEXT_BUFFERS, kept)];
-            plan.surround(commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes, false);
+            plan.add_kernel_after(commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes);
         }
         let ending = self.update_builder(update, &groups, &parameters);
         if self.in_parts {
@@ -315,7 +315,7 @@ impl<'a> StepBuilder<'a> {
         if let Some(weights) = plan.buffers.iter_mut().find(|b| model.average && b.name == PARAMETERS) {
             weights.name = AVERAGE.into();
         }
-        plan.surround(close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)], false);
+        plan.add_kernel_after(close(), "close the step", Shape::default(), &[(STATE, STATE_BYTES)]);
         let stage = self.streaming.for_eval(part, stride)?;
         self.feed(&mut plan, stage.as_ref(), part, batch, stride);
         Ok((plan, counted.map(|_| each)))

@@ -8,7 +8,7 @@ use crate::kernel::feed::{MAX_WINDOW_STEPS, STATE, STATE_BYTES};
 use crate::kernel::gradients::{
     self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
-use crate::kernel::update::{self, AVERAGE, Around, GRADIENTS, PARAMETERS, TABLE, Tensor};
+use crate::kernel::update::{self, AVERAGE, GRADIENTS, PARAMETERS, TABLE, Tensor, UpdateContext};
 use crate::optim::{Clip, Groups, ROW, Update};
 use crate::plan::{Arena, Plan, Ring};
 use crate::shape::Shape;
@@ -50,7 +50,7 @@ impl UpdateBuilder<'_> {
             (SHARES, (MAX_WINDOW_STEPS * 8) as u64),
             (STATE, STATE_BYTES),
         ];
-        plan.surround(accumulate(trained), "gradients", self.shape(), &bytes, false);
+        plan.add_kernel_after(accumulate(trained), "gradients", self.shape(), &bytes);
     }
 
     /// Settles the step where it may be skipped, and updates the weights.
@@ -79,11 +79,11 @@ impl UpdateBuilder<'_> {
             let columns = self.ring.columns;
             let how = Settle { scaled: self.scaled, max_norm, columns, column: columns - gradients::COLUMNS };
             for kernel in settle(gradients, trained, how) {
-                plan.surround(kernel, "gradients", self.shape(), &bytes, false);
+                plan.add_kernel_after(kernel, "gradients", self.shape(), &bytes);
             }
         }
         let ends = plan.arena.group_ends.clone();
-        let around = Around {
+        let around = UpdateContext {
             gradients,
             bytes: trained,
             ends: &ends,
@@ -115,7 +115,7 @@ impl UpdateBuilder<'_> {
         let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
         let base = update.average.map_or("", |average| average.base);
         let bytes = [(PARAMETERS, arena.bytes), (AVERAGE, arena.bytes), (base, arena.trained)];
-        plan.surround(kernel, "optimizer", self.shape(), &bytes, false);
+        plan.add_kernel_after(kernel, "optimizer", self.shape(), &bytes);
         Some(plan)
     }
 }

@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use super::DataSpec;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::nn::augment::{self, Erasing, Mixup, faults};
@@ -114,7 +113,7 @@ impl Augmentation {
 
 impl Augment {
     /// Every option is in its range; mixup is the last and alone, and has targets to mix.
-    pub(super) fn check(&self, data: &DataSpec) -> Result<()> {
+    pub(super) fn check(&self, targets_are_inputs: bool) -> Result<()> {
         for (i, entry) in self.entries.iter().enumerate() {
             if let Some(fault) = entry.fault() {
                 return Err(Error::Config(format!("data.augment[{i}].{}.{fault}", entry.name())));
@@ -132,7 +131,7 @@ impl Augment {
                 self.entries[at + 1].name()
             )));
         }
-        if matches!(data, DataSpec::Inputs(_)) {
+        if targets_are_inputs {
             return Err(Error::Config(format!(
                 "data.augment[{at}]: mixup with data.target = \"inputs\": a target would be two inputs at once; leave one \
                  of them out, or take another augmentation: the target is the input before it"

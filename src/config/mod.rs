@@ -98,7 +98,7 @@ impl Config {
         let augment: Augment = augment.unwrap_or_default();
         let mut options = TrainOptions::default();
         let data = data::read(data, folder, &mut options)?;
-        augment.check(&data)?;
+        augment.check(matches!(data, DataSpec::Inputs(_)))?;
         let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
         model.check()?;
 

@@ -95,37 +95,41 @@ fn check_group(path: &str, optimizer: &Optimizer, group: &ParamGroup) -> Result<
     read_by(path, Value::Table(table), |reader| Optimizer::read(optimizer.name(), reader)).map(drop)
 }
 
+/// The kinds of averages.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Ema,
+    Swa,
+}
+
+section! {
+    /// An exponential moving average of the weights. There is no average without the section.
+    pub(super) struct Ema {
+        /// "ema" for this average.
+        pub kind: Kind = Kind::Ema,
+        /// The share of the average that each update keeps, from 0 to below 1.
+        #[serde(deserialize_with = "number")]
+        pub decay: f64 = Average::DECAY,
+        /// Whether evaluation uses the average.
+        pub eval: bool = true,
+    }
+}
+
+section! {
+    /// The mean of the weights at the ends of epochs.
+    pub(super) struct Swa {
+        /// "swa" for this average.
+        pub kind: Kind = Kind::Swa,
+        /// The epochs that end before the mean begins.
+        pub start_epoch: u64 = 0,
+        /// Whether evaluation uses the average.
+        pub eval: bool = true,
+    }
+}
+
 /// Reads `[average]`, which may be missing.
 pub(super) fn average(table: Table) -> Result<Option<Average>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Kind {
-        Ema,
-        Swa,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Ema {
-        #[serde(rename = "kind")]
-        _kind: Kind,
-        #[serde(default = "decay", deserialize_with = "number")]
-        decay: f64,
-        #[serde(default = "yes")]
-        eval: bool,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Swa {
-        #[serde(rename = "kind")]
-        _kind: Kind,
-        #[serde(default)]
-        start_epoch: u64,
-        #[serde(default = "yes")]
-        eval: bool,
-    }
-
     if table.is_empty() {
         return Ok(None);
     }
@@ -143,14 +147,6 @@ pub(super) fn average(table: Table) -> Result<Option<Average>> {
     };
     average.validate()?;
     Ok(Some(average))
-}
-
-fn decay() -> f64 {
-    Average::DECAY
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Reads a number that may be infinite or NaN. The check of its range names what is allowed.

@@ -10,7 +10,8 @@ use toml::{Table, Value};
 
 use super::data::Batches;
 use super::described::Described;
-use super::optimizer::Beside;
+use super::optimizer::{Beside, Ema, Swa};
+use super::schedule::Timing;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
 use crate::compile::EarlyStopping;
 
@@ -47,6 +48,9 @@ pub fn sections() -> Vec<Section> {
         with_defaults::<Batches>("data"),
         described::<Model>("model", &Table::new()),
         with_defaults::<Beside>("optimizer"),
+        with_defaults::<Timing>("schedule"),
+        with_defaults::<Ema>("average"),
+        with_defaults::<Swa>("average"),
         with_defaults::<Train>("train"),
         with_defaults::<Checkpoint>("checkpoint"),
         with_defaults::<EarlyStopping>("early_stopping"),
@@ -153,9 +157,12 @@ impl<'de> Deserializer<'de> for Probe {
         deserialize_map deserialize_unit deserialize_identifier deserialize_ignored_any => "a table";
     }
 
-    /// What takes several kinds of value names them when it refuses one.
+    /// A reader of several kinds of value says which it expects. One that takes a [`Value`] says so when it refuses a value.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Answer> {
-        visitor.visit_f64(f64::NAN)
+        match (&visitor as &dyn de::Expected).to_string() {
+            wanted if wanted == "any valid TOML value" => visitor.visit_f64(f64::NAN),
+            wanted => Err(Answer::Kind(wanted)),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Answer> {

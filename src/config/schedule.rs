@@ -3,6 +3,7 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
+use super::described::section;
 use super::named::{Named, require};
 use super::read::{kind, read as read_options, read_by};
 use crate::error::{Error, Result};
@@ -13,14 +14,23 @@ use crate::optim::{Interval, Schedule, Update};
 const SCHEDULE: Named =
     Named { what: "schedule", names: &Schedule::NAMES, keys: Schedule::keys, example: "cosine" };
 
+section! {
+    /// The schedule of the learning rate by its `name`, with the keys of that name and this. The rate is constant without the
+    /// section.
+    pub(super) struct Timing {
+        /// The unit of the schedule's steps; "step" without it, and "epoch" for a plateau.
+        pub interval: Option<Interval> = None,
+    }
+}
+
 /// Reads `[schedule]`, which may be missing, into `update`.
 pub(super) fn read(mut table: Table, update: &mut Update) -> Result<()> {
     if table.is_empty() {
         return Ok(());
     }
     require("schedule", &table, "name", "\"cosine\"")?;
-    let interval = table.remove("interval");
-    let interval = interval.map(|value| read_options("schedule.interval", value)).transpose()?;
+    let own = table.remove("interval").map(|value| ("interval".to_owned(), value));
+    let Timing { interval } = read_options("schedule", Value::Table(own.into_iter().collect()))?;
     let schedule = schedule("schedule", table, &["interval"])?;
     update.interval = match (&schedule, interval) {
         (Schedule::Plateau(_), Some(Interval::Step)) => {

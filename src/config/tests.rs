@@ -142,7 +142,7 @@ fn faults_name_key_value_and_remedy() {
         optimizer.lr=-1 => optimizer.lr || -1
         optimizer.lr=nan => optimizer.lr
         optimizer.lr=fast => optimizer.lr || fast
-        optimizer.name=adan => adan || "adam"
+        optimizer.name=adqm => adqm || "adam"
         data.sorce=digits => data.sorce || "source"
         data.source=digit => digit || "digits"
         data.batch_size=0 => data.batch_size || full

@@ -33,7 +33,7 @@ impl<'a> Blocks<'a> {
         }
         let samples = (len - self.next).div_ceil(self.stride).min((BLOCK / each).max(1));
         let rows: Vec<u32> =
-            (0..samples).map(|i| self.part.place((self.next + i * self.stride) as u32)).collect();
+            (0..samples).map(|i| self.part.source_index((self.next + i * self.stride) as u32)).collect();
         self.next += samples * self.stride;
         self.block.resize(samples * each, 0);
         let threads = match self.field.values().in_memory() {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Chain {
     links: Vec<Values>,
-    /// Where each link ends.
+    /// The end of each link.
     ends: Vec<usize>,
     kind: Kind,
 }
@@ -17,7 +17,7 @@ impl Chain {
     ///
     /// ```
     /// use downhill::data::{Chain, Values};
-    /// let whole = Values::of(Chain::new(vec![vec![1u8, 2].into(), vec![3u8].into()])?);
+    /// let whole = Values::from_source(Chain::new(vec![vec![1u8, 2].into(), vec![3u8].into()])?);
     /// let mut two = [0; 2];
     /// whole.read(1, &mut two)?;
     /// assert_eq!((whole.len(), two), (3, [2, 3]));
@@ -80,7 +80,7 @@ mod tests {
             from: prop::sample::Index, to: prop::sample::Index,
         ) {
             let flat = links.concat();
-            let chain = Values::of(Chain::new(links.into_iter().map(Values::from).collect()).unwrap());
+            let chain = Values::from_source(Chain::new(links.into_iter().map(Values::from).collect()).unwrap());
             prop_assert_eq!(chain.len(), flat.len());
             let (a, b) = (from.index(flat.len() + 1), to.index(flat.len() + 1));
             let range = a.min(b)..a.max(b);

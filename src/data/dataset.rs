@@ -75,7 +75,7 @@ impl Dataset {
         Dataset { encoding: Some(encoding), ..self }
     }
 
-    /// The same without targets: the first input takes their place, as an autoencoder wants it.
+    /// The data set without targets: the first input takes their place, as an autoencoder needs it.
     pub fn without_targets(self) -> Dataset {
         let eval = self.eval.map(Part::without_targets);
         Dataset { train: self.train.without_targets(), eval, classes: None, ..self }
@@ -120,22 +120,22 @@ impl Dataset {
         &self.name
     }
 
-    /// What is trained on.
+    /// The part to train on.
     pub fn train(&self) -> &Part {
         &self.train
     }
 
-    /// What is evaluated on.
+    /// The part to evaluate on.
     pub fn eval(&self) -> Option<&Part> {
         self.eval.as_ref()
     }
 
-    /// How many classes the labels have, where the targets are labels.
+    /// The count of classes, where the targets are labels.
     pub fn classes(&self) -> Option<usize> {
         self.classes
     }
 
-    /// What made numbers of the raw data, where they were no numbers.
+    /// Converted raw data to numbers, where they were not numbers.
     pub fn encoding(&self) -> Option<&Encoding> {
         self.encoding.as_ref()
     }

@@ -21,7 +21,7 @@ pub fn digits() -> Result<Dataset> {
     Dataset::new("digits", train, Some(eval), Some(10))
 }
 
-/// What makes their inputs of bytes from 0 to 16, as other images like them have.
+/// The encoding of the digits, for other images of bytes from 0 to 16.
 pub fn digits_encoding() -> ArrayEncoding {
     ArrayEncoding { shape: vec![1, 8, 8], divisor: 16.0, mean: vec![0.0], std: vec![1.0] }
 }

@@ -9,14 +9,14 @@ use super::values::Values;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 
-/// Where samples begin: sample i at element `first + i·hop`.
+/// The beginnings of samples: sample i at element `first + i·hop`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
     /// The first sample's first element.
     pub first: usize,
     /// Elements from one sample's beginning to the next one's; shorter than a sample, and they overlap.
     pub hop: usize,
-    /// How many samples.
+    /// The count of samples.
     pub samples: usize,
 }
 
@@ -28,7 +28,7 @@ impl Windows {
     }
 }
 
-/// What the device makes of a field's numbers before the model sees them: number · factor + offset, in f32.
+/// Scales a field's numbers on the device before the model reads them: number · factor + offset, in f32.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     /// One for all numbers, or one for each index of the sample's first axis, the channels of an image.
@@ -143,7 +143,7 @@ impl Field {
         Ok(Field { shape, values, windows, scale: None, range: Range::default() })
     }
 
-    /// The same with numbers that the device scales on their way to the model; it gets f32, whatever their kind.
+    /// A field whose numbers the device scales; the model receives f32 for every kind.
     ///
     /// # Errors
     /// [`Error::Data`] where there are neither one factor and offset nor one for each index of the first axis, or more
@@ -161,7 +161,7 @@ impl Field {
         Ok(Field { scale: Some(scale), range: Range::default(), ..self })
     }
 
-    /// What the device makes of the numbers, if anything.
+    /// The scale of the numbers, if they have one.
     pub fn scale(&self) -> Option<&Scale> {
         self.scale.as_ref()
     }
@@ -171,7 +171,7 @@ impl Field {
         self.scale.is_some() || self.values.kind().is_float()
     }
 
-    /// What the model gets: `f32` or `i32`.
+    /// The type the model receives: `f32` or `i32`.
     pub fn type_name(&self) -> &'static str {
         if self.is_float() { "f32" } else { "i32" }
     }
@@ -184,10 +184,10 @@ impl Field {
     /// Fills `into` with samples from `sample` on, as little-endian bytes of the values' kind, one after the other.
     ///
     /// # Errors
-    /// What the source of the values cannot read.
+    /// An error of the source of the values.
     ///
     /// # Panics
-    /// Where there are not so many.
+    /// If there are fewer samples.
     pub fn read(&self, sample: usize, into: &mut [u8]) -> Result<()> {
         let (each, Windows { first, hop, samples }) = (self.shape.elements(), self.windows);
         let bytes = self.sample_bytes();
@@ -254,7 +254,7 @@ impl Field {
         Ok(numbers)
     }
 
-    /// The same numbers as samples of another shape with as many elements.
+    /// The same numbers in another shape with as many elements.
     pub(super) fn reshaped(self, shape: &[usize]) -> Field {
         debug_assert_eq!(self.shape.elements(), shape.iter().product::<usize>());
         Field { shape: shape.into(), ..self }
@@ -275,12 +275,12 @@ impl Field {
         &self.values
     }
 
-    /// Where the samples begin among the values.
+    /// The beginnings of the samples among the values.
     pub fn at(&self) -> Windows {
         self.windows
     }
 
-    /// How many samples.
+    /// The count of samples.
     pub fn len(&self) -> usize {
         self.windows.samples
     }

@@ -1,7 +1,7 @@
-//! Numbers in a file, read where they are wanted.
+//! Numbers in a file, read when they are used.
 //!
 //! Reads are positioned reads, which the page cache serves, and not a mapping of the file: where the file is cut short
-//! or its disk fails, a read is an error that can be told, and a mapping the end of the process.
+//! or its disk fails, a read is an error that can be reported; a mapping would end the process.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::values::{Kind, Source, Values};
 use crate::error::{Error, Result};
 
-/// Numbers that take up to so many bytes are read into memory at once.
+/// Numbers are read into memory at once up to this many bytes.
 const SMALL: u64 = 4 << 20;
 
 /// The name of a data set that comes from a file.
@@ -23,13 +23,13 @@ pub(super) fn file_name(path: &Path) -> String {
 #[derive(Debug)]
 pub struct DataFile {
     path: PathBuf,
-    /// What of the file at `path` this is, where it is not the file itself.
+    /// Names the part of the file at `path`, if this is not the file itself.
     inside: Option<String>,
     body: Body,
     bytes: u64,
 }
 
-/// Where the bytes are.
+/// The bytes.
 #[derive(Debug)]
 pub(super) enum Body {
     File(File),
@@ -59,12 +59,12 @@ impl DataFile {
         Arc::new(DataFile { path: name.into(), inside: None, body: Body::Memory(bytes), bytes: len })
     }
 
-    /// What was unpacked of the file at `path`.
+    /// The bytes unpacked from the file at `path`.
     pub(super) fn unpacked(path: &Path, inside: String, body: Body, bytes: u64) -> Arc<DataFile> {
         Arc::new(DataFile { path: path.to_owned(), inside: Some(inside), body, bytes })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -79,7 +79,7 @@ impl DataFile {
         self.bytes
     }
 
-    /// What is wrong at an offset.
+    /// An error at an offset.
     pub fn fault(&self, offset: u64, text: impl std::fmt::Display) -> Error {
         let path = self.path.display();
         Error::Data(match &self.inside {
@@ -184,7 +184,7 @@ impl Written {
         }
     }
 
-    /// What it becomes.
+    /// The kind that it becomes.
     pub fn kind(self) -> Kind {
         match self {
             Written::As(kind) => kind,
@@ -258,7 +258,7 @@ impl FileValues {
         let kind = values.kind();
         let bytes = len as u64 * kind.bytes() as u64;
         if bytes > SMALL {
-            return Ok(Values::of(values));
+            return Ok(Values::from_source(values));
         }
         let mut near = vec![0; bytes as usize];
         values.read(0, &mut near)?;

@@ -62,7 +62,7 @@ fn field_into(all: &mut Xxh3, field: &Field, numbers: u64) {
 fn rows_into(all: &mut Xxh3, part: &Part) {
     all.update(&(part.len() as u64).to_le_bytes());
     if !part.is_whole() {
-        (0..part.len() as u32).for_each(|sample| all.update(&part.place(sample).to_le_bytes()));
+        (0..part.len() as u32).for_each(|sample| all.update(&part.source_index(sample).to_le_bytes()));
     }
 }
 

@@ -5,16 +5,16 @@ use super::blocks::Blocks;
 use super::{Field, Part, Scale};
 use crate::error::Result;
 
-/// What many numbers are like. Those that are not finite are counted, and no more.
+/// Count, range, mean and standard deviation of numbers. Numbers that are not finite are only counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moments {
-    /// How many numbers are finite.
+    /// Finite numbers.
     pub count: u64,
-    /// How many are not.
+    /// Numbers that are NaN or infinite.
     pub not_finite: u64,
-    /// The least.
+    /// The smallest.
     pub min: f64,
-    /// The greatest.
+    /// The largest.
     pub max: f64,
     /// Sums are of what is above the first number, so that large means cost no digits.
     first: f64,
@@ -37,7 +37,7 @@ impl Default for Moments {
 }
 
 impl Moments {
-    /// Takes a number in.
+    /// Adds a number.
     pub fn add(&mut self, number: f64) {
         if !number.is_finite() {
             self.not_finite += 1;
@@ -67,7 +67,7 @@ impl Moments {
         if square < 0.0 { 0.0 } else { square.sqrt() }
     }
 
-    /// Those of number · factor + offset.
+    /// The moments of number · factor + offset.
     pub fn scaled(self, factor: f64, offset: f64) -> Moments {
         let [a, b] = [self.min, self.max].map(|v| v * factor + offset);
         let (min, max) = if self.count == 0 { (self.min, self.max) } else { (a.min(b), a.max(b)) };
@@ -85,8 +85,8 @@ impl Moments {
     /// `stride`-th sample of the part.
     ///
     /// # Errors
-    /// What the source cannot read.
-    pub fn of(part: &Part, field: &Field, channels: usize, stride: usize) -> Result<Vec<Moments>> {
+    /// An error of the source.
+    pub fn from_part(part: &Part, field: &Field, channels: usize, stride: usize) -> Result<Vec<Moments>> {
         let kind = field.values().kind();
         let mut all = vec![Moments::default(); channels];
         let each = field.sample_bytes() / channels;
@@ -100,7 +100,7 @@ impl Moments {
         Ok(all)
     }
 
-    /// What the device makes of channel `channel`.
+    /// The moments after the device has scaled channel `channel`.
     pub fn through(self, scale: Option<&Scale>, channel: usize) -> Moments {
         let Some(Scale { factor, offset }) = scale else { return self };
         let at = if factor.len() == 1 { 0 } else { channel };
@@ -126,12 +126,12 @@ impl Default for Welford {
 }
 
 impl Welford {
-    /// With one more number.
+    /// Adds a number.
     pub fn add(&mut self, x: f64) {
         self.add_times(x, 1);
     }
 
-    /// With one number so many times more: the recurrence for two sets, of which one does not deviate.
+    /// Adds a number `times` times: the recurrence for two sets, one without deviation.
     pub fn add_times(&mut self, x: f64, times: usize) {
         if times == 0 {
             return;
@@ -144,7 +144,7 @@ impl Welford {
         (self.min, self.max) = (self.min.min(x), self.max.max(x));
     }
 
-    /// How many.
+    /// The count.
     pub fn count(&self) -> usize {
         self.count as usize
     }
@@ -193,7 +193,9 @@ mod tests {
         // A deviation of 1 on a mean of 1e8, and what is not finite beside.
         let x = vec![1e8, f32::NAN, 1e8 + 16.0, f32::INFINITY];
         let part = Part::builder().input("x", Field::new([2], x).unwrap()).build().unwrap();
-        let [a, b] = Moments::of(&part, part.inputs(), 2, 1).unwrap()[..] else { panic!("two channels") };
+        let [a, b] = Moments::from_part(&part, part.inputs(), 2, 1).unwrap()[..] else {
+            panic!("two channels")
+        };
         assert_eq!((a.count, a.not_finite, a.min, a.max), (2, 0, 1e8, 1e8 + 16.0));
         assert_eq!((a.mean(), a.std()), (1e8 + 8.0, 8.0));
         assert_eq!((b.count, b.not_finite), (0, 2));
@@ -207,7 +209,7 @@ mod tests {
     fn every_other_sample_of_the_part_is_looked_at() {
         let part = Part::builder().input("x", Field::new([], (0..10).collect::<Vec<i32>>()).unwrap());
         let part = part.build().unwrap().select(&[9, 1, 5, 3]).unwrap();
-        let of = |stride| Moments::of(&part, part.inputs(), 1, stride).unwrap()[0];
+        let of = |stride| Moments::from_part(&part, part.inputs(), 1, stride).unwrap()[0];
         assert_eq!((of(1).mean(), of(2).mean(), of(3).mean()), (4.5, 7.0, 6.0));
     }
 

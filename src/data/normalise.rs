@@ -1,4 +1,4 @@
-//! What the device makes of numbers before a model sees them, and what a later input must be given to fit.
+//! Scaling of inputs on the device, and of later inputs for the same model.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -10,7 +10,7 @@ use super::values::Kind;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 
-/// What becomes of inputs. Bytes are taken for numbers from 0 to 1 wherever they are scaled: means and deviations of
+/// The scaling of inputs. Bytes are taken for numbers from 0 to 1 wherever they are scaled: means and deviations of
 /// images are those of torchvision's `Normalize`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Normalise {
@@ -22,7 +22,7 @@ pub enum Normalise {
     /// Floats stay as they are, and integers integers.
     None,
     /// (number − mean) / std of the training part, for each channel; see [`ArrayEncoding::mean`]. Of more than 50,000
-    /// samples, so many are looked at, evenly spaced.
+    /// samples, this many are read, evenly spaced.
     Standard,
     /// (number − mean) / std for each channel.
     Fixed {
@@ -73,7 +73,7 @@ impl Serialize for Normalise {
     }
 }
 
-/// How the numbers of an array became a model's inputs: (number / divisor − mean) / std.
+/// Converts the numbers of an array to a model's inputs: (number / divisor − mean) / std.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArrayEncoding {
     /// The shape of a sample.
@@ -88,7 +88,7 @@ pub struct ArrayEncoding {
 }
 
 impl ArrayEncoding {
-    /// What the device does.
+    /// The scale on the device.
     ///
     /// ```
     /// use downhill::data::{ArrayEncoding, Scale};
@@ -138,7 +138,7 @@ impl ArrayEncoding {
 /// Samples that [`Normalise::Standard`] looks at, at most.
 const MOST_SAMPLES: usize = 50_000;
 
-/// How many means a sample of this shape has: one for each channel of an image, one for each feature of a row, as far as
+/// The count of means for a sample of this shape: one for each channel of an image, one for each feature of a row, as far as
 /// the device can tell them apart; else, and for an image with its channels last, one for all.
 fn channels(shape: &[usize]) -> usize {
     match *shape {
@@ -148,7 +148,7 @@ fn channels(shape: &[usize]) -> usize {
     }
 }
 
-/// What is made of the inputs of the training part; `None` where nothing is.
+/// The encoding of the training part's inputs; `None` where they are not scaled.
 pub(super) fn fit(name: &str, train: &Part, normalise: &Normalise) -> Result<Option<ArrayEncoding>> {
     let field = train.inputs();
     let kind = field.values().kind();
@@ -195,7 +195,7 @@ pub(super) fn fit(name: &str, train: &Part, normalise: &Normalise) -> Result<Opt
 fn moments(name: &str, part: &Part) -> Result<Vec<Moments>> {
     let field = part.inputs();
     let stride = part.len().div_ceil(MOST_SAMPLES);
-    let all = Moments::of(part, field, channels(field.shape()), stride)?;
+    let all = Moments::from_part(part, field, channels(field.shape()), stride)?;
     let wild: u64 = all.iter().map(|one| one.not_finite).sum();
     if wild > 0 {
         return Err(Error::Data(format!(

@@ -103,30 +103,30 @@ impl Part {
         self
     }
 
-    /// The same with a first input that is scaled on its way to the model.
+    /// The part with a first input that the device scales.
     pub(super) fn scale_inputs(mut self, scale: &Scale) -> Result<Part> {
         self.fields[0].1 = self.fields[0].1.clone().scaled(scale.clone())?;
         Ok(self)
     }
 
-    /// The same with another first input of as many samples.
+    /// The part with another first input of as many samples.
     pub(super) fn with_inputs(mut self, field: Field) -> Part {
         debug_assert_eq!(self.fields[0].1.len(), field.len());
         self.fields[0].1 = field;
         self
     }
 
-    /// What the model is given: the first input.
+    /// The first input.
     pub fn inputs(&self) -> &Field {
         &self.fields[0].1
     }
 
-    /// What it should say: the first target, or the first input where there is no target.
+    /// The first target, or the first input where there is no target.
     pub fn targets(&self) -> &Field {
         &self.fields[self.target_index()].1
     }
 
-    /// Where the first target, or what stands in for it, is among the fields.
+    /// The index among the fields of the first target, or of the input that replaces it.
     pub(crate) fn target_index(&self) -> usize {
         if self.inputs < self.fields.len() { self.inputs } else { 0 }
     }
@@ -141,7 +141,7 @@ impl Part {
         self.fields().find(|(other, _)| *other == name).map(|(_, field)| field)
     }
 
-    /// How many samples, at least 1.
+    /// The count of samples, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a part is never empty")]
     pub fn len(&self) -> usize {
         self.rows.as_ref().map_or(self.inputs().len(), |rows| rows.len())
@@ -160,12 +160,12 @@ impl Part {
         if let Some(row) = rows.iter().find(|&&row| row as usize >= len) {
             return Err(Error::Data(format!("sample {row} is selected, and there are {len}")));
         }
-        let rows = rows.iter().map(|&row| self.place(row)).collect();
+        let rows = rows.iter().map(|&row| self.source_index(row)).collect();
         Ok(Part { rows: Some(rows), ..self.clone() })
     }
 
     /// Which of the fields' samples the part's sample is.
-    pub fn place(&self, sample: u32) -> u32 {
+    pub fn source_index(&self, sample: u32) -> u32 {
         self.rows.as_ref().map_or(sample, |rows| rows[sample as usize])
     }
 
@@ -310,7 +310,7 @@ mod tests {
     fn labels_are_checked_with_the_sample_named() {
         let three = part(4, vec![0, 2, 1, 2]).unwrap();
         three.check_labels(3).unwrap();
-        // Of a selection only what is selected counts.
+        // Only the selected samples count.
         three.select(&[0, 2]).unwrap().check_labels(2).unwrap();
         assert_refused(three.select(&[0, 3]).unwrap().check_labels(2), &["sample 3", "label 2"]);
         assert_refused(three.check_labels(2), &["sample 1", "label 2 is not in 0..2", "at least 3 classes"]);
@@ -326,7 +326,7 @@ mod tests {
             Field::new([3], vec![0, 0, 0, 0, 0, 7]).unwrap(),
         );
         assert_refused(grid.unwrap().check_labels(7), &["sample 1", "label 7"]);
-        // Of a sequence only what a window reaches counts.
+        // Only the numbers that a window reaches count.
         let tokens = Arc::new(Values::I32(vec![9, 0, 1, 2, 9]));
         let windows = |first, samples| {
             let field = Field::windows([2], &tokens, Windows { first, hop: 1, samples }).unwrap();

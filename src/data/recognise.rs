@@ -1,4 +1,4 @@
-//! What a path may be, by its bytes, its ending or the files in it.
+//! Recognises formats by the bytes of a path, its ending or the files in it.
 
 use std::io::Read;
 use std::path::Path;

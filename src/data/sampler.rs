@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// old seed must give its old order.
 ///
 /// # Panics
-/// Where `len` is past `u32::MAX`, which no [`Part`](super::Part) is.
+/// If `len` is over `u32::MAX`, which no [`Part`](super::Part) is.
 pub fn epoch_order(len: usize, seed: u64, epoch: u64, shuffle: bool) -> Vec<u32> {
     if shuffle {
         return shuffled(len, seed, epoch, b"downhill:shuffle");
@@ -46,7 +46,7 @@ pub(super) fn stream(seed: u64, number: u64, purpose: &[u8; 16]) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
-/// How many samples a batch has.
+/// Samples in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchSize {
     /// All there are.

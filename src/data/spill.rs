@@ -1,4 +1,4 @@
-//! What is unpacked: in memory while it is small, and from there on in a temporary file without a name.
+//! Unpacked bytes: in memory while they are few, then in a temporary file without a name.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::file::{Body, DataFile};
 use crate::error::{Error, Result};
 
-/// So many bytes are kept in memory.
+/// Bytes that are kept in memory.
 const IN_MEMORY: usize = 64 << 20;
 
 /// Takes bytes in order, and becomes a [`DataFile`] that gives them in any.
@@ -40,7 +40,7 @@ impl Spill {
         Spill { path, inside, in_memory: IN_MEMORY, memory: Vec::new(), file: None, bytes: 0 }
     }
 
-    /// What was written.
+    /// The bytes written.
     ///
     /// # Errors
     /// [`Error::Io`] where the temporary file cannot be written.
@@ -58,7 +58,7 @@ impl Spill {
     /// All that `from` gives, `most` bytes at most; `wrong` words what it cannot give, with the count so far.
     ///
     /// # Errors
-    /// What `wrong` makes of an error of `from`'s; [`Error::Data`] where there are more bytes; as [`Spill::finish`].
+    /// The error of `from`, converted by `wrong`; [`Error::Data`] where there are more bytes; as [`Spill::finish`].
     pub(super) fn fill<R: Read>(
         mut self,
         from: &mut R,

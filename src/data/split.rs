@@ -42,7 +42,7 @@ impl Holdout {
     /// The samples of `0..len` to train on and those to evaluate on, both in ascending order. `labels` has the class of
     /// each where the split is by class.
     ///
-    /// So many are held out as the fraction of the samples rounds to, one at least where it is above 0. By class, each
+    /// The fraction of the samples, rounded, is held out; at least one where it is above 0. By class, each
     /// gives its share of them, rounded down, and what is left goes to the largest remainders; a class keeps one sample to
     /// train on at least.
     ///
@@ -87,7 +87,7 @@ fn labels(name: &str, part: &Part) -> Result<Vec<u32>> {
             targets.shape()
         )));
     }
-    let label = |i| Ok(targets.sample(part.place(i) as usize)?[0] as i64);
+    let label = |i| Ok(targets.sample(part.source_index(i) as usize)?[0] as i64);
     let labels: Vec<i64> = (0..part.len() as u32).map(label).collect::<Result<_>>()?;
     // Classes are counted from 0, whatever their labels.
     let classes: BTreeSet<i64> = labels.iter().copied().collect();
@@ -222,7 +222,7 @@ mod tests {
         let (train, eval) = hold.split("x", whole.clone()).unwrap();
         let eval = eval.unwrap();
         assert_eq!((train.len(), eval.len()), (6, 2));
-        let label = |part: &Part, i| part.targets().sample(part.place(i) as usize).unwrap()[0];
+        let label = |part: &Part, i| part.targets().sample(part.source_index(i) as usize).unwrap()[0];
         assert_eq!([label(&eval, 0), label(&eval, 1)], [0.0, 1.0]);
         assert!(std::sync::Arc::ptr_eq(train.inputs().shared(), eval.inputs().shared()));
         assert_eq!(hold.split("x", whole.clone()).unwrap().0, train, "the seed alone decides");

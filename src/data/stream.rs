@@ -11,7 +11,7 @@ const BLOCK: u64 = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Stream<'a> {
     file: &'a DataFile,
-    /// Where the block ends in the file.
+    /// The offset in the file behind the block.
     at: u64,
     end: u64,
     block: Vec<u8>,
@@ -24,8 +24,8 @@ impl<'a> Stream<'a> {
         Stream { file, at: from, end, block: Vec::new(), used: 0 }
     }
 
-    /// How far it has been read.
-    pub fn place(&self) -> u64 {
+    /// The offset of the next byte.
+    pub fn offset(&self) -> u64 {
         self.at - (self.block.len() - self.used) as u64
     }
 }

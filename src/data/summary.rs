@@ -1,4 +1,4 @@
-//! What a data set is like, found by reading it once.
+//! The summary of a data set, found by reading it once.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::error::Result;
 pub struct Summary {
     /// Its name.
     pub name: String,
-    /// How many classes there are, where the targets are labels.
+    /// The count of classes, where the targets are labels.
     pub classes: Option<usize>,
     /// Bytes that it takes on the device.
     pub device_bytes: u64,
-    /// What is trained on and, where there is one, what is evaluated on.
+    /// The part to train on and, where there is one, the part to evaluate on.
     pub parts: Vec<PartSummary>,
 }
 
@@ -26,7 +26,7 @@ pub struct Summary {
 pub struct PartSummary {
     /// `train` or `eval`.
     pub name: &'static str,
-    /// How many samples.
+    /// The count of samples.
     pub samples: usize,
     /// Inputs, then targets.
     pub fields: Vec<FieldSummary>,
@@ -41,21 +41,21 @@ pub struct FieldSummary {
     pub role: &'static str,
     /// The kind of the stored numbers.
     pub kind: &'static str,
-    /// What the model gets: `f32` or `i32`.
+    /// The type the model receives: `f32` or `i32`.
     pub model: &'static str,
     /// The shape of a sample.
     pub shape: Vec<usize>,
-    /// What the device makes of the numbers.
+    /// The scale of the numbers on the device.
     pub scale: Option<Scale>,
-    /// Every so many samples one was looked at; 1 is all.
+    /// One of this many samples was read; 1 is all.
     pub stride: usize,
     /// The numbers as the model gets them: all together, or by channel.
     pub channels: Vec<Numbers>,
-    /// How many of the samples that were looked at are of each class, where it is the labels.
+    /// The count of each class among the samples that were read, for labels.
     pub counts: Option<Vec<u64>>,
 }
 
-/// What numbers are like. Without a finite one there is neither least nor mean.
+/// Range, mean and standard deviation. `None` without a finite number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Numbers {
     /// The least.
@@ -66,19 +66,19 @@ pub struct Numbers {
     pub mean: Option<f64>,
     /// The standard deviation, 1/n.
     pub std: Option<f64>,
-    /// How many are NaN or infinite.
+    /// Numbers that are NaN or infinite.
     pub not_finite: u64,
 }
 
-/// Channels that are told apart, at most.
+/// Channels that are distinguished, at most.
 const CHANNELS: usize = 4;
 
 impl Summary {
     /// Reads the data set, of a field at most about `most` numbers, evenly spread over its samples.
     ///
     /// # Errors
-    /// What a source cannot read.
-    pub fn of(data: &Dataset, most: u64) -> Result<Summary> {
+    /// An error of a source.
+    pub fn new(data: &Dataset, most: u64) -> Result<Summary> {
         let mut parts = Vec::new();
         let mut seen: Vec<&Arc<_>> = Vec::new();
         for (name, part) in [("train", Some(data.train())), ("eval", data.eval())] {
@@ -122,7 +122,7 @@ fn summary(
     };
     // Channels that are scaled apart are apart.
     let scaled = field.scale().map_or(1, |scale| scale.factor.len());
-    let found = Moments::of(part, field, channels.max(scaled), stride)?;
+    let found = Moments::from_part(part, field, channels.max(scaled), stride)?;
     let numbers = |(channel, moments): (usize, &Moments)| {
         let moments = moments.through(field.scale(), channel);
         let there = |v: f64| (moments.count > 0).then_some(v);
@@ -171,7 +171,7 @@ mod tests {
         let part = Part::new(x.scaled(scale).unwrap(), Field::new([], vec![0, 2, 2, 1]).unwrap()).unwrap();
         let rows = part.select(&[0, 1, 2]).unwrap();
         let data = Dataset::new("x", rows, Some(part.select(&[3]).unwrap()), Some(3)).unwrap();
-        let found = Summary::of(&data, u64::MAX).unwrap();
+        let found = Summary::new(&data, u64::MAX).unwrap();
         assert_eq!(found.device_bytes, 16 + 16, "parts share their fields");
         let [train, eval] = &found.parts[..] else { panic!("two parts") };
         assert_eq!((train.samples, eval.samples), (3, 1));
@@ -187,7 +187,7 @@ mod tests {
         assert!((b.std.unwrap() - 2.0 * a.std.unwrap()).abs() < 1e-12);
         assert_eq!((&t.counts, &eval.fields[1].counts), (&Some(vec![1, 0, 2]), &Some(vec![0, 1, 0])));
         // Two of three samples: every second.
-        let some = Summary::of(&data, 8).unwrap();
+        let some = Summary::new(&data, 8).unwrap();
         let x = &some.parts[0].fields[0];
         assert_eq!((x.stride, x.channels[0].mean), (2, Some((0.0 + 1.0 + 8.0 + 9.0) / 4.0)));
         let json = serde_json::to_value(&some).unwrap();

@@ -325,7 +325,7 @@ mod tests {
 
         #[test]
         fn a_text_goes_round_by_its_vocabulary_and_that_by_its_json(content in "\\PC{0,80}") {
-            let vocabulary = Vocabulary::of(&content);
+            let vocabulary = Vocabulary::from_text(&content);
             let numbers = vocabulary.encode(&content).unwrap();
             prop_assert!(numbers.iter().all(|&n| n >= 0 && (n as usize) < vocabulary.len()));
             prop_assert_eq!(vocabulary.decode(&numbers).unwrap(), content);
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn what_a_vocabulary_lacks_is_told() {
-        let vocabulary = Vocabulary::of("hello");
+        let vocabulary = Vocabulary::from_text("hello");
         assert_eq!(vocabulary.chars(), ['e', 'h', 'l', 'o']);
         let err = vocabulary.encode("hexe").unwrap_err().to_string();
         assert!(err.contains("character 2") && err.contains("'x'") && err.contains("4"), "{err}");

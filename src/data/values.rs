@@ -58,7 +58,7 @@ impl Kind {
     /// The first number of little-endian bytes of this kind, exactly.
     ///
     /// # Panics
-    /// Where there are fewer bytes than a number has.
+    /// If there are fewer bytes than a number has.
     pub fn number(self, bytes: &[u8]) -> f64 {
         match self {
             Kind::U8 => bytes[0].into(),
@@ -108,7 +108,7 @@ fn half(bits: u16) -> f64 {
 ///         Ok(())
 ///     }
 /// }
-/// let field = Field::new([4], Values::of(Squares))?;
+/// let field = Field::new([4], Values::from_source(Squares))?;
 /// assert_eq!(field.sample(3)?, [9.0, 16.0, 25.0, 36.0]);
 /// let data = Dataset::new("squares", Part::builder().input("x", field).build()?, None, None)?;
 /// assert_eq!(data.train().len(), 1_000_000);
@@ -118,7 +118,7 @@ pub trait Source: Debug + Send + Sync {
     /// The kind of its numbers.
     fn kind(&self) -> Kind;
 
-    /// How many numbers.
+    /// The count of numbers.
     fn len(&self) -> usize;
 
     /// True where there are none.
@@ -130,7 +130,7 @@ pub trait Source: Debug + Send + Sync {
     /// [`Source::len`] says there are.
     ///
     /// # Errors
-    /// What the source cannot read, with its place.
+    /// An error of the source, with its place.
     fn read(&self, at: usize, into: &mut [u8]) -> Result<()>;
 
     /// A number that follows from all of the source's numbers, where there is a cheaper way to one than reading them:
@@ -155,7 +155,7 @@ pub enum Values {
 
 impl Values {
     /// The numbers of a source.
-    pub fn of(source: impl Source + 'static) -> Values {
+    pub fn from_source(source: impl Source + 'static) -> Values {
         Values::Elsewhere(Arc::new(source))
     }
 
@@ -169,7 +169,7 @@ impl Values {
         }
     }
 
-    /// How many numbers.
+    /// The count of numbers.
     pub fn len(&self) -> usize {
         match self {
             Values::F32(v) => v.len(),
@@ -200,7 +200,7 @@ impl Values {
     /// As [`Source::read`].
     ///
     /// # Panics
-    /// Where they pass the end.
+    /// If they pass the end.
     pub fn read(&self, at: usize, into: &mut [u8]) -> Result<()> {
         let size = self.kind().bytes();
         let from = at * size..at * size + into.len();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The characters of a text, sorted; a character's number is its place.
+/// The characters of a text, sorted; a character's number is its index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<char>", into = "Vec<char>")]
 pub struct Vocabulary {
@@ -34,7 +34,7 @@ impl From<Vocabulary> for Vec<char> {
 
 impl Vocabulary {
     /// The characters that `text` has.
-    pub fn of(text: &str) -> Vocabulary {
+    pub fn from_text(text: &str) -> Vocabulary {
         Vocabulary::from_chars(text.chars().collect())
     }
 
@@ -42,7 +42,7 @@ impl Vocabulary {
         Vocabulary { chars: chars.into_iter().collect() }
     }
 
-    /// How many characters.
+    /// The count of characters.
     pub fn len(&self) -> usize {
         self.chars.len()
     }

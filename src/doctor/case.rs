@@ -106,7 +106,7 @@ impl Case {
         let mut all: Vec<(&str, u64)> =
             given.iter().map(|(name, bytes)| (*name, bytes.len() as u64)).collect();
         all.extend(sizes);
-        kernels.into_iter().for_each(|k| plan.surround(k, "", Shape::default(), &all, false));
+        kernels.into_iter().for_each(|k| plan.add_kernel_after(k, "", Shape::default(), &all));
         let given = given.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
         Case { kernel: kernel.into(), what: what.into(), plan, given, claims }
     }

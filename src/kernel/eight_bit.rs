@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::update::{Around, BLOCK, BLOCK_BYTES, pass_with};
+use super::update::{BLOCK, BLOCK_BYTES, UpdateContext, pass_with};
 use super::{Family, Kernel};
 use crate::gpu::wgsl;
 use crate::optim::{ABSMAX, UpdateKernel};
@@ -18,7 +18,7 @@ pub const LEAST: usize = 4096;
 /// The update with moments in 8 bits, except for the bytes `wide`. `parameters` of the arena's numbers are in use.
 pub fn kernel(
     update: &UpdateKernel,
-    around: &Around<'_>,
+    around: &UpdateContext<'_>,
     wide: &[Range<u64>],
     family: Family,
     parameters: usize,

@@ -1,6 +1,6 @@
 //! `optim/adafactor.wgsl`: five dispatches, whatever the number of tensors.
 
-use super::update::{self, Around, BLOCK_BYTES, BLOCK_SUMS, Bound, NORMS, Tensor, tensor_of_blocks};
+use super::update::{self, BLOCK_BYTES, BLOCK_SUMS, Bound, NORMS, Tensor, UpdateContext, tensor_of_blocks};
 use super::{Kernel, grid};
 use crate::gpu::Access;
 use crate::optim::UpdateKernel;
@@ -75,7 +75,12 @@ impl Factored {
     }
 
     /// The kernels; `parameters` of the arena's numbers are in use.
-    pub fn kernels(&self, update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> Vec<Kernel> {
+    pub fn kernels(
+        &self,
+        update: &UpdateKernel,
+        around: &UpdateContext<'_>,
+        parameters: usize,
+    ) -> Vec<Kernel> {
         let bound = |last| -> [Bound; 3] {
             [(4, Access::Write, VARIANCE), (5, Access::Read, LAYOUT), (6, Access::Write, last)]
         };

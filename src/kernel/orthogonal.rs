@@ -2,7 +2,7 @@
 //! parameters.
 
 use super::factored::LAYOUT;
-use super::update::{self, Around, BLOCK, Bound, Tensor, tensor_of_blocks};
+use super::update::{self, BLOCK, Bound, Tensor, UpdateContext, tensor_of_blocks};
 use super::{Kernel, grid};
 use crate::gpu::Access;
 use crate::optim::UpdateKernel;
@@ -85,19 +85,24 @@ impl Orthogonal {
     }
 
     /// The pass that writes [`DIRECTIONS`].
-    pub fn momentum(&self, update: &UpdateKernel, around: &Around<'_>) -> Kernel {
+    pub fn momentum(&self, update: &UpdateKernel, around: &UpdateContext<'_>) -> Kernel {
         let kernel = update::pass_before(update, around, "muon_momentum", &Self::bound(DIRECTIONS));
         self.constants(Kernel { grid: grid(self.blocks), ..kernel })
     }
 
     /// The pass that takes the step along [`ORTHOGONAL`].
-    pub fn update(&self, update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> Kernel {
+    pub fn update(&self, update: &UpdateKernel, around: &UpdateContext<'_>, parameters: usize) -> Kernel {
         let kernel = update::pass(update, around, update.entry, &Self::bound(ORTHOGONAL), parameters);
         self.constants(Kernel { grid: grid(self.blocks), ..kernel })
     }
 
     /// The pass over all other parameters; `None` if there are none.
-    pub fn others(&self, update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> Option<Kernel> {
+    pub fn others(
+        &self,
+        update: &UpdateKernel,
+        around: &UpdateContext<'_>,
+        parameters: usize,
+    ) -> Option<Kernel> {
         let fours = around.bytes as usize / 16;
         let rest = fours.saturating_sub(self.blocks * BLOCK);
         let bound = [(4, Access::Write, "exp_avg"), (5, Access::Write, "exp_avg_sq")];

@@ -31,7 +31,7 @@ pub fn blocks(update: &UpdateKernel, family: Family) -> u32 {
 
 /// Options of an update beside its optimizer's kernel.
 #[derive(Debug, Clone)]
-pub struct Around<'a> {
+pub struct UpdateContext<'a> {
     /// The buffer of gradients.
     pub gradients: &'static str,
     /// Bytes of the trained part of the arena, padding included.
@@ -92,7 +92,7 @@ impl UpdateKernel {
 }
 
 /// The update of an optimizer of one pass; `parameters` of the arena's numbers are in use.
-pub fn kernel(update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> Kernel {
+pub fn kernel(update: &UpdateKernel, around: &UpdateContext<'_>, parameters: usize) -> Kernel {
     pass(update, around, update.entry, &update.bound(), parameters)
 }
 
@@ -100,7 +100,7 @@ pub fn kernel(update: &UpdateKernel, around: &Around<'_>, parameters: usize) -> 
 pub fn kernels_with_norms(
     update: &UpdateKernel,
     entry: &'static str,
-    around: &Around<'_>,
+    around: &UpdateContext<'_>,
     parameters: usize,
     tensors: usize,
 ) -> Vec<Kernel> {
@@ -115,15 +115,15 @@ pub fn kernels_with_norms(
 /// A pass before the update; it keeps no average.
 pub(super) fn pass_before(
     update: &UpdateKernel,
-    around: &Around<'_>,
+    around: &UpdateContext<'_>,
     entry: &'static str,
     bound: &[Bound],
 ) -> Kernel {
-    pass(update, &Around { average: false, ..around.clone() }, entry, bound, 0)
+    pass(update, &UpdateContext { average: false, ..around.clone() }, entry, bound, 0)
 }
 
 /// Computes the norms of tensors from the sums of blocks.
-pub(super) fn tensor_norms(around: &Around<'_>, tensors: usize) -> Kernel {
+pub(super) fn tensor_norms(around: &UpdateContext<'_>, tensors: usize) -> Kernel {
     let blocks = around.bytes.div_ceil(BLOCK_BYTES) as usize;
     Kernel {
         entry: "tensor_norms",
@@ -143,7 +143,7 @@ pub(super) fn tensor_norms(around: &Around<'_>, tensors: usize) -> Kernel {
 /// One pass over the arena.
 pub(super) fn pass(
     update: &UpdateKernel,
-    around: &Around<'_>,
+    around: &UpdateContext<'_>,
     entry: &'static str,
     bound: &[Bound],
     parameters: usize,
@@ -154,7 +154,7 @@ pub(super) fn pass(
 /// [`pass`] for a shader with slots of its own, which `text` fills.
 pub(super) fn pass_with(
     update: &UpdateKernel,
-    around: &Around<'_>,
+    around: &UpdateContext<'_>,
     entry: &'static str,
     bound: &[Bound],
     parameters: usize,

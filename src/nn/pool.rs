@@ -189,7 +189,7 @@ impl Tensor {
     }
 
     /// The mean of windows that cover the input evenly: [n, c, h, w] to [n, c, oh, ow]; window i is from ⌊i·h/oh⌋ to
-    /// ⌈(i + 1)·h/oh⌉. Source: `torch.nn.functional.adaptive_avg_pool2d`.
+    /// ceil((i + 1)·h/oh). Source: `torch.nn.functional.adaptive_avg_pool2d`.
     pub fn adaptive_avg_pool2d(&self, size: [usize; 2]) -> Tensor {
         let &[_, _, h, w] = self.shape() else {
             return self.fail(format!(

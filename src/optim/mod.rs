@@ -13,6 +13,7 @@ mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
+mod adan;
 mod average;
 mod keys;
 mod lamb;
@@ -20,6 +21,7 @@ mod lars;
 mod lion;
 mod muon;
 mod nadam;
+mod newton_schulz;
 mod radam;
 mod rmsprop;
 mod rule;
@@ -38,7 +40,8 @@ pub use about::{About, Form, Trials};
 pub use adam::ABSMAX;
 pub use average::Average;
 pub(crate) use keys::keys_of;
-pub use muon::{AdjustLr, MuonAdamW, NewtonSchulz};
+pub use muon::MuonAdamW;
+pub use newton_schulz::{AdjustLr, NewtonSchulz};
 use rule::{
     Rule, Scalars, adam_numbers, at_least_zero, at_least_zero_of, below_one, below_one_of, correction,
     decays, look_ahead, moving, refuse, refuse_of, row,
@@ -128,6 +131,7 @@ optimizers! {
     "adamax" adamax::Adamax;
     "adagrad" adagrad::Adagrad;
     "adadelta" adadelta::Adadelta;
+    "adan" adan::Adan;
     "lion" lion::Lion;
     "lamb" lamb::Lamb;
     "lars" lars::Lars;

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::adam::AdamW;
+use super::newton_schulz::{AdjustLr, NewtonSchulz};
 use super::{
-    About, AdamW, Form, Passes, Rule, Scalars, Trials, UpdateKernel, at_least_zero, below_one, moving,
-    refuse, row,
+    About, Form, Passes, Rule, Scalars, Trials, UpdateKernel, at_least_zero, below_one, moving, refuse, row,
 };
 use crate::error::Result;
 
@@ -40,26 +41,6 @@ pub struct Muon {
     pub adamw: MuonAdamW,
 }
 
-/// The factor of a matrix's step, by its shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AdjustLr {
-    /// √max(1, rows/columns).
-    Original,
-    /// 0.2·√max(rows, columns): steps as large as AdamW's.
-    MatchRmsAdamw,
-}
-
-impl AdjustLr {
-    /// The factor for a matrix.
-    pub fn factor(self, rows: usize, columns: usize) -> f64 {
-        match self {
-            AdjustLr::Original => (rows as f64 / columns as f64).max(1.0).sqrt(),
-            AdjustLr::MatchRmsAdamw => 0.2 * (rows.max(columns) as f64).sqrt(),
-        }
-    }
-}
-
 /// The numbers of [`AdamW`] beside Muon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -85,19 +66,6 @@ impl Default for MuonAdamW {
     fn default() -> Self {
         MuonAdamW { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 1e-2 }
     }
-}
-
-/// The numbers of Newton–Schulz, the same for all groups.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewtonSchulz {
-    /// a, b and c.
-    pub coefficients: [f64; 3],
-    /// The number of steps.
-    pub steps: u32,
-    /// The least divisor.
-    pub eps: f64,
-    /// The factor of the result.
-    pub adjust: AdjustLr,
 }
 
 impl Default for Muon {

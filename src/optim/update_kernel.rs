@@ -1,6 +1,6 @@
 //! The kernel of an update: shader, slots, costs and passes.
 
-use super::NewtonSchulz;
+use super::newton_schulz::NewtonSchulz;
 
 /// Numbers of the optimizer in a row of the table: one row for each update and group of parameters.
 pub const SCALARS: usize = 12;

@@ -69,12 +69,11 @@ impl Plan {
         if plan.buffers.iter().any(|b| b.name == scaling::HALF_PARAMETERS) {
             let bytes = plan.arena.bytes;
             let sizes = [(PARAMETERS, bytes), (scaling::HALF_PARAMETERS, bytes / 2), (STATE, STATE_BYTES)];
-            plan.surround(
+            plan.add_kernel_before(
                 scaling::weights(bytes, target.rounding),
                 "weights",
                 Shape::from([bytes as usize / 4]),
                 &sizes,
-                true,
             );
         }
         plan.check()?;

@@ -72,16 +72,20 @@ impl Plan {
         }
     }
 
-    /// Adds a kernel before or after the graph's own (feed, update, close). Its operands are named buffers or inputs; `bytes`
-    /// has the size of each name.
-    pub fn surround(
-        &mut self,
-        kernel: Kernel,
-        title: &str,
-        shape: Shape,
-        bytes: &[(&str, u64)],
-        first: bool,
-    ) {
+    /// Adds a kernel before all others. Its operands are named buffers; `bytes` has the size of each name.
+    pub fn add_kernel_before(&mut self, kernel: Kernel, title: &str, shape: Shape, bytes: &[(&str, u64)]) {
+        let step = self.named_step(kernel, title, shape, bytes);
+        self.steps.insert(0, step);
+    }
+
+    /// Adds a kernel after all others. Its operands are named buffers; `bytes` has the size of each name.
+    pub fn add_kernel_after(&mut self, kernel: Kernel, title: &str, shape: Shape, bytes: &[(&str, u64)]) {
+        let step = self.named_step(kernel, title, shape, bytes);
+        self.steps.push(step);
+    }
+
+    /// A step whose operands are named buffers.
+    fn named_step(&mut self, kernel: Kernel, title: &str, shape: Shape, bytes: &[(&str, u64)]) -> Step {
         let mut bindings = Vec::with_capacity(kernel.operands.len());
         for &(slot, access, operand) in &kernel.operands {
             let Operand::Named(name) = operand else { unreachable!("{} binds names only", kernel.entry) };
@@ -90,8 +94,7 @@ impl Plan {
             let bytes = self.buffers[buffer].bytes;
             bindings.push((slot, access, Location { buffer, offset: 0, bytes }));
         }
-        let step = Step { kernel, bindings, title: title.to_owned(), shape };
-        self.steps.insert(if first { 0 } else { self.steps.len() }, step);
+        Step { kernel, bindings, title: title.to_owned(), shape }
     }
 
     /// Bytes of the largest buffer that grows with the batch, an activation or an input.

@@ -1,4 +1,4 @@
-//! The text of `data inspect`: what a data set is like, and its first samples.
+//! The text of `data inspect`: the summary of a data set, and its first samples.
 
 use std::fmt::Write;
 
@@ -110,14 +110,14 @@ fn field_rows(part: &str, field: &FieldSummary) -> Vec<Vec<String>> {
 /// The first samples to train on. Small images are drawn, dark where the numbers are small.
 ///
 /// # Errors
-/// What a source cannot read.
+/// An error of a source.
 pub fn inspect_rows(data: &Dataset, summary: &Summary, rows: usize) -> Result<String> {
     let mut out = String::new();
     let part = data.train();
     for row in 0..rows.min(part.len()) {
         let _ = writeln!(out, "\nsample {row}");
         for ((name, field), about) in part.fields().zip(&summary.parts[0].fields) {
-            let sample = field.sample(part.place(row as u32) as usize)?;
+            let sample = field.sample(part.source_index(row as u32) as usize)?;
             let text = show(data, field, about, &sample);
             let _ = writeln!(out, "  {name} {text}");
         }
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn digits_are_drawn_and_counted() {
         let digits = data::digits().unwrap();
-        let summary = Summary::of(&digits, u64::MAX).unwrap();
+        let summary = Summary::new(&digits, u64::MAX).unwrap();
         let text = inspect_text(&summary, digits.encoding());
         for words in
             ["digits: 1437 to train on, 360 to evaluate on, 10 classes", "[1, 8, 8]", "train classes: 0 "]

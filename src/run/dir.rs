@@ -399,7 +399,7 @@ mod tests {
         let run = dir.path().join("run");
         let open = RunDir::create(&run, "").unwrap();
         assert_eq!(RunDir::encoding(&run).unwrap(), None);
-        let encoding = Encoding::Text { vocabulary: Vocabulary::of("a \"quoted\" line\n\u{1f600}") };
+        let encoding = Encoding::Text { vocabulary: Vocabulary::from_text("a \"quoted\" line\n\u{1f600}") };
         open.keep_encoding(&encoding).unwrap();
         assert_eq!(RunDir::encoding(&run).unwrap(), Some(encoding));
         fs::write(run.join("data.json"), "{}").unwrap();

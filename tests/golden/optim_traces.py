@@ -60,6 +60,7 @@ def cases():
     adagrad = dict(lr=0.05, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10)
     adadelta = dict(lr=1.0, rho=0.9, eps=1e-3, weight_decay=0.0)
     lion = dict(lr=0.003, betas=[0.9, 0.99], weight_decay=0.0)
+    adan = dict(lr=0.01, betas=[0.98, 0.92, 0.99], eps=1e-8, weight_decay=0.0, no_prox=False)
     adamw = dict(lr=0.01, betas=[0.9, 0.999], eps=1e-8, weight_decay=0.0, **FREE)
     sgd = dict(lr=0.02, momentum=0.9, weight_decay=0.0, **FREE)
     lamb = dict(lr=0.01, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.01)
@@ -90,6 +91,9 @@ def cases():
     add("schedule_free_adamw_all", "schedule_free_adamw", adamw, weight_decay=0.1, warmup_steps=20, r=0.5, betas=[0.8, 0.95])
     add("schedule_free_sgd", "schedule_free_sgd", sgd)
     add("schedule_free_sgd_all", "schedule_free_sgd", sgd, weight_decay=0.1, warmup_steps=10, weight_lr_power=1.0)
+    add("adan", "adan", adan)
+    add("adan_decay_rates", "adan", adan, weight_decay=0.1, betas=[0.9, 0.8, 0.95], eps=1e-2)
+    add("adan_no_prox", "adan", adan, weight_decay=0.1, no_prox=True)
     add("lamb", "lamb", lamb)
     add("lamb_rates", "lamb", lamb, weight_decay=0.2, betas=[0.8, 0.95], eps=1e-2)
     add("lars", "lars", lars)
@@ -177,7 +181,7 @@ def reference(optimizer, h, lrs, w, grads):
         size = np.linalg.norm(w) / math.sqrt(w.size)
         if h.get("decoupled_weight_decay") or optimizer in ("lion", "adafactor", "muon"):
             w = w * (1 - lr * decay)
-        elif optimizer != "lamb":
+        elif optimizer not in ("lamb", "adan"):
             g = g + decay * w
         if optimizer in ("nadam", "radam", "lamb", "adamax"):
             beta1, beta2 = h["betas"]
@@ -212,6 +216,17 @@ def reference(optimizer, h, lrs, w, grads):
             beta1, beta2 = h["betas"]
             w = w - lr * np.sign(beta1 * m + (1 - beta1) * g)
             m = beta2 * m + (1 - beta2) * g
+        elif optimizer == "adan":
+            # As the authors' code; its betas are 1 - beta of the paper.
+            beta1, beta2, beta3 = h["betas"]
+            change = g - old if t > 1 else 0 * g
+            old = g
+            m = beta1 * m + (1 - beta1) * g
+            u = beta2 * u + (1 - beta2) * change
+            v = beta3 * v + (1 - beta3) * (g + beta2 * change) ** 2
+            step = m / (1 - beta1**t) + beta2 * u / (1 - beta2**t)
+            step = lr * step / (np.sqrt(v / (1 - beta3**t)) + h["eps"])
+            w = w * (1 - lr * decay) - step if h["no_prox"] else (w - step) / (1 + lr * decay)
         elif optimizer == "lamb":
             step = m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + h["eps"]) + decay * w
             norms = np.linalg.norm(w), np.linalg.norm(step)

@@ -3,7 +3,7 @@
 use clap::Args;
 use downhill::bench::MatmulBench;
 
-use super::CommonArgs;
+use super::common::CommonArgs;
 use crate::cli::parse;
 
 /// Matrix products against the adapter's roofline

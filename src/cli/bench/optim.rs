@@ -3,7 +3,7 @@
 use clap::Args;
 use downhill::bench::OptimBench;
 
-use super::CommonArgs;
+use super::common::CommonArgs;
 use crate::cli::parse;
 
 /// Updates of optimizers: fused, one dispatch a tensor, one dispatch an op; with copy and triad for comparison

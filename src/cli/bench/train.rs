@@ -7,7 +7,7 @@ use downhill::bench::{self, Subject, workloads};
 use downhill::config::Config;
 use downhill::{Error, Gpu};
 
-use super::CommonArgs;
+use super::common::CommonArgs;
 
 /// Training steps, and each of their kernels against the roofline
 #[derive(Debug, Args)]

@@ -8,8 +8,9 @@ use downhill::config::DataConfig;
 use downhill::data::{Part, write_pack};
 use downhill::units;
 
-use super::SourceArgs;
-use crate::cli::{println, progress};
+use super::source::SourceArgs;
+use crate::cli::output::println;
+use crate::cli::progress;
 
 /// Write data of any source as one packed file, which opens at once and needs no decoding
 #[derive(Debug, Args)]

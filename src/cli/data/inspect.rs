@@ -6,8 +6,9 @@ use downhill::config::{DataConfig, DataSpec};
 use downhill::data::{self, Summary};
 use downhill::{report, units};
 
-use super::SourceArgs;
-use crate::cli::{println, progress};
+use super::source::SourceArgs;
+use crate::cli::output::println;
+use crate::cli::progress;
 
 /// Describe data: shapes, types, counts, means, first samples, and the config that uses them
 #[derive(Debug, Args)]
@@ -44,7 +45,7 @@ impl InspectArgs {
         let config = DataConfig::open(&self.source.path, &self.source.settings)?;
         let verified = if self.verify { Some(verify(&config.spec)?) } else { None };
         let data = config.load()?;
-        let summary = Summary::of(&data, self.most.saturating_mul(1_000_000))?;
+        let summary = Summary::new(&data, self.most.saturating_mul(1_000_000))?;
         if self.json {
             let mut json = serde_json::to_value(&summary)?;
             json["is"] = config.about.into();

@@ -2,13 +2,12 @@
 
 mod convert;
 mod inspect;
+mod source;
 mod synth;
-
-use std::path::PathBuf;
 
 use clap::Args;
 
-use super::commands;
+use super::commands::commands;
 
 /// Make, convert and inspect data
 #[derive(Debug, Args)]
@@ -37,15 +36,4 @@ impl DataArgs {
     pub fn run(&self) -> anyhow::Result<()> {
         self.command.run()
     }
-}
-
-/// The data to read.
-#[derive(Debug, Args)]
-pub struct SourceArgs {
-    /// A config, whose [data] is read, or the data: a folder of images, or a file
-    #[arg(value_name = "CONFIG.toml|PATH")]
-    path: PathBuf,
-    /// Override or add a setting, as data.source.target=price (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
 }

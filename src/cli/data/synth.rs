@@ -7,7 +7,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use downhill::data::synth::{self, Kind, SynthOptions};
 use downhill::units;
 
-use crate::cli::{println, progress};
+use crate::cli::output::println;
+use crate::cli::progress;
 
 /// Make data for benchmarks and tutorials: any number of samples, the same for the same seed
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use downhill::run::Outcome;
 use downhill::train::{CheckpointRecord, EpochRecord, Observer, RunEnd, RunStart};
 use serde::Serialize;
 
-use crate::cli::println;
+use crate::cli::output::println;
 
 /// Prints the events of a run except its steps.
 pub struct Json {

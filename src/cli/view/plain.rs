@@ -6,7 +6,7 @@ use downhill::error::Result;
 use downhill::train::{EpochRecord, Observer, RunEnd, RunStart};
 use downhill::units;
 
-use crate::cli::println;
+use crate::cli::output::println;
 
 /// Least time between two lines, except for the last epoch's.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -19,9 +19,9 @@ const CONTEXT: i64 = 64;
 /// The `[data]` of a config.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataConfig {
-    /// Where the samples come from.
+    /// The source of the samples.
     pub spec: DataSpec,
-    /// What the path was recognised as, where it is no config.
+    /// The format that the path was recognised as, where it is no config.
     pub about: Option<&'static str>,
     options: TrainOptions,
 }

@@ -13,14 +13,14 @@ use crate::error::{Error, Result};
 /// The least two NPY files need.
 pub(super) const NPY: &str = "{ npy = \"FILE\", target = \"FILE\" }";
 
-/// Arrays, and what becomes of them.
+/// Arrays with their options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArraysSpec {
-    /// Where they are.
+    /// The file or folder.
     pub path: PathBuf,
-    /// What they are, and which of them.
+    /// The format and its keys.
     pub files: ArrayFiles,
-    /// What the device makes of the inputs.
+    /// Scales the inputs on the device.
     pub normalise: Normalise,
     /// Which samples are held out, where no arrays to evaluate on are named.
     pub holdout: HoldoutKeys,
@@ -107,7 +107,7 @@ impl ArraysSpec {
         };
         let whole = load(Some(0.0))?;
         let divided = load(None)?;
-        // Where all are still there to train on, the others are a part of their own.
+        // If all samples are still there to train on, the others are a part of their own.
         let own = divided.train().len() == whole.train().len();
         let (part, classes) = last_part(if own { divided } else { whole });
         match encoding {

@@ -1,4 +1,4 @@
-//! The table of data formats: everything that the program knows of each, beside what its file here reads.
+//! The table of data formats: everything that the program knows of each, and the function that reads its keys.
 
 use std::path::Path;
 
@@ -15,13 +15,13 @@ pub struct DataFormat {
     pub name: &'static str,
     /// The least a config says, as `source = FORM`.
     pub form: &'static str,
-    /// What it is.
+    /// A short description.
     pub about: &'static str,
     /// Its files; nothing for a source that is part of the program.
     pub files: &'static str,
-    /// Keys in `data.source` and what each says.
+    /// Keys in `data.source`, each with a description.
     pub keys: &'static [Key],
-    /// Keys of `[data]` that only some sources have, and what each says.
+    /// Keys of `[data]` that only some sources have.
     pub beside: &'static [&'static KeyGroup],
     /// True for a path that is this format without a config that says so.
     pub(super) recognise: fn(&Path) -> bool,
@@ -149,7 +149,7 @@ pub static DATA_FORMATS: &[DataFormat] = &[
         name: "npy",
         form: arrays::NPY,
         about: "two arrays of NumPy, inputs and targets",
-        files: ".npy",
+        files: ".npy, .npy.gz",
         keys: &[("target", "the file of targets")],
         beside: NORMALISED,
         recognise: |_| false,
@@ -205,7 +205,7 @@ impl DataFormat {
         self.beside.iter().any(|group| group.has(key))
     }
 
-    /// What a key says.
+    /// The description of a key.
     pub(super) fn about(&self, key: &str) -> Option<&'static str> {
         let beside = self.beside.iter().flat_map(|group| group.keys);
         self.keys.iter().chain(beside).find(|(name, _)| *name == key).map(|(_, about)| *about)

@@ -9,12 +9,12 @@ use super::source::{Other, Run, Source};
 use crate::data::{self, Dataset, Encoding, ImageOptions};
 use crate::error::{Error, Result};
 
-/// A folder of images, and what is made of them.
+/// A folder of images with its options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImagesSpec {
     /// The folder.
     pub path: PathBuf,
-    /// What is made of them, but for those that are held out.
+    /// Options, but for the images that are held out.
     pub options: ImageOptions,
     /// Which are held out, where the folder has no part to evaluate on.
     pub holdout: HoldoutKeys,

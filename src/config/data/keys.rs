@@ -10,7 +10,7 @@ use super::super::read::read as read_value;
 use crate::data::{Holdout, Normalise};
 use crate::error::{Error, Result};
 
-/// A key and what it says.
+/// A key and its description.
 pub(super) type Key = (&'static str, &'static str);
 
 /// Keys of `[data]` that some sources have.
@@ -18,7 +18,7 @@ pub(super) type Key = (&'static str, &'static str);
 pub struct KeyGroup {
     /// The sources, for errors.
     pub owners: &'static str,
-    /// The keys and what each says.
+    /// The keys with their descriptions.
     pub keys: &'static [Key],
 }
 
@@ -59,7 +59,7 @@ pub(super) static TEXT: KeyGroup = KeyGroup {
     ],
 };
 
-/// What a source is read from.
+/// The keys that a source is read from.
 pub(super) struct Keys<'a> {
     /// The file or folder, absolute; empty for a source that is part of the program.
     pub path: PathBuf,
@@ -67,7 +67,7 @@ pub(super) struct Keys<'a> {
     pub source: Table,
     /// The keys of `[data]` that belong to the source.
     pub beside: Table,
-    /// What paths are relative to.
+    /// Paths are relative to it.
     pub folder: &'a Path,
 }
 
@@ -97,7 +97,7 @@ fn read<T: DeserializeOwned>(path: &str, table: Table) -> Result<T> {
     read_value(path, Value::Table(table))
 }
 
-/// What is made of inputs.
+/// The scaling of inputs.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Inputs {
     #[serde(default)]

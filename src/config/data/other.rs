@@ -13,7 +13,8 @@ impl DataSpec {
     /// The data at `path` as those of this spec became: `encoding` is what that made of its own, and nothing is fitted
     /// again. `path` is data of the same kind, or a config (`.toml`) whose `[data]` names them, or a packed data set.
     ///
-    /// Where the data are divided into parts, the one to evaluate on is taken, else all. Both parts of the result are it.
+    /// Data divided into parts give the part to evaluate on; other data give all samples. Both parts of the result are this
+    /// part.
     ///
     /// # Errors
     /// [`Error::Data`] where they are at fault, or do not fit the encoding; [`Error::Config`] where they are of another

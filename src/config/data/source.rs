@@ -1,4 +1,4 @@
-//! What every source does.
+//! The trait of all sources.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use toml::Table;
 use crate::data::{Dataset, Encoding, Part};
 use crate::error::Result;
 
-/// What a source does.
+/// A source of samples.
 pub(super) trait Source {
     /// The data, for a run of this seed.
     fn load(&self, seed: u64) -> Result<Dataset>;
@@ -34,7 +34,7 @@ pub(super) trait Source {
 
 /// A run for whose model other data are read.
 pub(super) struct Run<'a> {
-    /// What the run made of its own data.
+    /// The encoding of the run's own data.
     pub encoding: Option<&'a Encoding>,
     /// True where the run's data are the digits, which have no encoding.
     pub is_digits: bool,

@@ -1,4 +1,4 @@
-//! Where the samples of a run come from.
+//! The source of a run's samples.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::text::TextSpec;
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 
-/// Where the samples come from. Paths are absolute.
+/// The source of the samples. Paths are absolute.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DataSpec {
     /// The handwritten digits.
@@ -100,7 +100,7 @@ impl DataSpec {
     /// The data, for a run of this seed.
     ///
     /// # Errors
-    /// [`Error::Data`] where they are at fault, [`Error::Config`] where what the config says of them is.
+    /// [`Error::Data`] where they are at fault, [`Error::Config`] where the config's options are.
     pub fn load(&self, seed: u64) -> Result<Dataset> {
         let data = self.source().load(seed).map_err(|err| match err {
             Error::Io { .. } => Error::Config(format!(

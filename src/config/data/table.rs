@@ -12,14 +12,14 @@ use crate::error::{Error, Result};
 /// The least a table needs.
 pub(super) const FORM: &str = "{ csv = \"FILE\", target = \"COLUMN\" }";
 
-/// A table, and what of it is what.
+/// A table with its options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableSpec {
     /// The file.
     pub path: PathBuf,
-    /// What it is.
+    /// The format of the file.
     pub format: TableFormat,
-    /// What of it is what, but for the rows that are held out.
+    /// Options, but for the rows that are held out.
     pub options: TableOptions,
     /// Which rows are held out, where the options have no file to evaluate on.
     pub holdout: HoldoutKeys,
@@ -28,7 +28,7 @@ pub struct TableSpec {
 impl TableSpec {
     /// The same source at another path.
     pub(super) fn at(&self, path: &Path) -> TableSpec {
-        let format = TableFormat::of(path);
+        let format = TableFormat::from_path(path);
         TableSpec { path: path.to_owned(), format, ..self.clone() }
     }
 }

@@ -33,7 +33,8 @@ fn others(value: Option<&Value>) -> Vec<Value> {
     let mut others: Vec<Value> = match value {
         Some(Value::Boolean(b)) => vec![(!b).into()],
         Some(Value::Integer(i)) => vec![(i + 1).into(), (i * 2).into(), (i - 1).into(), "same".into()],
-        Some(Value::Float(f)) => vec![(f * 0.5 + 0.125).into(), "none".into()],
+        // 0.25 is the fixed point of the first.
+        Some(Value::Float(f)) => vec![(f * 0.5 + 0.125).into(), (f * 0.25 + 0.125).into(), "none".into()],
         Some(Value::String(_)) => ["tanh", "add", "bilinear", "decoder"].map(Value::from).to_vec(),
         Some(Value::Array(list)) => {
             let mut first = list.clone();

@@ -161,6 +161,10 @@ fn the_reference_is_what_is_read() {
     assert_eq!(of("train", "precision"), is("\"f32\" or \"f16\"", Some("f32".into())));
     assert_eq!(of("train", "memory"), is("a size, as \"256MiB\"", None));
     assert_eq!(of("early_stopping", "min_delta"), is("a number", Some(0.0.into())));
+    assert_eq!(of("data", "shuffle"), is("true or false", Some(true.into())));
+    assert_eq!(of("optimizer", "clip_norm"), is("a number", None));
+    assert_eq!(of("schedule", "interval"), is("\"step\" or \"epoch\"", None));
+    assert_eq!(of("average", "decay"), is("a number", Some(0.999.into())));
     assert_eq!(of("model", "layers"), is("a list", None));
     assert_eq!(of("eval", "metrics"), is("a list", Some(Value::Array(Vec::new()))));
 

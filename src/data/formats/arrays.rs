@@ -5,10 +5,10 @@ use super::super::{Dataset, Encoding, Field, Holdout, Part, Values};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 
-/// What becomes of arrays.
+/// Options of arrays.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArrayOptions {
-    /// What the device makes of the inputs.
+    /// Scales the inputs on the device.
     pub normalise: Normalise,
     /// The share of the training arrays that is held out to evaluate on, 0 for none. `None`: what the source brings to
     /// evaluate on, or a fifth where it brings nothing.
@@ -137,7 +137,7 @@ fn found(train: &Part, eval: Option<&Part>) -> Result<Option<usize>> {
     for part in [Some(train), eval].into_iter().flatten() {
         most = most.max(part.targets().range_i32()?.map(|(_, high)| high));
     }
-    // Without a label from 0 on there is one class, and none of the labels is in it, which is told.
+    // Without a label from 0 on there is one class, and none of the labels is in it, which is an error.
     Ok(most.map(|high| usize::try_from(high).map_or(1, |high| high + 1)))
 }
 

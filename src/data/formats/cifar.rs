@@ -82,7 +82,7 @@ impl Layout {
         }
         let values = Arc::new(match links.len() {
             1 => links.remove(0),
-            _ => Values::of(Chain::new(links)?),
+            _ => Values::from_source(Chain::new(links)?),
         });
         let at = Windows { first: self.labels, hop: record, samples: labels.len() };
         Part::new(Field::windows([3, 32, 32], &values, at)?, Field::new([], labels)?)

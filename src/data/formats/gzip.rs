@@ -10,10 +10,10 @@ use super::super::spill::Spill;
 use super::super::stream::Stream;
 use crate::error::{Error, Result};
 
-/// What the unpacked bytes are called in errors.
+/// The name of the unpacked bytes in errors.
 const INSIDE: &str = "unpacked";
 
-/// Begins as a gzip file does.
+/// True where the file begins as gzip does.
 pub(super) fn is_packed(file: &DataFile) -> Result<bool> {
     Ok(file.bytes() >= 2 && file.take(0, 2)? == [0x1f, 0x8b])
 }
@@ -22,7 +22,7 @@ fn decoder(file: &DataFile) -> MultiGzDecoder<Stream<'_>> {
     MultiGzDecoder::new(Stream::new(file, 0, file.bytes()))
 }
 
-/// What is wrong with compressed data, once `unpacked` bytes have been given.
+/// Explains an error of compressed data after `unpacked` bytes.
 pub(super) fn wrong(unpacked: u64, err: &io::Error) -> String {
     let what = match err.kind() {
         io::ErrorKind::UnexpectedEof => "the compressed data end before their end mark".to_owned(),
@@ -32,7 +32,7 @@ pub(super) fn wrong(unpacked: u64, err: &io::Error) -> String {
 }
 
 fn fault(file: &DataFile, decoder: &MultiGzDecoder<Stream<'_>>, unpacked: u64, err: &io::Error) -> Error {
-    file.fault(decoder.get_ref().place(), wrong(unpacked, err))
+    file.fault(decoder.get_ref().offset(), wrong(unpacked, err))
 }
 
 /// The first `most` bytes that it unpacks to, or all where there are fewer.
@@ -50,7 +50,7 @@ pub(super) fn start(file: &DataFile, most: u64) -> Result<Arc<DataFile>> {
     spill.finish()
 }
 
-/// What it unpacks to, which is no more than `most` bytes.
+/// Unpacks the file to at most `most` bytes.
 ///
 /// # Errors
 /// [`Error::Data`] with the place where it is cut short, corrupt, or goes on; [`Error::Io`].

@@ -30,7 +30,7 @@ const LONGEST: u64 = 4 + 4 * 255;
 struct Header {
     shape: Shape,
     written: Written,
-    /// Where the values begin, and where they end.
+    /// The first byte of the values and the byte behind them.
     begin: u64,
     end: u64,
 }
@@ -103,7 +103,7 @@ fn raw(file: &Arc<DataFile>) -> Result<Array> {
     Ok(Array { name: file.name(), shape: shape.to_vec(), values })
 }
 
-/// What the parts of a set are called: training images and labels, then those to evaluate on.
+/// Names of the parts of a set: training images and labels, then those to evaluate on.
 const ROLES: [(&[&str], &str); 4] = [
     (&["train"], "images"),
     (&["train"], "labels"),

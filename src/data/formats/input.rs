@@ -1,4 +1,4 @@
-//! An array of inputs alone, for a model that is trained: NPY, or IDX.
+//! An array of inputs alone, for a trained model: NPY or IDX.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::arrays::inputs;
 use super::{idx, npy};
 use crate::error::{Error, Result};
 
-/// The samples of an NPY or an IDX file (as it is or in gzip), along its first axis, scaled as a run's data were.
+/// The samples of an NPY or an IDX file, as it is or in gzip, along its first axis, scaled as a run's data were.
 /// Without an encoding the model gets the numbers as they are.
 ///
 /// Digits may be bytes from 0 to 16, as theirs were, or floats from 0 to 1, which they became.
@@ -18,9 +18,10 @@ use crate::error::{Error, Result};
 /// [`Error::Io`].
 pub fn array_inputs(path: &Path, encoding: Option<&ArrayEncoding>) -> Result<Field> {
     let file = DataFile::open(path)?;
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let array = match ending.as_str() {
-        "npy" => npy::read(&file, 0, file.bytes(), &file.name())?,
+    let file_name = file.name().to_lowercase();
+    let ending = file_name.trim_end_matches(".gz").rsplit('.').next().unwrap_or_default();
+    let array = match ending {
+        "npy" => npy::whole(&file)?,
         "npz" | "safetensors" => {
             return Err(Error::Data(format!(
                 "{}: it may hold several arrays; save the inputs by themselves, as numpy.save does",

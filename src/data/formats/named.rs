@@ -34,7 +34,7 @@ pub struct ArrayNames {
     pub eval_y: Option<String>,
 }
 
-/// What arrays are called: inputs and targets to train on, and those to evaluate on.
+/// Usual names of arrays: inputs and targets to train on, and those to evaluate on.
 const USUAL: [([&str; 2], Option<[&str; 2]>); 4] = [
     (["x_train", "y_train"], Some(["x_test", "y_test"])),
     (["train_images", "train_labels"], Some(["test_images", "test_labels"])),

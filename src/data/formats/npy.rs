@@ -8,6 +8,8 @@
 //!      …  the values         row-major, up to the end of the file
 //! ```
 //!
+//! The file may be compressed by gzip, as `.npy.gz`: it is unpacked once, when it is opened.
+//!
 //! Source: NumPy, `numpy.lib.format`.
 
 use std::path::Path;
@@ -17,8 +19,12 @@ use super::super::file::{DataFile, FileValues, Written};
 use super::super::values::Kind;
 use super::super::{Dataset, Part};
 use super::arrays::{Array, ArrayOptions, dataset, inputs, targets};
+use super::gzip;
 use crate::error::Result;
 use crate::shape::Shape;
+
+/// Bytes of a header at most, where the file is compressed.
+const LONGEST: u64 = 1 << 20;
 
 /// The array in bytes `begin..end` of a file; `name` is the array's. The header is believed only where the bytes are
 /// exactly as many as it says.
@@ -26,35 +32,9 @@ use crate::shape::Shape;
 /// # Errors
 /// [`Error::Data`](crate::error::Error::Data) with the offset of what is wrong.
 pub(super) fn read(file: &Arc<DataFile>, begin: u64, end: u64, name: &str) -> Result<Array> {
-    let short = || file.fault(end, format!("{name} ends inside its header"));
-    let need = |from: u64, count: u64| match from.checked_add(count) {
-        Some(to) if to <= end => file.take(from, count as usize),
-        _ => Err(short()),
-    };
-    let first = need(begin, 8)?;
-    if first[..6] != *b"\x93NUMPY" {
-        return Err(file.fault(begin, format!("{name} does not begin as NPY does; is it another format?")));
-    }
-    let (at, length) = match first[6] {
-        1 => {
-            let bytes = need(begin + 8, 2)?;
-            (begin + 10, u64::from(u16::from_le_bytes([bytes[0], bytes[1]])))
-        }
-        2 | 3 => {
-            let bytes = need(begin + 8, 4)?;
-            (begin + 12, u64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])))
-        }
-        other => {
-            let text = format!("{name} is NPY of version {other}; 1 to 3 can be read");
-            return Err(file.fault(begin + 6, text));
-        }
-    };
-    let text = need(at, length)?;
-    let header = Parser { text: &text, at: 0 }.header();
-    let header = header.map_err(|(place, what)| file.fault(at + place as u64, format!("{name}: {what}")))?;
-    let values = at + length;
-    let shape = Shape::from(header.shape);
-    let (written, count) = (header.written, shape.elements());
+    let (header, values) = header(file, begin, end, name)?;
+    let (shape, written) = (Shape::from(header.shape), header.written);
+    let count = shape.elements();
     let bytes = (count as u64).saturating_mul(written.bytes() as u64);
     let have = end - values;
     if bytes != have {
@@ -68,7 +48,39 @@ pub(super) fn read(file: &Arc<DataFile>, begin: u64, end: u64, name: &str) -> Re
     Ok(Array { name: name.to_owned(), shape: shape.to_vec(), values })
 }
 
-/// What a header says.
+/// The header of the array in bytes `begin..end` of a file, and where it ends.
+fn header(file: &DataFile, begin: u64, end: u64, name: &str) -> Result<(Header, u64)> {
+    let short = || file.fault(end, format!("{name} ends inside its header"));
+    let need = |from: u64, count: u64| match from.checked_add(count) {
+        Some(to) if to <= end => file.take(from, count as usize),
+        _ => Err(short()),
+    };
+    let first = need(begin, 8)?;
+    if first[..6] != *b"\x93NUMPY" {
+        return Err(file.fault(begin, format!("{name} does not begin as NPY does; is it another format?")));
+    }
+    let (offset, length) = match first[6] {
+        1 => {
+            let bytes = need(begin + 8, 2)?;
+            (begin + 10, u64::from(u16::from_le_bytes([bytes[0], bytes[1]])))
+        }
+        2 | 3 => {
+            let bytes = need(begin + 8, 4)?;
+            (begin + 12, u64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])))
+        }
+        other => {
+            let text = format!("{name} is NPY of version {other}; 1 to 3 can be read");
+            return Err(file.fault(begin + 6, text));
+        }
+    };
+    let text = need(offset, length)?;
+    let header = Parser { text: &text, at: 0 }.header();
+    let header =
+        header.map_err(|(place, what)| file.fault(offset + place as u64, format!("{name}: {what}")))?;
+    Ok((header, offset + length))
+}
+
+/// A header.
 #[derive(Debug)]
 struct Header {
     written: Written,
@@ -76,7 +88,7 @@ struct Header {
     shape: Vec<usize>,
 }
 
-/// What is wrong, and at which byte of the header.
+/// A byte of the header, and the fault there.
 type Fault = (usize, String);
 
 /// Reads the header, a Python dict of three keys.
@@ -134,7 +146,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Where the next word begins.
+    /// The offset of the next word.
     fn peeked(&mut self) -> usize {
         self.blanks();
         self.at
@@ -238,13 +250,24 @@ fn refused(descr: &str, kind: &str) -> String {
     format!("values of type '{descr}': {remedy}")
 }
 
-/// The array of an NPY file.
-fn open(path: &Path) -> Result<Array> {
-    let file = DataFile::open(path)?;
-    read(&file, 0, file.bytes(), &file.name())
+/// The array of an NPY file, as it is or in gzip.
+pub(super) fn whole(file: &Arc<DataFile>) -> Result<Array> {
+    let name = file.name();
+    if !gzip::is_packed(file)? {
+        return read(file, 0, file.bytes(), &name);
+    }
+    let start = gzip::start(file, LONGEST)?;
+    let (header, values) = header(&start, 0, start.bytes(), &name)?;
+    let bytes = (Shape::from(header.shape).elements() as u64).saturating_mul(header.written.bytes() as u64);
+    let unpacked = gzip::unpack(file, values.saturating_add(bytes))?;
+    read(&unpacked, 0, unpacked.bytes(), &name)
 }
 
-/// Two NPY files as inputs and targets, samples along their first axis. Integer targets `[n]` are labels.
+fn open(path: &Path) -> Result<Array> {
+    whole(&DataFile::open(path)?)
+}
+
+/// Two NPY files, as they are or in gzip, as inputs and targets, samples along their first axis. Integer targets `[n]` are labels.
 ///
 /// Bytes are scaled to numbers from 0 to 1 unless `options` say something else; other integers stay integers.
 ///

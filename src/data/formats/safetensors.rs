@@ -22,7 +22,7 @@ use crate::shape::Shape;
 #[derive(Debug)]
 pub(super) struct Tensors {
     file: Arc<DataFile>,
-    /// Where the values begin.
+    /// The first byte of the values.
     begin: u64,
     header: Metadata,
 }

@@ -31,9 +31,9 @@ pub(super) struct Member {
     method: u16,
     encrypted: bool,
     crc: u32,
-    /// Where its local header is.
+    /// The offset of its local header.
     header: u64,
-    /// Where its entry in the directory is, for errors.
+    /// The offset of its entry in the directory, for errors.
     entry: u64,
 }
 
@@ -55,7 +55,7 @@ const COMMENT: u64 = 0xffff;
 const ENTRY: usize = 46;
 const LOCAL: u64 = 30;
 
-/// Where the directory is, how long it is, how many members it has.
+/// Offset and length of the directory, and its count of members.
 fn directory(file: &DataFile) -> Result<(u64, u64, u64)> {
     let size = file.bytes();
     let tail = size.min(END + COMMENT);
@@ -187,7 +187,7 @@ impl Member {
         let mut reader = CrcReader::new(DeflateDecoder::new(Stream::new(file, begin, end)));
         type Packed<'a> = CrcReader<DeflateDecoder<Stream<'a>>>;
         let unpacked = spill.fill(&mut reader, self.bytes, |reader: &Packed<'_>, n, err: &io::Error| {
-            let place = reader.get_ref().get_ref().place();
+            let place = reader.get_ref().get_ref().offset();
             file.fault(place, format!("{name}: {}", wrong(n, err)))
         })?;
         let sum: &Crc = reader.crc();

@@ -60,9 +60,9 @@ pub(super) fn decode(path: &Path, shape: ImageShape, fit: Option<Fit>, into: &mu
 
 /// Pixels as a file has them, row by row.
 struct Decoded {
-    /// Of a pixel: grey, grey and alpha, RGB, or RGB and alpha.
+    /// Channels of a pixel: grey, grey and alpha, RGB, or RGB and alpha.
     channels: usize,
-    /// Of a channel: 1, or 2 with the upper byte first.
+    /// 1, or 2 with the upper byte first.
     bytes_per_channel: usize,
     bytes: Vec<u8>,
 }
@@ -112,7 +112,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Decoded, String> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(|err| err.to_string())?;
     let own = decoder.input_colorspace();
-    // What is neither, as YCbCr and CMYK, becomes RGB.
+    // Other color spaces, as YCbCr and CMYK, become RGB.
     let space = match own {
         Some(own @ (ColorSpace::Luma | ColorSpace::LumaA | ColorSpace::RGB | ColorSpace::RGBA)) => own,
         _ => ColorSpace::RGB,

@@ -1,4 +1,4 @@
-//! Which images a folder has, and of which class.
+//! The images of a folder and their classes.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ pub(super) struct Listing {
     pub labels: Vec<i32>,
 }
 
-/// What lies in a folder.
+/// The images of a folder.
 #[derive(Debug)]
 pub(super) struct Folder {
     /// The names of the classes, sorted.
@@ -20,7 +20,7 @@ pub(super) struct Folder {
     pub eval: Option<Listing>,
 }
 
-/// What a folder to evaluate on may be called; the first that is there is used.
+/// Names of the folder to evaluate on; the first that exists is used.
 const EVAL: [&str; 3] = ["eval", "val", "test"];
 
 /// Endings of images that can be read, and of some that cannot.
@@ -33,7 +33,7 @@ struct Entry {
     folder: bool,
 }
 
-/// What is in a folder, sorted by name, without what is hidden.
+/// The entries of a folder, sorted by name, without hidden ones.
 fn entries(dir: &Path) -> Result<Vec<Entry>> {
     let fault = |err: std::io::Error| Error::io("cannot read", dir, &err);
     let mut entries = Vec::new();

@@ -1,4 +1,4 @@
-//! What the first bytes of an image say: its format and size. The pixels are not read for it.
+//! Reads format and size from the first bytes of an image, without its pixels.
 //!
 //! A header is believed only as far as the file's length can bear it out, so that one that lies takes no memory.
 //!
@@ -10,7 +10,7 @@ use crate::error::Result;
 /// Pixels of an image, at most: with four channels of 16 bits they take half a GiB while they are decoded.
 pub const MOST_PIXELS: u64 = 1 << 26;
 
-/// How an image is written.
+/// The format of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Png,
@@ -26,7 +26,7 @@ impl Format {
     }
 }
 
-/// What a header says.
+/// The header of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub format: Format,
@@ -34,7 +34,7 @@ pub(super) struct Header {
     pub height: u32,
     /// No pixel has a colour.
     pub grey: bool,
-    /// Where the header ends, and compressed data may begin.
+    /// The end of the header; compressed data may begin here.
     pub end: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Folders of images: a folder for each class, PNG and JPEG in it, decoded as they are wanted.
+//! Folders of images: a folder for each class, PNG and JPEG in it, decoded when they are read.
 
 #[cfg(feature = "images")]
 mod decode;
@@ -25,22 +25,22 @@ use shape::ImageShape;
 pub use source::ImageEncoding;
 use source::Images;
 
-/// What is made of the images of a folder.
+/// The options of a folder of images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageOptions {
     /// Height and width; those that all images have where it is `None`.
     #[serde(default, deserialize_with = "keys::size", skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
-    /// How they come to that size.
+    /// Scales an image of another size.
     #[serde(default)]
     pub fit: Fit,
     /// 1 for grey, 3 for red, green and blue; where it is `None`, 1 if no image has colours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// What is made of the bytes.
+    /// Scales the bytes.
     #[serde(skip)]
     pub normalise: Normalise,
-    /// What is held out where the folder has no part to evaluate on.
+    /// The samples held out to evaluate on, if the folder has no part of its own.
     #[serde(skip)]
     pub hold: Holdout,
 }
@@ -90,7 +90,7 @@ pub fn images(dir: &Path, options: &ImageOptions) -> Result<Dataset> {
     let fit = options.size.map(|_| options.fit);
     let part = |listing: folder::Listing| {
         let images = Images { files: listing.files, shape, fit };
-        let inputs = Field::new([shape.channels, shape.height, shape.width], Values::of(images))?;
+        let inputs = Field::new([shape.channels, shape.height, shape.width], Values::from_source(images))?;
         Part::new(inputs, Field::new([], listing.labels)?)
     };
     let name = file_name(dir);

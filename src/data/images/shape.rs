@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How an image of another size is brought to the size that is wanted.
+/// Scales an image of another size to the wanted size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {

@@ -12,7 +12,7 @@ use super::shape::{Fit, ImageShape};
 use crate::data::{Field, Kind, Scale, Source, Values};
 use crate::error::{Error, Result};
 
-/// How files became inputs; what a model must be given with the next ones.
+/// Converts files to inputs; a model needs it for later files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageEncoding {
     /// The names of the classes by their numbers.
@@ -25,7 +25,7 @@ pub struct ImageEncoding {
     pub width: usize,
     /// How an image of another size is brought to this one; it is refused where it is `None`.
     pub fit: Option<Fit>,
-    /// What is made of the bytes.
+    /// Scales the bytes.
     pub scale: Scale,
 }
 
@@ -43,7 +43,7 @@ impl ImageEncoding {
     pub(super) fn field(&self, files: Vec<PathBuf>) -> Result<Field> {
         let shape = ImageShape { channels: self.channels, height: self.height, width: self.width };
         let images = Images { files, shape, fit: self.fit };
-        let field = Field::new([self.channels, self.height, self.width], Values::of(images))?;
+        let field = Field::new([self.channels, self.height, self.width], Values::from_source(images))?;
         field.scaled(self.scale.clone())
     }
 }
@@ -124,7 +124,7 @@ impl Source for Images {
         Ok(())
     }
 
-    /// Of the files as they are, and what is made of them: nothing is decoded.
+    /// Hashes the files as they are, with shape and fit; decodes nothing.
     fn contents(&self) -> Option<Result<u64>> {
         let mut hash = Xxh3::new();
         hash.update(format!("{:?} {:?}", self.shape, self.fit).as_bytes());

@@ -169,7 +169,7 @@ fn an_image_that_changes_during_a_run_is_told() {
     assert!(read(1).unwrap_err().contains("2.png"));
 }
 
-/// What a header says is held against what its file could be.
+/// A header is compared with the length of its file.
 #[test]
 fn headers_that_lie_take_no_memory() {
     let with_size = |width: u32, height: u32| {

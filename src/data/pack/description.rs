@@ -1,4 +1,4 @@
-//! What a packed data set says of itself.
+//! The description at the head of a packed data set.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
@@ -9,7 +9,7 @@ pub(in crate::data) const MAGIC: [u8; 8] = *b"\x89DHD\r\n\x1a\n";
 pub(super) const VERSION: u32 = 1;
 /// Bytes before the description.
 pub(super) const PREFIX: usize = 40;
-/// Of these the last are a checksum of the others.
+/// Bytes of the head that the checksum covers.
 pub(super) const SUMMED: usize = 32;
 /// Arrays begin at multiples of it.
 pub(super) const ALIGN: u64 = 4096;

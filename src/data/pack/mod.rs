@@ -43,7 +43,7 @@ pub use write::{Packed, write_pack};
 struct Pack {
     file: Arc<DataFile>,
     description: Description,
-    /// Where the description ends.
+    /// The end of the description.
     end: u64,
 }
 
@@ -163,7 +163,7 @@ pub fn pack(path: &Path) -> Result<Dataset> {
 pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
     let pack = Pack::open(path)?;
     let about = &pack.description;
-    // What overlaps is read as often as it is named, and no more than fits is read of each.
+    // Arrays that overlap are each read whole, within the file.
     let mut done = 0;
     for (i, array) in about.arrays.iter().enumerate() {
         let values = pack.array(i, array)?;

@@ -18,7 +18,9 @@ fn samples(data: &Dataset) -> Vec<Vec<f64>> {
     let parts = [Some(data.train()), data.eval()].into_iter().flatten();
     let all = parts.flat_map(|part| {
         let field = move |(_, field): (_, &Field)| {
-            (0..part.len() as u32).map(|i| field.sample(part.place(i) as usize).unwrap()).collect::<Vec<_>>()
+            (0..part.len() as u32)
+                .map(|i| field.sample(part.source_index(i) as usize).unwrap())
+                .collect::<Vec<_>>()
         };
         part.fields().flat_map(field).collect::<Vec<_>>()
     });
@@ -74,7 +76,7 @@ fn fields_over_a_sequence_share_it() {
     let (_dir, path) = packed(&data);
     let again = pack(&path).unwrap();
     let most = u64::MAX;
-    let device = |data: &Dataset| Summary::of(data, most).unwrap().device_bytes;
+    let device = |data: &Dataset| Summary::new(data, most).unwrap().device_bytes;
     assert_eq!(device(&again), device(&data));
     assert!(std::fs::metadata(&path).unwrap().len() < 2 * 4096 + 4 * 1900);
 }
@@ -148,7 +150,7 @@ fn damage_is_told_with_its_place() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the description says, even under a right checksum, it is read or refused.
+    /// Any description is read or refused, even under a right checksum.
     #[test]
     fn any_description_is_read_or_refused(
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"0123456789\",:[]{}-aetx".to_vec())), 1..6),

@@ -13,7 +13,7 @@ use crate::atomic_file::AtomicFile;
 use crate::data::{Dataset, Field, Part, Values};
 use crate::error::{Error, Result};
 
-/// What was written.
+/// The file that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packed {
     /// Bytes of the file.
@@ -22,7 +22,7 @@ pub struct Packed {
     pub arrays: usize,
 }
 
-/// Where the numbers of an array come from.
+/// The source of an array's numbers.
 enum From<'a> {
     /// All there are.
     All(&'a Arc<Values>),
@@ -127,7 +127,7 @@ fn head(description: &Description, bytes: u64) -> Result<Vec<u8>> {
 }
 
 /// Writes a data set in the packed format to `path`, in place of a file that is there if `replace`: a whole file or
-/// none. Memory does not grow with its samples. `progress` is told how many of how many bytes are done.
+/// none. Memory does not grow with its samples. `progress` receives the bytes that are done and all bytes.
 ///
 /// # Errors
 /// [`Error::Config`] where a file is there and is not to be replaced; [`Error::Io`]; what a source cannot read.

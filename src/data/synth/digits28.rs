@@ -41,10 +41,10 @@ const FINE: usize = 4;
 const GRID: usize = (CELLS + 2 * MARGIN) * FINE;
 /// Pixels of a cell, before the scale.
 const PITCH: f32 = 2.5;
-/// How far from its middle the edge of a stroke ends, in shares of full ink.
+/// The distance from its middle to where the edge of a stroke ends, in shares of full ink.
 const EDGE: f32 = 0.3;
 
-/// Of whose digits images are made. No digit is in both.
+/// The writers' digits that images are made of. No digit is in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Half {
     /// Those to train on.
@@ -170,7 +170,7 @@ fn glyphs(part: &Part) -> Result<Vec<Glyph>> {
     Ok(cells.chunks_exact(CELLS * CELLS).zip(labels).map(glyph).collect())
 }
 
-/// What each sharpened cell gives to each grid point along an axis, `[GRID][SHARP]`: the cubic B-spline.
+/// The weight of each sharpened cell at each grid point along an axis, `[GRID][SHARP]`: the cubic B-spline.
 fn weights() -> [[f32; SHARP]; GRID] {
     let spline = |x: f32| match x.abs() {
         x if x < 1.0 => (4.0 - 6.0 * x * x + 3.0 * x * x * x) / 6.0,

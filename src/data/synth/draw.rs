@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::data::sampler::stream;
 
-/// What one sample draws, in order, from (seed, index) and a purpose alone.
+/// The random numbers of one sample, in order, from (seed, index) and a purpose alone.
 pub(super) struct Draw(ChaCha8Rng);
 
 impl Draw {

@@ -21,7 +21,7 @@ use crate::atomic_file::AtomicFile;
 use crate::error::{Error, Result, suggestion};
 use blocks::in_blocks;
 
-/// What can be made.
+/// The kinds of synthetic data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// [`Digits28`], in MNIST's four files.
@@ -80,12 +80,12 @@ impl Kind {
     }
 }
 
-/// What to make.
+/// Options of synthetic data.
 #[derive(Debug, Clone)]
 pub struct SynthOptions {
-    /// Of which kind.
+    /// The kind.
     pub kind: Kind,
-    /// How many samples to train on, from 1 to `u32::MAX`, which an IDX file can count to.
+    /// The count of samples to train on, from 1 to `u32::MAX`, the limit of an IDX file.
     pub count: u64,
     /// Decides which.
     pub seed: u64,

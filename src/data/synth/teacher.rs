@@ -48,7 +48,7 @@ impl Teacher {
         (x, self.answer(&x) + noise)
     }
 
-    /// What the teacher says of x, without noise.
+    /// The teacher's output for x, without noise.
     pub fn answer(&self, x: &[f64; INPUTS]) -> f64 {
         let dot = |row: &[f64; INPUTS]| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
         let hidden = self.weight.iter().zip(&self.bias).map(|(row, bias)| (dot(row) + bias).tanh());

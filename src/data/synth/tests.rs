@@ -1,4 +1,4 @@
-//! What is made: pinned, by the distribution it should have, and whole files.
+//! Synthetic data: pinned samples, distributions, and whole files.
 
 use super::*;
 

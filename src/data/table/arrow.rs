@@ -74,7 +74,7 @@ impl Rows for Ipc {
 
 type Fault = (usize, String);
 
-/// Where in a file its stream lies.
+/// The bytes of a file that are its stream.
 fn stream(bytes: &[u8]) -> Result<(usize, usize), Fault> {
     if !bytes.starts_with(MAGIC) {
         return Ok((0, bytes.len()));

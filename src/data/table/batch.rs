@@ -16,7 +16,7 @@ use crate::error::Result;
 struct Column<'a> {
     array: &'a dyn Array,
     get: fn(&'a dyn Array, usize) -> Cell<'a>,
-    /// Where a dictionary's keys point.
+    /// The values of a dictionary.
     values: Option<Box<Column<'a>>>,
 }
 

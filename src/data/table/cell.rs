@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What stands for a number that is not there.
+/// Words for a missing number.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "?"];
 
 /// A cell as its file has it.

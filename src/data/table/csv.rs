@@ -98,7 +98,7 @@ fn line(bytes: &[u8], position: &csv::Position) -> u64 {
     position.line() + ends.filter(|b| **b == b'\n').count() as u64
 }
 
-/// What is wrong with the text, and where: `line_at` says which line a position is on.
+/// Explains an error of the text and its line: `line_at` gives the line of a position.
 pub(super) fn fault(err: &csv::Error, line_at: impl FnOnce(&csv::Position) -> u64) -> String {
     let line = |pos: &Option<csv::Position>| match pos {
         Some(pos) => format!(", line {}", line_at(pos)),

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, suggestion};
 pub struct TableEncoding {
     /// The inputs, in the order of the file's columns.
     pub columns: Vec<InputColumn>,
-    /// What is learnt.
+    /// The column to learn.
     pub target: TargetColumn,
 }
 
@@ -19,12 +19,12 @@ pub struct TableEncoding {
 pub struct InputColumn {
     /// As the file's header says.
     pub name: String,
-    /// What becomes of its cells.
+    /// The encoding of its cells.
     #[serde(flatten)]
     pub kind: InputKind,
 }
 
-/// What becomes of an input's cells.
+/// The encoding of an input's cells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum InputKind {
@@ -34,7 +34,7 @@ pub enum InputKind {
         mean: f64,
         /// The training part's standard deviation, 1/n; 1 where all its values are one, which gives 0.
         std: f64,
-        /// What a missing cell counts as; `None` where it is an error.
+        /// The value of a missing cell; `None` where it is an error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fill: Option<f64>,
     },
@@ -43,7 +43,7 @@ pub enum InputKind {
     Categorical {
         /// The training part's categories, sorted.
         categories: Vec<String>,
-        /// What a missing cell counts as; `None` where it is an error.
+        /// The value of a missing cell; `None` where it is an error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fill: Option<String>,
     },
@@ -54,12 +54,12 @@ pub enum InputKind {
 pub struct TargetColumn {
     /// As the file's header says.
     pub name: String,
-    /// What becomes of its cells.
+    /// The encoding of its cells.
     #[serde(flatten)]
     pub kind: TargetKind,
 }
 
-/// What becomes of a target's cells.
+/// The encoding of a target's cells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum TargetKind {

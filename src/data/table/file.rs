@@ -1,4 +1,4 @@
-//! A table's file in memory: its columns by name, its rows as often as they are wanted.
+//! A table's file in memory: its columns by name, and its rows, which can be read repeatedly.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::data::file::file_name;
 use crate::error::{Error, Result, suggestion};
 use crate::shape::MAX_ELEMENTS;
 
-/// What a table's file is.
+/// The format of a table's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableFormat {
     /// Text with a line of column names, of commas, tabs or another character between the cells.
@@ -23,7 +23,7 @@ pub enum TableFormat {
 
 impl TableFormat {
     /// By the ending of the file's name; a name without one that is known is a CSV file's.
-    pub fn of(path: &Path) -> TableFormat {
+    pub fn from_path(path: &Path) -> TableFormat {
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
         match ending.as_str() {
             "parquet" | "pq" | "parq" => TableFormat::Parquet,
@@ -40,7 +40,7 @@ pub(super) struct Look {
     pub word: Option<(usize, String)>,
     /// Some cell is a number.
     pub numbers: bool,
-    /// How many cells are missing.
+    /// Missing cells.
     pub missing: usize,
 }
 
@@ -111,7 +111,7 @@ impl TableFile {
         }
     }
 
-    /// How many rows there are, and what is in each column.
+    /// Counts the rows and examines each column.
     fn survey(&self) -> Result<(usize, Vec<Look>)> {
         let mut looks = vec![Look::default(); self.columns.len()];
         let mut rows = 0;
@@ -173,12 +173,12 @@ impl TableFile {
         &self.columns
     }
 
-    /// How many rows.
+    /// The count of rows.
     pub fn len(&self) -> usize {
         self.rows
     }
 
-    /// What is in a column.
+    /// The contents of a column.
     pub fn look(&self, column: usize) -> &Look {
         &self.looks[column]
     }

@@ -1,4 +1,4 @@
-//! What missing cells become.
+//! Values for missing cells.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::data::keys::{Raw, wanted, word_or_table};
 
-/// What a missing cell becomes.
+/// The value for a missing cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fill {
     /// The mean of the training part's numbers.
@@ -20,7 +20,7 @@ pub enum Fill {
     Word(String),
 }
 
-/// What the missing cells of a table become; where nothing is said they are an error.
+/// Values for the missing cells of a table; without a rule a missing cell is an error.
 ///
 /// Missing are nulls and NaN, and in a CSV file nothing, `NA`, `N/A`, `NaN`, `null` and `?` in capitals or not. In
 /// a column of words that is not filled only nothing is missing, and `NA` a word.
@@ -33,8 +33,8 @@ pub struct Fills {
 }
 
 impl Fills {
-    /// The rule of a column by its name.
-    pub(super) fn of(&self, column: &str) -> Option<&Fill> {
+    /// The rule of a column.
+    pub(super) fn rule(&self, column: &str) -> Option<&Fill> {
         self.columns.iter().find(|(name, _)| name == column).map(|(_, fill)| fill)
     }
 

@@ -1,4 +1,4 @@
-//! What the training part says of its columns: types, means, deviations, categories, what fills its holes.
+//! Fits columns to the training part: types, means, deviations, categories, fills.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// More categories than this are a name or a number of something, and not a kind of it.
 const MOST_CATEGORIES: usize = 1000;
 
-/// What a column is gathered as.
+/// The statistics gathered from a column.
 #[derive(Debug)]
 enum Kind {
     /// Its numbers, how many are missing, and what fills them.
@@ -39,7 +39,7 @@ pub(super) fn classes(
 ) -> Result<Option<Vec<String>>> {
     let target = file.column("target", &options.target)?;
     file.check_fit(target)?;
-    if options.fill.of(&options.target).is_some() {
+    if options.fill.rule(&options.target).is_some() {
         return Err(Error::Config(format!(
             "data.source.fill: \"{}\" is the target, and a target is not made up; take the rows without one out",
             options.target
@@ -130,7 +130,7 @@ fn inputs(file: &TableFile, options: &TableOptions) -> Result<Vec<Gathered>> {
             file.check_fit(at)?;
         }
         let looks_numeric = file.look(at).is_numeric();
-        let fill = options.fill.of(name);
+        let fill = options.fill.rule(name);
         let kind = if in_numeric || (inferred && numeric.is_none() && looks_numeric) {
             let fill = numeric_fill(name, fill.or(options.fill.numeric.as_ref()))?;
             Kind::Numeric { moments: Welford::default(), missing: 0, fill }

@@ -1,7 +1,7 @@
 //! Tables: a file's columns as inputs, one of them as the target.
 //!
-//! A file lies in memory as it is on disk, and is gone through as often as there are questions: what looks like what,
-//! which classes, means and categories, then the numbers. So no cell is kept but as the f32 it becomes.
+//! A file lies in memory as it is on disk and is read once for each purpose: types, classes, means and categories, then
+//! the numbers. So no cell is kept but as the f32 it becomes.
 
 #[cfg(feature = "arrow")]
 mod arrow;
@@ -53,7 +53,7 @@ pub fn table(path: &Path, format: TableFormat, options: &TableOptions) -> Result
     split::check_fraction(options.eval_fraction)?;
     check_delimiter(options.delimiter)?;
     let file = TableFile::read(path, format, options.delimiter)?;
-    let read = |path: &PathBuf| TableFile::read(path, TableFormat::of(path), options.delimiter);
+    let read = |path: &PathBuf| TableFile::read(path, TableFormat::from_path(path), options.delimiter);
     let other = options.eval.as_ref().map(read).transpose()?;
     let classes = fit::classes(&file, other.as_ref(), options)?;
     let held = held(&file, other.is_some(), classes.as_deref(), options)?;

@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::fill::Fills;
 use crate::data::keys;
 
-/// What of a table is what.
+/// The columns of a table, and the rows to evaluate on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableOptions {
     /// The column to learn.
     #[serde(deserialize_with = "keys::column")]
     pub target: String,
-    /// The numeric inputs; where it is `None`, every column in no list that holds numbers alone.
+    /// The numeric inputs. Default: every column in no list that holds numbers alone.
     #[serde(default, deserialize_with = "keys::columns", skip_serializing_if = "Option::is_none")]
     pub numeric: Option<Vec<String>>,
-    /// The categorical inputs; where it is `None`, every column in no list that holds something else.
+    /// The categorical inputs. Default: every column in no list that holds something else.
     #[serde(default, deserialize_with = "keys::columns", skip_serializing_if = "Option::is_none")]
     pub categorical: Option<Vec<String>>,
     /// Between two cells of a CSV file; where it is `None`, a tab if the file is named `.tsv` or its first line has
@@ -30,7 +30,7 @@ pub struct TableOptions {
     /// A numeric target is learnt as (value − mean) / std of the training part.
     #[serde(default)]
     pub standardise_target: bool,
-    /// What missing cells of inputs become.
+    /// Values for missing cells of inputs.
     #[serde(default, skip_serializing_if = "Fills::is_empty")]
     pub fill: Fills,
     /// The share of the rows that is evaluated on, drawn at random; 0 for none.

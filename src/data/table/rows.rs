@@ -22,7 +22,7 @@ pub struct TableRows {
     reader: Reader<Lines<Input>>,
     record: StringRecord,
     encoding: TableEncoding,
-    /// Where each input stands in a row.
+    /// The index of each input in a row.
     places: Vec<usize>,
     ignored: Vec<String>,
     row: u64,

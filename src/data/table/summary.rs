@@ -14,12 +14,12 @@ const MOST_COUNTED: usize = 1000;
 /// Rows that are kept as text.
 const FIRST_ROWS: usize = 5;
 
-/// What a file holds.
+/// The summary of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableSummary {
     /// The file's name.
     pub name: String,
-    /// How many rows.
+    /// The count of rows.
     pub rows: usize,
     /// The columns, in the order of the file.
     pub columns: Vec<TableColumn>,
@@ -32,13 +32,13 @@ pub struct TableSummary {
 pub struct TableColumn {
     /// As the file's header says.
     pub name: String,
-    /// How many cells are missing.
+    /// Missing cells.
     pub missing: usize,
-    /// What the others are.
+    /// The other cells.
     pub holds: ColumnSummary,
 }
 
-/// What a column's cells are, but for missing ones.
+/// The cells of a column without the missing ones.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ColumnSummary {
     /// Numbers.
@@ -51,7 +51,7 @@ pub enum ColumnSummary {
         mean: f64,
         /// The standard deviation, 1/n.
         std: f64,
-        /// How many are infinite, which the others leave out.
+        /// Infinite cells, which the other fields leave out.
         infinite: usize,
     },
     /// Words, with how often each is there, the most frequent first.
@@ -117,7 +117,7 @@ impl TableSummary {
     /// As [`table`](super::table), but that no cell is wrong.
     pub fn read(path: &Path, delimiter: Option<u8>) -> Result<TableSummary> {
         check_delimiter(delimiter)?;
-        TableSummary::of(&TableFile::read(path, TableFormat::of(path), delimiter)?)
+        TableSummary::of(&TableFile::read(path, TableFormat::from_path(path), delimiter)?)
     }
 
     fn of(file: &TableFile) -> Result<TableSummary> {

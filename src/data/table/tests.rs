@@ -219,7 +219,7 @@ fn numbers_and_categories_are_the_training_part_s() {
     // Classes are those of all rows, of both files.
     let classes = load("x,y\n1,b\n2,d\n", &TableOptions::new("y"), Some("x,y\n1,a\n2,d\n")).unwrap();
     assert_eq!((classes.classes(), i32s(classes.eval().unwrap().targets())), (Some(3), &[0, 2][..]));
-    // What the other file lacks is told as its fault.
+    // A column that the other file lacks is reported as its fault.
     let err = load("x,y\n1,2\n", &TableOptions::new("y"), Some("z,y\n1,2\n")).unwrap_err().to_string();
     assert!(err.contains("eval: eval.csv has no column \"x\""), "{err}");
     let err = load("x,y\n1,2\n", &TableOptions::new("y"), Some("x,y\n1,2\n,2\n")).unwrap_err().to_string();

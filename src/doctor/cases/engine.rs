@@ -10,7 +10,7 @@ use crate::kernel::feed::STATE;
 use crate::kernel::gradients::{
     COLUMNS, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
-use crate::kernel::update::{AVERAGE, Around, BLOCK_BYTES, GRADIENTS, PARAMETERS, TABLE, kernel};
+use crate::kernel::update::{AVERAGE, BLOCK_BYTES, GRADIENTS, PARAMETERS, TABLE, UpdateContext, kernel};
 use crate::optim::{AdamW, Optimizer, table_row};
 
 pub(super) fn cases() -> Result<Vec<Case>> {
@@ -135,7 +135,7 @@ fn around() -> Result<Case> {
     let (factor, most, keep) = (0.5_f32, 0.3_f32, 0.75_f32);
     let groups = [0.0, 0.1].map(|weight_decay| Optimizer::AdamW(AdamW { weight_decay, ..AdamW::default() }));
     let update = groups[0].kernel();
-    let how = Around {
+    let how = UpdateContext {
         gradients: GRADIENTS,
         bytes: 4 * count as u64,
         ends: &[2 * BLOCK_BYTES],

@@ -5,7 +5,7 @@ use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::{Error, Result};
 use crate::kernel::feed::STATE;
 use crate::kernel::orthogonal::Orthogonal;
-use crate::kernel::update::{AVERAGE, Around, GRADIENTS, PARAMETERS, TABLE, average, blocks, kernel};
+use crate::kernel::update::{AVERAGE, GRADIENTS, PARAMETERS, TABLE, UpdateContext, average, blocks, kernel};
 use crate::kernel::{Family, Kernel};
 use crate::optim::{AdamW, Muon, Optimizer, UpdateKernel, table_row};
 
@@ -41,8 +41,8 @@ pub(super) fn opened(optimizer: &Optimizer, t: u64) -> [(&'static str, Vec<u8>);
 }
 
 /// The optimizer's kernel over an arena of `bytes` and nothing else.
-pub(super) fn plain(bytes: u64, blocks: u32) -> Around<'static> {
-    Around {
+pub(super) fn plain(bytes: u64, blocks: u32) -> UpdateContext<'static> {
+    UpdateContext {
         gradients: GRADIENTS,
         bytes,
         ends: &[],

@@ -41,7 +41,7 @@ impl Loaders {
         let (part, seed, shuffle) = (data.train().clone(), options.seed, options.shuffle);
         let order: EpochOrder = Box::new(move |epoch| {
             let mut order = epoch_order(part.len(), seed, epoch, shuffle);
-            order.iter_mut().for_each(|sample| *sample = part.place(*sample));
+            order.iter_mut().for_each(|sample| *sample = part.source_index(*sample));
             order
         });
         let train = match staging("train") {
@@ -69,7 +69,7 @@ impl Loaders {
 
 /// Every epoch of evaluation has all samples in their order.
 fn in_order(part: Part) -> EpochOrder {
-    Box::new(move |_| (0..part.len() as u32).map(|sample| part.place(sample)).collect())
+    Box::new(move |_| (0..part.len() as u32).map(|sample| part.source_index(sample)).collect())
 }
 
 /// Checks that the plan's slots are those of this data set.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{apart, joined};
+use super::pairs::{apart, joined};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 

@@ -2,6 +2,7 @@
 //! configs.
 
 mod metrics;
+mod pairs;
 mod text;
 mod weights;
 
@@ -101,28 +102,6 @@ impl Comparison {
     pub fn alike(&self) -> bool {
         self.metrics.is_none() && self.weights.is_none() && self.lengths[0] == self.lengths[1]
     }
-}
-
-/// True where two numbers differ by more than `tolerance` times `largest`. At 0 every bit counts.
-fn apart(a: f64, b: f64, largest: f64, tolerance: f64) -> bool {
-    if a.to_bits() == b.to_bits() || tolerance > 0.0 && a.is_nan() && b.is_nan() {
-        return false;
-    }
-    // An infinity is near itself only.
-    let near = a.is_finite() && b.is_finite() && (a - b).abs() <= tolerance * largest;
-    tolerance == 0.0 || !near
-}
-
-/// The keys of the first list, then those only in the second, each with its values in both lists.
-fn joined<'a, T>(
-    a: &'a [(String, T)],
-    b: &'a [(String, T)],
-) -> impl Iterator<Item = (&'a str, Option<&'a T>, Option<&'a T>)> {
-    fn find<'a, T>(list: &'a [(String, T)], key: &str) -> Option<&'a T> {
-        list.iter().find(|(name, _)| name == key).map(|(_, value)| value)
-    }
-    let alone = b.iter().filter(|(key, _)| find(a, key).is_none());
-    a.iter().chain(alone).map(|(key, _)| (key.as_str(), find(a, key), find(b, key)))
 }
 
 /// The keys in which the configs of two runs differ. Empty where a run has no config to read.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::apart;
+use super::pairs::apart;
 use crate::error::Result;
 use crate::run;
 use crate::shape::Shape;

@@ -1,6 +1,7 @@
 //! The page of the config file.
 
-use super::{Page, shown};
+use super::options::shown;
+use super::page::Page;
 use crate::config::reference::{Section, sections};
 
 const INTRO: &str = "\

@@ -2,8 +2,8 @@
 
 use toml::{Table, Value};
 
-use super::Page;
 use super::options::options_by;
+use super::page::Page;
 use crate::config::{Augmentation, DATA_FORMATS};
 
 const INTRO: &str = "\

@@ -1,7 +1,7 @@
 //! The page of layers.
 
-use super::Page;
 use super::options::options;
+use super::page::Page;
 use crate::nn::Layer;
 
 const INTRO: &str = "\

@@ -1,7 +1,7 @@
 //! The page of losses.
 
-use super::Page;
 use super::options::options;
+use super::page::Page;
 use crate::config::LossSpec;
 
 const INTRO: &str = "\

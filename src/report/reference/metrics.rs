@@ -1,7 +1,7 @@
 //! The page of metrics.
 
-use super::Page;
 use super::options::options;
+use super::page::Page;
 use crate::metrics::Metric;
 
 const INTRO: &str = "\

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::shown;
 use crate::config::reference::{Key, complete_entry, entry_keys};
 use crate::nn::Form;
 
@@ -95,5 +94,25 @@ fn merged(value: &Value) -> Value {
             first.clone()
         }
         _ => value.clone(),
+    }
+}
+
+/// A value as a config writes it, small numbers as 1e-3.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        // Numbers of f32 options have the digits of an f32.
+        Value::Float(x) if f64::from(*x as f32) == *x => match *x as f32 {
+            x if x != 0.0 && x.abs() < 0.05 => format!("{x:e}"),
+            x => format!("{x:?}"),
+        },
+        Value::Float(x) if *x != 0.0 && x.abs() < 0.05 => format!("{x:e}"),
+        Value::Float(x) => format!("{x:?}"),
+        Value::Array(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) => {
+            let keys: Vec<String> =
+                table.iter().map(|(key, value)| format!("{key} = {}", shown(value))).collect();
+            format!("{{ {} }}", keys.join(", "))
+        }
+        other => other.to_string(),
     }
 }

@@ -1,0 +1,36 @@
+//! The options of every benchmark.
+
+use super::cache;
+use super::timing::Effort;
+use crate::gpu::Gpu;
+
+/// Bytes of the arrays in turn in a quick run.
+const QUICK: u64 = 8 << 20;
+
+/// The options of every benchmark.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Repetitions and their length.
+    pub effort: Effort,
+    /// Small arrays, few sizes: a check that the benchmark works, not a result to report.
+    pub quick: bool,
+    /// Called with the name of the next measurement.
+    pub progress: fn(&str),
+}
+
+impl Options {
+    /// The usual run, or a quick one, without progress.
+    pub fn new(quick: bool) -> Options {
+        let effort = if quick { Effort::QUICK } else { Effort::FULL };
+        Options { effort, quick, progress: |_| {} }
+    }
+
+    pub(super) fn progress(&self, what: &str) {
+        (self.progress)(what);
+    }
+
+    /// Bytes of the buffers that are used in turn, so many that none is still in the cache at its next turn.
+    pub(super) fn rotation(&self, gpu: &Gpu) -> u64 {
+        if self.quick { QUICK } else { cache::rotation(gpu) }
+    }
+}
