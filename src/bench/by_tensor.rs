@@ -1,5 +1,5 @@
-//! Updates that look at whole tensors, as a tensor library does them. An optimizer that torch does not have is put together
-//! from its ops. Norms stay on the device, where torch's Adafactor has the host wait for them.
+//! Updates that look at whole tensors, as a tensor library does them. Optimizers that torch lacks are built from its
+//! ops. Norms stay on the device; in torch's Adafactor the host waits for them.
 
 use super::list::Array::{self, Grad, Param, Slot};
 use super::list::{COL_VAR, DENOM, List, Number, Op, ROW_VAR, STEP};
@@ -10,8 +10,8 @@ use crate::graph::Tensor;
 /// The shape of a number.
 const ONE: [usize; 2] = [1, 1];
 
-/// Appends the ops of step `t`; `g` is the gradient, with decay where the optimizer has it there. False for an optimizer
-/// without a list here.
+/// Appends the ops of step `t`. `g` is the gradient, including decay where the optimizer adds decay to it. Returns
+/// false for an optimizer without a list here.
 ///
 /// # Errors
 /// A shape that an op does not take.
@@ -101,7 +101,7 @@ fn adafactor(s: &Settings, t: u64, list: &mut List) -> Result<()> {
     Ok(())
 }
 
-/// As torch has it, where a product with what is added to it is one op, `addmm`.
+/// As in torch, where a product plus an addend is one op, `addmm`.
 fn muon(s: &Settings, list: &mut List) -> Result<()> {
     let shape @ [rows, columns] = list.shape;
     let (buffer, momentum, lr) = (Slot("momentum_buffer"), s.number("momentum"), s.number("lr"));
@@ -112,7 +112,7 @@ fn muon(s: &Settings, list: &mut List) -> Result<()> {
     list.push(Op::AtLeast, size, [], s.number("eps"));
     list.call(Op::Div, STEP, [], Number::Of(size));
     let side = rows.min(columns);
-    // A tensor library takes up again what it has freed.
+    // A tensor library reuses the memory that it has freed.
     let [gram, blend, mut next] = [side * side, side * side, rows * columns].map(|n| list.temporary(n));
     let mut x = STEP;
     for _ in 0..s.whole("ns_steps") {

@@ -4,17 +4,17 @@ use std::path::Path;
 
 use crate::gpu::{AdapterKind, Gpu};
 
-/// Where nothing says how large the last-level cache is.
+/// Assumed bytes of the last-level cache where the system does not report them.
 const ASSUMED: u64 = 64 << 20;
 /// Buffers in turn are this many times the last-level cache.
 const TIMES: u64 = 4;
 
-/// Bytes that buffers in turn come to, so that none is still in the cache at its next turn.
+/// Total bytes of the buffers in turn. None is still in the cache at its next turn.
 pub(super) fn rotation(gpu: &Gpu) -> u64 {
     TIMES * last_level(gpu)
 }
 
-/// Bytes of the last-level cache: the processor's for a software adapter where the system says so, else 64 MiB.
+/// Bytes of the last-level cache: the processor's for a software adapter where the system reports it, else 64 MiB.
 pub(super) fn last_level(gpu: &Gpu) -> u64 {
     let software = gpu.adapter().kind == AdapterKind::Software;
     software.then(|| largest(Path::new("/sys/devices/system/cpu/cpu0/cache"))).flatten().unwrap_or(ASSUMED)

@@ -27,7 +27,7 @@ impl Place {
 /// A kernel's text and entry point.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shader {
-    /// Below `shaders/`.
+    /// The path below `shaders/`.
     pub file: &'static str,
     pub entry: &'static str,
 }
@@ -50,7 +50,7 @@ pub(super) fn call(
     Ok(gpu.dispatch(&gpu.pipeline(&key)?, &bindings, grid))
 }
 
-/// A plan, with memory for what only its own kernels use: all who run it in turn share that.
+/// A plan, with memory for the buffers that only its own kernels use. All runs of the plan share it in turn.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub plan: Plan,
@@ -93,7 +93,7 @@ pub(super) fn fill(gpu: &Gpu, place: &Place, numbers: &[f32], first: usize) -> R
         let now = (place.bytes - at).min(bytes.len() as u64);
         gpu.write(&place.buffer, place.offset + at, &bytes[..now as usize]);
         (at, from) = (at + now, 0);
-        // What is written waits on the host until a submission.
+        // Writes wait on the host until a submission.
         gpu.recorder().submit()?;
     }
     gpu.wait()

@@ -16,10 +16,10 @@ use crate::graph::{Graph, Tensor};
 use crate::kernel::Target;
 use crate::plan::{Memory, Plan, Program, Ring, Sink, input_buffer};
 
-/// What `bench matmul` measures.
+/// The measurement of `bench matmul`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatmulBench {
-    /// Sides of the square products. None: 64 to 2048 by factors of two, to 1024 on a software adapter.
+    /// Sides of the square products. Default: 64 to 2048 by factors of two, to 1024 on a software adapter.
     pub sizes: Vec<usize>,
 }
 
@@ -104,7 +104,7 @@ impl MatmulBench {
         let square = |&side: &usize| LAYOUTS.map(|(layout, name)| Case { layout, name, batch: 1, side });
         let batched = BATCHED.map(|(batch, side)| Case { layout: Layout::Nn, name: "NN", batch, side });
         let mut cases: Vec<Case> = sizes.iter().flat_map(square).collect();
-        // Who asks for sizes wants these.
+        // With explicit sizes only those are measured.
         cases.extend(batched.into_iter().filter(|_| self.sizes.is_empty()));
         cases
     }
@@ -129,7 +129,7 @@ impl Case {
         (graph, product)
     }
 
-    /// The first cells of its row, its place, and the largest difference to the reference as a share of what is allowed.
+    /// The first cells of its row, its place, and the largest difference to the reference as a share of the bound.
     fn run(&self, gpu: &Gpu, options: &Options) -> Result<(Vec<super::Cell>, Deed, f64)> {
         let (graph, product) = self.graph();
         let sinks = [(product, Sink::Buffer(PRODUCT.into()))];
@@ -177,7 +177,7 @@ impl Case {
     fn check(&self, numbers: &[Vec<f32>; 2], got: &[f32]) -> Result<f64> {
         let (n, [a, b]) = (self.side, numbers);
         let mut worst = 0.0_f64;
-        // A stride that is prime to no power of two, so that all rows and columns have their turn.
+        // An odd stride, so that all rows and columns have their turn.
         let step = (got.len() / CHECKED).max(1) | 1;
         for at in (0..got.len()).step_by(step).chain([got.len() - 1]) {
             let (batch, row, col) = (at / (n * n), at / n % n, at % n);

@@ -1,7 +1,7 @@
-//! `downhill bench`: what the adapter can do at most, and how near the kernels come to it.
+//! `downhill bench`: the limits of the adapter, and how near the kernels come to them.
 //!
-//! Everything is checked against a reference in f64 before it is timed, and every number is a median of runs that take
-//! turns with those it is compared with. `docs/benchmarks.md` says how to read them.
+//! Every result is checked against a reference in f64 before it is timed. Every number is a median of runs that take
+//! turns with those it is compared with. `docs/benchmarks.md` explains the numbers.
 
 mod arenas;
 mod by_tensor;

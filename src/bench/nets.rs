@@ -9,7 +9,7 @@ use crate::check::noise;
 
 /// A net with its data; the loss is cross-entropy.
 pub struct Workload {
-    /// As in `benches/RESULTS.md`.
+    /// The name in `benches/RESULTS.md`.
     pub name: String,
     /// Samples in a batch.
     pub batch: usize,
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Workload {
     }
 }
 
-/// Of the data, which benches/peers draws alike.
+/// Seed of the data. benches/peers draws the same data.
 const SEED: u64 = 1;
 
 /// All of them: three perceptrons, LeNet, a small GPT.
@@ -110,7 +110,7 @@ fn random(shape: &[usize], classes: usize, batch: usize) -> Dataset {
         .expect("the arrays fit")
 }
 
-/// Whole numbers below `classes`, of numbers in [0, 1).
+/// Whole numbers below `classes` from numbers in [0, 1).
 fn below(classes: usize, numbers: &[f32]) -> Vec<i32> {
     numbers.iter().map(|x| (x * classes as f32) as i32).collect()
 }
@@ -124,7 +124,7 @@ mod tests {
         // The high 24 bits of s <- 6364136223846793005 s + 1442695040888963407 mod 2^64 from 0x9e3779b97f4a7c15.
         let want = [2943726, 11174005, 11781264].map(|bits: u32| bits as f32 / 16_777_216.0);
         assert_eq!(noise(SEED, 3, 0.0, 1.0), want);
-        // Labels go on where the inputs end.
+        // Labels continue the sequence of the inputs.
         let data = random(&[1], 1000, 1);
         let drawn = noise(SEED, 8, 0.0, 1.0);
         let fields: Vec<_> =

@@ -92,7 +92,7 @@ impl<'l> Ops<'l> {
 
     fn elementwise(&self, gpu: &Gpu, i: u64, of: &Call, at: impl Fn(Array) -> Place) -> Result<Dispatch> {
         let Call { op, x, a, b, s } = *of;
-        // As long as a vec4, for it stands in for an array that is not read.
+        // As long as a vec4, since it stands in for an array that is not read.
         let number = match s {
             Number::Plain(_) => self.numbers.part(NUMBER * i, 16),
             Number::Of(array) => at(array),

@@ -20,15 +20,15 @@ use crate::gpu::{Dispatch, Gpu};
 use crate::kernel::Target;
 use crate::optim::Optimizer;
 
-/// The step whose scalars are used: not one of the first, at which Adam proves nothing.
+/// The step whose scalars are used. Adam's first steps would prove nothing.
 const STEP: u64 = 10;
-/// Dispatches prepared for one way, at most; fewer sets of buffers are rotated where it would be more.
+/// Most dispatches prepared for one way. The benchmark rotates fewer sets of buffers to stay within it.
 const MOST_PREPARED: usize = 32_768;
-/// Of the usual sizes those are left out whose update would take longer at the measured peak, in seconds.
+/// Longest update at the measured peak, in seconds. The benchmark skips usual sizes that would take longer.
 const LONGEST: f64 = 0.2;
 /// The usual sizes of a quick run.
 const QUICK_SIZES: [usize; 2] = [1 << 10, 1 << 16];
-/// SGD with momentum, which a config has by a key.
+/// SGD with momentum. A config selects it by a key of SGD.
 const MOMENTUM: &str = "momentum";
 
 /// The measurement of `bench optim`.
@@ -122,7 +122,7 @@ impl OptimBench {
                     }
                     let what = format!("{name}: {size} parameters in {tensors} tensors");
                     let case = Case { gpu, options, streams: &streams, roof: &roof, name, optimizer };
-                    // Sizes that were asked for are always measured.
+                    // Explicit sizes are always measured.
                     if self.sizes.is_empty() && case.seconds_at_least(each, tensors)? > LONGEST {
                         too_long.push(what);
                         continue;
@@ -143,7 +143,7 @@ impl OptimBench {
         Ok(Report { bench: "optim", machine: machine(gpu), roof, sheets: vec![sheet], figure })
     }
 
-    /// The sizes, those left out of the usual ones that a buffer cannot hold.
+    /// The sizes to measure. Usual sizes that a buffer cannot hold are skipped.
     fn fitting(&self, gpu: &Gpu, quick: bool) -> Result<Vec<usize>> {
         let most = (gpu.largest_buffer() / 4) as usize;
         if self.sizes.is_empty() {
@@ -304,7 +304,7 @@ fn over_tensors(
     Ok(Work { turn: all.len() / arenas.sets, dispatches: all })
 }
 
-/// A panel an optimizer, a colour a way, a dash for each number of tensors.
+/// A panel for each optimizer, a colour for each way, a dash for each number of tensors.
 fn figure(gpu: &Gpu, roof: &Roof, names: &[String], points: &[Point]) -> Figure {
     let mut tensors: Vec<usize> = points.iter().map(|p| p.tensors).collect();
     tensors.sort_unstable();

@@ -29,7 +29,7 @@ impl Options {
         (self.progress)(what);
     }
 
-    /// Bytes of the buffers that are used in turn, so many that none is still in the cache at its next turn.
+    /// Total bytes of the buffers in turn. None is still in the cache at its next turn.
     pub(super) fn rotation(&self, gpu: &Gpu) -> u64 {
         if self.quick { QUICK } else { cache::rotation(gpu) }
     }

@@ -1,4 +1,4 @@
-//! Where a kernel stands under the roofline, as columns of a table and points of a figure.
+//! The place of a kernel under the roofline, as columns of a table and points of a figure.
 
 use super::Roof;
 use super::sheet::{Cell, Column, Unit};
@@ -9,7 +9,7 @@ use crate::figure::{Axis, Figure, Panel, Series};
 pub(super) struct Deed {
     /// Floating-point operations.
     pub flops: f64,
-    /// Bytes by the book: each operand once.
+    /// Bytes, with each operand counted once.
     pub bytes: f64,
     pub seconds: f64,
 }
@@ -33,7 +33,7 @@ impl Deed {
         self.flops / self.bytes
     }
 
-    /// What of the roof is reached: of the operations there could be, or of the bytes where it makes none.
+    /// The share of the roof that is reached: of the operations a second, or of the bandwidth without operations.
     pub fn of_bound(&self, roof: &Roof) -> f64 {
         if self.flops > 0.0 {
             self.rate() / roof.bound(self.intensity())
@@ -62,7 +62,7 @@ impl Deed {
     }
 }
 
-/// What the columns of the roofline mean.
+/// The meaning of the roofline's columns.
 pub(super) const NOTE: &str = "Bound: what the roof allows at so many operations a byte, the lesser of the peak and of \
     FLOP/B times the bandwidth. Bytes are by the book, each operand once; what stays in a cache makes more than 100% \
     possible.";

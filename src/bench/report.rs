@@ -1,4 +1,4 @@
-//! What every benchmark gives: the machine, its roof, tables, a figure.
+//! The report of a benchmark: the machine, its roof, tables, a figure.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::{Figure, Roof, Sheet, cache};
 use crate::gpu::{AdapterDescription, Gpu};
 use crate::units;
 
-/// Where it was measured.
+/// The machine of a measurement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Machine {
     /// The adapter's name.
@@ -20,7 +20,7 @@ pub struct Machine {
     pub kind: &'static str,
     /// The kernels' family.
     pub family: String,
-    /// Device timestamps are there.
+    /// The device has timestamps.
     pub timestamps: bool,
     /// The last-level cache that buffers are rotated past, in bytes.
     pub cache: u64,
@@ -44,9 +44,9 @@ pub(super) fn machine(gpu: &Gpu) -> Machine {
 pub struct Report {
     /// `optim`, `matmul` or `train`.
     pub bench: &'static str,
-    /// Where.
+    /// The machine.
     pub machine: Machine,
-    /// What the adapter can do at most.
+    /// The limits of the adapter.
     pub roof: Roof,
     /// The tables.
     pub sheets: Vec<Sheet>,

@@ -15,20 +15,20 @@ use crate::kernel::grid;
 const STREAM: Shader = Shader { file: "bench/stream", entry: "stream_move" };
 const FLOPS: Shader = Shader { file: "bench/flops", entry: "flops_chain" };
 
-/// vec4s an invocation: a GPU likes one, a software adapter more. The fastest counts.
+/// vec4s an invocation. A GPU is fast with one, a software adapter with more. The fastest counts.
 const EACH: [u32; 3] = [1, 4, 16];
 /// Largest array that is streamed.
 const LARGEST: u64 = 256 << 20;
-/// Of flops.wgsl.
+/// Turns of the loop in flops.wgsl.
 const TURNS: u32 = 2_000;
 /// Operations of an invocation of flops.wgsl in a turn.
 const LINKS: u32 = 192;
-/// Runs of each candidate are enough, for others are timed beside a triad of their own.
+/// Runs of each candidate. Few are enough, since other kernels are timed beside a triad of their own.
 const ROUNDS: usize = 7;
 /// Invocations of a workgroup.
 const GROUP: usize = 64;
 
-/// What the adapter was measured to do at most.
+/// The measured limits of the adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Roof {
     /// a = b, read and write counted, in bytes a second.
@@ -44,7 +44,7 @@ pub struct Roof {
 }
 
 impl Roof {
-    /// Operations a second at most where `intensity` operations go with a byte.
+    /// Most operations a second for `intensity` operations a byte.
     pub fn bound(&self, intensity: f64) -> f64 {
         self.flops.min(intensity * self.bandwidth())
     }
@@ -59,14 +59,14 @@ impl Roof {
 #[derive(Debug)]
 pub(super) struct Streams {
     arrays: [Buffer; 3],
-    /// A word that every stream is bound to for writing, so that none begins before the last has ended.
+    /// A word that every stream binds for writing, so each stream begins after the last has ended.
     gate: Buffer,
-    /// Of each array.
+    /// Bytes of each array.
     bytes: u64,
 }
 
 impl Streams {
-    /// Filled with random numbers.
+    /// Arrays filled with random numbers.
     pub fn new(gpu: &Gpu, options: &Options) -> Result<Streams> {
         // Copy touches two arrays; both have to be past the cache.
         let bytes = (options.rotation(gpu) / 2).min(gpu.largest_buffer()).min(LARGEST) & !0xffff;
@@ -78,7 +78,7 @@ impl Streams {
         Ok(Streams { arrays, gate: gpu.storage("bench gate", 4)?, bytes })
     }
 
-    /// A copy, or a triad, with so many vec4s an invocation.
+    /// A copy, or a triad, with `each` vec4s an invocation.
     fn stream(&self, gpu: &Gpu, triad: bool, each: u32) -> Result<Work> {
         let fours = (self.bytes / 16) as usize;
         let [a, b, c] = [0, 1, if triad { 2 } else { 1 }].map(|i| Place::whole(&self.arrays[i]));
@@ -89,7 +89,7 @@ impl Streams {
         Ok(Work::single(vec![call(gpu, STREAM, &constants, &bound, groups)?]))
     }
 
-    /// The triad to be timed beside something, with so many vec4s an invocation.
+    /// The triad to time beside other kernels, with `each` vec4s an invocation.
     pub fn triad(&self, gpu: &Gpu, each: u32) -> Result<Work> {
         self.stream(gpu, true, each)
     }
@@ -102,7 +102,7 @@ impl Streams {
     /// Measures the roof.
     ///
     /// # Errors
-    /// [`Error::Gpu`] where a stream or the chains do not give what they should.
+    /// [`Error::Gpu`] where the result of a stream or a chain is wrong.
     pub fn roof(&self, gpu: &Gpu, effort: Effort) -> Result<Roof> {
         let mut works = Vec::new();
         for each in EACH {
@@ -111,7 +111,7 @@ impl Streams {
         for each in EACH {
             works.push(self.triad(gpu, each)?);
         }
-        // Enough workgroups for the largest GPU; a software adapter has enough of a few.
+        // Enough workgroups for the largest GPU. A few are enough for a software adapter.
         let software = gpu.adapter().kind == crate::gpu::AdapterKind::Software;
         let groups = if software { 32 } else { 4096 };
         let out = gpu.storage("bench flops", (groups * GROUP * 4) as u64)?;
@@ -170,13 +170,14 @@ impl Streams {
     }
 }
 
-/// Every chain ends near its fixed point, shift / (1 - scale) = 0.5, for each of its 16,000 links has brought it nearer by
-/// the factor of scale, 0.999.
+/// Checks that every chain ends near its fixed point, shift / (1 - scale) = 0.5. Each of its 16,000 links multiplies
+/// the distance to it by scale, 0.999.
 fn check_chains(gpu: &Gpu, out: &Buffer) -> Result<()> {
     let bytes = pollster::block_on(gpu.read(out, 0, out.bytes()))?;
     let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-    // scale and shift are f32s, off by up to 2^-25 and 2^-36, and the fixed point moves by 1,000 times that; a link rounds
-    // twice, by 2^-25 each, and 1,000 links are remembered. Of twelve chains, whose sum is 6.
+    // scale and shift are f32s, off by up to 2^-25 and 2^-36, and the fixed point moves by 1,000 times that. A link
+    // rounds twice, by 2^-25 each, and the errors of 1,000 links add up. The bound is that of twelve chains, whose sum
+    // is 6.
     let most = 12.0 * 1000.0 * 4.0 * 2.0_f64.powi(-25);
     match sums.iter().find(|sum| !within(**sum, 6.0, most)) {
         None => Ok(()),

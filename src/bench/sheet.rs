@@ -1,6 +1,7 @@
 //! A table of results, as Markdown for a person, as JSON and CSV for programs.
 //!
-//! Cells hold plain SI numbers (seconds, bytes, bytes a second, shares of 1); a column says how a person reads them.
+//! Cells hold plain SI numbers (seconds, bytes, bytes a second, shares of 1). The unit of a column sets how they are
+//! printed for a person.
 
 use std::fmt::Write;
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::units;
 
-/// How a person reads a column.
+/// The format of a column for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Words.
@@ -23,7 +24,7 @@ pub enum Unit {
     Flops,
     /// A share of 1, as per cent.
     Share,
-    /// How many times.
+    /// A factor.
     Times,
     /// Bytes, as MiB.
     Bytes,
@@ -40,7 +41,7 @@ pub struct Column {
     pub key: &'static str,
     /// Its head for a person.
     pub title: &'static str,
-    /// How its cells are read.
+    /// The format of its cells.
     pub unit: Unit,
 }
 
@@ -51,7 +52,7 @@ impl Column {
     }
 }
 
-/// What is in a row at a column.
+/// The content of a cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     /// Words.
@@ -95,13 +96,13 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
 /// A table of results.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sheet {
-    /// What it is of.
+    /// The subject of the table.
     pub title: String,
     /// Its columns.
     pub columns: Vec<Column>,
     /// A cell for each column.
     pub rows: Vec<Vec<Cell>>,
-    /// What to know besides.
+    /// Notes below the table.
     pub notes: Vec<String>,
 }
 

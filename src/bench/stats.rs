@@ -1,4 +1,4 @@
-//! What a number of runs says: median, quartiles.
+//! Summary of runs: median and quartiles.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of at least one run; between two runs the quantile is interpolated, as numpy does.
+    /// The summary of at least one run. A quantile between two runs is interpolated, as numpy does.
     ///
     /// # Panics
     /// On no runs.
@@ -33,7 +33,7 @@ impl Summary {
         Summary { median: quantile(0.5), lower: quantile(0.25), upper: quantile(0.75), runs: runs.len() }
     }
 
-    /// The median of a over b, run by run: what changed both, as a machine that slowed down, is not in it.
+    /// The summary of a over b, run by run. A change of both, such as a machine that slowed down, cancels.
     pub fn of_ratio(a: &[f64], b: &[f64]) -> Summary {
         let ratios: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
         Summary::of(&ratios)

@@ -1,4 +1,4 @@
-//! The lists of ops and the rules in f64, written apart, agree; and a wrong update is found.
+//! The lists of ops agree with the rules in f64, which are written independently. A wrong update is found.
 
 use super::arenas::Arenas;
 use super::list::{Array, Call, List, Number, Op, TEMPORARIES};
@@ -14,7 +14,7 @@ use crate::optim::{Adafactor, AdamW, Lamb, Lars, Muon, Optimizer};
 
 const STEP: u64 = 10;
 
-/// The defaults with weight decay, and with a number in the place of others that are 0. Names of the slots too.
+/// The defaults with weight decay and with numbers in place of zeros, and the names of the slots.
 fn settings(name: &str) -> (Settings, Vec<&'static str>) {
     let (real, others) = match name {
         "momentum" => ("sgd", ", momentum = 0.9, dampening = 0.3"),
@@ -79,7 +79,7 @@ impl Host<'_> {
     }
 }
 
-/// Those that look at whole tensors, whose norms and products only a device computes: the tests below have them.
+/// Optimizers that look at whole tensors. Only a device computes their norms and products. The tests below cover them.
 const BY_TENSOR: [&str; 4] = ["lamb", "lars", "adafactor", "muon"];
 
 #[test]
@@ -113,7 +113,7 @@ fn the_ops_of_elementwise_optimizers_make_their_update() {
             for (i, (got, near)) in all.enumerate() {
                 let error = (f64::from(got) - near.value).abs();
                 assert!(error <= 2.0 * near.bound, "{name}, array {i}: {got}, not {near:?}");
-                // The bound is far below what a step moves, so that a wrong step is seen.
+                // The bound is far below the movement of a step, so a wrong step is seen.
                 let step = (near.value - f64::from(four[0])).abs();
                 assert!(
                     i > 0 || near.bound < 1e-2 * step.max(1e-4),
@@ -152,7 +152,7 @@ fn software() -> Gpu {
     Gpu::open(&options("software")).or_else(|_| Gpu::open(&options("auto"))).unwrap()
 }
 
-/// The right settings, and some that go a little further, but more than the bound leaves open.
+/// The right settings, and settings whose step is slightly longer, by more than the bound allows.
 fn right_and_wrong() -> [(Optimizer, Optimizer); 5] {
     let (lamb, lars) = (Lamb::default(), Lars::default());
     let (adafactor, muon) = (Adafactor::default(), Muon::default());
@@ -171,7 +171,7 @@ fn right_and_wrong() -> [(Optimizer, Optimizer); 5] {
 #[test]
 fn a_wrong_update_is_refused_before_it_is_timed() {
     let gpu = software();
-    // More than is checked whole, in two sets.
+    // More elements than are checked in full, in two sets.
     let (shape, tensors, sets) = ([32, GRAIN], 3, 2);
     for (right, wrong) in right_and_wrong() {
         let update = Update::new(&gpu, &right, STEP).unwrap();
@@ -207,6 +207,6 @@ fn optimizers_that_look_at_tensors_are_measured_at_every_shape() {
     let mut options = Options::new(true);
     options.effort = options.effort.exactly(1);
     let report = bench.run(&software(), &options).unwrap();
-    // One tensor goes two ways, three go three.
+    // One tensor is updated in two ways, three tensors in three.
     assert_eq!(report.sheets[0].rows.len(), BY_TENSOR.len() * 3 * (2 + 3));
 }

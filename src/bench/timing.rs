@@ -1,21 +1,21 @@
-//! How anything is timed: warm-up, then all candidates in turn, round after round.
+//! Times candidates: a warm-up, then all candidates in turn, round after round.
 //!
-//! A sample is as many turns as make it long enough for the clock, in one submission and one pass. Candidates take
-//! turns within a round, so that a machine that slows down slows all of them.
+//! A sample has enough turns for the resolution of the clock, in one submission and one pass. Candidates take turns
+//! within a round, so a machine that slows down slows all of them.
 
 use std::time::Instant;
 
 use crate::error::Result;
 use crate::gpu::{Dispatch, Gpu};
 
-/// How much is measured.
+/// The amount of measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Effort {
     /// Samples of each candidate.
     pub rounds: usize,
-    /// A sample is at least so long, in seconds.
+    /// Least length of a sample, in seconds.
     pub least: f64,
-    /// Samples of one candidate take no longer than this together, in seconds, but for the first [`Effort::FEWEST`].
+    /// Most seconds for all samples of one candidate together. The first [`Effort::FEWEST`] are taken in any case.
     pub most: f64,
 }
 
@@ -24,15 +24,15 @@ impl Effort {
     pub const FULL: Effort = Effort { rounds: 15, least: 0.01, most: 2.0 };
     /// Enough to see that it works.
     pub const QUICK: Effort = Effort { rounds: 3, least: 0.001, most: 0.2 };
-    /// Samples that are taken however long they are.
+    /// Samples that are taken in any case.
     pub const FEWEST: usize = 3;
 
-    /// Exactly so many samples.
+    /// Exactly `rounds` samples.
     pub fn exactly(self, rounds: usize) -> Effort {
         Effort { rounds, most: f64::INFINITY, ..self }
     }
 
-    /// How many rounds there are where one sample of the slowest candidate takes `sample` seconds.
+    /// Number of rounds where one sample of the slowest candidate takes `sample` seconds.
     fn rounds(&self, sample: f64) -> usize {
         ((self.most / sample) as usize).max(Effort::FEWEST).min(self.rounds)
     }
@@ -120,7 +120,7 @@ pub(super) fn time(gpu: &Gpu, works: &[&Work], effort: Effort) -> Result<Vec<Tim
     let mut runners: Vec<Runner<'_>> = works.iter().map(|work| Runner { work, turns: 1, at: 0 }).collect();
     let mut slowest = 0.0_f64;
     for runner in &mut runners {
-        // The first run may compile; the second says how many turns a sample needs, and these are tried.
+        // The first run may compile. The second shows how many turns a sample needs; the next ones try that number.
         runner.sample(gpu, watch)?;
         loop {
             let (wall, _) = runner.sample(gpu, watch)?;

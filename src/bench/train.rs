@@ -79,7 +79,7 @@ const KERNELS: [Column; 9] = [
 /// Measures each subject in turn.
 ///
 /// # Errors
-/// What its trainer says; a loss that is not finite; no subject.
+/// An error of a trainer; a loss that is not finite; no subject.
 pub fn train(gpu: &Gpu, options: &Options, subjects: Vec<Subject<'_>>) -> Result<Report> {
     if subjects.is_empty() {
         return Err(Error::Config("there is no net to measure".into()));
@@ -139,7 +139,7 @@ impl Case<'_> {
         let mut count = 1;
         loop {
             let wall = sample(trainer, count)?;
-            // Several submissions, for two are always in flight.
+            // A sample needs several submissions, since two are always in flight.
             let least = 20.0 * effort.least;
             if wall >= least || count >= 10_000 {
                 break;

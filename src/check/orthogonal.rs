@@ -1,12 +1,12 @@
 //! Newton–Schulz on a matrix, in f64, with a bound of the f32 rounding error.
 //!
-//! With A = XᵀX and M = aI + bA + cA², a step X ← XM takes A to MAM. So only squares as wide as the matrix is narrow are
-//! computed, however long it is: X comes out as the first one times the product of all M.
+//! With A = XᵀX and M = aI + bA + cA², a step X ← XM takes A to MAM. So the check computes only squares of the shorter
+//! side, however long the matrix is. The result is the first X times the product of all M.
 //!
-//! The bound is of rounding errors that are independent of each other (Higham and Mary 2019): those of a sum of K products
-//! add up as √K, each in proportion to a partial product, whose norms are at most those of the whole, so
-//! ‖error of AB‖ ≤ √K·u·‖A‖₂‖B‖. An error of a step is passed on by the next ones at most max|f'|-fold, f(s) = as + bs³ + c·s^5
-//! being what a step makes of singular values. Over the elements it spreads evenly.
+//! The bound assumes rounding errors that are independent of each other (Higham and Mary 2019). The errors of a sum of
+//! K products add up as √K. Each is in proportion to a partial product, whose norm is at most that of the whole, so
+//! ‖error of AB‖ ≤ √K·u·‖A‖₂‖B‖. Each later step multiplies an error by at most max|f'|, where a step maps a singular
+//! value s to f(s) = as + bs³ + c·s^5. The error spreads evenly over the elements.
 
 use super::near::{DIVISION, Near, ROOT, UNIT, depth};
 use super::reference::{Before, Settings};

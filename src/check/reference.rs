@@ -174,7 +174,7 @@ impl Element<'_> {
         }
     }
 
-    /// LAMB's moments, and its step before that is scaled.
+    /// LAMB's moments, and its step before scaling.
     pub fn lamb(&mut self, s: &Settings, t: u64) -> Result<Near> {
         let scalar = Near::scalar;
         let ([beta1, beta2], [first, second]) = (s.betas(), s.corrections(t));
@@ -190,7 +190,7 @@ impl Element<'_> {
         self.grad / v.max(Near::scalar(eps * eps)).sqrt()
     }
 
-    /// Muon's momentum, and its direction before that is made orthogonal.
+    /// Muon's momentum, and its direction before it is made orthogonal.
     pub fn muon(&mut self, s: &Settings) -> Result<Near> {
         let mu = s.number("momentum");
         let b = self.average("momentum_buffer", self.grad, mu)?;
@@ -309,7 +309,7 @@ impl Element<'_> {
             }
             "adagrad" => {
                 let sum = self.slot("sum")?;
-                // Slots start at 0, and this one elsewhere.
+                // Slots start at 0, except this one.
                 let start = if t == 1 { s.number("initial_accumulator_value") } else { 0.0 };
                 *sum = *sum + scalar(start) + g * g;
                 let rate = lr / (1.0 + (t - 1) as f64 * s.number("lr_decay"));

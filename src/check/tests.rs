@@ -151,7 +151,7 @@ fn text(optimizer: &Optimizer) -> String {
     wgsl::compose(optimizer.kernel().shader, &[])
 }
 
-/// The software adapter, or else whatever there is.
+/// The software adapter, else any adapter.
 fn open() -> Gpu {
     let options =
         |adapter: &str| GpuOptions { adapter: adapter.into(), shader_checks: true, ..GpuOptions::default() };
@@ -169,7 +169,7 @@ fn every_kernel_follows_its_equations() {
     }
 }
 
-/// Else a net could go on with a weight that no longer moves, and its loss say nothing.
+/// Otherwise a net could go on training with a weight that no longer moves, and the loss would not show it.
 #[test]
 fn a_gradient_that_is_not_a_number_is_seen_in_its_weight() {
     let gpu = open();

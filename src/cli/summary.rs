@@ -1,4 +1,4 @@
-//! What `train` and `resume` print before the first step and after the last.
+//! The output of `train` and `resume` before the first step and after the last.
 
 use std::time::Duration;
 

@@ -20,7 +20,7 @@ pub(super) enum Want {
     Halves(Vec<Near>),
     /// Exactly these words.
     Words(Vec<u32>),
-    /// Four codes a word, each the whole number nearest to this one, which f32 may be so far from.
+    /// Four codes a word. Each is the whole number nearest to this number, which f32 computes within its bound.
     Codes(Vec<Near>),
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Claim {
 pub(super) struct Case {
     /// The kernel's file below `shaders/`.
     pub kernel: String,
-    /// What distinguishes it, for the report of a failure.
+    /// The variant, for the report of a failure.
     pub what: String,
     pub plan: Plan,
     /// Initial bytes of buffers by name.

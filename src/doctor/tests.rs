@@ -1,4 +1,4 @@
-//! Every kernel is tested, and a wrong one is told.
+//! Every kernel has a test, and the doctor reports a wrong kernel.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ fn planned(family: Family) -> Vec<Case> {
     all(Target::new(family), true).unwrap()
 }
 
-/// No GPU is needed: what would run is known beforehand.
+/// No GPU is needed: the plans name the kernels before anything runs.
 #[test]
 fn every_entry_point_of_every_shader_is_tested() {
     let cases: Vec<Case> = [Family::Subgroup, Family::Tiled].into_iter().flat_map(planned).collect();
     let run: BTreeSet<&str> = cases.iter().flat_map(Case::entries).collect();
-    // Those of bench/ train nothing, and the benchmark checks them before it times them.
+    // Kernels of bench/ train nothing, and the benchmark checks them before it times them.
     for (name, text) in wgsl::FILES.iter().filter(|(name, _)| !name.starts_with("bench/")) {
         let mut entry = false;
         for line in text.lines() {
@@ -73,7 +73,7 @@ fn software(family: Option<Family>) -> Gpu {
 /// A change to a kernel's text that leaves it compiling.
 type Mutant = (&'static str, &'static str, &'static str);
 
-/// One of every line of the report, whatever the family.
+/// One mutant for every line of the report, in either family.
 const MUTANTS: &[Mutant] = &[
     ("chain", "out[place(i)] = T6(value(i));", "out[place(i)] = T6(value(i) + 1e-3);"),
     ("shared/random", "1013904223u", "1013904221u"),
@@ -105,7 +105,7 @@ const MUTANTS: &[Mutant] = &[
     ("optim/schedule_free", "(base[i] - y[i])", "(base[i] + y[i])"),
 ];
 
-/// Those of one family alone.
+/// Mutants of one family only.
 const OF_LANES: &[Mutant] = &[
     (
         "reduce",
@@ -128,12 +128,12 @@ const OF_TILED: &[Mutant] = &[
     ("attention_tiled", "sum * shrink", "sum"),
 ];
 
-/// Whether the line of a kernel with this change to it is the wrong one, and its advice says so.
+/// True where the doctor reports the kernel with this change as wrong and names the right number.
 fn is_told(gpu: &Gpu, cases: &[Case], (kernel, from, to): Mutant) -> bool {
     let mut own: Vec<Case> = cases.iter().filter(|case| case.kernel == kernel).cloned().collect();
     let mut changed = false;
     for step in own.iter_mut().flat_map(|case| &mut case.plan.steps) {
-        // Past the declarations, whose operators are none of the kernel's.
+        // The change applies after the declarations, whose operators are not the kernel's.
         let start = step.kernel.wgsl.find("\nfn ").unwrap_or(0);
         let (head, body) = step.kernel.wgsl.split_at(start);
         changed |= body.contains(from);
@@ -173,7 +173,7 @@ fn a_wrong_kernel_of_either_family_is_told() {
 
 #[test]
 fn a_well_adapter_is_well_and_a_wrong_kernel_is_not() {
-    // The software adapter, or else whatever there is.
+    // The software adapter, else any adapter.
     let of = |adapter: &str| examine(&Options { adapter: adapter.into(), ..Options::default() });
     let mut report: Report =
         of("software").ok().filter(|report| report.adapter.is_some()).unwrap_or_else(|| of("auto").unwrap());

@@ -10,7 +10,7 @@ use crate::optim::{Optimizer, Passes, UpdateKernel};
 
 /// The head of the page.
 const HEAD: &str = include_str!("optimizers.head.md");
-/// Where torch describes a class of `torch.optim`.
+/// The URL of a class of `torch.optim` in PyTorch's documentation, without its name.
 const TORCH: &str = "https://docs.pytorch.org/docs/stable/generated/torch.optim.";
 
 /// An optimizer by its defaults, or one of its forms.

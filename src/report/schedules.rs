@@ -9,7 +9,7 @@ use crate::optim::Schedule;
 
 /// The head of the page.
 const HEAD: &str = include_str!("schedules.head.md");
-/// Where torch describes a class of `torch.optim.lr_scheduler`.
+/// The URL of a class of `torch.optim.lr_scheduler` in PyTorch's documentation, without its name.
 const TORCH: &str = "https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.";
 /// A length that differs from every default: a key that takes it is as long as the run.
 const LENGTH: u64 = 987_654_321;

@@ -94,7 +94,7 @@ impl Line {
     }
 }
 
-/// The text cut to `columns`, the last of which marks the cut.
+/// The text cut to `columns`. The last column marks the cut.
 fn cut_to(text: &str, columns: usize) -> String {
     match columns {
         0 => String::new(),

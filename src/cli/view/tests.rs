@@ -107,7 +107,7 @@ fn what_is_not_known_is_not_shown() {
     );
 }
 
-/// Losses that are not numbers are steps that were skipped: neither the loss nor the curve has them.
+/// A loss that is not a number belongs to a skipped step. The displayed loss and the curve leave it out.
 #[test]
 fn losses_that_are_no_numbers_leave_no_trace() {
     let mut state = midway();
@@ -127,7 +127,7 @@ fn a_run_that_goes_on_and_one_that_ends_within_an_epoch() {
     state.steps(&[step(9, 3, 1.0), step(10, 3, 1.0)]);
     let lines = plain(&state, 80, 24);
     assert!(lines[..2].iter().all(|line| line.contains(&(full(8) + " 100%"))), "{lines:?}");
-    // One that is at its end already.
+    // A run that is already at its end.
     let state = State::new(&RunStart { step: 12, total_steps: 12, ..START });
     assert!(plain(&state, 80, 24)[0].contains("3/3") && plain(&state, 80, 24)[0].contains("4/4 steps"));
     let nothing = State::new(&RunStart { total_steps: 0, steps_per_epoch: 0, ..START });

@@ -34,7 +34,7 @@ fn first_code(m: Near, most: Near) -> Near {
     Near { value: root.value.copysign(m.value), ..root }
 }
 
-/// 255 (v / absmax)^(1/4), at least 1 of what is not 0
+/// 255 (v / absmax)^(1/4), at least 1 where v is not 0
 fn second_code(v: Near, most: Near) -> Near {
     let root = Near::exact(255.0) * (v / most).sqrt().sqrt();
     if v.value > 0.0 { root.max(Near::exact(1.0)) } else { root }

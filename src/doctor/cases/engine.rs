@@ -1,5 +1,5 @@
-//! What happens to gradients before their update: their norm, the step settled by it, micro-batches added; and what an
-//! update is besides its optimizer: groups, clipping, averages.
+//! Gradients before their update: their norm, the step that it settles, sums of micro-batches. Updates apart from their
+//! optimizer: groups, clipping, averages.
 
 use super::super::case::{Case, Claim, Want, bytes, exact, word_bytes};
 use super::optim::{in_any_order, range};
@@ -58,7 +58,7 @@ fn settled(what: &str, count: usize, how: Settling) -> Case {
 
     let scale = Near::exact(if scaled { 1024.0 } else { 1.0 });
     let square = |g: &f32| (Near::exact(*g) * Near::exact(*g), 1);
-    // An invocation adds so many vec4s, then come the four of one, and those of 64 lanes by halves.
+    // An invocation adds `iterations` vec4s, then the four numbers of one, then those of 64 lanes by halves.
     let depth = kernels.iter().map(|kernel| kernel.iterations + 2 + 6).sum();
     let norm = Near::sum(grad.iter().map(square), depth).sqrt() / scale;
     let mut factor = Near::exact(1.0) / scale;
@@ -73,7 +73,7 @@ fn settled(what: &str, count: usize, how: Settling) -> Case {
     set(&mut state, Clock::Updates, updates + 1);
     set(&mut state, Clock::Skipped, skipped + bad);
     if scaled {
-        // Half of it after an overflow, twice as much after 2,000 steps without.
+        // The scale halves after an overflow and doubles after 2,000 steps without one.
         set(&mut state, Clock::Scale, if infinite { 512 } else { 2048 });
         set(&mut state, Clock::Good, 0);
     }
@@ -106,7 +106,7 @@ fn settled(what: &str, count: usize, how: Settling) -> Case {
     Case::of_kernels("gradients", what, kernels, given, &[(PARTIAL_NORMS, partial_bytes(size))], claims)
 }
 
-/// The first micro-batch of a batch takes the place of what was there, the others are added.
+/// The first micro-batch of a batch replaces the old sum. The others are added.
 fn added(to_others: bool) -> Case {
     let (grad, total) = (noise(62, 1200, -1.0, 1.0), noise(63, 1200, -1.0, 1.0));
     let share = 0.375;

@@ -1,4 +1,4 @@
-//! Where a step begins and ends: gathering minibatches of every kind of number, closing, running buffers.
+//! The start and the end of a step: gathering minibatches of every kind of number, closing, running buffers.
 
 use super::super::case::{Case, Claim, Want, exact, word_bytes};
 use crate::check::Near;
@@ -9,9 +9,9 @@ use crate::kernel::feed::{BUFFERS, FROM, Gather, INTO, NEXT_BUFFERS, ORDER, STAT
 const BATCH: usize = 5;
 const ROW: usize = 1;
 const STRIDE: usize = 6;
-/// Which samples the step takes.
+/// The samples that the step takes.
 const TAKEN: [u32; STRIDE] = [3, 0, 6, 3, 1, 5];
-/// Samples there are.
+/// Number of samples.
 const SAMPLES: usize = 7;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -78,7 +78,7 @@ impl Field {
         (0..self.count()).flat_map(|i| self.bits(i).to_le_bytes()[..bytes].to_vec()).collect()
     }
 
-    /// What number `i` of the source is.
+    /// The value of number `i` of the source.
     fn value(&self, i: usize) -> f64 {
         let bits = self.bits(i);
         match self.kind {

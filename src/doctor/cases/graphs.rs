@@ -1,7 +1,7 @@
-//! What graphs are made of: elementwise chains with their functions and random numbers, reductions, products.
+//! Tests of the parts of graphs: elementwise chains with their functions and random numbers, reductions, products.
 //!
-//! Sums of products are tested twice: with multiples of a quarter, where every sum is exact and one element read wrongly
-//! is seen however long the sum, and with any numbers, where arithmetic in less than f32 is seen.
+//! Sums of products are tested twice. With multiples of a quarter every sum is exact, so one element read wrongly is
+//! seen in a sum of any length. With any numbers arithmetic in less than f32 is seen.
 
 use super::super::case::{Case, Given, Room, of_graph, of_graph_into};
 use crate::error::Result;
@@ -48,7 +48,8 @@ fn chains(target: Target) -> Result<Vec<Case>> {
     ])
 }
 
-/// A function, and where it is looked at: around each place at which it changes its way of computing, and far from it.
+/// The ends of a range, and the function that is tested on it. The range covers each place at which the function
+/// changes its way of computing, and numbers far from it.
 type Function = (f32, f32, fn(&Tensor) -> Tensor);
 
 fn functions(target: Target) -> Result<Vec<Case>> {
@@ -114,7 +115,7 @@ fn reductions(target: Target) -> Result<Vec<Case>> {
     let x = Given::noise("x", &[3, 5003, 1], 6);
     all.push(of_graph("reduce", "largest of 5003", target, Room::Exact, std::slice::from_ref(&x), most)?);
     all.push(of_graph("reduce", "sum of any 5003", target, Room::Rounding, &[x], sum)?);
-    // A metric and a loss, filed in the ring.
+    // A metric and a loss, written to the ring.
     let x = Given::quarters("x", &[40, 8], 8);
     let filed = |_: &Graph, t: &[Tensor]| {
         let loss = t[0].sum_all();
@@ -173,7 +174,7 @@ fn products(target: Target) -> Result<Vec<Case>> {
     Ok(all)
 }
 
-/// What rides on a product: bias and activation, the pre-activation beside, the bias gradient.
+/// Products with bias and activation, with the pre-activation as a second output, and with the bias gradient.
 fn layers(target: Target) -> Result<Vec<Case>> {
     let mut all = Vec::new();
     for (rows, outputs, inputs) in [(13, 18, 9), (20, 36, 20)] {

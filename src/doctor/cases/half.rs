@@ -20,7 +20,7 @@ fn step_at(x: f64) -> f64 {
 }
 
 pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
-    // All sizes that weights have, tiny ones too, and a few that are f16s as they are.
+    // All sizes that weights have, tiny ones too, and a few numbers that are exactly f16s.
     let mut numbers: Vec<f32> =
         noise(98, COUNT, -1.0, 1.0).iter().zip(0..).map(|(x, i)| x * 2f32.powi(3 - i % 22)).collect();
     numbers[..4].copy_from_slice(&[0.0, -1.5, 65504.0, 0.25]);
@@ -44,7 +44,7 @@ pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
             claims,
         )
     };
-    // Small whole numbers, so that all that lies in memory is an f16 as it is.
+    // Small whole numbers, so every number in memory is exactly an f16.
     let whole = |name, shape: &[usize], seed| {
         let numbers = noise(seed, shape.iter().product(), -2.0, 3.0).iter().map(|x| x.floor()).collect();
         Given::new(name, shape, numbers)
@@ -65,16 +65,17 @@ pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
     ])
 }
 
-/// What chance makes of weight `i`: the neighbour further from 0 as often as its part above the other says.
+/// Weight `i`, rounded stochastically. The probability of the neighbour further from 0 is the distance of the weight
+/// from the other neighbour, as a share of the distance between the two.
 fn drawn(i: usize, x: f32) -> f64 {
     let word = |clock: Clock| WORDS[clock as usize];
     let step = word(Clock::Before) + word(Clock::Open);
-    // One draw for four weights; the stream is one that no layer has.
+    // Four weights share one draw. No layer has this stream.
     let seed_high = word(Clock::SeedHigh) ^ u32::MAX.wrapping_mul(2_654_435_769);
     let chance = pcg4d([i as u32 / 4, step, word(Clock::SeedLow), seed_high])[i % 4];
     let (x, step) = (f64::from(x), step_at(f64::from(x)));
     let parts = x.abs() / step;
-    // 13 bits of chance to a normal f16, for so many are left out of an f32; 24 to the others.
+    // A normal f16 uses 13 random bits, as many as it drops from an f32. The others use 24.
     let up = if x.abs() < NORMAL {
         f64::from(chance >> 8) / 2f64.powi(24) < parts.fract()
     } else {

@@ -1,4 +1,4 @@
-//! What nets have besides: convolutions, cross-entropy, attention, embeddings.
+//! Tests of the other kernels of nets: convolutions, cross-entropy, attention, embeddings.
 
 use super::super::case::{Case, Given, Room, of_graph};
 use crate::error::Result;
@@ -89,7 +89,7 @@ fn attentions(target: Target) -> Result<Vec<Case>> {
                 keep: changed(t[5].to_f32()),
             };
             let y = t[0].attention(&t[1], &t[2], &options);
-            // Whose gradient for y is dout.
+            // The gradient of this sum for y is dout.
             let gradients = t[0].graph().grad(&y.mul(&t[3]).sum_all(), &[&t[0], &t[1], &t[2]]);
             std::iter::once(y).chain(gradients).collect()
         };

@@ -9,7 +9,7 @@ use crate::kernel::update::{AVERAGE, GRADIENTS, PARAMETERS, TABLE, UpdateContext
 use crate::kernel::{Family, Kernel};
 use crate::optim::{AdamW, Muon, Optimizer, UpdateKernel, table_row};
 
-/// Numbers of the arena: more than a workgroup of software adapters updates, and no whole number of blocks.
+/// Numbers of the arena: more than a workgroup of software adapters updates, and not a whole number of blocks.
 const COUNT: usize = 2300;
 /// The steps that are compared.
 const STEPS: [u64; 2] = [1, 10];

@@ -8,23 +8,23 @@ use crate::kernel::gradients::RING;
 use crate::kernel::statistics::{BINS, CHUNKS, KINDS, LAYOUT, Layout, PREVIOUS, TENSORS, WORDS, limits};
 use crate::kernel::update::{GRADIENTS, PARAMETERS};
 
-/// Numbers of the tensors; those of the last are all not finite.
+/// Sizes of the tensors. No number of the last tensor is finite.
 const SIZES: [usize; 4] = [7, 33_000, 1, 3];
-/// What tensors begin at a multiple of, in numbers.
+/// Alignment of the start of a tensor, in numbers.
 const ALIGNMENT: usize = 64;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![of_numbers(None), of_numbers(Some(1024.0)), of_many_chunks()]
 }
 
-/// A record: what is exact, and what rounds.
+/// A record, with exact and rounded numbers.
 #[derive(Clone)]
 struct Record {
-    /// Of those that are finite.
+    /// Number of finite numbers.
     count: f64,
-    /// Zeros, and those that are not finite.
+    /// Number of zeros, and number of numbers that are not finite.
     counts: [u32; 2],
-    /// The smallest and the largest, where there are some.
+    /// The smallest and the largest finite number, if any.
     range: Option<[Near; 2]>,
     mean: Near,
     /// The mean of the magnitudes.
@@ -39,7 +39,7 @@ fn sum(numbers: impl Iterator<Item = Near>, depth: usize) -> Near {
 }
 
 impl Record {
-    /// Of a chunk, as its 64 lanes add it up.
+    /// The record of a chunk, as its 64 lanes add it up.
     fn of_chunk(all: &[Near]) -> Record {
         let finite: Vec<Near> = all.iter().copied().filter(|x| x.value.is_finite()).collect();
         let count = finite.len() as f64;
@@ -48,14 +48,15 @@ impl Record {
         let size = sum(finite.iter().map(|x| x.abs()), depth).value / count.max(1.0);
         let from_mean = |x: &Near| *x - Near { bound: 0.0, ..mean };
         let mut spread = sum(finite.iter().map(|x| from_mean(x) * from_mean(x)), depth);
-        // About m′ for the mean m it is Σ (x − m)² + n (m′ − m)²; twice, for x and m′ may be off together.
+        // About m′ in place of the mean m the spread is Σ (x − m)² + n (m′ − m)². The second term counts twice, since x
+        // and m′ may be off together.
         spread.bound += 2.0 * count * mean.bound.powi(2);
         let ends = |a: Near, b: &Near, up: bool| if (b.value > a.value) == up { *b } else { a };
         let end = |up| finite.iter().fold(finite[0], |a, b| ends(a, b, up));
         let limits = limits();
         let mut bins = vec![0; BINS];
         for x in &finite {
-            // Below 0 a limit is in the bin below it.
+            // Below 0 a limit belongs to the bin below it.
             let above = |limit: &&f64| if x.value < 0.0 { x.value > **limit } else { x.value >= **limit };
             bins[limits.iter().filter(above).count()] += 1;
         }
@@ -72,17 +73,18 @@ impl Record {
         }
     }
 
-    /// Of a tensor: what is within its chunks, and what is between their means.
+    /// The record of a tensor. Its spread is that within the chunks plus that between their means.
     ///
-    /// A number goes through `levels` merges at most, in each of which the first part has as many numbers as the second, or
-    /// more, or none. Of parts of n and m numbers, n ≥ m, the mean a + (b − a) m/(n + m) rounds by 1 + 2.5 + 1 units of
-    /// (|a| + |b|) m/(n + m), which is at most the largest mean magnitude, and by one of itself. What was off in a and b is
-    /// averaged as they are.
+    /// A number passes at most `levels` merges. In each merge the first part has at least as many numbers as the
+    /// second, or none. For parts of n and m numbers, n ≥ m, the mean a + (b − a) m/(n + m) rounds by 1 + 2.5 + 1 units
+    /// of (|a| + |b|) m/(n + m), which is at most the largest mean magnitude, and by one unit of itself. The errors of
+    /// a and b are averaged as a and b are.
     ///
-    /// What is between, (b − a)² n m/(n + m), rounds by 7.5 units: the difference by one, twice; its square, the share of m,
-    /// n times that and the product by 1 + 2.5 + 1 + 1. With w for n m/(n + m), d for b − a and means that are off by e it is
-    /// off by Σ w ((|d| + 2e)² − d²). As Σ w d² is at most S, the spread of all, and Σ w a quarter of all numbers for each
-    /// level, that is at most (√S + e √(levels count))² − S. Then there are two additions a level.
+    /// The spread between two means, (b − a)² n m/(n + m), rounds by 7.5 units: the difference by one, twice; its
+    /// square, the share of m, n times that and the product by 1 + 2.5 + 1 + 1. With w for n m/(n + m), d for b − a and
+    /// means that are off by e, it is off by Σ w ((|d| + 2e)² − d²). Σ w d² is at most S, the spread of all. Σ w is at
+    /// most a quarter of all numbers for each level. So the error is at most (√S + e √(levels count))² − S. Each level
+    /// has two more additions.
     fn of_tensor(chunks: &[Record]) -> Record {
         let levels = chunks.len().div_ceil(64) + 6;
         let rounded = |units: f64| units * UNIT;
@@ -113,7 +115,7 @@ impl Record {
         }
     }
 
-    /// As record `at` of a buffer. Where no number is finite, the smallest and the largest say nothing.
+    /// The claims on record `at` of a buffer. Where no number is finite, the smallest and the largest are not compared.
     fn claims(&self, buffer: &str, at: usize) -> Vec<Claim> {
         let claim =
             |word: usize, want| Claim { buffer: buffer.into(), offset: 4 * (at * WORDS + word) as u64, want };
@@ -127,8 +129,8 @@ impl Record {
     }
 }
 
-/// Of both signs, from 2⁻³⁵ to 2⁹, some of them 0 and few not finite; one of these five times a power of two. Means of chunks
-/// are not alike.
+/// Number `i`: one of these five times a power of two. The numbers have both signs and go from 2⁻³⁵ to 2⁹; some are 0,
+/// and few are not finite. The means of chunks differ.
 fn number(i: usize, of: [f32; 5]) -> f32 {
     let sign = if (i / 7).is_multiple_of(3) { -1.0 } else { 1.0 };
     let power = (i * 31 % 42) as i32 - 35 + 2 * (i / 10_000 % 2) as i32;
@@ -150,7 +152,7 @@ fn of_numbers(scale: Option<f32>) -> Case {
         })
         .collect();
     let layout = Layout::new(starts.iter().zip(SIZES).map(|(&start, size)| (4 * start as u64, size)));
-    // No number of a tensor is what lies between them.
+    // No tensor contains the number that fills the gaps between them.
     let mut arenas = [const { Vec::new() }; 3];
     arenas.iter_mut().for_each(|arena| arena.resize(starts[3] + ALIGNMENT, 7.0_f32));
     let by = scale.unwrap_or(1.0);
@@ -158,7 +160,7 @@ fn of_numbers(scale: Option<f32>) -> Case {
     for (&start, size) in starts.iter().zip(SIZES) {
         for i in 0..size {
             let one = if size == 3 { f32::NAN } else { 1.0 };
-            // Weights are on the limits of bins too; a quotient, which may be off, is not.
+            // Some weights are on the limits of bins. A quotient is not, since it may be off.
             let weight = one * number(i, [1.0, 1.125, 1.375, 1.625, 1.875]);
             let grad = one * number(i + 2, [1.25, 1.375, 1.5, 1.625, 1.75]) * by;
             // Few digits, so that differences are exact.

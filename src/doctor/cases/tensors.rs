@@ -50,7 +50,7 @@ impl Array {
         Array { name, tensors: (0..TENSORS as u64).map(|i| noise(seed + 100 * i, each, low, high)).collect() }
     }
 
-    /// Tensors at multiples of so many bytes.
+    /// The bytes of the tensors, each padded to `stride` bytes.
     fn bytes(&self, stride: usize) -> Vec<u8> {
         let padded = |tensor: &Vec<f32>| {
             let mut all = bytes(tensor);
@@ -61,7 +61,7 @@ impl Array {
     }
 }
 
-/// The update, and where it makes norms of tensors a test of those.
+/// A test of the update, and a test of the norms of tensors where the update computes them.
 fn case(
     optimizer: &Optimizer,
     keys: &str,

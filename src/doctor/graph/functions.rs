@@ -1,4 +1,4 @@
-//! Functions of one and two numbers, and how far f32 may be from them.
+//! Functions of one and two numbers, with bounds of the f32 rounding error.
 //!
 //! A bound in units counts the roundings on the way to the result as `shaders/shared/math.wgsl` computes it, each a unit
 //! of its own term, over the result: WGSL lets sums and products be either neighbour, and a division 2.5 units off.
@@ -9,9 +9,9 @@ use crate::graph::{Binary, Unary};
 /// Polynomial in r, |r| < 0.35: 1 + r + r²·p, the last sum a unit of 1.42, the one before of 0.35, r itself of 0.4;
 /// over the least result, 0.7, that is 4, and the polynomial's own error 1.
 const EXP: f64 = 6.0;
-/// Where ln m and e·ln 2 cancel, just below √½, their units are of 0.69 and 0.35, over 0.35.
+/// ln m and e·ln 2 cancel just below √½. Their units there are of 0.69 and 0.35, over 0.35.
 const LOG: f64 = 8.0;
-/// The logarithm's, the division's, the product's, and those of u and u − 1.
+/// The units of the logarithm, the division and the product, and those of u and u − 1.
 const LOG1P: f64 = 14.0;
 /// Reduced by multiples of π/2 in three parts, each exact but for the last; then a sum of terms below 1. Units of 1.
 const SINE: f64 = 4.0;
@@ -21,10 +21,10 @@ const TANH: f64 = 12.0;
 const SIGMOID: f64 = 2.0 * EXP + 5.0;
 /// Below 1 a sum of terms that come to 1.65, three units each, over 0.84; above, 1 less a tail of at most 0.16.
 const ERF: f64 = 10.0;
-/// e^x − 1 where x < −0.35: the exponential's, of 0.7, and one, over 0.29.
+/// e^x − 1 where x < −0.35: the units of the exponential, of 0.7, and one more, over 0.29.
 const EXPM1: f64 = 18.0;
 
-/// f of what x may be, for an f that goes one way, computed to so many units.
+/// f(x) for a monotone f that is computed to `units` units.
 fn monotone(x: Near, units: f64, f: impl Fn(f64) -> f64) -> Near {
     let value = f(x.value);
     let spread = |end: f64| (f(end) - value).abs();
@@ -65,7 +65,7 @@ fn pow(a: Near, b: Near) -> Near {
     Near::rounded(value, value.abs() * of_inputs, units)
 }
 
-/// Both branches, where it is open which is taken.
+/// The branch taken. Where that is not sure, the bound includes the other branch.
 fn either(taken: Near, other: Near, sure: bool) -> Near {
     if sure {
         return taken;
@@ -74,7 +74,7 @@ fn either(taken: Near, other: Near, sure: bool) -> Near {
     Near { value: taken.value, bound: taken.bound.max(other.bound + apart) }
 }
 
-/// Whether x is above `bound`, and whether that is sure.
+/// The first is true where x is above `bound`. The second is true where the error of x cannot change that.
 fn above(x: Near, bound: f64) -> (bool, bool) {
     (x.value > bound, x.bound == 0.0 || (x.value - bound).abs() > x.bound)
 }

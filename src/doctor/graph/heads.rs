@@ -1,4 +1,4 @@
-//! Attention, cross-entropy and sums of chains in f64: what kernels of their own compute.
+//! Attention, cross-entropy and sums of chains in f64. Each has kernels of its own.
 
 use super::functions::{exp, log};
 use crate::check::{Near, depth};
@@ -51,15 +51,15 @@ impl<'a> Attention<'a> {
         Some(self.mask.map_or(s, |mask| s + mask[self.pair(at)]))
     }
 
-    /// The exponentials of a query's scores less the largest, and that.
+    /// The exponentials of a query's scores less the largest score, and the largest score.
     fn weights(&self, [n, h, row]: [usize; 3]) -> (Vec<Option<Near>>, Near) {
         let tk = self.sizes[2];
         let scores: Vec<Option<Near>> = (0..tk).map(|col| self.score([n, h, row, col])).collect();
         let known = || scores.iter().flatten();
         let most = known().copied().reduce(Near::max).unwrap_or_default();
         let least = known().map(|s| s.value).fold(most.value, f64::min);
-        // Each time a larger score is met all before are scaled by an exponential and a product; their arguments add up
-        // to the range of the scores.
+        // Each larger score scales all before it by an exponential and a product. The arguments of these exponentials
+        // add up to the range of the scores.
         let again = 8.0 * tk.div_ceil(TOGETHER) as f64 + (most.value - least);
         let weight = |s: Near| {
             let e = exp(s - most);

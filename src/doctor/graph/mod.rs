@@ -1,5 +1,5 @@
-//! A graph evaluated in f64, node after node, by loops that share nothing with the kernels; each number with a bound for
-//! what f32 makes of it.
+//! Evaluates a graph in f64, node by node, with loops that share nothing with the kernels. Each number has a bound of
+//! its f32 rounding error.
 
 mod functions;
 mod heads;
@@ -47,7 +47,7 @@ pub(super) fn evaluate(
     outputs.iter().map(|t| values[t.id().0].clone()).collect()
 }
 
-/// What is known of the nodes so far.
+/// The nodes, and the values computed so far.
 struct Known<'a> {
     nodes: &'a [Node],
     values: &'a [Vec<Near>],
@@ -111,7 +111,7 @@ fn attention<'a>(attrs: AttentionAttrs, inputs: &[(&'a [usize], &'a [Near])], ow
     Attention { attrs, sizes, rows: [inputs[0].1, inputs[1].1, inputs[2].1], mask, keep }
 }
 
-/// The next where it is given.
+/// Takes the next item only where `given` is true.
 trait NextIf: Iterator {
     fn next_if(&mut self, given: bool) -> Option<Self::Item> {
         if given { self.next() } else { None }

@@ -23,12 +23,12 @@ pub(super) fn index(at: &[usize], shape: &[usize]) -> usize {
     at.iter().zip(shape).fold(0, |index, (c, extent)| index * extent + c)
 }
 
-/// What a window sees: the coordinate behind position `o` and element `j`.
+/// The coordinate that a window reads for position `o` and element `j`.
 fn seen(w: Window, o: usize, j: usize) -> Option<usize> {
     (o * w.stride + j * w.dilation).checked_sub(w.padding)
 }
 
-/// A view of one input; `None` for an op that is none.
+/// A view of one input; `None` for an op that is not a view.
 pub(super) fn view(op: &Op, input: (&[usize], &[Near]), shape: &[usize]) -> Option<Vec<Near>> {
     let (from, values) = input;
     let mut out = Vec::with_capacity(shape.iter().product());
