@@ -28,7 +28,7 @@ pub struct TrainPlanBuilder<'a> {
     update: Update,
     function: Option<Function<'a>>,
     options: Option<TrainOptions>,
-    metrics: Vec<Metric>,
+    metrics: Option<Vec<Metric>>,
     batches: Option<BatchPlan>,
     target: Target,
 }
@@ -56,7 +56,7 @@ impl TrainPlan {
             update: update.into(),
             function: None,
             options: None,
-            metrics: Vec::new(),
+            metrics: None,
             batches: None,
             target: Target::new(Family::Tiled),
         }
@@ -82,7 +82,6 @@ impl<'a> TrainPlanBuilder<'a> {
     /// Plans under these options: batches, precision, micro-batches, residence, metrics, statistics.
     #[must_use]
     pub fn options(mut self, options: &TrainOptions) -> Self {
-        self.metrics.clone_from(&options.metrics);
         self.options = Some(options.clone());
         self
     }
@@ -90,7 +89,7 @@ impl<'a> TrainPlanBuilder<'a> {
     /// Computes these metrics in evaluation, in place of the options'.
     #[must_use]
     pub fn metrics(mut self, metrics: &[Metric]) -> Self {
-        self.metrics = metrics.to_vec();
+        self.metrics = Some(metrics.to_vec());
         self
     }
 
@@ -129,7 +128,8 @@ impl<'a> TrainPlanBuilder<'a> {
                 ));
             }
         };
-        let objectives = Objectives { model, metrics: &self.metrics };
+        let own = self.options.as_ref().map_or(&[][..], |options| &options.metrics);
+        let objectives = Objectives { model, metrics: self.metrics.as_deref().unwrap_or(own) };
         plan_within_budget(objectives, self.update, self.data, batches, target)
     }
 }

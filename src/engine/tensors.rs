@@ -180,11 +180,11 @@ impl Engine {
         }
     }
 
-    /// Writes a whole state, as [`Engine::read_state`] read it.
+    /// Checks that a state, as [`Engine::read_state`] read it, is one of this run.
     ///
     /// # Errors
     /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout.
-    pub fn write_state(&self, plan: &TrainPlan, state: &BufferContents) -> Result<()> {
+    pub fn check_state(&self, plan: &TrainPlan, state: &BufferContents) -> Result<()> {
         let own = self.state_buffers(plan).into_iter().map(|name| (name, self.memory.get(name).bytes()));
         let theirs = state.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
         let (mut own, mut theirs): (Vec<_>, Vec<_>) = (own.collect(), theirs.collect());
@@ -200,7 +200,6 @@ impl Engine {
                 list(&own)
             )));
         }
-        self.write_buffers(state);
         Ok(())
     }
 }

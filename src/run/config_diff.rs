@@ -29,7 +29,11 @@ pub fn config_differences(configs: [&Table; 2]) -> Vec<SettingDifference> {
     let only_b = b.iter().filter(|(key, _)| find(&a, key).is_none());
     let keys = a.iter().chain(only_b).map(|(key, _)| key.clone());
     let differences = keys.map(|key| SettingDifference { values: [find(&a, &key), find(&b, &key)], key });
-    differences.filter(|difference| difference.values[0] != difference.values[1]).collect()
+    // Compared as they are written: NaN equals itself.
+    let written = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+    differences
+        .filter(|difference| written(&difference.values[0]) != written(&difference.values[1]))
+        .collect()
 }
 
 /// Refuses a config that differs from that at `place` in a key that decides bits.

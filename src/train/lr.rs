@@ -6,17 +6,14 @@ use crate::optim::schedule::{Exponential, Metric, PlateauState};
 use crate::optim::{Clip, Group, Interval, ROW, SCALARS, Schedule, Update, table_row};
 use serde::{Deserialize, Serialize};
 
-/// The learning rate of a run: the optimizer's or one that was set in its place, by the schedule.
+/// The state of a run's learning rate: the schedule, and a rate that was set in place of the optimizer's. The optimizer and
+/// the schedule's unit are the plan's, whose [`Update`] each call takes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LearningRate {
-    /// The optimizer's.
-    base: f64,
     /// Set by [`Trainer::set_lr`](super::Trainer::set_lr).
     set: Option<f64>,
     /// The schedule, with its lengths filled in.
     schedule: Option<Schedule>,
-    /// The unit that the schedule counts.
-    interval: Interval,
     /// The state of a plateau.
     plateau: PlateauState,
     /// A range test: optimizers go without warm-up and decay of their own.
@@ -31,22 +28,18 @@ impl LearningRate {
             Interval::Epoch => total.div_ceil(steps.max(1) as u64),
         };
         LearningRate {
-            base: update.optimizer.lr(),
             set: None,
             schedule: update.schedule.as_ref().map(|schedule| schedule.resolve(total)),
-            interval: update.interval,
             plateau: PlateauState::default(),
             is_range_test: false,
         }
     }
 
     /// A range test: the rate grows from `from` by `growth` each update, in place of everything else that decides it.
-    pub fn range_test(update: &Update, from: f64, growth: f64) -> LearningRate {
+    pub fn range_test(from: f64, growth: f64) -> LearningRate {
         LearningRate {
-            base: update.optimizer.lr(),
             set: Some(from),
             schedule: Some(Schedule::Exponential(Exponential { gamma: growth })),
-            interval: Interval::Step,
             plateau: PlateauState::default(),
             is_range_test: true,
         }
@@ -58,35 +51,36 @@ impl LearningRate {
     }
 
     /// The schedule's step at an update, counted from 1, in an epoch, counted from 0.
-    fn schedule_step(&self, update: u64, epoch: u64) -> u64 {
-        match self.interval {
-            Interval::Step => update - 1,
-            Interval::Epoch => epoch,
+    fn schedule_step(&self, rule: &Update, update: u64, epoch: u64) -> u64 {
+        match rule.interval {
+            Interval::Epoch if !self.is_range_test => epoch,
+            _ => update - 1,
         }
     }
 
     /// The rate of an update, counted from 1, in an epoch, counted from 0, for an optimizer whose own rate is `own`: that
     /// of a group keeps its ratio to the run's.
-    pub fn lr(&self, update: u64, epoch: u64, own: f64) -> f64 {
+    pub fn lr(&self, rule: &Update, update: u64, epoch: u64, own: f64) -> f64 {
+        let run = rule.optimizer.lr();
         let base = match self.set {
             None => own,
-            Some(lr) if own == self.base => lr,
-            Some(lr) => lr * own / self.base,
+            Some(lr) if own == run => lr,
+            Some(lr) => lr * own / run,
         };
         match &self.schedule {
             None => base,
-            Some(Schedule::Plateau(rule)) => self.plateau.lr(rule, base),
-            Some(schedule) => schedule.lr(base, self.schedule_step(update, epoch)),
+            Some(Schedule::Plateau(plateau)) => self.plateau.lr(plateau, base),
+            Some(schedule) => schedule.lr(base, self.schedule_step(rule, update, epoch)),
         }
     }
 
     /// The rate of the run's optimizer.
-    pub fn lr_of_run(&self, update: u64, epoch: u64) -> f64 {
-        self.lr(update, epoch, self.base)
+    pub fn lr_of_run(&self, rule: &Update, update: u64, epoch: u64) -> f64 {
+        self.lr(rule, update, epoch, rule.optimizer.lr())
     }
 
     /// The scalars of an update for a group.
-    fn scalars(&self, group: &Group, update: u64, epoch: u64) -> [f32; SCALARS] {
+    fn scalars(&self, rule: &Update, group: &Group, update: u64, epoch: u64) -> [f32; SCALARS] {
         let steady;
         let optimizer = if self.is_range_test {
             steady = group.optimizer.steady();
@@ -94,8 +88,8 @@ impl LearningRate {
         } else {
             &group.optimizer
         };
-        let lr = self.lr(update, epoch, optimizer.lr()) * group.lr_factor;
-        let step = self.schedule_step(update, epoch);
+        let lr = self.lr(rule, update, epoch, optimizer.lr()) * group.lr_factor;
+        let step = self.schedule_step(rule, update, epoch);
         let momentum = self.schedule.as_ref().and_then(|schedule| schedule.momentum(step));
         match momentum.and_then(|momentum| optimizer.with_momentum(momentum)) {
             Some(cycled) => cycled.scalars(update, lr),
@@ -115,23 +109,23 @@ impl LearningRate {
         for update in done + 1..=done + count as u64 {
             let keep = plan.rule.average.map_or(1.0, |average| average.keep(update, steps));
             for group in &plan.groups.groups {
-                table.extend(table_row(&self.scalars(group, update, epoch), clip, keep));
+                table.extend(table_row(&self.scalars(&plan.rule, group, update, epoch), clip, keep));
             }
         }
         table
     }
 
     /// Takes in the metric that a plateau monitors.
-    pub fn observe(&mut self, epoch: &EpochRecord) {
-        let Some(Schedule::Plateau(rule)) = &self.schedule else { return };
-        let value = match rule.metric {
+    pub fn observe(&mut self, rule: &Update, epoch: &EpochRecord) {
+        let Some(Schedule::Plateau(plateau)) = &self.schedule else { return };
+        let value = match plateau.metric {
             Metric::EvalLoss => epoch.eval_loss,
             Metric::EvalAccuracy => epoch.eval_accuracy,
             Metric::TrainLoss => Some(epoch.train_loss),
         };
         // A plan without the metric is refused.
         let Some(value) = value else { return };
-        self.plateau.observe(rule, self.set.unwrap_or(self.base), value);
+        self.plateau.observe(plateau, self.set.unwrap_or(rule.optimizer.lr()), value);
     }
 
     /// True where both follow the same schedule, lengths included.

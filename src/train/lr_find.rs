@@ -48,7 +48,7 @@ impl Default for LrFinder {
 }
 
 impl LrFinder {
-    /// GradientCheck every number.
+    /// Checks every number.
     ///
     /// # Errors
     /// [`Error::Config`] with the number and what is allowed.
@@ -86,7 +86,7 @@ impl LrFinder {
         self.validate()?;
         let growth = (self.to / self.from).powf(1.0 / (self.steps - 1) as f64);
         let left_out = left_out(trainer.plan())?;
-        trainer.progress.lr = LearningRate::range_test(&trainer.plan.rule, self.from, growth);
+        trainer.progress.lr = LearningRate::range_test(self.from, growth);
         let mut test = Test::new(self.smooth, observer);
         while test.end.is_none() && test.points.len() < self.steps as usize {
             let left = self.steps - test.points.len() as u64;

@@ -7,7 +7,8 @@ use super::trainer::Trainer;
 use crate::compile::table_updates;
 use crate::engine::CompletedWindow;
 use crate::error::{Error, Result};
-use std::time::Instant;
+use crate::metrics::StatisticsRecord;
+use std::time::{Duration, Instant};
 
 /// The point up to which steps are submitted.
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +120,15 @@ impl Trainer {
     async fn train_until(&mut self, until: Until, observer: &mut dyn Observer) -> Result<()> {
         let waited = self.engine.data_wait();
         self.clock.start();
+        self.submit_until(until, observer).await?;
+        let statistics = self.drain(observer).await?;
+        self.count_time(waited);
+        statistics.map_or(Ok(()), |statistics| self.hear(observer.statistics(&statistics)))
+    }
+
+    /// Submits steps up to a step of the current epoch, or to the deadline, or until the run is stopped. The last window
+    /// stays in flight.
+    async fn submit_until(&mut self, until: Until, observer: &mut dyn Observer) -> Result<()> {
         self.engine.restart_pacing();
         let mut is_first = true;
         while self.progress.step < until.step && !self.handle.is_stopped() {
@@ -141,12 +151,15 @@ impl Trainer {
                 self.receive(observer).await?;
             }
         }
-        self.drain(observer).await?;
+        Ok(())
+    }
+
+    /// Adds the time since the clock was started to that of the epoch. `waited`: the wait for samples at that time.
+    fn count_time(&mut self, waited: Option<Duration>) {
         let totals = &mut self.progress.epoch_totals;
         totals.seconds += self.clock.stop().as_secs_f64();
         let waited = self.engine.data_wait().zip(waited).map(|(now, then)| (now - then).as_secs_f64());
         totals.data_wait += waited.unwrap_or(0.0);
-        Ok(())
     }
 
     /// Submits the next `steps` steps, or as many as there are samples for.
@@ -168,17 +181,18 @@ impl Trainer {
         Ok(())
     }
 
-    /// Receives every window in flight.
-    async fn drain(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    /// Receives every window in flight; gives the statistics of the last step, where they were taken.
+    async fn drain(&mut self, observer: &mut dyn Observer) -> Result<Option<StatisticsRecord>> {
+        let mut statistics = None;
         while self.engine.windows_in_flight() > 0 {
-            self.receive(observer).await?;
+            statistics = self.receive(observer).await?;
         }
-        Ok(())
+        Ok(statistics)
     }
 
-    /// Waits for the oldest window in flight, and reports its steps.
-    async fn receive(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        let Some(completed) = self.engine.receive(&self.plan).await? else { return Ok(()) };
+    /// Waits for the oldest window in flight, and reports its steps; gives its statistics.
+    async fn receive(&mut self, observer: &mut dyn Observer) -> Result<Option<StatisticsRecord>> {
+        let Some(completed) = self.engine.receive(&self.plan).await? else { return Ok(None) };
         self.handle.waited(self.engine.device_wait(), self.engine.data_wait());
         let window = completed.window;
         let (steps, fault) = self.take_results(&completed);
@@ -186,10 +200,7 @@ impl Trainer {
         self.hear(observer.steps(&steps))?;
         fault.map_or(Ok(()), Err)?;
         self.engine.pace(&window);
-        match completed.statistics {
-            Some(statistics) => self.hear(observer.statistics(&statistics)),
-            None => Ok(()),
-        }
+        Ok(completed.statistics)
     }
 
     /// Takes the results of a window into the progress: the records of its good steps, and the error that ends the run at
@@ -200,7 +211,7 @@ impl Trainer {
         for (step, result) in (window.steps_done + 1..).zip(&completed.steps) {
             let epoch = window.epoch + 1;
             let skipped_before = result.gradient_check.map_or(0, |check| check.skipped_steps);
-            let lr = progress.lr.lr_of_run(step - skipped_before, window.epoch);
+            let lr = progress.lr.lr_of_run(&self.plan.rule, step - skipped_before, window.epoch);
             progress.epoch_totals.begin(epoch);
             let goes_on = match result.gradient_check {
                 None => result.loss.is_finite(),
@@ -263,7 +274,7 @@ impl Trainer {
             samples_per_second: totals.samples as f64 / seconds,
             data_wait: self.engine.data_wait().map(|_| totals.data_wait / seconds),
         };
-        self.progress.lr.observe(&record);
+        self.progress.lr.observe(&self.plan.rule, &record);
         self.progress.epochs_reported = epoch;
         let totals = &mut self.progress.epoch_totals;
         (totals.seconds, totals.data_wait) = (0.0, 0.0);
@@ -308,22 +319,30 @@ impl Trainer {
         Ok(records.0)
     }
 
-    /// [`Trainer::advance`] that reports its steps to `observer` as they are received.
+    /// [`Trainer::advance`] that reports its steps to `observer` as they are received. A window stays in flight over the
+    /// ends of epochs.
     pub(super) fn advance_observed(&mut self, count: u64, observer: &mut dyn Observer) -> Result<()> {
-        let target = self.progress.step + count;
-        pollster::block_on(async {
-            while self.progress.step < target {
+        let (target, waited) = (self.progress.step + count, self.engine.data_wait());
+        self.clock.start();
+        let advanced = pollster::block_on(async {
+            while self.progress.step < target && !self.handle.is_stopped() {
                 let step = target.min(self.end_of_epoch());
-                self.train_until(Until { step, deadline: None, statistics: None }, observer).await?;
-                if self.handle.is_stopped() {
-                    self.handle.clear();
-                    return Err(Error::Cancelled);
-                }
+                self.submit_until(Until { step, deadline: None, statistics: None }, observer).await?;
             }
-            // Nobody asks for the epochs that ended.
-            self.progress.epochs_reported = self.progress.epoch;
-            Ok(())
-        })
+            self.drain(observer).await
+        });
+        self.count_time(waited);
+        let is_stopped = self.handle.is_stopped();
+        if is_stopped {
+            self.handle.clear();
+        }
+        advanced?;
+        if is_stopped {
+            return Err(Error::Cancelled);
+        }
+        // Nobody asks for the epochs that ended.
+        self.progress.epochs_reported = self.progress.epoch;
+        Ok(())
     }
 }
 

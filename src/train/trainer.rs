@@ -151,7 +151,7 @@ impl Trainer {
 
     /// The learning rate of the next step, if no step before it is skipped.
     pub fn lr(&self) -> f64 {
-        self.progress.lr.lr_of_run(self.progress.step + 1, self.progress.epoch)
+        self.progress.lr.lr_of_run(&self.plan.rule, self.progress.step + 1, self.progress.epoch)
     }
 
     /// Sets the learning rate of the steps to come, in place of the optimizer's: the schedule starts from it, where there
@@ -282,10 +282,19 @@ impl Trainer {
     /// Goes to a state of a run of the same model, data and options, be it before or after.
     ///
     /// # Errors
-    /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout.
+    /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout;
+    /// [`Error::Checkpoint`] where the place in the epoch is not in this run.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let (at, steps) = (snapshot.progress.step_in_epoch, self.plan.batches.steps());
+        if at > steps {
+            return Err(Error::Checkpoint(format!(
+                "the state was taken after {at} steps of an epoch, and an epoch of this run has {steps}: it is of a run with \
+                 other batches or data"
+            )));
+        }
+        self.engine.check_state(&self.plan, &snapshot.buffers)?;
         pollster::block_on(self.engine.discard())?;
-        self.engine.write_state(&self.plan, &snapshot.buffers)?;
+        self.engine.write_buffers(&snapshot.buffers);
         self.progress = snapshot.progress.clone();
         self.best.clone_from(&snapshot.best);
         Ok(())

@@ -331,7 +331,7 @@ impl Prefetcher {
     pub fn take(&mut self, epoch: u64, at: usize, count: usize) -> Result<(SampleOrder, usize)> {
         let window = self.window(epoch, at);
         let batches = &self.shared.batches;
-        // SampleOrder of the slot are in the order of the epoch, and each is `micro` places long.
+        // Rows of the slot are in the order of the epoch, and each is `micro` places long.
         let parts = batches.parts(batches.rows).count();
         let step = parts * batches.micro;
         let mut whole = window.first + window.steps;

@@ -43,7 +43,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of this version of the crate, for a run of these plan.
+    /// Of this version of the crate, for a run of this plan.
     pub fn new(config: String, adapter: String, plan: &TrainPlan) -> Identity {
         let config_hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(config.as_bytes()));
         let (batches, evaluated) = (plan.batches, plan.eval_batches.map_or(0, |batches| batches.rows));

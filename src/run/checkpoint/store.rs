@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Entry {
     pub step: u64,
-    /// The monitor metric, where an epoch ended there.
+    /// The monitored metric, where an epoch ended there.
     pub metric: Option<f64>,
 }
 
