@@ -121,7 +121,7 @@ impl LearningRate {
         table
     }
 
-    /// Takes in the metric that a plateau monitors.
+    /// Observes the metric that a plateau monitors.
     pub fn observe(&mut self, epoch: &EpochRecord) {
         let Some(Schedule::Plateau(rule)) = &self.schedule else { return };
         let value = match rule.metric {

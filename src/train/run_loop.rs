@@ -153,7 +153,7 @@ impl Trainer {
     fn submit(&mut self, steps: usize, statistics: Option<u64>) -> Result<()> {
         let (plan, progress) = (&self.plan, &mut self.progress);
         let (window, samples) = self.engine.take_samples(progress.window(steps))?;
-        // Where steps may be skipped, the table also has the rows before the first that the device may still need.
+        // If steps may be skipped, the table also has the rows before the first that the device may still need.
         let (unknown, updates) =
             if plan.checked { progress.skipped.table(progress.step) } else { (0, progress.step) };
         debug_assert!(
@@ -192,8 +192,8 @@ impl Trainer {
         }
     }
 
-    /// Takes the results of a window into the progress: the records of its good steps, and the error that ends the run at
-    /// the first other one.
+    /// Adds the results of a window to the progress: the records of its good steps, and the error that ends the run
+    /// at the first other one.
     fn take_results(&mut self, completed: &CompletedWindow) -> (Vec<StepRecord>, Option<Error>) {
         let (window, progress) = (completed.window, &mut self.progress);
         let mut records = Vec::with_capacity(window.steps);
@@ -320,7 +320,7 @@ impl Trainer {
                     return Err(Error::Cancelled);
                 }
             }
-            // Nobody asks for the epochs that ended.
+            // No observer receives the epochs that ended.
             self.progress.epochs_reported = self.progress.epoch;
             Ok(())
         })
