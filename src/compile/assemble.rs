@@ -16,7 +16,7 @@ use crate::plan::{Memory, Plan};
 /// Activations of evaluation may take this many bytes, however small those of training are, where memory allows it.
 pub(super) const EVAL_BYTES: u64 = 4 << 20;
 
-/// The choice that a plan makes for the sake of memory.
+/// The memory choices of a plan.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
     pub streaming: Streaming,

@@ -14,15 +14,15 @@ use crate::optim::Update;
 use crate::plan::BufferPlan;
 use crate::units;
 
-/// Lines of a plan that a refusal shows.
+/// Lines of the plan that a budget error shows.
 const LINES: usize = 12;
-/// Numbers of blocks that recomputation is tried with.
+/// Numbers of blocks that the search tries for recomputation.
 const BLOCKS: [usize; 5] = [2, 3, 4, 6, 8];
 
 /// Plans a run that fits its memory budget.
 ///
 /// # Errors
-/// [`Error::Budget`] with the plan and what would fit; whatever is wrong with model and data.
+/// [`Error::Budget`] with the plan and what would fit; errors of model and data.
 pub(super) fn plan_within_budget(
     objectives: Objectives<'_>,
     update: Update,
@@ -78,8 +78,8 @@ impl BudgetSearch<'_> {
         self.target.memory.budget.is_none_or(|budget| bytes <= budget)
     }
 
-    /// The plan in these batches that fits: samples on the device, or training's streamed, or all; evaluation in batches
-    /// as large as is quick, or as small as those of training.
+    /// Finds a plan for these batches that fits: with samples on the device, training samples streamed, or all
+    /// samples streamed; and with evaluation in large, fast batches, or in batches as small as training's.
     fn attempt(&self, batches: BatchPlan, blocks: usize) -> Result<Result<TrainPlan, OverBudget>> {
         let mut refused = match self.attempt_with(batches, blocks, EVAL_BYTES)? {
             Ok(train_plan) => return Ok(Ok(train_plan)),
@@ -107,7 +107,7 @@ impl BudgetSearch<'_> {
         let peak = resident.peak_bytes();
         let samples = self.sources(&Streaming::default());
         let too_large = samples.iter().find(|b| b.bytes > room.largest_buffer).cloned();
-        // Buffers that no way of feeding changes.
+        // Buffers that stay the same however samples are fed.
         let work = resident.memory.iter().filter(|b| samples.iter().all(|s| s.name != b.name));
         if let Some(largest) = work.max_by_key(|b| b.bytes).filter(|b| b.bytes > room.largest_buffer) {
             let (least, largest) = (peak, Some(largest.clone()));
@@ -129,12 +129,12 @@ impl BudgetSearch<'_> {
             }
             return Ok(Err(OverBudget { train_plan: resident, least: peak, largest: None }));
         }
-        // All but the samples takes the same, so that the size of the slots follows.
+        // Everything but the samples takes the same memory, which determines the size of the slots.
         let part = self.data.train();
         let most = StagingLayout::most_steps(part, &batches);
         let total: u64 = samples.iter().map(|b| b.bytes).sum();
         let mut least = (if room.residence == Residence::Streamed { u64::MAX } else { peak }, None);
-        // Whether samples to evaluate on are streamed as well.
+        // True streams evaluation samples too.
         let ways: &[bool] = match (self.data.eval(), room.residence) {
             (None, _) => &[false],
             (Some(_), Residence::Streamed) => &[true],
@@ -186,7 +186,7 @@ impl BudgetSearch<'_> {
         Ok(Some(slots + resident.iter().map(|b| b.bytes).sum::<u64>()))
     }
 
-    /// The plan in as few micro-batches as fit, if any do.
+    /// The plan with the fewest micro-batches that fit, if any fit.
     fn in_parts(&self, blocks: usize) -> Result<Option<TrainPlan>> {
         let rows = self.batches.rows;
         let attempt = |parts: usize| -> Result<Option<TrainPlan>> {
@@ -216,7 +216,7 @@ impl BudgetSearch<'_> {
         Ok(Some(best))
     }
 
-    /// Why batches must not go in parts, if they must not.
+    /// The reason that batches must not be split into micro-batches, if there is one.
     fn whole_only(&self) -> Result<Option<&'static str>> {
         let graph = training_graph(self.objectives, self.data, self.batches.rows)?;
         Ok(if graph.has_uneven_mean() {

@@ -1,4 +1,4 @@
-//! What data and model must agree on beyond shapes: a class for every label, a row for every index.
+//! Checks of data against model beyond shapes: a class for every label, a row for every index.
 
 use crate::data::{Dataset, Part};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ fn parts(data: &Dataset) -> impl Iterator<Item = &Part> {
     std::iter::once(data.train()).chain(data.eval())
 }
 
-/// The output has a place for every label.
+/// Checks that the output has a class for every label.
 pub(super) fn check_classes(data: &Dataset, y: &Tensor, t: &Tensor) -> Result<()> {
     let (Some(classes), [_, .., outputs]) = (data.classes(), y.shape()) else { return Ok(()) };
     if y.shape().len() > 2 && !is_classification(y, t) {
@@ -41,7 +41,7 @@ fn input_of(nodes: &[Node], mut id: NodeId) -> Option<&str> {
     }
 }
 
-/// Every trained table that is read by an input of the data has a row for each of its indices, and for each
+/// Checks each trained table that an input of the data indexes: it has a row for each of the indices, and for each
 /// character of a vocabulary.
 pub(super) fn check_tables(data: &Dataset, graph: &Graph) -> Result<()> {
     let (nodes, parameters) = (graph.nodes(), graph.parameters());
@@ -75,7 +75,7 @@ pub(super) fn check_tables(data: &Dataset, graph: &Graph) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a plateau that watches what no epoch of the run will tell.
+/// Refuses a plateau schedule whose metric no epoch of the run reports.
 pub(super) fn check_plateau(update: &Update, evaluates: bool, counts: bool) -> Result<()> {
     let Some(Schedule::Plateau(rule)) = &update.schedule else { return Ok(()) };
     let missing = match rule.metric {

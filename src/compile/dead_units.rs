@@ -1,4 +1,4 @@
-//! Dead units of relu: a plan that runs the model once more on the batch that was fed last, and counts them.
+//! Dead units of relu: a plan that runs the model again on the last batch, and counts them.
 
 use super::step::{EvalModel, StepBuilder};
 use crate::error::Result;
@@ -13,7 +13,7 @@ pub(super) struct Units {
     pub units: usize,
 }
 
-/// The buffer that the count of a layer's dead units is filed in.
+/// The buffer that stores the count of a layer's dead units.
 pub(crate) fn buffer(layer: usize) -> String {
     format!("dead units {layer}")
 }
@@ -37,7 +37,7 @@ impl StepBuilder<'_> {
     }
 }
 
-/// Every relu of a graph, and how many of its units are 0 all over the batch, as an f32 scalar.
+/// Every relu of a graph, and the number of its units that are 0 over the whole batch, as an f32 scalar.
 fn dead_units(graph: &Graph) -> Vec<(Units, Tensor)> {
     let nodes = graph.nodes();
     let mut all: Vec<(Units, Tensor)> = Vec::new();
@@ -65,7 +65,7 @@ fn unit_axis(nodes: &[Node], relu: NodeId) -> usize {
     if kind.unwrap_or(rank >= 4) { 1 } else { rank - 1 }
 }
 
-/// Its layer, or `relu after` the last one before it; and a number, where that is taken.
+/// Names a relu: its layer, or `relu after` the last layer before it. Adds a number where the name is taken.
 fn name<'n>(nodes: &[Node], relu: NodeId, taken: impl Iterator<Item = &'n str> + Clone) -> String {
     let own = match nodes[relu.0].scope.as_str() {
         "" => match before(nodes, relu).find(|node| !node.scope.is_empty()) {
@@ -79,7 +79,7 @@ fn name<'n>(nodes: &[Node], relu: NodeId, taken: impl Iterator<Item = &'n str> +
     std::iter::once(own.clone()).chain(numbered).find(free).unwrap_or(own)
 }
 
-/// What a node is computed from, the latest first.
+/// The nodes that a node is computed from, the latest first.
 fn before(nodes: &[Node], of: NodeId) -> impl Iterator<Item = &Node> {
     let mut wanted = vec![false; of.0 + 1];
     wanted[of.0] = true;

@@ -44,7 +44,7 @@ pub(crate) fn sources(data: &Dataset, streamed: impl Fn(&str) -> bool) -> Vec<So
     sources
 }
 
-/// The plan has a buffer for every source.
+/// Checks that the plan has a buffer for every source.
 ///
 /// # Errors
 /// [`Error::Data`] where it was made for another data set.
@@ -67,8 +67,8 @@ fn gather(field: &Field, staged: bool) -> Gather<'_> {
     Gather { words, first, hop, kind: field.values().kind(), scale: field.scale() }
 }
 
-/// Puts kernels before those of `plan` that gather `batch` samples of every field of `part`. The first opens the step.
-/// Rows of the order table are `stride` long. Samples come from `sources`, or from the slot that they pass.
+/// Prepends kernels to `plan` that gather `batch` samples of every field of `part`. The first opens the step. Rows of
+/// the order table are `stride` long. Samples come from `sources`, or from the slot that they pass.
 pub(super) fn add_feed(
     plan: &mut Plan,
     sources: &[Source<'_>],

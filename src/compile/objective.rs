@@ -75,7 +75,7 @@ impl Batch {
     }
 }
 
-/// What a model function gives of a minibatch: the loss that is trained, and named scalars to watch.
+/// The result of a model function for a minibatch: the loss to train, and named scalars to report.
 ///
 /// ```
 /// # use downhill::prelude::*;
@@ -120,7 +120,7 @@ impl Objective {
         self.metrics.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// Everything is an f32 scalar of a name of its own.
+    /// Checks that the loss and every metric are f32 scalars, and that names are unique.
     pub(super) fn check(&self) -> Result<()> {
         scalar(&self.loss, "loss: ".into(), "a loss")?;
         for (at, (name, value)) in self.metrics.iter().enumerate() {

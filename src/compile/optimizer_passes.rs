@@ -13,7 +13,7 @@ use crate::optim::{self, NewtonSchulz, ROW, UpdateKernel};
 use crate::plan::{Location, Plan, Ring, Sink, input_buffer};
 use crate::shape::Shape;
 
-/// The name of an input of a graph of matrices, and of what it makes.
+/// The name of the input and of the output of a graph of matrices.
 const MATRICES: &str = "matrices";
 
 /// An update of the tensors of an arena.
@@ -40,7 +40,7 @@ impl<'a> OptimizerPasses<'a> {
         OptimizerPasses { update, around, tensors, matrices, family }
     }
 
-    /// Adds them to the plan. `count` numbers are trained; `sizes` are those of the buffers of every update.
+    /// Adds the passes to the plan. `count` numbers are trained; `sizes` are those of the buffers of every update.
     pub fn add(&self, plan: &mut Plan, count: usize, mut sizes: Sizes<'_>) -> Result<()> {
         let OptimizerPasses { update, around, .. } = self;
         let shape = Shape::from([count]);
@@ -107,7 +107,7 @@ impl<'a> OptimizerPasses<'a> {
     }
 }
 
-/// The update alone, of tensors of one shape one after the other, with one row in its table: what is benchmarked.
+/// The update alone, for benchmarks: tensors of one shape one after the other, with one row in the table.
 ///
 /// # Errors
 /// Matrices so large that a product of theirs would loop too long.
@@ -149,7 +149,7 @@ pub(crate) fn dispatches_of_a_shape(schulz: &NewtonSchulz) -> Result<usize> {
     Ok(plan.steps.len())
 }
 
-/// Adds what makes [`ORTHOGONAL`] of [`DIRECTIONS`], both of `bytes`, for the matrices of one shape.
+/// Adds the kernels that compute [`ORTHOGONAL`] from [`DIRECTIONS`], both of `bytes`, for the matrices of one shape.
 fn make_orthogonal(
     plan: &mut Plan,
     class: &Class,

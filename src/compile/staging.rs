@@ -7,7 +7,7 @@ use crate::plan::{ALIGNMENT, BufferPlan};
 
 /// Buffers that are filled in turn: one that the device copies from, one that is full, one that is being filled.
 pub(crate) const SLOTS: usize = 3;
-/// Bytes of a slot, about, where memory allows it.
+/// Approximate bytes of a slot, where memory allows it.
 const SLOT_BYTES: u64 = 8 << 20;
 
 /// The layout of a slot: field by field, the samples of each pass one after the other.

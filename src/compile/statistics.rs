@@ -1,4 +1,4 @@
-//! The plans that take statistics of a step's tensors, and the record of what they filed.
+//! The plans that compute statistics of a step's tensors, and the record of their results.
 
 use super::dead_units::{self, Units};
 use super::step::{EvalModel, StepBuilder, StepPlan};
@@ -91,7 +91,7 @@ impl Statistics {
         (4 * self.tensors.len() * KINDS * WORDS) as u64
     }
 
-    /// The record of what the device filed after `step`.
+    /// The record of the device's results after `step`.
     pub fn record(&self, step: u64, parameters: &[Parameter], bytes: &[u8]) -> StatisticsRecord {
         let (records, dead) = bytes.split_at(self.records() as usize);
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(records);
@@ -108,7 +108,7 @@ impl Statistics {
         StatisticsRecord { step, tensors: tensors.map(of).collect(), dead_units: units.collect() }
     }
 
-    /// The buffers that the counts of dead units are filed in, a layer each.
+    /// The buffers that store the counts of dead units, one for each layer.
     pub fn dead_unit_buffers(&self) -> impl Iterator<Item = String> {
         (0..self.layers.len()).map(dead_units::buffer)
     }

@@ -37,7 +37,7 @@ pub(super) fn names(parameters: &[Parameter], buffers: &[StateBuffer]) -> Vec<(S
     parameters.chain(buffers.iter().map(|b| (b.name.clone(), b.shape.clone()))).collect()
 }
 
-/// The columns of the ring that an objective files: the loss, then its metrics.
+/// The columns that an objective writes to the ring: the loss, then its metrics.
 fn filed(objective: &Objective) -> Vec<(Tensor, Sink)> {
     let metrics = objective.metrics().iter().map(|(_, value)| value);
     let all = std::iter::once(objective.loss()).chain(metrics);
@@ -255,8 +255,9 @@ impl<'a> StepBuilder<'a> {
     /// The batches of an evaluation on `len` samples, the plan of the first, and the predictions of a sample where they
     /// are counted.
     ///
-    /// A batch is the training batch, or as many times it, up to 512 samples, as keep the largest activation within
-    /// `bound`. Activations are taken to grow with the batch; where they grow faster, the batch is halved. The target may name the number of samples instead.
+    /// A batch is a multiple of the training batch, up to 512 samples, that keeps the largest activation within
+    /// `bound`. Activations are assumed to grow with the batch; where they grow faster, the batch is halved. The
+    /// target may set the number of samples instead.
     pub(super) fn first_eval(
         &self,
         len: usize,

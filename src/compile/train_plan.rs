@@ -54,8 +54,8 @@ pub struct TrainPlan {
     pub(crate) statistics: Option<Statistics>,
     /// Names of the objective's metrics.
     pub metrics: Arc<[String]>,
-    /// The ring that a step files its numbers in: the loss, then the metrics or the count of right predictions. Where
-    /// gradients are checked, [`COLUMNS`](crate::kernel::gradients::COLUMNS) more follow.
+    /// The ring that a step writes its numbers to: the loss, then the metrics or the count of right predictions.
+    /// Where gradients are checked, [`COLUMNS`](crate::kernel::gradients::COLUMNS) more follow.
     pub ring: Ring,
     /// The format of activations and weights in memory.
     pub precision: Precision,

@@ -112,7 +112,8 @@ impl Augmentation {
 }
 
 impl Augment {
-    /// Every option is in its range; mixup is the last and alone, and has targets to mix.
+    /// Checks that every option is in its range, that mixup is the last entry and occurs once, and that it has
+    /// targets to mix.
     pub(super) fn check(&self, targets_are_inputs: bool) -> Result<()> {
         for (i, entry) in self.entries.iter().enumerate() {
             if let Some(fault) = entry.fault() {
@@ -146,7 +147,7 @@ impl Augment {
         (!list.is_empty()).then_some(Value::Array(list))
     }
 
-    /// What the layers see of `x`, and what the loss is mixed by.
+    /// Augments `x`. Returns the input of the layers, and the mixup for the loss if there is one.
     pub(super) fn apply(&self, net: &Net, x: &Tensor) -> (Tensor, Option<Mixup>) {
         let (mut x, mut mixed) = (x.clone(), None);
         for (i, entry) in self.entries.iter().enumerate() {
@@ -160,7 +161,7 @@ impl Augment {
                 }
             });
         }
-        // The layers read it from memory, where it is put in one pass.
+        // One pass writes it to memory, where the layers read it.
         if net.training() && !self.entries.is_empty() { (x.materialized_below(), mixed) } else { (x, mixed) }
     }
 }

@@ -1,12 +1,12 @@
 //! The macro that makes a section of the config file.
 
-/// What a section and its keys set.
+/// The descriptions of a section and its keys.
 pub(super) trait Described {
     const ABOUT: &'static str;
     const KEYS: &'static [(&'static str, &'static str)];
 }
 
-/// Makes of one table of keys the struct of a section, its defaults, and what the reference says of it.
+/// Makes the struct of a section, its defaults and its text for the reference from one table of keys.
 macro_rules! section {
     ($(#[doc = $about:literal])+ $vis:vis struct $name:ident {
         $($(#[doc = $doc:literal])+ $(#[serde($($serde:tt)*)])? pub $key:ident: $type:ty = $default:expr,)*

@@ -42,7 +42,7 @@ macro_rules! losses {
                 }
             }
 
-            /// What makes probabilities, or numbers, of the output of a model trained with it.
+            /// The head that converts the output of a model trained with it to probabilities, or to numbers.
             pub fn head(&self) -> Head {
                 match self {
                     $(LossSpec::$kind { .. } => Head::$head,)*

@@ -37,26 +37,26 @@ use crate::nn::Sequential;
 use crate::optim::Update;
 use crate::train::{CheckpointOptions, Trainer};
 
-/// A run as its config file says, defaults filled in.
+/// A run as its config file describes it, with defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Where the samples come from.
+    /// The source of the samples.
     pub data: DataSpec,
-    /// What training makes of them by chance.
+    /// The random augmentations of training samples.
     pub augment: Augment,
     /// The layers.
     pub model: Sequential,
     /// The loss.
     pub loss: LossSpec,
-    /// The optimizer with its hyperparameters, and what is made of the gradients besides.
+    /// The optimizer with its hyperparameters, groups, clipping, schedule and average.
     pub update: Update,
     /// Batches, epochs, seed.
     pub options: TrainOptions,
-    /// Bytes that all buffers on the device may take together; what the adapter has where it is `None`.
+    /// Bytes that all buffers on the device may take together. `None`: the adapter's memory.
     pub memory: Option<u64>,
     /// How often a run keeps checkpoints, and how many.
     pub checkpoints: CheckpointOptions,
-    /// What is told beside the metrics; how often statistics are is in `options` as well, which is what counts.
+    /// The records beside the metrics. `options` also has the interval of statistics, and that one is used.
     pub watch: Watch,
 }
 
@@ -134,7 +134,7 @@ impl Config {
     /// # Errors
     /// As [`TrainPlan::new`] and [`TrainOptions::batches`].
     pub fn plan(&self, data: &Dataset, target: Target) -> Result<TrainPlan> {
-        // What the inputs of a build were mixed by, for its loss.
+        // The mixup of the inputs of a build, for its loss.
         let mixed = RefCell::new(None);
         let train_plan = TrainPlan::builder(data, &self.update)
             .model(
@@ -161,7 +161,7 @@ impl Config {
         Ok(train_plan)
     }
 
-    /// Plans, allocates and compiles it.
+    /// Plans, allocates and compiles the run.
     ///
     /// # Errors
     /// As [`Config::plan`] and [`Trainer::from_plan`].
@@ -169,10 +169,10 @@ impl Config {
         Trainer::from_plan(gpu, self.plan(data, Target::for_gpu(gpu))?, data, &self.options)
     }
 
-    /// The data the config names.
+    /// Loads the data that the config names.
     ///
     /// # Errors
-    /// [`Error::Data`] where they are at fault, [`Error::Config`] where what the config says of them is.
+    /// [`Error::Data`] where the data are at fault, [`Error::Config`] where their options in the config are.
     pub fn dataset(&self) -> Result<Dataset> {
         self.data.load(self.options.seed)
     }

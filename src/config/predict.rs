@@ -1,4 +1,4 @@
-//! A config's model for predictions: what its loss makes of an output, and what a model must not be.
+//! A config's model for predictions: the head that its loss implies, and the models that cannot predict.
 
 use toml::Value;
 
@@ -11,7 +11,7 @@ use crate::plan::NamedTensor;
 use crate::shape::Shape;
 
 impl Config {
-    /// What makes probabilities, or numbers, of the model's output, by its loss.
+    /// The head that converts the model's output to probabilities, or to numbers. It follows from the loss.
     pub fn head(&self) -> Head {
         self.loss.head()
     }

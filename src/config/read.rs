@@ -1,6 +1,6 @@
 //! Reading options from TOML by serde, with errors that name place, value and what is needed.
 //!
-//! serde's derive tells a reader which fields a struct has and which type each needs. So an options struct alone
+//! serde's derive gives a reader the fields of a struct and the type that each needs. So an options struct alone
 //! decides what is a key, what is wrong with a value, and which name is the nearest.
 
 use std::fmt::Display;
@@ -55,7 +55,7 @@ pub(super) fn read_by<T>(
     read(Reader { path: path.to_owned(), value, form: None }).map_err(|fault| fault.at(path))
 }
 
-/// What a value is, for error messages.
+/// The kind of a value, for error messages.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "a string",
@@ -80,7 +80,7 @@ fn example(path: &str) -> String {
     found.map_or(String::new(), |(_, example)| format!("; for example {example}"))
 }
 
-/// What is wrong, with its place as soon as a reader knows it.
+/// A fault, with its place as soon as a reader knows it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error("{0}")]
@@ -141,7 +141,7 @@ fn names_a_key(text: &str) -> bool {
 pub(super) struct Reader {
     path: String,
     value: Value,
-    /// Of the entry whose options these are.
+    /// The form of the entry that has these options.
     form: Option<&'static Form>,
 }
 

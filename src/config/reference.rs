@@ -20,7 +20,7 @@ use crate::compile::EarlyStopping;
 pub struct Section {
     /// Its name in brackets; empty for the keys above all sections.
     pub name: &'static str,
-    /// What it sets, in a line.
+    /// A one-line description.
     pub about: &'static str,
     /// Its keys, in the order in which they are written.
     pub keys: Vec<Key>,
@@ -35,7 +35,7 @@ pub struct Key {
     pub kind: String,
     /// Its default; `None` where it is required, or where nothing is the default.
     pub default: Option<Value>,
-    /// What it sets, in a line; empty for an entry's options.
+    /// A one-line description; empty for an entry's options.
     pub about: &'static str,
 }
 
@@ -106,7 +106,7 @@ struct Probe {
     entry: Option<&'static str>,
     /// The key whose type is asked for; every key of the struct where it is `None`.
     key: Option<&'static str>,
-    /// This is the key's value.
+    /// True at the key's value.
     inside: bool,
 }
 

@@ -199,7 +199,7 @@ impl Eval {
     }
 }
 
-/// A value of several kinds: `read` takes it, and what is refused is told what is `wanted`.
+/// Reads a value of several kinds by `read`. The error for a value that it refuses says what is `wanted`.
 pub(super) fn any_of<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     wanted: &'static str,

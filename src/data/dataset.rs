@@ -70,7 +70,7 @@ impl Dataset {
         Dataset { classes: Some(classes), ..self }.checked()
     }
 
-    /// With what made numbers of the raw data.
+    /// With the encoding of the raw data as numbers.
     pub fn with_encoding(self, encoding: Encoding) -> Dataset {
         Dataset { encoding: Some(encoding), ..self }
     }
@@ -135,7 +135,7 @@ impl Dataset {
         self.classes
     }
 
-    /// Converted raw data to numbers, where they were not numbers.
+    /// The encoding of raw data that were not numbers.
     pub fn encoding(&self) -> Option<&Encoding> {
         self.encoding.as_ref()
     }

@@ -1,4 +1,4 @@
-//! How raw data became numbers: what a trained model must be given with its next inputs.
+//! The encoding of raw data as numbers. A trained model needs it for later inputs.
 
 use serde::{Deserialize, Serialize};
 

@@ -37,7 +37,7 @@ pub struct Scale {
     pub offset: Vec<f32>,
 }
 
-/// Channels that a [`Scale`] tells apart, at most: they are text in a kernel.
+/// Channels that a [`Scale`] scales separately, at most: they are text in a kernel.
 pub const MOST_CHANNELS: usize = 64;
 
 impl Scale {
@@ -199,8 +199,8 @@ impl Field {
         all.into_iter().try_for_each(|(into, sample)| self.values.read(first + sample * hop, into))
     }
 
-    /// Fills `into` with these samples, one after the other; neighbours are read together. Where one cannot be read, its
-    /// place among them and why.
+    /// Fills `into` with these samples, one after the other; neighbours are read together. The error has the place of
+    /// a sample that cannot be read, and why.
     ///
     /// # Panics
     /// As [`Field::read`].

@@ -155,7 +155,7 @@ fn read_exact_at(file: &File, mut offset: u64, mut into: &mut [u8]) -> std::io::
     Ok(())
 }
 
-/// How a number is written in a file. What has a [`Kind`] of its own travels as it is; the others are narrowed, and
+/// How a number is written in a file. A type with a [`Kind`] of its own travels as it is; others are narrowed, and
 /// refused where they do not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
@@ -234,10 +234,10 @@ pub struct FileValues {
 }
 
 impl FileValues {
-    /// `len` numbers from byte `offset` on. Few of them are read at once, and many as they are wanted.
+    /// `len` numbers from byte `offset` on. Few numbers are read at once; many are read when they are used.
     ///
     /// # Errors
-    /// [`Error::Data`] where the file ends before; what [`Source::read`] says of numbers that do not fit.
+    /// [`Error::Data`] where the file ends before; as [`Source::read`] for numbers that do not fit.
     pub fn open(
         file: &Arc<DataFile>,
         offset: u64,

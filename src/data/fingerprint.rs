@@ -58,7 +58,7 @@ fn field_into(all: &mut Xxh3, field: &Field, numbers: u64) {
     scale.for_each(|number| all.update(&number.to_le_bytes()));
 }
 
-/// Which samples of its fields a part has.
+/// Hashes which samples of its fields a part has.
 fn rows_into(all: &mut Xxh3, part: &Part) {
     all.update(&(part.len() as u64).to_le_bytes());
     if !part.is_whole() {

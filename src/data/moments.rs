@@ -61,7 +61,7 @@ impl Moments {
 
     /// The standard deviation, 1/n; NaN without numbers.
     pub fn std(&self) -> f64 {
-        // Rounding may leave a little less than nothing.
+        // Rounding may leave a small negative number.
         let n = self.count as f64;
         let square = (self.squares - self.sum * self.sum / n) / n;
         if square < 0.0 { 0.0 } else { square.sqrt() }

@@ -104,7 +104,7 @@ impl ArrayEncoding {
 }
 
 impl ArrayEncoding {
-    /// Other numbers of the same kind as the device is to make inputs of them. Extents of 1 may be missing, or more.
+    /// Scales other numbers of the same kind for the device. Extents of 1 may be missing or added.
     ///
     /// # Errors
     /// [`Error::Data`] where the samples have another shape, or are no bytes where the run's were.
@@ -128,7 +128,7 @@ impl ArrayEncoding {
         field.reshaped(&self.shape).scaled(self.scale())
     }
 
-    /// The part with its first input so.
+    /// The part with its first input scaled so.
     pub(crate) fn apply_to(&self, name: &str, part: Part) -> Result<Part> {
         let inputs = self.apply(name, part.inputs().clone())?;
         Ok(part.with_inputs(inputs))

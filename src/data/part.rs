@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::field::{Field, Scale};
 use crate::error::{Error, Result};
 
-/// Named fields of as many samples each, at least one: what a model is given, and what it should say.
+/// Named fields with the same number of samples, at least one: a model's inputs and targets.
 ///
 /// The first input and the first target are `x` and `t` of the plain model and loss functions; the others go by
 /// their names.
@@ -14,7 +14,7 @@ pub struct Part {
     /// Inputs, then targets.
     fields: Vec<(String, Field)>,
     inputs: usize,
-    /// Which of the fields' samples are the part's; all where it is `None`.
+    /// The samples of the fields that are in the part. `None`: all.
     rows: Option<Arc<[u32]>>,
 }
 
@@ -164,7 +164,7 @@ impl Part {
         Ok(Part { rows: Some(rows), ..self.clone() })
     }
 
-    /// Which of the fields' samples the part's sample is.
+    /// The index among the fields' samples of a sample of the part.
     pub fn source_index(&self, sample: u32) -> u32 {
         self.rows.as_ref().map_or(sample, |rows| rows[sample as usize])
     }
@@ -179,7 +179,7 @@ impl Part {
         self.fields.iter().enumerate().map(|(i, (name, field))| (i < self.inputs, name.as_str(), field))
     }
 
-    /// Fits `other`: the same names, types and shapes.
+    /// Checks that `other` has the same names, types and shapes.
     pub(super) fn check_like(&self, other: &Part) -> Result<()> {
         let names = |part: &Part| part.fields().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
         let (ours, theirs) = (names(self), names(other));
@@ -219,7 +219,7 @@ impl Part {
         Ok(None)
     }
 
-    /// Every (first) target is a label in `0..classes`.
+    /// Checks that every (first) target is a label in `0..classes`.
     ///
     /// # Errors
     /// [`Error::Data`] with the first sample whose label is not, or where the targets are no labels.
@@ -228,7 +228,7 @@ impl Part {
             return Err(Error::Data("the targets are f32, and class labels are i32".into()));
         }
         let out_of_range = |label: i32| usize::try_from(label).map_or(true, |label| label >= classes);
-        // All of the field's are looked at once, and those of a selection where one of all is off.
+        // Checks all labels of the field once; checks those of a selection only where one of all is out of range.
         let range = self.targets().range_i32()?;
         if range.is_none_or(|(low, high)| !out_of_range(low) && !out_of_range(high)) {
             return Ok(());

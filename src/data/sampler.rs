@@ -1,4 +1,4 @@
-//! Which samples make up which batch.
+//! The order of samples in an epoch, and its batches.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};

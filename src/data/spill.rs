@@ -34,7 +34,7 @@ pub struct Spill {
 }
 
 impl Spill {
-    /// Nothing yet. `path` is the file that is unpacked, and `inside` what of it this is, for errors.
+    /// An empty spill. `path` is the file that is unpacked, and `inside` names the part of it, for errors.
     pub fn new(path: &Path, inside: impl Into<String>) -> Spill {
         let (path, inside) = (path.to_owned(), inside.into());
         Spill { path, inside, in_memory: IN_MEMORY, memory: Vec::new(), file: None, bytes: 0 }
@@ -55,7 +55,7 @@ impl Spill {
         Ok(DataFile::unpacked(&self.path, self.inside, body, self.bytes))
     }
 
-    /// All that `from` gives, `most` bytes at most; `wrong` words what it cannot give, with the count so far.
+    /// Reads all of `from`, at most `most` bytes. `wrong` words an error of `from`, with the count so far.
     ///
     /// # Errors
     /// The error of `from`, converted by `wrong`; [`Error::Data`] where there are more bytes; as [`Spill::finish`].

@@ -6,7 +6,7 @@ use super::part::Part;
 use super::sampler::shuffled;
 use crate::error::{Error, Result};
 
-/// The share to evaluate on is a share.
+/// Checks the share to evaluate on.
 pub(super) fn check_fraction(eval_fraction: f64) -> Result<()> {
     if (0.0..1.0).contains(&eval_fraction) {
         return Ok(());
@@ -16,12 +16,12 @@ pub(super) fn check_fraction(eval_fraction: f64) -> Result<()> {
     )))
 }
 
-/// Which share of the samples is held out, and how they are drawn.
+/// The share of the samples to hold out, and how they are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Holdout {
     /// The share to evaluate on; 0 for none.
     pub fraction: f64,
-    /// Decides which samples these are, and nothing else does.
+    /// The seed that alone decides which samples these are.
     pub seed: u64,
     /// The share is that of each class.
     pub stratify: bool,
@@ -95,7 +95,7 @@ fn labels(name: &str, part: &Part) -> Result<Vec<u32>> {
     Ok(labels.iter().map(|label| number[label]).collect())
 }
 
-/// For each row whether it is evaluated on: `share` of them, rounded, and one at least where it is above 0.
+/// Marks the rows to evaluate on: `share` of them, rounded, and at least one where it is above 0.
 ///
 /// # Errors
 /// [`Error::Data`] where none is left to train on.

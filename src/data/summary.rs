@@ -74,7 +74,7 @@ pub struct Numbers {
 const CHANNELS: usize = 4;
 
 impl Summary {
-    /// Reads the data set, of a field at most about `most` numbers, evenly spread over its samples.
+    /// Reads the data set: at most about `most` numbers of each field, evenly spread over its samples.
     ///
     /// # Errors
     /// An error of a source.
@@ -120,7 +120,7 @@ fn summary(
         [channels, _, _] if *channels <= CHANNELS => *channels,
         _ => 1,
     };
-    // Channels that are scaled apart are apart.
+    // Channels with scales of their own are summarised separately.
     let scaled = field.scale().map_or(1, |scale| scale.factor.len());
     let found = Moments::from_part(part, field, channels.max(scaled), stride)?;
     let numbers = |(channel, moments): (usize, &Moments)| {
@@ -147,7 +147,7 @@ fn summary(
     })
 }
 
-/// How often each label is there.
+/// The count of each label.
 fn counts(part: &Part, field: &Field, classes: usize, stride: usize) -> Result<Vec<u64>> {
     let kind = field.values().kind();
     let mut counts = vec![0; classes];

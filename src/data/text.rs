@@ -183,8 +183,8 @@ fn cut(name: &str, path: &Path, options: &TextOptions, pieces: &Pieces<'_>) -> R
     Ok(Dataset::new(name, train, eval, Some(classes))?.with_encoding(Encoding::Text { vocabulary }))
 }
 
-/// The numbers of all `len` characters: bytes where there are few kinds, and in a temporary file where there are many of
-/// them.
+/// The numbers of all `len` characters: as bytes where the vocabulary is small, and in a temporary file where there
+/// are many characters.
 fn numbers(path: &Path, vocabulary: &Vocabulary, len: usize, pieces: &Pieces<'_>) -> Result<Values> {
     let kind = match vocabulary.len() {
         0..=0x100 => Kind::U8,

@@ -1,4 +1,4 @@
-//! Numbers that samples are made of: in memory, in a file, or from a source of one's own.
+//! Numbers that samples are made of: in memory, in a file, or from a custom source.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -84,11 +84,11 @@ fn half(bits: u16) -> f64 {
     }
 }
 
-/// Numbers that do not lie in memory: in a file, or made as they are asked for.
+/// Numbers that are not in memory: in a file, or made when they are read.
 ///
-/// A source of one's own is this and [`Field::new`](super::Field::new): numbers of one kind, counted from 0, of which a
-/// sample takes as many as its shape has. The engine reads whole samples, in any order and from several threads at
-/// once, and expects the same numbers each time.
+/// To add a source, implement this trait and give it to [`Field::new`](super::Field::new). It has numbers of one
+/// kind, counted from 0; a sample takes as many as its shape has. The engine reads whole samples, in any order and
+/// from several threads at once, and expects the same numbers each time.
 ///
 /// ```
 /// use downhill::data::{Dataset, Field, Kind, Part, Source, Values};
@@ -133,8 +133,8 @@ pub trait Source: Debug + Send + Sync {
     /// An error of the source, with its place.
     fn read(&self, at: usize, into: &mut [u8]) -> Result<()>;
 
-    /// A number that follows from all of the source's numbers, where there is a cheaper way to one than reading them:
-    /// [`Dataset::fingerprint`](super::Dataset::fingerprint) asks for it.
+    /// A number that follows from all of the source's numbers, where computing it is cheaper than reading them.
+    /// [`Dataset::fingerprint`](super::Dataset::fingerprint) uses it.
     fn contents(&self) -> Option<Result<u64>> {
         None
     }

@@ -47,7 +47,7 @@ impl Engine {
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Option<Evaluation>> {
         let (Some(batches), Some(_)) = (plan.eval_batches, &self.loaders.eval) else { return Ok(None) };
-        // A run that ended by an error may have left some behind.
+        // A run that ended by an error may have left windows in flight.
         self.discard().await?;
         self.compute_average(plan)?;
         let columns = plan.ring.columns;
@@ -119,7 +119,7 @@ impl Engine {
     }
 }
 
-/// The numbers that a window of an evaluation filed.
+/// The numbers of a window of an evaluation.
 #[derive(Default)]
 struct EvaluatedWindow {
     /// Samples of each batch, and its number in the window.

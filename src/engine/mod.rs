@@ -1,8 +1,9 @@
 //! A run's plan, executed: everything that lies on the device, and the submissions that change it.
 //!
 //! `core` owns buffers, programs and loaders; `steps` submits windows of training steps and receives their results;
-//! `evaluation` runs the evaluation part; `tensors` reads and writes weights and state. Of a window the engine is told its
-//! steps, its samples, its rows of the optimizer's table and the clock: it knows no schedule, no epoch's end, no file.
+//! `evaluation` runs the evaluation part; `tensors` reads and writes weights and state. The engine receives a
+//! window's steps, its samples, its rows of the optimizer's table and the clock. It knows no schedule, no epoch's end
+//! and no file.
 
 mod core;
 mod evaluation;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A submission is made this long: progress shows, and no driver's watchdog wakes.
+/// The target duration of a submission: short enough to show progress and not to trigger a driver's watchdog.
 const SUBMISSION: Duration = Duration::from_millis(100);
 
 /// Chooses the number of steps in the next window.

@@ -1,4 +1,4 @@
-//! A window: consecutive steps of one epoch that go to the device in one submission, and what comes back of them.
+//! A window: consecutive steps of one epoch that go to the device in one submission, and their results.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Trained models at work: answers for inputs, and text that goes on.
+//! Inference: answers for inputs, and continued text.
 
 mod predictor;
 mod text;

@@ -11,7 +11,7 @@ use crate::shape::Shape;
 /// The name of the model's input.
 const INPUT: &str = "x";
 
-/// What the device makes of a model's output, as the last kernels of the plan.
+/// The function that the last kernels of the plan apply to a model's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Head {
     /// Nothing: the output is numbers.
@@ -37,8 +37,9 @@ impl Head {
     }
 }
 
-/// A model on a device for evaluation, with its weights. It is planned once, for batches of one size; of a short batch the
-/// rest is zeros, and their answers are left out: to the bit the answers for a sample do not depend on those beside it.
+/// A model on a device for evaluation, with its weights. It is planned once, for batches of one size. A short batch
+/// is padded with zeros, and the answers to the padding are dropped. The answer for a sample is the same to the bit,
+/// whatever samples are beside it.
 ///
 /// Weights and activations are f32, in whichever precision the model was trained.
 ///

@@ -1,4 +1,4 @@
-//! A trained model of text goes on writing, character by character.
+//! A trained model of text continues a text, character by character.
 
 use crate::compile::Model;
 use crate::data::Vocabulary;
@@ -16,12 +16,12 @@ const INPUT: &str = "x";
 /// How the next character is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// Divides the logits: below 1 likely characters become likelier, above 1 less so; 0 takes the likeliest. 1 unless
-    /// said otherwise.
+    /// Divides the logits: below 1 likely characters become likelier, above 1 less so; 0 takes the likeliest.
+    /// Default: 1.
     pub temperature: f64,
-    /// Only so many of the likeliest characters are drawn from; `None` for all.
+    /// Draws only from this many of the likeliest characters; `None` draws from all.
     pub top_k: Option<usize>,
-    /// Decides what is drawn.
+    /// The seed of the draws.
     pub seed: u64,
 }
 
@@ -32,7 +32,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Refuses what cannot be with so many characters.
+    /// Refuses options that are invalid for this many characters.
     fn check(&self, characters: usize) -> Result<()> {
         let Sampling { temperature, top_k, .. } = *self;
         if !(temperature.is_finite() && temperature >= 0.0) {
@@ -72,8 +72,8 @@ impl Sampling {
 
 /// A trained model of text on a device: the logits of the next character.
 ///
-/// It is compiled once, for a whole context. A shorter text stands at its left, and the logits are read at its last
-/// character, so what stands after it is of no matter to a causal model. A model that is not causal (attention without
+/// It is compiled once, for a whole context. A shorter text is placed at the left, and the logits are read at its
+/// last character, so a causal model ignores the places after it. A model that is not causal (attention without
 /// `causal`, a convolution that looks ahead) also sees those places, which hold the vocabulary's first character.
 #[derive(Debug)]
 pub struct TextModel {
@@ -87,8 +87,8 @@ pub struct TextModel {
 impl TextModel {
     /// Builds `model` for evaluation on x, i32 [1, context], compiles it, and loads its weights.
     ///
-    /// The output is logits [1, context, characters], or [context, characters]; more than the vocabulary has are left
-    /// out of account.
+    /// The output is logits [1, context, characters], or [context, characters]; outputs beyond the vocabulary are
+    /// ignored.
     ///
     /// # Errors
     /// A shape error; [`Error::Config`] where the output is of another shape; [`Error::Weights`] where the weights are
@@ -125,7 +125,7 @@ impl TextModel {
         &self.vocabulary
     }
 
-    /// Logits of the character after `text`, of which it sees the last `context` characters.
+    /// Logits of the character after `text`. The model sees the last `context` characters of `text`.
     ///
     /// # Errors
     /// [`Error::Data`] for no text, [`Error::Weights`] where a logit is not finite; a lost device.
@@ -147,7 +147,7 @@ impl TextModel {
         }
     }
 
-    /// Goes on from `prompt`: an endless iterator over characters. Without a prompt it begins after a line break, or
+    /// Continues `prompt`: an endless iterator over characters. Without a prompt it begins after a line break, or
     /// after the vocabulary's first character where it has none.
     ///
     /// # Errors
@@ -166,7 +166,7 @@ impl TextModel {
     }
 }
 
-/// What [`TextModel::write`] writes, a character at a time.
+/// The text that [`TextModel::write`] writes, a character at a time.
 #[derive(Debug)]
 pub struct Writing<'m> {
     model: &'m mut TextModel,
@@ -179,7 +179,7 @@ impl Writing<'_> {
     fn step(&mut self) -> Result<char> {
         let logits = self.model.logits(&self.text)?;
         let number = self.sampling.draw(&logits, &mut self.rng);
-        // What the model will not see again is forgotten.
+        // Forgets the characters that the model will not see again.
         let old = self.text.len().saturating_sub(self.model.context);
         self.text.drain(..old);
         self.text.push(number as i32);

@@ -1,4 +1,4 @@
-//! Adds the sums that batches file and makes the metrics of an evaluation of them, in f64.
+//! Adds up the sums of batches and computes the metrics of an evaluation from them, in f64.
 
 use super::metric::{Averaging, Metric};
 use super::plan::MetricPlan;
@@ -13,7 +13,7 @@ pub(crate) struct MetricAccumulator<'t> {
     plan: &'t MetricPlan,
     columns: Vec<f64>,
     samples: usize,
-    /// Of each output: mean of its targets, and the sum of the squares of their distances from it.
+    /// For each output: the mean of its targets, and the sum of the squares of their distances from it.
     moments: Vec<(f64, f64)>,
 }
 
@@ -24,7 +24,7 @@ impl<'t> MetricAccumulator<'t> {
         MetricAccumulator { plan, columns, samples: 0, moments: vec![(0.0, 0.0); outputs] }
     }
 
-    /// Adds what a batch of `samples` filed.
+    /// Adds the sums of a batch of `samples`.
     pub fn add(&mut self, row: &[f32], samples: usize) {
         self.merge_moments(row, samples);
         self.columns.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));

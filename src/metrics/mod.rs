@@ -1,4 +1,4 @@
-//! What an evaluation counts: metrics by name, the sums that the device files for them, and the statistics of tensors.
+//! Metrics of an evaluation by name, the sums that the device computes for them, and the statistics of tensors.
 
 mod accumulator;
 mod accuracy;

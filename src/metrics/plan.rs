@@ -11,12 +11,12 @@ use crate::shape::Shape;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes that a window of batches files at most, where one batch files less.
+/// Bytes that the sums of a window of batches take at most, where one batch takes less.
 const TALLY_BYTES: u64 = 1 << 20;
 /// f32 has every whole number up to here.
 const COUNTED: usize = 1 << 24;
 
-/// The sums that an evaluation files for its metrics.
+/// The sums that an evaluation computes for its metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MetricPlan {
     pub metrics: Vec<Metric>,
@@ -33,7 +33,7 @@ pub(crate) struct MetricPlan {
 }
 
 impl MetricPlan {
-    /// Plans these metrics for batches of `batch` samples: the plan, and the sums with the columns they are filed in.
+    /// Plans these metrics for batches of `batch` samples: the plan, and the sums with their columns.
     pub fn new(
         metrics: &[Metric],
         graph: &Graph,

@@ -15,39 +15,39 @@ const CONFUSED: usize = 1000;
 pub(super) enum Sum {
     /// Targets that are not ignored.
     Kept,
-    /// Targets among the first so many predictions.
+    /// Targets among the first k predictions.
     Right(usize),
-    /// Of each class: those predicted rightly.
+    /// For each class: its right predictions.
     Hit,
-    /// Of each class: those predicted.
+    /// For each class: its predictions.
     Said,
-    /// Of each class: its targets.
+    /// For each class: its targets.
     True,
-    /// Of each class and each prediction: how often.
+    /// For each class and each prediction: their count.
     Confusion,
     /// |output − target|
     Absolute,
     /// (output − target)²
     Squared,
-    /// Of each output: about the mean of its targets.
+    /// For each output: an approximate mean of its targets.
     Mean,
-    /// Of each output: target − that mean.
+    /// For each output: target − that mean.
     Offset,
-    /// Of each output: (target − that mean)².
+    /// For each output: (target − that mean)².
     Spread,
-    /// Of each output: (output − target)².
+    /// For each output: (output − target)².
     Residual,
     /// Cross-entropy.
     Entropy,
 }
 
-/// What a metric adds up.
+/// Sums with their tensors.
 type Added = Vec<(Sum, Tensor)>;
 
 /// The sums that a metric is made of.
 ///
 /// # Errors
-/// What it needs, where outputs and targets are something else.
+/// [`Error::Config`] with the metric's needs, where outputs and targets are something else.
 pub(super) fn sums_of(metric: &Metric, subject: &Targets) -> Result<Added> {
     let refused = |needs: &str| {
         let (key, have) = (metric.key(), subject.describe());
@@ -89,7 +89,7 @@ impl Classes {
         }
     }
 
-    /// With it how many targets count, where that is not known.
+    /// Adds the count of targets that are not ignored, where it is not known.
     fn counted(&self, sum: (Sum, Tensor)) -> Added {
         let kept = self.kept.iter().map(|kept| (Sum::Kept, kept.sum_all()));
         kept.chain([sum]).collect()
@@ -166,7 +166,7 @@ impl Numbers {
     }
 }
 
-/// Sums over rows of what is predicted and of what is true, and of where they meet.
+/// Sums over rows: the predictions, the targets, and their matches.
 fn by_column(said: &Tensor, truth: &Tensor) -> Added {
     let over_rows = |x: &Tensor| x.sum(&[0], false);
     vec![(Sum::Hit, over_rows(&said.mul(truth))), (Sum::Said, over_rows(said)), (Sum::True, over_rows(truth))]

@@ -9,7 +9,7 @@ pub(super) enum Targets {
     Classes(Classes),
     Labels(Labels),
     Numbers(Numbers),
-    /// What `kl_div` compares.
+    /// The distributions that `kl_div` compares.
     Distributions,
 }
 
@@ -52,7 +52,7 @@ impl Targets {
     /// has one output.
     ///
     /// # Errors
-    /// Why there is no telling.
+    /// The reason that they cannot be found.
     pub fn find(graph: &Graph, plain: Option<(&Tensor, &Tensor)>) -> Result<Targets, String> {
         let noted = graph.losses();
         if noted.len() > 1 {
@@ -128,7 +128,7 @@ impl Targets {
         Targets::Classes(Classes { output, target, kept, losses: Some(losses) })
     }
 
-    /// Targets: labels or numbers each for itself, those that are ignored too.
+    /// The count of targets: each label or number counts, ignored ones too.
     pub fn count(&self) -> usize {
         let target = match self {
             Targets::Classes(of) => &of.target,
@@ -139,7 +139,7 @@ impl Targets {
         Shape::from(target.shape()).elements()
     }
 
-    /// What it is, after "and".
+    /// Describes the targets, for an error text after "and".
     pub fn describe(&self) -> &'static str {
         match self {
             Targets::Classes(Classes { losses: Some(_), .. }) => "the targets are classes",

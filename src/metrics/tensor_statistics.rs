@@ -1,4 +1,4 @@
-//! The statistics of a step's tensors, as records made of what the device filed.
+//! The statistics of a step's tensors, as records of the device's results.
 
 use crate::kernel::statistics::{
     BINS, KINDS, MAX, MEAN, MIN, NONFINITE, SPREAD, SQUARES, WORDS, ZEROS, limits,
@@ -25,7 +25,7 @@ pub struct TensorStatistics {
     pub weights: Numbers,
     /// The gradients of the step, of the whole batch: before they are clipped, and without the loss scale of f16.
     pub gradients: Numbers,
-    /// What the step added to the weights.
+    /// The numbers that the step added to the weights.
     pub updates: Numbers,
     /// ‖update‖/‖weights‖; 0 where the weights are all 0.
     pub update_ratio: f64,
@@ -54,7 +54,7 @@ pub struct Numbers {
     pub histogram: Vec<u64>,
 }
 
-/// How many units of a layer give nothing.
+/// The count of units of a layer that are 0 for the whole batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeadUnits {
     /// Its name, as `explain` shows it.

@@ -38,7 +38,7 @@ impl<T> Metrics<T> {
         self.names.iter().map(String::as_str).zip(&self.values)
     }
 
-    /// Whether there is no number.
+    /// True where there is no number.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

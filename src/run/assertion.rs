@@ -5,14 +5,14 @@ use crate::error::{Error, Result};
 use crate::metrics::matches_name;
 use std::fmt;
 
-/// Whether the value stands so to the number.
+/// The comparison of a value with the number.
 type Holds = fn(&f64, &f64) -> bool;
 
 /// The operators, longer ones first: `>` begins `>=`.
 const OPERATORS: [(&str, Holds); 5] =
     [(">=", f64::ge), ("<=", f64::le), ("==", f64::eq), (">", f64::gt), ("<", f64::lt)];
 
-/// Something like `eval_accuracy >= 0.95`, to hold at the end of a run.
+/// An assertion such as `eval_accuracy >= 0.95`, checked at the end of a run.
 ///
 /// ```
 /// # use downhill::run::Assertion;
@@ -23,7 +23,7 @@ const OPERATORS: [(&str, Holds); 5] =
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assertion {
     name: String,
-    /// In [`OPERATORS`].
+    /// The index in [`OPERATORS`].
     operator: usize,
     bound: f64,
 }
@@ -35,7 +35,7 @@ impl Assertion {
     /// as `eval_metrics.NAME` or `train_metrics.NAME`. `NAME` alone is that of the evaluation, where there is one.
     ///
     /// # Errors
-    /// [`Error::Config`] with what can be said, where it is anything else.
+    /// [`Error::Config`] with the valid forms, where it is anything else.
     pub fn parse(text: &str) -> Result<Assertion> {
         let wrong = |what: &str| {
             Error::Config(format!(
@@ -56,12 +56,12 @@ impl Assertion {
         Ok(Assertion { name: name.to_owned(), operator, bound })
     }
 
-    /// Of which number it is.
+    /// The name of the number.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The value for which it holds, of those of an epoch or an evaluation.
+    /// Checks the assertion against the values of an epoch or an evaluation, and returns the value.
     ///
     /// # Errors
     /// [`Error::Assertion`] where it does not hold, with the value; [`Error::Config`] where there is no such value, with
@@ -77,7 +77,7 @@ impl Assertion {
         }
     }
 
-    /// Every one of them: one error has all that do not hold, and what there is no value of comes first.
+    /// Checks all assertions. One error lists all that do not hold; a name without a value is reported first.
     ///
     /// # Errors
     /// As [`Assertion::check`].
@@ -93,7 +93,7 @@ impl Assertion {
         if failed.is_empty() { Ok(()) } else { Err(Error::Assertion(failed.join("; "))) }
     }
 
-    /// That the run of this plan will have such a value.
+    /// Checks that the run of this plan will report such a value.
     ///
     /// # Errors
     /// [`Error::Config`] with the values that it will have.
@@ -105,7 +105,7 @@ impl Assertion {
         Err(self.unknown(names.iter().map(String::as_str)))
     }
 
-    /// Whether it is about the number of this whole name.
+    /// True where it is about the number with this whole name.
     fn is(&self, name: &str) -> bool {
         matches_name(&self.name, name)
     }

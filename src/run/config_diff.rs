@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use std::path::Path;
 use toml::{Table, Value};
 
-/// Keys in which a resumed run may differ from what it was: they change no bit of what is done.
+/// Keys that a resumed run may change, because they change no bit of the steps that are done.
 const FREE: [&str; 5] = ["checkpoint", "watch", "data.workers", "train.epochs", "train.steps"];
 
 /// A key that has another value in the other config.

@@ -37,11 +37,11 @@ struct Head {
 pub struct RunDir {
     path: PathBuf,
     metrics: BufWriter<File>,
-    /// Its lock goes with it, also where the process is killed.
+    /// Releases the lock when it is dropped, also when the process is killed.
     _lock: File,
 }
 
-/// A directory that is to become that of a run.
+/// A claimed directory, which becomes that of a run.
 #[derive(Debug)]
 pub struct Claim {
     path: PathBuf,
@@ -194,7 +194,7 @@ impl RunDir {
         Ok(RunDir { path: path.to_owned(), metrics: BufWriter::new(file), _lock: lock })
     }
 
-    /// Replaces the config, by one that goes on with the same run.
+    /// Replaces the config by one that continues the same run.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be written.
@@ -282,7 +282,7 @@ impl RunDir {
         Ok(record.map(|record: EpochRecord| EpochRecord { step, ..record }))
     }
 
-    /// Stores the encoding of raw data as numbers, as `data.json`: a model is of no use without it.
+    /// Stores the encoding of raw data as numbers, as `data.json`. The model needs it for later inputs.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be written.
@@ -306,27 +306,27 @@ impl RunDir {
         serde_json::from_slice(&bytes).map(Some).map_err(wrong)
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the weights go.
+    /// The path of the weights.
     pub fn weights(&self) -> PathBuf {
         self.path.join(WEIGHTS)
     }
 
-    /// Where the weights are that it began from, if they were given.
+    /// The path of the initial weights, if they were given.
     pub fn first_weights(path: &Path) -> PathBuf {
         path.join("init.safetensors")
     }
 
-    /// Where the checkpoints are.
+    /// The folder of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join(CHECKPOINTS)
     }
 
-    /// Where the average of the weights goes, where one is kept.
+    /// The path of the averaged weights, where an average is kept.
     pub fn average_weights(&self) -> PathBuf {
         self.path.join("average.safetensors")
     }
@@ -337,7 +337,7 @@ impl RunDir {
         writeln!(self.metrics, "{text}").map_err(|err| Error::io("cannot write", path, &err))
     }
 
-    /// Writes a line that is neither a step nor an epoch: what `record` says, as `{"event":"<event>",..}`.
+    /// Writes `record` as a line `{"event":"<event>",..}`, which is neither a step nor an epoch.
     ///
     /// # Errors
     /// As [`Observer::steps`].

@@ -57,7 +57,7 @@ pub struct Session {
     gpu: Gpu,
     data: Dataset,
     trainer: Trainer,
-    /// Dropped before the directory: what it still writes is written under the lock.
+    /// Dropped before the directory, so that its last writes happen under the lock.
     checkpoints: Checkpointer,
     dir: RunDir,
     handle: RunHandle,
@@ -81,7 +81,7 @@ fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, T
     let gpu = match Gpu::open(&GpuOptions { memory: config.memory, ..options.clone() }) {
         Ok(gpu) => gpu,
         Err(err) => {
-            // A config that cannot work is worth more words than a missing adapter.
+            // Reports a config that cannot work before a missing adapter.
             config.plan(data, Target::new(Family::Tiled))?;
             return Err(err);
         }
@@ -101,7 +101,7 @@ impl Session {
     /// directory is made. `init`: weights to start from.
     ///
     /// # Errors
-    /// Of the config, the data, the device and the weights; [`RunDir::claim`]'s.
+    /// Errors of the config, the data, the device and the weights; as [`RunDir::claim`].
     pub fn start(
         config: Config,
         path: &Path,
@@ -127,7 +127,7 @@ impl Session {
         checkpoints.clear()?;
         let first = RunDir::first_weights(path);
         match init {
-            // They are nowhere else.
+            // The weights are stored nowhere else.
             Some(weights) => save(&first, weights)?,
             None if first.exists() => {
                 fs::remove_file(&first).map_err(|err| Error::io("cannot remove", &first, &err))?;
@@ -153,9 +153,9 @@ impl Session {
         Ok(session)
     }
 
-    /// Goes on with a run that was left, from its newest checkpoint that is whole, or from its beginning where it has none.
-    /// `settings` change its config, as `train.epochs=40`: keys that change no bit of what was done. `check` is asked of the
-    /// plans before anything is changed.
+    /// Resumes a run from its newest complete checkpoint, or from its beginning where it has none. `settings` change
+    /// its config, as `train.epochs=40`: only keys that change no bit of the steps that are done. `check` receives
+    /// the plans before anything is changed.
     ///
     /// # Errors
     /// As [`Session::start`]; [`Error::Checkpoint`] where the run is done, in use, or was another: a changed config or
@@ -232,7 +232,7 @@ impl Session {
     /// Trains to the end, and writes the weights.
     ///
     /// # Errors
-    /// As [`Trainer::run_with_checkpoints`], but that a run which is stopped by its handle is an outcome and no error.
+    /// As [`Trainer::run_with_checkpoints`], except that a run stopped by its handle is an outcome and no error.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         self.run_or(OnDeviceLost::Fail, observer)
     }
@@ -299,7 +299,8 @@ impl Session {
         Ok(Outcome { end, step: self.trainer.steps_done(), last })
     }
 
-    /// TensorBoard's file, where it is asked for. Steps to come that are in an earlier file no longer count.
+    /// Opens TensorBoard's file, where the config asks for it. Steps in earlier files that will be repeated no longer
+    /// count.
     fn event_file(&self) -> Result<Option<EventFile>> {
         if !self.config.watch.tensorboard {
             return Ok(None);
@@ -315,7 +316,7 @@ impl Session {
     fn reopen_device(&mut self) -> Result<()> {
         // Checkpoints that were handed over before are still written.
         let _ = self.checkpoints.finish();
-        // A device that did not answer gives its memory back.
+        // Frees the memory of a device that did not answer.
         self.gpu.lose();
         let (gpu, mut trainer) = open(&self.config, &self.data, &self.options)?;
         let own = identity(&self.config, &gpu, &trainer);
@@ -330,7 +331,7 @@ impl Session {
         Ok(())
     }
 
-    /// Notes for the user on how the run is resumed: damaged checkpoints that were passed over, another adapter.
+    /// Notes for the user on how the run is resumed: damaged checkpoints that were skipped, another adapter.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

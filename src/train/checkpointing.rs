@@ -12,7 +12,7 @@ pub trait Checkpointing {
     /// Called before the first step.
     ///
     /// # Errors
-    /// Its own.
+    /// Errors of the implementation.
     fn start(&mut self) -> Result<()> {
         Ok(())
     }
@@ -31,7 +31,7 @@ pub trait Checkpointing {
     /// Called when steps were received. A checkpoint that is due at the end of an epoch waits for its evaluation.
     ///
     /// # Errors
-    /// Its own; a lost device.
+    /// Errors of the implementation; a lost device.
     fn after_steps(&mut self, trainer: &Trainer) -> Result<()> {
         let _ = trainer;
         Ok(())
@@ -40,7 +40,7 @@ pub trait Checkpointing {
     /// Called when an epoch was reported.
     ///
     /// # Errors
-    /// Its own; a lost device.
+    /// Errors of the implementation; a lost device.
     fn after_epoch(&mut self, trainer: &Trainer, epoch: &EpochRecord) -> Result<()> {
         let _ = (trainer, epoch);
         Ok(())
@@ -58,7 +58,7 @@ pub trait Checkpointing {
     /// Saves the state of a run that is stopped.
     ///
     /// # Errors
-    /// Its own; a lost device.
+    /// Errors of the implementation; a lost device.
     fn save(&mut self, trainer: &Trainer) -> Result<()> {
         let _ = trainer;
         Ok(())
@@ -113,7 +113,7 @@ impl Default for CheckpointOptions {
 }
 
 impl CheckpointOptions {
-    /// Refuses what cannot be followed.
+    /// Refuses a rule that cannot be followed.
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = |text: String| Err(Error::Config(text));
         if self.every_steps == Some(0) || self.every_epochs == Some(0) {

@@ -12,12 +12,12 @@ pub(super) struct EarlyStoppingState {
     best: Option<(f64, u64)>,
     /// Epochs since then.
     waited: u64,
-    /// They were too many.
+    /// Too many epochs have passed since then.
     is_over: bool,
 }
 
 impl EarlyStoppingState {
-    /// Takes in an epoch; true where it is the best so far. A value that is not finite is no better.
+    /// Observes an epoch; true where it is the best so far. A value that is not finite is no better.
     pub fn observe(&mut self, rule: &EarlyStopping, monitor: &Monitor, epoch: &EpochRecord) -> bool {
         let value = monitor.value(epoch);
         let is_better =

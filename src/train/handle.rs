@@ -23,10 +23,10 @@ pub struct RunProgress {
     /// Time spent in steps since the run began in this process, or since its device was opened again; evaluation is not
     /// counted.
     pub training: Duration,
-    /// Of that, how long the host waited for the device: nearly all of it where a GPU is what limits the run. A software
-    /// adapter may work while it is handed a submission, which is no waiting.
+    /// The part of `training` in which the host waited for the device: nearly all of it where a GPU limits the run. A
+    /// software adapter may work while it receives a submission, which is not counted as waiting.
     pub device_wait: Duration,
-    /// Of that, how long the device waited for samples, where they are streamed.
+    /// The part of `training` in which the device waited for samples, where they are streamed.
     pub data_wait: Option<Duration>,
 }
 
@@ -64,12 +64,12 @@ impl RunHandle {
         self.0.stopped.load(Ordering::Acquire)
     }
 
-    /// The run has ended by it.
+    /// Clears the stop: the run has ended by it.
     pub(super) fn clear(&self) {
         self.0.stopped.store(false, Ordering::Release);
     }
 
-    /// How far the run is.
+    /// The progress of the run.
     pub fn progress(&self) -> RunProgress {
         *self.0.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,7 +85,7 @@ impl RunHandle {
         });
     }
 
-    /// Steps that were received, after this time of training.
+    /// Records steps that were received, after this time of training.
     pub(super) fn steps(&self, steps: &[StepRecord], training: Duration) {
         let Some(last) = steps.last() else { return };
         self.change(|now| {
@@ -94,7 +94,7 @@ impl RunHandle {
         });
     }
 
-    /// Time waited so far.
+    /// Records the time waited so far.
     pub(super) fn waited(&self, device: Duration, data: Option<Duration>) {
         self.change(|now| (now.device_wait, now.data_wait) = (device, data));
     }

@@ -43,9 +43,9 @@ pub struct LrSweep {
     pub smooth: f64,
     /// Every step up to the end whose loss was finite, its learning rate above the one before.
     pub points: Vec<LrPoint>,
-    /// Why no more.
+    /// The reason that the test ended.
     pub end: LrEnd,
-    /// What of the run's own pace the test went without, as `schedule = "cosine"`.
+    /// The run's own settings of the rate that the test left out, as `schedule = "cosine"`.
     pub left_out: Vec<String>,
 }
 
@@ -54,20 +54,21 @@ pub struct LrSweep {
 pub struct LrSuggestion {
     /// The middle of the longest descent: the one to take.
     pub valley: f64,
-    /// Where the loss falls most steeply over the logarithm of the rate. It jumps about more from seed to seed.
+    /// The rate at which the loss falls most steeply over the logarithm of the rate. It varies more from seed to
+    /// seed.
     pub steep: f64,
 }
 
 /// Why a curve suggests nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NoDescent {
-    /// So few points are left between the first tenth and the last five.
+    /// Only this many points are left between the first tenth and the last five.
     Short(usize),
     /// The smoothed loss fell by less than 1%.
     Flat {
         /// How far it fell at most.
         fall: f64,
-        /// From what.
+        /// The loss that it fell from.
         of: f64,
     },
     /// It fell no further than the differences between batches alone would make it.
@@ -83,7 +84,7 @@ pub enum NoDescent {
 const LEAST: usize = 5;
 /// Points left out at the end, as fastai does: the loss is on its way up.
 const LAST: usize = 5;
-/// A fall of a smaller part of the loss is none; nor does a descent begin before so much of its fall is done.
+/// A fall of a smaller part of the loss is no descent. A descent begins only after this part of its fall.
 const FALL: f64 = 0.01;
 
 impl fmt::Display for NoDescent {
@@ -145,7 +146,7 @@ impl LrSweep {
         &self.points[start..end]
     }
 
-    /// Of the points considered, those up to the lowest smoothed loss: what comes after a divergence is no descent.
+    /// The considered points up to the lowest smoothed loss: a fall after a divergence is no descent.
     pub fn descent(&self) -> &[LrPoint] {
         let points = self.considered();
         let low = (0..points.len()).min_by(|&i, &j| points[i].smoothed.total_cmp(&points[j].smoothed));
@@ -230,8 +231,9 @@ fn valley(points: &[LrPoint]) -> usize {
     end.saturating_sub(back)
 }
 
-/// Where the smoothed loss falls most steeply; `kept` is β. The mean of n losses moves by (1 − β)/(1 − βⁿ) of what the n-th
-/// differs from it, so the slopes of the first, where that is more, count for less.
+/// The point at which the smoothed loss falls most steeply; `kept` is β. The mean of n losses moves by
+/// (1 − β)/(1 − βⁿ) of its difference from the n-th, so the slopes of the first points, where that is more, count for
+/// less.
 fn steep(points: &[LrPoint], kept: f64) -> usize {
     let slope = |i: usize| {
         let (a, b) = (&points[i], &points[i + 1]);

@@ -78,7 +78,7 @@ impl LrFinder {
         Ok(())
     }
 
-    /// Runs the test from the trainer's weights, which are spent by it. The observer hears of every step that is done.
+    /// Runs the test from the trainer's weights, and consumes them. The observer receives every step that is done.
     ///
     /// # Errors
     /// Wrong numbers; a loss that is not finite at the first step; a lost device; the observer's own.
@@ -96,7 +96,7 @@ impl LrFinder {
                 _ if test.end.is_some() => {}
                 Ok(()) => {}
                 Err(Error::Diverged { lr, .. }) => test.end = Some(LrEnd::NotFinite { lr }),
-                // So many steps overflowed in f16 that no loss scale was left: the weights are too large.
+                // Steps overflowed in f16 until no loss scale was left: the weights are too large.
                 Err(Error::Config(_)) => test.end = Some(LrEnd::NotFinite { lr: trainer.lr() }),
                 Err(err) => return Err(err),
             }
@@ -113,7 +113,7 @@ impl LrFinder {
     }
 }
 
-/// The settings of a run that the test goes without, as `schedule = "cosine"`.
+/// The settings of a run that the test leaves out, as `schedule = "cosine"`.
 ///
 /// # Errors
 /// [`Error::Config`] for groups whose rate has no ratio to the run's, which is 0.

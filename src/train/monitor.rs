@@ -1,11 +1,11 @@
-//! A number of an epoch that says which epoch is the best.
+//! A number of an epoch that decides which epoch is the best.
 
 use super::records::EpochRecord;
 use crate::compile::EarlyStopping;
 pub use crate::optim::schedule::Mode;
 use serde::{Deserialize, Serialize};
 
-/// Names whose smaller values are better. Of every other number larger values are.
+/// Names whose smaller values are better. For every other number larger values are better.
 const LOWER_IS_BETTER: [&str; 6] = ["loss", "mae", "rmse", "mse", "perplexity", "bits_per_character"];
 
 /// One of an epoch's numbers, and the direction in which it is better.
@@ -18,8 +18,8 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A metric by its name. Less is better of one whose name ends in `loss`, `mae`, `mse`, `rmse`, `perplexity` or
-    /// `bits_per_character`, more of every other.
+    /// A metric by its name. Smaller is better where the name ends in `loss`, `mae`, `mse`, `rmse`, `perplexity` or
+    /// `bits_per_character`; larger is better for every other.
     pub fn new(metric: impl Into<String>) -> Monitor {
         let metric = metric.into();
         let less = LOWER_IS_BETTER.iter().any(|word| metric.ends_with(word));
@@ -36,7 +36,7 @@ impl Monitor {
         epoch.value(&self.metric).filter(|value| value.is_finite())
     }
 
-    /// Whether `value` is better than `best` by more than `margin`.
+    /// True where `value` is better than `best` by more than `margin`.
     pub fn better(&self, value: f64, best: f64, margin: f64) -> bool {
         match self.mode {
             Mode::Min => value < best - margin,

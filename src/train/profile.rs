@@ -7,7 +7,7 @@ use crate::gpu::{Dispatch, MOST_LAPS};
 use crate::plan::Step;
 use std::time::Instant;
 
-/// Where the time of training steps goes.
+/// The times of training steps and of their kernels.
 #[derive(Debug)]
 pub struct Profile {
     /// The kernels of a step of a full batch, in order.
@@ -19,7 +19,7 @@ pub struct Profile {
     pub steps: Vec<f64>,
     /// Why kernels are not timed, where they are not.
     pub untimed: Option<String>,
-    /// What happened when.
+    /// The timeline of the host and the device.
     pub trace: Trace,
 }
 
@@ -33,8 +33,8 @@ pub struct KernelTimes {
 }
 
 impl Trainer {
-    /// Trains `count` steps under the wall's clock, evaluates, takes a snapshot, and times each kernel of `count` steps
-    /// more by the device's timestamps, where it has them. A trainer that has been profiled is good for nothing else.
+    /// Trains `count` steps under the wall's clock, evaluates, takes a snapshot, and times each kernel of `count`
+    /// steps more by the device's timestamps, where it has them. Do not use the trainer for anything else afterwards.
     ///
     /// # Errors
     /// As [`Trainer::advance`] and [`Trainer::evaluate`].
@@ -118,9 +118,9 @@ impl Trainer {
         Ok(profile)
     }
 
-    /// Seconds of each kernel in `steps` training steps of a full batch, by the device's timestamps; `None` where it has
-    /// none. The same batch is trained on each time, and no loss is told: a trainer that has been profiled is good for
-    /// nothing else.
+    /// Seconds of each kernel in `steps` training steps of a full batch, by the device's timestamps; `None` where it
+    /// has none. Each step trains on the same batch, and no loss is reported. Do not use the trainer for anything
+    /// else afterwards.
     ///
     /// Each kernel is a pass of its own, so that the next one waits for it.
     ///

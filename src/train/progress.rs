@@ -1,4 +1,4 @@
-//! The progress of a run: everything that the host must know to go on with it. A checkpoint holds this and the device's
+//! The progress of a run: everything that the host must know to resume it. A checkpoint holds this and the device's
 //! buffers, and nothing else.
 
 use super::early_stopping::EarlyStoppingState;
@@ -109,7 +109,7 @@ impl EpochTotals {
         EpochTotals { epoch: 0, samples: 0, sums: vec![0.0; columns], seconds: 0.0, data_wait: 0.0 }
     }
 
-    /// Begins the sums of an epoch anew, where they are another one's.
+    /// Restarts the sums where they belong to another epoch.
     pub fn begin(&mut self, epoch: u64) {
         if self.epoch != epoch {
             *self = EpochTotals { epoch, ..EpochTotals::new(self.sums.len()) };

@@ -50,7 +50,8 @@ pub struct EpochRecord {
     pub eval_confusion: Option<Vec<Vec<u64>>>,
     /// Samples trained a second; evaluation is not counted.
     pub samples_per_second: f64,
-    /// Where samples are streamed: the share of training time that the device waited for them. Evaluation is not counted.
+    /// The share of training time in which the device waited for samples, where they are streamed. Evaluation is not
+    /// counted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub data_wait: Option<f64>,
 }

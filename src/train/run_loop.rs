@@ -166,7 +166,7 @@ impl Trainer {
     fn submit(&mut self, steps: usize, statistics: Option<u64>) -> Result<()> {
         let (plan, progress) = (&self.plan, &mut self.progress);
         let (window, samples) = self.engine.take_samples(progress.window(steps))?;
-        // Where steps may be skipped, the table also has the rows before the first that the device may still need.
+        // If steps may be skipped, the table also has the rows before the first that the device may still need.
         let (unknown, updates) =
             if plan.checked { progress.skipped.table(progress.step) } else { (0, progress.step) };
         debug_assert!(
@@ -203,8 +203,8 @@ impl Trainer {
         Ok(completed.statistics)
     }
 
-    /// Takes the results of a window into the progress: the records of its good steps, and the error that ends the run at
-    /// the first other one.
+    /// Adds the results of a window to the progress: the records of its good steps, and the error that ends the run
+    /// at the first other one.
     fn take_results(&mut self, completed: &CompletedWindow) -> (Vec<StepRecord>, Option<Error>) {
         let (window, progress) = (completed.window, &mut self.progress);
         let mut records = Vec::with_capacity(window.steps);

@@ -1,4 +1,4 @@
-//! Steps that the device skips because their gradients are not finite, as the host learns of them: some steps later.
+//! Steps that the device skips because their gradients are not finite. The host learns of them some steps later.
 
 use crate::engine::GradientCheck;
 use crate::error::{Error, Result};
@@ -14,16 +14,16 @@ pub(super) struct SkippedSteps {
     received: u64,
     /// Those of them that were skipped.
     skipped: u64,
-    /// The last of those without another step between them.
+    /// The number of skipped steps in a row up to the last one received.
     in_a_row: u64,
 }
 
 impl SkippedSteps {
-    /// Takes in a step whose result was received.
+    /// Observes a step whose result was received.
     ///
     /// # Errors
-    /// [`Error::Config`] where a step overflowed in f16 at the least scale: so would all that follow. `Ok(false)` where
-    /// so many steps in a row were skipped that the run ends.
+    /// [`Error::Config`] where a step overflowed in f16 at the least scale: all later steps would too. `Ok(false)`
+    /// where the run ends, because too many steps in a row were skipped.
     pub fn observe(&mut self, step: u64, check: GradientCheck) -> Result<bool> {
         self.received = step;
         self.skipped = check.skipped_steps + u64::from(check.skipped);
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_device_finds_the_row_of_its_count_whatever_was_skipped() {
-        // Steps 1 to 10 were received, of which 3 were skipped; 4 more are in flight.
+        // Steps 1 to 10 were received, and 3 of them were skipped; 4 more are in flight.
         let mut skipped = SkippedSteps::default();
         skipped.observe(10, row(2, true)).unwrap();
         let (unknown, updates) = skipped.table(14);

@@ -7,12 +7,12 @@ use crate::plan::Step;
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// The process of what the host does, and that of what the device does; each has one thread.
+/// The process of the host, and that of the device; each has one thread.
 pub(super) const HOST: u32 = 1;
 const DEVICE: u32 = 2;
 const THREAD: u32 = 1;
 
-/// What happened when, on the host and on the device.
+/// The timeline of the host and the device.
 #[derive(Debug, Clone)]
 pub struct Trace {
     start: Instant,
@@ -60,14 +60,15 @@ impl Trace {
         self.last[1]
     }
 
-    /// So many seconds of the last span of the host. How many they were is known, not when: they are put at its beginning.
+    /// Adds `seconds` within the last span of the host. Only their number is known, so they are placed at its
+    /// beginning.
     pub(super) fn within(&mut self, name: &str, seconds: f64) {
         let [from, whole] = self.last;
         self.complete(HOST, name, from, seconds.min(whole), json!({}));
     }
 
-    /// A span of the device, in seconds after what it did first of what was submitted then. Its clock is another than the
-    /// host's: that first thing is put where the host submits.
+    /// A span of the device, in seconds after its first work of that submission. The device has another clock than
+    /// the host, so that first work is placed where the host submits.
     pub(super) fn device(&mut self, name: &str, submitted: Instant, lap: [f64; 2], step: Option<&Step>) {
         let args = step.map_or(json!({}), |step| {
             json!({

@@ -279,7 +279,7 @@ impl Trainer {
         Ok((self.weight_layout(), self.snapshot()?))
     }
 
-    /// Goes to a state of a run of the same model, data and options, be it before or after.
+    /// Restores a state of a run of the same model, data and options, an earlier or a later one.
     ///
     /// # Errors
     /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout;

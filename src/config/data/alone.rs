@@ -1,4 +1,4 @@
-//! Data without a run: the `[data]` table of a config, or a path that says by itself what it is.
+//! Data without a run: the `[data]` table of a config, or a path whose format is recognised.
 
 use std::path::Path;
 
@@ -27,8 +27,8 @@ pub struct DataConfig {
 }
 
 impl DataConfig {
-    /// Reads a config, which a file that ends in `.toml` is taken for, or makes one for a path that is data; with
-    /// `key=value` settings.
+    /// Reads a config (a file that ends in `.toml`), or makes one for a path that is data. Applies `key=value`
+    /// settings.
     ///
     /// # Errors
     /// As [`Config::load`](crate::config::Config::load); [`Error::Config`] where the path is none of
@@ -100,7 +100,7 @@ impl DataConfig {
         Ok(DataConfig { spec, about, options })
     }
 
-    /// The data.
+    /// Loads the data.
     ///
     /// # Errors
     /// As [`DataSpec::load`].
@@ -108,7 +108,7 @@ impl DataConfig {
         self.spec.load(self.options.seed)
     }
 
-    /// The lines of a config that use the data; paths are absolute, for a config may lie anywhere.
+    /// The lines of a config that use the data. Paths are absolute, so the config may be anywhere.
     pub fn lines(&self) -> String {
         let Value::Table(table) = to_toml(&self.spec, &self.options) else { return String::new() };
         let of_the_run = ["batch_size", "shuffle", "drop_last"];

@@ -22,7 +22,7 @@ pub struct ArraysSpec {
     pub files: ArrayFiles,
     /// Scales the inputs on the device.
     pub normalise: Normalise,
-    /// Which samples are held out, where no arrays to evaluate on are named.
+    /// The held-out samples, where no arrays to evaluate on are named.
     pub holdout: HoldoutKeys,
 }
 
@@ -33,11 +33,11 @@ pub enum ArrayFiles {
     Idx(IdxKeys),
     /// A folder of CIFAR's binary version.
     Cifar(CifarKeys),
-    /// An NPZ file, and which arrays of it.
+    /// An NPZ file, and the names of its arrays.
     Npz(ArrayNames),
     /// Two NPY files, inputs and targets.
     Npy(NpyKeys),
-    /// A safetensors file, and which tensors of it.
+    /// A safetensors file, and the names of its tensors.
     Safetensors(ArrayNames),
 }
 
@@ -45,7 +45,7 @@ pub enum ArrayFiles {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IdxKeys {
-    /// Which set of the folder.
+    /// The set of the folder.
     #[serde(deserialize_with = "data::keys::set", skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
 }
@@ -54,7 +54,7 @@ pub struct IdxKeys {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CifarKeys {
-    /// Which labels.
+    /// The labels to learn.
     pub labels: CifarLabels,
 }
 

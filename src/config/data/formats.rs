@@ -1,4 +1,4 @@
-//! The table of data formats: everything that the program knows of each, and the function that reads its keys.
+//! The table of data formats: the description of each, and the function that reads its keys.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub struct DataFormat {
     pub keys: &'static [Key],
     /// Keys of `[data]` that only some sources have.
     pub beside: &'static [&'static KeyGroup],
-    /// True for a path that is this format without a config that says so.
+    /// True for a path that is recognised as this format without a config.
     pub(super) recognise: fn(&Path) -> bool,
     pub(super) read: fn(Keys) -> Result<DataSpec>,
 }

@@ -16,7 +16,7 @@ pub struct ImagesSpec {
     pub path: PathBuf,
     /// Options, but for the images that are held out.
     pub options: ImageOptions,
-    /// Which are held out, where the folder has no part to evaluate on.
+    /// The held-out images, where the folder has no part to evaluate on.
     pub holdout: HoldoutKeys,
     /// The folder has its own part to evaluate on, so that nothing is held out.
     pub own_eval: bool,

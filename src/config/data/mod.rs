@@ -1,7 +1,7 @@
-//! The `[data]` table: where the samples come from, how they are cut, and how they make batches.
+//! The `[data]` table: the source of the samples, how they are cut, and how they are batched.
 //!
-//! A format has a row in `formats.rs`, from which follow names, keys, errors, what `data inspect` recognises and the
-//! reference page; and a `Source` in the file of its kind.
+//! A format has a row in `formats.rs`, and a `Source` in the file of its kind. Names, keys, errors, the formats that
+//! `data inspect` recognises and the reference page follow from the row.
 
 mod alone;
 mod arrays;

@@ -10,8 +10,9 @@ use crate::data::{Dataset, Encoding};
 use crate::error::{Error, Result};
 
 impl DataSpec {
-    /// The data at `path` as those of this spec became: `encoding` is what that made of its own, and nothing is fitted
-    /// again. `path` is data of the same kind, or a config (`.toml`) whose `[data]` names them, or a packed data set.
+    /// Loads the data at `path`, encoded as this spec's own data were. `encoding` is the encoding of its own data;
+    /// nothing is fitted again. `path` is data of the same kind, a config (`.toml`) whose `[data]` names them, or a
+    /// packed data set.
     ///
     /// Data divided into parts give the part to evaluate on; other data give all samples. Both parts of the result are this
     /// part.

@@ -9,7 +9,7 @@ use super::source::{Other, Run, Source, last_part};
 use crate::data::{self, Dataset, Encoding};
 use crate::error::{Error, Result};
 
-/// A packed data set, which says everything of itself.
+/// A packed data set, which describes itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackSpec {
     /// The file.

@@ -124,7 +124,7 @@ fn check_known(key: &str, format: &DataFormat) -> Result<()> {
     }))
 }
 
-/// Says what a missing key is.
+/// Adds the description of a missing key to the error.
 fn about_missing(err: Error, format: &DataFormat) -> Error {
     let Error::Config(text) = err else { return err };
     let key = text.strip_suffix(" is missing").and_then(|path| path.rsplit('.').next());
@@ -135,7 +135,7 @@ fn about_missing(err: Error, format: &DataFormat) -> Error {
     })
 }
 
-/// Reads the table into `options` and what it says of the samples; `folder` is what paths are relative to.
+/// Reads the table into `options` and the spec of the samples. Paths are relative to `folder`.
 pub(in super::super) fn read(
     mut table: Table,
     folder: &Path,

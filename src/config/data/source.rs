@@ -28,7 +28,7 @@ pub(super) trait Source {
     /// The keys in `source` and those beside it, every default filled in.
     fn keys(&self) -> (Table, Table);
 
-    /// The samples as those of a run became; `None` where they are of another kind.
+    /// The samples, encoded as a run's were; `None` where they are of another kind.
     fn part(&self, run: &Run) -> Result<Option<Other>>;
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Run<'a> {
 /// Other data for a run's model, and how many classes they have.
 pub(super) type Other = (Part, Option<usize>);
 
-/// The part to evaluate on, or what there is.
+/// The part to evaluate on, or else the part to train on.
 pub(super) fn last_part(data: Dataset) -> Other {
     (data.eval().unwrap_or(data.train()).clone(), data.classes())
 }

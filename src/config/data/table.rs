@@ -21,7 +21,7 @@ pub struct TableSpec {
     pub format: TableFormat,
     /// Options, but for the rows that are held out.
     pub options: TableOptions,
-    /// Which rows are held out, where the options have no file to evaluate on.
+    /// The held-out rows, where the options name no file to evaluate on.
     pub holdout: HoldoutKeys,
 }
 

@@ -85,7 +85,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
     );
 }
 
-/// What the run says that is planned with these settings.
+/// The result of planning the run with these settings.
 fn planned(settings: &[&str]) -> Result<TrainPlan> {
     let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
     plan(&Config::parse(DIGITS, &settings)?)

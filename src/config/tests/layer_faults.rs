@@ -1,4 +1,4 @@
-//! What errors say of layers that cannot be read, and of layers that do not fit.
+//! Errors of layers that cannot be read, and of layers that do not fit.
 
 use super::cases;
 use super::layers::{build, read, value};

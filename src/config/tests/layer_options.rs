@@ -28,7 +28,7 @@ fn keys(name: &str) -> Vec<String> {
     }
 }
 
-/// Values other than this one, some of which its key may take.
+/// Other values than this one. Its key may take some of them.
 fn others(value: Option<&Value>) -> Vec<Value> {
     let mut others: Vec<Value> = match value {
         Some(Value::Boolean(b)) => vec![(!b).into()],
@@ -53,7 +53,7 @@ fn others(value: Option<&Value>) -> Vec<Value> {
     others
 }
 
-/// Where options exclude each other, another entry in which the rest can be changed.
+/// Another entry in which the remaining options can be changed, where options exclude each other.
 const MORE: [(&str, &str); 2] = [
     ("upsample", "{ upsample = { size = 4, mode = \"bilinear\" } }"),
     ("positional_embedding", "{ positional_embedding = { kind = \"sinusoidal\" } }"),

@@ -1,4 +1,4 @@
-//! What layers of a config build: parameters by torch's names, and shapes.
+//! Layers built from a config: parameters by torch's names, and shapes.
 
 use crate::graph::Graph;
 use crate::nn::{Net, Sequential};

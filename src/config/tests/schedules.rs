@@ -202,7 +202,7 @@ fn faults_in_a_sequence_have_their_place() {
     );
 }
 
-/// A plateau watches what each epoch of the run tells, else the plan is refused.
+/// A plateau watches a metric that each epoch of the run reports; otherwise the plan is refused.
 #[test]
 fn a_plateau_needs_its_metric() {
     let table = concat!(env!("CARGO_MANIFEST_DIR"), "/data/tables/regression.csv");

@@ -1,4 +1,4 @@
-//! What stands beside an optimizer's own keys in `[optimizer]`; `[average]`; `train.micro_batch`.
+//! Keys beside an optimizer's own in `[optimizer]`; `[average]`; `train.micro_batch`.
 
 use super::*;
 use crate::compile::MicroBatch;

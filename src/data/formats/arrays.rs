@@ -1,4 +1,4 @@
-//! From arrays to a data set: what is a sample, what is a label, what is held out, what is scaled.
+//! From arrays to a data set: samples, labels, held-out samples, scaling.
 
 use super::super::normalise::{Normalise, fit};
 use super::super::{Dataset, Encoding, Field, Holdout, Part, Values};
@@ -10,8 +10,8 @@ use crate::shape::Shape;
 pub struct ArrayOptions {
     /// Scales the inputs on the device.
     pub normalise: Normalise,
-    /// The share of the training arrays that is held out to evaluate on, 0 for none. `None`: what the source brings to
-    /// evaluate on, or a fifth where it brings nothing.
+    /// The share of the training arrays that is held out to evaluate on, 0 for none. `None`: the source's own part to
+    /// evaluate on, or a fifth where it has none.
     pub eval_fraction: Option<f64>,
     /// Decides which samples are held out.
     pub split_seed: u64,
@@ -26,7 +26,7 @@ impl Default for ArrayOptions {
 }
 
 impl ArrayOptions {
-    /// True where what the source brings to evaluate on is wanted.
+    /// True where the source's own part to evaluate on is used.
     pub(super) fn own_part(&self) -> bool {
         self.eval_fraction.is_none()
     }
@@ -35,7 +35,7 @@ impl ArrayOptions {
 /// Numbers of a file with their shape, samples first.
 #[derive(Debug)]
 pub(in super::super) struct Array {
-    /// As the file has it, or the file's.
+    /// The name in the file, or the file's name.
     pub name: String,
     pub shape: Vec<usize>,
     pub values: Values,
@@ -64,7 +64,8 @@ impl Array {
     }
 }
 
-/// An array as inputs: samples of what follows its first axis, of one number where that is nothing.
+/// An array as inputs. Its first axis counts the samples; the other axes are a sample's shape, one number where there
+/// are none.
 pub(super) fn inputs(array: &Array) -> Result<Field> {
     match array.sample()? {
         [] if array.is_float() => array.field(&[1]),

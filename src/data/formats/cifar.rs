@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 /// Bytes of an image.
 const IMAGE: usize = 3 * 32 * 32;
 
-/// Which of CIFAR-100's labels are learnt.
+/// The labels of CIFAR-100 to learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CifarLabels {
@@ -89,9 +89,9 @@ impl Layout {
     }
 }
 
-/// CIFAR-10 or CIFAR-100, binary version, in a folder: samples `[3, 32, 32]` with labels. Which one it is the files'
-/// names say: `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, or `train.bin` and `test.bin`. The files
-/// stay where they are.
+/// CIFAR-10 or CIFAR-100, binary version, in a folder: samples `[3, 32, 32]` with labels. The files' names decide
+/// which one it is: `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, or `train.bin` and `test.bin`. The
+/// files stay where they are.
 ///
 /// ```no_run
 /// use downhill::data::{self, ArrayOptions, CifarLabels, Normalise};

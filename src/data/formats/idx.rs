@@ -111,7 +111,7 @@ const ROLES: [(&[&str], &str); 4] = [
     (&["t10k", "test"], "labels"),
 ];
 
-/// Which set a file is of, and which of [`ROLES`] it has there: `emnist-letters-train-images-idx3-ubyte.gz`.
+/// The set of a file, and its index in [`ROLES`]: `emnist-letters-train-images-idx3-ubyte.gz`.
 fn role(name: &str) -> Option<(&str, usize)> {
     let stem = name.strip_suffix(".gz").unwrap_or(name);
     for (at, (words, what)) in ROLES.iter().enumerate() {
@@ -168,12 +168,12 @@ fn find(folder: &Path, set: Option<&str>) -> Result<[Option<PathBuf>; 4]> {
     Ok(files)
 }
 
-/// MNIST and what is kept like it: a folder with images and labels to train on, and mostly those to evaluate on, each
-/// as IDX, as it is or in gzip.
+/// MNIST and data sets in the same layout: a folder with images and labels to train on, and usually those to evaluate
+/// on. Each is an IDX file, plain or in gzip.
 ///
 /// The files are found by their names, `train-images-idx3-ubyte` and so on, with `t10k` or `test` for the evaluation
 /// part and `.` or `-` before `idx`. Where a folder has several sets, as EMNIST's `emnist-letters-train-…`, `set` is
-/// what comes before. Images `[n, h, w]` become samples `[1, h, w]`, other arrays what follows `n`.
+/// the prefix. Images `[n, h, w]` become samples `[1, h, w]`; other arrays become samples of the axes after `n`.
 ///
 /// ```no_run
 /// use downhill::data::{self, ArrayOptions};
@@ -183,7 +183,7 @@ fn find(folder: &Path, set: Option<&str>) -> Result<[Option<PathBuf>; 4]> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Data`] with the place where a file is missing or at fault; [`Error::Config`] where `set` has to be said or
+/// [`Error::Data`] with the place where a file is missing or at fault; [`Error::Config`] where `set` must be given or
 /// the options do not fit; [`Error::Io`].
 pub fn idx(folder: &Path, set: Option<&str>, options: &ArrayOptions) -> Result<Dataset> {
     let files = find(folder, set)?;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// The samples of an NPY or an IDX file, as it is or in gzip, along its first axis, scaled as a run's data were.
 /// Without an encoding the model gets the numbers as they are.
 ///
-/// Digits may be bytes from 0 to 16, as theirs were, or floats from 0 to 1, which they became.
+/// Inputs of a digits model may be bytes from 0 to 16, as in the data files, or floats from 0 to 1, as in training.
 ///
 /// # Errors
 /// [`Error::Data`] with the offset of what is wrong in the file, or where its samples have another shape or kind;

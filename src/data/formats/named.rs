@@ -14,7 +14,7 @@ use super::safetensors::Tensors;
 use super::zip::{Member, members};
 use crate::error::{Error, Result, suggestion};
 
-/// Which arrays of a file are which. What is `None` is found, where that is possible in one way only: as `x_train`,
+/// The roles of the arrays in a file. An array that is `None` is found, where only one way is possible: as `x_train`,
 /// `y_train`, `x_test` and `y_test`; `train_images`, `train_labels`, `test_images` and `test_labels`; `x` and `y`;
 /// `images` and `labels`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl ArrayNames {
         Ok((train, eval))
     }
 
-    /// The arrays as a data set, which is named by the file and what was taken of it.
+    /// The arrays as a data set, named by the file and the arrays taken from it.
     fn load(
         &self,
         file: &str,
@@ -127,8 +127,8 @@ impl ArrayNames {
 /// Arrays of an NPZ file, as `np.savez` and `np.savez_compressed` write it: samples along their first axis. Integer
 /// targets `[n]` are labels.
 ///
-/// Bytes are scaled to numbers from 0 to 1 unless `options` say something else; other integers stay integers. What is
-/// not compressed stays in the file.
+/// By default bytes are scaled to numbers from 0 to 1, and other integers stay integers. Arrays that are not
+/// compressed stay in the file.
 ///
 /// ```no_run
 /// use downhill::data::{self, ArrayNames, ArrayOptions};

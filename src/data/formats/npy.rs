@@ -238,7 +238,7 @@ impl Parser<'_> {
     }
 }
 
-/// Why numbers of this type cannot be read, and what can be done.
+/// Explains why numbers of this type cannot be read, and names the remedy.
 fn refused(descr: &str, kind: &str) -> String {
     let remedy = match kind.as_bytes().first() {
         Some(b'O') => "Python objects; make numbers of them, as np.stack(list), and save those",
@@ -269,7 +269,7 @@ fn open(path: &Path) -> Result<Array> {
 
 /// Two NPY files, as they are or in gzip, as inputs and targets, samples along their first axis. Integer targets `[n]` are labels.
 ///
-/// Bytes are scaled to numbers from 0 to 1 unless `options` say something else; other integers stay integers.
+/// By default bytes are scaled to numbers from 0 to 1, and other integers stay integers.
 ///
 /// ```no_run
 /// use downhill::data::{self, ArrayOptions};

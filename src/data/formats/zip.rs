@@ -1,4 +1,4 @@
-//! ZIP, as far as NumPy writes it: what is stored is read where it lies, and what is deflated is unpacked.
+//! ZIP, as far as NumPy writes it: stored members are read in place, and deflated members are unpacked.
 //!
 //! ```text
 //! for each member   local header (0x04034b50), name, extra field, data
@@ -25,7 +25,7 @@ use crate::error::Result;
 pub(super) struct Member {
     /// Its name.
     pub name: String,
-    /// How long it is in the archive, and how long by itself.
+    /// Its length in the archive, and its length unpacked.
     packed: u64,
     bytes: u64,
     method: u16,
@@ -141,8 +141,8 @@ fn wide(narrow: [u32; 3], mut extra: &[u8]) -> Option<[u64; 3]> {
 }
 
 impl Member {
-    /// The file in which it can be read, and from where to where. What is stored lies in the archive itself, and its
-    /// check sum is not looked at, for that would read all of it.
+    /// The file that holds its bytes, and their range. A stored member lies in the archive itself. Its checksum is
+    /// not checked, because that would read all of it.
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) with the place where it is cut short, corrupt, or packed in a way that

@@ -5,7 +5,7 @@
 //! - Colours become grey as in Pillow: 0.299 R + 0.587 G + 0.114 B, in 16 bits of fraction, rounded (ITU-R BT.601).
 //! - Where the size is another, a triangle filter as wide as a pixel of the result, as in Pillow's and torchvision's
 //!   antialiased bilinear.
-//! - Orientations in Exif are not looked at.
+//! - Orientations in Exif are ignored.
 
 use std::io::Cursor;
 use std::path::Path;

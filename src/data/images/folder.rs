@@ -56,13 +56,13 @@ fn ending(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-/// The folder's own folder for a part, which it is where it has folders itself; one of a class has images.
+/// The folder of a part inside the folder. A folder of a part has folders in it; a folder of a class has images.
 fn part(dir: &Path, names: &[&str]) -> Option<PathBuf> {
     let holds_folders = |path: &PathBuf| entries(path).is_ok_and(|list| list.iter().any(|e| e.folder));
     names.iter().map(|name| dir.join(name)).find(holds_folders)
 }
 
-/// The folders to train and to evaluate on, where the folder is so divided.
+/// The folders to train and to evaluate on, where the folder is divided into parts.
 pub(super) fn parts(dir: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
     match part(dir, &["train"]) {
         Some(train) => (Some(train), part(dir, &EVAL)),
@@ -78,7 +78,7 @@ pub(super) fn has_images(dir: &Path) -> bool {
     entries(&dir).is_ok_and(|list| list.iter().any(class))
 }
 
-/// The images of a folder and of those in it, sorted; files that are no images are passed over.
+/// The images of a folder and of those in it, sorted; files that are no images are skipped.
 pub(super) fn below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for Entry { path, folder, .. } in entries(dir)? {
         if folder {
@@ -90,7 +90,7 @@ pub(super) fn below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Images of classes that have their names already: those of the folder to evaluate on where there is one, else all.
+/// Images of classes whose names are given: those of the folder to evaluate on where there is one, else all.
 pub(super) fn of_classes(dir: &Path, names: &[String]) -> Result<Listing> {
     let (train, eval) = parts(dir);
     let dir = eval.or(train).unwrap_or_else(|| dir.to_owned());
@@ -159,7 +159,7 @@ fn classes(dir: &Path) -> Result<Vec<Entry>> {
     Ok(folders)
 }
 
-/// Adds the images of a class and says how many. Files that are no images are passed over.
+/// Adds the images of a class and returns their number. Files that are no images are skipped.
 fn add(listing: &mut Listing, class: &Entry, number: i32) -> Result<usize> {
     let before = listing.files.len();
     for Entry { path, folder, .. } in entries(&class.path)? {

@@ -1,6 +1,6 @@
 //! Reads format and size from the first bytes of an image, without its pixels.
 //!
-//! A header is believed only as far as the file's length can bear it out, so that one that lies takes no memory.
+//! A header is trusted only as far as the file's length confirms it, so a false header allocates no memory.
 //!
 //! Sources: *Portable Network Graphics*, W3C, 11.2.2; ITU-T T.81, B.1 and B.2; RFC 1951.
 

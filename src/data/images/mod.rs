@@ -46,7 +46,7 @@ pub struct ImageOptions {
 }
 
 impl ImageOptions {
-    /// All as it is, a fifth of the images to evaluate on.
+    /// Default options, with a fifth of the images to evaluate on.
     pub fn new(split_seed: u64) -> ImageOptions {
         ImageOptions {
             size: None,
@@ -75,7 +75,7 @@ pub fn is_image_folder(dir: &Path) -> bool {
 /// `DIR/eval/CLASS` (or `val`, or `test`), where those of `eval` are evaluated on. Classes are numbered by their sorted
 /// names, and images sorted by theirs.
 ///
-/// Here only the headers are read; an image is decoded whenever it is wanted, and so are all to train on where
+/// Only the headers are read here. An image is decoded when it is read. All training images are decoded too where
 /// `normalise` is [`Normalise::Standard`].
 ///
 /// # Errors

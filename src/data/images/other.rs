@@ -17,8 +17,8 @@ pub fn images_part(dir: &Path, encoding: &ImageEncoding) -> Result<Part> {
     Part::new(encoding.field(listing.files)?, Field::new([], listing.labels)?)
 }
 
-/// Images without classes, decoded as they are read: the files that are named, and all in the folders that are, in their
-/// order, with their paths.
+/// Images without classes, decoded when they are read, with their paths: the named files, and all images in the named
+/// folders, in their order.
 ///
 /// # Errors
 /// [`Error::Data`] where a folder has no image; [`Error::Io`].

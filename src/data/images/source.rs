@@ -23,7 +23,7 @@ pub struct ImageEncoding {
     pub height: usize,
     /// Pixels from left to right.
     pub width: usize,
-    /// How an image of another size is brought to this one; it is refused where it is `None`.
+    /// Scales an image of another size to this one. `None`: such an image is refused.
     pub fit: Option<Fit>,
     /// Scales the bytes.
     pub scale: Scale,

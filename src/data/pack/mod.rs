@@ -155,8 +155,8 @@ pub fn pack(path: &Path) -> Result<Dataset> {
     })
 }
 
-/// Reads a packed data set whole and compares its checksums; gives the bytes that it read. `progress` is told how many
-/// of how many bytes are done.
+/// Reads a packed data set whole, compares its checksums, and returns the bytes read. `progress` receives the bytes
+/// done and all bytes.
 ///
 /// # Errors
 /// As [`pack`]; [`Error::Data`] with the first array that is damaged.

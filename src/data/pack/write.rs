@@ -30,7 +30,7 @@ enum From<'a> {
     Samples(&'a Part, &'a Field),
 }
 
-/// Arrays that are to be written, with what is said of them.
+/// The arrays to write, with their descriptions.
 #[derive(Default)]
 struct Layout<'a> {
     arrays: Vec<Array>,
@@ -61,7 +61,7 @@ impl<'a> Layout<'a> {
         fields.into_iter().map(describe).collect()
     }
 
-    /// The array of all values, which is there once.
+    /// The array of all values, stored once.
     fn all(&mut self, values: &'a Arc<Values>) -> usize {
         let same = |from: &From| matches!(from, From::All(other) if Arc::ptr_eq(other, values));
         match self.from.iter().position(same) {
@@ -88,8 +88,8 @@ fn bytes(array: &Array) -> u64 {
     array.numbers * array.kind().map_or(0, |kind| kind.bytes() as u64)
 }
 
-/// Gives the arrays their offsets, and says how long the file will be. A longer description moves the arrays, and
-/// larger offsets make it longer; that ends, for each turn adds digits or nothing.
+/// Assigns offsets to the arrays, and returns the length of the file. A longer description moves the arrays, and
+/// larger offsets make it longer. This ends, because each turn adds digits or nothing.
 fn place(description: &mut Description) -> Result<u64> {
     loop {
         let mut end = (PREFIX + json(description)?.len()) as u64;
@@ -126,11 +126,11 @@ fn head(description: &Description, bytes: u64) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Writes a data set in the packed format to `path`, in place of a file that is there if `replace`: a whole file or
-/// none. Memory does not grow with its samples. `progress` receives the bytes that are done and all bytes.
+/// Writes a data set in the packed format to `path`: a whole file or none. `replace` overwrites an existing file.
+/// Memory does not grow with its samples. `progress` receives the bytes that are done and all bytes.
 ///
 /// # Errors
-/// [`Error::Config`] where a file is there and is not to be replaced; [`Error::Io`]; what a source cannot read.
+/// [`Error::Config`] where a file is there and may not be replaced; [`Error::Io`]; errors of a source.
 pub fn write_pack(
     data: &Dataset,
     path: &Path,

@@ -12,7 +12,7 @@ const BLOCK: u64 = 1024;
 /// order. A block is used again, so `make` clears it first.
 ///
 /// # Errors
-/// Those of `take`, the first of which ends it.
+/// The first error of `take`, which ends the work.
 pub(super) fn in_blocks<T: Default + Send>(
     count: u64,
     make: impl Fn(Range<u64>, &mut T) + Sync,

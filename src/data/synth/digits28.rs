@@ -59,7 +59,7 @@ struct Glyph {
     ink: [f32; GRID * GRID],
     /// Centre of mass in grid points: x, y.
     centre: [f32; 2],
-    /// From where to where, x and y, ink can be seen.
+    /// The range of visible ink along x and along y.
     seen: [[f32; 2]; 2],
     label: u8,
 }
@@ -94,14 +94,14 @@ impl Digits28 {
         Ok(Digits28 { glyphs, seed, purpose })
     }
 
-    /// Image `index`, `[28, 28]`, and what it shows.
+    /// Image `index`, `[28, 28]`, and its label.
     pub fn image(&self, index: u64) -> ([u8; PIXELS], u8) {
         let mut image = [0; PIXELS];
         let label = self.render(index, &mut image);
         (image, label)
     }
 
-    /// Writes image `index` into `image` and says its label.
+    /// Writes image `index` into `image` and returns its label.
     pub(super) fn render(&self, index: u64, image: &mut [u8; PIXELS]) -> u8 {
         let mut draw = Draw::new(self.seed, index, self.purpose);
         let glyph = &self.glyphs[draw.below(self.glyphs.len() as u32) as usize];
@@ -153,8 +153,8 @@ impl Digits28 {
 
 /// The tangent of 7.5 degrees.
 const TAN: f64 = 0.131_652_497_587_395_85;
-/// Of the two noise bytes' sum, less its mean: a deviation of 0.05. Each byte's is √((256² − 1)/12) = 73.9, their sum's
-/// 104.5.
+/// Scales the sum of the two noise bytes, less its mean, to a deviation of 0.05. Each byte's is
+/// √((256² − 1)/12) = 73.9, their sum's 104.5.
 const NOISE: f32 = 0.05 / 104.5;
 
 /// Less ink than this shows in no pixel: the lowest edge begins at 0.25, and noise adds at most 0.122.

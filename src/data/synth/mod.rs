@@ -73,8 +73,8 @@ impl Kind {
         Kind::ALL.iter().find(|(kind, ..)| *kind == self).map_or("", |(_, name, _)| name)
     }
 
-    /// Samples to evaluate on beside `count` to train on: MNIST's sixth, at least 1; of a table none, for a config
-    /// draws them from its rows.
+    /// Samples to evaluate on beside `count` to train on: a sixth, as MNIST has, at least 1; none for a table,
+    /// because a config draws them from its rows.
     pub fn eval_count(self, count: u64) -> u64 {
         if self == Kind::Digits28 { (count / 6).max(1) } else { 0 }
     }
@@ -87,14 +87,14 @@ pub struct SynthOptions {
     pub kind: Kind,
     /// The count of samples to train on, from 1 to `u32::MAX`, the limit of an IDX file.
     pub count: u64,
-    /// Decides which.
+    /// The seed of the samples.
     pub seed: u64,
     /// Replace files that are there.
     pub force: bool,
 }
 
-/// Makes the samples and writes them into `dir`, which is made if need be. `progress` is told, again and again, how
-/// many samples are done. The files' paths and bytes.
+/// Makes the samples and writes them into `dir`, which is created if need be. `progress` receives the number of
+/// samples done, repeatedly. Returns the files' paths and bytes.
 ///
 /// The files appear together, when all are whole.
 ///
@@ -165,7 +165,7 @@ const IDX_FILES: [&str; 4] = [
 /// The header of a table of points.
 const POINT: &str = "x0,x1,label\n";
 
-/// A cell of six decimals and what ends it.
+/// A cell of six decimals and its separator.
 fn number(value: f64, end: char, row: &mut String) {
     let _ = write!(row, "{value:.6}{end}");
 }

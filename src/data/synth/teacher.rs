@@ -1,4 +1,4 @@
-//! `teacher`: regression onto what another net says, so that the best loss is known.
+//! `teacher`: regression onto the output of another net, so that the best loss is known.
 
 use super::draw::Draw;
 

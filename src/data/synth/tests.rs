@@ -89,7 +89,7 @@ fn images_have_the_measures_of_mnist() {
     assert!(counts.iter().all(|c| (200i32 - c).abs() < 5 * 13), "{counts:?}");
 }
 
-/// A digit of the evaluation part is told by the nearest of 1,000 images of other digits.
+/// A digit of the evaluation part is classified by the nearest of 1,000 images of other digits.
 #[test]
 fn images_look_like_what_they_are_called() {
     let (train, eval) = (digits(Half::Train, 5), digits(Half::Eval, 5));

@@ -11,7 +11,7 @@ use super::batch::{guarded, names, rows, unfit};
 use super::reader::{Each, Rows};
 use crate::error::{Error, Result};
 
-/// Before a file's stream, with two bytes to fill eight; and at its end.
+/// The magic before a file's stream, padded by two bytes to eight, and at its end.
 const MAGIC: &[u8] = b"ARROW1";
 /// Before the length of a message.
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -90,8 +90,8 @@ fn stream(bytes: &[u8]) -> Result<(usize, usize), Fault> {
     }
 }
 
-/// Every message lies in the stream, and no compressed buffer claims to become more than its bytes can: a decoder
-/// makes room for what is claimed before it looks.
+/// Checks that every message lies in the stream, and that no compressed buffer claims to become more than its bytes
+/// can. A decoder allocates the claimed size before it reads.
 fn check(stream: &[u8]) -> Result<(), Fault> {
     let mut at = 0;
     loop {
@@ -126,7 +126,7 @@ fn check(stream: &[u8]) -> Result<(), Fault> {
                 let claim = body.get(from..).and_then(|bytes| bytes.first_chunk::<8>());
                 let claim = claim.map_or(0, |claim| i64::from_le_bytes(*claim));
                 let packed = usize::try_from(buffer.length()).unwrap_or(0);
-                // Where nothing is packed, what follows is another buffer's.
+                // Without packed bytes, the bytes that follow belong to another buffer.
                 if packed > 0 && usize::try_from(claim).is_ok_and(|claim| claim > most(codec, packed)) {
                     let text =
                         format!("{packed} bytes claim to unpack into {claim}, which is more than they can");
@@ -138,8 +138,8 @@ fn check(stream: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// What so many bytes become at most: LZ4 lengthens a match by 255 for each byte, and zstd repeats a byte over a block
-/// of 128 KiB with a head of three.
+/// The most bytes that `packed` bytes can unpack to: LZ4 lengthens a match by 255 for each byte, and zstd repeats a
+/// byte over a block of 128 KiB with a head of three.
 fn most(codec: CompressionType, packed: usize) -> usize {
     match codec {
         CompressionType::LZ4_FRAME => packed.saturating_mul(255),

@@ -112,7 +112,8 @@ pub(super) fn names(schema: &Schema) -> Vec<String> {
     schema.fields().iter().map(|field| field.name().trim().to_owned()).collect()
 }
 
-/// Each row of a batch, the first of which is `first`; `places` are the file's columns that the batch has.
+/// Calls `each` with every row of a batch. The first row has the number `first`; `places` are the file's columns that
+/// the batch has.
 pub(super) fn rows(batch: &RecordBatch, places: &[usize], first: usize, each: &mut Each) -> Result<()> {
     let mut columns: Vec<Option<Column>> = Vec::new();
     columns.resize_with(places.iter().max().map_or(0, |last| last + 1), || None);
@@ -122,8 +123,9 @@ pub(super) fn rows(batch: &RecordBatch, places: &[usize], first: usize, each: &m
     (0..batch.num_rows()).try_for_each(|row| each(first + row, &Row { columns: &columns, row }))
 }
 
-/// What a decoder says, a panic of its as an error: decoders of other hands index and unwrap where a file lies, and
-/// that is the file's fault and no reason to end. Only the decoder's own state is seen by it, and that is dropped.
+/// Runs a decoder, and returns its panic as an error. Third-party decoders index and unwrap where a file is false;
+/// that is the file's fault, and must not end the process. Only the decoder's own state is affected, and it is
+/// dropped.
 pub(super) fn guarded<T, E: std::fmt::Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode)) {
         Ok(result) => result.map_err(|err| err.to_string()),

@@ -36,7 +36,7 @@ pub(super) trait Cells {
 }
 
 impl<'a> Cell<'a> {
-    /// True where it stands for a number that is not there.
+    /// True where it stands for a missing number.
     pub fn is_missing(self) -> bool {
         match self {
             Cell::Null => true,
@@ -105,8 +105,8 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// As a category, `fill` where it is missing, or what is wrong with it. Of the words for what is missing only
-    /// the empty one counts, for "NA" may be a name, but where there is a fill they all do.
+    /// As a category, `fill` where it is missing, or what is wrong with it. Without a fill only the empty word is
+    /// missing, because "NA" may be a name; with a fill all words for missing values are.
     pub fn category<'b>(self, fill: Option<&'b str>) -> Result<Cow<'b, str>, String>
     where
         'a: 'b,

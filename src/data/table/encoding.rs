@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::Cell;
 use crate::error::{Error, Result, suggestion};
 
-/// How the rows of a table became numbers; what a model must be given with the next ones.
+/// The encoding of a table's rows as numbers. A model needs it for later rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableEncoding {
     /// The inputs, in the order of the file's columns.
@@ -111,7 +111,7 @@ impl TableEncoding {
         self.columns.iter().map(InputColumn::width).sum()
     }
 
-    /// The model's input for a row of named cells, `[width]`; cells that are no input of the model are passed over.
+    /// The model's input for a row of named cells, `[width]`; cells that are no input of the model are ignored.
     ///
     /// ```
     /// use downhill::data::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind};

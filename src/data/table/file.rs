@@ -148,7 +148,7 @@ impl TableFile {
     /// Every row in order, with the cells of `columns`, to the end or to the first error.
     ///
     /// # Errors
-    /// [`Error::Data`] where the file is malformed, and what `each` says.
+    /// [`Error::Data`] where the file is malformed; errors of `each`.
     pub fn scan(&self, columns: &[usize], each: &mut Each) -> Result<()> {
         self.body.scan(&self.name, columns, each)
     }

@@ -22,8 +22,8 @@ pub enum Fill {
 
 /// Values for the missing cells of a table; without a rule a missing cell is an error.
 ///
-/// Missing are nulls and NaN, and in a CSV file nothing, `NA`, `N/A`, `NaN`, `null` and `?` in capitals or not. In
-/// a column of words that is not filled only nothing is missing, and `NA` a word.
+/// Nulls and NaN are missing. In a CSV file an empty cell, `NA`, `N/A`, `NaN`, `null` and `?` are missing too, in
+/// capitals or not. In a column of words that is not filled only an empty cell is missing, and `NA` is a word.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fills {
     /// For every numeric column in no other rule: the mean or the median.

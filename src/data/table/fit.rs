@@ -10,15 +10,15 @@ use super::options::TableOptions;
 use crate::data::moments::{Welford, median};
 use crate::error::{Error, Result};
 
-/// More categories than this are a name or a number of something, and not a kind of it.
+/// A column of more categories than this holds names or identifiers, and no categories.
 const MOST_CATEGORIES: usize = 1000;
 
 /// The statistics gathered from a column.
 #[derive(Debug)]
 enum Kind {
-    /// Its numbers, how many are missing, and what fills them.
+    /// Its numbers, the count of missing ones, and their fill.
     Numeric { moments: Welford, missing: usize, fill: Option<Fill> },
-    /// Its categories, and what fills a missing one.
+    /// Its categories, and the fill of a missing one.
     Words { found: HashSet<String>, fill: Option<String> },
 }
 
@@ -69,7 +69,7 @@ pub(super) fn classes(
     Ok(Some(sorted(found)))
 }
 
-/// The encoding that the rows of `file` give which are not held out.
+/// Fits the encoding to the rows of `file` that are not held out.
 ///
 /// # Errors
 /// As [`super::table`].
@@ -107,7 +107,7 @@ pub(super) fn fit(
     })
 }
 
-/// The inputs by lists and looks, with nothing gathered yet.
+/// The inputs, by the lists of the options and the contents of the columns, with nothing gathered yet.
 fn inputs(file: &TableFile, options: &TableOptions) -> Result<Vec<Gathered>> {
     let target = file.column("target", &options.target)?;
     let numeric = listed(file, "numeric", options.numeric.as_deref(), target)?;
@@ -124,7 +124,7 @@ fn inputs(file: &TableFile, options: &TableOptions) -> Result<Vec<Gathered>> {
                 format!("data.source: column \"{name}\" is in numeric and in categorical; it is one of them");
             return Err(Error::Config(text));
         }
-        // A list that is given is whole; one that is not takes what looks like it and is in no list.
+        // A given list is complete. A list that is not given takes the columns of its type that are in no list.
         let inferred = at != target && !in_numeric && !in_categorical;
         if in_numeric || in_categorical || (inferred && (numeric.is_none() || categorical.is_none())) {
             file.check_fit(at)?;
@@ -153,7 +153,7 @@ fn inputs(file: &TableFile, options: &TableOptions) -> Result<Vec<Gathered>> {
     Ok(columns)
 }
 
-/// The columns of a list, which does not hold the target, and none twice.
+/// The columns of a list. Refuses the target and repeated columns.
 fn listed(
     file: &TableFile,
     key: &str,
@@ -201,7 +201,7 @@ fn word_fill(name: &str, fill: Option<&Fill>) -> Result<Option<String>> {
     }
 }
 
-/// Goes once through the rows, those that `held` holds out left aside.
+/// Gathers statistics in one pass over the rows, without those that `held` holds out.
 fn gather(file: &TableFile, held: Option<&[bool]>, gathered: &mut [Gathered]) -> Result<()> {
     let columns: Vec<usize> = gathered.iter().map(|one| one.column).collect();
     file.scan(&columns, &mut |row, cells| {
@@ -263,8 +263,8 @@ fn sorted(found: HashSet<String>) -> Vec<String> {
     words
 }
 
-/// The median of each column that is filled by it. Numbers are kept of so many columns at a time as take at most a
-/// quarter of the file's rows × columns × 8 bytes, one at least.
+/// The median of each column that is filled by it. One pass stores the numbers of as many columns as take at most a
+/// quarter of the file's rows × columns × 8 bytes, and of at least one column.
 fn medians(file: &TableFile, held: &[bool], gathered: &[Gathered]) -> Result<Vec<Option<f64>>> {
     let mut medians = vec![None; gathered.len()];
     let wanted: Vec<usize> = (0..gathered.len())

@@ -1,7 +1,7 @@
 //! Tables: a file's columns as inputs, one of them as the target.
 //!
-//! A file lies in memory as it is on disk and is read once for each purpose: types, classes, means and categories, then
-//! the numbers. So no cell is kept but as the f32 it becomes.
+//! A file lies in memory as it is on disk and is read once for each purpose: types, classes, means and categories,
+//! then the numbers. So a cell is stored only as the f32 that it becomes.
 
 #[cfg(feature = "arrow")]
 mod arrow;
@@ -41,9 +41,8 @@ use crate::shape::MAX_ELEMENTS;
 /// A table as a data set: inputs f32 `[width]`, each row's columns side by side as [`TableEncoding`] makes numbers of
 /// them; targets f32 `[1]`, or i32 `[]` where they are classes. A CSV file has a header.
 ///
-/// Means, medians, deviations and categories are the training part's; classes are all that the rows have. What is
-/// evaluated on depends on `split_seed` (and, stratified, the classes) alone, and both parts keep the order of the
-/// file.
+/// Means, medians, deviations and categories are the training part's; classes are all that the rows have. The rows to
+/// evaluate on depend only on `split_seed` (and, stratified, on the classes). Both parts keep the order of the file.
 ///
 /// # Errors
 /// [`Error::Config`] where options do not fit the file: no such column (with the nearest name), one named twice;
@@ -71,7 +70,7 @@ pub fn table(path: &Path, format: TableFormat, options: &TableOptions) -> Result
     Ok(Dataset::new(&file.name, train, eval, classes)?.with_encoding(Encoding::Table(encoding)))
 }
 
-/// Other rows as samples, encoded as the run's were: means, categories and classes are not looked for again.
+/// Other rows as samples, encoded as the run's were: means, categories and classes are not fitted again.
 ///
 /// # Errors
 /// As [`table`]; [`Error::Config`] where a column is missing, [`Error::Data`] where a class is none of the run's.
@@ -87,7 +86,7 @@ pub fn table_part(
     all.map_err(|err| err.renamed("data.source.eval: ", ""))
 }
 
-/// For each row of the file whether it is evaluated on.
+/// Marks the rows of the file to evaluate on.
 fn held(
     file: &TableFile,
     other: bool,

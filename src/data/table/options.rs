@@ -49,7 +49,7 @@ pub struct TableOptions {
 }
 
 impl TableOptions {
-    /// Types as they look, nothing filled, a fifth of the rows to evaluate on.
+    /// Inferred types, no fills, and a fifth of the rows to evaluate on.
     pub fn new(target: impl Into<String>) -> Self {
         TableOptions {
             target: target.into(),

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// Rows that are decoded at a time.
 const BATCH: usize = 4096;
 
-/// A file, and what its foot says.
+/// A file and its footer.
 #[derive(Debug)]
 pub(super) struct Parquet {
     bytes: Bytes,

@@ -165,7 +165,7 @@ impl TableRows {
     }
 }
 
-/// Text on its way, and at which byte each of its lines that is not empty begins: a record says where it was read, which
+/// Text as it is read, with the byte at which each non-empty line begins. A record reports where it was read, which
 /// may be before empty lines.
 struct Lines<R> {
     inner: R,

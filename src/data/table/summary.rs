@@ -9,7 +9,7 @@ use super::file::{TableFile, TableFormat};
 use crate::data::moments::Welford;
 use crate::error::Result;
 
-/// Categories that are counted; of more only this is known, that there are more.
+/// Categories that are counted. Of a column with more, the summary only reports that there are more.
 const MOST_COUNTED: usize = 1000;
 /// Rows that are kept as text.
 const FIRST_ROWS: usize = 5;
@@ -114,7 +114,7 @@ impl TableSummary {
     /// [`TableOptions`](super::TableOptions).
     ///
     /// # Errors
-    /// As [`table`](super::table), but that no cell is wrong.
+    /// As [`table`](super::table), except that no cell is an error.
     pub fn read(path: &Path, delimiter: Option<u8>) -> Result<TableSummary> {
         check_delimiter(delimiter)?;
         TableSummary::of(&TableFile::read(path, TableFormat::from_path(path), delimiter)?)

@@ -16,9 +16,9 @@ use crate::data::{Dataset, Part, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 
-/// Threads that read, at most, unless more are asked for.
+/// The default limit of threads that read samples.
 const MOST_WORKERS: usize = 8;
-/// Threads that may be asked for.
+/// The most threads that the options may ask for.
 const ALLOWED_WORKERS: usize = 256;
 
 /// The loaders of a run.

@@ -1,7 +1,7 @@
 //! A part of a data set on its way to the device: threads fill slots, window after window, ahead of the steps.
 //!
-//! What lies in a slot is decided by the epoch and the step it begins at alone, so that neither the number of threads
-//! nor their order can be seen in the result.
+//! The epoch and its first step alone decide the contents of a slot, so neither the number of threads nor their order
+//! changes the result.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,9 +72,9 @@ struct State {
 
 struct Shared {
     state: Mutex<State>,
-    /// There is something to do.
+    /// Signals that there is something to do.
     work: Condvar,
-    /// Something is done.
+    /// Signals that something is done.
     done: Condvar,
     part: Part,
     batches: BatchPlan,
@@ -111,7 +111,7 @@ impl Shared {
         self.batches.steps()
     }
 
-    /// What a thread does until the stream closes.
+    /// Runs a thread until the stream closes.
     fn run(&self) {
         let mut state = self.lock();
         while !state.closed {
@@ -176,7 +176,7 @@ impl Shared {
         state
     }
 
-    /// Reads the samples of a task and puts them where they belong; or says which place could not be filled, the first one.
+    /// Reads the samples of a task into their places. The error has the first place that could not be filled.
     fn fill(&self, task: &Task) -> Result<(), (usize, Error)> {
         let order = &task.order[task.from..task.from + task.count];
         let mut bytes = Vec::new();
@@ -303,7 +303,7 @@ impl Prefetcher {
         }
     }
 
-    /// Lets go of all windows, and begins at another step.
+    /// Drops all windows, and restarts at another step.
     fn seek<'a>(
         shared: &'a Shared,
         mut state: MutexGuard<'a, State>,
@@ -327,7 +327,7 @@ impl Prefetcher {
     /// is; sample numbers are places in the slot. Waits until it is full.
     ///
     /// # Errors
-    /// What could not be read, at the step it belongs to.
+    /// A sample that cannot be read, at the step it belongs to.
     pub fn take(&mut self, epoch: u64, at: usize, count: usize) -> Result<(SampleOrder, usize)> {
         let window = self.window(epoch, at);
         let batches = &self.shared.batches;
@@ -336,7 +336,7 @@ impl Prefetcher {
         let step = parts * batches.micro;
         let mut whole = window.first + window.steps;
         if let Some((place, err)) = &self.fault {
-            // The steps before the sample that cannot be read are as good as any.
+            // The steps before the sample that cannot be read are still valid.
             whole = window.first + place / step;
             if whole <= at {
                 return Err(err.clone());
@@ -365,7 +365,7 @@ impl Prefetcher {
         // A stream that is dropped in the meantime takes its slots along.
         let (window, shared) = (*window, Arc::downgrade(&self.shared));
         self.shared.slots[window.slot].take_back(move |mapped| {
-            // Where the device is gone the run ends by other means.
+            // If the device is lost, the run ends elsewhere.
             if let Some(shared) = shared.upgrade().filter(|_| mapped) {
                 shared.lock().free.push_back(window.slot);
                 shared.work.notify_all();
@@ -379,7 +379,7 @@ impl Drop for Prefetcher {
         self.shared.lock().closed = true;
         self.shared.work.notify_all();
         for worker in self.workers.drain(..) {
-            // One that panicked has said so on its own.
+            // A thread that panicked has already reported it.
             let _ = worker.join();
         }
     }

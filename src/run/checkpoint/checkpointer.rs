@@ -69,7 +69,7 @@ impl Checkpointer {
         Ok(Checkpointer { folder, rule, identity, monitor, store, writer, last, saved: None, is_owed: false })
     }
 
-    /// Has every checkpoint wait until `metrics` is synced: a file that is never behind it.
+    /// Syncs `metrics` before each checkpoint, so that this file is never behind a checkpoint.
     #[must_use]
     pub fn after(mut self, metrics: File) -> Checkpointer {
         self.writer.desk_mut().iter_mut().for_each(|desk| desk.metrics = metrics.try_clone().ok());
@@ -133,7 +133,7 @@ impl Checkpointer {
         Ok(())
     }
 
-    /// Where the checkpoint after `step` steps is.
+    /// The path of the checkpoint after `step` steps.
     pub fn path(&self, step: u64) -> PathBuf {
         self.store.path(step)
     }
@@ -170,7 +170,7 @@ impl Checkpointer {
 }
 
 impl Checkpointing for Checkpointer {
-    /// Begins to read the data for their fingerprint, beside the run.
+    /// Begins to read the data for their fingerprint, in parallel with the run.
     fn start(&mut self) -> Result<()> {
         if let Some(desk) = self.writer.desk_mut() {
             desk.fingerprint.begin(&desk.data);

@@ -19,7 +19,7 @@ pub(super) const AVERAGE: &str = "average.safetensors";
 const STATE: &str = "state.safetensors";
 const PROGRESS: &str = "checkpoint.json";
 const CHECKSUMS: &str = "checksums.txt";
-/// Begins the name of a buffer of the best epoch.
+/// The prefix of the buffers of the best epoch.
 const BEST: &str = "best.";
 /// The format of these files.
 const FORMAT: u32 = 2;
@@ -43,7 +43,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of this version of the crate, for a run of this plan.
+    /// The identity of a run of this plan, by this version of the crate.
     pub fn new(config: String, adapter: String, plan: &TrainPlan) -> Identity {
         let config_hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(config.as_bytes()));
         let (batches, evaluated) = (plan.batches, plan.eval_batches.map_or(0, |batches| batches.rows));
@@ -63,7 +63,7 @@ struct Document {
     format: u32,
     step: u64,
     epoch: u64,
-    /// The metric that says what is best.
+    /// The metric that decides which is best.
     monitor: Monitor,
     /// Its value in the epoch that ended here.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -77,7 +77,7 @@ struct Document {
 /// A checkpoint as it was written.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    /// The run that it is of.
+    /// The run it belongs to.
     pub identity: Identity,
     /// The monitored metric, where an epoch ended here.
     pub metric: Option<f64>,
@@ -189,8 +189,8 @@ fn write_state(path: &Path, buffers: &BufferContents, best: Option<&BestWeights>
 /// Reads a checkpoint and checks every byte of it.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] with what is damaged; [`Error::Io`] where the system would not read it, and [`Error::Data`] where
-/// it is in the format of another version: neither is to be passed over.
+/// [`Error::Checkpoint`] with what is damaged; [`Error::Io`] where the system would not read it, and [`Error::Data`]
+/// where it is in the format of another version: neither may be skipped.
 pub(super) fn read(folder: &Path) -> Result<Checkpoint> {
     let damaged = |what: String| Error::Checkpoint(format!("{}: {what}", folder.display()));
     let unread = |name: &str, err: std::io::Error| match err.kind() {

@@ -1,4 +1,4 @@
-//! The thread that writes checkpoints while the run goes on.
+//! The thread that writes checkpoints while the run continues.
 
 use super::format::Contents;
 use super::store::CheckpointStore;
@@ -34,16 +34,16 @@ pub(super) struct Desk {
 /// The fingerprint of the data.
 #[derive(Debug)]
 pub(super) enum Fingerprint {
-    /// Nobody has asked for it.
+    /// Not requested yet.
     Unknown,
-    /// The data are being read, beside the run.
+    /// The data are being read, in parallel with the run.
     Coming(JoinHandle<Result<u64>>),
     /// In hexadecimal.
     Known(String),
 }
 
 impl Fingerprint {
-    /// Begins to read the data, beside the run.
+    /// Begins to read the data, in parallel with the run.
     pub fn begin(&mut self, data: &Dataset) {
         if let Fingerprint::Unknown = self {
             let data = data.clone();
@@ -54,7 +54,7 @@ impl Fingerprint {
         }
     }
 
-    /// Waits for it.
+    /// Waits for the fingerprint.
     pub fn get(&mut self, data: &Dataset) -> Result<String> {
         let number = match std::mem::replace(self, Fingerprint::Unknown) {
             Fingerprint::Known(text) => {

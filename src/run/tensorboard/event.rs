@@ -11,13 +11,13 @@ pub(super) struct Event<'a> {
     pub what: What<'a>,
 }
 
-/// What an event says.
+/// The content of an event.
 pub(super) enum What<'a> {
     /// The first one of a file.
     FileVersion(&'static str),
     /// Numbers by their tags.
     Summary(&'a [(&'a str, Summary<'a>)]),
-    /// The run goes on from here: what was said of this step and later ones is void.
+    /// The run resumes here: earlier records of this step and of later ones are void.
     SessionStart,
 }
 
@@ -96,7 +96,7 @@ impl Histogram {
 #[derive(Default)]
 struct Message(Vec<u8>);
 
-/// The kinds of values: seven bits a byte, the lowest first; eight bytes; a length and so many bytes; four bytes.
+/// The kinds of values: seven bits a byte, the lowest first; eight bytes; a length and that many bytes; four bytes.
 const VARINT: u64 = 0;
 const EIGHT: u64 = 1;
 const LENGTH: u64 = 2;
@@ -136,7 +136,7 @@ impl Message {
         }
     }
 
-    /// Of a `oneof`: written whatever it is.
+    /// A field of a `oneof`: written whatever its value is.
     fn float(&mut self, field: u64, value: f32) {
         self.key(field, FOUR);
         self.0.extend(value.to_le_bytes());

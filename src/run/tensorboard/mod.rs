@@ -1,7 +1,7 @@
-//! What TensorBoard shows of a run: event files beside `metrics.jsonl`.
+//! The view of a run in TensorBoard: event files beside `metrics.jsonl`.
 //!
-//! TensorBoard takes all event files of a folder as one run and reads them in the order of their names, so a run that
-//! goes on writes a file of a later name and leaves the earlier ones as they are.
+//! TensorBoard takes all event files of a folder as one run and reads them in the order of their names, so a resumed
+//! run writes a file of a later name and leaves the earlier ones as they are.
 
 mod event;
 mod record;
@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 use crate::metrics::{Numbers, StatisticsRecord};
 use crate::train::{EpochRecord, Observer, StepRecord};
 
-/// What every event file's name begins with.
+/// The prefix of every event file's name.
 const PREFIX: &str = "events.out.tfevents.";
 
-/// An event file that is being written. What a call says has left for the operating system when it returns.
+/// An event file that is being written. A call hands its data to the operating system before it returns.
 ///
 /// As an [`Observer`] it writes, each at its step: `train/loss`, `train/lr`, `train/grad_norm` and `train/<metric>` of
 /// every step; `epoch/train_loss`, `epoch/train_<metric>`, `epoch/samples_per_second`, `eval/loss`, `eval/accuracy` and
@@ -36,7 +36,7 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Whether a folder has one already.
+    /// True where a folder has one already.
     pub fn is_in(folder: &Path) -> bool {
         latest(folder).is_ok_and(|latest| latest.is_some())
     }
@@ -56,7 +56,8 @@ impl EventFile {
         Ok(events)
     }
 
-    /// The same for a run that goes on after `step` steps: what earlier files say of later steps no longer counts.
+    /// Starts a file for a run that resumes after `step` steps. Records of later steps in earlier files no longer
+    /// count.
     ///
     /// # Errors
     /// As [`EventFile::create`].
@@ -67,7 +68,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
