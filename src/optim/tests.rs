@@ -106,7 +106,7 @@ fn changes_of_an_optimizer_are_those_of_its_keys() {
                 _ => None,
             };
             assert_eq!(optimizer.with_momentum(0.625), moved);
-            assert_eq!(optimizer.with_momentum(f64::NAN).is_some(), false, "{optimizer:?}");
+            assert!(optimizer.with_momentum(f64::NAN).is_none(), "{optimizer:?}");
         }
     }
 }
