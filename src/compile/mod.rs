@@ -8,6 +8,8 @@ mod budget;
 mod builder;
 mod checks;
 mod dead_units;
+#[cfg(feature = "diagnostics")]
+mod equal_tensors;
 mod inputs;
 mod objective;
 mod optimizer_passes;
@@ -19,11 +21,11 @@ mod train_plan;
 mod update;
 
 pub use builder::TrainPlanBuilder;
+#[cfg(feature = "diagnostics")]
+pub(crate) use equal_tensors::of_equal_tensors;
 pub(crate) use inputs::{check as check_sources, sources};
 pub use objective::{Batch, BatchLoss, Loss, Model, Objective};
 pub(crate) use optimizer_passes::dispatches_of_a_shape;
-#[cfg(feature = "diagnostics")]
-pub(crate) use optimizer_passes::of_equal_tensors;
 pub use options::{EarlyStopping, MicroBatch, TrainOptions};
 pub(crate) use staging::SLOTS;
 pub use staging::StagingLayout;

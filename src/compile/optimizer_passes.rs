@@ -3,13 +3,10 @@
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::kernel::factored::{Factored, LAYOUT};
-use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::orthogonal::{Class, DIRECTIONS, ORTHOGONAL, Orthogonal};
-use crate::kernel::update::{
-    self, BLOCK_BYTES, BLOCK_SUMS, GRADIENTS, NORMS, PARAMETERS, SPANS, TABLE, Tensor, UpdateContext,
-};
+use crate::kernel::update::{self, BLOCK_BYTES, BLOCK_SUMS, NORMS, SPANS, Tensor, UpdateContext};
 use crate::kernel::{Family, Kernel, Target, eight_bit};
-use crate::optim::{self, NewtonSchulz, ROW, UpdateKernel};
+use crate::optim::{self, NewtonSchulz, UpdateKernel};
 use crate::plan::{Location, Plan, Ring, Sink, input_buffer};
 use crate::shape::Shape;
 
@@ -105,40 +102,6 @@ impl<'a> OptimizerPasses<'a> {
     fn spans(&self) -> Vec<u32> {
         self.tensors.iter().flat_map(Tensor::blocks).collect()
     }
-}
-
-/// The update alone, for benchmarks: tensors of one shape one after the other, with one row in the table.
-///
-/// # Errors
-/// Matrices so large that a product of theirs would loop too long.
-#[cfg(feature = "diagnostics")]
-pub(crate) fn of_equal_tensors(
-    update: &UpdateKernel,
-    shape: &Shape,
-    tensors: usize,
-    family: Family,
-) -> Result<Plan> {
-    let each = (4 * shape.elements() as u64).next_multiple_of(BLOCK_BYTES);
-    let bytes = each * tensors as u64;
-    let around = UpdateContext {
-        gradients: GRADIENTS,
-        bytes,
-        ends: &[],
-        blocks: update::blocks(update, family),
-        checked: false,
-        clip_value: false,
-        average: false,
-    };
-    let sizes = vec![(GRADIENTS, bytes), (PARAMETERS, bytes), (TABLE, 4 * ROW as u64), (STATE, STATE_BYTES)];
-    let matrices = if matches!(update.passes, optim::Passes::Orthogonal(_)) { tensors } else { 0 };
-    let list = (0..tensors as u64).map(|i| Tensor { shape, offset: each * i }).collect();
-    let mut plan = Plan::default();
-    OptimizerPasses::new(update, around, list, matrices, family).add(
-        &mut plan,
-        shape.elements() * tensors,
-        sizes,
-    )?;
-    Ok(plan)
 }
 
 /// Dispatches between the two passes for each shape of matrix.

@@ -17,6 +17,7 @@ pub(super) enum Format {
     Jpeg,
 }
 
+#[cfg(feature = "images")]
 impl Format {
     pub fn name(self) -> &'static str {
         match self {
