@@ -132,7 +132,7 @@ impl Config {
     /// Plans a run on `data`, which is that of [`Config::dataset`].
     ///
     /// # Errors
-    /// As [`TrainPlan::new`] and [`TrainOptions::batches`].
+    /// As [`TrainPlanBuilder::build`](crate::compile::TrainPlanBuilder::build) and [`TrainOptions::batches`].
     pub fn plan(&self, data: &Dataset, target: Target) -> Result<TrainPlan> {
         // The mixup of the inputs of a build, for its loss.
         let mixed = RefCell::new(None);

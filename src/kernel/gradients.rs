@@ -14,7 +14,7 @@ use super::update::GRADIENTS;
 use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 
-/// Partial sums of [`norm`].
+/// Partial sums of squares of the gradients.
 pub const PARTIAL_NORMS: &str = "partial norms";
 /// The ring of metrics.
 pub const RING: &str = "metrics";

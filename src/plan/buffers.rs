@@ -63,7 +63,7 @@ pub struct BufferPlan {
 /// A range of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
-    /// Index into [`Plan::buffers`].
+    /// Index into [`Plan::buffers`](super::Plan::buffers).
     pub buffer: usize,
     /// First byte.
     pub offset: u64,

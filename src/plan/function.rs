@@ -75,7 +75,7 @@ impl Function {
         Ok(Function { gpu: gpu.clone(), plan, memory, program, inputs, weights, outputs, readback })
     }
 
-    /// [`Function::new`] of a model with its weights, as [`crate::train::load`] reads them. The graph is best built for
+    /// [`Function::new`] of a model with its weights, as [`run::load`](crate::run::load) reads them. The graph is best built for
     /// evaluation.
     ///
     /// # Errors

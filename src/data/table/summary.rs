@@ -110,7 +110,7 @@ impl Counted {
 }
 
 impl TableSummary {
-    /// Reads a file, of the format that [`TableFormat::of`] says; `delimiter` as in
+    /// Reads a file, of the format that [`TableFormat::from_path`] says; `delimiter` as in
     /// [`TableOptions`](super::TableOptions).
     ///
     /// # Errors
