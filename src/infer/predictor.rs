@@ -46,7 +46,8 @@ impl Head {
 /// ```no_run
 /// use downhill::config::Config;
 /// use downhill::graph::DType;
-/// use downhill::train::{self, Head, Predictor};
+/// use downhill::infer::{Head, Predictor};
+/// use downhill::run;
 /// use downhill::{Gpu, GpuOptions, Value};
 ///
 /// # fn main() -> downhill::error::Result<()> {
