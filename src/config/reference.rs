@@ -161,7 +161,8 @@ impl<'de> Deserializer<'de> for Probe {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Answer> {
         match (&visitor as &dyn de::Expected).to_string() {
             wanted if wanted == "any valid TOML value" => visitor.visit_f64(f64::NAN),
-            wanted => Err(Answer::Kind(wanted)),
+            // An error goes on after a comma: "or \"full\", is needed".
+            wanted => Err(Answer::Kind(wanted.trim_end_matches(',').to_owned())),
         }
     }
 
