@@ -148,9 +148,8 @@ impl Config {
                     None => self.loss.apply(y, t),
                 },
             )
-            .batches(self.options.batches(data)?)
-            .target(self.options.target(target))
-            .metrics(&self.options.metrics)
+            .options(&self.options)
+            .target(target)
             .build()?;
         let stopping = self.options.early_stopping.as_ref().and_then(|rule| rule.metric.as_ref());
         let watched =
