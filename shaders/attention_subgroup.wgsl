@@ -3,10 +3,10 @@
 // A workgroup is one subgroup: a lane has a row of its own, and eight rows of the other side pass by broadcast.
 // Grid: x over rows by 8, y over heads, z over the batch.
 //
-// forward: rows of q; also lse[n, TQ, HEADS] = log of the sum of the exponentials.
-// grad_q: rows of q. With p = exp(s - lse), dp = (dout v') keep, ds = p (dp - delta): dq = scale ds k.
+// forward: rows of q; also of each row the largest score and 1 / the sum of the exponentials, [2, n, TQ, HEADS].
+// grad_q: rows of q. With p = exp(s - most) by, dp = (dout v') keep, ds = p (dp - delta): dq = scale ds k.
 // grad_kv: rows of k and v: dk = scale ds' q, dv = (p keep)' dout, one after the other in out.
-// stats holds lse, then delta = sum of dout out over D, both [n, TQ, HEADS].
+// stats holds most and by of the forward kernel, then delta = sum of dout out over D, each [n, TQ, HEADS].
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
@@ -53,8 +53,8 @@ fn keep(n: u32, h: u32, row: u32, col: u32) -> f32 { return 1.0; }
 
 //#import attention
 
-//#slot lse
-fn store_lse(at: u32, most: f32, sum: f32) {}
+//#slot stats
+fn store_stats(at: u32, most: f32, by: f32) {}
 //#end
 
 fn low(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
@@ -116,7 +116,7 @@ fn attention_subgroup_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(
     if (row >= TQ) { return; }
     let by = reciprocal(sum);
     for (var c = 0u; c < D4; c++) { store_four(((n * TQ + row) * HEADS + h) * D, c, acc[c] * by); }
-    store_lse((n * TQ + row) * HEADS + h, most, sum);
+    store_stats((n * TQ + row) * HEADS + h, most, by);
 }
 
 @compute @workgroup_size(8)
@@ -132,8 +132,7 @@ fn attention_subgroup_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(l
         mine[c] = q_four(n, at, h, c) * scale();
         grad[c] = dout_four(n, at, h, c);
     }
-    let lse = stats[(n * TQ + at) * HEADS + h];
-    let delta = stats[((BATCH + n) * TQ + at) * HEADS + h];
+    let softmax = row_stats(n, at, h);
     let end = last_key(group.x * 8u + 7u);
     for (var col = 0u; col < end; col += 8u) {
         let other = min(col + lane, TK - 1u);
@@ -149,8 +148,10 @@ fn attention_subgroup_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(l
             d0 += low(grad[c], value);
             d1 += high(grad[c], value);
         }
-        s0 = exps(scores(s0, n, h, row, col) - lse) * (d0 * keeps(n, h, row, col) - delta);
-        s1 = exps(scores(s1, n, h, row, col + 4u) - lse) * (d1 * keeps(n, h, row, col + 4u) - delta);
+        let p0 = exps(scores(s0, n, h, row, col) - softmax.most) * softmax.by;
+        let p1 = exps(scores(s1, n, h, row, col + 4u) - softmax.most) * softmax.by;
+        s0 = p0 * (d0 * keeps(n, h, row, col) - softmax.delta);
+        s1 = p1 * (d1 * keeps(n, h, row, col + 4u) - softmax.delta);
         for (var c = 0u; c < D4; c++) { acc[c] += weighted(s0, s1, k_four(n, other, h, c)); }
     }
     if (row >= TQ) { return; }
@@ -173,8 +174,7 @@ fn attention_subgroup_grad_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(
     }
     for (var row = first_row(group.x * 8u); row < TQ; row += 8u) {
         let other = min(row + lane, TQ - 1u);
-        let lse = stats[(n * TQ + other) * HEADS + h];
-        let delta = stats[((BATCH + n) * TQ + other) * HEADS + h];
+        let softmax = row_stats(n, other, h);
         var s0 = vec4<f32>();
         var s1 = vec4<f32>();
         var d0 = vec4<f32>();
@@ -187,16 +187,18 @@ fn attention_subgroup_grad_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(
             d0 += low(value[c], grad);
             d1 += high(value[c], grad);
         }
-        let l0 = vec4<f32>(subgroupBroadcast(lse, 0u), subgroupBroadcast(lse, 1u), subgroupBroadcast(lse, 2u), subgroupBroadcast(lse, 3u));
-        let l1 = vec4<f32>(subgroupBroadcast(lse, 4u), subgroupBroadcast(lse, 5u), subgroupBroadcast(lse, 6u), subgroupBroadcast(lse, 7u));
-        let e0 = vec4<f32>(subgroupBroadcast(delta, 0u), subgroupBroadcast(delta, 1u), subgroupBroadcast(delta, 2u), subgroupBroadcast(delta, 3u));
-        let e1 = vec4<f32>(subgroupBroadcast(delta, 4u), subgroupBroadcast(delta, 5u), subgroupBroadcast(delta, 6u), subgroupBroadcast(delta, 7u));
-        let p0 = exps(scores_of(s0, n, h, row, col) - l0);
-        let p1 = exps(scores_of(s1, n, h, row + 4u, col) - l1);
+        let most0 = vec4<f32>(subgroupBroadcast(softmax.most, 0u), subgroupBroadcast(softmax.most, 1u), subgroupBroadcast(softmax.most, 2u), subgroupBroadcast(softmax.most, 3u));
+        let most1 = vec4<f32>(subgroupBroadcast(softmax.most, 4u), subgroupBroadcast(softmax.most, 5u), subgroupBroadcast(softmax.most, 6u), subgroupBroadcast(softmax.most, 7u));
+        let by0 = vec4<f32>(subgroupBroadcast(softmax.by, 0u), subgroupBroadcast(softmax.by, 1u), subgroupBroadcast(softmax.by, 2u), subgroupBroadcast(softmax.by, 3u));
+        let by1 = vec4<f32>(subgroupBroadcast(softmax.by, 4u), subgroupBroadcast(softmax.by, 5u), subgroupBroadcast(softmax.by, 6u), subgroupBroadcast(softmax.by, 7u));
+        let delta0 = vec4<f32>(subgroupBroadcast(softmax.delta, 0u), subgroupBroadcast(softmax.delta, 1u), subgroupBroadcast(softmax.delta, 2u), subgroupBroadcast(softmax.delta, 3u));
+        let delta1 = vec4<f32>(subgroupBroadcast(softmax.delta, 4u), subgroupBroadcast(softmax.delta, 5u), subgroupBroadcast(softmax.delta, 6u), subgroupBroadcast(softmax.delta, 7u));
+        let p0 = exps(scores_of(s0, n, h, row, col) - most0) * by0;
+        let p1 = exps(scores_of(s1, n, h, row + 4u, col) - most1) * by1;
         let k0 = keeps_of(n, h, row, col);
         let k1 = keeps_of(n, h, row + 4u, col);
-        let ds0 = p0 * (d0 * k0 - e0);
-        let ds1 = p1 * (d1 * k1 - e1);
+        let ds0 = p0 * (d0 * k0 - delta0);
+        let ds1 = p1 * (d1 * k1 - delta1);
         for (var c = 0u; c < D4; c++) {
             dk[c] += weighted(ds0, ds1, q_four(n, other, h, c));
             dv[c] += weighted(p0 * k0, p1 * k1, dout_four(n, other, h, c));

@@ -3,10 +3,10 @@
 // A workgroup of 32 has a row of its own each, and tiles of 8 rows of the other side in workgroup memory.
 // Grid: x over rows by 32, y over heads, z over the batch.
 //
-// forward: rows of q; also lse[n, TQ, HEADS] = log of the sum of the exponentials.
-// grad_q: rows of q. With p = exp(s - lse), dp = (dout v') keep, ds = p (dp - delta): dq = scale ds k.
+// forward: rows of q; also of each row the largest score and 1 / the sum of the exponentials, [2, n, TQ, HEADS].
+// grad_q: rows of q. With p = exp(s - most) by, dp = (dout v') keep, ds = p (dp - delta): dq = scale ds k.
 // grad_kv: rows of k and v: dk = scale ds' q, dv = (p keep)' dout, one after the other in out.
-// stats holds lse, then delta = sum of dout out over D, both [n, TQ, HEADS].
+// stats holds most and by of the forward kernel, then delta = sum of dout out over D, each [n, TQ, HEADS].
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
@@ -53,13 +53,13 @@ fn keep(n: u32, h: u32, row: u32, col: u32) -> f32 { return 1.0; }
 
 //#import attention
 
-//#slot lse
-fn store_lse(at: u32, most: f32, sum: f32) {}
+//#slot stats
+fn store_stats(at: u32, most: f32, by: f32) {}
 //#end
 
 var<workgroup> first: array<vec4<f32>, 8u * D4>;  // 8 rows of k, or of q
 var<workgroup> second: array<vec4<f32>, 8u * D4>; // 8 rows of v, or of dout
-var<workgroup> sums: array<vec2<f32>, 8>;         // lse and delta of 8 rows
+var<workgroup> softmaxes: array<RowStats, 8>;     // of 8 rows
 
 // Rows 0 to 3, and 4 to 7, of a tile against a vec4 of one's own row.
 fn low(x: vec4<f32>, c: u32) -> vec4<f32> {
@@ -107,7 +107,7 @@ fn load_queries(n: u32, h: u32, row: u32, lane: u32) {
     }
     if (lane < 8u) {
         let at = min(row + lane, TQ - 1u);
-        sums[lane] = vec2<f32>(stats[(n * TQ + at) * HEADS + h], stats[((BATCH + n) * TQ + at) * HEADS + h]);
+        softmaxes[lane] = row_stats(n, at, h);
     }
     workgroupBarrier();
 }
@@ -150,7 +150,7 @@ fn attention_tiled_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(loc
     if (row >= TQ) { return; }
     let by = reciprocal(sum);
     for (var c = 0u; c < D4; c++) { store_four(((n * TQ + row) * HEADS + h) * D, c, acc[c] * by); }
-    store_lse((n * TQ + row) * HEADS + h, most, sum);
+    store_stats((n * TQ + row) * HEADS + h, most, by);
 }
 
 @compute @workgroup_size(32)
@@ -166,8 +166,7 @@ fn attention_tiled_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
         mine[c] = q_four(n, at, h, c) * scale();
         grad[c] = dout_four(n, at, h, c);
     }
-    let lse = stats[(n * TQ + at) * HEADS + h];
-    let delta = stats[((BATCH + n) * TQ + at) * HEADS + h];
+    let softmax = row_stats(n, at, h);
     let end = last_key(group.x * 32u + 31u);
     for (var col = 0u; col < end; col += 8u) {
         load_keys(n, h, col, lane);
@@ -181,8 +180,10 @@ fn attention_tiled_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
             d0 += low_second(grad[c], c);
             d1 += high_second(grad[c], c);
         }
-        s0 = exps(scores(s0, n, h, row, col) - lse) * (d0 * keeps(n, h, row, col) - delta);
-        s1 = exps(scores(s1, n, h, row, col + 4u) - lse) * (d1 * keeps(n, h, row, col + 4u) - delta);
+        let p0 = exps(scores(s0, n, h, row, col) - softmax.most) * softmax.by;
+        let p1 = exps(scores(s1, n, h, row, col + 4u) - softmax.most) * softmax.by;
+        s0 = p0 * (d0 * keeps(n, h, row, col) - softmax.delta);
+        s1 = p1 * (d1 * keeps(n, h, row, col + 4u) - softmax.delta);
         for (var c = 0u; c < D4; c++) { acc[c] += weighted(s0, s1, c); }
     }
     if (row >= TQ) { return; }
@@ -215,16 +216,18 @@ fn attention_tiled_grad_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(loc
             d0 += low_second(value[c], c);
             d1 += high_second(value[c], c);
         }
-        let l0 = vec4<f32>(sums[0].x, sums[1].x, sums[2].x, sums[3].x);
-        let l1 = vec4<f32>(sums[4].x, sums[5].x, sums[6].x, sums[7].x);
-        let e0 = vec4<f32>(sums[0].y, sums[1].y, sums[2].y, sums[3].y);
-        let e1 = vec4<f32>(sums[4].y, sums[5].y, sums[6].y, sums[7].y);
-        let p0 = exps(scores_of(s0, n, h, row, col) - l0);
-        let p1 = exps(scores_of(s1, n, h, row + 4u, col) - l1);
+        let most0 = vec4<f32>(softmaxes[0].most, softmaxes[1].most, softmaxes[2].most, softmaxes[3].most);
+        let most1 = vec4<f32>(softmaxes[4].most, softmaxes[5].most, softmaxes[6].most, softmaxes[7].most);
+        let by0 = vec4<f32>(softmaxes[0].by, softmaxes[1].by, softmaxes[2].by, softmaxes[3].by);
+        let by1 = vec4<f32>(softmaxes[4].by, softmaxes[5].by, softmaxes[6].by, softmaxes[7].by);
+        let delta0 = vec4<f32>(softmaxes[0].delta, softmaxes[1].delta, softmaxes[2].delta, softmaxes[3].delta);
+        let delta1 = vec4<f32>(softmaxes[4].delta, softmaxes[5].delta, softmaxes[6].delta, softmaxes[7].delta);
+        let p0 = exps(scores_of(s0, n, h, row, col) - most0) * by0;
+        let p1 = exps(scores_of(s1, n, h, row + 4u, col) - most1) * by1;
         let k0 = keeps_of(n, h, row, col);
         let k1 = keeps_of(n, h, row + 4u, col);
-        let ds0 = p0 * (d0 * k0 - e0);
-        let ds1 = p1 * (d1 * k1 - e1);
+        let ds0 = p0 * (d0 * k0 - delta0);
+        let ds1 = p1 * (d1 * k1 - delta1);
         for (var c = 0u; c < D4; c++) {
             dk[c] += weighted(ds0, ds1, c);
             dv[c] += weighted_second(p0 * k0, p1 * k1, c);

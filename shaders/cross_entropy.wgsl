@@ -1,7 +1,7 @@
 // Softmax cross-entropy of each row, its gradient, or both in one pass over the logits [ROWS, CLASSES]:
-//   loss = (1 - s) (lse - x_t) + s (lse - mean x), lse = log sum exp x; 0 where the target is ignored
-//   dx   = upstream (softmax x - (1 - s) [c = t] - s / CLASSES)
-// Probabilities are never stored. Loops run over addresses, not classes: drivers unroll loops with a known count,
+//   loss = (1 - s) (log Z - y_t) + s (log Z - mean y), y = x - max x, Z = sum exp y; 0 where the target is ignored
+//   dx   = upstream (exp y / Z - (1 - s) [c = t] - s / CLASSES)
+// The largest logit and log Z are never added: a shift of all logits changes nothing. Probabilities are never stored. Loops run over addresses, not classes: drivers unroll loops with a known count,
 // which takes them long. Grid: one invocation a row, 64 a workgroup, folded into y.
 // Source: torch.nn.functional.cross_entropy.
 
@@ -31,31 +31,28 @@ override IGNORE_BITS: u32 = 0u;
 fn upstream(i: u32) -> f32 { return 1.0; }
 //#end
 
-struct Row { index: u32, kept: bool, target_class: u32, lse: f32 }
+struct Row { index: u32, kept: bool, target_class: u32, largest: f32, sum: f32 }
 
-fn log_sum_exp(row: u32) -> f32 {
+fn open_row(row: u32) -> Row {
+    let t = targets[row];
+    let kept = !(HAS_IGNORE && t == bitcast<i32>(IGNORE_BITS));
     let base = row * CLASSES;
     var largest = f32(logits[base]);
     for (var i = base + 1u; i < base + CLASSES; i++) { largest = maximum(largest, f32(logits[i])); }
     var sum = 0.0;
     for (var i = base; i < base + CLASSES; i++) { sum += exp_(f32(logits[i]) - largest); }
-    return log_(sum) + largest;
-}
-
-fn open_row(row: u32) -> Row {
-    let t = targets[row];
-    let kept = !(HAS_IGNORE && t == bitcast<i32>(IGNORE_BITS));
-    return Row(row, kept, u32(clamp(t, 0, i32(CLASSES) - 1)), log_sum_exp(row));
+    return Row(row, kept, u32(clamp(t, 0, i32(CLASSES) - 1)), largest, sum);
 }
 
 fn write_loss(row: Row) {
     let s = bitcast<f32>(SMOOTHING_BITS);
     let base = row.index * CLASSES;
-    var value = row.lse - f32(logits[base + row.target_class]);
+    let log_sum = log_(row.sum);
+    var value = log_sum - (f32(logits[base + row.target_class]) - row.largest);
     if (SMOOTHING_BITS != 0u) {
         var mean = 0.0;
-        for (var i = base; i < base + CLASSES; i++) { mean += f32(logits[i]); }
-        value = (1.0 - s) * value + s * (row.lse - mean / f32(CLASSES));
+        for (var i = base; i < base + CLASSES; i++) { mean += f32(logits[i]) - row.largest; }
+        value = (1.0 - s) * value + s * (log_sum - mean / f32(CLASSES));
     }
     loss[row.index] = T6(select(0.0, value, row.kept));
 }
@@ -64,9 +61,10 @@ fn write_gradient(row: Row) {
     let s = bitcast<f32>(SMOOTHING_BITS);
     let base = row.index * CLASSES;
     let up = select(0.0, upstream(row.index), row.kept);
+    let by = 1.0 / row.sum;
     for (var i = base; i < base + CLASSES; i++) {
         let hit = select(0.0, 1.0 - s, i == base + row.target_class);
-        let d = exp_(f32(logits[i]) - row.lse) - hit - s / f32(CLASSES);
+        let d = exp_(f32(logits[i]) - row.largest) * by - hit - s / f32(CLASSES);
         dlogits[i] = T7(select(0.0, up * d, row.kept));
     }
 }

@@ -180,3 +180,39 @@ fn the_gradient_of_an_embedding_sums_the_uses_of_a_row() {
         close("table", &got, &wanted, 1e-6);
     }
 }
+
+/// A key component of 2²⁰ beside a query component of 1 moves all scores of a row alike. All scores are exact in f32.
+#[test]
+fn a_shift_of_all_scores_changes_no_gradient() {
+    const SHAPE: [usize; 4] = [2, 11, 3, 4];
+    let rounded = |seed, by: f32| -> Vec<f32> {
+        numbers(SHAPE.iter().product(), seed).iter().map(|x| (4.0 * x / by).round() * by).collect()
+    };
+    let with_first = |mut values: Vec<f32>, first: f32| {
+        values.iter_mut().step_by(4).for_each(|x| *x = first);
+        values
+    };
+    for gpu in gpus() {
+        let graph = Graph::new();
+        let [q, k, v, u] = ["q", "k", "v", "u"].map(|name| graph.input(name, SHAPE));
+        let options = AttentionOptions { scale: Some(1.0), ..AttentionOptions::default() };
+        let out = q.attention(&k, &v, &options);
+        let grads = graph.grad(&out.mul(&u).sum_all(), &[&q, &k, &v]);
+        let mut function =
+            Function::new(&gpu, &graph, &[&out, &grads[0], &grads[1], &grads[2]]).expect("it compiles");
+        let (values, upstream) = (numbers(264, 3), numbers(264, 4));
+        let query = with_first(rounded(1, 0.5), 1.0);
+        let mut shifted_by = |shift: f32| {
+            let key = with_first(rounded(2, 0.25), shift);
+            let feed = [("q", &query), ("k", &key), ("v", &values), ("u", &upstream)];
+            let mut all = function.call(&feed.map(|(name, x)| (name, Value::F32(x)))).expect("it runs");
+            // The gradient of the query's own component has the shift as a factor.
+            all[1].iter_mut().step_by(4).for_each(|x| *x = 0.0);
+            all
+        };
+        let (at_zero, far) = (shifted_by(0.0), shifted_by(1_048_576.0));
+        for (name, (zero, far)) in ["out", "dq", "dk", "dv"].into_iter().zip(at_zero.iter().zip(&far)) {
+            close(name, far, zero, 1e-6);
+        }
+    }
+}

@@ -220,3 +220,39 @@ fn losses_that_ignore_targets_do_not_go_in_parts() {
     let err = trainer(MicroBatch::Rows(2)).expect_err("micro-batches").to_string();
     assert!(err.contains("train.micro_batch") && err.contains("ignore_index"), "{err}");
 }
+
+#[test]
+fn a_shift_of_all_logits_changes_no_cross_entropy() {
+    const CLASSES: usize = 5;
+    let targets: Vec<i32> = vec![0, 4, 2, 1, 3, 0, 2, 4];
+    for (shift, label_smoothing) in [(1e4f32, 0.0), (1e6, 0.0), (-1e6, 0.1), (1e8, 0.0), (1e30, 0.1)] {
+        // The shift rounds the logits; what they are then is compared.
+        let x: Vec<f32> = numbers(8 * CLASSES, 7).iter().map(|x| x + shift).collect();
+        let options = CrossEntropy { label_smoothing, ..CrossEntropy::default() };
+        let got =
+            values(&[8, CLASSES], &x, (&[8], &targets), |x, t| vec![loss::cross_entropy(x, t, &options)]);
+        let s = f64::from(label_smoothing);
+        let (mut loss, mut gradient) = (0.0, Vec::new());
+        for (row, &target) in x.chunks(CLASSES).zip(&targets) {
+            let most = row.iter().copied().fold(f32::MIN, f32::max);
+            let y: Vec<f64> = row.iter().map(|x| f64::from(*x) - f64::from(most)).collect();
+            let sum: f64 = y.iter().map(|y| y.exp()).sum();
+            let mean = y.iter().sum::<f64>() / CLASSES as f64;
+            loss += (1.0 - s) * (sum.ln() - y[target as usize]) + s * (sum.ln() - mean);
+            for (class, y) in y.iter().enumerate() {
+                let hit = if class as i32 == target { 1.0 - s } else { 0.0 };
+                gradient.push((y.exp() / sum - hit - s / CLASSES as f64) / 8.0);
+            }
+        }
+        let off = (f64::from(got[0][0]) - loss / 8.0).abs();
+        assert!(
+            off <= 1e-6 * (loss / 8.0).max(1.0),
+            "shift {shift:e}: {} where {} is right",
+            got[0][0],
+            loss / 8.0
+        );
+        for (got, want) in got[1].iter().zip(&gradient) {
+            assert!((f64::from(*got) - want).abs() <= 1e-6, "shift {shift:e}: {got} where {want} is right");
+        }
+    }
+}

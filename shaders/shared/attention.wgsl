@@ -73,3 +73,11 @@ fn exps(s: vec4<f32>) -> vec4<f32> { return vec4<f32>(exp_(s.x), exp_(s.y), exp_
 fn total(x: vec4<f32>) -> f32 { return (x.x + x.y) + (x.z + x.w); }
 // 1/x, and 0 for a row that looks at nothing.
 fn reciprocal(x: f32) -> f32 { return select(1.0 / x, 0.0, x == 0.0); }
+
+// The softmax of a row as the forward kernel left it, and the sum of dout out over D.
+struct RowStats { most: f32, by: f32, delta: f32 }
+fn row_stats(n: u32, row: u32, h: u32) -> RowStats {
+    let at = (n * TQ + row) * HEADS + h;
+    let size = BATCH * TQ * HEADS;
+    return RowStats(stats[at], stats[size + at], stats[2u * size + at]);
+}

@@ -21,8 +21,8 @@ impl Tensor {
     /// softmax(scale · q kᵀ + mask) · v for each head: q (`self`) [n, tq, heads, d], k and v [n, tk, heads, d] to
     /// [n, tq, heads, d].
     ///
-    /// The weights are never in memory, forward or backward; their log-sum-exp is kept, [n, tq, heads]. A query that attends
-    /// to nothing gives 0. Source: Vaswani et al. 2017; Dao et al. 2022.
+    /// The weights are never in memory, forward or backward. The largest score of a query and the reciprocal sum of its
+    /// exponentials are kept, [2·n, tq, heads]. A query that attends to nothing gives 0. Source: Vaswani et al. 2017; Dao et al. 2022.
     pub fn attention(&self, k: &Tensor, v: &Tensor, options: &AttentionOptions) -> Tensor {
         let fits = |t: &Tensor| t.shape.len() == 4 && t.dtype == DType::F32;
         let agree = fits(self)
@@ -73,9 +73,9 @@ impl Tensor {
                 let inputs: Vec<&Tensor> = given.iter().copied().chain(&saved[1..]).collect();
                 q.graph.push(op, &inputs, shape, DType::F32)
             };
-            let lse = push(Op::AttentionLse(attrs), &[q, key, value], Shape::from([n, tq, heads]));
+            let softmax = push(Op::AttentionStats(attrs), &[q, key, value], Shape::from([2 * n, tq, heads]));
             let delta = dout.mul(&saved[0]).sum(&[-1], false);
-            let stats = Tensor::concat(&[&lse, &delta], 0).materialized();
+            let stats = Tensor::concat(&[&softmax, &delta], 0).materialized();
             let given = [q, key, value, dout, &stats];
             let dq = push(Op::AttentionGradQ(attrs), &given, q.shape.clone());
             let pair: Vec<usize> = [2].into_iter().chain(key.shape.iter().copied()).collect();

@@ -148,7 +148,7 @@ fn backward(node: &Node, inputs: &[Tensor], needed: &[bool], y: &Tensor, dy: &Te
             vec![Some(inputs[0].cross_entropy_grad(&inputs[1], dy, *attrs)), None]
         }
         Op::Attention(_)
-        | Op::AttentionLse(_)
+        | Op::AttentionStats(_)
         | Op::AttentionGradQ(_)
         | Op::AttentionGradKv(_)
         | Op::SegmentSum => {

@@ -227,7 +227,7 @@ pub enum Op {
     /// inputs (q, k, v [n, t, heads, d], mask?, keep?): [n, tq, heads, d].
     Attention(AttentionAttrs),
     /// The same inputs: the log of the sum of each query's exponentials, [n, tq, heads].
-    AttentionLse(AttentionAttrs),
+    AttentionStats(AttentionAttrs),
     /// inputs (q, k, v, dout, stats [2n, tq, heads], mask?, keep?): the gradient of q.
     AttentionGradQ(AttentionAttrs),
     /// The same inputs: the gradients of k and of v, [2, n, tk, heads, d].
@@ -263,7 +263,7 @@ impl Op {
     pub fn direct_inputs(&self) -> usize {
         match self {
             Op::Matmul { .. } | Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => 2,
-            Op::Attention(_) | Op::AttentionLse(_) | Op::SegmentSum => 3,
+            Op::Attention(_) | Op::AttentionStats(_) | Op::SegmentSum => 3,
             Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => 5,
             _ => 0,
         }
@@ -283,7 +283,7 @@ impl Op {
             Op::Reduce(Fold::Sum, _) => "sum".into(),
             Op::Reduce(Fold::Max, _) => "amax".into(),
             Op::Attention(_) => "attention".into(),
-            Op::AttentionLse(_) => "attention log-sum-exp".into(),
+            Op::AttentionStats(_) => "attention softmax statistics".into(),
             Op::AttentionGradQ(_) => "attention gradient q".into(),
             Op::AttentionGradKv(_) => "attention gradient k v".into(),
             Op::SegmentSum => "segment_sum".into(),

@@ -1,7 +1,7 @@
 //! `attention_*.wgsl` and `segment_sum.wgsl`: attention without its matrix of weights, and sums of rows by number.
 //!
-//! Attention reads queries, keys and values by strides where the projection wrote them. It keeps one log-sum-exp for each
-//! query, and the two backward kernels recompute the weights. Mask and dropout are printed expressions, so they take no
+//! Attention reads queries, keys and values by strides where the projection wrote them. It keeps two numbers for each
+//! query, the largest score and the reciprocal sum of exponentials, and the two backward kernels recompute the weights. Mask and dropout are printed expressions, so they take no
 //! memory either.
 //!
 //! The gradient of an embedding chains the rows that have the same number: two reductions find the first row of each chain
@@ -40,8 +40,8 @@ pub struct Attention<'a> {
     pub rows: [RowsView; 3],
     /// For a gradient: the nodes that hold dout and the statistics.
     pub given: Option<[NodeId; 2]>,
-    /// The second output is the log-sum-exp.
-    pub lse: bool,
+    /// The second output is the statistics of the softmax, [2·n, tq, heads].
+    pub stats: bool,
 }
 
 /// The kernel of an attention node or of one of its gradients.
@@ -66,8 +66,8 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
         flops += printed.flops;
         inputs = printed.inputs;
     }
-    if a.lse {
-        slots.push(("lse", wgsl::source("shared/attention_lse").unwrap_or_default().to_owned()));
+    if a.stats {
+        slots.push(("stats", wgsl::source("shared/attention_stats").unwrap_or_default().to_owned()));
     }
     let mut others = vec![(OUTPUT, Some(a.node)), (SECOND, None)];
     others.extend((8..).zip(a.rows.iter().map(|r| Some(r.node))));
@@ -77,7 +77,7 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
     let mut operands: Vec<_> =
         (0..).zip(&inputs).map(|(slot, &id)| (slot, Access::Read, Operand::Node(id))).collect();
     operands.push((OUTPUT, Access::Write, Operand::Output));
-    if a.lse {
+    if a.stats {
         operands.push((SECOND, Access::Write, Operand::Second));
     }
     let given = a.rows.iter().map(|r| r.node).chain(a.given.into_iter().flatten());

@@ -369,7 +369,7 @@ impl<'a> Printer<'a> {
             | Op::Reduce(..)
             | Op::Matmul { .. }
             | Op::Attention(_)
-            | Op::AttentionLse(_)
+            | Op::AttentionStats(_)
             | Op::AttentionGradQ(_)
             | Op::AttentionGradKv(_)
             | Op::SegmentSum

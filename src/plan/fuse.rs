@@ -152,7 +152,7 @@ impl Fusion {
                 }
                 self.store(i);
             }
-            Op::Attention(_) | Op::AttentionLse(_) | Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => {
+            Op::Attention(_) | Op::AttentionStats(_) | Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => {
                 for (place, &operand) in node.inputs[..node.op.direct_inputs()].iter().enumerate() {
                     let views = Views::new(nodes, &self.stored);
                     let rows = views.rows(operand).map(|v| v.node);

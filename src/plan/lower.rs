@@ -166,7 +166,7 @@ impl<'a> Lowering<'a> {
             Op::Reduce(..) => self.emit_reduce(start, root),
             Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => self.emit_cross_entropy(root),
             Op::Attention(_) | Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => self.emit_attention(root),
-            Op::AttentionLse(_) => unreachable!("the output is made first, and this with it"),
+            Op::AttentionStats(_) => unreachable!("the output is made first, and this with it"),
             Op::SegmentSum => {
                 let views = Views::new(self.nodes, &self.fusion.stored);
                 let at = |i: usize| views.contiguous(self.nodes[start.0].inputs[i]);
@@ -342,10 +342,10 @@ impl<'a> Lowering<'a> {
             views.rows(input).unwrap_or(whole)
         };
         let given = (node.op.direct_inputs() == 5).then(|| [3, 4].map(|i| views.contiguous(node.inputs[i])));
-        let lse = match node.op {
+        let stats = match node.op {
             Op::Attention(attrs) => (0..self.nodes.len()).map(NodeId).find(|&l| {
                 let other = &self.nodes[l.0];
-                self.fusion.live[l.0] && other.op == Op::AttentionLse(attrs) && other.inputs == node.inputs
+                self.fusion.live[l.0] && other.op == Op::AttentionStats(attrs) && other.inputs == node.inputs
             }),
             _ => None,
         };
@@ -357,14 +357,14 @@ impl<'a> Lowering<'a> {
                 stored: &stored,
                 rows: [rows(0), rows(1), rows(2)],
                 given,
-                lse: lse.is_some(),
+                stats: stats.is_some(),
             },
             self.target,
         );
         self.draft(kernel, id, id);
-        if let (Some(lse), Some(draft)) = (lse, self.drafts.last_mut()) {
-            draft.second = Some((lse, self.owned.get(&lse).cloned()));
-            self.done[lse.0] = true;
+        if let (Some(stats), Some(draft)) = (stats, self.drafts.last_mut()) {
+            draft.second = Some((stats, self.owned.get(&stats).cloned()));
+            self.done[stats.0] = true;
         }
     }
 

@@ -98,17 +98,19 @@ impl<'a> Attention<'a> {
         out
     }
 
-    /// The log of the sum of each query's exponentials.
-    pub fn lse(&self) -> Vec<Near> {
-        let mut out = Vec::new();
+    /// The largest score of each query, then the reciprocal sum of each query's exponentials.
+    pub fn stats(&self) -> Vec<Near> {
+        let (mut largest, mut reciprocal) = (Vec::new(), Vec::new());
         self.queries(|at| {
             let (weights, most) = self.weights(at);
-            out.push(most + log(Self::total(&weights)));
+            largest.push(most);
+            reciprocal.push(Near::exact(1.0) / Self::total(&weights));
         });
-        out
+        largest.append(&mut reciprocal);
+        largest
     }
 
-    /// p = e^(s − lse) and ds = p (dout·v keep − delta) of a pair.
+    /// p = e^(s − largest)/sum and ds = p (dout·v keep − delta) of a pair.
     fn slope(
         &self,
         dout: &'a [Near],
@@ -116,10 +118,10 @@ impl<'a> Attention<'a> {
         at @ [n, h, row, col]: [usize; 4],
     ) -> Option<[Near; 2]> {
         let [batch, tq, tk, heads, _] = self.sizes;
-        let stat = |half: usize| stats[((half * batch + n) * tq + row) * heads + h];
-        let p = exp(self.score(at)? - stat(0));
+        let stat = |part: usize| stats[((part * batch + n) * tq + row) * heads + h];
+        let p = exp(self.score(at)? - stat(0)) * stat(1);
         let dp = dot(self.row(dout, tq, [n, h, row]), self.row(self.rows[2], tk, [n, h, col]));
-        Some([p, p * (dp * self.keep(at) - stat(1))])
+        Some([p, p * (dp * self.keep(at) - stat(2))])
     }
 
     /// dq = scale Σ ds k.
@@ -175,26 +177,29 @@ impl CrossEntropy<'_> {
         self.attrs.ignore_index.is_none_or(|ignored| self.targets[row].value != f64::from(ignored))
     }
 
-    /// ln Σ e^x by the largest.
-    fn lse(&self, x: &[Near]) -> Near {
+    /// The logits less the largest, and the sum of their exponentials.
+    fn shifted(&self, x: &[Near]) -> (Vec<Near>, Near) {
         let most = x.iter().copied().reduce(Near::max).unwrap_or_default();
-        log(Near::sum(x.iter().map(|x| (exp(*x - most), 1)), x.len())) + most
+        let shifted: Vec<Near> = x.iter().map(|x| *x - most).collect();
+        let sum = Near::sum(shifted.iter().map(|y| (exp(*y), 1)), x.len());
+        (shifted, sum)
     }
 
-    /// (1 − s)(lse − x_t) + s (lse − mean x) of each row.
+    /// (1 − s)(log Z − y_t) + s (log Z − mean y) of each row, y = x − max x, Z = Σ e^y.
     pub fn loss(&self) -> Vec<Near> {
         let s = self.attrs.label_smoothing.get();
         let of = |(row, x): (usize, &[Near])| {
             if !self.is_kept(row) {
                 return Near::exact(0.0);
             }
-            let lse = self.lse(x);
-            let hit = lse - x[self.targets[row].value as usize];
+            let (y, sum) = self.shifted(x);
+            let log_sum = log(sum);
+            let hit = log_sum - y[self.targets[row].value as usize];
             if s == 0.0 {
                 return hit;
             }
-            let mean = Near::sum(x.iter().map(|x| (*x, 1)), x.len()) / Near::exact(x.len() as f32);
-            (Near::exact(1.0) - Near::exact(s)) * hit + Near::exact(s) * (lse - mean)
+            let mean = Near::sum(y.iter().map(|y| (*y, 1)), y.len()) / Near::exact(y.len() as f32);
+            (Near::exact(1.0) - Near::exact(s)) * hit + Near::exact(s) * (log_sum - mean)
         };
         self.logits.chunks_exact(self.classes).enumerate().map(of).collect()
     }
@@ -204,11 +209,12 @@ impl CrossEntropy<'_> {
         let s = Near::exact(self.attrs.label_smoothing.get());
         let mut out = Vec::new();
         for (row, x) in self.logits.chunks_exact(self.classes).enumerate() {
-            let lse = self.lse(x);
-            for (class, x) in x.iter().enumerate() {
+            let (y, sum) = self.shifted(x);
+            let by = Near::exact(1.0) / sum;
+            for (class, y) in y.iter().enumerate() {
                 let is_target = class as f64 == self.targets[row].value;
                 let hit = if is_target { Near::exact(1.0) - s } else { Near::exact(0.0) };
-                let d = exp(*x - lse) - hit - s / Near::exact(self.classes as f32);
+                let d = exp(*y) * by - hit - s / Near::exact(self.classes as f32);
                 out.push(if self.is_kept(row) { upstream[row] * d } else { Near::exact(0.0) });
             }
         }

@@ -90,7 +90,7 @@ impl<'a> Known<'a> {
                 if inputs.len() > 2 { rows.gradient(numbers(2)) } else { rows.loss() }
             }
             Op::Attention(attrs) => attention(*attrs, &inputs, 3).forward(),
-            Op::AttentionLse(attrs) => attention(*attrs, &inputs, 3).lse(),
+            Op::AttentionStats(attrs) => attention(*attrs, &inputs, 3).stats(),
             Op::AttentionGradQ(attrs) => attention(*attrs, &inputs, 5).grad_q(numbers(3), numbers(4)),
             Op::AttentionGradKv(attrs) => attention(*attrs, &inputs, 5).grad_kv(numbers(3), numbers(4)),
             Op::SegmentSum => heads::segment_sum(numbers(0), shape[1], numbers(1), numbers(2)),
