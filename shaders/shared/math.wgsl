@@ -1,5 +1,6 @@
 // Functions of one or two numbers, accurate to a few ulp on every adapter.
 // Sources: argument reductions and polynomials after Cephes (Moshier); erf after W. J. Cody 1969.
+// tests/functions.rs measures each in units in the last place.
 
 // Infinity and NaN that the compiler does not fold.
 var<private> infinity_bits: u32 = 0x7f800000u;
@@ -74,11 +75,18 @@ fn log_(x: f32) -> f32 {
     return select(y, x, x > 3.4028234e38);
 }
 
-// ln(1 + x) without cancellation for small x (Kahan's correction).
+// ln(1 + x) for x in [0, 1]. With s = x/(2 + x) it is 2 atanh s = x - (x^2/2 - s (x^2/2 + R)), R a polynomial in s^2.
+// It takes no difference that a compiler may simplify: (1 + x) - 1 may become x.
 fn log1p_(x: f32) -> f32 {
-    let u = 1.0 + x;
-    let d = u - 1.0;
-    return select(log_(u) * (x / select(d, 1.0, d == 0.0)), x, d == 0.0);
+    let s = x / (2.0 + x);
+    let z = s * s;
+    var p = 2.3239051e-1;
+    p = p * z + 2.1703315e-1;
+    p = p * z + 2.8592583e-1;
+    p = p * z + 3.9999701e-1;
+    p = p * z + 6.6666667e-1;
+    let half_square = 0.5 * x * x;
+    return x - (half_square - s * (half_square + z * p));
 }
 
 // Sine of r and cosine of r for |r| <= pi/4.
@@ -91,22 +99,71 @@ fn cos_poly(r: f32) -> f32 {
     return ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z
         - 0.5 * z + 1.0;
 }
-// x reduced by multiples of pi/2 in three parts; good to about |x| = 8000.
-fn reduce_half_pi(x: f32, n: f32) -> f32 {
-    return ((x - n * 1.5703125) - n * 4.837512969970703125e-4) - n * 7.54978995489188216e-8;
+
+// x = quarters pi/2 + rest, |rest| <= pi/4; of quarters the last two bits count.
+struct Turn { quarters: i32, rest: f32 }
+
+// Four parts of pi/2, of which the products with n are exact (Cody and Waite).
+fn turn_small(x: f32) -> Turn {
+    let n = floor(x * 0.636619772 + 0.5);
+    let r = ((x - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549533620476723e-8;
+    return Turn(i32(n), r - n * 2.563344068257090e-12);
+}
+
+// The upper word of a b.
+fn product_high(a: u32, b: u32) -> u32 {
+    let cross = (a >> 16u) * (b & 0xffffu) + (((a & 0xffffu) * (b & 0xffffu)) >> 16u);
+    let other = (a & 0xffffu) * (b >> 16u) + (cross & 0xffffu);
+    return (a >> 16u) * (b >> 16u) + (cross >> 16u) + (other >> 16u);
+}
+
+// Any size: the bits of 2/pi that matter, times the 24 bits of x (Payne and Hanek).
+fn turn_large(x: f32) -> Turn {
+    var two_over_pi = array<u32, 8>(0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu);
+    let bits = bitcast<u32>(abs(x));
+    let m = (bits & 0x007fffffu) | 0x00800000u;
+    // x = m 2^(e - 150). The bits of 2/pi before bit e - 151 give whole turns, and 96 bits from there are enough.
+    let last = min(bits >> 23u, 254u) - 121u;
+    let word = last / 32u;
+    let up = last % 32u;
+    let down = 31u - up;
+    let high = (two_over_pi[word] << up << 1u) | (two_over_pi[word + 1u] >> down);
+    let mid = (two_over_pi[word + 1u] << up << 1u) | (two_over_pi[word + 2u] >> down);
+    let low = (two_over_pi[word + 2u] << up << 1u) | (two_over_pi[word + 3u] >> down);
+    // The product in quarters of a turn: 2 whole bits and 62 of the fraction.
+    let below = m * mid + product_high(m, low);
+    let above = m * high + product_high(m, mid) + select(0u, 1u, below < m * mid);
+    let n = (above + 0x20000000u) >> 30u;
+    let rest = above - (n << 30u);
+    let negative = rest >= 0x80000000u;
+    let size_below = select(below, ~below + 1u, negative);
+    let size_above = select(rest, ~rest + select(0u, 1u, below == 0u), negative);
+    let zeros = select(countLeadingZeros(size_above), 32u + countLeadingZeros(size_below), size_above == 0u);
+    let shift = zeros & 31u;
+    let first = select(size_above, size_below, size_above == 0u);
+    let second = select(size_below, 0u, size_above == 0u);
+    let leading = (first << shift) | (second >> 1u >> (31u - shift));
+    let size = f32(leading) * bitcast<f32>((97u - min(zeros, 63u)) << 23u) * 1.57079633;
+    let turned = select(1.0, -1.0, negative != (x < 0.0));
+    return Turn(select(i32(n), -i32(n), x < 0.0), turned * size);
+}
+
+// NaN where x is not finite.
+fn turn(x: f32) -> Turn {
+    if (abs(x) <= 8192.0) { return turn_small(x); }
+    let large = turn_large(x);
+    return Turn(large.quarters, select(bitcast<f32>(nan_bits), large.rest, abs(x) <= 3.4028234e38));
 }
 fn sin_(x: f32) -> f32 {
-    let n = floor(x * 0.636619772 + 0.5);
-    let r = reduce_half_pi(x, n);
-    let q = i32(n) & 3;
-    let y = select(sin_poly(r), cos_poly(r), (q & 1) == 1);
+    let t = turn(x);
+    let q = t.quarters & 3;
+    let y = select(sin_poly(t.rest), cos_poly(t.rest), (q & 1) == 1);
     return select(y, -y, q >= 2);
 }
 fn cos_(x: f32) -> f32 {
-    let n = floor(x * 0.636619772 + 0.5);
-    let r = reduce_half_pi(x, n);
-    let q = i32(n) & 3;
-    let y = select(cos_poly(r), sin_poly(r), (q & 1) == 1);
+    let t = turn(x);
+    let q = t.quarters & 3;
+    let y = select(cos_poly(t.rest), sin_poly(t.rest), (q & 1) == 1);
     return select(y, -y, q == 1 || q == 2);
 }
 
@@ -175,24 +232,70 @@ fn softplus(x: f32, beta: f32, threshold: f32) -> f32 {
     return select(y, x, s > threshold || is_nan(x));
 }
 
-// a^b as C's pow, in the cases that training meets: whole exponents of negative bases, zero bases.
-fn pow_(a: f32, b: f32) -> f32 {
-    let whole = floor(b) == b;
-    let odd = whole && abs(b) < 16777216.0 && (i32(clamp(b, -16777216.0, 16777216.0)) & 1) == 1;
-    // log2 |a| in two parts, so that large exponents keep their digits.
-    let bits = bitcast<u32>(abs(a));
-    var e = f32(i32(bits >> 23u) - 127);
+// The 12 leading bits: products of two such numbers are exact, and no compiler sees through the bits.
+fn head(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }
+
+// x^b for finite x > 0, as 2^(b log2 x) with log2 x in two parts: log2 x = e + 2/ln 2 atanh s, s = (m - 1)/(m + 1).
+// After FreeBSD's e_powf.c (Sun Microsystems 1993).
+fn pow_positive(x: f32, b: f32) -> f32 {
+    let tiny = x < 1.17549435e-38;
+    let bits = bitcast<u32>(select(x, x * 16777216.0, tiny));
+    var e = f32(i32(bits >> 23u) - 127) - select(0.0, 24.0, tiny);
     var m = bitcast<f32>((bits & 0x007fffffu) | 0x3f800000u);
-    let large = m > 1.41421356;
+    let large = m > 1.41421354;
     m = select(m, 0.5 * m, large);
     e = select(e, e + 1.0, large);
-    let whole_part = b * e;
-    let n = floor(whole_part + 0.5);
-    let y = scale2(exp_(b * log_(m) + (whole_part - n) * 0.69314718), clamp(n, -252.0, 252.0));
-    let signed = select(select(bitcast<f32>(nan_bits), select(y, -y, odd), whole), y, a > 0.0);
-    let zero_base = select(select(0.0, bitcast<f32>(infinity_bits), b < 0.0), 1.0, b == 0.0);
-    let result = select(signed, zero_base, a == 0.0);
-    return select(result, 1.0, b == 0.0) + select(0.0, a + b, is_nan(a) || is_nan(b));
+    let u = m - 1.0;
+    let v = 1.0 / (m + 1.0);
+    let s = u * v;
+    let s_head = head(s);
+    let sum_head = head(m + 1.0);
+    let sum_tail = m - (sum_head - 1.0);
+    let s_tail = v * ((u - s_head * sum_head) - s_head * sum_tail);
+    // atanh s = s/3 (3 + s^2 + r)
+    let z = s * s;
+    var p = 2.0697501302e-1;
+    p = p * z + 2.3066075146e-1;
+    p = p * z + 2.7272811532e-1;
+    p = p * z + 3.3333334327e-1;
+    p = p * z + 4.2857143283e-1;
+    p = p * z + 6.0000002384e-1;
+    let r = z * z * p + s_tail * (s_head + s);
+    let square = s_head * s_head;
+    let t_head = head(3.0 + square + r);
+    let t_tail = r - ((t_head - 3.0) - square);
+    let exact = s_head * t_head;
+    let more = s_tail * t_head + t_tail * s;
+    let p_head = head(exact + more);
+    let p_tail = more - (p_head - exact);
+    // times 2/(3 ln 2), in two parts as well
+    let q_head = 9.6191406250e-1 * p_head;
+    let q_tail = -1.1736857402e-4 * p_head + p_tail * 9.6179670095e-1;
+    let log_head = head(q_head + q_tail + e);
+    let log_tail = q_tail - ((log_head - e) - q_head);
+    let b_head = head(b);
+    let y_head = b_head * log_head;
+    let y_tail = (b - b_head) * log_head + b * log_tail;
+    let n = floor(clamp(y_head + y_tail, -160.0, 160.0) + 0.5);
+    let rest = select(0.0, (y_head - n) + y_tail, abs(n) < 160.0);
+    return scale2(exp_(rest * 0.693147182), n);
+}
+
+// a^b as C's pow.
+fn pow_(a: f32, b: f32) -> f32 {
+    let infinity = bitcast<f32>(infinity_bits);
+    let size = abs(a);
+    let whole = floor(b) == b;
+    let odd = whole && abs(b) < 16777216.0 && (i32(clamp(b, -16777216.0, 16777216.0)) & 1) == 1;
+    // At the ends: 0 or infinity.
+    let limit = select(0.0, infinity, (size > 1.0) == (b > 0.0));
+    let ends = size == 0.0 || size > 3.4028234e38 || abs(b) > 3.4028234e38;
+    let y = select(pow_positive(size, clamp(b, -3e38, 3e38)), limit, ends);
+    let negative = (bitcast<u32>(a) >> 31u) == 1u;
+    let signed = select(y, -y, negative && odd);
+    let real = select(signed, bitcast<f32>(nan_bits), a < 0.0 && size <= 3.4028234e38 && !whole);
+    let number = select(real, a + b, is_nan(a) || is_nan(b));
+    return select(number, 1.0, b == 0.0 || a == 1.0 || (a == -1.0 && abs(b) > 3.4028234e38));
 }
 
 fn minimum(a: f32, b: f32) -> f32 {

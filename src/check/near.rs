@@ -46,8 +46,11 @@ impl Near {
         Near { value: self.value.abs(), bound: self.bound }
     }
 
+    /// Where it is sure which is larger, the other's bound does not count.
     pub fn max(self, other: Near) -> Near {
-        Near { value: self.value.max(other.value), bound: self.bound.max(other.bound) }
+        let (large, small) = if self.value >= other.value { (self, other) } else { (other, self) };
+        let sure = large.value - large.bound > small.value + small.bound;
+        Near { value: large.value, bound: if sure { large.bound } else { large.bound.max(small.bound) } }
     }
 
     /// Its sign is open where its bound reaches past 0.
@@ -89,7 +92,12 @@ impl Sub for Near {
 
 impl Mul for Near {
     type Output = Near;
+    /// A product with 1 is exact.
     fn mul(self, b: Near) -> Near {
+        let one = Near::exact(1.0);
+        if self == one || b == one {
+            return if b == one { self } else { b };
+        }
         let bound = self.bound * b.value.abs() + b.bound * self.value.abs() + self.bound * b.bound;
         Near::rounded(self.value * b.value, bound, 1.0)
     }

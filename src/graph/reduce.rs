@@ -55,7 +55,10 @@ impl Tensor {
     /// log Σ eˣ over axes, without overflow.
     pub fn logsumexp(&self, axes: &[isize], keepdim: bool) -> Tensor {
         let Some(resolved) = self.axes(axes) else { return self.clone() };
+        // An infinite maximum is not subtracted: ∞ − ∞ has no value, and the exponentials are right without.
         let max = self.amax(axes, true).detach();
+        let finite = max.abs().le(&self.graph.constant(f32::MAX));
+        let max = finite.select(&max, &self.graph.constant(0.0));
         let sum = self.sub(&max).exp().sum(axes, true);
         sum.log().add(&max).reshape(self.shape.reduced(&resolved, keepdim))
     }

@@ -37,9 +37,9 @@ impl LossOptions for CrossEntropy {
 
 /// Softmax cross-entropy of logits [n, .., classes] against integer targets [n, ..].
 ///
-/// mean over rows of (1 − s)·(lse − xₜ) + s·(lse − mean x), lse = log Σ eˣ. One kernel makes the losses and the
-/// gradient; probabilities are never stored. Classes are the last axis, where torch has them second: a language
-/// model's logits [n, t, classes] go in as they are. Source: `torch.nn.functional.cross_entropy`.
+/// mean over rows of (1 − s)·(lse − xₜ) + s·(lse − mean x), lse = log Σ eˣ. A shift of all logits changes nothing. One
+/// kernel makes the losses and the gradient; probabilities are never stored. Classes are the last axis, where torch has
+/// them second: a language model's logits [n, t, classes] go in as they are. Source: `torch.nn.functional.cross_entropy`.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) -> Tensor {
     if let Err(text) = options.check() {
         return logits.fail(text);
@@ -249,11 +249,16 @@ pub fn smooth_l1(a: &Tensor, b: &Tensor, beta: f32) -> Tensor {
     })
 }
 
-/// mean of max(x, 0) − x·t + log(1 + e^(−|x|)), x the logits and t in [0, 1].
+/// mean of max(x, 0) − x·t + log(1 + e^(−|x|)), x the logits and t in [0, 1]. Small losses and gradients of certain
+/// answers keep their digits.
 pub fn bce_with_logits(logits: &Tensor, targets: &Tensor) -> Tensor {
-    // max(x, 0) + log(1 + e^(−|x|)) is softplus(x), whose derivative is smooth at 0; it never switches to x.
-    same(logits, targets, Reading::Labels, "bce_with_logits")
-        .unwrap_or_else(|| logits.softplus(1.0, f32::MAX).sub(&logits.mul(targets)).mean_all())
+    same(logits, targets, Reading::Labels, "bce_with_logits").unwrap_or_else(|| {
+        // max(x, 0) − x·t is x·([x > 0] − t), which is exactly 0 for a right answer; −|x| is chosen, since the derivative
+        // of |x| at 0 is 0 and that of the loss is not.
+        let positive = logits.gt(&logits.graph().constant(0.0));
+        let tail = positive.select(&logits.neg(), logits).softplus(1.0, f32::MAX);
+        logits.mul(&positive.sub(targets)).add(&tail).mean_all()
+    })
 }
 
 /// An error where the shapes differ: a broadcast loss is a mistake more often than a wish.

@@ -53,7 +53,7 @@ fn chains(target: Target) -> Result<Vec<Case>> {
 type Function = (f32, f32, fn(&Tensor) -> Tensor);
 
 fn functions(target: Target) -> Result<Vec<Case>> {
-    let groups: [(&str, &[Function]); 4] = [
+    let groups: [(&str, &[Function]); 6] = [
         (
             "exp, log, roots",
             &[
@@ -83,6 +83,30 @@ fn functions(target: Target) -> Result<Vec<Case>> {
             ],
         ),
         ("gelu, silu", &[(-4.5, 4.5, |x| x.gelu()), (-9.0, 9.0, |x| x.silu())]),
+        // A bound is relative, so a result that a sum with 1 rounds away is seen.
+        (
+            "small results",
+            &[
+                (-86.0, -30.0, |x| x.exp()),
+                (0.999, 1.001, |x| x.log()),
+                (3.1415, 3.1417, |x| x.sin()),
+                (1.5707, 1.5709, |x| x.cos()),
+                (-1e-3, 1e-3, |x| x.tanh()),
+                (-86.0, -9.0, |x| x.sigmoid()),
+                (-1e-3, 1e-3, |x| x.erf()),
+                (-1e-3, 1e-3, |x| x.elu(1.0)),
+                (-86.0, -9.0, |x| x.softplus(1.0, 20.0)),
+            ],
+        ),
+        (
+            "large arguments",
+            &[
+                (9e3, 3e7, |x| x.sin()),
+                (-1e38, 1e38, |x| x.cos()),
+                (0.95, 1.05, |x| x.pow_scalar(700.0)),
+                (1e10, 1e30, |x| x.pow_scalar(-1.2)),
+            ],
+        ),
     ];
     const POINTS: usize = 509;
     let mut all = Vec::new();

@@ -3,7 +3,7 @@
 //! A bound in units counts the roundings on the way to the result as `shaders/shared/math.wgsl` computes it, each a unit
 //! of its own term, over the result: WGSL lets sums and products be either neighbour, and a division 2.5 units off.
 
-use crate::check::{Near, UNIT};
+use crate::check::Near;
 use crate::graph::{Binary, Unary};
 
 /// Polynomial in r, |r| < 0.35: 1 + r + r²·p, the last sum a unit of 1.42, the one before of 0.35, r itself of 0.4;
@@ -11,10 +11,13 @@ use crate::graph::{Binary, Unary};
 const EXP: f64 = 6.0;
 /// ln m and e·ln 2 cancel just below √½. Their units there are of 0.69 and 0.35, over 0.35.
 const LOG: f64 = 8.0;
-/// The units of the logarithm, the division and the product, and those of u and u − 1.
-const LOG1P: f64 = 14.0;
-/// Reduced by multiples of π/2 in three parts, each exact but for the last; then a sum of terms below 1. Units of 1.
-const SINE: f64 = 4.0;
+/// x − (x²/2 − s·(x²/2 + R)): a unit each of x²/2, of s·(..), of their difference and of the result, and the division,
+/// terms of at most a half, over at least x·ln 2.
+const LOG1P: f64 = 6.0;
+/// The rest after multiples of π/2 is 3 units off; the polynomial ends in a sum, and a product before.
+const SINE: f64 = 6.0;
+/// The exponential, and its argument: three roundings of at most a half.
+const POW: f64 = EXP + 3.0;
 /// 1 − 2/(e²ᵃ + 1) from a = 0.625 on: exponential, sum, division, 10 units of 0.45 and one of 1, over 0.55.
 const TANH: f64 = 12.0;
 /// Twice the exponential (above and below the line), a sum, a division, a sum.
@@ -55,14 +58,12 @@ fn erf(x: f64) -> f64 {
     2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum
 }
 
-/// a^b by e^(b ln a): the exponential's argument is off by the logarithm's units times |b| ln √2, and by the rounding of
-/// b times the exponent of two.
+/// a^b = 2^(b log₂ a), the logarithm and the product in two parts each, so that large exponents lose nothing.
 fn pow(a: Near, b: Near) -> Near {
     let value = a.value.powf(b.value);
     let size = a.value.abs();
     let of_inputs = b.value.abs() * a.bound / (size - a.bound) + size.ln().abs() * b.bound;
-    let units = EXP + b.value.abs() * (0.35 * LOG + 1.0 + 2.0 * size.ln().abs()) + 2.0;
-    Near::rounded(value, value.abs() * of_inputs, units)
+    Near::rounded(value, value.abs() * of_inputs, POW)
 }
 
 /// The branch taken. Where that is not sure, the bound includes the other branch.
@@ -90,8 +91,8 @@ pub(super) fn unary(op: Unary, x: Near) -> Near {
         Unary::Recip => one / x,
         Unary::Abs => x.abs(),
         Unary::Sign => x.sign(),
-        Unary::Sin => Near { value: x.value.sin(), bound: x.bound + SINE * UNIT },
-        Unary::Cos => Near { value: x.value.cos(), bound: x.bound + SINE * UNIT },
+        Unary::Sin => Near::rounded(x.value.sin(), x.bound, SINE),
+        Unary::Cos => Near::rounded(x.value.cos(), x.bound, SINE),
         Unary::Tanh => monotone(x, TANH, f64::tanh),
         Unary::Sigmoid => monotone(x, SIGMOID, |x| 1.0 / (1.0 + (-x).exp())),
         Unary::Erf => monotone(x, ERF, erf),
