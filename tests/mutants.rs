@@ -403,7 +403,7 @@ fn chain_and_math() {
         (
             "pow_positive",
             vec![
-                unary(0.45, 2.2, |x| x.pow_scalar(100.0), |x| x.powf(100.0)),
+                unary(0.72, 1.4, |x| x.pow_scalar(250.0), |x| x.powf(250.0)),
                 unary(0.95, 1.05, |x| x.pow_scalar(700.0), |x| x.powf(700.0)),
             ],
         ),

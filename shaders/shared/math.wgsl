@@ -254,9 +254,7 @@ fn pow_positive(x: f32, b: f32) -> f32 {
     let s_tail = v * ((u - s_head * sum_head) - s_head * sum_tail);
     // atanh s = s/3 (3 + s^2 + r)
     let z = s * s;
-    var p = 2.0697501302e-1;
-    p = p * z + 2.3066075146e-1;
-    p = p * z + 2.7272811532e-1;
+    var p = 2.7272811532e-1;
     p = p * z + 3.3333334327e-1;
     p = p * z + 4.2857143283e-1;
     p = p * z + 6.0000002384e-1;
