@@ -1,8 +1,10 @@
 // Softmax cross-entropy of each row, its gradient, or both in one pass over the logits [ROWS, CLASSES]:
 //   loss = (1 - s) (log Z - y_t) + s (log Z - mean y), y = x - max x, Z = sum exp y; 0 where the target is ignored
-//   dx   = upstream (exp y / Z - (1 - s) [c = t] - s / CLASSES)
-// The largest logit and log Z are never added: a shift of all logits changes nothing. Probabilities are never stored. Loops run over addresses, not classes: drivers unroll loops with a known count,
-// which takes them long. Grid: one invocation a row, 64 a workgroup, folded into y.
+//   dx   = upstream (exp y / Z - s / CLASSES), and of the target upstream (s - s / CLASSES - others / Z)
+// The largest logit and log Z are never added: a shift of all logits changes nothing. others is Z without the target, so
+// that a row of dx adds up to 0 to a rounding of its own size, not of 1. Probabilities are never stored. Loops run over
+// addresses, not classes: drivers unroll loops with a known count, which takes them long.
+// Grid: one invocation a row, 64 a workgroup, folded into y.
 // Source: torch.nn.functional.cross_entropy.
 
 //#slot types
@@ -31,17 +33,22 @@ override IGNORE_BITS: u32 = 0u;
 fn upstream(i: u32) -> f32 { return 1.0; }
 //#end
 
-struct Row { index: u32, kept: bool, target_class: u32, largest: f32, sum: f32 }
+// sum is Z.
+struct Row { index: u32, kept: bool, target_class: u32, largest: f32, sum: f32, others: f32 }
 
 fn open_row(row: u32) -> Row {
     let t = targets[row];
     let kept = !(HAS_IGNORE && t == bitcast<i32>(IGNORE_BITS));
+    let target_class = u32(clamp(t, 0, i32(CLASSES) - 1));
     let base = row * CLASSES;
+    let hit = base + target_class;
     var largest = f32(logits[base]);
     for (var i = base + 1u; i < base + CLASSES; i++) { largest = maximum(largest, f32(logits[i])); }
-    var sum = 0.0;
-    for (var i = base; i < base + CLASSES; i++) { sum += exp_(f32(logits[i]) - largest); }
-    return Row(row, kept, u32(clamp(t, 0, i32(CLASSES) - 1)), largest, sum);
+    var others = 0.0;
+    for (var i = base; i < base + CLASSES; i++) {
+        others += select(exp_(f32(logits[i]) - largest), 0.0, i == hit);
+    }
+    return Row(row, kept, target_class, largest, others + exp_(f32(logits[hit]) - largest), others);
 }
 
 fn write_loss(row: Row) {
@@ -63,8 +70,8 @@ fn write_gradient(row: Row) {
     let up = select(0.0, upstream(row.index), row.kept);
     let by = 1.0 / row.sum;
     for (var i = base; i < base + CLASSES; i++) {
-        let hit = select(0.0, 1.0 - s, i == base + row.target_class);
-        let d = exp_(f32(logits[i]) - row.largest) * by - hit - s / f32(CLASSES);
+        var d = exp_(f32(logits[i]) - row.largest) * by - s / f32(CLASSES);
+        if (i == base + row.target_class) { d = s - s / f32(CLASSES) - row.others * by; }
         dlogits[i] = T7(select(0.0, up * d, row.kept));
     }
 }

@@ -80,6 +80,44 @@ fn classes_are_last_and_other_axes_are_rows() {
     }
 }
 
+/// Probabilities add up to 1, so a row of the gradient adds up to 0: to a rounding of its own size, however large the
+/// logits are and however sure of its target the net is.
+#[test]
+fn the_gradient_of_cross_entropy_moves_no_class_against_all_others() {
+    const CLASSES: usize = 10;
+    // Multiples of 1/8, which adding 2^20 does not round. Every other row is sure of its target.
+    let x: Vec<f32> = numbers(64 * CLASSES, 5).iter().map(|x| (x * 32.0).round() / 8.0).collect();
+    let largest = |row: &[f32]| (0..CLASSES).max_by(|&i, &j| row[i].total_cmp(&row[j])).expect("a class");
+    let target = |(i, row): (usize, &[f32])| if i % 2 == 0 { largest(row) } else { i % CLASSES };
+    let targets: Vec<i32> = x.chunks_exact(CLASSES).enumerate().map(|row| target(row) as i32).collect();
+    for label_smoothing in [0.0, 0.1] {
+        let entropy = |x: &[f32]| {
+            values(&[64, CLASSES], x, (&[64], &targets), |x, t| {
+                let options = CrossEntropy { label_smoothing, ..CrossEntropy::default() };
+                vec![loss::cross_entropy(x, t, &options).mul_scalar(64.0)]
+            })
+        };
+        let got = entropy(&x);
+        let moved: Vec<f32> = x.iter().map(|x| x + 1_048_576.0).collect();
+        assert_eq!(entropy(&moved), got, "adding one number to all logits changes nothing");
+        for ((d, x), &t) in got[1].chunks_exact(CLASSES).zip(x.chunks_exact(CLASSES)).zip(&targets) {
+            let s = f64::from(label_smoothing);
+            let most = x[largest(x)];
+            let e: Vec<f64> = x.iter().map(|x| f64::from(x - most).exp()).collect();
+            let sum: f64 = e.iter().sum();
+            let others: f64 = (0..CLASSES).filter(|&class| class != t as usize).map(|class| e[class]).sum();
+            let size = (others / sum).max(s);
+            for (class, &d) in d.iter().enumerate() {
+                let want =
+                    if class == t as usize { s - others / sum } else { e[class] / sum } - s / CLASSES as f64;
+                assert!((f64::from(d) - want).abs() <= 1e-6 * size, "{x:?} of {t}: {d} {want}");
+            }
+            let rest: f64 = d.iter().map(|&d| f64::from(d)).sum();
+            assert!(rest.abs() <= 1e-6 * size, "{x:?} of {t}: {rest} left of {size}");
+        }
+    }
+}
+
 #[test]
 fn smooth_l1_is_huber_over_beta() {
     // beta a power of two, so that dividing rounds nothing

@@ -204,17 +204,21 @@ impl CrossEntropy<'_> {
         self.logits.chunks_exact(self.classes).enumerate().map(of).collect()
     }
 
-    /// upstream (softmax − (1 − s) hit − s/classes).
+    /// upstream (p − s/classes), p = e^y/Z; of the target upstream (s − s/classes − Σ of the other p).
     pub fn gradient(&self, upstream: &[Near]) -> Vec<Near> {
         let s = Near::exact(self.attrs.label_smoothing.get());
+        let each = s / Near::exact(self.classes as f32);
         let mut out = Vec::new();
         for (row, x) in self.logits.chunks_exact(self.classes).enumerate() {
             let (y, sum) = self.shifted(x);
             let by = Near::exact(1.0) / sum;
+            let others = |target: usize| {
+                let others = y.iter().enumerate().filter(|(class, _)| *class != target);
+                Near::sum(others.map(|(_, y)| (exp(*y), 1)), y.len())
+            };
             for (class, y) in y.iter().enumerate() {
                 let is_target = class as f64 == self.targets[row].value;
-                let hit = if is_target { Near::exact(1.0) - s } else { Near::exact(0.0) };
-                let d = exp(*y) * by - hit - s / Near::exact(self.classes as f32);
+                let d = if is_target { s - each - others(class) * by } else { exp(*y) * by - each };
                 out.push(if self.is_kept(row) { upstream[row] * d } else { Near::exact(0.0) });
             }
         }
