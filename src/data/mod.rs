@@ -19,6 +19,7 @@ mod normalise;
 mod pack;
 mod part;
 mod recognise;
+mod remarks;
 mod sampler;
 mod spill;
 mod split;
@@ -48,8 +49,9 @@ pub use spill::Spill;
 pub use split::Holdout;
 pub use summary::{FieldSummary, Numbers, PartSummary, Summary};
 pub use table::{
-    ColumnSummary, Fill, Fills, InputColumn, InputKind, TableColumn, TableEncoding, TableFormat,
-    TableOptions, TableRows, TableSummary, TargetColumn, TargetKind, table, table_part,
+    ColumnReport, ColumnSummary, ColumnUse, Fill, Fills, InputColumn, InputKind, TableColumn, TableEncoding,
+    TableFormat, TableOptions, TableReport, TableRows, TableSummary, TargetColumn, TargetKind, table,
+    table_part,
 };
 pub use text::{TextOptions, sources, text, text_file, text_part};
 pub use values::{Kind, Source, Values};
