@@ -38,7 +38,10 @@ pub use encoding::Encoding;
 pub use field::{Field, MOST_CHANNELS, Scale, Windows};
 pub use file::{DataFile, FileValues, Written};
 pub use formats::{ArrayNames, ArrayOptions, CifarLabels, array_inputs, cifar, idx, npy, npz, safetensors};
-pub use images::{Fit, ImageEncoding, ImageOptions, image_inputs, images, images_have_eval, images_part};
+pub use images::{
+    Fit, ImageChanges, ImageEncoding, ImageOptions, array_images, image_inputs, images, images_have_eval,
+    images_part, is_image_file,
+};
 pub use moments::Moments;
 pub use normalise::{ArrayEncoding, Normalise};
 pub use pack::{Packed, pack, verify, write_pack};
