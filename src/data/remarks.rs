@@ -23,21 +23,28 @@ impl Dataset {
     /// # Errors
     /// An error of a source.
     pub fn remarks(&self) -> Result<Vec<String>> {
-        let mut remarks = Vec::new();
-        if let (Some(classes), Some(labels)) = (self.classes(), labels(self.train())?) {
-            if let [one] = labels.iter().collect::<Vec<_>>()[..] {
-                remarks.push(self.one_class(*one));
-            } else if classes / GAPS > labels.len() {
-                remarks.push(format!(
-                    "the labels go up to {} and only {} of these {classes} classes have a sample: the net needs an output \
-                     for each class; number them anew, as numpy.unique(y, return_inverse=True)[1] does",
-                    classes - 1,
-                    labels.len()
-                ));
-            }
-        }
-        remarks.extend(self.dark()?);
-        Ok(remarks)
+        let one = self.single_class()?.map(|label| self.one_class(label));
+        Ok([one, self.gaps()?, self.dark()?].into_iter().flatten().collect())
+    }
+
+    /// The remark on labels of which most classes have no sample.
+    pub(crate) fn gaps(&self) -> Result<Option<String>> {
+        let (Some(classes), Some(labels)) = (self.classes(), labels(self.train())?) else { return Ok(None) };
+        let has_gaps = labels.len() > 1 && classes / GAPS > labels.len();
+        Ok(has_gaps.then(|| {
+            format!(
+                "the labels go up to {} and only {} of these {classes} classes have a sample: the net needs an output for \
+                 each class; number them anew, as numpy.unique(y, return_inverse=True)[1] does",
+                classes - 1,
+                labels.len()
+            )
+        }))
+    }
+
+    /// The label that all samples to train on have.
+    fn single_class(&self) -> Result<Option<i32>> {
+        let one = labels(self.train())?.filter(|labels| self.classes().is_some() && labels.len() == 1);
+        Ok(one.and_then(|labels| labels.first().copied()))
     }
 
     /// An error where the samples to train on are of one class: a net learns nothing from them.
@@ -45,12 +52,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::Data`]; an error of a source.
     pub fn check_classes(&self) -> Result<()> {
-        match labels(self.train())? {
-            Some(labels) if self.classes().is_some() && labels.len() == 1 => {
-                Err(Error::Data(self.one_class(labels.first().copied().unwrap_or_default())))
-            }
-            _ => Ok(()),
-        }
+        self.single_class()?.map_or(Ok(()), |label| Err(Error::Data(self.one_class(label))))
     }
 
     fn one_class(&self, label: i32) -> String {

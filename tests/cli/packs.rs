@@ -193,6 +193,10 @@ fn arrays_and_their_labels_are_told() {
         done.stdout,
         done.stderr
     );
+    let source = "data={ source = { npy = \"x.npy\", target = \"gap.npy\" }, eval_fraction = 0 }";
+    folder
+        .train(&["--set", source, "--out", "run"])
+        .refused(2, &["label 1000000 is not in 0..10", "only 2 of these"]);
     folder.write("one.npy", labels([0; 6]));
     let done = inspect(&["x.npy", "--target", "one.npy"]);
     assert!(done.code == 0 && done.stdout.contains("of one class, 0"), "{}{}", done.stdout, done.stderr);

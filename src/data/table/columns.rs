@@ -1,10 +1,12 @@
 //! What becomes of each column of a table: by the lists of the config, or else by its cells; and a line about each.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::file::TableFile;
+use super::csv::check_delimiter;
+use super::file::{TableFile, TableFormat};
 use super::likeness::Likeness;
 use super::look::Fault;
 use super::options::TableOptions;
@@ -82,12 +84,12 @@ impl TableReport {
     /// # Errors
     /// [`Error::Config`] for a list that names no column, [`Error::Data`] where the file is malformed, [`Error::Io`].
     pub fn read(
-        path: &std::path::Path,
-        format: super::TableFormat,
+        path: &Path,
+        format: TableFormat,
         options: &TableOptions,
         targeted: bool,
     ) -> Result<TableReport> {
-        super::check_delimiter(options.delimiter)?;
+        check_delimiter(options.delimiter)?;
         let file = TableFile::read(path, format, options)?;
         let target = if targeted { Some(file.column("target", &options.target)?) } else { None };
         let columns = report(&file, &uses(&file, options, target)?, options);

@@ -169,10 +169,11 @@ impl TableFile {
     /// [`Error::Config`] with the nearest name where there is none of that name.
     pub fn column(&self, key: &str, column: &str) -> Result<usize> {
         self.columns.iter().position(|other| other == column).ok_or_else(|| {
-            let names: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+            let names = self.columns.iter().map(String::as_str).filter(|name| !name.is_empty());
+            let names: Vec<&str> = names.collect();
             let hint = match names[..] {
                 [one] if self.format == TableFormat::Csv => {
-                    format!("its only column is \"{one}\": is the delimiter another, as delimiter = \";\"?")
+                    format!("its only column is \"{one}\": is the delimiter another, as delimiter = \"|\"?")
                 }
                 _ => suggestion(column, &names),
             };

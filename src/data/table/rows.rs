@@ -109,7 +109,8 @@ impl TableRows {
         }
         let target = &self.encoding.target.name;
         let extra = names.iter().enumerate().filter(|(at, name)| !places.contains(at) && **name != target);
-        self.ignored = extra.map(|(_, name)| (*name).to_owned()).collect();
+        self.ignored =
+            extra.map(|(_, name)| if name.is_empty() { "\"\"" } else { name }.to_owned()).collect();
         self.places = places;
         Ok(())
     }
@@ -274,6 +275,7 @@ mod tests {
         for text in [
             "rain,sun,soil\n1,5,clay\nNA,3,sand",
             "rain,sun,soil\n1,5,clay\n-,3,sand",
+            "rain;sun;soil\n1;5;clay\n-;3;sand",
             "soil,id,rain,sun,yield\r\nclay,7,1,5,9\r\n\r\nsand,8,?,3,\r\n",
             "\u{feff}\n\nrain\tsun\tsoil\n 1\t5\tclay\n\n\n\t3\tsand\n\n",
         ] {
@@ -296,7 +298,7 @@ mod tests {
         refused("", &["f.csv", "empty"]);
         refused("rain,sun\n1,2\n", &["no column \"soil\"", "inputs are: rain, sun, soil"]);
         refused("rain,sum,soil\n", &["no column \"sun\"", "did you mean \"sum\"?"]);
-        refused("rain;sun;soil\n", &["delimiter"]);
+        refused("rain|sun|soil\n", &["delimiter"]);
         refused("rain,sun,soil,rain\n", &["two columns are named \"rain\""]);
         refused("rain,sun,soil\n1,,clay\n", &["row 1 (line 2), column \"sun\"", "data.source.fill"]);
         refused("rain,sun,soil\n1,2,clay\n1,2,\n", &["row 2 (line 3), column \"soil\"", "missing"]);
