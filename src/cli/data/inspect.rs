@@ -64,7 +64,8 @@ impl InspectArgs {
                 }
             };
             self.add(&mut json, &config, table.as_ref(), unready, verified)?;
-            return Ok(println(&serde_json::to_string_pretty(&json)?));
+            println(&serde_json::to_string_pretty(&json)?);
+            return Ok(());
         }
         if let Some(about) = config.about {
             println(&format!("is       {about}"));
