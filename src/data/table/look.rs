@@ -127,11 +127,11 @@ impl Look {
         alike.fold((0, 0), |(words, cells), (_, count)| (words + 1, cells + count))
     }
 
-    /// The first cell that looks like this, if one of those quoted does, or else any.
+    /// The first of the quoted cells that looks like this, or else the least of all.
     pub fn example(&self, likeness: Likeness) -> &str {
-        let quoted = self.odd.iter().map(|odd| odd.text.as_str());
-        let mut all = quoted.chain(self.counts.keys().map(String::as_str));
-        all.find(|word| Likeness::of(word) == likeness).unwrap_or_default()
+        let is_like = |word: &&str| Likeness::of(word) == likeness;
+        let quoted = self.odd.iter().map(|odd| odd.text.as_str()).find(is_like);
+        quoted.or_else(|| self.counts.keys().map(String::as_str).filter(is_like).min()).unwrap_or_default()
     }
 
     /// The fault of a column of numbers that is none for its words: at least 90% of the cells are numbers (50% where
