@@ -21,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! The rooms, from the ground up, each importing only from those below: [`atomic_file`], [`error`], [`figure`], [`shape`],
+//! The rooms, from the ground up, each importing only from those below: [`atomic_file`], [`error`], [`figure`], `regular_file`, [`shape`],
 //! [`units`]; [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`], `check`; [`metrics`]; [`compile`];
 //! [`engine`], [`infer`]; [`train`]; `bench`, [`config`], `doctor`; [`run`]; [`report`].
 //! `ARCHITECTURE.md` says why.
@@ -49,6 +49,7 @@ pub mod metrics;
 pub mod nn;
 pub mod optim;
 pub mod plan;
+mod regular_file;
 pub mod report;
 pub mod run;
 pub mod shape;

@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use downhill::run::{CHECKPOINTS, Outcome, Session};
 use downhill::train::{RunEnd, Trainer};
-use downhill::units;
+use downhill::{report, units};
 
 use super::output::println;
 
 /// A run whose device waits for data longer than this share of the time reports it.
 const DATA_BOUND: f64 = 0.1;
+
+/// Columns of a table that are printed.
+const COLUMNS: usize = 20;
+/// Remarks on columns that are printed.
+const REMARKS: usize = 10;
 
 /// Prints the adapter, data and model before the first step.
 pub(super) fn introduce(session: &Session) {
@@ -28,6 +33,14 @@ pub(super) fn introduce(session: &Session) {
         data.train().len(),
         data.eval().map_or(0, downhill::data::Part::len)
     ));
+    let columns = data.columns();
+    if !columns.is_empty() {
+        println(report::columns_text(columns, COLUMNS).trim_end());
+    }
+    let remarks = data.remarks().unwrap_or_default();
+    for remark in report::column_remarks(columns, REMARKS).iter().chain(&remarks) {
+        println(&format!("note     {remark}"));
+    }
     println(&format!(
         "model    {} parameters, {} dispatches a step, {} on the device",
         plan.parameter_count(),

@@ -19,12 +19,12 @@ pub(super) fn check_classes(data: &Dataset, y: &Tensor, t: &Tensor) -> Result<()
         return Ok(()); // the loss says what does not fit
     }
     for part in parts(data) {
-        part.check_labels(*outputs).map_err(|err| {
-            Error::Config(format!(
-                "the model's output has {outputs} classes and \"{}\" has {classes}: {err}",
-                data.name()
-            ))
-        })?;
+        let Err(err) = part.check_labels(*outputs) else { continue };
+        let gaps = data.gaps()?.map(|gaps| format!(". Note that {gaps}")).unwrap_or_default();
+        return Err(Error::Config(format!(
+            "the model's output has {outputs} classes and \"{}\" has {classes}: {err}{gaps}",
+            data.name()
+        )));
     }
     Ok(())
 }

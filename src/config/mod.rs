@@ -13,6 +13,7 @@ mod schedule;
 mod sections;
 
 use std::cell::RefCell;
+use std::io::Read;
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -36,6 +37,9 @@ use crate::metrics::Metric;
 use crate::nn::Sequential;
 use crate::optim::Update;
 use crate::train::{CheckpointOptions, Trainer};
+
+/// Bytes of a config, at most.
+const LONGEST: u64 = 16 << 20;
 
 /// A run as its config file describes it, with defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,8 +70,7 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] with the place and the remedy: no such file, no TOML, an unknown or wrong key.
     pub fn load(path: &Path, settings: &[String]) -> Result<Config> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|err| Error::Config(format!("cannot read the config {}: {err}", path.display())))?;
+        let text = read_text(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Self::parse_in(folder, &text, settings).map_err(|err| match err {
             Error::Config(text) => Error::Config(format!("{}: {text}", path.display())),
@@ -173,7 +176,9 @@ impl Config {
     /// # Errors
     /// [`Error::Data`] where the data are at fault, [`Error::Config`] where their options in the config are.
     pub fn dataset(&self) -> Result<Dataset> {
-        self.data.load(self.options.seed)
+        let data = self.data.load(self.options.seed)?;
+        data.check_classes()?;
+        Ok(data)
     }
 
     /// The whole config as TOML, every default written out; reading it back gives the same run.
@@ -209,6 +214,22 @@ impl Config {
         // Every value of a config is one that TOML has.
         toml::to_string(&file).unwrap_or_default()
     }
+}
+
+/// The text of a config's file, which may be a pipe.
+fn read_text(path: &Path) -> Result<String> {
+    let fault =
+        |err: std::io::Error| Error::Config(format!("cannot read the config {}: {err}", path.display()));
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(fault)?;
+    file.take(LONGEST + 1).read_to_string(&mut text).map_err(fault)?;
+    if text.len() as u64 > LONGEST {
+        let path = path.display();
+        return Err(Error::Config(format!(
+            "{path}: it goes on after {LONGEST} bytes, and no config is so long"
+        )));
+    }
+    Ok(text)
 }
 
 /// Applies `a.b=value`; the value is TOML, or else a string.

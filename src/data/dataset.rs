@@ -1,6 +1,6 @@
 //! A data set: a part to train on and, if there is one, a part to evaluate on.
 
-use super::{Encoding, Field, Holdout, Part, Values, Vocabulary};
+use super::{ColumnReport, Encoding, Field, Holdout, Part, Values, Vocabulary};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 
@@ -12,6 +12,7 @@ pub struct Dataset {
     eval: Option<Part>,
     classes: Option<usize>,
     encoding: Option<Encoding>,
+    columns: Vec<ColumnReport>,
 }
 
 impl Dataset {
@@ -25,7 +26,7 @@ impl Dataset {
         eval: Option<Part>,
         classes: Option<usize>,
     ) -> Result<Dataset> {
-        let data = Dataset { name: name.into(), train, eval, classes, encoding: None };
+        let data = Dataset { name: name.into(), train, eval, classes, encoding: None, columns: Vec::new() };
         data.checked()
     }
 
@@ -73,6 +74,11 @@ impl Dataset {
     /// With the encoding of the raw data as numbers.
     pub fn with_encoding(self, encoding: Encoding) -> Dataset {
         Dataset { encoding: Some(encoding), ..self }
+    }
+
+    /// With a line about each column of its table.
+    pub(super) fn with_columns(self, columns: Vec<ColumnReport>) -> Dataset {
+        Dataset { columns, ..self }
     }
 
     /// The data set without targets: the first input takes their place, as an autoencoder needs it.
@@ -138,6 +144,11 @@ impl Dataset {
     /// The encoding of raw data that were not numbers.
     pub fn encoding(&self) -> Option<&Encoding> {
         self.encoding.as_ref()
+    }
+
+    /// A line about each column, where the data were read from a table.
+    pub fn columns(&self) -> &[ColumnReport] {
+        &self.columns
     }
 
     /// The characters by their numbers, where the data are text.

@@ -23,3 +23,14 @@ pub enum Encoding {
     /// Images became numbers, and folders classes.
     Images(ImageEncoding),
 }
+
+impl Encoding {
+    /// The name of a class by its number, where the data name their classes.
+    pub fn class(&self, number: usize) -> Option<&str> {
+        match self {
+            Encoding::Images(images) => images.classes.get(number).map(String::as_str),
+            Encoding::Table(table) => table.class(number),
+            Encoding::Text { .. } | Encoding::Array(_) => None,
+        }
+    }
+}

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::values::{Kind, Source, Values};
 use crate::error::{Error, Result};
+use crate::regular_file::check_regular;
 
 /// Numbers are read into memory at once up to this many bytes.
 const SMALL: u64 = 4 << 20;
@@ -40,14 +41,12 @@ impl DataFile {
     /// Opens a file.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be opened, or is a folder.
+    /// [`Error::Io`] where it cannot be opened, or is no regular file.
     pub fn open(path: &Path) -> Result<Arc<DataFile>> {
         let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
+        check_regular(path)?;
         let file = File::open(path).map_err(fault)?;
         let meta = file.metadata().map_err(fault)?;
-        if meta.is_dir() {
-            return Err(fault(std::io::Error::other("it is a folder, and a file is needed")));
-        }
         let (path, body) = (path.to_owned(), Body::File(file));
         Ok(Arc::new(DataFile { path, inside: None, body, bytes: meta.len() }))
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::PathBuf;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
@@ -168,11 +167,6 @@ texts! {
     set "what the files' names begin with"
 }
 
-/// A file.
-pub fn path<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
-    wanted(d, "a file", |raw| raw.text().map(PathBuf::from))
-}
-
 /// The name of a column.
 pub(super) fn column<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
     wanted(d, "the name of a column", Raw::text)
@@ -181,6 +175,21 @@ pub(super) fn column<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error
 /// Names of columns.
 pub(super) fn columns<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Vec<String>>, D::Error> {
     wanted(d, "a list of columns, as [\"COLUMN\"],", |raw| raw.list(Raw::text)).map(Some)
+}
+
+/// Names of columns, none of them where the key is left out.
+pub(super) fn names<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    columns(d).map(Option::unwrap_or_default)
+}
+
+/// Texts of cells, some of them perhaps numbers.
+pub(super) fn texts<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    let text = |raw: Raw| match raw {
+        Raw::Whole(number) => Some(number.to_string()),
+        Raw::Number(number) => Some(number.to_string()),
+        other => other.text(),
+    };
+    wanted(d, "a list of cells, as [\"-\"],", |raw| raw.list(text))
 }
 
 /// One ASCII character.

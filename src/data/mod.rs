@@ -19,6 +19,7 @@ mod normalise;
 mod pack;
 mod part;
 mod recognise;
+mod remarks;
 mod sampler;
 mod spill;
 mod split;
@@ -37,7 +38,10 @@ pub use encoding::Encoding;
 pub use field::{Field, MOST_CHANNELS, Scale, Windows};
 pub use file::{DataFile, FileValues, Written};
 pub use formats::{ArrayNames, ArrayOptions, CifarLabels, array_inputs, cifar, idx, npy, npz, safetensors};
-pub use images::{Fit, ImageEncoding, ImageOptions, image_inputs, images, images_have_eval, images_part};
+pub use images::{
+    Fit, ImageChanges, ImageEncoding, ImageOptions, array_images, image_inputs, images, images_have_eval,
+    images_part, is_image_file,
+};
 pub use moments::Moments;
 pub use normalise::{ArrayEncoding, Normalise};
 pub use pack::{Packed, pack, verify, write_pack};
@@ -48,8 +52,9 @@ pub use spill::Spill;
 pub use split::Holdout;
 pub use summary::{FieldSummary, Numbers, PartSummary, Summary};
 pub use table::{
-    ColumnSummary, Fill, Fills, InputColumn, InputKind, TableColumn, TableEncoding, TableFormat,
-    TableOptions, TableRows, TableSummary, TargetColumn, TargetKind, table, table_part,
+    ColumnReport, ColumnSummary, ColumnUse, Fill, Fills, InputColumn, InputKind, TableColumn, TableEncoding,
+    TableFormat, TableOptions, TableReport, TableRows, TableSummary, TargetColumn, TargetKind, table,
+    table_part,
 };
 pub use text::{TextOptions, sources, text, text_file, text_part};
 pub use values::{Kind, Source, Values};

@@ -8,6 +8,9 @@ use super::pack;
 
 /// True for a packed data set.
 pub fn is_pack(path: &Path) -> bool {
+    if !path.is_file() {
+        return false;
+    }
     let mut start = vec![0; pack::MAGIC.len()];
     let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
     read.is_ok() && start == pack::MAGIC
@@ -22,6 +25,7 @@ pub fn has_file(path: &Path, parts: &[&str]) -> bool {
 
 /// True for a file whose name has one of these endings, in capitals or not.
 pub fn ends_in(path: &Path, endings: &[&str]) -> bool {
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    path.is_file() && endings.contains(&&*ending)
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let has = |ending: &&str| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.'));
+    path.is_file() && endings.iter().any(has)
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::vocabulary::Vocabulary;
 use super::{Dataset, Encoding, Field, FileValues, Kind, Part, Spill, Values, Windows, Written};
 use crate::error::{Error, Result};
+use crate::regular_file::check_regular;
 
 /// The project's own sources and shaders, put together by `build.rs`.
 const SOURCES: &str = include_str!(concat!(env!("OUT_DIR"), "/sources.txt"));
@@ -109,6 +110,7 @@ type Pieces<'a> = dyn Fn(&mut dyn FnMut(&str)) -> Result<()> + 'a;
 /// Gives `look` the file's text, whole characters at a time.
 fn pieces(path: &Path, look: &mut dyn FnMut(&str)) -> Result<()> {
     let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
+    check_regular(path)?;
     let mut file = File::open(path).map_err(fault)?;
     let (mut block, mut held, mut before) = (vec![0; BLOCK], 0, 0);
     loop {

@@ -30,11 +30,7 @@ fn number(v: Option<f64>) -> String {
 
 /// A class by its name, or else by its number.
 fn class(encoding: Option<&Encoding>, number: usize) -> String {
-    let name = match encoding {
-        Some(Encoding::Images(images)) => images.classes.get(number).map(String::as_str),
-        Some(Encoding::Table(table)) => table.class(number),
-        _ => None,
-    };
+    let name = encoding.and_then(|encoding| encoding.class(number));
     name.map_or_else(|| number.to_string(), str::to_owned)
 }
 

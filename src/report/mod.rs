@@ -2,6 +2,7 @@
 //! prints them.
 
 mod adapters;
+mod columns;
 mod compare;
 mod explain;
 mod inspect;
@@ -13,6 +14,7 @@ mod reference;
 mod schedules;
 
 pub use adapters::{adapter_json, adapter_table};
+pub use columns::{column_remarks, columns_text};
 pub use compare::{
     CompareOptions, Comparison, Length, MetricParting, Weighing, WeightParting, compare_json, compare_text,
 };

@@ -3,6 +3,7 @@
 use crate::atomic_file::write_whole;
 use crate::error::{Error, Result};
 use crate::plan::NamedTensor;
+use crate::regular_file::read_regular;
 use crate::shape::Shape;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
@@ -14,7 +15,10 @@ use std::path::Path;
 /// [`Error::Weights`] for a missing, truncated or corrupt file or an unfit element type, naming the path.
 pub fn load(path: &Path) -> Result<Vec<NamedTensor>> {
     let wrong = |what: String| Error::Weights(format!("cannot load {}: {what}", path.display()));
-    let bytes = std::fs::read(path).map_err(|err| wrong(err.to_string()))?;
+    let bytes = read_regular(path).map_err(|err| match err {
+        Error::Io { message, .. } => wrong(message),
+        other => other,
+    })?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|err| wrong(format!("not a whole safetensors file ({err}); save it again")))?;
     let mut tensors = Vec::new();

@@ -366,7 +366,7 @@ fn tables_that_cannot_be_used() {
     folder.write("good.csv", "rain,soil,yield\n1,clay,4\n2,sand,5\n3,clay,6\n4,loam,7\n5,sand,8\n");
     folder.write("hole.csv", "rain,yield\n1,4\n,5\n3,6\n");
     folder.write("uneven.csv", "rain,yield\n1,4\n2\n");
-    folder.write("semicolons.csv", "rain;yield\n1;4\n2;5\n");
+    folder.write("bars.csv", "rain|yield\n1|4\n2|5\n");
     folder.write("empty.csv", "");
     let before = folder.listing();
     let cases: &[(&str, &str, i32, &[&str])] = &[
@@ -375,16 +375,11 @@ fn tables_that_cannot_be_used() {
         ("good.csv", "target = \"yield\", numeric = [\"rian\"]", 2, &["numeric", "did you mean \"rain\""]),
         ("good.csv", "target = \"yield\", numeric = [\"soil\"]", 1, &["column \"soil\"", "is not a number"]),
         ("good.csv", "target = \"yield\", eval_csv = \"none.csv\"", 2, &["none.csv", "config's folder"]),
-        (
-            "good.csv",
-            "target = \"yield\", eval_csv = \"semicolons.csv\"",
-            2,
-            &["semicolons.csv", "delimiter"],
-        ),
+        ("good.csv", "target = \"yield\", eval_csv = \"bars.csv\"", 2, &["bars.csv", "delimiter"]),
         ("good.csv", "target = \"soil\", standardise_target = true", 2, &["standardise_target", "classes"]),
         ("hole.csv", "target = \"yield\"", 1, &["row 2 (line 3), column \"rain\"", "missing", "fill it in"]),
         ("uneven.csv", "target = \"yield\"", 1, &["uneven.csv, line 3", "2 cells", "this one 1"]),
-        ("semicolons.csv", "target = \"yield\"", 2, &["\"rain;yield\"", "delimiter = \";\""]),
+        ("bars.csv", "target = \"yield\"", 2, &["\"rain|yield\"", "delimiter = \"|\""]),
         ("empty.csv", "target = \"yield\"", 1, &["empty.csv", "empty"]),
         ("missing.csv", "target = \"yield\"", 2, &["missing.csv", "relative to the config's folder"]),
     ];

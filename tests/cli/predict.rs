@@ -192,6 +192,116 @@ fn arrays_are_what_the_run_was_evaluated_on() {
     predict(&folder, &[]).refused(2, &["NPY or IDX"]);
 }
 
+/// A PNG of a digit is answered as the digit is, and so are its colours, its negative and its enlargement.
+#[cfg(feature = "images")]
+#[test]
+fn images_are_samples_of_a_run_of_arrays() {
+    let folder = Folder::new();
+    folder.trained("run", &[]);
+    let (pixels, _) = some_digits(6);
+    // Sixteenths become bytes that are a seventeenth of 255 apart, to the rounding of 255 / 16.
+    let bytes: Vec<u8> = pixels.iter().map(|v| (v * 255.0).round() as u8).collect();
+    std::fs::create_dir(folder.path("digits")).expect("a folder");
+    std::fs::create_dir(folder.path("ink")).expect("a folder");
+    for (i, image) in bytes.chunks_exact(64).enumerate() {
+        let rgb: Vec<u8> = image.iter().flat_map(|&v| [v; 3]).collect();
+        folder.png(&format!("digits/{i}.png"), [8, 8], if i % 2 == 0 { image } else { &rgb });
+        folder.png(&format!("ink/{i}.png"), [8, 8], &image.iter().map(|v| 255 - v).collect::<Vec<u8>>());
+    }
+    let answers = |more: &[&str]| {
+        let told = csv(&folder, more);
+        let lines: Vec<Vec<String>> =
+            told.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect();
+        lines
+    };
+    folder.write(
+        "floats.npy",
+        npy(&[6, 1, 8, 8], &bytes.iter().map(|v| f32::from(*v) / 255.0).collect::<Vec<_>>()),
+    );
+    let floats = answers(&["floats.npy"]);
+    let images = answers(&["digits"]);
+    assert_eq!(images[3][0], "digits/3.png");
+    for (image, float) in images.iter().zip(&floats) {
+        assert_eq!(image[1], float[0]);
+        for (a, b) in image[2..].iter().zip(&float[1..]) {
+            let [a, b] = [a, b].map(|text| text.parse::<f64>().expect("a probability"));
+            // The bytes are scaled by another product of f32: relative errors of a few 2^-24 in logits below 30.
+            assert!((a - b).abs() <= 1e-4 * b + 1e-9, "{a} {b}");
+        }
+    }
+    let inverted = answers(&["ink", "--invert"]);
+    assert!(inverted.iter().zip(&images).all(|(a, b)| a[1..] == b[1..]));
+    assert!(answers(&["ink"]).iter().zip(&images).any(|(a, b)| a[1..] != b[1..]));
+    // Twice as wide and high; in the middle of something wider.
+    let twice: Vec<u8> = (0..256).map(|at| bytes[at / 32 * 8 + at % 16 / 2]).collect();
+    folder.png("twice.png", [16, 16], &twice);
+    let refused = predict(&folder, &["digits/0.png", "twice.png"]);
+    assert_eq!(refused.stdout, "");
+    refused.refused(1, &["twice.png", "16 x 16", "8 x 8", "[1, 8, 8]", "--fit crop"]);
+    assert_eq!(answers(&["twice.png", "--fit", "stretch"])[0][1], images[0][1]);
+    predict(&folder, &["floats.npy", "--invert"]).refused(2, &["--invert", "images"]);
+    folder.write("none.png", "no image");
+    predict(&folder, &["none.png"]).refused(1, &["none.png, byte 0", "no PNG and no JPEG"]);
+}
+
+/// CIFAR's kind of shape, the other order of axes, rows of pixels; and what is no image.
+#[cfg(feature = "images")]
+#[test]
+fn the_run_s_shape_says_what_an_image_becomes() {
+    let folder = Folder::new();
+    let rgb: Vec<u8> = (0..4 * 6 * 3).map(|i| (i * 37 % 256) as u8).collect();
+    folder.png("rgb.png", [6, 4], &rgb);
+    let grey = |pixel: &[u8]| {
+        let [r, g, b] = [0, 1, 2].map(|c| u32::from(pixel[c]));
+        ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
+    };
+    let grey: Vec<u8> = rgb.chunks_exact(3).map(grey).collect();
+    let planes: Vec<u8> =
+        (0..3).flat_map(|c| rgb.iter().skip(c).step_by(3).copied().collect::<Vec<_>>()).collect();
+    let bytes = |shape: &[usize], sample: &[u8], kind: &str| {
+        let extents: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (4, {extents}), }}\n");
+        let noise = |i: usize| sample.iter().map(move |v| v.wrapping_mul(i as u8));
+        let values: Vec<u8> = sample.iter().copied().chain((1..4).flat_map(noise)).collect();
+        [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), &values].concat()
+    };
+    folder.write(
+        "y.npy",
+        [
+            &b"\x93NUMPY\x01\x00\x38\x00{'descr': '|u1', 'fortran_order': False, 'shape': (4,)} "[..],
+            &[0, 1, 0, 1],
+        ]
+        .concat(),
+    );
+    for (name, shape, sample) in
+        [("a", &[3, 4, 6][..], &planes), ("b", &[4, 6, 3], &rgb), ("c", &[4, 6], &grey), ("d", &[24], &grey)]
+    {
+        folder.write("x.npy", bytes(shape, sample, "|u1"));
+        let settings = [
+            "data={ source = { npy = \"x.npy\", target = \"y.npy\" }, normalise = \"standard\", eval_fraction = 0 }",
+            "model={ layers = [\"flatten\", { linear = 2 }], loss = \"cross_entropy\" }",
+        ];
+        folder.trained(name, &["--set", settings[0], "--set", settings[1], "--steps", "3"]);
+        let answer = |input: &str| {
+            let done = folder.run(&["predict", name, input, "--adapter", &wanted()]);
+            assert_eq!(done.code, 0, "{name}: {}", done.stderr);
+            done.stdout.lines().nth(1).expect("an answer").trim_start_matches("rgb.png,").to_owned()
+        };
+        // The first sample of the array is the image.
+        assert_eq!(answer("rgb.png"), answer("x.npy"), "{name}");
+    }
+    folder.png("small.png", [2, 2], &[0; 4]);
+    let run = |name: &str| folder.run(&["predict", name, "small.png", "--adapter", &wanted()]);
+    run("d").refused(1, &["small.png", "2 x 2 = 4 pixels", "24 numbers"]);
+    folder.write("x.npy", bytes(&[6], &[0; 24], "<f4"));
+    let settings = [
+        "data={ source = { npy = \"x.npy\", target = \"y.npy\" } }",
+        "model={ layers = [{ linear = 2 }], loss = \"cross_entropy\" }",
+    ];
+    folder.trained("floats", &["--set", settings[0], "--set", settings[1], "--steps", "1"]);
+    run("floats").refused(1, &["numbers as they were", "NPY"]);
+}
+
 #[test]
 fn what_a_loss_makes_of_an_output_is_told() {
     let folder = Folder::new();

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use downhill::config::DataConfig;
 use downhill::data::{Part, write_pack};
 use downhill::units;
 
@@ -38,8 +37,7 @@ pub struct ConvertArgs {
 
 impl ConvertArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let config = DataConfig::open(&self.source.path, &self.source.settings)?;
-        let data = config.load()?;
+        let data = self.source.open()?.load()?;
         let start = Instant::now();
         let packed = progress::under_bar("", |show| write_pack(&data, &self.out, self.force, show))?;
         let eval = data.eval().map_or(0, Part::len);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use downhill::Error;
 use downhill::config::DataSpec;
-use downhill::data::{self, Encoding, Field, TableRows};
+use downhill::data::{self, Encoding, Field, ImageChanges, TableRows};
 use downhill::error::Result;
 use downhill::graph::DType;
 
@@ -28,7 +28,7 @@ enum Source {
 
 impl Inputs {
     /// Opens the inputs that the run's data call for.
-    pub fn open(run: &Finished, given: &[PathBuf]) -> Result<Inputs> {
+    pub fn open(run: &Finished, given: &[PathBuf], changes: ImageChanges) -> Result<Inputs> {
         let kind = match &run.config.data {
             DataSpec::Inputs(source) => source,
             own => own,
@@ -60,21 +60,40 @@ impl Inputs {
                         "the run is one of images: name PNG or JPEG files, or folders of them".into(),
                     ));
                 }
-                let (paths, field) = data::image_inputs(given, encoding)?;
+                let (paths, field) = data::image_inputs(given, encoding, changes)?;
                 (Source::Field(field), Some(paths))
             }
             (encoding, kind) => {
-                let path = only(given)?.filter(|path| *path != Path::new("-")).ok_or_else(|| {
-                    Error::Config("the run is one of arrays: name an NPY or IDX file of inputs".into())
-                })?;
                 let digits = matches!(kind, DataSpec::Digits).then(data::digits_encoding);
                 let encoding = match encoding {
                     Some(Encoding::Array(encoding)) => Some(encoding),
                     _ => digits.as_ref(),
                 };
-                (Source::Field(data::array_inputs(path, encoding)?), None)
+                if given.iter().any(|path| path.is_dir() || data::is_image_file(path)) {
+                    let encoding = encoding.ok_or_else(|| {
+                        Error::Data(
+                            "the run was trained on numbers as they were, and which of them is white is not known; give \
+                             an NPY file of such numbers"
+                                .into(),
+                        )
+                    })?;
+                    let (paths, field) = data::array_images(given, encoding, changes)?;
+                    (Source::Field(field), Some(paths))
+                } else {
+                    let path = only(given)?.filter(|path| *path != Path::new("-")).ok_or_else(|| {
+                        Error::Config(
+                            "the run is one of arrays: name an NPY or IDX file of inputs, or PNG and JPEG files".into(),
+                        )
+                    })?;
+                    (Source::Field(data::array_inputs(path, encoding)?), None)
+                }
             }
         };
+        if paths.is_none() && changes != ImageChanges::default() {
+            return Err(Error::Config(
+                "--fit and --invert change images, and the inputs are none; leave them out".into(),
+            ));
+        }
         Ok(Inputs { source, paths, position: 0 })
     }
 
@@ -145,9 +164,19 @@ fn opened(path: &Path) -> Result<Box<dyn Read>> {
         return Ok(Box::new(input));
     }
     let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
-    let file = File::open(path).map_err(fault)?;
-    if file.metadata().map_err(fault)?.is_dir() {
+    let meta = std::fs::metadata(path).map_err(fault)?;
+    if meta.is_dir() {
         return Err(Error::Data(format!("{}: it is a folder, and the run takes a CSV file", path.display())));
     }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = meta.file_type();
+        if kind.is_char_device() || kind.is_block_device() {
+            let text = "it is a device, and the run takes a CSV file, or - for standard input";
+            return Err(Error::Data(format!("{}: {text}", path.display())));
+        }
+    }
+    let file = File::open(path).map_err(fault)?;
     Ok(Box::new(file))
 }

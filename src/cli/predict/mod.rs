@@ -7,7 +7,7 @@ mod output;
 use std::path::PathBuf;
 
 use clap::Args;
-use downhill::data::BatchSize;
+use downhill::data::{BatchSize, Fit, ImageChanges};
 use downhill::error::Result;
 use downhill::graph::DType;
 use downhill::infer::Predictor;
@@ -30,10 +30,11 @@ Examples:
   cat new_rows.csv | downhill predict runs/garden-1 --format jsonl
   downhill predict runs/cats-1 photos/ --top 3
   downhill predict runs/digits-1 images.npy
+  downhill predict runs/digits-1 scan.png --fit stretch --invert
 
 The run of a table takes CSV with the columns it was trained on, from a file or standard input. The run of images takes
 PNG and JPEG files, and folders of them. The run of arrays, or of the digits, takes an NPY or IDX file with the samples
-along the first axis. Classes are printed with their probabilities, numbers in the unit of the target. Each batch is
+along the first axis, and, if its samples were images of bytes, PNG and JPEG files too. Classes are printed with their probabilities, numbers in the unit of the target. Each batch is
 written before the next is read. downhill sample continues a text.
 Exit code: 0; 1 inputs that do not fit, no weights, or no adapter; 2 the command line or the config is wrong.")]
 pub struct PredictArgs {
@@ -49,6 +50,12 @@ pub struct PredictArgs {
     /// Format of the output [default: jsonl where --out ends in .jsonl, else csv]
     #[arg(long, value_name = "FORMAT", value_parser = ["csv", "jsonl"])]
     format: Option<String>,
+    /// Scale images of another size: crop takes the largest part in the middle, stretch all of it
+    #[arg(long, value_name = "HOW", value_parser = ["crop", "stretch"])]
+    fit: Option<String>,
+    /// Make black white in images, as for a net of white digits on black
+    #[arg(long)]
+    invert: bool,
     /// Print the K likeliest classes only
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     top: Option<u32>,
@@ -57,7 +64,9 @@ pub struct PredictArgs {
 impl PredictArgs {
     pub fn run(&self) -> anyhow::Result<()> {
         let run = Finished::open(&self.finished.run)?;
-        let mut inputs = Inputs::open(&run, &self.inputs)?;
+        let fit = self.fit.as_ref().map(|how| if how == "crop" { Fit::Crop } else { Fit::Stretch });
+        let changes = ImageChanges { fit, invert: self.invert };
+        let mut inputs = Inputs::open(&run, &self.inputs, changes)?;
         let (_, weights) = run.weights(&self.finished)?;
         let gpu = run.gpu(&self.finished.adapter)?;
         let own = match run.config.options.batch_size {

@@ -5,16 +5,39 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::super::read::{kind, read as read_value};
-use super::super::set;
+use super::super::{Augment, read_text, set};
 use super::formats::recognise;
 use super::section::{self, to_toml};
 use super::spec::DataSpec;
 use crate::compile::TrainOptions;
-use crate::data::Dataset;
+use crate::data::{Dataset, TableReport};
 use crate::error::{Error, Result, nearest};
 
 /// Characters of a sample of text, for a path without a config.
 const CONTEXT: i64 = 64;
+
+/// How the error of a missing target begins.
+const NO_TARGET: &str = "data.source.target is missing";
+/// Stands for the column or file that is not named.
+const UNNAMED: &str = "COLUMN";
+
+/// Words the error of a config, or the reason why it has no target.
+trait Worded {
+    fn worded(self, word: impl Fn(&str) -> String) -> Self;
+}
+
+impl Worded for Result<DataConfig> {
+    fn worded(self, word: impl Fn(&str) -> String) -> Self {
+        match self {
+            Ok(config) => {
+                let untargeted = config.untargeted.map(|(why, error)| (why, word(&error)));
+                Ok(DataConfig { untargeted, ..config })
+            }
+            Err(Error::Config(text)) => Err(Error::Config(word(&text))),
+            Err(other) => Err(other),
+        }
+    }
+}
 
 /// The `[data]` of a config.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,11 +47,13 @@ pub struct DataConfig {
     /// The format that the path was recognised as, where it is no config.
     pub about: Option<&'static str>,
     options: TrainOptions,
+    /// Where no target is named, the data can be looked at, and not loaded: why, and the error of loading.
+    untargeted: Option<(String, String)>,
 }
 
 impl DataConfig {
     /// Reads a config (a file that ends in `.toml`), or makes one for a path that is data. Applies `key=value`
-    /// settings.
+    /// settings. A target that is missing is an error only where the data are loaded.
     ///
     /// # Errors
     /// As [`Config::load`](crate::config::Config::load); [`Error::Config`] where the path is none of
@@ -36,16 +61,12 @@ impl DataConfig {
     pub fn open(path: &Path, settings: &[String]) -> Result<DataConfig> {
         let is_config = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
         if is_config {
-            let text = std::fs::read_to_string(path)
-                .map_err(|err| Error::Config(format!("cannot read the config {}: {err}", path.display())))?;
+            let text = read_text(path)?;
             let read = || {
                 let table = text.parse().map_err(|err| Error::Config(format!("not valid TOML: {err}")))?;
                 Self::read(table, path.parent().unwrap_or(Path::new("")), settings, None)
             };
-            return read().map_err(|err| match err {
-                Error::Config(text) => Error::Config(format!("{}: {text}", path.display())),
-                other => other,
-            });
+            return read().worded(|text| format!("{}: {text}", path.display()));
         }
         let format = recognise(path)?;
         let Some(name) = path.to_str() else {
@@ -64,13 +85,12 @@ impl DataConfig {
         }
         table.insert("source".to_owned(), Value::Table(source));
         let root = Table::from_iter([("data".to_owned(), Value::Table(table))]);
-        Self::read(root, Path::new(""), settings, Some(format.about)).map_err(|err| match err {
-            Error::Config(text) => Error::Config(format!(
+        Self::read(root, Path::new(""), settings, Some(format.about)).worded(|text| {
+            format!(
                 "{} as {}: {text}. What is missing or other is said as --set data.KEY=VALUE or --set data.source.KEY=VALUE",
                 path.display(),
                 format.about
-            )),
-            other => other,
+            )
         })
     }
 
@@ -85,7 +105,7 @@ impl DataConfig {
         }
         let mut options = TrainOptions::default();
         options.seed = table.remove("seed").map_or(Ok(options.seed), |seed| read_value("seed", seed))?;
-        let data = match table.remove("data") {
+        let mut data = match table.remove("data") {
             Some(Value::Table(data)) => data,
             Some(other) => {
                 let what = kind(&other);
@@ -96,16 +116,58 @@ impl DataConfig {
                 None => Table::new(),
             },
         };
-        let spec = section::read(data, folder, &mut options)?;
-        Ok(DataConfig { spec, about, options })
+        let augment = data.remove("augment").map(|list| read_value("data.augment", list)).transpose()?;
+        let augment: Augment = augment.unwrap_or_default();
+        let is_missing = |err: &Error| err.to_string().starts_with(NO_TARGET);
+        let (spec, untargeted) = match section::read(data.clone(), folder, &mut options) {
+            Err(err) if is_missing(&err) => {
+                match data.get_mut("source") {
+                    Some(Value::Table(source)) if !source.contains_key("npy") => {
+                        source.insert("target".to_owned(), UNNAMED.into());
+                    }
+                    _ => drop(data.insert("target".to_owned(), "inputs".into())),
+                }
+                (section::read(data, folder, &mut options)?, Some((err.to_string(), err.to_string())))
+            }
+            other => (other?, None),
+        };
+        augment.check(matches!(spec, DataSpec::Inputs(_)))?;
+        Ok(DataConfig { spec, about, options, untargeted })
+    }
+
+    /// Why the data can only be looked at: no target is named.
+    pub fn untargeted(&self) -> Option<&str> {
+        self.untargeted.as_ref().map(|(why, _)| why.as_str())
+    }
+
+    /// Loads the data, the inputs alone where an array has no target.
+    ///
+    /// # Errors
+    /// As [`DataSpec::load`].
+    pub fn load_inputs(&self) -> Result<Dataset> {
+        self.spec.own().load(self.options.seed)
     }
 
     /// Loads the data.
     ///
     /// # Errors
-    /// As [`DataSpec::load`].
+    /// As [`DataSpec::load`]; [`Error::Config`] where no target is named.
     pub fn load(&self) -> Result<Dataset> {
-        self.spec.load(self.options.seed)
+        match &self.untargeted {
+            Some((_, error)) => Err(Error::Config(error.clone())),
+            None => self.spec.load(self.options.seed),
+        }
+    }
+
+    /// A line about each column, where the data are a table.
+    ///
+    /// # Errors
+    /// As [`TableSpec::report`](super::TableSpec::report).
+    pub fn columns(&self) -> Result<Option<TableReport>> {
+        match self.spec.own() {
+            DataSpec::Table(table) => table.report(self.untargeted.is_none()).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The lines of a config that use the data. Paths are absolute, so the config may be anywhere.

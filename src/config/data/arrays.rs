@@ -59,11 +59,12 @@ pub struct CifarKeys {
 }
 
 /// The keys of two NPY files.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NpyKeys {
-    /// The file of targets.
-    #[serde(deserialize_with = "data::keys::path")]
-    pub target: PathBuf,
+    /// The file of targets; without one the inputs are their own, as `data.target = "inputs"` says.
+    #[serde(deserialize_with = "data::keys::file", skip_serializing_if = "Option::is_none")]
+    pub target: Option<PathBuf>,
 }
 
 impl ArraysSpec {
@@ -80,7 +81,7 @@ impl ArraysSpec {
     /// The same source at another path.
     pub(super) fn at(&self, path: &Path) -> Result<ArraysSpec> {
         match &self.files {
-            ArrayFiles::Npy(_) => Err(Error::Config(format!(
+            ArrayFiles::Npy(NpyKeys { target: Some(_) }) => Err(Error::Config(format!(
                 "{}: inputs and targets are two files; name them in a config, as source = {NPY}, and give that",
                 path.display()
             ))),
@@ -93,7 +94,7 @@ impl ArraysSpec {
             ArrayFiles::Idx(keys) => data::idx(&self.path, keys.set.as_deref(), options),
             ArrayFiles::Cifar(keys) => data::cifar(&self.path, keys.labels, options),
             ArrayFiles::Npz(names) => data::npz(&self.path, names, options),
-            ArrayFiles::Npy(keys) => data::npy(&self.path, &keys.target, options),
+            ArrayFiles::Npy(keys) => data::npy(&self.path, keys.target.as_deref(), options),
             ArrayFiles::Safetensors(names) => data::safetensors(&self.path, names, options),
         }
     }
@@ -193,7 +194,8 @@ pub(super) fn npz(keys: Keys) -> Result<ArraysSpec> {
 
 pub(super) fn npy(keys: Keys) -> Result<ArraysSpec> {
     let NpyKeys { target } = keys.source()?;
-    let target = keys::absolute(keys.folder, "data.source.target", &target)?;
+    let absolute = |target: PathBuf| keys::absolute(keys.folder, "data.source.target", &target);
+    let target = target.map(absolute).transpose()?;
     read(keys, ArrayFiles::Npy(NpyKeys { target }))
 }
 

@@ -7,6 +7,7 @@ use super::spec::DataSpec;
 use super::{arrays, images, pack, table, text};
 use crate::data::{ends_in, has_file, is_image_folder, is_pack};
 use crate::error::{Error, Result};
+use crate::regular_file::check_regular;
 
 /// A value of `data.source`: a word, or a table whose first key names a file or a folder.
 #[derive(Debug)]
@@ -32,9 +33,14 @@ const TABLE: &[Key] = &[
     ("target", "the column to learn"),
     ("numeric", "the numeric inputs; every other column that holds numbers alone where it is left out"),
     ("categorical", "the categorical inputs; every other column that holds words where it is left out"),
+    ("ignore", "columns that are left out; \"\" for those without a name, as the index that pandas writes"),
+    (
+        "missing",
+        "cells that count as missing, as [\"-\", -999], beside the empty one, NA, N/A, NaN, null and ?",
+    ),
     (
         "delimiter",
-        "the character between two cells of CSV; a tab or a comma, as the first line has, where it is left out",
+        "the character between two cells of CSV; comma, tab or semicolon, as the first line has, where it is left out",
     ),
     ("classes", "true: the target's values are classes, even if they are numbers"),
     ("standardise_target", "true: a numeric target is learnt as (value - mean) / std"),
@@ -152,7 +158,7 @@ pub static DATA_FORMATS: &[DataFormat] = &[
         files: ".npy, .npy.gz",
         keys: &[("target", "the file of targets")],
         beside: NORMALISED,
-        recognise: |_| false,
+        recognise: |path| ends_in(path, &["npy", "npy.gz"]),
         read: |keys| arrays::npy(keys).map(DataSpec::Arrays),
     },
     DataFormat {
@@ -217,9 +223,11 @@ impl DataFormat {
 /// # Errors
 /// [`Error::Io`] where nothing is there, [`Error::Config`] where it is none of [`DATA_FORMATS`].
 pub fn recognise(path: &Path) -> Result<&'static DataFormat> {
-    std::fs::metadata(path).map_err(|err| Error::io("cannot read", path, &err))?;
+    if !path.is_dir() {
+        check_regular(path)?;
+    }
     DATA_FORMATS.iter().rev().find(|format| (format.recognise)(path)).ok_or_else(|| {
-        let files = DATA_FORMATS.iter().rev().filter(|format| !format.is_word() && format.name != "npy");
+        let files = DATA_FORMATS.iter().rev().filter(|format| !format.is_word());
         let known: Vec<String> = files.map(|f| format!("{} ({})", f.about, f.name)).collect();
         Error::Config(format!(
             "{}: what it is cannot be told from it; known are {}. A config says what other data are, and is taken in \

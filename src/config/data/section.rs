@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::super::described::section;
 use super::super::read::{kind, read as read_value};
+use super::arrays::{ArrayFiles, ArraysSpec, NpyKeys};
 use super::formats::{DATA_FORMATS, DataFormat};
 use super::keys::{self, HOLDOUT, Keys, absolute};
 use super::spec::DataSpec;
@@ -163,6 +164,15 @@ pub(in super::super) fn read(
             let source = spec.value();
             return Err(Error::Config(format!("data.{key} goes with {owners}, and data.source is {source}")));
         }
+    }
+    if let (None, DataSpec::Arrays(ArraysSpec { files: ArrayFiles::Npy(NpyKeys { target: None }), .. })) =
+        (&target, &spec)
+    {
+        return Err(Error::Config(format!(
+            "data.source.target is missing: the file of targets, as {}; or data.target = \"inputs\" makes the inputs \
+             their own targets",
+            format.form
+        )));
     }
     let batches: Batches = read_value("data", Value::Table(common))?;
     if batches.workers == Some(0) {

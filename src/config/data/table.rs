@@ -6,7 +6,7 @@ use toml::Table;
 
 use super::keys::{self, HoldoutKeys, Keys};
 use super::source::{Other, Run, Source};
-use crate::data::{self, Dataset, Encoding, Holdout, TableFormat, TableOptions, TargetKind};
+use crate::data::{self, Dataset, Encoding, Holdout, TableFormat, TableOptions, TableReport, TargetKind};
 use crate::error::{Error, Result};
 
 /// The least a table needs.
@@ -26,6 +26,15 @@ pub struct TableSpec {
 }
 
 impl TableSpec {
+    /// A line about each column, by the options and the cells. No cell is an error; without `targeted` the target is
+    /// not looked for.
+    ///
+    /// # Errors
+    /// As [`data::TableReport::read`].
+    pub fn report(&self, targeted: bool) -> Result<TableReport> {
+        TableReport::read(&self.path, self.format, &self.options, targeted)
+    }
+
     /// The same source at another path.
     pub(super) fn at(&self, path: &Path) -> TableSpec {
         let format = TableFormat::from_path(path);

@@ -36,6 +36,8 @@ fn every_source_reads_itself_back() {
         "source = { parquet = \"t.parquet\", target = \"y\", fill = \"median\" }\nstratify = true",
         "source = { arrow = \"t.arrow\", target = \"y\", eval = \"e.parquet\", fill = { a = \"mean\", b = 1, c = 0.5, d \
          = \"none\" } }",
+        "source = { csv = \"t.csv\", target = \"y\", ignore = [\"\", \"id\"], missing = [\"-\", \"-999\"] }",
+        "source = { npy = \"x.npy\" }\ntarget = \"inputs\"",
         "source = { idx = \"mnist\" }",
         "source = { idx = \"emnist\", set = \"emnist-letters\" }\nnormalise = \"none\"\neval_fraction = 0",
         "source = { cifar = \"c\" }\nnormalise = { mean = [0.5, 0.25, 1], std = [0.5, 0.25, 1] }",

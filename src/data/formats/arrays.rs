@@ -131,7 +131,7 @@ pub(super) fn dataset(
 
 /// One more than the largest label, where the targets are labels.
 fn found(train: &Part, eval: Option<&Part>) -> Result<Option<usize>> {
-    if !train.targets().shape().is_empty() {
+    if train.fields().count() == 1 || !train.targets().shape().is_empty() {
         return Ok(None);
     }
     let mut most = None;

@@ -3,6 +3,7 @@
 mod arrays;
 mod cifar;
 mod folder;
+mod fortran;
 mod gzip;
 pub(super) mod idx;
 mod input;

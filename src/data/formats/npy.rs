@@ -5,7 +5,7 @@
 //!      6  major, minor       1.0, 2.0 or 3.0
 //!      8  u16 or u32         length of the header: u16 in version 1; little-endian
 //!      …  the header         {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } and blanks
-//!      …  the values         row-major, up to the end of the file
+//!      …  the values         row-major, or column-major in Fortran's order, up to the end of the file
 //! ```
 //!
 //! The file may be compressed by gzip, as `.npy.gz`: it is unpacked once, when it is opened.
@@ -19,7 +19,7 @@ use super::super::file::{DataFile, FileValues, Written};
 use super::super::values::Kind;
 use super::super::{Dataset, Part};
 use super::arrays::{Array, ArrayOptions, dataset, inputs, targets};
-use super::gzip;
+use super::{fortran, gzip};
 use crate::error::Result;
 use crate::shape::Shape;
 
@@ -34,6 +34,7 @@ const LONGEST: u64 = 1 << 20;
 pub(super) fn read(file: &Arc<DataFile>, begin: u64, end: u64, name: &str) -> Result<Array> {
     let (header, values) = header(file, begin, end, name)?;
     let (shape, written) = (Shape::from(header.shape), header.written);
+    let is_fortran = header.fortran && fortran::differs(&shape);
     let count = shape.elements();
     let bytes = (count as u64).saturating_mul(written.bytes() as u64);
     let have = end - values;
@@ -44,6 +45,12 @@ pub(super) fn read(file: &Arc<DataFile>, begin: u64, end: u64, name: &str) -> Re
             format!("{name} needs {bytes} bytes for {kind} {shape}, {wrong} {have}"),
         ));
     }
+    let straight = if is_fortran && count > 0 {
+        Some(fortran::straightened(file, values, &shape, written.bytes())?)
+    } else {
+        None
+    };
+    let (file, values) = straight.as_ref().map_or((file, values), |straight| (straight, 0));
     let values = FileValues::open(file, values, count, written, header.big_endian)?;
     Ok(Array { name: name.to_owned(), shape: shape.to_vec(), values })
 }
@@ -85,6 +92,7 @@ fn header(file: &DataFile, begin: u64, end: u64, name: &str) -> Result<(Header, 
 struct Header {
     written: Written,
     big_endian: bool,
+    fortran: bool,
     shape: Vec<usize>,
 }
 
@@ -110,7 +118,7 @@ impl Parser<'_> {
                 }
                 "fortran_order" => {
                     self.expect(b':')?;
-                    fortran = Some((self.peeked(), self.boolean()?));
+                    fortran = Some(self.boolean()?);
                 }
                 "shape" => {
                     self.expect(b':')?;
@@ -131,13 +139,9 @@ impl Parser<'_> {
         }
         let missing = |key: &str| (0, format!("the header has no '{key}'"));
         let (written, big_endian) = descr.ok_or_else(|| missing("descr"))?;
-        let (place, fortran) = fortran.ok_or_else(|| missing("fortran_order"))?;
+        let fortran = fortran.ok_or_else(|| missing("fortran_order"))?;
         let shape = shape.ok_or_else(|| missing("shape"))?;
-        if fortran && shape.iter().filter(|&&extent| extent != 1).count() > 1 {
-            let text = "the array is in Fortran's order, column by column; save np.ascontiguousarray(array)";
-            return Err((place, text.into()));
-        }
-        Ok(Header { written, big_endian, shape })
+        Ok(Header { written, big_endian, fortran, shape })
     }
 
     fn blanks(&mut self) {
@@ -268,21 +272,25 @@ fn open(path: &Path) -> Result<Array> {
 }
 
 /// Two NPY files, as they are or in gzip, as inputs and targets, samples along their first axis. Integer targets `[n]` are labels.
+/// Without a target the samples have inputs alone.
 ///
 /// By default bytes are scaled to numbers from 0 to 1, and other integers stay integers.
 ///
 /// ```no_run
 /// use downhill::data::{self, ArrayOptions};
-/// let data = data::npy("X.npy".as_ref(), "Y.npy".as_ref(), &ArrayOptions::default())?;
+/// let data = data::npy("X.npy".as_ref(), Some("Y.npy".as_ref()), &ArrayOptions::default())?;
 /// # Ok::<(), downhill::error::Error>(())
 /// ```
 ///
 /// # Errors
 /// [`Error::Data`](crate::error::Error::Data) with the offset of what is wrong in a file, or where the two do not fit;
 /// [`Error::Config`](crate::error::Error::Config) where the options do not fit; [`Error::Io`](crate::error::Error::Io).
-pub fn npy(path: &Path, target: &Path, options: &ArrayOptions) -> Result<Dataset> {
-    let (x, y) = (open(path)?, open(target)?);
-    let train = Part::new(inputs(&x)?, targets(&y, &x)?)?;
+pub fn npy(path: &Path, target: Option<&Path>, options: &ArrayOptions) -> Result<Dataset> {
+    let x = open(path)?;
+    let train = match target {
+        Some(target) => Part::new(inputs(&x)?, targets(&open(target)?, &x)?)?,
+        None => Part::builder().input("x", inputs(&x)?).build()?,
+    };
     dataset(x.name, train, None, None, options)
 }
 
@@ -354,8 +362,10 @@ pub(super) mod tests {
         refused(&header("|i4", "(2,)"), "order");
         refused(&header("\u{e9}", "(2,)"), "values of type");
         refused("{'descr': [('a', '<i4')], 'fortran_order': False, 'shape': (2,)}", "several fields");
-        let fortran = "{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3)}";
-        refused(fortran, "byte 44: a: the array is in Fortran's order, column by column; save np.ascontig");
+        refused(
+            "{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3)}",
+            "a needs 24 bytes for i32 [2, 3]",
+        );
         refused("{'descr': '<i4', 'fortran_order': False}", "no 'shape'");
         refused("{'descr': '<i4' 'shape': (2,)}", "needs a '}'");
         refused("{'descr': '<i4', 'other': 1}", "'other'");
@@ -369,6 +379,17 @@ pub(super) mod tests {
         refused(&header("<u8", "(1152921504606846976,)"), "and has 8");
     }
 
+    /// As NumPy writes `np.asfortranarray(np.arange(6).reshape(2, 3))`.
+    #[test]
+    fn fortran_s_order_is_read_row_by_row() {
+        let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }";
+        let array = parse(&file(header, &[0, 3, 1, 4, 2, 5])).unwrap();
+        assert_eq!(
+            (array.shape, array.values),
+            (vec![2, 3], Values::Bytes(Kind::U8, vec![0, 1, 2, 3, 4, 5]))
+        );
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(mut bytes in prop::collection::vec(0u8.., 0..200), magic: bool) {
@@ -380,12 +401,14 @@ pub(super) mod tests {
 
         #[test]
         fn changed_and_cut_files_are_read_or_refused(
-            at: prop::sample::Index, to: u8, cut: prop::sample::Index, kind in 0usize..12, words: bool,
+            at: prop::sample::Index, to: u8, cut: prop::sample::Index, kind in 0usize..12, words: bool, fortran: bool,
         ) {
             let kinds = ["b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"];
             let order = if kind < 3 { "|" } else { "<" };
             let size: usize = kinds[kind][1..].parse().unwrap();
-            let whole = file(&header(&format!("{order}{}", kinds[kind]), "(2, 3)"), &vec![0; 6 * size]);
+            let header = header(&format!("{order}{}", kinds[kind]), "(2, 3)");
+            let header = if fortran { header.replace("False", "True") } else { header };
+            let whole = file(&header, &vec![0; 6 * size]);
             prop_assert_eq!(parse(&whole).unwrap().values.len(), 6);
             prop_assert!(parse(&whole[..cut.index(whole.len())]).is_err());
             let mut changed = whole.clone();

@@ -52,6 +52,11 @@ fn entries(dir: &Path) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
+/// True for a file whose name ends as that of an image which can be read.
+pub(super) fn is_image(path: &Path) -> bool {
+    path.is_file() && READ.contains(&&*ending(path))
+}
+
 fn ending(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }

@@ -19,7 +19,7 @@ use super::file::{DataFile, file_name};
 use super::{Dataset, Encoding, Field, Holdout, Normalise, Part, Scale, Values, keys, normalise};
 use crate::error::{Error, Result};
 pub use header::MOST_PIXELS;
-pub use other::{image_inputs, images_part};
+pub use other::{ImageChanges, array_images, image_inputs, images_part, is_image_file};
 pub use shape::Fit;
 use shape::ImageShape;
 pub use source::ImageEncoding;
@@ -89,7 +89,7 @@ pub fn images(dir: &Path, options: &ImageOptions) -> Result<Dataset> {
     let shape = shape(parts.into_iter().flatten().flat_map(|part| &part.files), options)?;
     let fit = options.size.map(|_| options.fit);
     let part = |listing: folder::Listing| {
-        let images = Images { files: listing.files, shape, fit };
+        let images = Images::new(listing.files, shape, fit);
         let inputs = Field::new([shape.channels, shape.height, shape.width], Values::from_source(images))?;
         Part::new(inputs, Field::new([], listing.labels)?)
     };

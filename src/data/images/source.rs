@@ -42,7 +42,7 @@ impl ImageEncoding {
     /// Files as samples, decoded as they are read.
     pub(super) fn field(&self, files: Vec<PathBuf>) -> Result<Field> {
         let shape = ImageShape { channels: self.channels, height: self.height, width: self.width };
-        let images = Images { files, shape, fit: self.fit };
+        let images = Images::new(files, shape, self.fit);
         let field = Field::new([self.channels, self.height, self.width], Values::from_source(images))?;
         field.scaled(self.scale.clone())
     }
@@ -74,6 +74,10 @@ pub(super) struct Images {
     pub files: Vec<PathBuf>,
     pub shape: ImageShape,
     pub fit: Option<Fit>,
+    /// The channels of a pixel lie beside each other.
+    pub channels_last: bool,
+    /// Black becomes white.
+    pub invert: bool,
 }
 
 /// Images that are worth a thread: one starts in the time that few take.
@@ -138,8 +142,23 @@ impl Source for Images {
 }
 
 impl Images {
+    pub fn new(files: Vec<PathBuf>, shape: ImageShape, fit: Option<Fit>) -> Images {
+        Images { files, shape, fit, channels_last: false, invert: false }
+    }
+
     fn decode(&self, image: usize, into: &mut [u8]) -> Result<()> {
-        decode(&self.files[image], self.shape, self.fit, into)
+        decode(&self.files[image], self.shape, self.fit, into)?;
+        if self.invert {
+            into.iter_mut().for_each(|value| *value = 255 - *value);
+        }
+        if self.channels_last {
+            let (planes, area) = (into.to_vec(), self.shape.width * self.shape.height);
+            for (at, plane) in planes.chunks_exact(area).enumerate() {
+                let channel = into[at..].iter_mut().step_by(self.shape.channels);
+                channel.zip(plane).for_each(|(to, from)| *to = *from);
+            }
+        }
+        Ok(())
     }
 
     fn decode_all(&self, (first, into): (usize, &mut [u8])) -> Result<()> {

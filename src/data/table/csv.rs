@@ -5,6 +5,7 @@ use std::path::Path;
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
 use super::cell::{Cell, Cells};
+use super::quotes::Quotes;
 use super::reader::{Each, Rows};
 use crate::error::{Error, Result};
 
@@ -15,14 +16,22 @@ pub(super) struct Csv {
     delimiter: u8,
 }
 
-/// The tab where the file's name ends in `tsv` or `tab`, or its first line has a tab and not more commas; a comma
-/// otherwise.
+/// The tab where the file's name ends in `tsv` or `tab`; else the one of tab, comma and semicolon that its first line
+/// has most of, and a comma where it has none.
 pub(super) fn delimiter(path: &Path, bytes: &[u8]) -> u8 {
     let named =
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv") || e.eq_ignore_ascii_case("tab"));
     let line = bytes.split(|b| *b == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let count = |wanted: u8| line.iter().filter(|b| **b == wanted).count();
-    if named || (count(b'\t') > 0 && count(b'\t') >= count(b',')) { b'\t' } else { b',' }
+    if named {
+        return b'\t';
+    }
+    // Of equal counts the last is taken.
+    [b';', b',', b'\t']
+        .into_iter()
+        .filter(|mark| count(*mark) > 0)
+        .max_by_key(|mark| count(*mark))
+        .unwrap_or(b',')
 }
 
 struct CsvRow<'a> {
@@ -44,12 +53,19 @@ impl Csv {
     /// The columns' names, and the rest; `delimiter` is found where it is `None`.
     ///
     /// # Errors
-    /// [`Error::Data`] where the first line is malformed.
+    /// [`Error::Data`] where the first line is malformed, or a quote is never closed.
     pub fn new(name: &str, path: &Path, mut bytes: Vec<u8>, given: Option<u8>) -> Result<(Vec<String>, Csv)> {
         if bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
         }
         let delimiter = given.unwrap_or_else(|| delimiter(path, &bytes));
+        if bytes.contains(&b'"') {
+            let mut quotes = Quotes::new(delimiter);
+            quotes.read(&bytes);
+            if let Some(fault) = quotes.fault() {
+                return Err(Error::Data(format!("{name}{fault}")));
+            }
+        }
         let csv = Csv { bytes, delimiter };
         let mut reader = csv.reader();
         let header = reader.headers().map_err(|err| csv.malformed(name, &err))?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
+use super::missing::Missing;
 use crate::error::{Error, Result, suggestion};
 
 /// The encoding of a table's rows as numbers. A model needs it for later rows.
@@ -12,6 +13,9 @@ pub struct TableEncoding {
     pub columns: Vec<InputColumn>,
     /// The column to learn.
     pub target: TargetColumn,
+    /// Texts of cells that count as missing, beside those that always do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// An input.
@@ -123,6 +127,7 @@ impl TableEncoding {
     ///         InputColumn { name: "soil".into(), kind: soil },
     ///     ],
     ///     target: TargetColumn { name: "yield".into(), kind: TargetKind::Numeric { mean: 0.0, std: 1.0 } },
+    ///     missing: Vec::new(),
     /// };
     /// assert_eq!(encoding.encode(&[("soil", "sand"), ("rain", "30")])?, [2.0, 0.0, 1.0]);
     /// assert_eq!(encoding.encode(&[("soil", "clay"), ("rain", "NA")])?, [0.4, 1.0, 0.0]);
@@ -132,6 +137,7 @@ impl TableEncoding {
     /// # Errors
     /// [`Error::Data`] with the column whose cell is missing or no number.
     pub fn encode(&self, row: &[(&str, &str)]) -> Result<Vec<f32>> {
+        let missing = Missing::new(&self.missing);
         let mut out = Vec::with_capacity(self.width());
         for column in &self.columns {
             let name = &column.name;
@@ -141,7 +147,7 @@ impl TableEncoding {
                 return Err(Error::Data(format!("the row has no column \"{name}\"; {hint}")));
             };
             let wrong = |text| Error::Data(format!("column \"{name}\": {text}"));
-            column.encode(Cell::Text(cell.trim()), &mut out).map_err(wrong)?;
+            column.encode(missing.masked(Cell::Text(cell.trim())), &mut out).map_err(wrong)?;
         }
         Ok(out)
     }

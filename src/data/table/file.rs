@@ -5,9 +5,13 @@ use std::path::Path;
 
 use super::cell::Cells;
 use super::csv::Csv;
+use super::look::Look;
+use super::missing::{Masked, Missing};
+use super::options::TableOptions;
 use super::reader::{Each, Rows};
 use crate::data::file::file_name;
 use crate::error::{Error, Result, suggestion};
+use crate::regular_file::read_regular;
 use crate::shape::MAX_ELEMENTS;
 
 /// The format of a table's file.
@@ -33,17 +37,6 @@ impl TableFormat {
     }
 }
 
-/// A column over all rows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Look {
-    /// The first cell that makes it a column of words, and its row.
-    pub word: Option<(usize, String)>,
-    /// Some cell is a number.
-    pub numbers: bool,
-    /// Missing cells.
-    pub missing: usize,
-}
-
 /// A table, read whole. Cells of text are trimmed.
 #[derive(Debug)]
 pub(super) struct TableFile {
@@ -52,26 +45,21 @@ pub(super) struct TableFile {
     columns: Vec<String>,
     format: TableFormat,
     body: Box<dyn Rows>,
+    missing: Missing,
     rows: usize,
     looks: Vec<Look>,
 }
 
-impl Look {
-    /// True where a column's cells are numbers or missing, and not all missing.
-    pub fn is_numeric(&self) -> bool {
-        self.word.is_none() && self.numbers
-    }
-}
-
 impl TableFile {
-    /// Reads a file.
+    /// Reads a file; of the options, its delimiter and the texts that are missing. Columns may have no name: who uses
+    /// one refuses it.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read; [`Error::Data`] with the place where it is malformed, or empty, or
-    /// columns have no name or one name; [`Error::Config`] where the program was built without its format.
-    pub fn read(path: &Path, format: TableFormat, delimiter: Option<u8>) -> Result<TableFile> {
-        let name = file_name(path);
-        let bytes = || std::fs::read(path).map_err(|err| Error::io("cannot read", path, &err));
+    /// [`Error::Io`] where it cannot be read; [`Error::Data`] with the place where it is malformed, or empty, or two
+    /// columns have one name; [`Error::Config`] where the program was built without its format.
+    pub fn read(path: &Path, format: TableFormat, options: &TableOptions) -> Result<TableFile> {
+        let (name, delimiter) = (file_name(path), options.delimiter);
+        let bytes = || read_regular(path);
         let (columns, body): (Vec<String>, Box<dyn Rows>) = match format {
             TableFormat::Csv => {
                 let (columns, csv) = Csv::new(&name, path, bytes()?, delimiter)?;
@@ -90,7 +78,8 @@ impl TableFile {
             #[cfg(not(feature = "parquet"))]
             format => return Err(not_built(&name, format)),
         };
-        let mut table = TableFile { name, columns, format, body, rows: 0, looks: Vec::new() };
+        let missing = Missing::new(&options.missing);
+        let mut table = TableFile { name, columns, format, body, missing, rows: 0, looks: Vec::new() };
         table.check_names()?;
         (table.rows, table.looks) = table.survey()?;
         Ok(table)
@@ -101,11 +90,8 @@ impl TableFile {
         if self.columns.iter().all(String::is_empty) {
             return wrong("the file is empty; a line of column names is needed, and rows".into());
         }
-        if let Some(at) = self.columns.iter().position(String::is_empty) {
-            return wrong(format!("column {} of the first line has no name; give it one", at + 1));
-        }
         let mut seen = BTreeSet::new();
-        match self.columns.iter().find(|column| !seen.insert(*column)) {
+        match self.columns.iter().find(|column| !column.is_empty() && !seen.insert(*column)) {
             Some(twice) => wrong(format!("two columns are named \"{twice}\"; names are unique")),
             None => Ok(()),
         }
@@ -128,14 +114,7 @@ impl TableFile {
                 return Err(too_long());
             }
             for &at in &readable {
-                let (cell, look) = (cells.cell(at), &mut looks[at]);
-                if cell.is_missing() {
-                    look.missing += 1;
-                } else if !cell.is_word() {
-                    look.numbers = true;
-                } else if look.word.is_none() {
-                    look.word = Some((row, cell.text().into_owned()));
-                }
+                looks[at].add(cells.cell(at), row, || cells.line());
             }
             Ok(())
         })?;
@@ -150,7 +129,8 @@ impl TableFile {
     /// # Errors
     /// [`Error::Data`] where the file is malformed; errors of `each`.
     pub fn scan(&self, columns: &[usize], each: &mut Each) -> Result<()> {
-        self.body.scan(&self.name, columns, each)
+        self.body
+            .scan(&self.name, columns, &mut |row, cells| each(row, &Masked { cells, missing: &self.missing }))
     }
 
     /// The type of a column that holds neither numbers nor words.
@@ -163,7 +143,7 @@ impl TableFile {
         let Some(ty) = self.body.unfit(column) else { return Ok(()) };
         Err(Error::Data(format!(
             "{}, column \"{}\": its type is {ty}, and numbers, strings, true and false are read; make numbers of it, \
-             or leave it out by listing the inputs in numeric and categorical",
+             or leave it out by ignore = [\"{1}\"] in data.source",
             self.name, self.columns[column]
         )))
     }
@@ -189,10 +169,11 @@ impl TableFile {
     /// [`Error::Config`] with the nearest name where there is none of that name.
     pub fn column(&self, key: &str, column: &str) -> Result<usize> {
         self.columns.iter().position(|other| other == column).ok_or_else(|| {
-            let names: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+            let names = self.columns.iter().map(String::as_str).filter(|name| !name.is_empty());
+            let names: Vec<&str> = names.collect();
             let hint = match names[..] {
                 [one] if self.format == TableFormat::Csv => {
-                    format!("its only column is \"{one}\": is the delimiter another, as delimiter = \";\"?")
+                    format!("its only column is \"{one}\": is the delimiter another, as delimiter = \"|\"?")
                 }
                 _ => suggestion(column, &names),
             };

@@ -44,6 +44,17 @@ impl Fills {
     }
 }
 
+impl fmt::Display for Fill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fill::Mean => f.write_str("mean"),
+            Fill::Median => f.write_str("median"),
+            Fill::Number(number) => number.fmt(f),
+            Fill::Word(word) => word.fmt(f),
+        }
+    }
+}
+
 impl From<&str> for Fill {
     fn from(word: &str) -> Fill {
         match word {

@@ -1,8 +1,9 @@
 //! Fits columns to the training part: types, means, deviations, categories, fills.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use super::cell::Cell;
+use super::columns::ColumnUse;
 use super::encoding::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind};
 use super::file::TableFile;
 use super::fill::Fill;
@@ -76,10 +77,11 @@ pub(super) fn classes(
 pub(super) fn fit(
     file: &TableFile,
     held: &[bool],
+    uses: &[ColumnUse],
     classes: Option<Vec<String>>,
     options: &TableOptions,
 ) -> Result<TableEncoding> {
-    let mut gathered = inputs(file, options)?;
+    let mut gathered = inputs(file, uses, options)?;
     let target = file.column("target", &options.target)?;
     let inputs = gathered.len();
     if options.standardise_target && classes.is_none() {
@@ -104,43 +106,33 @@ pub(super) fn fit(
     Ok(TableEncoding {
         columns: columns.collect(),
         target: TargetColumn { name: options.target.clone(), kind },
+        missing: options.missing.clone(),
     })
 }
 
-/// The inputs, by the lists of the options and the contents of the columns, with nothing gathered yet.
-fn inputs(file: &TableFile, options: &TableOptions) -> Result<Vec<Gathered>> {
-    let target = file.column("target", &options.target)?;
-    let numeric = listed(file, "numeric", options.numeric.as_deref(), target)?;
-    let categorical = listed(file, "categorical", options.categorical.as_deref(), target)?;
+/// The inputs, with nothing gathered yet.
+fn inputs(file: &TableFile, uses: &[ColumnUse], options: &TableOptions) -> Result<Vec<Gathered>> {
     for (name, _) in &options.fill.columns {
         file.column("fill", name)?;
     }
     let mut columns = Vec::new();
-    for (at, name) in file.columns().iter().enumerate() {
-        let [in_numeric, in_categorical] =
-            [&numeric, &categorical].map(|list| list.as_ref().is_some_and(|list| list.contains(&at)));
-        if in_numeric && in_categorical {
-            let text =
-                format!("data.source: column \"{name}\" is in numeric and in categorical; it is one of them");
-            return Err(Error::Config(text));
-        }
-        // A given list is complete. A list that is not given takes the columns of its type that are in no list.
-        let inferred = at != target && !in_numeric && !in_categorical;
-        if in_numeric || in_categorical || (inferred && (numeric.is_none() || categorical.is_none())) {
+    for (at, used) in uses.iter().enumerate() {
+        let name = &file.columns()[at];
+        if used.is_input() {
             file.check_fit(at)?;
         }
-        let looks_numeric = file.look(at).is_numeric();
         let fill = options.fill.rule(name);
-        let kind = if in_numeric || (inferred && numeric.is_none() && looks_numeric) {
-            let fill = numeric_fill(name, fill.or(options.fill.numeric.as_ref()))?;
-            Kind::Numeric { moments: Welford::default(), missing: 0, fill }
-        } else if in_categorical || (inferred && categorical.is_none() && !looks_numeric) {
-            Kind::Words { found: HashSet::new(), fill: word_fill(name, fill)? }
-        } else if fill.is_some() {
-            let text = format!("data.source.fill: \"{name}\" is no input; only inputs are filled");
-            return Err(Error::Config(text));
-        } else {
-            continue;
+        let kind = match used {
+            ColumnUse::Numeric => {
+                let fill = numeric_fill(name, fill.or(options.fill.numeric.as_ref()))?;
+                Kind::Numeric { moments: Welford::default(), missing: 0, fill }
+            }
+            ColumnUse::Categorical => Kind::Words { found: HashSet::new(), fill: word_fill(name, fill)? },
+            _ if fill.is_some() => {
+                let text = format!("data.source.fill: \"{name}\" is no input; only inputs are filled");
+                return Err(Error::Config(text));
+            }
+            _ => continue,
         };
         columns.push(Gathered { column: at, kind });
     }
@@ -151,29 +143,6 @@ fn inputs(file: &TableFile, options: &TableOptions) -> Result<Vec<Gathered>> {
         )));
     }
     Ok(columns)
-}
-
-/// The columns of a list. Refuses the target and repeated columns.
-fn listed(
-    file: &TableFile,
-    key: &str,
-    list: Option<&[String]>,
-    target: usize,
-) -> Result<Option<BTreeSet<usize>>> {
-    let Some(list) = list else { return Ok(None) };
-    let mut columns = BTreeSet::new();
-    for name in list {
-        let at = file.column(key, name)?;
-        let wrong = if at == target {
-            "the target, and no input"
-        } else if !columns.insert(at) {
-            "named twice"
-        } else {
-            continue;
-        };
-        return Err(Error::Config(format!("data.source.{key}: \"{name}\" is {wrong}")));
-    }
-    Ok(Some(columns))
 }
 
 fn numeric_fill(name: &str, fill: Option<&Fill>) -> Result<Option<Fill>> {
@@ -237,15 +206,15 @@ impl Gathered {
 
 fn too_many(file: &TableFile, row: usize, column: usize) -> Error {
     let look = file.look(column);
-    let slip = match &look.word {
-        Some((row, word)) if look.numbers => {
-            format!(" (it is no column of numbers because of \"{word}\" in row {})", row + 1)
+    let slip = match look.odd.first() {
+        Some(odd) if look.numbers > 0 => {
+            format!(" (it is no column of numbers because of \"{}\" in row {})", odd.text, odd.row + 1)
         }
         _ => String::new(),
     };
     Error::Data(format!(
         "{}, column \"{}\": over {MOST_CATEGORIES} categories in the first {} rows, and at most {MOST_CATEGORIES} are \
-         taken{slip}. Leave the column out by listing the inputs in numeric and categorical",
+         taken{slip}. Leave the column out by ignore = [\"{1}\"] in data.source",
         file.name,
         file.columns()[column],
         row + 1

@@ -8,14 +8,19 @@ mod arrow;
 #[cfg(feature = "arrow")]
 mod batch;
 mod cell;
+mod columns;
 mod csv;
 mod encoding;
 mod file;
 mod fill;
 mod fit;
+mod likeness;
+mod look;
+mod missing;
 mod options;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod quotes;
 mod reader;
 mod rows;
 mod summary;
@@ -23,6 +28,7 @@ mod summary;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+pub use columns::{ColumnReport, ColumnUse, TableReport};
 use csv::check_delimiter;
 use encoding::scaled;
 pub use encoding::{InputColumn, InputKind, TableEncoding, TargetColumn, TargetKind};
@@ -51,12 +57,15 @@ use crate::shape::MAX_ELEMENTS;
 pub fn table(path: &Path, format: TableFormat, options: &TableOptions) -> Result<Dataset> {
     split::check_fraction(options.eval_fraction)?;
     check_delimiter(options.delimiter)?;
-    let file = TableFile::read(path, format, options.delimiter)?;
-    let read = |path: &PathBuf| TableFile::read(path, TableFormat::from_path(path), options.delimiter);
+    let file = TableFile::read(path, format, options)?;
+    let read = |path: &PathBuf| TableFile::read(path, TableFormat::from_path(path), options);
     let other = options.eval.as_ref().map(read).transpose()?;
+    let target = file.column("target", &options.target)?;
+    let uses = columns::uses(&file, options, Some(target))?;
+    columns::check(&file, &uses, options)?;
     let classes = fit::classes(&file, other.as_ref(), options)?;
     let held = held(&file, other.is_some(), classes.as_deref(), options)?;
-    let encoding = fit::fit(&file, &held, classes, options)?;
+    let encoding = fit::fit(&file, &held, &uses, classes, options)?;
     let eval = match &other {
         Some(other) => Some(part(&encoding, other, &vec![true; other.len()], true)?),
         None if !held.contains(&true) => None,
@@ -67,7 +76,8 @@ pub fn table(path: &Path, format: TableFormat, options: &TableOptions) -> Result
         TargetKind::Numeric { .. } => None,
     };
     let train = part(&encoding, &file, &held, false)?;
-    Ok(Dataset::new(&file.name, train, eval, classes)?.with_encoding(Encoding::Table(encoding)))
+    let data = Dataset::new(&file.name, train, eval, classes)?.with_encoding(Encoding::Table(encoding));
+    Ok(data.with_columns(columns::report(&file, &uses, options)))
 }
 
 /// Other rows as samples, encoded as the run's were: means, categories and classes are not fitted again.
@@ -81,7 +91,9 @@ pub fn table_part(
     encoding: &TableEncoding,
 ) -> Result<Part> {
     check_delimiter(delimiter)?;
-    let file = TableFile::read(path, format, delimiter)?;
+    let target = encoding.target.name.clone();
+    let options = TableOptions { delimiter, missing: encoding.missing.clone(), ..TableOptions::new(target) };
+    let file = TableFile::read(path, format, &options)?;
     let all = part(encoding, &file, &vec![true; file.len()], true);
     all.map_err(|err| err.renamed("data.source.eval: ", ""))
 }

@@ -19,8 +19,14 @@ pub struct TableOptions {
     /// The categorical inputs. Default: every column in no list that holds something else.
     #[serde(default, deserialize_with = "keys::columns", skip_serializing_if = "Option::is_none")]
     pub categorical: Option<Vec<String>>,
-    /// Between two cells of a CSV file; where it is `None`, a tab if the file is named `.tsv` or its first line has
-    /// tabs, and a comma otherwise.
+    /// Columns that are left out. An empty name stands for all columns without a name.
+    #[serde(default, deserialize_with = "keys::names", skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// Texts of cells that count as missing, beside those that always do. A number stands for every cell with it.
+    #[serde(default, deserialize_with = "keys::texts", skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// Between two cells of a CSV file; where it is `None`, a tab if the file is named `.tsv`, else the one of comma,
+    /// tab and semicolon that its first line has most of.
     #[serde(default, deserialize_with = "keys::byte", serialize_with = "keys::write_byte")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<u8>,
@@ -55,6 +61,8 @@ impl TableOptions {
             target: target.into(),
             numeric: None,
             categorical: None,
+            ignore: Vec::new(),
+            missing: Vec::new(),
             delimiter: None,
             classes: false,
             standardise_target: false,

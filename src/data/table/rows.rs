@@ -9,6 +9,8 @@ use csv::{Reader, ReaderBuilder, StringRecord};
 use super::cell::Cell;
 use super::csv::{check_delimiter, delimiter, fault};
 use super::encoding::{InputKind, TableEncoding};
+use super::missing::Missing;
+use super::quotes::Quotes;
 use crate::error::{Error, Result, suggestion};
 
 /// Bytes of the first line, at most: a line of column names has an end.
@@ -25,6 +27,7 @@ pub struct TableRows {
     /// The index of each input in a row.
     places: Vec<usize>,
     ignored: Vec<String>,
+    missing: Missing,
     row: u64,
 }
 
@@ -59,7 +62,7 @@ impl TableRows {
             }
         }
         let delimiter = given.unwrap_or_else(|| delimiter(Path::new(name), &head));
-        let lines = Lines::new(Cursor::new(head).chain(input));
+        let lines = Lines::new(Cursor::new(head).chain(input), delimiter);
         let reader = ReaderBuilder::new().delimiter(delimiter).from_reader(lines);
         let mut rows = TableRows {
             name: name.to_owned(),
@@ -68,6 +71,7 @@ impl TableRows {
             encoding: encoding.clone(),
             places: Vec::new(),
             ignored: Vec::new(),
+            missing: Missing::new(&encoding.missing),
             row: 0,
         };
         rows.find_columns()?;
@@ -105,7 +109,8 @@ impl TableRows {
         }
         let target = &self.encoding.target.name;
         let extra = names.iter().enumerate().filter(|(at, name)| !places.contains(at) && **name != target);
-        self.ignored = extra.map(|(_, name)| (*name).to_owned()).collect();
+        self.ignored =
+            extra.map(|(_, name)| if name.is_empty() { "\"\"" } else { name }.to_owned()).collect();
         self.places = places;
         Ok(())
     }
@@ -126,13 +131,17 @@ impl TableRows {
     /// [`Error::Data`] with row, line and column where a cell is missing, and the run had no rule to fill it, or is no
     /// number; with the line where a row is malformed.
     pub fn next(&mut self, out: &mut Vec<f32>) -> Result<bool> {
-        match self.reader.read_record(&mut self.record) {
+        let read = self.reader.read_record(&mut self.record);
+        if let Some(fault) = self.reader.get_ref().open_quote() {
+            return Err(Error::Data(format!("{}{fault}", self.name)));
+        }
+        match read {
             Ok(true) => self.row += 1,
             Ok(false) => return Ok(false),
             Err(err) => return Err(self.malformed(&err)),
         }
         for (column, &at) in self.encoding.columns.iter().zip(&self.places) {
-            let cell = Cell::Text(self.record.get(at).unwrap_or("").trim());
+            let cell = self.missing.masked(Cell::Text(self.record.get(at).unwrap_or("").trim()));
             let Err(text) = column.encode(cell, out) else { continue };
             let filled = match &column.kind {
                 InputKind::Numeric { fill, .. } => fill.is_some(),
@@ -174,11 +183,19 @@ struct Lines<R> {
     /// The last byte ended a line, or there was none.
     fresh: bool,
     starts: VecDeque<(u64, u64)>,
+    quotes: Quotes,
+    ended: bool,
 }
 
 impl<R> Lines<R> {
-    fn new(inner: R) -> Lines<R> {
-        Lines { inner, byte: 0, line: 1, fresh: true, starts: VecDeque::new() }
+    fn new(inner: R, delimiter: u8) -> Lines<R> {
+        let quotes = Quotes::new(delimiter);
+        Lines { inner, byte: 0, line: 1, fresh: true, starts: VecDeque::new(), quotes, ended: false }
+    }
+
+    /// The fault of a quote that is still open at the end of the text.
+    fn open_quote(&self) -> Option<String> {
+        self.quotes.fault().filter(|_| self.ended)
     }
 
     /// The first line that begins at this byte or after it.
@@ -196,6 +213,8 @@ impl<R> Lines<R> {
 impl<R: Read> Read for Lines<R> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         let n = self.inner.read(into)?;
+        self.ended |= n == 0 && !into.is_empty();
+        self.quotes.read(&into[..n]);
         for byte in &into[..n] {
             let ends = matches!(byte, b'\r' | b'\n');
             if self.fresh && !ends {
@@ -225,6 +244,7 @@ mod tests {
                 column("soil", soil),
             ],
             target: TargetColumn { name: "yield".into(), kind: TargetKind::Numeric { mean: 0.0, std: 1.0 } },
+            missing: vec!["-".into()],
         }
     }
 
@@ -254,6 +274,8 @@ mod tests {
         let row = [0.0, 2.0, 1.0, 0.0, 2.0, 1.0, 0.0, 1.0];
         for text in [
             "rain,sun,soil\n1,5,clay\nNA,3,sand",
+            "rain,sun,soil\n1,5,clay\n-,3,sand",
+            "rain;sun;soil\n1;5;clay\n-;3;sand",
             "soil,id,rain,sun,yield\r\nclay,7,1,5,9\r\n\r\nsand,8,?,3,\r\n",
             "\u{feff}\n\nrain\tsun\tsoil\n 1\t5\tclay\n\n\n\t3\tsand\n\n",
         ] {
@@ -276,11 +298,15 @@ mod tests {
         refused("", &["f.csv", "empty"]);
         refused("rain,sun\n1,2\n", &["no column \"soil\"", "inputs are: rain, sun, soil"]);
         refused("rain,sum,soil\n", &["no column \"sun\"", "did you mean \"sum\"?"]);
-        refused("rain;sun;soil\n", &["delimiter"]);
+        refused("rain|sun|soil\n", &["delimiter"]);
         refused("rain,sun,soil,rain\n", &["two columns are named \"rain\""]);
         refused("rain,sun,soil\n1,,clay\n", &["row 1 (line 2), column \"sun\"", "data.source.fill"]);
         refused("rain,sun,soil\n1,2,clay\n1,2,\n", &["row 2 (line 3), column \"soil\"", "missing"]);
         refused("rain,sun,soil\n1,x,clay\n", &["(line 2), column \"sun\"", "\"x\" is not a number"]);
+        refused(
+            "rain,sun,soil\n1,2,clay\n1,2,\"cl\n3,4,sand\n",
+            &["f.csv, row 2 (line 3): a quote is opened"],
+        );
         // Empty lines count, and so do those within quotes.
         let above = "\nrain,sun,soil\n\n\n1,2,\"cl\nay\"\r\n\r\n";
         refused(&format!("{above}1,?,clay\n"), &["row 2 (line 8)"]);

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::cell::{Cell, Cells};
 use super::csv::check_delimiter;
 use super::file::{TableFile, TableFormat};
+use super::options::TableOptions;
 use crate::data::moments::Welford;
 use crate::error::Result;
 
@@ -111,13 +112,14 @@ impl Counted {
 
 impl TableSummary {
     /// Reads a file, of the format that [`TableFormat::from_path`] says; `delimiter` as in
-    /// [`TableOptions`](super::TableOptions).
+    /// [`TableOptions`].
     ///
     /// # Errors
     /// As [`table`](super::table), except that no cell is an error.
     pub fn read(path: &Path, delimiter: Option<u8>) -> Result<TableSummary> {
         check_delimiter(delimiter)?;
-        TableSummary::of(&TableFile::read(path, TableFormat::from_path(path), delimiter)?)
+        let options = TableOptions { delimiter, ..TableOptions::new("") };
+        TableSummary::of(&TableFile::read(path, TableFormat::from_path(path), &options)?)
     }
 
     fn of(file: &TableFile) -> Result<TableSummary> {

@@ -1,6 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
+mod columns;
+
 /// `text` as a file, beside it `eval.csv` where there is one.
 fn load(text: &str, options: &TableOptions, eval: Option<&str>) -> Result<Dataset> {
     let dir = tempfile::tempdir().unwrap();
@@ -147,6 +149,8 @@ fn what_is_missing_or_wrong_has_row_line_and_column() {
         ("x,y\n1,1e39\n", &["row 1", "\"y\"", "too large"]),
         ("x,y\n", &["no row"]),
         ("", &["empty"]),
+        ("x,y\n1,2\n\"3,4\n5,6\n", &["t.csv, row 2 (line 3): a quote is opened here and never closed"]),
+        ("x,y\n1,2\n3,\"4\n", &["row 2 (line 3): a quote"]),
     ] {
         assert_refused(text, &all(), false, words);
     }
@@ -158,10 +162,17 @@ fn what_is_missing_or_wrong_has_row_line_and_column() {
         &names("n"),
         &all(),
         false,
-        &["column \"x\"", "over 1000 categories in the first 1001 rows", "numeric and categorical"],
+        &["column \"x\"", "over 1000 categories in the first 1001 rows", "ignore = [\"x\"]"],
     );
     let slip = names("") + "12o,1\n";
-    assert_refused(&slip, &all(), false, &["over 1000 categories", "\"12o\" in row 1501"]);
+    assert_refused(
+        &slip,
+        &all(),
+        false,
+        &["1500 of 1501 cells are numbers", "\"12o\" in row 1501 (line 1502)"],
+    );
+    let words = (0..500).fold(names(""), |text, i| text + &format!("w{i},1\n"));
+    assert_refused(&words, &all(), false, &["over 1000 categories", "\"w0\" in row 1501"]);
     let err = table(Path::new("/no/such.csv"), TableFormat::Csv, &all()).unwrap_err();
     assert!(matches!(err, Error::Io { .. }) && err.to_string().contains("/no/such.csv"), "{err:?}");
     assert_refused(
@@ -409,4 +420,6 @@ fn tabs_are_found_where_no_delimiter_is_given() {
     assert_eq!(columns("a.tsv", "x,y\n1\n", None), "x,y");
     assert_eq!(columns("a.csv", "\nx,\"y\tz\",w\n1,2,3\n", None), "x|y\tz|w");
     assert_eq!(columns("a.csv", "x\ty\n1\n", Some(b',')), "x\ty");
+    assert_eq!(columns("a.csv", "x;y,z;w\n1;2;3\n", None), "x|y,z|w");
+    assert_eq!(columns("a.csv", "x;y,z\n1,2\n", None), "x;y|z");
 }
