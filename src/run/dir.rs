@@ -10,10 +10,6 @@ use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-fn numbered(name: &str, n: u32) -> PathBuf {
-    PathBuf::from("runs").join(format!("{name}-{n}"))
-}
-
 /// A line of `metrics.jsonl`.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -49,6 +45,11 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The path of the directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Starts the files: from now on it is a run.
     ///
     /// # Errors
@@ -117,16 +118,6 @@ const WEIGHTS: &str = "model.safetensors";
 pub const CHECKPOINTS: &str = "checkpoints";
 
 impl RunDir {
-    /// The first free `runs/<name>-<number>`.
-    pub fn next(name: &str) -> PathBuf {
-        (1..).map(|n| numbered(name, n)).find(|p| !p.exists()).unwrap_or_else(|| numbered(name, 0))
-    }
-
-    /// The last `runs/<name>-<number>` that is there.
-    pub fn last(name: &str) -> Option<PathBuf> {
-        (1..).map(|n| numbered(name, n)).take_while(|p| p.exists()).last()
-    }
-
     /// True where the directory holds a run, done or not.
     pub fn exists(path: &Path) -> bool {
         path.join(CONFIG).exists()

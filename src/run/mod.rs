@@ -4,6 +4,7 @@ mod assertion;
 mod checkpoint;
 mod config_diff;
 mod dir;
+mod numbered;
 mod session;
 mod tensorboard;
 mod weights;
