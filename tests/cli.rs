@@ -42,5 +42,8 @@ mod rows;
 mod runs;
 #[path = "cli/sample.rs"]
 mod sample;
+#[cfg(target_os = "linux")]
+#[path = "cli/streams.rs"]
+mod streams;
 #[path = "cli/view.rs"]
 mod view;

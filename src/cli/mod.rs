@@ -34,6 +34,7 @@ mod train;
 mod view;
 
 pub use exit::{already_reported, exit_code};
+pub use output::{eprintln, finish, print_usage};
 
 use clap::{CommandFactory, Parser};
 use commands::commands;

@@ -5,7 +5,9 @@ mod checkpoint;
 mod config_diff;
 mod dir;
 mod numbered;
+mod present;
 mod session;
+mod state;
 mod tensorboard;
 mod weights;
 
@@ -14,5 +16,6 @@ pub use checkpoint::{Checkpoint, Checkpointer, Identity};
 pub use config_diff::{SettingDifference, config_differences};
 pub use dir::{CHECKPOINTS, Claim, RunDir};
 pub use session::{OnDeviceLost, Outcome, Session};
+pub use state::RunState;
 pub use tensorboard::{EventFile, Histogram};
 pub use weights::{load, save};

@@ -267,6 +267,11 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub fn run_or(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
+        let result = self.run_through(on_device_lost, observer);
+        result.inspect_err(|err| self.dir.fail(self.trainer.steps_done(), err))
+    }
+
+    fn run_through(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
         let (mut tries, mut reached) = (0, None);
         let (end, last, weights) = loop {
             let mut events = self.event_file()?;
