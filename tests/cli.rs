@@ -38,6 +38,8 @@ mod reports;
 mod resume;
 #[path = "cli/rows.rs"]
 mod rows;
+#[path = "cli/run_table.rs"]
+mod run_table;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/sample.rs"]

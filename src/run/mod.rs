@@ -8,14 +8,16 @@ mod numbered;
 mod present;
 mod session;
 mod state;
+mod summary;
 mod tensorboard;
 mod weights;
 
 pub use assertion::Assertion;
 pub use checkpoint::{Checkpoint, Checkpointer, Identity};
-pub use config_diff::{SettingDifference, config_differences};
+pub use config_diff::{SettingDifference, Varying, config_differences, varying_settings};
 pub use dir::{CHECKPOINTS, Claim, RunDir};
 pub use session::{OnDeviceLost, Outcome, Session};
 pub use state::RunState;
+pub use summary::{MetricSummary, RunSummary, find_runs};
 pub use tensorboard::{EventFile, Histogram};
 pub use weights::{load, save};
