@@ -78,7 +78,7 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
     let outcome = result.inspect_err(|err| {
         // Errors after which a checkpoint helps.
         let helps = matches!(err, Error::DeviceLost(_) | Error::Io { .. } | Error::Gpu(_));
-        if helps && RunDir::exists(session.dir().path()) {
+        if helps && session.dir().is_present() {
             eprintln(&format!("kept     the last checkpoint; resume with: {program} resume {path}"));
         }
     })?;

@@ -321,6 +321,11 @@ impl RunDir {
         serde_json::from_slice(&bytes).map(Some).map_err(wrong)
     }
 
+    /// True until the directory is removed or moved.
+    pub fn is_present(&self) -> bool {
+        check_present(self.metrics.get_ref(), &self.path.join(METRICS)).is_ok()
+    }
+
     /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
+use toml::Value;
 
 use super::RunTable;
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ fn started(run: &RunSummary) -> Option<u64> {
 }
 
 /// A list of the runs: their metrics with last and best value, and the settings in which they differ.
-pub fn runs_json(table: &RunTable) -> Value {
+pub fn runs_json(table: &RunTable) -> serde_json::Value {
     let runs = table.runs.iter().enumerate().map(|(at, run)| {
         let metric = |metric: &MetricSummary| {
             let (best, epoch) = metric.best.unzip();
@@ -80,8 +81,10 @@ pub fn runs_csv(table: &RunTable) -> Result<String> {
             row.extend([cell(metric.and_then(|metric| metric.last)), cell(best), cell(epoch)]);
         }
         row.extend(table.settings.iter().map(|(_, values)| {
-            values[at].as_ref().map_or_else(String::new, |value| {
-                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            values[at].as_ref().map_or_else(String::new, |value| match value {
+                Value::String(text) => text.clone(),
+                Value::Float(number) => format!("{number:?}"),
+                other => other.to_string(),
             })
         }));
         let faults: Vec<String> = run.faults.iter().map(ToString::to_string).collect();

@@ -36,6 +36,7 @@ impl RunTable {
             runs.iter().filter(|run| !run.settings.is_empty()).map(|run| &run.settings).collect();
         // A config that cannot be read differs in nothing.
         let keys: Vec<String> = varying_settings(&tables).into_iter().map(|(key, _)| key).collect();
+        let tables = tables.len();
         let key = sort.filter(|_| !runs.is_empty()).map(|name| Key::parse(name, &runs)).transpose()?;
         key.iter().for_each(|key| key.sort(&mut runs));
         let has = |name: &&str| runs.iter().any(|run| run.metric(name).is_some());
@@ -44,6 +45,11 @@ impl RunTable {
         let all: Vec<&Table> = runs.iter().map(|run| &run.settings).collect();
         let mut settings = varying_settings(&all);
         settings.retain(|(key, _)| keys.contains(key));
+        // First what every run has, and what is short.
+        settings.sort_by_key(|(_, values)| {
+            let of_all = values.iter().flatten().count() == tables;
+            (!of_all, values.iter().flatten().any(|value| value.is_array() || value.is_table()))
+        });
         Ok(RunTable { runs, metric, settings })
     }
 }

@@ -92,8 +92,7 @@ fn columns(table: &RunTable) -> Vec<Column> {
     columns.push(Column::new("time", 4, false, each(&|run| run.seconds.map(units::seconds))));
     for (at, (key, values)) in table.settings.iter().enumerate() {
         let rank = if at < KEPT { 5 + at } else { 10 + at };
-        let cell = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".into(), setting);
-        columns.push(Column::new(key.as_str(), rank, true, values.iter().map(cell).collect()));
+        columns.push(Column::new(key.as_str(), rank, true, settings(values)));
     }
     columns
 }
@@ -106,9 +105,31 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The value of a setting, without the quotes of a text.
-fn setting(value: &Value) -> String {
-    cut(&value.as_str().map_or_else(|| shown(value), str::to_owned), LONGEST)
+/// The values of a setting, without the quotes of texts. Long ones begin where they differ.
+fn settings(values: &[Option<Value>]) -> Vec<String> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Float(number) if number.abs() >= 1e6 => format!("{number:e}"),
+        other => shown(other),
+    };
+    let texts: Vec<Option<String>> = values.iter().map(|value| value.as_ref().map(text)).collect();
+    let mut first = 0;
+    if texts.iter().flatten().any(|text| text.chars().count() > LONGEST) {
+        let mut long = texts.iter().flatten();
+        let shared = long.next().map_or("", String::as_str);
+        let shared = long.fold(shared, |shared, text| {
+            let same = shared.char_indices().zip(text.chars()).find(|((_, a), b)| a != b);
+            &shared[..same.map_or(shared.len().min(text.len()), |((at, _), _)| at)]
+        });
+        // Back to the beginning of the entry that differs.
+        first = shared.rfind([',', '{', '[', '/']).map_or(0, |at| at + 1);
+    }
+    let cell = |text: Option<String>| match text {
+        None => "-".to_owned(),
+        Some(text) if first == 0 => cut(&text, LONGEST),
+        Some(text) => cut(&format!("..{}", text[first..].trim_start()), LONGEST),
+    };
+    texts.into_iter().map(cell).collect()
 }
 
 fn cut(text: &str, most: usize) -> String {
@@ -150,16 +171,27 @@ mod tests {
     #[test]
     fn a_table_is_as_wide_as_its_terminal() {
         let long = "x".repeat(60);
-        let settings = ["0.1", "0.2"]
-            .map(|lr| format!("a = {lr}\nb = {lr}\nc = '{lr}{long}'\nsame = 7\n[optimizer]\nlr = {lr}\n"));
+        let layers = |n: u32| format!("[\"flatten\", {{ linear = {{ out_features = {n}, bias = true }} }}]");
+        let settings = ["0.1", "0.2"].map(|lr| {
+            format!("a = {lr}\nb = {lr}\nc = '{lr}{long}'\nd = {}\nsame = 7\n[optimizer]\nlr = {lr}\n")
+        });
         let runs = vec![run("runs/a-1", &settings[0]), run("runs/a-2", &settings[1])];
         let table = RunTable::new(runs, None).unwrap();
         let all = runs_text(&table, None);
         let heads =
             ["run", "state", "epochs", "steps", "loss", "eval_loss", "best eval_loss", "in epoch", "time"];
-        for word in
-            heads.iter().chain(&["a", "b", "c", "optimizer.lr", "4/5", "1.000e-7", "1 min 15 s", "xx.."])
-        {
+        for word in heads.iter().chain(&[
+            "a",
+            "b",
+            "c",
+            "optimizer.lr",
+            "4/5",
+            "1.000e-7",
+            "1 min 15 s",
+            "xx..",
+            "..out_features = 16, b..",
+            "..out_features = 320, ..",
+        ]) {
             assert!(all.contains(word), "no {word} in {all}");
         }
         assert!(!all.contains("same") && !all.contains("left out") && !all.contains(&long), "{all}");
