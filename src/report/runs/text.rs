@@ -173,7 +173,8 @@ mod tests {
         let long = "x".repeat(60);
         let layers = |n: u32| format!("[\"flatten\", {{ linear = {{ out_features = {n}, bias = true }} }}]");
         let settings = ["0.1", "0.2"].map(|lr| {
-            format!("a = {lr}\nb = {lr}\nc = '{lr}{long}'\nd = {}\nsame = 7\n[optimizer]\nlr = {lr}\n")
+            let layers = layers(if lr == "0.1" { 16 } else { 320 });
+            format!("a = {lr}\nb = {lr}\nc = '{lr}{long}'\nd = {layers}\nsame = 7\n[optimizer]\nlr = {lr}\n")
         });
         let runs = vec![run("runs/a-1", &settings[0]), run("runs/a-2", &settings[1])];
         let table = RunTable::new(runs, None).unwrap();
