@@ -241,8 +241,8 @@ pub fn find_runs(folder: &Path) -> Result<Vec<PathBuf>> {
         let is_run = is_run(&folder);
         for entry in listed.flatten() {
             let name = entry.file_name();
-            let is_hidden = name.to_string_lossy().starts_with('.');
-            if !is_hidden && !(is_run && name == super::CHECKPOINTS) && entry.path().is_dir() {
+            let is_its_own = is_run && name == super::CHECKPOINTS;
+            if !is_its_own && !name.to_string_lossy().starts_with('.') && entry.path().is_dir() {
                 open.push(entry.path());
             }
         }
