@@ -66,7 +66,7 @@ fn lost_output_is_an_error() {
 /// An image of zeros as the digits are, in NumPy's format.
 fn npy() -> Vec<u8> {
     let mut header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 8, 8), }".to_owned();
-    while (10 + header.len() + 1) % 64 != 0 {
+    while !(10 + header.len() + 1).is_multiple_of(64) {
         header.push(' ');
     }
     header.push('\n');
