@@ -206,6 +206,6 @@ mod tests {
         let narrow = runs_text(&table, Some(80));
         let head = narrow.lines().next().unwrap();
         assert!(head.contains("  a ") && head.contains("  b") && !head.contains("steps"), "{narrow}");
-        assert!(runs_text(&table, Some(1)).contains("runs/a-1   finished"), "{}", runs_text(&table, Some(1)));
+        assert!(runs_text(&table, Some(1)).contains("runs/a-1  finished"), "{}", runs_text(&table, Some(1)));
     }
 }
