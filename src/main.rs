@@ -9,21 +9,35 @@ use clap::Parser;
 fn main() -> ExitCode {
     quiet_the_loader();
     quiet_lost_devices();
-    let cli = match cli::Cli::try_parse() {
-        Ok(cli) => cli,
+    report_full_files();
+    let code = match cli::Cli::try_parse() {
+        Ok(cli) => cli.command.run().map_or_else(|err| report(&err), |()| 0),
         Err(err) => {
-            let _ = err.print();
-            return ExitCode::from(err.exit_code() as u8);
+            cli::print_usage(&err);
+            err.exit_code() as u8
         }
     };
-    match cli.command.run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(err) => {
-            if !cli::already_reported(&err) {
-                eprintln!("error: {err:#}");
-            }
-            ExitCode::from(cli::exit_code(&err))
-        }
+    // Output that is lost is an error too; an earlier one decides the exit code.
+    let lost = cli::finish().map_or_else(|err| report(&err.into()), |()| 0);
+    ExitCode::from(if code == 0 { lost } else { code })
+}
+
+/// Prints an error and returns its exit code.
+fn report(err: &anyhow::Error) -> u8 {
+    if !cli::already_reported(err) {
+        cli::eprintln(&format!("error: {err:#}"));
+    }
+    cli::exit_code(err)
+}
+
+/// Makes a file beyond the limit of its size (`ulimit -f`) an error of the write, in place of a signal that ends the
+/// process.
+fn report_full_files() {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::{SigHandler, Signal, signal};
+        // SAFETY: to ignore a signal runs no code.
+        let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
     }
 }
 

@@ -38,9 +38,14 @@ mod reports;
 mod resume;
 #[path = "cli/rows.rs"]
 mod rows;
+#[path = "cli/run_table.rs"]
+mod run_table;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/sample.rs"]
 mod sample;
+#[cfg(target_os = "linux")]
+#[path = "cli/streams.rs"]
+mod streams;
 #[path = "cli/view.rs"]
 mod view;

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use clap::Args;
 use downhill::doctor::{Options, examine};
 
-use super::output::println;
+use super::output::{eprintln, println};
 use super::run_args::AdapterArg;
 
 /// Test every kernel on an adapter, and say what to install and what to avoid
@@ -36,7 +36,7 @@ impl DoctorArgs {
         let mut options =
             Options { adapter: self.adapter.adapter.clone(), all: self.all, ..Options::default() };
         if std::io::stderr().is_terminal() {
-            options.progress = |what| eprintln!("{what}");
+            options.progress = eprintln;
         }
         let report = examine(&options)?;
         if self.json {

@@ -8,7 +8,7 @@ use downhill::train::{LrFinder, Observer, StepRecord};
 use downhill::{Error, Gpu, GpuOptions, error::Result, report};
 use indicatif::ProgressBar;
 
-use super::output::{draw, println};
+use super::output::{draw, eprintln, println};
 use super::run_args::AdapterArg;
 use super::{parse, progress};
 
@@ -80,7 +80,7 @@ impl LrFindArgs {
         let note = (!sweep.left_out.is_empty())
             .then(|| format!("note     the test ignores the config's {}", sweep.left_out.join(", ")));
         if self.json || self.csv {
-            note.iter().for_each(|note| eprintln!("{note}"));
+            note.iter().for_each(|note| eprintln(note));
         }
         let text = match (self.json, self.csv) {
             (true, _) => serde_json::to_string_pretty(&report::lr_find_json(&sweep))?,

@@ -28,12 +28,14 @@ mod reference;
 mod resume;
 mod run;
 mod run_args;
+mod runs;
 mod sample;
 mod summary;
 mod train;
 mod view;
 
 pub use exit::{already_reported, exit_code};
+pub use output::{eprintln, finish, print_usage};
 
 use clap::{CommandFactory, Parser};
 use commands::commands;
@@ -47,6 +49,7 @@ commands! {
         Eval(eval::EvalArgs),
         Predict(predict::PredictArgs),
         Sample(sample::SampleArgs),
+        Runs(runs::RunsArgs),
         Compare(compare::CompareArgs),
         Explain(explain::ExplainArgs),
         Adapters(adapters::AdaptersArgs),
@@ -71,6 +74,7 @@ Examples:
   downhill eval runs/digits-1
   downhill predict runs/tabular-1 rows.csv
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
+  downhill runs --sort accuracy
   downhill compare runs/digits-1 runs/digits-2
   downhill explain examples/digits.toml
   downhill doctor

@@ -1,14 +1,56 @@
-//! The output of every command: lines, and figures in files.
+//! The output of every command: lines, notes, and figures in files. Nothing here panics where a stream cannot be written.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use downhill::Error;
 use downhill::figure::Figure;
 
-/// Prints a line to standard output. A reader that went away is not an error.
+/// The first fault of standard output, of which a process has one.
+static FAULT: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a line to standard output. [`finish`] reports what was lost.
 pub(super) fn println(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    print(&format!("{text}\n"));
+}
+
+/// Prints a text to standard output at once; false where it is lost, or its reader went away.
+pub(super) fn print(text: &str) -> bool {
+    let mut out = io::stdout().lock();
+    keep(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints a line to standard error. Where that is lost, there is nowhere to report it.
+pub fn eprintln(text: &str) {
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Prints the help, the version, or the fault of a command line.
+pub fn print_usage(usage: &clap::Error) {
+    let printed = usage.print();
+    if !usage.use_stderr() {
+        keep(printed);
+    }
+}
+
+/// The fault of standard output, where something printed is lost. A reader that went away is none.
+///
+/// # Errors
+/// [`Error::Io`], for a full disk or a limit of the file's size.
+pub fn finish() -> Result<(), Error> {
+    keep(io::stdout().lock().flush());
+    match FAULT.get().filter(|err| err.kind() != ErrorKind::BrokenPipe) {
+        Some(err) => {
+            let err = io::Error::new(err.kind(), format!("{err}; what was printed is incomplete"));
+            Err(Error::io("cannot write", "standard output", &err))
+        }
+        None => Ok(()),
+    }
+}
+
+fn keep(written: io::Result<()>) -> bool {
+    written.map_err(|err| FAULT.get_or_init(|| err)).is_ok()
 }
 
 /// Writes a figure into the file that the user asks for, if any.

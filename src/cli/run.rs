@@ -10,7 +10,7 @@ use downhill::run::{Assertion, OnDeviceLost, Outcome, RunDir, Session};
 use downhill::train::{EpochRecord, RunEnd, RunHandle};
 
 use super::exit::{STOPPED, Stopped};
-use super::output::println;
+use super::output::{eprintln, println};
 use super::run_args::RunArgs;
 use super::view::{Json, View};
 use super::{profile, summary};
@@ -73,11 +73,13 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
     let result = session.run_or(on_lost, view.observer());
     view.end(result.as_ref().ok())?;
     let path = session.dir().path().display().to_string();
-    let program = std::env::args().next().unwrap_or_else(|| "downhill".into());
+    let program = std::env::args_os().next().unwrap_or_else(|| "downhill".into());
+    let program = program.to_string_lossy();
     let outcome = result.inspect_err(|err| {
         // Errors after which a checkpoint helps.
-        if matches!(err, Error::DeviceLost(_) | Error::Io { .. } | Error::Gpu(_)) {
-            eprintln!("kept     the last checkpoint; resume with: {program} resume {path}");
+        let helps = matches!(err, Error::DeviceLost(_) | Error::Io { .. } | Error::Gpu(_));
+        if helps && session.dir().is_present() {
+            eprintln(&format!("kept     the last checkpoint; resume with: {program} resume {path}"));
         }
     })?;
     if outcome.end == RunEnd::Stopped {

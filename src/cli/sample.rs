@@ -1,6 +1,5 @@
 //! `downhill sample`
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,6 +8,7 @@ use downhill::data::Encoding;
 use downhill::infer::{Sampling, TextModel};
 
 use super::finished::Finished;
+use super::output::print;
 use super::run_args::AdapterArg;
 
 /// Write text with the model of a run
@@ -71,18 +71,15 @@ impl SampleArgs {
         let sampling = Sampling { temperature: self.temperature, top_k: self.top_k, seed: self.seed };
         let writing = model.write(&self.prompt, &sampling)?;
 
-        // A reader that went away ends the text without an error.
-        let mut out = std::io::stdout().lock();
-        let mut put = |text: &str| out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok();
-        let mut is_read = put(&self.prompt);
+        let mut is_read = print(&self.prompt);
         for character in writing.take(self.length) {
             let character = character?;
-            is_read = is_read && put(character.encode_utf8(&mut [0; 4]));
+            is_read = is_read && print(character.encode_utf8(&mut [0; 4]));
             if !is_read {
                 return Ok(());
             }
         }
-        put("\n");
+        print("\n");
         Ok(())
     }
 }

@@ -87,16 +87,20 @@ impl TrainArgs {
         config.options.steps = self.steps.or(config.options.steps);
         config.memory = self.memory.or(config.memory);
         if let Some(named) = named {
-            let last = named.or(self.out.as_ref()).cloned().or_else(|| RunDir::last(&name_of(file)));
-            if let Some(path) = last.filter(|path| RunDir::exists(path)) {
+            let last = match named.or(self.out.as_ref()) {
+                Some(path) => Some(path.clone()).filter(|path| RunDir::exists(path)),
+                None => RunDir::last(&name_of(file))?,
+            };
+            if let Some(path) = last {
                 return resume(&path, &[], Some(config), &self.how);
             }
         }
         let weights = self.init.as_deref().map(run::load).transpose()?;
-        let path = named.flatten().or(self.out.as_ref()).cloned();
-        let path = path.unwrap_or_else(|| RunDir::next(&name_of(file)));
         let (options, check) = (self.how.adapter.gpu_options(), check_assertions(&self.how));
-        let session = Session::start(config, &path, &options, weights.as_deref(), &check)?;
+        let session = match named.flatten().or(self.out.as_ref()) {
+            Some(path) => Session::start(config, path, &options, weights.as_deref(), &check),
+            None => Session::start_next(config, &name_of(file), &options, weights.as_deref(), &check),
+        }?;
         run_session(session, &self.how, Some(file))
     }
 

@@ -11,6 +11,7 @@ mod optimizers;
 mod plot;
 mod profile;
 mod reference;
+mod runs;
 mod schedules;
 
 pub use adapters::{adapter_json, adapter_table};
@@ -24,6 +25,7 @@ pub use lr_find::{lr_find_csv, lr_find_figure, lr_find_json, lr_find_text};
 pub use optimizers::{optimizers_page, optimizers_text};
 pub use profile::{profile_json, profile_text};
 pub use reference::{Page, pages as reference_pages};
+pub use runs::{RunTable, runs_csv, runs_json, runs_text};
 pub use schedules::schedules_page;
 
 /// Rows of cells as lines of aligned columns: left where `left` says so, else right.

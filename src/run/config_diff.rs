@@ -1,6 +1,7 @@
 //! The differences of two configs, key by key; and the check that a config is that of a run, but for keys that change no bit.
 
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -34,6 +35,33 @@ pub fn config_differences(configs: [&Table; 2]) -> Vec<SettingDifference> {
     differences
         .filter(|difference| written(&difference.values[0]) != written(&difference.values[1]))
         .collect()
+}
+
+/// A key that has not the same value in every config, and its value in each, where the key is there.
+pub type Varying = (String, Vec<Option<Value>>);
+
+/// The keys in which any of these configs differs from another, in the order in which they first appear.
+pub fn varying_settings(configs: &[&Table]) -> Vec<Varying> {
+    let flat = configs.iter().map(|table| {
+        let mut all = Vec::new();
+        flatten("", table, &mut all);
+        all
+    });
+    let mut found: Vec<Varying> = Vec::new();
+    let mut places = HashMap::new();
+    for (at, settings) in flat.enumerate() {
+        for (key, value) in settings {
+            let place = *places.entry(key.clone()).or_insert_with(|| {
+                found.push((key, vec![None; configs.len()]));
+                found.len() - 1
+            });
+            found[place].1[at] = Some(value);
+        }
+    }
+    // Compared as they are written: NaN equals itself.
+    let written = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+    found.retain(|(_, values)| values.iter().any(|value| written(value) != written(&values[0])));
+    found
 }
 
 /// Refuses a config that differs from that at `place` in a key that decides bits.
@@ -91,6 +119,14 @@ mod tests {
             found,
             [is("optimizer.lr", Some(0.1.into()), 0.2.into()), is("optimizer.name", None, "sgd".into())]
         );
+        let [a_table, b_table] = [a, b].map(|text| text.parse().unwrap());
+        let varying = varying_settings(&[&a_table, &b_table, &b_table]);
+        let want: [Varying; 2] = [
+            ("optimizer.lr".into(), vec![Some(0.1.into()), Some(0.2.into()), Some(0.2.into())]),
+            ("optimizer.name".into(), vec![None, Some("sgd".into()), Some("sgd".into())]),
+        ];
+        assert_eq!(varying, want);
+        assert_eq!(varying_settings(&[&a_table]), []);
         let text = check_same_run(a, b, Path::new("here")).unwrap_err().to_string();
         assert!(text.contains("  optimizer.name: nothing then, \"sgd\" now"), "{text}");
     }

@@ -1,5 +1,7 @@
 //! The directory of a run: `config.toml`, `data.json`, `metrics.jsonl`, `model.safetensors`.
 
+use super::present::check_present;
+use super::state::RunState;
 use crate::atomic_file::write_whole;
 use crate::data::Encoding;
 use crate::error::{Error, Result};
@@ -7,12 +9,10 @@ use crate::metrics::StatisticsRecord;
 use crate::train::{EpochRecord, Observer, StepRecord};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
-use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-
-fn numbered(name: &str, n: u32) -> PathBuf {
-    PathBuf::from("runs").join(format!("{name}-{n}"))
-}
+use std::thread;
+use std::time::Duration;
 
 /// A line of `metrics.jsonl`.
 #[derive(Serialize)]
@@ -49,6 +49,11 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The path of the directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Starts the files: from now on it is a run.
     ///
     /// # Errors
@@ -63,10 +68,19 @@ impl Claim {
 
 /// Takes the lock of a directory that is there.
 fn lock(path: &Path) -> Result<File> {
-    let name = path.join(".lock");
+    let name = path.join(LOCK);
     let open = || {
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&name)?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        for _ in 0..5 {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            // A process that asks whether the run is in use holds the lock for a moment.
+            thread::sleep(Duration::from_millis(10));
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {
                 file.set_len(0)?;
                 write!(file, "{}", std::process::id())?;
@@ -102,7 +116,8 @@ fn reported_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)
         match head.event.as_str() {
             "step" if head.step == steps + 1 => steps += 1,
             "epoch" if head.epoch <= epochs && head.epoch == told + 1 => told += 1,
-            "step" | "epoch" => break,
+            // What follows belongs to another attempt.
+            "step" | "epoch" | FAILED => break,
             _ => {}
         }
         kept += bytes as u64;
@@ -110,23 +125,16 @@ fn reported_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)
     Ok((kept, steps, told))
 }
 
-const CONFIG: &str = "config.toml";
-const METRICS: &str = "metrics.jsonl";
+/// The event of a run that ended by an error.
+pub(super) const FAILED: &str = "failed";
+pub(super) const CONFIG: &str = "config.toml";
+pub(super) const LOCK: &str = ".lock";
+pub(super) const METRICS: &str = "metrics.jsonl";
 const WEIGHTS: &str = "model.safetensors";
 /// The folder of a run's checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
 
 impl RunDir {
-    /// The first free `runs/<name>-<number>`.
-    pub fn next(name: &str) -> PathBuf {
-        (1..).map(|n| numbered(name, n)).find(|p| !p.exists()).unwrap_or_else(|| numbered(name, 0))
-    }
-
-    /// The last `runs/<name>-<number>` that is there.
-    pub fn last(name: &str) -> Option<PathBuf> {
-        (1..).map(|n| numbered(name, n)).take_while(|p| p.exists()).last()
-    }
-
     /// True where the directory holds a run, done or not.
     pub fn exists(path: &Path) -> bool {
         path.join(CONFIG).exists()
@@ -135,6 +143,13 @@ impl RunDir {
     /// True where the directory holds a run's weights, which it writes last.
     pub fn is_finished(path: &Path) -> bool {
         path.join(WEIGHTS).exists()
+    }
+
+    /// True where a process has the run open.
+    pub fn is_in_use(path: &Path) -> bool {
+        // The shared lock that this takes for a moment is what `lock` waits for.
+        File::open(path.join(LOCK))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Makes a directory, or takes an empty one, and locks it.
@@ -209,7 +224,7 @@ impl RunDir {
     pub fn unfinish(&self) -> Result<()> {
         for path in [self.weights(), self.average_weights()] {
             match fs::remove_file(&path) {
-                Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                Err(err) if err.kind() != ErrorKind::NotFound => {
                     return Err(Error::io("cannot remove", &path, &err));
                 }
                 _ => {}
@@ -299,11 +314,16 @@ impl RunDir {
         let path = run.join("data.json");
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
             Err(err) => return Err(Error::io("cannot read", &path, &err)),
         };
         let wrong = |err| Error::Data(format!("{}: not what a run writes: {err}", path.display()));
         serde_json::from_slice(&bytes).map(Some).map_err(wrong)
+    }
+
+    /// True until the directory is removed or moved.
+    pub fn is_present(&self) -> bool {
+        check_present(self.metrics.get_ref(), &self.path.join(METRICS)).is_ok()
     }
 
     /// The path of the directory.
@@ -352,9 +372,24 @@ impl RunDir {
         self.flush()
     }
 
+    /// Writes the error that ends the run as the last line, `{"event":"failed","step":..,"state":..,"error":..}`,
+    /// if it can be written. A run that resumes removes it.
+    pub(super) fn fail(&mut self, step: u64, error: &Error) {
+        #[derive(Serialize)]
+        struct Failed {
+            step: u64,
+            state: RunState,
+            error: String,
+        }
+        let line = Failed { step, state: RunState::after(error), error: error.to_string() };
+        // The error itself is on its way to the caller.
+        let _ = self.event(FAILED, &line);
+    }
+
     fn flush(&mut self) -> Result<()> {
         let path = self.path.join(METRICS);
-        self.metrics.flush().map_err(|err| Error::io("cannot write", path, &err))
+        self.metrics.flush().map_err(|err| Error::io("cannot write", &path, &err))?;
+        check_present(self.metrics.get_ref(), &path)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Checkpoint, Checkpointer, Identity};
 use super::config_diff::check_same_run;
-use super::dir::{CHECKPOINTS, RunDir};
+use super::dir::{CHECKPOINTS, Claim, RunDir};
 use super::tensorboard::EventFile;
 use super::weights::{load, save};
 use crate::compile::TrainPlan;
@@ -109,13 +109,38 @@ impl Session {
         init: Option<&[NamedTensor]>,
         check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
+        Self::start_in(config, &|| RunDir::claim(path), options, init, check)
+    }
+
+    /// [`Session::start`] in `runs/<name>-<number>`, as [`RunDir::claim_next`] makes it.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn start_next(
+        config: Config,
+        name: &str,
+        options: &GpuOptions,
+        init: Option<&[NamedTensor]>,
+        check: &dyn Fn(&TrainPlan) -> Result<()>,
+    ) -> Result<Session> {
+        Self::start_in(config, &|| RunDir::claim_next(name), options, init, check)
+    }
+
+    fn start_in(
+        config: Config,
+        claim: &dyn Fn() -> Result<Claim>,
+        options: &GpuOptions,
+        init: Option<&[NamedTensor]>,
+        check: &dyn Fn(&TrainPlan) -> Result<()>,
+    ) -> Result<Session> {
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
         if let Some(weights) = init {
             trainer.load_state_dict(weights)?;
         }
-        let claim = RunDir::claim(path)?;
+        let claim = claim()?;
+        let path = claim.path();
         let folder = path.join(CHECKPOINTS);
         let mut checkpoints = Checkpointer::open(
             &folder,
@@ -242,6 +267,11 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub fn run_or(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
+        let result = self.run_through(on_device_lost, observer);
+        result.inspect_err(|err| self.dir.fail(self.trainer.steps_done(), err))
+    }
+
+    fn run_through(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
         let (mut tries, mut reached) = (0, None);
         let (end, last, weights) = loop {
             let mut events = self.event_file()?;

@@ -257,6 +257,45 @@ fn run_directories_are_numbered() {
     }
 }
 
+/// `for i in 1 2 3 4 5; do downhill train net.toml -q & done; wait`: to make the directory is to own its number.
+#[test]
+fn runs_started_at_once_get_a_directory_each() {
+    let folder = Folder::new();
+    let args = ["train", "net.toml", "--steps", "2", "-q", "--adapter", &crate::adapter::wanted()];
+    let start = |_| folder.command(&args).stderr(std::process::Stdio::piped()).spawn().expect("the binary");
+    let children: Vec<_> = (0..5).map(start).collect();
+    for child in children {
+        let done = crate::folder::Done::of(&child.wait_with_output().expect("an end"));
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    }
+    let runs: Vec<String> = folder.listing().into_iter().filter(|name| name.starts_with("runs/")).collect();
+    let finished = runs.iter().filter(|name| name.ends_with("/model.safetensors"));
+    let want = [1, 2, 3, 4, 5].map(|number| format!("runs/net-{number}/model.safetensors"));
+    assert_eq!(finished.collect::<Vec<_>>(), want.iter().collect::<Vec<_>>(), "{runs:?}");
+    assert!(want.iter().all(|weights| folder.read(weights) == folder.read(&want[0])), "one config, one seed");
+}
+
+/// The number is above every other: the last run is the one of the highest number, whatever was removed.
+#[test]
+fn a_number_is_above_every_other() {
+    let folder = Folder::new();
+    // A run that was removed, an empty folder, a file; and names that are not of this config.
+    std::fs::create_dir_all(folder.path("runs/net-2")).expect("a folder");
+    folder.write("runs/net-3", "a file");
+    for other in ["net-x", "net-007", "net-9-1", "net-+8", "network-8", "net-"] {
+        std::fs::create_dir(folder.path("runs").join(other)).expect("a folder");
+    }
+    let quiet = ["--steps", "1", "-q"];
+    assert_eq!(folder.train(&quiet).code, 0);
+    assert!(folder.path("runs/net-4/model.safetensors").exists(), "{:?}", folder.listing());
+    std::fs::create_dir(folder.path("runs/net-5")).expect("a folder");
+    // The last run is that of number 4: the folder above it holds none.
+    let done = folder.train(&["--resume", "--set", "train.steps=1"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains("runs/net-4 is finished"), "{}", done.stdout);
+    assert!(!folder.path("runs/net-6").exists() && !folder.path("runs/net-1").exists());
+}
+
 /// A table's encoding is kept with its run, and the resolved config trains on the same rows from another folder.
 #[test]
 fn a_table_is_learnt_and_its_encoding_kept() {

@@ -7,7 +7,7 @@ use clap::Args;
 use downhill::bench::{Options, Report};
 use downhill::{Error, Gpu, GpuOptions};
 
-use crate::cli::output::{draw, println};
+use crate::cli::output::{draw, eprintln, println};
 use crate::cli::run_args::AdapterArg;
 
 /// Arguments of every benchmark.
@@ -46,7 +46,7 @@ impl CommonArgs {
             options.effort = options.effort.exactly(runs as usize);
         }
         if std::io::stderr().is_terminal() {
-            options.progress = |what| eprintln!("{what}");
+            options.progress = eprintln;
         }
         let report = run(&gpu, &options)?;
         draw(self.svg.as_deref(), &report.figure)?;

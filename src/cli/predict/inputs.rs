@@ -11,6 +11,7 @@ use downhill::error::Result;
 use downhill::graph::DType;
 
 use crate::cli::finished::Finished;
+use crate::cli::output::eprintln;
 
 /// The samples to predict for, in order.
 pub(super) struct Inputs {
@@ -50,7 +51,9 @@ impl Inputs {
                 let rows = TableRows::new(&shown(path), opened(path)?, delimiter, encoding)?;
                 if !rows.ignored().is_empty() {
                     let names = rows.ignored().join(", ");
-                    eprintln!("note: columns that are no input of the model are passed over: {names}");
+                    eprintln(&format!(
+                        "note: columns that are no input of the model are passed over: {names}"
+                    ));
                 }
                 (Source::Rows(Box::new(rows), encoding.width()), None)
             }
@@ -159,7 +162,7 @@ fn opened(path: &Path) -> Result<Box<dyn Read>> {
     if path == Path::new("-") {
         let input = std::io::stdin();
         if input.is_terminal() {
-            eprintln!("note: reading CSV from standard input; a file's name goes after the run's");
+            eprintln("note: reading CSV from standard input; a file's name goes after the run's");
         }
         return Ok(Box::new(input));
     }

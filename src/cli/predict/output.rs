@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use downhill::Error;
 use downhill::atomic_file::AtomicFile;
@@ -19,8 +19,8 @@ pub(super) struct Row<'a> {
 
 /// The destination of lines.
 enum Sink {
-    /// Standard output, a device or a pipe.
-    Stream(Box<dyn Write>),
+    /// Standard output, a device or a pipe, and its name.
+    Stream(Box<dyn Write>, PathBuf),
     File(AtomicFile),
 }
 
@@ -35,10 +35,11 @@ impl Output {
     /// Opens the file, or standard output; CSV begins with its header.
     pub fn open(path: Option<&Path>, json: bool, answers: &Answers, paths: bool) -> Result<Output> {
         let sink = match path {
-            None => Sink::Stream(Box::new(std::io::stdout())),
-            Some(path) if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) => Sink::Stream(Box::new(
-                File::create(path).map_err(|err| Error::io("cannot write", path, &err))?,
-            )),
+            None => Sink::Stream(Box::new(std::io::stdout()), "standard output".into()),
+            Some(path) if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) => {
+                let file = File::create(path).map_err(|err| Error::io("cannot write", path, &err))?;
+                Sink::Stream(Box::new(file), path.to_owned())
+            }
             Some(path) => Sink::File(AtomicFile::create(path)?),
         };
         let mut output = Output { sink, json, lines: Vec::new() };
@@ -70,14 +71,14 @@ impl Output {
     /// Writes all lines; false where the reader closed the pipe, which is not an error.
     pub fn flush(&mut self) -> Result<bool> {
         let written = match &mut self.sink {
-            Sink::Stream(stream) => stream.write_all(&self.lines).and_then(|()| stream.flush()),
+            Sink::Stream(stream, _) => stream.write_all(&self.lines).and_then(|()| stream.flush()),
             Sink::File(file) => file.write_all(&self.lines).and_then(|()| file.flush()),
         };
         self.lines.clear();
         match (written, &self.sink) {
             (Ok(()), _) => Ok(true),
-            (Err(err), Sink::Stream(_)) if err.kind() == ErrorKind::BrokenPipe => Ok(false),
-            (Err(err), Sink::Stream(_)) => Err(Error::io("cannot write", "standard output", &err)),
+            (Err(err), Sink::Stream(..)) if err.kind() == ErrorKind::BrokenPipe => Ok(false),
+            (Err(err), Sink::Stream(_, name)) => Err(Error::io("cannot write", name, &err)),
             (Err(err), Sink::File(file)) => Err(Error::io("cannot write", file.path(), &err)),
         }
     }
@@ -86,7 +87,7 @@ impl Output {
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
         match self.sink {
-            Sink::Stream(_) => Ok(()),
+            Sink::Stream(..) => Ok(()),
             Sink::File(file) => file.persist(),
         }
     }

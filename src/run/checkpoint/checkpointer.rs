@@ -44,7 +44,7 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Opens the folder of a run's checkpoints, which need not be there yet.
+    /// Opens the folder of a run's checkpoints, which need not be there yet; the folder around it must be.
     ///
     /// # Errors
     /// [`Error::Config`] for a rule that cannot be followed, [`Error::Io`] where the folder cannot be read.

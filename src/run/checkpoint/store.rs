@@ -5,6 +5,7 @@ use crate::atomic_file::sync_folder;
 use crate::error::{Error, Result};
 use crate::train::{Mode, Monitor};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A checkpoint in the store.
@@ -40,7 +41,7 @@ impl CheckpointStore {
         let mut entries = Vec::new();
         let listed = match fs::read_dir(folder) {
             Ok(listed) => listed.collect(),
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(err) if err.kind() == ErrorKind::NotFound => Vec::new(),
             Err(err) => return Err(io("cannot read", folder)(err)),
         };
         for entry in listed {
@@ -72,7 +73,13 @@ impl CheckpointStore {
     pub fn put(&mut self, contents: &Contents) -> Result<PathBuf> {
         let step = contents.checkpoint.steps_done();
         let (temporary, path) = (self.hidden(NEW, step), self.path(step));
-        fs::create_dir_all(&self.folder).map_err(io("cannot make the directory", &self.folder))?;
+        // Not the directories above: a run that was removed is not made again.
+        match fs::create_dir(&self.folder) {
+            Err(err) if err.kind() != ErrorKind::AlreadyExists => {
+                return Err(io("cannot make the directory", &self.folder)(err));
+            }
+            _ => {}
+        }
         let _ = fs::remove_dir_all(&temporary);
         let write = || {
             fs::create_dir(&temporary).map_err(io("cannot make the directory", &temporary))?;

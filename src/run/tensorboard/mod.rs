@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use event::Histogram;
 use event::{Event, Summary, What};
 
+use super::present::check_present;
 use crate::error::{Error, Result};
 use crate::metrics::{Numbers, StatisticsRecord};
 use crate::train::{EpochRecord, Observer, StepRecord};
@@ -112,7 +113,8 @@ impl EventFile {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.file.flush().map_err(|err| Error::io("cannot write", &self.path, &err))
+        self.file.flush().map_err(|err| Error::io("cannot write", &self.path, &err))?;
+        check_present(self.file.get_ref(), &self.path)
     }
 }
 
