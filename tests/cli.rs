@@ -44,3 +44,5 @@ mod runs;
 mod sample;
 #[path = "cli/view.rs"]
 mod view;
+#[path = "cli/words.rs"]
+mod words;

@@ -18,6 +18,7 @@ mod exit;
 mod explain;
 mod finished;
 mod lr_find;
+mod next;
 mod optimizers;
 mod output;
 mod parse;
@@ -30,6 +31,7 @@ mod run;
 mod run_args;
 mod sample;
 mod summary;
+mod targets;
 mod train;
 mod view;
 

@@ -13,6 +13,7 @@ use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
 use crate::plan::NamedTensor;
 use crate::train::{Checkpointing, EpochRecord, Observer, RunEnd, RunHandle, Trainer};
+use crate::units::plural;
 use std::path::Path;
 use std::time::Duration;
 use std::{fs, thread};
@@ -426,13 +427,15 @@ fn check_extension(dir: &RunDir, trainer: &Trainer, saved: Option<&Checkpoint>) 
         saved.is_some_and(|saved| (saved.steps_done(), saved.epochs_reported()) == (steps, epochs));
     if !of_the_end {
         return Err(Error::Checkpoint(format!(
-            "{path} is done after {steps} steps, and its last checkpoint is not of its end: what is there cannot be gone \
-             on with; checkpoint.every_epochs = 1 keeps one"
+            "{path} is done after {}, and its last checkpoint is not of its end: what is there cannot be gone on with; \
+             checkpoint.every_epochs = 1 keeps one",
+            plural(steps, "step")
         )));
     }
     if steps >= trainer.total_steps() {
         return Err(Error::Checkpoint(format!(
-            "{path} is done after {steps} steps, and these settings ask for no more"
+            "{path} is done after {}, and these settings ask for no more",
+            plural(steps, "step")
         )));
     }
     Ok(())

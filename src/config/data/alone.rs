@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::super::read::{kind, read as read_value};
-use super::super::set;
+use super::super::{set, syntax};
 use super::formats::recognise;
 use super::section::{self, to_toml};
 use super::spec::DataSpec;
@@ -38,11 +38,9 @@ impl DataConfig {
         if is_config {
             let text = std::fs::read_to_string(path)
                 .map_err(|err| Error::Config(format!("cannot read the config {}: {err}", path.display())))?;
-            let read = || {
-                let table = text.parse().map_err(|err| Error::Config(format!("not valid TOML: {err}")))?;
-                Self::read(table, path.parent().unwrap_or(Path::new("")), settings, None)
-            };
-            return read().map_err(|err| match err {
+            let read =
+                || Self::read(syntax::parse(&text)?, path.parent().unwrap_or(Path::new("")), settings, None);
+            return read().map_err(|err| match syntax::cut(err) {
                 Error::Config(text) => Error::Config(format!("{}: {text}", path.display())),
                 other => other,
             });
