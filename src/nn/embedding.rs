@@ -19,6 +19,21 @@ pub struct Embedding {
     pub padding_idx: Option<usize>,
 }
 
+impl Embedding {
+    /// A table of so many rows of this width, without a row for padding.
+    ///
+    /// ```
+    /// use downhill::prelude::*;
+    /// fn model(net: &Net, tokens: &Tensor) -> Tensor {
+    ///     net.linear("out", &net.embedding("table", tokens, &Embedding::new(256, 64)), 256)
+    /// }
+    /// assert_eq!(Embedding::new(256, 64).padding_idx, None);
+    /// ```
+    pub fn new(num_embeddings: usize, embedding_dim: usize) -> Self {
+        Embedding { num_embeddings, embedding_dim, padding_idx: None }
+    }
+}
+
 /// The kind of a [`Net::positional_embedding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positional {

@@ -12,6 +12,8 @@ pub use assertion::Assertion;
 pub use checkpoint::{Checkpoint, Checkpointer, Identity};
 pub use config_diff::{SettingDifference, config_differences};
 pub use dir::{CHECKPOINTS, Claim, RunDir};
-pub use session::{OnDeviceLost, Outcome, Session};
+pub use session::{OnDeviceLost, Session};
 pub use tensorboard::{EventFile, Histogram};
 pub use weights::{load, save};
+
+pub use crate::train::Outcome;

@@ -90,8 +90,8 @@ impl Trainer {
     /// };
     /// let adamw = Optimizer::AdamW(AdamW::default());
     /// let mut trainer = Trainer::for_step(gpu, &step, &adamw, data, &TrainOptions::default())?;
-    /// let last = trainer.run(&mut ())?;
-    /// println!("{:?}", last.and_then(|epoch| epoch.eval_metrics.get("accuracy")));
+    /// let outcome = trainer.run(&mut ())?;
+    /// println!("{:?}", outcome.last.and_then(|epoch| epoch.eval_metrics.get("accuracy")));
     /// # Ok(())
     /// # }
     /// ```
