@@ -1,15 +1,9 @@
 //! The layers that a model function builds, in its order: what `explain` lists.
 
+use std::collections::HashMap;
+
 use super::{Graph, Tensor};
 use crate::shape::Shape;
-
-/// A layer that is being built, or is built.
-#[derive(Debug)]
-pub(super) struct LayerNote {
-    /// `NAME (KIND)`, as errors and kernels name it.
-    scope: String,
-    output: Shape,
-}
 
 /// A layer of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,20 +19,20 @@ pub struct LayerSummary {
 }
 
 impl Graph {
-    /// [`Graph::scoped`] for a layer, whose output is noted. `scope` is `NAME (KIND)`.
-    pub(crate) fn layer(&self, scope: &str, build: impl FnOnce() -> Tensor) -> Tensor {
+    /// [`Graph::scoped`] for a layer, which `explain` then lists with the shape of its output. `scope` is `NAME (KIND)`.
+    pub fn layer(&self, scope: &str, build: impl FnOnce() -> Tensor) -> Tensor {
         let at = {
             let mut inner = self.inner.borrow_mut();
             // An entry of a config and the builder's method that it calls are one layer.
             let is_new = inner.scope != scope;
             if is_new {
-                inner.layers.push(LayerNote { scope: scope.to_owned(), output: Shape::default() });
+                inner.layers.push((scope.to_owned(), Shape::default()));
             }
             is_new.then(|| inner.layers.len() - 1)
         };
         let y = self.scoped(scope, build);
         if let Some(at) = at {
-            self.inner.borrow_mut().layers[at].output = y.shape().into();
+            self.inner.borrow_mut().layers[at].1 = y.shape().into();
         }
         y
     }
@@ -46,14 +40,17 @@ impl Graph {
     /// The layers in the order they were begun, a layer before those within it.
     pub(crate) fn layers(&self) -> Vec<LayerSummary> {
         let inner = self.inner.borrow();
-        let summary = |note: &LayerNote| {
-            let (name, kind) = note.scope.rsplit_once(" (").unwrap_or((&note.scope, ""));
-            let is_own = |at: &usize| inner.nodes[inner.parameters[*at].node.0].scope == note.scope;
+        let mut own: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (at, parameter) in inner.parameters.iter().enumerate() {
+            own.entry(&inner.nodes[parameter.node.0].scope).or_default().push(at);
+        }
+        let summary = |(scope, output): &(String, Shape)| {
+            let (name, kind) = scope.rsplit_once(" (").unwrap_or((scope, ""));
             LayerSummary {
                 name: name.to_owned(),
                 kind: kind.trim_end_matches(')').to_owned(),
-                output: note.output.clone(),
-                parameters: (0..inner.parameters.len()).filter(is_own).collect(),
+                output: output.clone(),
+                parameters: own.get(scope.as_str()).cloned().unwrap_or_default(),
             }
         };
         inner.layers.iter().map(summary).collect()

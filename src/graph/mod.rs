@@ -25,7 +25,6 @@ use std::rc::Rc;
 
 pub use attention::AttentionOptions;
 pub use conv::Geometry;
-use layers::LayerNote;
 pub use layers::LayerSummary;
 use loss_info::LossInfo;
 pub(crate) use loss_info::Reading;
@@ -117,7 +116,8 @@ struct Inner {
     loss_info: LossInfo,
     parameters: Vec<Parameter>,
     buffers: Vec<StateBuffer>,
-    layers: Vec<LayerNote>,
+    /// The scope of each layer and the shape of its output.
+    layers: Vec<(String, Shape)>,
     streams: u32,
     scope: String,
     error: Option<Error>,

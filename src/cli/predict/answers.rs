@@ -2,7 +2,7 @@
 
 use downhill::Error;
 use downhill::config::{Config, DataSpec};
-use downhill::data::{Encoding, TableEncoding, TargetKind};
+use downhill::data::{Encoding, TableEncoding};
 use downhill::error::Result;
 use downhill::infer::Head;
 use downhill::shape::Shape;
@@ -94,11 +94,10 @@ impl Answers {
 
     /// A number in the unit of a table's target, else as the model returns it.
     fn number(table: Option<&TableEncoding>, value: f32) -> String {
-        match table.map(|table| (table.value(value), &table.target.kind)) {
-            Some((Some(own), TargetKind::Numeric { mean, std })) if (*mean, *std) != (0.0, 1.0) => {
-                format!("{own:?}")
-            }
-            _ => format!("{value:?}"),
+        match table.filter(|table| table.target.standardised().is_some()).and_then(|table| table.value(value))
+        {
+            Some(own) => format!("{own:?}"),
+            None => format!("{value:?}"),
         }
     }
 
