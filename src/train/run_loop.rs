@@ -73,11 +73,11 @@ impl Trainer {
             }
             checkpoints.report(observer)?;
             // 2. Is the run over?
-            if self.progress.early_stopping.is_over() {
-                break RunEnd::EarlyStopped;
-            }
             if self.progress.step >= self.total_steps() {
                 break RunEnd::Finished;
+            }
+            if self.progress.early_stopping.is_over() {
+                break RunEnd::EarlyStopped;
             }
             // 3. Train up to whatever is due next: end of epoch, checkpoint, statistics, deadline.
             self.train_until(self.next_stop(checkpoints), observer).await?;
