@@ -36,7 +36,7 @@ fn main() -> Result<(), Error> {
     let options = TrainOptions { batch_size: BatchSize::Rows(64), epochs: 40, ..TrainOptions::default() };
     let mut trainer = Trainer::new(&gpu, &model, &gaussian_nll, &adam, &data, &options)?;
     let first = trainer.advance(1)?[0].loss;
-    let last = trainer.run(&mut ())?;
+    let last = trainer.run(&mut ())?.last;
     println!(
         "negative log-likelihood: {first:.3} at first, {:.3} at last",
         last.map_or(f64::NAN, |e| e.train_loss)

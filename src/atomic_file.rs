@@ -25,7 +25,10 @@ impl AtomicFile {
     pub fn create(path: impl Into<PathBuf>) -> Result<AtomicFile> {
         let path = path.into();
         if path.is_dir() {
-            return Err(Error::Config(format!("{}: a directory, where a file shall be", path.display())));
+            return Err(Error::Config(format!(
+                "{} is a directory; the name of a file is needed",
+                path.display()
+            )));
         }
         let temporary = path.with_added_extension("tmp");
         // An ordinary create: it gives the mode that the umask allows, and overwrites what a killed process left.
@@ -47,7 +50,7 @@ impl AtomicFile {
         match fs::metadata(&path) {
             Ok(existing) if existing.is_file() && existing.len() > 0 && !replace => {
                 Err(Error::Config(format!(
-                    "{}: there is a file already ({}); choose another directory, remove it, or replace it with --force",
+                    "{}: there is a file already ({}); give another --out, remove it, or replace it with --force",
                     path.display(),
                     units::bytes(existing.len())
                 )))

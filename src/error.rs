@@ -67,7 +67,11 @@ pub enum Error {
     /// An assertion about a run does not hold.
     #[error("{0}")]
     Assertion(String),
-    /// The run was asked to stop by its observer.
+    /// Work was asked to stop: the answer of an observer that stops its run, and the end of [`Trainer::advance`] and of a
+    /// range test that are stopped. A run that is stopped ends as [`RunEnd::Stopped`], without an error.
+    ///
+    /// [`Trainer::advance`]: crate::train::Trainer::advance
+    /// [`RunEnd::Stopped`]: crate::train::RunEnd::Stopped
     #[error("the run was cancelled")]
     Cancelled,
 }

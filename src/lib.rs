@@ -15,21 +15,24 @@
 //! let loss = |y: &Tensor, t: &Tensor| loss::cross_entropy(y, t, &CrossEntropy::default());
 //! let adamw = Optimizer::AdamW(AdamW::default());
 //! let mut trainer = Trainer::new(&gpu, &model, &loss, &adamw, &data, &TrainOptions::default())?;
-//! let last = trainer.run(&mut ())?;
-//! println!("{last:?}");
+//! let outcome = trainer.run(&mut ())?;
+//! println!("{:?} {:?}", outcome.end, outcome.last);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The rooms, from the ground up, each importing only from those below: [`atomic_file`], [`error`], [`figure`], `regular_file`, [`shape`],
-//! [`units`]; [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`], `check`; [`metrics`]; [`compile`];
-//! [`engine`], [`infer`]; [`train`]; `bench`, [`config`], `doctor`; [`run`]; [`report`].
-//! `ARCHITECTURE.md` says why.
+//! Begin with the [`prelude`]: [`data`] holds samples, [`nn`] layers and losses, [`graph`] the operations of a tensor,
+//! [`optim`] optimizers and schedules, [`train`] the loop, [`run`] a run in its directory, [`config`] the config file,
+//! [`infer`] predictions from trained weights. [`gpu`] opens a device, [`compile`] plans a run without one, and
+//! [`kernel`], [`plan`], [`engine`] and [`metrics`] have what those plans are made of. `ARCHITECTURE.md` says how they
+//! build on each other. Other modules serve the program `downhill`; they are not listed here and may change at any time.
 
 #![warn(missing_docs)]
 
+#[doc(hidden)]
 pub mod atomic_file;
 #[cfg(feature = "diagnostics")]
+#[doc(hidden)]
 pub mod bench;
 #[cfg(feature = "diagnostics")]
 mod check;
@@ -37,9 +40,11 @@ pub mod compile;
 pub mod config;
 pub mod data;
 #[cfg(feature = "diagnostics")]
+#[doc(hidden)]
 pub mod doctor;
 pub mod engine;
 pub mod error;
+#[doc(hidden)]
 pub mod figure;
 pub mod gpu;
 pub mod graph;
@@ -50,10 +55,12 @@ pub mod nn;
 pub mod optim;
 pub mod plan;
 mod regular_file;
+#[doc(hidden)]
 pub mod report;
 pub mod run;
 pub mod shape;
 pub mod train;
+#[doc(hidden)]
 pub mod units;
 
 pub use error::Error;
@@ -77,7 +84,7 @@ mod pages {
 /// What most programs need.
 pub mod prelude {
     pub use crate::compile::{Batch, EarlyStopping, Objective, TrainOptions, TrainPlan};
-    pub use crate::data::{BatchSize, Dataset, Field, Part, Values};
+    pub use crate::data::{BatchSize, Dataset, Field, Kind, Part, Source, Values};
     pub use crate::engine::Evaluation;
     pub use crate::kernel::Precision;
     pub use crate::metrics::{Averaging, Metric, Metrics};
@@ -94,7 +101,8 @@ pub mod prelude {
     };
     pub use crate::run::RunDir;
     pub use crate::train::{
-        CheckpointRecord, EpochRecord, LrFinder, Observer, RunEnd, RunHandle, RunStart, StepRecord, Trainer,
+        CheckpointRecord, EpochRecord, LrFinder, Observer, Outcome, RunEnd, RunHandle, RunStart, StepRecord,
+        Trainer,
     };
     pub use crate::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 }

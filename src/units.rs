@@ -1,5 +1,7 @@
 //! Numbers with units, as a person reads them.
 
+use std::fmt::Display;
+
 /// Bytes with a binary unit: `512 B`, `18.2 KiB`, `1.5 GiB`.
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -54,6 +56,28 @@ pub fn count(n: f64) -> String {
     format!("{value:.decimals$}{prefix}")
 }
 
+/// A whole number with commas: `950`, `12,345`.
+pub fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number of things: `1 row`, `3 rows`, `1 class`, `2 classes`.
+pub fn plural<N: Display + PartialEq + From<u8>>(n: N, one: &str) -> String {
+    if n == N::from(1) {
+        return format!("{n} {one}");
+    }
+    let is_hissed = ["ss", "x", "tch"].iter().any(|end| one.ends_with(end));
+    format!("{n} {one}{}", if is_hissed { "es" } else { "s" })
+}
+
 /// A duration as `850 ms`, `12.3 s` or `3 min 20 s`.
 pub fn seconds(s: f64) -> String {
     if s < 1.0 {
@@ -98,6 +122,20 @@ mod tests {
             let err = parse_bytes(wrong).unwrap_err();
             assert!(err.contains(&format!("\"{wrong}\"")) && err.contains("256MiB"), "{err}");
         }
+        let grouped = [0, 950, 1000, 12_345, 1_234_567].map(grouped);
+        assert_eq!(grouped, ["0", "950", "1,000", "12,345", "1,234,567"]);
+        let counted = [
+            ("row", "1 row, 0 rows"),
+            ("class", "1 class, 0 classes"),
+            ("dispatch", "1 dispatch, 0 dispatches"),
+        ];
+        for (one, want) in counted {
+            assert_eq!(format!("{}, {}", plural(1u64, one), plural(0usize, one)), want);
+        }
+        assert_eq!(
+            (plural(2u32, "epoch"), plural(3u32, "micro-batch")),
+            ("2 epochs".into(), "3 micro-batches".into())
+        );
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(18_637), "18.2 KiB");
         assert_eq!(count(950.0), "950");

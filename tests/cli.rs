@@ -49,3 +49,5 @@ mod sample;
 mod streams;
 #[path = "cli/view.rs"]
 mod view;
+#[path = "cli/words.rs"]
+mod words;

@@ -262,7 +262,7 @@ fn what_evaluation_adds_up_is_planned() {
             Trainer::new(&gpu, &wide, &cross_entropy, &sgd, &data, &options).expect("it fits exactly");
         assert_eq!(trainer.plan().eval.len(), 2, "a short last batch");
         let mut pipelines = Pipelines { gpu: &gpu, after_each_epoch: vec![] };
-        let last = trainer.run(&mut pipelines).expect("a run").expect("an epoch");
+        let last = trainer.run(&mut pipelines).expect("a run").last.expect("an epoch");
         assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
         held_as_planned(&gpu, &plan);
         let [first, second] = pipelines.after_each_epoch[..] else { panic!("two epochs") };

@@ -191,7 +191,7 @@ fn means_are_over_samples_not_batches() {
     for &family in families() {
         let mut trainer = Trainer::for_step(&open(family), &step, &sgd, &data, &options).expect("a trainer");
         let mut heard = Heard::default();
-        let last = trainer.run(&mut heard).expect("a run").expect("an epoch");
+        let last = trainer.run(&mut heard).expect("a run").last.expect("an epoch");
         for (loss, metrics, values) in [
             (last.train_loss, &last.train_metrics, &train),
             (last.eval_loss.expect("a loss"), &last.eval_metrics, &eval),

@@ -254,7 +254,7 @@ fn a_net_learns_in_f16_and_twice_alike() {
             let data = config.dataset().expect("digits");
             let mut trainer = config.trainer(&gpu, &data).expect("a trainer");
             assert_eq!(gpu.ledger().total(), trainer.plan().peak_bytes(), "more or less than was planned");
-            let last = trainer.run(&mut ()).expect("a run").expect("an epoch");
+            let last = trainer.run(&mut ()).expect("a run").last.expect("an epoch");
             let weights = trainer.state_dict().expect("tensors");
             (
                 last.eval_accuracy,

@@ -266,7 +266,7 @@ fn a_net_learns_and_equal_seeds_are_equal_bits() {
             trainer.state_dict().expect("weights").into_iter().flat_map(flat).collect()
         };
         let (mut whole, mut parts) = (trainer("seed=3"), trainer("seed=3"));
-        let last = whole.run(&mut ()).expect("a run").expect("an epoch");
+        let last = whole.run(&mut ()).expect("a run").last.expect("an epoch");
         assert!(last.eval_accuracy.is_some_and(|a| a > 0.93), "{:?}", last.eval_accuracy);
         let mut left = whole.steps_done();
         for n in [1, 2, 5, 30].into_iter().cycle() {

@@ -20,7 +20,8 @@ Examples:
 Compares metrics.jsonl step by step and epoch by epoch, without the timings samples_per_second and data_wait, then the
 final weights, where both runs have them. A metric differs where it is off by more than the tolerance times the larger
 of both numbers; a weight, by more than the tolerance times the largest of its tensor. At 0 every bit counts. Keys of
-config.toml that differ are listed, and do not change the result.
+config.toml that differ are listed, and do not change the result. A last line of metrics.jsonl that is cut off, as by a
+process that was killed, is left out, and a note says so.
 Exit code: 0 the runs are alike; 1 a file cannot be read; 2 the command line is wrong; 3 the runs differ.")]
 pub struct CompareArgs {
     /// A run directory

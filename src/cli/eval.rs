@@ -1,6 +1,6 @@
 //! `downhill eval`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use downhill::compile::MicroBatch;
@@ -11,12 +11,14 @@ use downhill::metrics::Metrics;
 use downhill::plan::NamedTensor;
 use downhill::run::Assertion;
 use downhill::train::Trainer;
+use downhill::units::plural;
 use downhill::{Error, Gpu};
 use serde::Serialize;
 
 use super::finished::Finished;
 use super::output::println;
 use super::run_args::FinishedArgs;
+use super::targets::{class_names, confusion, named, unit_note};
 
 /// Evaluate the weights of a run
 #[derive(Debug, Args)]
@@ -26,11 +28,12 @@ Examples:
   downhill eval runs/digits-1 --part train --json
   downhill eval runs/garden-1 --data next_year.csv
   downhill eval runs/digits-1 --average
+  downhill eval runs/digits-1 --set 'eval.metrics=[\"f1\", \"confusion_matrix\"]'
 
 Evaluates the weights of a finished run. On the same adapter the loss, the accuracy and the metrics equal those of the
 last epoch in metrics.jsonl to the bit (with --average, where the run evaluated its average). Other data are encoded as
 the run's were, with the means, categories, classes and vocabulary of data.json.
-Exit code: 0; 1 no weights, data that do not fit, or no adapter; 2 the command line or the config is wrong; 3 an
+Exit code: 0; 1 no weights, data that do not fit, a loss that is not a finite number (null in JSON), or no adapter; 2 the command line or the config is wrong; 3 an
 assertion does not hold.")]
 pub struct EvalArgs {
     /// The run
@@ -42,6 +45,9 @@ pub struct EvalArgs {
     /// Part of the run's own data
     #[arg(long, value_name = "PART", default_value = "eval", value_parser = ["train", "eval"])]
     part: String,
+    /// Override a setting of the run's config, as eval.metrics=["f1"] (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -70,17 +76,24 @@ struct Report<'a> {
     metrics: &'a Metrics<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     confusion: Option<&'a Vec<Vec<u64>>>,
+    /// Names of the matrix's rows and columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<&'a Vec<String>>,
 }
 
 impl EvalArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let mut run = Finished::open(&self.finished.run)?;
+        let mut run = Finished::open_with(&self.finished.run, &self.settings)?;
         let (path, weights) = run.weights(&self.finished)?;
         let (data, part) = data(&mut run, self)?;
         let gpu = run.gpu(&self.finished.adapter)?;
         let found = evaluate(&run, &gpu, &data, &weights, self.finished.batch)?;
 
         let samples = data.eval().map_or(0, Part::len);
+        let names = found
+            .confusion
+            .as_ref()
+            .map(|matrix| named(class_names(&run.config, run.encoding.as_ref()), matrix.len()));
         if self.json {
             let report = Report {
                 run: run.path.display().to_string(),
@@ -92,17 +105,22 @@ impl EvalArgs {
                 accuracy: found.accuracy,
                 metrics: &found.metrics,
                 confusion: found.confusion.as_ref(),
+                classes: names.as_ref(),
             };
             println(&serde_json::to_string(&report)?);
+            check_finite(found.loss, &path, &weights)?;
             return Ok(Assertion::check_all(&self.assertions, &found.values())?);
         }
         let what = match part {
-            Some("eval") => format!("the evaluation part, {samples} samples"),
-            Some(_) => format!("the training part, {samples} samples"),
-            None => format!("{samples} samples"),
+            Some("eval") => format!("the evaluation part, {}", plural(samples, "sample")),
+            Some(_) => format!("the training part, {}", plural(samples, "sample")),
+            None => plural(samples, "sample"),
         };
         println(&format!("data     {}: {what}", data.name()));
         println(&format!("weights  {}", path.display()));
+        if let Some(note) = unit_note(&data) {
+            println(&format!("target   {note}"));
+        }
         println(&format!("loss     {:.6}", found.loss));
         if let Some(accuracy) = found.accuracy {
             println(&format!("accuracy {:.2}%", 100.0 * accuracy));
@@ -110,25 +128,31 @@ impl EvalArgs {
         for (name, value) in found.metrics.iter() {
             println(&format!("{name:<8} {value:.6}"));
         }
-        if let Some(matrix) = &found.confusion {
-            println(&confusion(matrix));
+        if let (Some(matrix), Some(names)) = (&found.confusion, &names) {
+            println(&confusion(matrix, names));
         }
+        check_finite(found.loss, &path, &weights)?;
         Ok(Assertion::check_all(&self.assertions, &found.values())?)
     }
 }
 
-/// The confusion matrix as a table: a row for each true class, a column for each predicted one.
-fn confusion(matrix: &[Vec<u64>]) -> String {
-    let widest = matrix.iter().flatten().copied().max().unwrap_or(0).max(matrix.len() as u64);
-    let width = widest.to_string().len() + 1;
-    let row = |head: String, cells: &mut dyn Iterator<Item = u64>| {
-        let cells: String = cells.map(|cell| format!("{cell:>width$}")).collect();
-        format!("{head:>8} {cells}")
-    };
-    let head = row("true".into(), &mut (0..matrix.len() as u64));
-    let rows =
-        matrix.iter().enumerate().map(|(class, cells)| row(class.to_string(), &mut cells.iter().copied()));
-    std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
+/// Refuses a loss that is not a number.
+fn check_finite(loss: f64, path: &Path, weights: &[NamedTensor]) -> Result<(), Error> {
+    if loss.is_finite() {
+        return Ok(());
+    }
+    let wild = |tensor: &NamedTensor| tensor.values.iter().filter(|value| !value.is_finite()).count();
+    match weights.iter().map(wild).sum::<usize>() {
+        0 => Err(Error::Data(format!(
+            "the loss is {loss}, and every weight is finite: look for infinite or very large numbers in the data"
+        ))),
+        wild => Err(Error::Weights(format!(
+            "the loss is {loss}: {} of {} not finite, so the training diverged; give the weights of an earlier checkpoint \
+             as --weights, or train again with a smaller learning rate",
+            plural(wild, "weight"),
+            if wild == 1 { format!("{} is", path.display()) } else { format!("{} are", path.display()) }
+        ))),
+    }
 }
 
 /// The data to evaluate on, as the evaluation part of a data set, and the part of the run's own data they are.

@@ -22,13 +22,18 @@ pub(super) struct Finished {
 impl Finished {
     /// Reads `config.toml` and `data.json`.
     pub fn open(run: &Path) -> Result<Finished> {
+        Self::open_with(run, &[])
+    }
+
+    /// [`Finished::open`] with settings of the config changed.
+    pub fn open_with(run: &Path, settings: &[String]) -> Result<Finished> {
         if !run.is_dir() {
             return Err(Error::Config(format!(
                 "{}: no such directory; the directory of a run is needed, as train made it",
                 run.display()
             )));
         }
-        let config = Config::load(&run.join("config.toml"), &[])?;
+        let config = Config::load(&run.join("config.toml"), settings)?;
         Ok(Finished { path: run.to_owned(), config, encoding: RunDir::encoding(run)? })
     }
 

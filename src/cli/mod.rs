@@ -18,6 +18,7 @@ mod exit;
 mod explain;
 mod finished;
 mod lr_find;
+mod next;
 mod optimizers;
 mod output;
 mod parse;
@@ -31,6 +32,7 @@ mod run_args;
 mod runs;
 mod sample;
 mod summary;
+mod targets;
 mod train;
 mod view;
 

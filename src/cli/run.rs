@@ -13,7 +13,7 @@ use super::exit::{STOPPED, Stopped};
 use super::output::{eprintln, println};
 use super::run_args::RunArgs;
 use super::view::{Json, View};
-use super::{profile, summary};
+use super::{next, profile, summary};
 
 /// Checks before the run starts that its plans report every metric asserted.
 pub(super) fn check_assertions(how: &RunArgs) -> impl Fn(&TrainPlan) -> Result<(), Error> {
@@ -94,13 +94,8 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
     if how.is_verbose() {
         summary::conclude(&session, &outcome, start.elapsed());
     }
-    if let Some(file) = file.filter(|_| how.is_verbose()) {
-        let (file, lr) = (file.display(), session.config().update.optimizer.lr() / 3.0);
-        println(&format!(
-            "next     {program} train {file} --set optimizer.lr={lr:.0e}    a smaller learning rate\n         \
-             {program} train {file} --init {path}/model.safetensors    start from these weights\n         \
-             {program} explain {file}    each kernel of a step, and the memory"
-        ));
+    if how.is_verbose() {
+        next::offer(&session, file, &program);
     }
     if how.profile {
         profile::profile(session, how.is_verbose())?;

@@ -7,6 +7,8 @@ use downhill::train::{RunEnd, Trainer};
 use downhill::{report, units};
 
 use super::output::println;
+use super::targets::{class_names, confusion, named, unit_note};
+use super::view::evaluated;
 
 /// A run whose device waits for data longer than this share of the time reports it.
 const DATA_BOUND: f64 = 0.1;
@@ -15,6 +17,8 @@ const DATA_BOUND: f64 = 0.1;
 const COLUMNS: usize = 20;
 /// Remarks on columns that are printed.
 const REMARKS: usize = 10;
+/// Classes of a confusion matrix that is printed, at most.
+const MOST_CONFUSED: usize = 20;
 
 /// Prints the adapter, data and model before the first step.
 pub(super) fn introduce(session: &Session) {
@@ -41,10 +45,13 @@ pub(super) fn introduce(session: &Session) {
     for remark in report::column_remarks(columns, REMARKS).iter().chain(&remarks) {
         println(&format!("note     {remark}"));
     }
+    if let Some(note) = unit_note(data) {
+        println(&format!("target   {note}"));
+    }
     println(&format!(
-        "model    {} parameters, {} dispatches a step, {} on the device",
-        plan.parameter_count(),
-        plan.dispatches(),
+        "model    {}, {} a step, {} on the device",
+        units::plural(plan.parameter_count(), "parameter"),
+        units::plural(plan.dispatches(), "dispatch"),
         units::bytes(gpu.ledger().total())
     ));
     for choice in &plan.budget_choice.choices {
@@ -63,14 +70,16 @@ pub(super) fn introduce(session: &Session) {
 pub(super) fn conclude(session: &Session, outcome: &Outcome, elapsed: Duration) {
     let (trainer, seconds) = (session.trainer(), elapsed.as_secs_f64());
     if let Some(last) = &outcome.last {
-        let loss = last.eval_loss.map(|l| format!(", eval loss {l:.4}")).unwrap_or_default();
-        let accuracy =
-            last.eval_accuracy.map(|a| format!(", eval accuracy {:.2}%", 100.0 * a)).unwrap_or_default();
-        let took = units::seconds(seconds);
-        println(&format!(
-            "done     {} steps in {took}: train loss {:.4}{loss}{accuracy}",
-            outcome.step, last.train_loss
-        ));
+        let evaluated: String = evaluated(last).iter().map(|text| format!(", {text}")).collect();
+        let (steps, took) = (units::plural(outcome.step, "step"), units::seconds(seconds));
+        println(&format!("done     {steps} in {took}: train loss {:.4}{evaluated}", last.train_loss));
+        if let Some(matrix) = &last.eval_confusion {
+            let names = class_names(session.config(), session.data().encoding());
+            match matrix.len() {
+                0..=MOST_CONFUSED => println(&confusion(matrix, &named(names, matrix.len()))),
+                n => println(&format!("confusion of {n} classes: in metrics.jsonl, as eval_confusion")),
+            }
+        }
     }
     if outcome.end == RunEnd::EarlyStopped {
         println("stopped  early: the epochs improved no more");
@@ -83,7 +92,7 @@ pub(super) fn conclude(session: &Session, outcome: &Outcome, elapsed: Duration) 
     }
     let skipped = trainer.skipped_steps().unwrap_or(0);
     if skipped > 0 {
-        println(&format!("skipped  {skipped} steps whose gradients were not finite"));
+        println(&format!("skipped  {}: their gradients were not finite", units::plural(skipped, "step")));
     }
     let dir = session.dir();
     let files = [

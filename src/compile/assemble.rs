@@ -59,6 +59,7 @@ pub(super) fn assemble(
         ..StepBuilder::new(forward, data, target)
     };
     let (mut parameters, mut buffers, mut groups) = (Vec::new(), Vec::new(), None);
+    let mut layers = Vec::new();
     let (mut train, mut recomputation): (Vec<StepPlan>, _) = (Vec::new(), None);
     let sizes = std::iter::once(batches.rows).chain(batches.last).flat_map(|rows| batches.parts(rows));
     for batch in sizes {
@@ -69,6 +70,9 @@ pub(super) fn assemble(
         if graph.has_checkpoints() && train.is_empty() {
             let (whole, ..) = draft.train(batch, batches.micro, &update, false)?;
             recomputation = Some(Recomputation::between(&plan, &whole));
+        }
+        if train.is_empty() {
+            layers = graph.layers();
         }
         (parameters, buffers, groups) = (graph.parameters(), graph.buffers(), Some(found));
         train.push(StepPlan { batch, plan });
@@ -125,6 +129,7 @@ pub(super) fn assemble(
     let metrics = draft.metrics.into_inner().unwrap_or_default();
     Ok(TrainPlan {
         parameters,
+        layers,
         buffers,
         batches,
         train,

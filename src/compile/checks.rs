@@ -6,6 +6,7 @@ use crate::graph::{Graph, Node, NodeId, Op, Tensor};
 use crate::metrics::is_classification;
 use crate::optim::schedule::Metric;
 use crate::optim::{Schedule, Update};
+use crate::units::plural;
 
 /// The parts of a data set.
 fn parts(data: &Dataset) -> impl Iterator<Item = &Part> {
@@ -22,7 +23,8 @@ pub(super) fn check_classes(data: &Dataset, y: &Tensor, t: &Tensor) -> Result<()
         let Err(err) = part.check_labels(*outputs) else { continue };
         let gaps = data.gaps()?.map(|gaps| format!(". Note that {gaps}")).unwrap_or_default();
         return Err(Error::Config(format!(
-            "the model's output has {outputs} classes and \"{}\" has {classes}: {err}{gaps}",
+            "the model's output has {} and \"{}\" has {classes}: {err}{gaps}",
+            plural(*outputs, "class"),
             data.name()
         )));
     }
@@ -63,12 +65,15 @@ pub(super) fn check_tables(data: &Dataset, graph: &Graph) -> Result<()> {
         let needed = (high as usize + 1).max(data.vocabulary().map_or(0, |v| v.len()));
         if rows < needed {
             let why = match data.vocabulary() {
-                Some(vocabulary) => format!("the vocabulary of \"{of}\" has {} characters", vocabulary.len()),
+                Some(vocabulary) => {
+                    format!("the vocabulary of \"{of}\" has {}", plural(vocabulary.len(), "character"))
+                }
                 None => format!("the largest index in \"{input}\" of \"{of}\" is {high}"),
             };
             return Err(Error::Config(format!(
-                "{layer}{} has {rows} rows and {why}: at least {needed} are needed",
-                table.name
+                "{layer}{} has {} and {why}: at least {needed} are needed",
+                table.name,
+                plural(rows, "row")
             )));
         }
     }

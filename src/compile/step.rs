@@ -304,7 +304,8 @@ impl<'a> StepBuilder<'a> {
             let (plain, own) = (y.as_ref().map(|y| (y, t)), objective.names());
             let (metrics, sums) = MetricPlan::new(self.objectives.metrics, &graph, plain, &own, batch)?;
             outputs.extend(sums);
-            self.eval_metrics.get_or_init(|| metrics);
+            let unit = self.data.target_unit();
+            self.eval_metrics.get_or_init(|| metrics.in_unit(&graph, t, unit));
         }
         let counted = y.filter(|y| self.data.classes().is_some() && is_classification(y, t));
         let each = t.shape()[1..].iter().product::<usize>();

@@ -5,7 +5,7 @@ use super::statistics::Statistics;
 use super::step::StepPlan;
 use crate::data::BatchPlan;
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, StateBuffer};
+use crate::graph::{LayerSummary, Parameter, StateBuffer};
 use crate::kernel::Precision;
 use crate::metrics::{MetricPlan, Metrics, matches_name};
 use crate::optim::{Groups, Update};
@@ -25,6 +25,8 @@ const SAVING_BYTES: u64 = 256 << 10;
 pub struct TrainPlan {
     /// Trainable tensors.
     pub parameters: Vec<Parameter>,
+    /// The layers of the model in its order, with the shapes of a training batch.
+    pub layers: Vec<LayerSummary>,
     /// Tensors that are saved with the weights but not trained.
     pub buffers: Vec<StateBuffer>,
     /// The batches of an epoch.

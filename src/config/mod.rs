@@ -11,6 +11,7 @@ mod read;
 pub mod reference;
 mod schedule;
 mod sections;
+mod syntax;
 
 use std::cell::RefCell;
 use std::io::Read;
@@ -29,7 +30,7 @@ pub use sections::Watch;
 use sections::{Checkpoint, Eval, File, Model, Train, check_early_stopping};
 
 use crate::compile::{TrainOptions, TrainPlan};
-use crate::data::Dataset;
+use crate::data::{Dataset, Encoding};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernel::{Family, Target};
@@ -87,11 +88,12 @@ impl Config {
     }
 
     fn parse_in(folder: &Path, text: &str, settings: &[String]) -> Result<Config> {
-        let mut table: Table = text.parse().map_err(|err| Error::Config(format!("not valid TOML: {err}")))?;
-        for setting in settings {
-            set(&mut table, setting)?;
-        }
-        Self::from_table(folder, table)
+        let read = || {
+            let mut table = syntax::parse(text)?;
+            settings.iter().try_for_each(|setting| set(&mut table, setting))?;
+            Self::from_table(folder, table)
+        };
+        read().map_err(syntax::cut)
     }
 
     fn from_table(folder: &Path, table: Table) -> Result<Config> {
@@ -137,6 +139,7 @@ impl Config {
     /// # Errors
     /// As [`TrainPlanBuilder::build`](crate::compile::TrainPlanBuilder::build) and [`TrainOptions::batches`].
     pub fn plan(&self, data: &Dataset, target: Target) -> Result<TrainPlan> {
+        self.check_targets(data)?;
         // The mixup of the inputs of a build, for its loss.
         let mixed = RefCell::new(None);
         let train_plan = TrainPlan::builder(data, &self.update)
@@ -161,6 +164,33 @@ impl Config {
             metric.map_or(Ok(()), |metric| train_plan.check_metric(key, metric))?;
         }
         Ok(train_plan)
+    }
+
+    /// Refuses a loss of classes for targets that are numbers, with the key that makes classes of them.
+    fn check_targets(&self, data: &Dataset) -> Result<()> {
+        let takes_classes = matches!(self.loss, LossSpec::CrossEntropy(_) | LossSpec::Nll(_));
+        let is_own = !matches!(self.data, DataSpec::Inputs(_));
+        if !(takes_classes && is_own && data.train().targets().is_float()) {
+            return Ok(());
+        }
+        let (loss, name) = (self.loss.name(), data.name());
+        Err(Error::Config(match (&self.data, data.encoding()) {
+            (DataSpec::Table(table), _) => format!(
+                "model.loss = \"{loss}\" takes classes, and the column \"{}\" of {name} holds numbers; if they are \
+                 classes, set data.source.classes = true; if they are numbers, take a loss of numbers: \"mse\", or \
+                 \"bce_with_logits\" for 0 and 1 under one output",
+                table.options.target
+            ),
+            (_, Some(Encoding::Table(_))) => format!(
+                "model.loss = \"{loss}\" takes classes, and the targets of {name} are numbers; if they are classes, set \
+                 data.source.classes = true and convert the table again; if they are numbers, take a loss of numbers, as \
+                 \"mse\""
+            ),
+            _ => format!(
+                "model.loss = \"{loss}\" takes classes, and the targets of {name} are floats; store classes as integers \
+                 from 0 on, or take a loss of numbers, as \"mse\""
+            ),
+        }))
     }
 
     /// Plans, allocates and compiles the run.

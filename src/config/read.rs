@@ -69,6 +69,18 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Characters of a value that an error shows.
+const SHOWN: usize = 160;
+
+/// A value as an error shows it: the beginning of a long one.
+pub(super) fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{} ..", &text[..end]),
+        None => text,
+    }
+}
+
 /// The dotted name of a key.
 fn dotted(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
@@ -153,8 +165,12 @@ impl Reader {
             Fault::Placed(match fault {
                 Fault::Placed(text) => text,
                 Fault::Wanted(wanted) => {
-                    let (is, example) = (kind(&value), example(&path));
-                    format!("{path} = {value}: {wanted} is needed, and this is {is}{example}")
+                    // A whole number that is out of range is still one.
+                    let is = match &value {
+                        Value::Integer(i) if *i >= 0 && wanted.contains("whole number") => String::new(),
+                        value => format!(", and this is {}", kind(value)),
+                    };
+                    format!("{path} = {}: {wanted} is needed{is}{}", shown(&value), example(&path))
                 }
                 Fault::Unknown(key, hint) => format!("unknown key {}; {hint}", dotted(&path, &key)),
                 Fault::Missing(key) => {
@@ -179,11 +195,15 @@ impl Reader {
             },
             (value, Some(short)) => Ok(Table::from_iter([(short.to_owned(), value.clone())])),
             (value, None) => Err(Fault::Placed(match keys {
-                [] => format!("{} = {value}: it takes no options", self.path),
+                [] => format!("{} = {}: it takes no options", self.path, shown(value)),
                 [first, ..] if self.form.is_some() => {
+                    let value = shown(value);
                     format!("{} = {value}: its options go by name, as {{ {first} = .. }}", self.path)
                 }
-                _ => format!("{} = {value}: a table is needed, and this is {}", self.path, kind(value)),
+                _ => {
+                    let (shown, is) = (shown(value), kind(value));
+                    format!("{} = {shown}: a table is needed, and this is {is}", self.path)
+                }
             })),
         }
     }
@@ -239,9 +259,9 @@ impl<'de> Deserializer<'de> for Reader {
     }
 
     whole! {
-        deserialize_u8 "a whole number from 0 on"
-        deserialize_u16 "a whole number from 0 on"
-        deserialize_u32 "a whole number from 0 on"
+        deserialize_u8 "a whole number from 0 to 255"
+        deserialize_u16 "a whole number from 0 to 65535"
+        deserialize_u32 "a whole number from 0 to 4294967295"
         deserialize_u64 "a whole number from 0 on"
         deserialize_i8 "a whole number"
         deserialize_i16 "a whole number"
@@ -312,7 +332,7 @@ impl<'de> Deserializer<'de> for Reader {
             3 => "three".to_owned(),
             count => count.to_string(),
         };
-        let (path, value) = (&self.path, &self.value);
+        let (path, value) = (&self.path, shown(&self.value));
         Err(Fault::Placed(format!(
             "{path} = {value}: {word} numbers are needed, as a list of length {count}, and {found}"
         )))
@@ -356,7 +376,8 @@ impl<'de> Deserializer<'de> for Reader {
             }
             value => {
                 let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-                let text = format!("{} = {value}: {} is needed", reader.path, quoted.join(" or "));
+                let (path, value) = (&reader.path, shown(value));
+                let text = format!("{path} = {value}: {} is needed", quoted.join(" or "));
                 Err(Fault::Placed(text))
             }
         })
@@ -430,8 +451,9 @@ impl Entry {
                 let (article, name) =
                     if is_flat { ("an", "a table with a") } else { ("a", "a table of one") };
                 return Err(Fault::Placed(format!(
-                    "{path} = {other}: {article} {what} is a name or {name} name, and this is {}; for example \
+                    "{path} = {}: {article} {what} is a name or {name} name, and this is {}; for example \
                      \"{}\"{example}",
+                    shown(&other),
                     kind(&other),
                     names[0]
                 )));
@@ -463,12 +485,12 @@ impl Entry {
                 let hint = table.keys().next().map_or(String::new(), |key| suggestion(key, names));
                 Err(Fault::Placed(format!(
                     "{path} = {}: no key of it is a name; {hint}",
-                    Value::Table(table)
+                    shown(&Value::Table(table))
                 )))
             }
             [first, second, ..] => Err(Fault::Placed(format!(
                 "{path} = {}: an entry has one name; write {{ {first} = .. }}, {{ {second} = .. }}",
-                Value::Table(table)
+                shown(&Value::Table(table))
             ))),
         }
     }

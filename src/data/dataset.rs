@@ -151,6 +151,18 @@ impl Dataset {
         &self.columns
     }
 
+    /// The deviation that targets were divided by, where they are standardised: an error times it is in the target's own
+    /// unit.
+    pub fn target_unit(&self) -> Option<f64> {
+        match self.encoding() {
+            // An input may have taken the target's place.
+            Some(Encoding::Table(table)) if self.train.target_index() > 0 => {
+                table.target.standardised().map(|(_, std)| std)
+            }
+            _ => None,
+        }
+    }
+
     /// The characters by their numbers, where the data are text.
     pub fn vocabulary(&self) -> Option<&Vocabulary> {
         match self.encoding() {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::values::Values;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
+use crate::units::plural;
 
 /// The beginnings of samples: sample i at element `first + i·hop`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +90,10 @@ impl Field {
         let (each, all) = (shape.elements(), values.len());
         if each == 0 || !all.is_multiple_of(each) {
             return Err(Error::Data(format!(
-                "{all} values are no whole number of samples of shape {shape}, {each} values each; \
-                 the shape is that of one sample, without the batch axis"
+                "{}: no whole number of samples of shape {shape}, {} each; the shape is that of one sample, without \
+                 the batch axis",
+                plural(all, "value"),
+                plural(each, "value")
             )));
         }
         let windows = Windows { first: 0, hop: each, samples: all / each };
@@ -153,8 +156,10 @@ impl Field {
         let channels = self.shape.first().copied().unwrap_or(1);
         if n != m || n > MOST_CHANNELS || (n != 1 && n != channels) {
             return Err(Error::Data(format!(
-                "{n} factors and {m} offsets for samples of shape {}: one of each is needed, or one for each of the \
+                "{} and {} for samples of shape {}: one of each is needed, or one for each of the \
                  {channels} indices of the first axis, which are {MOST_CHANNELS} at most",
+                plural(n, "factor"),
+                plural(m, "offset"),
                 self.shape
             )));
         }

@@ -9,6 +9,7 @@ use super::part::Part;
 use super::values::Kind;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
+use crate::units::plural;
 
 /// The scaling of inputs. Bytes are taken for numbers from 0 to 1 wherever they are scaled: means and deviations of
 /// images are those of torchvision's `Normalize`.
@@ -168,8 +169,10 @@ pub(super) fn fit(name: &str, train: &Part, normalise: &Normalise) -> Result<Opt
             let (n, m, first) = (mean.len(), std.len(), shape.first().copied().unwrap_or(1));
             if n != m || (n != 1 && n != first) || n > MOST_CHANNELS {
                 return Err(Error::Config(format!(
-                    "data.normalise: {n} means and {m} stds for samples of shape {}; one of each is needed, or {first} \
+                    "data.normalise: {} and {} for samples of shape {}; one of each is needed, or {first} \
                      for its first axis, and {MOST_CHANNELS} at most",
+                    plural(n, "mean"),
+                    plural(m, "std"),
                     field.shape()
                 )));
             }
@@ -199,7 +202,9 @@ fn moments(name: &str, part: &Part) -> Result<Vec<Moments>> {
     let wild: u64 = all.iter().map(|one| one.not_finite).sum();
     if wild > 0 {
         return Err(Error::Data(format!(
-            "{wild} numbers of {name} are not finite, so there is no mean for data.normalise = \"standard\""
+            "{} of {name} {} not finite, so there is no mean for data.normalise = \"standard\"",
+            plural(wild, "number"),
+            if wild == 1 { "is" } else { "are" }
         )));
     }
     Ok(all)
@@ -269,12 +274,12 @@ mod tests {
         let fixed = |mean: &[f64], std: &[f64]| Normalise::Fixed { mean: mean.into(), std: std.into() };
         let images = part(&[3, 1, 1], vec![0u8; 6]);
         refused(&images, fixed(&[0.5; 2], &[0.5; 2]), "2 means and 2 stds for samples of shape [3, 1, 1]");
-        refused(&images, fixed(&[0.5], &[0.5; 3]), "1 means and 3 stds");
+        refused(&images, fixed(&[0.5], &[0.5; 3]), "1 mean and 3 stds");
         refused(&images, fixed(&[0.5], &[0.0]), "a std of 0");
         refused(&images, fixed(&[f64::NAN], &[1.0]), "finite");
         let floats = part(&[1], vec![0.0, f32::NAN]);
         refused(&floats, Normalise::Unit, "are f32");
-        refused(&floats, Normalise::Standard, "1 numbers of d are not finite");
+        refused(&floats, Normalise::Standard, "1 number of d is not finite");
         let three = fit("d", &images, &fixed(&[0.5; 3], &[0.25; 3])).unwrap().unwrap();
         assert_eq!(three.scale().offset, [-2.0; 3]);
         for none in [Normalise::Auto, Normalise::None] {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::field::{Field, Scale};
 use crate::error::{Error, Result};
+use crate::units::plural;
 
 /// Named fields with the same number of samples, at least one: a model's inputs and targets.
 ///
@@ -61,7 +62,8 @@ impl PartBuilder {
         if let Some((name, field)) = others.iter().find(|(_, field)| field.len() != leader.len()) {
             let (n, m) = (leader.len(), field.len());
             return wrong(format!(
-                "\"{first}\" has {n} samples and \"{name}\" {m}: every sample needs one of each"
+                "\"{first}\" has {} and \"{name}\" {m}: every sample needs one of each",
+                plural(n, "sample")
             ));
         }
         if leader.is_empty() {
@@ -239,7 +241,9 @@ impl Part {
         };
         let Some((sample, label)) = found else { return Ok(()) };
         let remedy = match usize::try_from(label) {
-            Ok(label) => format!("the data needs at least {} classes, or its labels are off", label + 1),
+            Ok(label) => {
+                format!("the data needs at least {}, or its labels are off", plural(label + 1, "class"))
+            }
             Err(_) => "labels count from 0".into(),
         };
         let allowed = format!("label {label} is not in 0..{classes}");

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::keys::{Raw, wanted};
 use crate::error::{Error, Result};
+use crate::units::plural;
 
 /// The order of the samples in `epoch`: a permutation of `0..len` drawn from (`seed`, `epoch`) alone, or file
 /// order without `shuffle`.
@@ -106,8 +107,9 @@ impl BatchPlan {
             }
             BatchSize::Rows(rows) if rows > len && drop_last => {
                 return Err(Error::Config(format!(
-                    "data.batch_size = {rows}: there are {len} samples, and drop_last leaves no batch; use \
-                     at most {len}, \"full\", or drop_last = false"
+                    "data.batch_size = {rows}: the data have {}, and drop_last leaves no batch; use at most {len}, \
+                     \"full\", or drop_last = false",
+                    plural(len, "sample")
                 )));
             }
             BatchSize::Rows(rows) => rows.min(len),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::part::Part;
 use super::sampler::shuffled;
 use crate::error::{Error, Result};
+use crate::units::plural;
 
 /// Checks the share to evaluate on.
 pub(super) fn check_fraction(eval_fraction: f64) -> Result<()> {
@@ -165,8 +166,8 @@ fn held_count(name: &str, rows: usize, share: f64) -> Result<usize> {
     let held = if share > 0.0 { ((rows as f64 * share).round() as usize).max(1) } else { 0 };
     if held >= rows {
         return Err(Error::Data(format!(
-            "{name} has {rows} rows, and data.eval_fraction = {share} leaves none to train on; use a smaller share, \
-             or 0"
+            "{name} has {}, and data.eval_fraction = {share} leaves none to train on; use a smaller share, or 0",
+            plural(rows, "row")
         )));
     }
     Ok(held)

@@ -12,6 +12,7 @@ use super::vocabulary::Vocabulary;
 use super::{Dataset, Encoding, Field, FileValues, Kind, Part, Spill, Values, Windows, Written};
 use crate::error::{Error, Result};
 use crate::regular_file::check_regular;
+use crate::units::plural;
 
 /// The project's own sources and shaders, put together by `build.rs`.
 const SOURCES: &str = include_str!(concat!(env!("OUT_DIR"), "/sources.txt"));
@@ -80,16 +81,17 @@ pub fn text_part(path: &Path, vocabulary: &Vocabulary, context: usize) -> Result
     })?;
     if let Some((line, c)) = unknown {
         return Err(Error::Data(format!(
-            "{}, line {line}: {c:?} is none of the {} characters that the model was trained on; take it out of the text",
+            "{}, line {line}: {c:?} is none of the {} that the model was trained on; take it out of the text",
             path.display(),
-            vocabulary.len()
+            plural(vocabulary.len(), "character")
         )));
     }
     let at = Windows::fitting(0, len.saturating_sub(1), context, context);
     if at.samples == 0 {
         return Err(Error::Data(format!(
-            "{} has {len} characters; a data.context of {context} needs at least {}",
+            "{} has {}; a data.context of {context} needs at least {}",
             path.display(),
+            plural(len, "character"),
             context.saturating_add(1)
         )));
     }
@@ -170,8 +172,9 @@ fn cut(name: &str, path: &Path, options: &TextOptions, pieces: &Pieces<'_>) -> R
         let at = Windows::fitting(from, end.saturating_sub(1).max(from), context, hop);
         if at.samples == 0 {
             return Err(Error::Data(format!(
-                "\"{name}\" has {len} characters, {} of them to {what} (data.eval_fraction = {eval_fraction}); a \
+                "\"{name}\" has {}, {} of them to {what} (data.eval_fraction = {eval_fraction}); a \
                  data.context of {context} needs at least {}: choose a smaller one, or a longer text{}",
+                plural(len, "character"),
                 end - from,
                 context.saturating_add(1),
                 if kept > 0 { ", or another eval_fraction" } else { "" }

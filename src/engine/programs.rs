@@ -6,6 +6,7 @@ use crate::compile::{StepPlan, TrainPlan};
 use crate::error::{Error, Result};
 use crate::gpu::{Dispatch, Gpu};
 use crate::plan::{Memory, Program};
+use crate::units::plural;
 
 /// The programs of a [`TrainPlan`], as far as they have been needed: the first step does not wait for those of short
 /// batches and of evaluation.
@@ -26,7 +27,8 @@ fn index_for(steps: &[StepPlan], rows: usize) -> Result<usize> {
     steps.iter().position(|step| step.batch == rows).ok_or_else(|| {
         let sizes: Vec<String> = steps.iter().map(|step| step.batch.to_string()).collect();
         Error::Data(format!(
-            "the plan has no program for a batch of {rows} samples, only for {}: it was made for other batches",
+            "the plan has no program for a batch of {}, only for {}: it was made for other batches",
+            plural(rows, "sample"),
             sizes.join(" and ")
         ))
     })

@@ -12,6 +12,7 @@ mod recorder;
 mod staging;
 mod stopwatch;
 mod wait;
+#[doc(hidden)]
 pub mod wgsl;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ mod checkpoint;
 mod conv;
 mod elementwise;
 mod grad;
+mod layers;
 mod linear;
 mod loss_info;
 mod op;
@@ -24,6 +25,7 @@ use std::rc::Rc;
 
 pub use attention::AttentionOptions;
 pub use conv::Geometry;
+pub use layers::LayerSummary;
 use loss_info::LossInfo;
 pub(crate) use loss_info::Reading;
 pub use op::{
@@ -114,6 +116,8 @@ struct Inner {
     loss_info: LossInfo,
     parameters: Vec<Parameter>,
     buffers: Vec<StateBuffer>,
+    /// The scope of each layer and the shape of its output.
+    layers: Vec<(String, Shape)>,
     streams: u32,
     scope: String,
     error: Option<Error>,

@@ -7,6 +7,7 @@ use crate::graph::{DType, Graph, Tensor};
 use crate::nn::Net;
 use crate::plan::{Function, NamedTensor, Plan, Value};
 use crate::shape::Shape;
+use crate::units::plural;
 
 /// The name of the model's input.
 const INPUT: &str = "x";
@@ -103,7 +104,8 @@ impl Predictor {
             Some((rows, output)) if *rows == batch && y.dtype() == DType::F32 => Shape::from(output.to_vec()),
             _ => {
                 return Err(Error::Config(format!(
-                    "the model's output for {batch} samples is {:?} {:?}; f32 [{batch}, ..] is needed, an answer a sample",
+                    "the model's output for {} is {:?} {:?}; f32 [{batch}, ..] is needed, an answer a sample",
+                    plural(batch, "sample"),
                     y.dtype(),
                     y.shape()
                 )));
@@ -143,7 +145,10 @@ impl Predictor {
         let (each, batch) = (self.each, self.batch);
         if given == 0 || !given.is_multiple_of(each) || given > batch * each {
             return Err(Error::Data(format!(
-                "{given} numbers are no 1 to {batch} samples of {each} numbers each"
+                "{}, and 1 to {} of {} each are needed",
+                plural(given, "number"),
+                plural(batch, "sample"),
+                plural(each, "number")
             )));
         }
         let whole = match inputs {

@@ -4,23 +4,39 @@
 //! kernel states its number of iterations, matmuls and reductions cut long axes into parts to stay under
 //! [`MAX_ITERATIONS`], and `Plan::check` refuses a kernel that exceeds it.
 
+#[doc(hidden)]
 pub mod attention;
+#[doc(hidden)]
 pub mod chain;
+#[doc(hidden)]
 pub mod cross_entropy;
+#[doc(hidden)]
 pub mod eight_bit;
+#[doc(hidden)]
 pub mod expr;
+#[doc(hidden)]
 pub mod factored;
+#[doc(hidden)]
 pub mod feed;
+#[doc(hidden)]
 pub mod functions;
+#[doc(hidden)]
 pub mod gradients;
+#[doc(hidden)]
 pub mod map;
+#[doc(hidden)]
 pub mod matmul;
+#[doc(hidden)]
 pub mod orthogonal;
+#[doc(hidden)]
 pub mod reduce;
+#[doc(hidden)]
 pub mod scaling;
+#[doc(hidden)]
 pub mod statistics;
 mod target;
 
+#[doc(hidden)]
 pub mod update;
 
 pub use target::{MemoryBudget, Precision, Residence, Rounding, Target};

@@ -85,8 +85,8 @@ impl<'t> MetricAccumulator<'t> {
                 self.average(*average, |class| share(2.0 * class.hit, class.said + class.truth))
             }
             Metric::ConfusionMatrix => return None,
-            Metric::Mae => self.total(Sum::Absolute) / targets,
-            Metric::Rmse => (self.total(Sum::Squared) / targets).sqrt(),
+            Metric::Mae => self.plan.unit * self.total(Sum::Absolute) / targets,
+            Metric::Rmse => self.plan.unit * (self.total(Sum::Squared) / targets).sqrt(),
             Metric::R2 => self.r2(),
             Metric::Perplexity => entropy().exp(),
             Metric::BitsPerCharacter => entropy() / std::f64::consts::LN_2,

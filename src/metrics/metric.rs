@@ -72,9 +72,9 @@ metrics! {
     } ("average" as "{ f1 = \"micro\" }");
     /// How often targets of each class, a row, are predicted to be of each class, a column.
     "confusion_matrix" = "counts [classes, classes]", ConfusionMatrix;
-    /// Mean absolute error.
+    /// Mean absolute error, in the target's own unit where a table's target is standardised.
     "mae" = "mean of |x − t|", Mae;
-    /// Root of the mean squared error, over the numbers of all outputs together.
+    /// Root of the mean squared error, over the numbers of all outputs together; in the target's own unit, as `mae`.
     "rmse" = "√ mean of (x − t)²", Rmse;
     /// Coefficient of determination: the mean over the numbers of a sample. Where all targets are the same it is 1 if they
     /// are met and 0 if not, as in scikit-learn's `r2_score`.

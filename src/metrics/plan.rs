@@ -30,9 +30,18 @@ pub(crate) struct MetricPlan {
     pub each: usize,
     /// Every label counts in a mean over them, whether it occurs or not.
     pub labels: bool,
+    /// An error times this is in the target's own unit.
+    pub unit: f64,
 }
 
 impl MetricPlan {
+    /// With errors in the target's own unit, where the loss compares the data's own target `t` and this was divided by
+    /// `unit`.
+    pub fn in_unit(self, graph: &Graph, t: &Tensor, unit: Option<f64>) -> MetricPlan {
+        let is_own = graph.losses().iter().all(|(_, target, _)| target.id() == t.id());
+        MetricPlan { unit: unit.filter(|_| is_own).unwrap_or(1.0), ..self }
+    }
+
     /// Plans these metrics for batches of `batch` samples: the plan, and the sums with their columns.
     pub fn new(
         metrics: &[Metric],
@@ -80,6 +89,7 @@ impl MetricPlan {
         let filed = filed.map(|((_, t), (_, at))| (t, Sink::Tally { column: at.start, ring })).collect();
         let labels = matches!(targets, Targets::Labels(_));
         let (metrics, each) = (metrics.to_vec(), count / batch.max(1));
-        Ok((MetricPlan { metrics, names: names.into(), sums: placed, ring, each, labels }, filed))
+        let unit = 1.0;
+        Ok((MetricPlan { metrics, names: names.into(), sums: placed, ring, each, labels, unit }, filed))
     }
 }

@@ -67,7 +67,7 @@ impl Net {
         options: &MultiHeadAttention,
         mask: Option<&Tensor>,
     ) -> Tensor {
-        self.graph().scoped(&format!("{name} (multi_head_attention)"), || {
+        self.graph().layer(&format!("{name} (multi_head_attention)"), || {
             let source = memory.unwrap_or(x);
             let (&[n, t, e], &[sn, s, se]) = (x.shape(), source.shape()) else {
                 return x.fail(format!(

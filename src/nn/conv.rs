@@ -294,7 +294,7 @@ impl Net {
     }
 
     fn conv<const N: usize>(&self, scope: &str, name: &str, x: &Tensor, c: &Conv<N>) -> Tensor {
-        self.graph().scoped(scope, || {
+        self.graph().layer(scope, || {
             let channels = x.shape().get(1).copied().unwrap_or(1);
             let shape = [&[c.out_channels, channels / c.groups.max(1)], &c.kernel_size[..]].concat();
             match c.geometry(x.shape(), &shape) {
@@ -314,7 +314,7 @@ impl Net {
         x: &Tensor,
         c: &ConvTranspose<N>,
     ) -> Tensor {
-        self.graph().scoped(scope, || {
+        self.graph().layer(scope, || {
             let channels = x.shape().get(1).copied().unwrap_or(1);
             let shape = [&[channels, c.out_channels / c.groups.max(1)], &c.kernel_size[..]].concat();
             match c.geometry(x.shape(), &shape) {

@@ -19,6 +19,21 @@ pub struct Embedding {
     pub padding_idx: Option<usize>,
 }
 
+impl Embedding {
+    /// A table of so many rows of this width, without a row for padding.
+    ///
+    /// ```
+    /// use downhill::prelude::*;
+    /// fn model(net: &Net, tokens: &Tensor) -> Tensor {
+    ///     net.linear("out", &net.embedding("table", tokens, &Embedding::new(256, 64)), 256)
+    /// }
+    /// assert_eq!(Embedding::new(256, 64).padding_idx, None);
+    /// ```
+    pub fn new(num_embeddings: usize, embedding_dim: usize) -> Self {
+        Embedding { num_embeddings, embedding_dim, padding_idx: None }
+    }
+}
+
 /// The kind of a [`Net::positional_embedding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positional {
@@ -38,7 +53,7 @@ impl Net {
     /// their order. An index out of range takes the nearest row; data of a config is checked beforehand. Source:
     /// `torch.nn.Embedding`.
     pub fn embedding(&self, name: &str, indices: &Tensor, options: &Embedding) -> Tensor {
-        self.graph().scoped(&format!("{name} (embedding)"), || {
+        self.graph().layer(&format!("{name} (embedding)"), || {
             let Embedding { num_embeddings, embedding_dim, padding_idx } = *options;
             if indices.dtype() != DType::I32 {
                 return indices.fail("an embedding needs integers; these are f32".into());
@@ -81,7 +96,7 @@ impl Net {
     /// Learned: parameter `name.weight` [max_len, d] from N(0, 1). Sinusoidal: sin(t/10,000^(2i/d)) at 2i, cos of the
     /// same at 2i + 1. Source: Vaswani et al. 2017.
     pub fn positional_embedding(&self, name: &str, x: &Tensor, kind: Positional) -> Tensor {
-        self.graph().scoped(&format!("{name} (positional_embedding)"), || {
+        self.graph().layer(&format!("{name} (positional_embedding)"), || {
             let &[_, t, d] = x.shape() else {
                 return x.fail(format!("positional_embedding needs an input [n, t, d]; got {:?}", x.shape()));
             };

@@ -212,7 +212,7 @@ impl Layer {
     /// Builds it on `x`, with its parameters, errors and kernels under `name`.
     pub fn build(&self, net: &Net, name: &str, x: &Tensor) -> Tensor {
         let rule = self.rule();
-        net.graph().scoped(&format!("{name} ({})", self.name()), || match rule.check() {
+        net.graph().layer(&format!("{name} ({})", self.name()), || match rule.check() {
             Ok(()) if x.dtype() == DType::I32 && !self.takes_integers() => x.fail(format!(
                 "it needs an f32 input, and this one is i32 {:?}: integers, as a text's characters, go through an \
                  embedding first, as {{ embedding = {{ num_embeddings = 256, embedding_dim = 64 }} }}",

@@ -98,6 +98,8 @@ fn rows(x: &Tensor, targets: &Tensor, reading: Reading, [name, what]: [&str; 2])
     if !x.shape().split_last().is_some_and(fits) || targets.dtype() != DType::I32 || x.dtype() != DType::F32 {
         let hint = if x.shape().len() > 2 && targets.shape().len() == 1 {
             "; is a flatten missing before the layers?"
+        } else if targets.dtype() == DType::F32 {
+            "; the targets are numbers: classes are i32, and a loss of numbers is mse"
         } else {
             ""
         };

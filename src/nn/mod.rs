@@ -89,7 +89,7 @@ impl Net {
     }
 
     fn dense(&self, name: &str, x: &Tensor, out_features: usize, bias: bool) -> Tensor {
-        self.graph.scoped(&format!("{name} (linear)"), || {
+        self.graph.layer(&format!("{name} (linear)"), || {
             let [_, .., in_features] = *x.shape() else {
                 return x.fail(format!("linear needs an input [batch, .., features]; got {:?}", x.shape()));
             };

@@ -184,7 +184,7 @@ impl Net {
     /// and 1 at first, and `name.num_batches_tracked`. Each training step sets a running value to (1 − momentum) times itself
     /// plus momentum times the batch's, with the unbiased variance. Source: `torch.nn.BatchNorm2d`.
     pub fn batch_norm(&self, name: &str, x: &Tensor, options: &BatchNorm) -> Tensor {
-        self.graph().scoped(&format!("{name} (batch_norm)"), || {
+        self.graph().layer(&format!("{name} (batch_norm)"), || {
             let &[_, c, ..] = x.shape() else {
                 return x.fail(format!("batch_norm needs an input [batch, channels, ..]; got {:?}", x.shape()));
             };
@@ -245,7 +245,7 @@ impl Net {
     /// Parameters `name.weight` and `name.bias` of the shape of those axes, 1 and 0 at first. Source:
     /// `torch.nn.LayerNorm`.
     pub fn layer_norm(&self, name: &str, x: &Tensor, options: &LayerNorm) -> Tensor {
-        self.graph().scoped(&format!("{name} (layer_norm)"), || {
+        self.graph().layer(&format!("{name} (layer_norm)"), || {
             let (axes, shape) = match last_axes(x, options.axes, "layer_norm") {
                 Ok(found) => found,
                 Err(text) => return x.fail(text),
@@ -270,7 +270,7 @@ impl Net {
     ///
     /// Parameter `name.weight` of the shape of those axes, 1 at first. Source: `torch.nn.RMSNorm`.
     pub fn rms_norm(&self, name: &str, x: &Tensor, options: &RmsNorm) -> Tensor {
-        self.graph().scoped(&format!("{name} (rms_norm)"), || {
+        self.graph().layer(&format!("{name} (rms_norm)"), || {
             let (axes, shape) = match last_axes(x, options.axes, "rms_norm") {
                 Ok(found) => found,
                 Err(text) => return x.fail(text),
@@ -298,7 +298,7 @@ impl Net {
     ///
     /// Parameters `name.weight` and `name.bias` \[c\], 1 and 0 at first. Source: `torch.nn.GroupNorm`.
     pub fn group_norm(&self, name: &str, x: &Tensor, options: &GroupNorm) -> Tensor {
-        self.graph().scoped(&format!("{name} (group_norm)"), || {
+        self.graph().layer(&format!("{name} (group_norm)"), || {
             self.grouped(name, x, options.num_groups, options.eps, options.affine, "group_norm")
         })
     }
@@ -308,7 +308,7 @@ impl Net {
     /// Parameters, if `affine`, `name.weight` and `name.bias` \[c\], 1 and 0 at first. Source:
     /// `torch.nn.InstanceNorm2d`.
     pub fn instance_norm(&self, name: &str, x: &Tensor, options: &InstanceNorm) -> Tensor {
-        self.graph().scoped(&format!("{name} (instance_norm)"), || {
+        self.graph().layer(&format!("{name} (instance_norm)"), || {
             if x.shape().len() < 3 {
                 return x.fail(format!(
                     "instance_norm needs an input [batch, channels, length, ..]; got {:?}",

@@ -92,7 +92,7 @@ impl Net {
         gates: usize,
         step: impl Fn(&Cell, &Tensor, &[Tensor]) -> Vec<Tensor>,
     ) -> Tensor {
-        self.graph().scoped(&format!("{name} ({kind})"), || {
+        self.graph().layer(&format!("{name} ({kind})"), || {
             let &[n, t, _] = x.shape() else {
                 return x.fail(format!("{kind} needs an input [n, t, features]; got {:?}", x.shape()));
             };

@@ -6,6 +6,7 @@ use super::Net;
 use super::rule::Rule;
 use crate::graph::Tensor;
 use crate::shape::Shape;
+use crate::units::plural;
 
 /// Joins all axes from `start_axis` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,9 +72,14 @@ impl Rule for Reshape {
         let open = self.shape.contains(&-1);
         if if open { !elements.is_multiple_of(known) } else { elements != known } {
             return x.fail(format!(
-                "cannot reshape {rest:?}, {elements} elements beside the batch axis, to {:?}{}",
+                "cannot reshape {rest:?}, {} beside the batch axis, to {:?}{}",
+                plural(elements, "element"),
                 self.shape,
-                if open { format!(": {known} does not divide them") } else { format!(", {known} elements") }
+                if open {
+                    format!(": {known} does not divide them")
+                } else {
+                    format!(", {}", plural(known, "element"))
+                }
             ));
         }
         let extent = |&extent: &isize| if extent == -1 { elements / known } else { extent as usize };

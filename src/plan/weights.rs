@@ -6,6 +6,7 @@ use crate::graph::{Parameter, StateBuffer};
 use crate::kernel::feed::BUFFERS;
 use crate::kernel::update::PARAMETERS;
 use crate::shape::Shape;
+use crate::units::plural;
 
 /// A tensor of the model with its values.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +92,8 @@ pub(crate) fn check_weights(model: &[(&String, &Shape)], tensors: &[NamedTensor]
         None => Ok(()),
         Some(t) => {
             let values = t.values.len();
-            Err(Error::Weights(format!("tensor {} of shape {} has {values} values", t.name, t.shape)))
+            let values = plural(values, "value");
+            Err(Error::Weights(format!("tensor {} of shape {} has {values}", t.name, t.shape)))
         }
     }
 }

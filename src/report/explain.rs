@@ -36,8 +36,9 @@ fn kernels(plan: &Plan) -> String {
 }
 
 fn section(out: &mut String, title: &str, plan: &Plan) {
-    let (dispatches, flops) = (plan.steps.len(), units::count(plan.flops() as f64));
-    let _ = writeln!(out, "{title}: {dispatches} dispatches, {flops} FLOPs");
+    let (dispatches, flops) =
+        (units::plural(plan.steps.len(), "dispatch"), units::count(plan.flops() as f64));
+    let _ = writeln!(out, "{title}: {dispatches}, {flops} FLOPs");
     out.push_str(&kernels(plan));
     out.push('\n');
 }
@@ -68,16 +69,79 @@ fn builds(plan: &TrainPlan) -> Vec<(String, &Plan)> {
     all
 }
 
-/// The plan as tables. `reads` and `writes` count every bound buffer once a kernel.
+/// The layers with their outputs, n samples each, and their parameters.
+fn layers(plan: &TrainPlan) -> String {
+    let batch = plan.train.first().map(|build| build.batch);
+    let header = ["layer", "kind", "output", "parameters"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for layer in &plan.layers {
+        let output: Vec<String> = layer
+            .output
+            .iter()
+            .enumerate()
+            .map(|(axis, n)| if axis == 0 && Some(*n) == batch { "n".into() } else { n.to_string() })
+            .collect();
+        let parameters = held(plan, layer.parameters.iter().copied());
+        rows.push(vec![
+            layer.name.clone(),
+            layer.kind.clone(),
+            format!("[{}]", output.join(", ")),
+            parameters,
+        ]);
+    }
+    let mut is_listed = vec![false; plan.parameters.len()];
+    plan.layers.iter().flat_map(|layer| &layer.parameters).for_each(|&i| is_listed[i] = true);
+    let others: Vec<usize> = (0..is_listed.len()).filter(|i| !is_listed[*i]).collect();
+    if !others.is_empty() {
+        let parameters = held(plan, others.into_iter());
+        rows.push(vec!["".into(), "in no layer".into(), "".into(), parameters]);
+    }
+    align(&rows, &[true, true, true])
+}
+
+/// The numbers of these parameters, and whether they are frozen.
+fn held(plan: &TrainPlan, parameters: impl Iterator<Item = usize>) -> String {
+    let (mut all, mut frozen) = (0, 0);
+    for i in parameters {
+        let elements = plan.parameters[i].shape.elements();
+        all += elements;
+        frozen += if plan.groups.of[i].is_none() { elements } else { 0 };
+    }
+    let note = match frozen {
+        0 => String::new(),
+        n if n == all => " frozen".into(),
+        n => format!(" ({} frozen)", units::grouped(n)),
+    };
+    units::grouped(all) + &note
+}
+
+/// Numbers of the parameters that are trained.
+fn trainable(plan: &TrainPlan) -> usize {
+    plan.groups.trained().map(|i| plan.parameters[i].shape.elements()).sum()
+}
+
+/// `2,410 parameters in 4 tensors: 2,410 trainable, 0 frozen; 36 steps an epoch`
+fn totals(plan: &TrainPlan) -> String {
+    let (all, trained) = (plan.parameter_count(), trainable(plan));
+    let buffers: usize = plan.buffers.iter().map(|b| b.shape.elements()).sum();
+    let buffers = match buffers {
+        0 => String::new(),
+        n => format!("; {} more that are not trained (running statistics)", units::grouped(n)),
+    };
+    format!(
+        "{} parameters in {}: {} trainable, {} frozen{buffers}; {} an epoch",
+        units::grouped(all),
+        units::plural(plan.parameters.len(), "tensor"),
+        units::grouped(trained),
+        units::grouped(all - trained),
+        units::plural(plan.batches.steps(), "step")
+    )
+}
+
+/// The plan as tables: first the layers, as Keras' summary has them. `reads` and `writes` count every bound buffer once a kernel.
 pub fn explain_text(plan: &TrainPlan) -> String {
-    let mut out = String::new();
-    let steps = plan.batches.steps();
-    let _ = writeln!(
-        out,
-        "{} parameters in {} tensors; {steps} steps an epoch\n",
-        plan.parameter_count(),
-        plan.parameters.len()
-    );
+    let mut out = layers(plan);
+    let _ = writeln!(out, "{}\n", totals(plan));
     for (title, plan) in builds(plan) {
         section(&mut out, &title, plan);
     }
@@ -185,8 +249,25 @@ pub fn explain_json(plan: &TrainPlan) -> Value {
             json
         })
         .collect();
+    let layers: Vec<Value> = plan
+        .layers
+        .iter()
+        .map(|layer| {
+            let own = || layer.parameters.iter().map(|i| (*i, plan.parameters[*i].shape.elements()));
+            let trained = own().filter(|(i, _)| plan.groups.of[*i].is_some());
+            json!({
+                "name": layer.name,
+                "kind": layer.kind,
+                "output": layer.output.to_vec(),
+                "parameters": own().map(|(_, n)| n).sum::<usize>(),
+                "trainable": trained.map(|(_, n)| n).sum::<usize>(),
+            })
+        })
+        .collect();
     json!({
+        "layers": layers,
         "parameter_count": plan.parameter_count(),
+        "trainable_count": trainable(plan),
         "parameters": parameters,
         "steps_per_epoch": plan.batches.steps(),
         "train": plan.train.iter().map(build_json).collect::<Vec<_>>(),

@@ -37,7 +37,7 @@ fn class(encoding: Option<&Encoding>, number: usize) -> String {
 /// Fields, counts, moments.
 pub fn inspect_text(summary: &Summary, encoding: Option<&Encoding>) -> String {
     let mut out = String::new();
-    let classes = summary.classes.map_or(String::new(), |n| format!(", {n} classes"));
+    let classes = summary.classes.map_or(String::new(), |n| format!(", {}", units::plural(n, "class")));
     let parts = summary.parts.iter().map(|part| {
         let what = if part.name == "train" { "to train on" } else { "to evaluate on" };
         format!("{} {what}", part.samples)
@@ -64,8 +64,10 @@ pub fn inspect_text(summary: &Summary, encoding: Option<&Encoding>) -> String {
             if odd > 0 {
                 let _ = writeln!(
                     out,
-                    "  {} {name}: {odd} numbers are NaN or infinite, and are left out",
-                    part.name
+                    "  {} {name}: left out {} that {} NaN or infinite",
+                    part.name,
+                    units::plural(odd, "number"),
+                    if odd == 1 { "is" } else { "are" }
                 );
             }
             let Some(counts) = &field.counts else { continue };

@@ -16,8 +16,10 @@ pub use assertion::Assertion;
 pub use checkpoint::{Checkpoint, Checkpointer, Identity};
 pub use config_diff::{SettingDifference, Varying, config_differences, varying_settings};
 pub use dir::{CHECKPOINTS, Claim, RunDir};
-pub use session::{OnDeviceLost, Outcome, Session};
+pub use session::{OnDeviceLost, Session};
 pub use state::RunState;
 pub use summary::{MetricSummary, RunSummary, find_runs};
 pub use tensorboard::{EventFile, Histogram};
 pub use weights::{load, save};
+
+pub use crate::train::Outcome;

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
 use crate::plan::NamedTensor;
-use crate::train::{Checkpointing, EpochRecord, Observer, RunEnd, RunHandle, Trainer};
+use crate::train::{Checkpointing, Observer, Outcome, RunEnd, RunHandle, Trainer};
+use crate::units::plural;
 use std::path::Path;
 use std::time::Duration;
 use std::{fs, thread};
@@ -63,17 +64,6 @@ pub struct Session {
     handle: RunHandle,
     notes: Vec<String>,
     from: Option<u64>,
-}
-
-/// The end of a session's run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The reason.
-    pub end: RunEnd,
-    /// Steps done.
-    pub step: u64,
-    /// The last epoch that it reported, in this process or before.
-    pub last: Option<EpochRecord>,
 }
 
 /// An open device with the plans of a run on it.
@@ -257,7 +247,7 @@ impl Session {
     /// Trains to the end, and writes the weights.
     ///
     /// # Errors
-    /// As [`Trainer::run_with_checkpoints`], except that a run stopped by its handle is an outcome and no error.
+    /// As [`Trainer::run_with_checkpoints`].
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         self.run_or(OnDeviceLost::Fail, observer)
     }
@@ -273,25 +263,17 @@ impl Session {
 
     fn run_through(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
         let (mut tries, mut reached) = (0, None);
-        let (end, last, weights) = loop {
+        let (outcome, weights) = loop {
             let mut events = self.event_file()?;
             let mut all = (&mut self.dir, &mut (&mut events, &mut *observer));
-            let result = self.trainer.run_with_checkpoints(&mut all, &mut self.checkpoints);
-            let lost = match result {
-                Err(Error::Cancelled) => break (RunEnd::Stopped, None, None),
+            let lost = match self.trainer.run_with_checkpoints(&mut all, &mut self.checkpoints) {
                 Err(Error::DeviceLost(why)) => why,
                 Err(err) => return Err(err),
-                Ok(last) => match self.trainer.weights() {
+                Ok(outcome) if outcome.end == RunEnd::Stopped => break (outcome, None),
+                Ok(outcome) => match self.trainer.weights() {
                     Err(Error::DeviceLost(why)) => why,
                     Err(err) => return Err(err),
-                    Ok(weights) => {
-                        let early = self.trainer.steps_done() < self.trainer.total_steps();
-                        break (
-                            if early { RunEnd::EarlyStopped } else { RunEnd::Finished },
-                            last,
-                            Some(weights),
-                        );
-                    }
+                    Ok(weights) => break (outcome, Some(weights)),
                 },
             };
             if on_device_lost == OnDeviceLost::Fail {
@@ -322,11 +304,11 @@ impl Session {
             // Written last: it marks the run as done.
             save(&self.dir.weights(), &weights)?;
         }
-        let last = match last {
+        let last = match outcome.last {
             Some(last) => Some(last),
             None => RunDir::last_epoch(self.dir.path())?,
         };
-        Ok(Outcome { end, step: self.trainer.steps_done(), last })
+        Ok(Outcome { last, ..outcome })
     }
 
     /// Opens TensorBoard's file, where the config asks for it. Steps in earlier files that will be repeated no longer
@@ -456,13 +438,15 @@ fn check_extension(dir: &RunDir, trainer: &Trainer, saved: Option<&Checkpoint>) 
         saved.is_some_and(|saved| (saved.steps_done(), saved.epochs_reported()) == (steps, epochs));
     if !of_the_end {
         return Err(Error::Checkpoint(format!(
-            "{path} is done after {steps} steps, and its last checkpoint is not of its end: what is there cannot be gone \
-             on with; checkpoint.every_epochs = 1 keeps one"
+            "{path} is done after {}, and its last checkpoint is not of its end: what is there cannot be gone on with; \
+             checkpoint.every_epochs = 1 keeps one",
+            plural(steps, "step")
         )));
     }
     if steps >= trainer.total_steps() {
         return Err(Error::Checkpoint(format!(
-            "{path} is done after {steps} steps, and these settings ask for no more"
+            "{path} is done after {}, and these settings ask for no more",
+            plural(steps, "step")
         )));
     }
     Ok(())

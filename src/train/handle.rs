@@ -33,14 +33,15 @@ pub struct RunProgress {
 /// Reports how far a run is, and stops it. Clones are of the same run, and go to any thread.
 ///
 /// ```no_run
-/// # fn run(mut trainer: downhill::train::Trainer) {
+/// # fn run(mut trainer: downhill::train::Trainer) -> Result<(), downhill::Error> {
 /// let handle = trainer.handle();
 /// std::thread::spawn(move || {
 ///     std::thread::sleep(std::time::Duration::from_secs(60));
 ///     println!("{} of {} steps", handle.progress().step, handle.progress().total_steps);
 ///     handle.stop();
 /// });
-/// let result = trainer.run(&mut ()); // `Error::Cancelled` after a minute
+/// let outcome = trainer.run(&mut ())?; // `RunEnd::Stopped` after a minute
+/// # Ok::<(), downhill::Error>(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -54,7 +55,7 @@ struct Shared {
 
 impl RunHandle {
     /// Stops the run after the steps in flight, within a tenth of a second where steps are short. Where checkpoints are
-    /// kept, one is saved. The run ends with [`Error::Cancelled`](crate::Error::Cancelled) and can be run again from there.
+    /// kept, one is saved. The run ends well, as [`RunEnd::Stopped`](super::RunEnd::Stopped), and can be run again from there.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
     }

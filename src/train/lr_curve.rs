@@ -1,5 +1,6 @@
 //! The curve of a range test, the smoothed loss over the learning rate, and what it suggests.
 
+use crate::units::plural;
 use serde::Serialize;
 use std::fmt;
 
@@ -92,8 +93,9 @@ impl fmt::Display for NoDescent {
         match *self {
             NoDescent::Short(points) => write!(
                 f,
-                "only {points} points are left between the first tenth and the last {LAST}, and {LEAST} are needed; \
-                 take more steps, or a smaller rate to begin with"
+                "only {} left between the first tenth and the last {LAST}, and {LEAST} are needed; take more steps, or a \
+                 smaller rate to begin with",
+                plural(points, "point")
             ),
             NoDescent::Flat { fall, of } => write!(
                 f,

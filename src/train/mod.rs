@@ -25,6 +25,6 @@ pub use observer::Observer;
 pub use profile::{KernelTimes, Profile};
 pub use progress::Snapshot;
 pub(crate) use progress::{BestWeights, Progress};
-pub use records::{CheckpointRecord, EpochRecord, RunEnd, RunStart, StepRecord};
+pub use records::{CheckpointRecord, EpochRecord, Outcome, RunEnd, RunStart, StepRecord};
 pub use trace::Trace;
 pub use trainer::Trainer;

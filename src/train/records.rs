@@ -97,6 +97,17 @@ pub enum RunEnd {
     Stopped,
 }
 
+/// The end of a run that did not fail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The reason: a run that was stopped can be run again, and goes on from there.
+    pub end: RunEnd,
+    /// Steps done.
+    pub step: u64,
+    /// The last epoch that it reported; of a session, in this process or before.
+    pub last: Option<EpochRecord>,
+}
+
 impl EpochRecord {
     /// Every number with its name: `train_loss`, `samples_per_second`, `steps`, `eval_loss` and `eval_accuracy` where there
     /// are, and the metrics, as `eval_metrics.f1` and `train_metrics.kl`.

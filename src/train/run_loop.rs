@@ -2,7 +2,7 @@
 
 use super::checkpointing::Checkpointing;
 use super::observer::Observer;
-use super::records::{EpochRecord, RunEnd, RunStart, StepRecord};
+use super::records::{EpochRecord, Outcome, RunEnd, RunStart, StepRecord};
 use super::trainer::Trainer;
 use crate::compile::table_updates;
 use crate::engine::CompletedWindow;
@@ -22,12 +22,12 @@ struct Until {
 }
 
 impl Trainer {
-    /// Trains by the options: epochs with an evaluation after each, observed.
+    /// Trains by the options: epochs with an evaluation after each, observed. A run that the
+    /// [`RunHandle`](super::RunHandle) or the observer stops ends well, as [`RunEnd::Stopped`].
     ///
     /// # Errors
-    /// [`Error::Diverged`] where a step's or an evaluation's loss is not finite; [`Error::Cancelled`] where the
-    /// [`RunHandle`](super::RunHandle) or the observer stops it; a lost device; the observer's own.
-    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Option<EpochRecord>> {
+    /// [`Error::Diverged`] where a step's or an evaluation's loss is not finite; a lost device; the observer's own.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         pollster::block_on(self.run_async(observer, &mut ()))
     }
 
@@ -40,7 +40,7 @@ impl Trainer {
         &mut self,
         observer: &mut dyn Observer,
         checkpoints: &mut dyn Checkpointing,
-    ) -> Result<Option<EpochRecord>> {
+    ) -> Result<Outcome> {
         pollster::block_on(self.run_async(observer, checkpoints))
     }
 
@@ -52,7 +52,7 @@ impl Trainer {
         &mut self,
         observer: &mut dyn Observer,
         checkpoints: &mut dyn Checkpointing,
-    ) -> Result<Option<EpochRecord>> {
+    ) -> Result<Outcome> {
         let start = self.run_start();
         self.handle.start(&start);
         observer.start(&start)?;
@@ -73,11 +73,11 @@ impl Trainer {
             }
             checkpoints.report(observer)?;
             // 2. Is the run over?
-            if self.progress.early_stopping.is_over() {
-                break RunEnd::EarlyStopped;
-            }
             if self.progress.step >= self.total_steps() {
                 break RunEnd::Finished;
+            }
+            if self.progress.early_stopping.is_over() {
+                break RunEnd::EarlyStopped;
             }
             // 3. Train up to whatever is due next: end of epoch, checkpoint, statistics, deadline.
             self.train_until(self.next_stop(checkpoints), observer).await?;
@@ -85,7 +85,7 @@ impl Trainer {
             checkpoints.after_steps(self)?;
         };
         self.finish(end, observer, checkpoints)?;
-        if end == RunEnd::Stopped { Err(Error::Cancelled) } else { Ok(last) }
+        Ok(Outcome { end, step: self.progress.step, last })
     }
 
     fn run_start(&self) -> RunStart {

@@ -12,6 +12,7 @@ use crate::gpu::Gpu;
 use crate::kernel::Target;
 use crate::optim::Update;
 use crate::plan::NamedTensor;
+use crate::units::plural;
 use std::time::{Duration, Instant};
 
 /// A model on a device, with its data and its optimizer.
@@ -89,8 +90,8 @@ impl Trainer {
     /// };
     /// let adamw = Optimizer::AdamW(AdamW::default());
     /// let mut trainer = Trainer::for_step(gpu, &step, &adamw, data, &TrainOptions::default())?;
-    /// let last = trainer.run(&mut ())?;
-    /// println!("{:?}", last.and_then(|epoch| epoch.eval_metrics.get("accuracy")));
+    /// let outcome = trainer.run(&mut ())?;
+    /// println!("{:?}", outcome.last.and_then(|epoch| epoch.eval_metrics.get("accuracy")));
     /// # Ok(())
     /// # }
     /// ```
@@ -288,8 +289,9 @@ impl Trainer {
         let (at, steps) = (snapshot.progress.step_in_epoch, self.plan.batches.steps());
         if at > steps {
             return Err(Error::Checkpoint(format!(
-                "the state was taken after {at} steps of an epoch, and an epoch of this run has {steps}: it is of a run with \
-                 other batches or data"
+                "the state was taken after {} of an epoch, and an epoch of this run has {steps}: it is of a run with other \
+                 batches or data",
+                plural(at, "step")
             )));
         }
         self.engine.check_state(&self.plan, &snapshot.buffers)?;

@@ -263,7 +263,8 @@ fn json_has_all_of_it() {
         serde_json::json!({
             "alike": false,
             "runs": ["a", "b"],
-            "tolerance": 0.0,
+            "torn": [false, false],
+        "tolerance": 0.0,
             "lengths": [length, length],
             "metrics": {
                 "event": "step", "number": 2, "key": "metrics.kl", "a": 1.25, "b": 1.0, "difference": 0.25, "relative": 0.2,
@@ -319,4 +320,16 @@ fn real_runs() {
     {
         assert!(done.stdout.contains(words), "{words}: {}", done.stdout);
     }
+}
+
+#[test]
+fn a_last_line_that_is_cut_off_is_told() {
+    let runs = Runs::new();
+    runs.write("b", &format!("{METRICS}{{\"event\":\"step\",\"step\":5,\"ep"));
+    let done = runs.compare(&[]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let note = "the last line of b/metrics.jsonl is cut off";
+    assert!(done.stdout.contains("alike over 4 steps") && done.stdout.contains(note), "{}", done.stdout);
+    let json: Value = serde_json::from_str(&runs.compare(&["--json"]).stdout).expect("JSON");
+    assert_eq!(json["torn"], serde_json::json!([false, true]));
 }

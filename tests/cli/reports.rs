@@ -168,7 +168,7 @@ fn the_average_of_a_schedule_free_optimizer_is_in_the_plan() {
     assert_eq!(kernels[0]["kernel"], "schedule_free_average");
     assert_eq!(numbers(&plan["buffers"], "bytes"), plan["peak_bytes"].as_u64().expect("bytes"));
     let text = folder.run_without_adapter(&[&["explain", "net.toml"], &optimizer[..]].concat()).stdout;
-    assert!(text.contains("average, before an evaluation and a save: 1 dispatches"), "{text}");
+    assert!(text.contains("average, before an evaluation and a save: 1 dispatch,"), "{text}");
 }
 
 #[test]

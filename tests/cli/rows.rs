@@ -59,7 +59,7 @@ pub fn csv(folder: &Folder, more: &[&str]) -> String {
 /// What it prints as JSON, line by line.
 #[track_caller]
 pub fn predictions(folder: &Folder, more: &[&str]) -> Vec<Value> {
-    let text = csv(folder, &[more, &["--format", "jsonl"]].concat());
+    let text = csv(folder, &[more, &["--json"]].concat());
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{line}: {err}")))
         .collect()

@@ -242,7 +242,7 @@ fn a_net_learns_as_much_as_in_32_bits() {
         assert_eq!(Config::parse(&config.to_toml(), &[]).expect("its own"), config);
         let data = config.dataset().expect("digits");
         let mut trainer = config.trainer(&open(families()[0]), &data).expect("a trainer");
-        let last = trainer.run(&mut ()).expect("a run").expect("an epoch");
+        let last = trainer.run(&mut ()).expect("a run").last.expect("an epoch");
         last.eval_accuracy.expect("classes")
     };
     let [narrow, wide] = [8, 32].map(accuracy);

@@ -388,7 +388,7 @@ fn runs_record_them() {
     let gpu = open(families()[0]);
     let options = TrainOptions { epochs: 2, ..options(16, &metrics) };
     let mut trainer = Trainer::for_step(&gpu, &step, &sgd, &dataset(&part), &options).expect("a trainer");
-    let last = trainer.run(&mut ()).expect("a run").expect("an epoch");
+    let last = trainer.run(&mut ()).expect("a run").last.expect("an epoch");
     let names: Vec<&str> = last.eval_metrics.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["spread", "top_2", "f1"]);
     assert_eq!(last.train_metrics.iter().count(), 1);

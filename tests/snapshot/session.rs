@@ -262,13 +262,18 @@ fn an_observer_and_a_handle_stop_a_run() {
     let data = downhill::data::digits().expect("digits");
     let mut trainer = config(&[]).trainer(&gpu, &data).expect("a trainer");
     let handle: RunHandle = trainer.handle();
-    assert!(matches!(trainer.run(&mut Stops), Err(Error::Cancelled)));
+    let outcome = trainer.run(&mut Stops).expect("a stop is no error");
+    assert_eq!((outcome.end, outcome.step), (RunEnd::Stopped, 12));
     assert_eq!((trainer.steps_done(), handle.progress().step, handle.progress().total_steps), (12, 12, 36));
     assert!(handle.progress().eval_loss.is_some() && !handle.is_stopped());
     // It goes on as if nothing had been.
     handle.stop();
     assert!(matches!(trainer.advance(1), Err(Error::Cancelled)));
-    let last = trainer.run(&mut ()).expect("the rest").expect("an epoch");
+    handle.stop();
+    assert_eq!(trainer.run(&mut ()).expect("a stop").end, RunEnd::Stopped);
+    let outcome = trainer.run(&mut ()).expect("the rest");
+    assert_eq!((outcome.end, outcome.step), (RunEnd::Finished, 36));
+    let last = outcome.last.expect("an epoch");
     assert_eq!((last.epoch, last.step), (3, 36));
 }
 

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::commands::commands;
 
-/// Make, convert and inspect data
+/// Inspect data, convert them to one packed file, or generate synthetic data
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

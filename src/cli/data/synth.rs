@@ -55,7 +55,7 @@ impl SynthArgs {
         })?;
 
         let beside = if eval > 0 { format!(" to train on, {eval} to evaluate on") } else { String::new() };
-        println(&format!("made     {} samples{beside}, seed {}", self.count, self.seed));
+        println(&format!("made     {}{beside}, seed {}", units::plural(self.count, "sample"), self.seed));
         for (path, bytes) in written {
             println(&format!("wrote    {}, {}", path.display(), units::bytes(bytes)));
         }

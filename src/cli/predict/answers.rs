@@ -2,10 +2,13 @@
 
 use downhill::Error;
 use downhill::config::{Config, DataSpec};
-use downhill::data::{Encoding, TableEncoding, TargetKind};
+use downhill::data::{Encoding, TableEncoding};
 use downhill::error::Result;
 use downhill::infer::Head;
 use downhill::shape::Shape;
+use downhill::units::plural;
+
+use crate::cli::targets::class_names;
 
 /// A label applies from this probability on.
 const LIKELY: f32 = 0.5;
@@ -28,20 +31,6 @@ pub(super) struct Answers {
     /// Number of classes to write, the likeliest ones.
     top: Option<usize>,
     width: usize,
-}
-
-/// The names of the classes, where the data name them.
-fn class_names(config: &Config, encoding: Option<&Encoding>) -> Option<Vec<String>> {
-    match (encoding, &config.data) {
-        (_, DataSpec::Inputs(_)) => None,
-        (Some(Encoding::Table(table)), _) => match &table.target.kind {
-            TargetKind::Classes { classes } => Some(classes.clone()),
-            TargetKind::Numeric { .. } => None,
-        },
-        (Some(Encoding::Images(images)), _) => Some(images.classes.clone()),
-        (_, DataSpec::Digits) => Some((0..10).map(|digit| digit.to_string()).collect()),
-        _ => None,
-    }
 }
 
 impl Answers {
@@ -87,7 +76,7 @@ impl Answers {
             )));
         }
         if let Some(k) = top.filter(|k| *k > width) {
-            return Err(Error::Config(format!("--top {k}: the model has {width} classes")));
+            return Err(Error::Config(format!("--top {k}: the model has {}", plural(width, "class"))));
         }
         let prefix = if head == Head::Numbers { "y" } else { "p" };
         Ok(Answers { meaning, prefix, top, width })
@@ -105,11 +94,10 @@ impl Answers {
 
     /// A number in the unit of a table's target, else as the model returns it.
     fn number(table: Option<&TableEncoding>, value: f32) -> String {
-        match table.map(|table| (table.value(value), &table.target.kind)) {
-            Some((Some(own), TargetKind::Numeric { mean, std })) if (*mean, *std) != (0.0, 1.0) => {
-                format!("{own:?}")
-            }
-            _ => format!("{value:?}"),
+        match table.filter(|table| table.target.standardised().is_some()).and_then(|table| table.value(value))
+        {
+            Some(own) => format!("{own:?}"),
+            None => format!("{value:?}"),
         }
     }
 

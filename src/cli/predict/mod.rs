@@ -27,7 +27,7 @@ const MAX_BATCH: usize = 256;
 #[command(after_help = "\
 Examples:
   downhill predict runs/garden-1 new_rows.csv --out predictions.csv
-  cat new_rows.csv | downhill predict runs/garden-1 --format jsonl
+  cat new_rows.csv | downhill predict runs/garden-1 --json
   downhill predict runs/cats-1 photos/ --top 3
   downhill predict runs/digits-1 images.npy
   downhill predict runs/digits-1 scan.png --fit stretch --invert
@@ -47,8 +47,11 @@ pub struct PredictArgs {
     /// Write to this file in place of standard output; it appears when it is complete
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Format of the output [default: jsonl where --out ends in .jsonl, else csv]
-    #[arg(long, value_name = "FORMAT", value_parser = ["csv", "jsonl"])]
+    /// Print one JSON object a line in place of CSV; so does --out FILE.jsonl
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// The older name: jsonl for --json, csv for none
+    #[arg(long, value_name = "FORMAT", value_parser = ["csv", "jsonl"], hide = true)]
     format: Option<String>,
     /// Scale images of another size: crop takes the largest part in the middle, stretch all of it
     #[arg(long, value_name = "HOW", value_parser = ["crop", "stretch"])]
@@ -80,7 +83,10 @@ impl PredictArgs {
         let answers = Answers::new(&run.config, run.encoding.as_ref(), predictor.output(), top)?;
         let json = match self.format.as_deref() {
             Some(format) => format == "jsonl",
-            None => self.out.as_deref().is_some_and(|path| path.extension().is_some_and(|e| e == "jsonl")),
+            None => {
+                self.json
+                    || self.out.as_deref().is_some_and(|path| path.extension().is_some_and(|e| e == "jsonl"))
+            }
         };
         let mut output = Output::open(self.out.as_deref(), json, &answers, inputs.paths.is_some())?;
         if predict_all(&mut inputs, &mut predictor, &answers, &mut output)? {

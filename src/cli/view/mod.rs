@@ -19,6 +19,7 @@ use downhill::train::Observer;
 use super::run_args::RunArgs;
 pub(super) use json::Json;
 use plain::Plain;
+pub(super) use plain::evaluated;
 use screen::Screen;
 
 /// Shows a run. Dropping it clears its drawing from the terminal.

@@ -78,7 +78,7 @@ fn losses(state: &State) -> Vec<Line> {
     let named = [("loss", state.loss), ("eval loss", state.eval_loss)];
     let losses = named.into_iter().filter_map(|(name, value)| Some(field(name, &number(value?)?)));
     let accuracy = state.accuracy.filter(|accuracy| accuracy.is_finite());
-    let accuracy = accuracy.map(|accuracy| field("accuracy", &format!("{:.2}%", 100.0 * accuracy)));
+    let accuracy = accuracy.map(|accuracy| field("eval accuracy", &format!("{:.2}%", 100.0 * accuracy)));
     let metrics = state.metrics.iter().filter_map(|(name, value)| Some(field(name, &number(*value)?)));
     losses.chain(accuracy).chain(metrics).collect()
 }
@@ -154,7 +154,7 @@ fn flow(fields: Vec<Line>, columns: usize, most: usize) -> Vec<Line> {
 }
 
 /// A loss with four decimals, or with an exponent where it is tiny or huge. `None` where it is not finite.
-fn number(value: f64) -> Option<String> {
+pub fn number(value: f64) -> Option<String> {
     let size = value.abs();
     value.is_finite().then(|| match size {
         _ if size == 0.0 || (1e-3..1e5).contains(&size) => format!("{value:.4}"),

@@ -79,8 +79,7 @@ impl State {
     pub fn epoch(&mut self, epoch: &EpochRecord) {
         self.eval_loss = epoch.eval_loss;
         self.accuracy = epoch.eval_accuracy;
-        self.metrics =
-            named(if epoch.eval_metrics.is_empty() { &epoch.train_metrics } else { &epoch.eval_metrics });
+        self.metrics = named_metrics(epoch);
     }
 
     pub fn checkpoint(&mut self, checkpoint: &CheckpointRecord) {
@@ -88,6 +87,15 @@ impl State {
     }
 }
 
-fn named(metrics: &Metrics<f64>) -> Vec<(String, f64)> {
-    metrics.iter().map(|(name, value)| (name.to_owned(), *value)).collect()
+/// The metrics of an epoch: `eval f1`, or those of training by their names where there is no evaluation. The accuracy is a
+/// number of its own.
+pub fn named_metrics(epoch: &EpochRecord) -> Vec<(String, f64)> {
+    let named = |metrics: &Metrics<f64>, prefix: &str| {
+        let new = metrics.iter().filter(|(name, _)| *name != "accuracy" || epoch.eval_accuracy.is_none());
+        new.map(|(name, value)| (format!("{prefix}{name}"), *value)).collect()
+    };
+    match epoch.eval_metrics.is_empty() {
+        true => named(&epoch.train_metrics, ""),
+        false => named(&epoch.eval_metrics, "eval "),
+    }
 }

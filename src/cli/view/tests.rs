@@ -59,7 +59,7 @@ fn a_run_on_eighty_columns() {
     let head = [
         format!("epoch 3/10 {}{}  50%    2/4 steps", full(17), " ".repeat(17)),
         format!("run        {}{}  25%  10/40 steps  1 min 24 s left", full(9), " ".repeat(25)),
-        "loss 1.4500  eval loss 1.2500  accuracy 96.94%  precision 0.2500".into(),
+        "loss 1.4500  eval loss 1.2500  eval accuracy 96.94%  eval precision 0.2500".into(),
         "12.0 k samples/s  GPU waits for data 3%  host waits for GPU 91%".into(),
         "memory 3.0 MiB of 64.0 MiB  checkpoint step 8".into(),
     ];

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::super::read::{kind, read as read_value};
-use super::super::{Augment, read_text, set};
+use super::super::{Augment, read_text, set, syntax};
 use super::formats::recognise;
 use super::section::{self, to_toml};
 use super::spec::DataSpec;
@@ -62,11 +62,12 @@ impl DataConfig {
         let is_config = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
         if is_config {
             let text = read_text(path)?;
-            let read = || {
-                let table = text.parse().map_err(|err| Error::Config(format!("not valid TOML: {err}")))?;
-                Self::read(table, path.parent().unwrap_or(Path::new("")), settings, None)
-            };
-            return read().worded(|text| format!("{}: {text}", path.display()));
+            let read =
+                || Self::read(syntax::parse(&text)?, path.parent().unwrap_or(Path::new("")), settings, None);
+            return read().map_err(|err| match syntax::cut(err) {
+                Error::Config(text) => Error::Config(format!("{}: {text}", path.display())),
+                other => other,
+            });
         }
         let format = recognise(path)?;
         let Some(name) = path.to_str() else {

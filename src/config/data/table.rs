@@ -97,6 +97,10 @@ fn read(mut keys: Keys, format: TableFormat) -> Result<TableSpec> {
         let text = "data.source: eval and eval_csv are one key by two names; leave eval_csv out";
         return Err(Error::Config(text.into()));
     }
+    if !keys.source.contains_key("target") {
+        // A target is of no use where the format is not read at all.
+        format.check_built(&keys.path)?;
+    }
     let mut options: TableOptions = keys.source()?;
     if format != TableFormat::Csv && options.delimiter.is_some() {
         return Err(Error::Config("data.source.delimiter is one of CSV files; leave it out".into()));

@@ -4,6 +4,7 @@ use super::super::normalise::{Normalise, fit};
 use super::super::{Dataset, Encoding, Field, Holdout, Part, Values};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
+use crate::units::plural;
 
 /// Options of arrays.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +86,8 @@ pub(super) fn targets(array: &Array, of: &Array) -> Result<Field> {
         let [m, n] = [&array.shape, &of.shape].map(|shape| shape.first().copied().unwrap_or(0));
         let (inputs, targets) = (&of.name, &array.name);
         return Err(Error::Data(format!(
-            "{inputs} has {n} samples and {targets} {m}: every sample needs one of each"
+            "{inputs} has {} and {targets} {m}: every sample needs one of each",
+            plural(n, "sample")
         )));
     }
     Ok(field)

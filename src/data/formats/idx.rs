@@ -22,6 +22,7 @@ use super::folder::files_of;
 use super::gzip;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
+use crate::units::plural;
 
 /// The longest header: 255 dimensions.
 const LONGEST: u64 = 4 + 4 * 255;
@@ -65,7 +66,8 @@ fn header(file: &DataFile) -> Result<Header> {
     }
     let begin = 4 + 4 * u64::from(rank);
     if begin > size {
-        return Err(file.fault(size, format!("the file ends inside the extents of its {rank} dimensions")));
+        return Err(file
+            .fault(size, format!("the file ends inside the extents of its {}", plural(rank, "dimension"))));
     }
     let extents = file.take(4, 4 * usize::from(rank))?;
     let extent = |b: &[u8]| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize;
@@ -91,12 +93,17 @@ fn raw(file: &Arc<DataFile>) -> Result<Array> {
     let (size, each) = (file.bytes(), written.bytes() as u64);
     if end > size {
         let (have, said) = ((size - begin) / each, shape.elements());
-        let text = format!("the file ends after {have} values, and extents of {shape} need {said}");
+        let text =
+            format!("the file ends after {}, and extents of {shape} need {said}", plural(have, "value"));
         return Err(file.fault(size, text));
     }
     if end < size {
         let (more, said) = (size - end, shape.elements());
-        let text = format!("{more} bytes too many after the {said} values that extents of {shape} need");
+        let text = format!(
+            "{} too many after the {} that extents of {shape} need",
+            plural(more, "byte"),
+            plural(said, "value")
+        );
         return Err(file.fault(end, text));
     }
     let values = FileValues::open(file, begin, shape.elements(), written, true)?;

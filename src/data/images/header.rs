@@ -6,6 +6,7 @@
 
 use super::super::file::DataFile;
 use crate::error::Result;
+use crate::units::plural;
 
 /// Pixels of an image, at most: with four channels of 16 bits they take half a GiB while they are decoded.
 pub const MOST_PIXELS: u64 = 1 << 26;
@@ -142,7 +143,7 @@ fn jpeg(file: &DataFile) -> Result<Header> {
         return Err(file.fault(at + 4, format!("{depth} bits a sample; 8 can be read")));
     }
     if !matches!(components, 1 | 3 | 4) {
-        return Err(file.fault(at + 9, format!("{components} channels; 1, 3 or 4 can be read")));
+        return Err(file.fault(at + 9, format!("{}; 1, 3 or 4 can be read", plural(components, "channel"))));
     }
     check_size(file, at + 5, width, height)?;
     let (pixels, bytes) = (u64::from(width) * u64::from(height), file.bytes());

@@ -81,6 +81,16 @@ pub enum TargetKind {
     },
 }
 
+impl TargetColumn {
+    /// Mean and deviation, where the target is learnt as (value − mean) / std.
+    pub fn standardised(&self) -> Option<(f64, f64)> {
+        match self.kind {
+            TargetKind::Numeric { mean, std } => Some((mean, std)).filter(|scale| *scale != (0.0, 1.0)),
+            TargetKind::Classes { .. } => None,
+        }
+    }
+}
+
 /// (cell − mean) / std as f32, or what is wrong with the cell.
 pub(super) fn scaled(cell: Cell, mean: f64, std: f64, fill: Option<f64>) -> Result<f32, String> {
     let scaled = ((cell.value(fill)? - mean) / std) as f32;

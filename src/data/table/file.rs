@@ -35,6 +35,19 @@ impl TableFormat {
             _ => TableFormat::Csv,
         }
     }
+
+    /// Refuses a file whose format this program cannot read.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the feature that reads it.
+    pub fn check_built(self, path: &Path) -> Result<()> {
+        let is_built = match self {
+            TableFormat::Csv => true,
+            TableFormat::Parquet => cfg!(feature = "parquet"),
+            TableFormat::Arrow => cfg!(feature = "arrow"),
+        };
+        if is_built { Ok(()) } else { Err(not_built(&file_name(path), self)) }
+    }
 }
 
 /// A table, read whole. Cells of text are trimmed.
@@ -189,7 +202,6 @@ impl TableFile {
     }
 }
 
-#[cfg(not(feature = "parquet"))]
 fn not_built(name: &str, format: TableFormat) -> Error {
     let (words, feature) = match format {
         TableFormat::Parquet => ("a Parquet file", "parquet"),

@@ -33,7 +33,8 @@ pub struct TableOptions {
     /// The target's values are classes, even if they are numbers; words always are.
     #[serde(default)]
     pub classes: bool,
-    /// A numeric target is learnt as (value − mean) / std of the training part.
+    /// A numeric target is learnt as (value − mean) / std of the training part. Losses are of that number; the metrics mae
+    /// and rmse, and predictions, are in the target's own unit.
     #[serde(default)]
     pub standardise_target: bool,
     /// Values for missing cells of inputs.

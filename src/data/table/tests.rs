@@ -179,7 +179,7 @@ fn what_is_missing_or_wrong_has_row_line_and_column() {
         "x,y\n1,2\n",
         &TableOptions { eval_fraction: 0.5, ..all() },
         false,
-        &["1 rows", "none to train on"],
+        &["has 1 row,", "none to train on"],
     );
 }
 

@@ -53,8 +53,17 @@ fn larger(a: f64, b: f64) -> f64 {
     a.abs().max(b.abs()).max(f64::MIN_POSITIVE)
 }
 
+/// What was found in the metrics of two runs.
+pub(super) struct Walk {
+    pub lengths: [Length; 2],
+    /// The last line was cut off, and does not count.
+    pub torn: [bool; 2],
+    /// The first difference.
+    pub parting: Option<MetricParting>,
+}
+
 /// The lengths of both runs and their first difference.
-pub(super) fn walk(runs: [&Path; 2], tolerance: f64) -> Result<([Length; 2], Option<MetricParting>)> {
+pub(super) fn walk(runs: [&Path; 2], tolerance: f64) -> Result<Walk> {
     let [mut a, mut b] = [Lines::open(runs[0])?, Lines::open(runs[1])?];
     let mut parting = None;
     loop {
@@ -68,7 +77,7 @@ pub(super) fn walk(runs: [&Path; 2], tolerance: f64) -> Result<([Length; 2], Opt
         let [a, b] = runs.map(Path::display);
         return Err(Error::Data(format!("neither {a} nor {b} has a step: there is nothing to compare")));
     }
-    Ok(([a.length, b.length], parting))
+    Ok(Walk { lengths: [a.length, b.length], torn: [a.torn, b.torn], parting })
 }
 
 /// A step or an epoch.
@@ -128,6 +137,8 @@ struct Lines {
     line: u64,
     /// Length of the lines read so far.
     length: Length,
+    /// The last line was cut off.
+    torn: bool,
 }
 
 impl Lines {
@@ -140,7 +151,7 @@ impl Lines {
             )),
             _ => Error::io("cannot read", &path, &err),
         })?;
-        Ok(Lines { path, file: BufReader::new(file), line: 0, length: Length::default() })
+        Ok(Lines { path, file: BufReader::new(file), line: 0, length: Length::default(), torn: false })
     }
 
     /// The next step or epoch. Lines of other events are skipped, and so is a last line that was cut off.
@@ -149,11 +160,16 @@ impl Lines {
         loop {
             text.clear();
             let read = self.file.read_line(&mut text);
-            read.map_err(|err| Error::io("cannot read", &self.path, &err))?;
+            if read.map_err(|err| Error::io("cannot read", &self.path, &err))? == 0 {
+                return Ok(None);
+            }
             self.line += 1;
             let entries: Metrics<Value> = match serde_json::from_str(&text) {
                 Ok(entries) => entries,
-                Err(_) if !text.ends_with('\n') => return Ok(None),
+                Err(_) if !text.ends_with('\n') => {
+                    self.torn = true;
+                    return Ok(None);
+                }
                 Err(err) => return Err(self.wrong(&err.to_string())),
             };
             let get = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|(_, value)| value);

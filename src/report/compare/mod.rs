@@ -46,6 +46,8 @@ pub struct Comparison {
     pub tolerance: f64,
     /// The length of each run.
     pub lengths: [Length; 2],
+    /// The last line of the run's metrics was cut off, as by a process that was killed. It is left out.
+    pub torn: [bool; 2],
     /// The first number of a step or an epoch that differs.
     pub metrics: Option<MetricParting>,
     /// Number of tensors compared; `None` where weights were skipped or are missing.
@@ -66,12 +68,13 @@ impl Comparison {
     /// has any; [`Error::Weights`] for weights that are needed and missing, or cannot be read.
     pub fn new(a: &Path, b: &Path, options: &CompareOptions) -> Result<Comparison> {
         let runs = [a, b];
-        let (lengths, metrics) = metrics::walk(runs, options.tolerance)?;
+        let metrics::Walk { lengths, torn, parting } = metrics::walk(runs, options.tolerance)?;
         let mut comparison = Comparison {
             runs: runs.map(Path::to_owned),
             tolerance: options.tolerance,
             lengths,
-            metrics,
+            torn,
+            metrics: parting,
             tensors: None,
             weights: None,
             without_weights: [false; 2],

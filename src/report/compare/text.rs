@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Comparison, Length, MetricParting, WeightParting};
 use crate::run::SettingDifference;
+use crate::units::plural;
 
 /// The comparison as text.
 pub fn compare_text(comparison: &Comparison) -> String {
@@ -22,6 +23,10 @@ pub fn compare_text(comparison: &Comparison) -> String {
     if x != y {
         let _ = writeln!(out, "length   {a} has {}, {b} has {}", length(x), length(y));
     }
+    for (run, _) in comparison.runs.iter().zip(comparison.torn).filter(|(_, torn)| *torn) {
+        let file = run.join("metrics.jsonl");
+        let _ = writeln!(out, "note     the last line of {} is cut off, and is left out", file.display());
+    }
     if let Some(text) = weights(comparison) {
         let _ = writeln!(out, "weights  {text}");
     }
@@ -34,8 +39,7 @@ pub fn compare_text(comparison: &Comparison) -> String {
 }
 
 fn length(length: Length) -> String {
-    let counted = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    format!("{} and {}", counted(length.steps, "step"), counted(length.epochs, "epoch"))
+    format!("{} and {}", plural(length.steps, "step"), plural(length.epochs, "epoch"))
 }
 
 fn within(tolerance: f64) -> String {
@@ -63,7 +67,7 @@ fn weights(comparison: &Comparison) -> Option<String> {
         return without.map(|(run, _)| format!("not compared: {} has no model.safetensors", run.display()));
     };
     Some(match &comparison.weights {
-        None => format!("alike in {tensors} tensors{}", within(comparison.tolerance)),
+        None => format!("alike in {}{}", plural(tensors, "tensor"), within(comparison.tolerance)),
         Some(WeightParting::Alone { tensor, run }) => {
             format!("only {} has {tensor}", comparison.runs[*run].display())
         }
@@ -107,6 +111,7 @@ pub fn compare_json(comparison: &Comparison) -> Value {
         "runs": comparison.runs,
         "tolerance": comparison.tolerance,
         "lengths": comparison.lengths,
+        "torn": comparison.torn,
         "metrics": metrics,
         "tensors": comparison.tensors,
         "weights": weights,

@@ -1,0 +1,36 @@
+//! The commands that a finished run is good for.
+
+use std::path::Path;
+
+use downhill::data::Encoding;
+use downhill::run::Session;
+
+use super::output::println;
+
+/// Prints commands for the run, and for its config where `file` is a new run's.
+pub(super) fn offer(session: &Session, file: Option<&Path>, program: &str) {
+    let run = session.dir().path().display();
+    let (other, what) = match session.data().encoding() {
+        Some(Encoding::Table(_)) => ("rows.csv", "other rows"),
+        Some(Encoding::Images(_)) => ("photos/", "other images"),
+        Some(Encoding::Text { .. }) => ("other.txt", "another text"),
+        Some(Encoding::Array(_)) | None => ("inputs.npy", "other arrays"),
+    };
+    let mut lines = Vec::new();
+    if let Some(Encoding::Text { .. }) = session.data().encoding() {
+        lines.push(format!("sample {run}    write text with the model"));
+    } else {
+        lines.push(format!("predict {run} {other}    predict {what}"));
+    }
+    lines.push(match session.data().eval() {
+        Some(_) => format!("eval {run}    evaluate again; --data PATH takes other data"),
+        None => format!("eval {run} --part train    evaluate; --data PATH takes other data"),
+    });
+    if let Some(file) = file.map(Path::display) {
+        lines.push(format!("lr-find {file}    look for a better learning rate"));
+        lines.push(format!("train {file} --init {run}/model.safetensors    start from these weights"));
+    }
+    for (at, line) in lines.iter().enumerate() {
+        println(&format!("{:<9}{program} {line}", if at == 0 { "next" } else { "" }));
+    }
+}
