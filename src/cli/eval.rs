@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::finished::Finished;
 use super::output::println;
-use super::run_args::FinishedArgs;
+use super::run_args::{DataRootArg, FinishedArgs};
 
 /// Evaluate the weights of a run
 #[derive(Debug, Args)]
@@ -39,6 +39,9 @@ pub struct EvalArgs {
     /// Other data of the same kind: a file or folder, a packed data set, or a config (.toml) whose [data] names them
     #[arg(long, value_name = "PATH", conflicts_with = "part")]
     data: Option<PathBuf>,
+    /// The run's own data
+    #[command(flatten)]
+    own: DataRootArg,
     /// Part of the run's own data
     #[arg(long, value_name = "PART", default_value = "eval", value_parser = ["train", "eval"])]
     part: String,
@@ -74,7 +77,7 @@ struct Report<'a> {
 
 impl EvalArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let mut run = Finished::open(&self.finished.run)?;
+        let mut run = Finished::open_from(&self.finished.run, &self.own)?;
         let (path, weights) = run.weights(&self.finished)?;
         let (data, part) = data(&mut run, self)?;
         let gpu = run.gpu(&self.finished.adapter)?;

@@ -110,7 +110,8 @@ fn reported_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)
     Ok((kept, steps, told))
 }
 
-const CONFIG: &str = "config.toml";
+/// The config of a run.
+pub const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 const WEIGHTS: &str = "model.safetensors";
 /// The folder of a run's checkpoints.
@@ -194,12 +195,16 @@ impl RunDir {
         Ok(RunDir { path: path.to_owned(), metrics: BufWriter::new(file), _lock: lock })
     }
 
-    /// Replaces the config by one that continues the same run.
+    /// Replaces the config by one that continues the same run, if it has another text.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be written.
     pub fn replace_config(&self, config: &str) -> Result<()> {
-        write_whole(&self.path.join(CONFIG), config.as_bytes())
+        let path = self.path.join(CONFIG);
+        if fs::read(&path).is_ok_and(|text| text == config.as_bytes()) {
+            return Ok(());
+        }
+        write_whole(&path, config.as_bytes())
     }
 
     /// Removes the weights that mark the run as done, and their average.

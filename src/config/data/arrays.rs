@@ -149,6 +149,14 @@ impl Source for ArraysSpec {
         (name, Some(&self.path))
     }
 
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let target = match &mut self.files {
+            ArrayFiles::Npy(keys) => Some(&mut keys.target),
+            _ => None,
+        };
+        std::iter::once(&mut self.path).chain(target).collect()
+    }
+
     fn keys(&self) -> (Table, Table) {
         let source = match &self.files {
             ArrayFiles::Idx(keys) => keys::table(keys),
@@ -193,7 +201,7 @@ pub(super) fn npz(keys: Keys) -> Result<ArraysSpec> {
 
 pub(super) fn npy(keys: Keys) -> Result<ArraysSpec> {
     let NpyKeys { target } = keys.source()?;
-    let target = keys::absolute(keys.folder, "data.source.target", &target)?;
+    let target = keys.root.resolve("data.source.target", &target)?;
     read(keys, ArrayFiles::Npy(NpyKeys { target }))
 }
 
