@@ -28,7 +28,10 @@ pub(super) fn resume(
     how: &RunArgs,
 ) -> anyhow::Result<()> {
     let is_changed = match &config {
-        Some(config) => *config != Config::load(&path.join("config.toml"), &[])?.with_places_of(config),
+        Some(config) => {
+            let stored = Config::load(&path.join("config.toml"), &[])?.with_places_of(config);
+            config.clone().filled_from(&stored) != stored
+        }
         None => !settings.is_empty(),
     };
     if RunDir::is_finished(path) && !is_changed {

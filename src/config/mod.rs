@@ -33,7 +33,6 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
-use crate::metrics::Metric;
 use crate::nn::Sequential;
 use crate::optim::Update;
 use crate::train::{CheckpointOptions, Trainer};
@@ -123,11 +122,12 @@ impl Config {
         update.validate()?;
 
         file.train.check()?;
-        let Train { epochs, steps, precision, weight_rounding, micro_batch, memory, device_timeout } = file.train;
+        let Train { epochs, steps, precision, weight_rounding, micro_batch, memory, device_timeout } =
+            file.train;
         let device_timeout = device_timeout.map(Duration::from_secs_f64);
         let checkpoints = file.checkpoint.rule()?;
         file.early_stopping.as_ref().map_or(Ok(()), check_early_stopping)?;
-        Metric::check(&file.eval.metrics)?;
+        file.eval.check()?;
         let options = TrainOptions {
             seed: file.seed,
             epochs,
@@ -137,12 +137,25 @@ impl Config {
             micro_batch,
             early_stopping: file.early_stopping,
             metrics: file.eval.metrics,
+            eval_batch: file.eval.batch_size,
             statistics: Some(file.watch.statistics).filter(|every| *every > 0),
             ..options
         };
         options.target(Target::new(Family::Tiled)).check()?;
         let (Model { layers: model, loss }, watch) = (model, file.watch);
-        Ok(Config { data, augment, model, loss, update, options, memory, device_timeout, checkpoints, watch, root })
+        Ok(Config {
+            data,
+            augment,
+            model,
+            loss,
+            update,
+            options,
+            memory,
+            device_timeout,
+            checkpoints,
+            watch,
+            root,
+        })
     }
 
     /// Plans a run on `data`, which is that of [`Config::dataset`].
@@ -204,6 +217,13 @@ impl Config {
         Config { data: self.data.with_places_of(&other.data), root: other.root.clone(), ..self.clone() }
     }
 
+    /// The same config with what the plan of its run decided and it leaves out: the samples evaluated at once.
+    #[must_use]
+    pub fn filled_from(mut self, run: &Config) -> Config {
+        self.options.eval_batch = self.options.eval_batch.or(run.options.eval_batch);
+        self
+    }
+
     /// The whole config as TOML, every default written out; reading it back gives the same run.
     pub fn to_toml(&self) -> String {
         self.written_for(None)
@@ -243,7 +263,7 @@ impl Config {
             checkpoint: Checkpoint::from(self.checkpoints.clone()),
             early_stopping: options.early_stopping,
             watch: self.watch.clone(),
-            eval: Eval { metrics: options.metrics },
+            eval: Eval { batch_size: options.eval_batch, metrics: options.metrics },
         };
         // Every value of a config is one that TOML has.
         toml::to_string(&file).unwrap_or_default()

@@ -193,8 +193,10 @@ section! {
 }
 
 section! {
-    /// What evaluation computes beside the loss.
+    /// How evaluation goes, and what it computes beside the loss.
     pub(super) struct Eval {
+        /// Samples evaluated at once, whatever memory there is; what a training batch leaves room for, 512 at most, without it. A run writes the number that it chose.
+        pub batch_size: Option<usize> = None,
         /// The metrics, each by its name or as a table of its name with options.
         pub metrics: Vec<Metric> = Vec::new(),
     }
@@ -202,7 +204,14 @@ section! {
 
 impl Eval {
     fn is_empty(&self) -> bool {
-        self.metrics.is_empty()
+        self.metrics.is_empty() && self.batch_size.is_none()
+    }
+
+    pub fn check(&self) -> Result<()> {
+        if self.batch_size == Some(0) {
+            return Err(Error::Config("eval.batch_size = 0: at least 1 sample is evaluated at once".into()));
+        }
+        Metric::check(&self.metrics)
     }
 }
 

@@ -15,6 +15,8 @@ const BOUND: Duration = Duration::from_millis(250);
 const FIRST_LIMIT: u64 = 500_000_000;
 /// The least that a slow device is given at once.
 const LEAST_LIMIT: u64 = 1 << 20;
+/// A wait that is no shorter than this is one for the device.
+const AWAITED: Duration = Duration::from_micros(100);
 /// Submissions that are remembered. Waiting for one waits for all before it.
 const REMEMBERED: usize = 256;
 
@@ -51,8 +53,9 @@ struct State {
     outstanding: VecDeque<Outstanding>,
     next: u64,
     limit: u64,
-    /// The last time a submission was seen to be done.
+    /// The last time a submission was seen to be done, and whether the host saw it at once, for it was waiting.
     last_done: Instant,
+    was_awaited: bool,
     counts: SubmissionCounts,
 }
 
@@ -71,6 +74,7 @@ impl Submissions {
             next: 0,
             limit: limit.unwrap_or(FIRST_LIMIT),
             last_done: Instant::now(),
+            was_awaited: false,
             counts: SubmissionCounts::default(),
         };
         Submissions { state: Mutex::new(state), is_fixed: limit.is_some() }
@@ -90,7 +94,13 @@ impl Submissions {
     }
 
     /// Enters a submission that was begun at `submitted`.
-    pub fn enter(&self, index: wgpu::SubmissionIndex, work: u64, kernels: u64, submitted: Instant) -> Submission {
+    pub fn enter(
+        &self,
+        index: wgpu::SubmissionIndex,
+        work: u64,
+        kernels: u64,
+        submitted: Instant,
+    ) -> Submission {
         let mut state = self.state();
         let submission = Submission { index, number: state.next };
         state.next += 1;
@@ -121,22 +131,32 @@ impl Submissions {
     /// Learns from a submission that was done now, after a wait of `waited`.
     pub fn done(&self, of: &Outstanding, waited: Duration) {
         let mut state = self.state();
-        let since = of.submitted.max(state.last_done).elapsed();
-        state.last_done = Instant::now();
+        // The device began with it when it was submitted, or when the one before was done.
+        let began = if of.submitted > state.last_done {
+            Some(of.submitted)
+        } else {
+            Some(state.last_done).filter(|_| state.was_awaited)
+        };
+        let since = began.map(|began| began.elapsed());
+        (state.last_done, state.was_awaited) = (Instant::now(), waited > AWAITED);
         if !self.is_fixed && of.work > 0 {
             state.limit = next_limit(state.limit, of.work, of.submitting + waited, since);
         }
     }
 }
 
-/// The next limit, after `work` that took at least `least` and at most `most`. It halves, or more, where the work took too
+/// The next limit, after `work` that took at least `least` and at most `most`, if that is known. It halves, or more, where the work took too
 /// long for sure, and doubles where it took a quarter of the bound for sure.
-fn next_limit(limit: u64, work: u64, least: Duration, most: Duration) -> u64 {
+fn next_limit(limit: u64, work: u64, least: Duration, most: Option<Duration>) -> u64 {
     if least > BOUND {
         let fitting = work as f64 * (BOUND.as_secs_f64() / 2.0) / least.as_secs_f64();
         return limit.min((fitting as u64).max(LEAST_LIMIT));
     }
-    if most < BOUND / 4 && work > limit / 2 { limit.saturating_mul(2) } else { limit }
+    if most.is_some_and(|most| most < BOUND / 4) && work > limit / 2 {
+        limit.saturating_mul(2)
+    } else {
+        limit
+    }
 }
 
 #[cfg(test)]
@@ -150,17 +170,19 @@ mod tests {
         let mut limit = FIRST_LIMIT;
         for _ in 0..50 {
             let took = seconds(limit as f64 / 1e10);
-            limit = next_limit(limit, limit, took, took);
+            limit = next_limit(limit, limit, took, Some(took));
             assert!(limit as f64 / 1e10 < BOUND.as_secs_f64(), "{limit}");
         }
-        assert!(limit > 2 * FIRST_LIMIT / 2, "{limit}");
+        assert!(limit > FIRST_LIMIT, "{limit}");
         // It becomes 100 times slower: after one submission the next is within the bound.
         let took = seconds(limit as f64 / 1e8);
-        limit = next_limit(limit, limit, took, took);
+        limit = next_limit(limit, limit, took, Some(took));
         assert!(limit as f64 / 1e8 <= BOUND.as_secs_f64(), "{limit}");
         // A host that came late knows nothing, and little work says nothing.
-        assert_eq!(next_limit(limit, limit, seconds(0.0), seconds(5.0)), limit);
-        assert_eq!(next_limit(limit, limit / 4, seconds(0.0), seconds(0.001)), limit);
-        assert_eq!(next_limit(LEAST_LIMIT, 1, seconds(9.0), seconds(9.0)), LEAST_LIMIT);
+        for most in [None, Some(seconds(5.0))] {
+            assert_eq!(next_limit(limit, limit, seconds(0.0), most), limit);
+        }
+        assert_eq!(next_limit(limit, limit / 4, seconds(0.0), Some(seconds(0.001))), limit);
+        assert_eq!(next_limit(LEAST_LIMIT, 1, seconds(9.0), Some(seconds(9.0))), LEAST_LIMIT);
     }
 }

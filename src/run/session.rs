@@ -103,7 +103,7 @@ impl Session {
     /// # Errors
     /// Errors of the config, the data, the device and the weights; as [`RunDir::claim`].
     pub fn start(
-        config: Config,
+        mut config: Config,
         path: &Path,
         options: &GpuOptions,
         init: Option<&[NamedTensor]>,
@@ -112,6 +112,8 @@ impl Session {
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
+        let evaluated = trainer.plan().eval_batches.map(|batches| batches.rows);
+        config.options.eval_batch = config.options.eval_batch.or(evaluated);
         if let Some(weights) = init {
             trainer.load_state_dict(weights)?;
         }
@@ -194,6 +196,7 @@ impl Session {
         let stored = Config::load(&path.join(CONFIG), &[])?;
         // Files may lie elsewhere: the fingerprint of the data decides.
         let stored = stored.with_places_of(&config);
+        let config = config.filled_from(&stored);
         check_same_run(&stored.to_toml(), &config.to_toml(), &path)?;
         let is_changed = stored != config;
         let finished = RunDir::is_finished(&path);
@@ -211,6 +214,8 @@ impl Session {
         let mut checkpoints =
             Checkpointer::open(&dir.checkpoints(), config.checkpoints.clone(), own.clone(), &data)?;
         let (saved, notes) = find_checkpoint(&config, &own, &trainer, &checkpoints)?;
+        // Before anything is changed.
+        saved.iter().try_for_each(|saved| checkpoints.check_data(saved))?;
         if finished {
             check_extension(&dir, &trainer, saved.as_ref())?;
             dir.unfinish()?;

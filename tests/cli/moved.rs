@@ -125,11 +125,18 @@ fn data_that_lie_elsewhere_are_named_by_their_folder() {
     fs::create_dir_all(folder.path("other")).expect("a folder");
     let eval = folder.read("sets/2026/eval.csv");
     folder.write("other/eval.csv", &eval);
-    let changed = String::from_utf8(folder.read("sets/2026/garden.csv")).expect("UTF-8").replacen("5", "6", 1);
+    let changed =
+        String::from_utf8(folder.read("sets/2026/garden.csv")).expect("UTF-8").replacen("5", "6", 1);
     folder.write("other/garden.csv", changed);
     let resume = ["resume", "runs/half", "--set", "train.epochs=2", "--data-root"];
+    let files = || {
+        ["config.toml", "model.safetensors", "metrics.jsonl"]
+            .map(|name| folder.read(&format!("runs/half/{name}")))
+    };
+    let before = files();
     let other = run_in(&folder, ".", &[&resume[..], &["other"]].concat());
     other.refused(1, &["the data are not those of the run", "fingerprint"]);
+    assert!(files() == before, "a refusal changes nothing");
 
     ok(run_in(&folder, ".", &[&resume[..], &["sets/2026", "-q"]].concat()));
     assert_alike(&folder, "runs/whole", "runs/half");
@@ -144,7 +151,8 @@ fn absolute_paths_of_older_runs_are_found_below_a_folder() {
     let name = "old/runs/half/config.toml";
     let config = String::from_utf8(folder.read(name)).expect("UTF-8");
     let lines = config.lines().filter(|line| !line.starts_with("root ="));
-    let lines: Vec<String> = lines.map(|line| line.replace("\"../data/", "\"/nowhere/at all/data/")).collect();
+    let lines: Vec<String> =
+        lines.map(|line| line.replace("\"../data/", "\"/nowhere/at all/data/")).collect();
     assert!(config.lines().count() > lines.len(), "{config}");
     folder.write(name, lines.join("\n"));
     run_in(&folder, ".", &["eval", "old/runs/half"]).refused(2, &["/nowhere/at all/data/garden.csv"]);

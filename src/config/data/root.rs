@@ -67,7 +67,8 @@ impl Root {
             .components()
             .filter_map(|part| if let Component::Normal(name) = part { Some(name) } else { None })
             .collect();
-        let below = |first: usize| names[first..].iter().fold(self.path.clone(), |path, name| path.join(name));
+        let below =
+            |first: usize| names[first..].iter().fold(self.path.clone(), |path, name| path.join(name));
         let found = (0..names.len()).map(below).find(|path| path.exists());
         Ok(found.unwrap_or(if file.is_relative() { plain } else { below(names.len().saturating_sub(1)) }))
     }
