@@ -247,11 +247,13 @@ fn what_evaluation_adds_up_is_planned() {
             batch_size: BatchSize::Rows(8),
             epochs: 2,
             metrics: metrics.to_vec(),
+            eval_batch: Some(512),
             ..TrainOptions::default()
         };
         let family = adapter::families()[0];
         let batches = BatchPlan::new(37, options.batch_size, false).expect("batches");
-        let (sgd, target) = (Optimizer::Sgd(Sgd::default()), Target::new(family));
+        let memory = MemoryBudget { eval_batch: options.eval_batch, ..MemoryBudget::default() };
+        let (sgd, target) = (Optimizer::Sgd(Sgd::default()), Target::new(family).with_memory(memory));
         let plan = TrainPlan::builder(&data, &sgd)
             .model(&wide, &cross_entropy)
             .batches(batches)

@@ -90,6 +90,12 @@ fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, T
     Ok((gpu, trainer))
 }
 
+/// Writes into a config what its plan decided: the samples evaluated at once.
+fn fill(config: &mut Config, trainer: &Trainer) {
+    let evaluated = trainer.plan().eval_batches.map(|batches| batches.rows);
+    config.options.eval_batch = config.options.eval_batch.or(evaluated);
+}
+
 fn identity(config: &Config, gpu: &Gpu, trainer: &Trainer) -> Identity {
     let adapter = gpu.adapter();
     let driver = [&*adapter.name, &adapter.driver, &adapter.backend].join(", ");
@@ -112,8 +118,7 @@ impl Session {
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
-        let evaluated = trainer.plan().eval_batches.map(|batches| batches.rows);
-        config.options.eval_batch = config.options.eval_batch.or(evaluated);
+        fill(&mut config, &trainer);
         if let Some(weights) = init {
             trainer.load_state_dict(weights)?;
         }
@@ -196,7 +201,7 @@ impl Session {
         let stored = Config::load(&path.join(CONFIG), &[])?;
         // Files may lie elsewhere: the fingerprint of the data decides.
         let stored = stored.with_places_of(&config);
-        let config = config.filled_from(&stored);
+        let mut config = config.filled_from(&stored);
         check_same_run(&stored.to_toml(), &config.to_toml(), &path)?;
         let is_changed = stored != config;
         let finished = RunDir::is_finished(&path);
@@ -210,6 +215,7 @@ impl Session {
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
+        fill(&mut config, &trainer);
         let own = identity(&config, &gpu, &trainer);
         let mut checkpoints =
             Checkpointer::open(&dir.checkpoints(), config.checkpoints.clone(), own.clone(), &data)?;
@@ -391,7 +397,7 @@ fn find_checkpoint(
     if own.config_hash != saved.identity.config_hash {
         // As this version writes it: a key that it added has its default. The files may lie elsewhere.
         let theirs = Config::parse(&saved.identity.config, &[]);
-        let theirs = theirs.map(|theirs| theirs.with_places_of(config).to_toml());
+        let theirs = theirs.map(|theirs| theirs.with_places_of(config).filled_from(config).to_toml());
         check_same_run(theirs.as_deref().unwrap_or(&saved.identity.config), &own.config, &place)?;
     }
     let (was, is) = (&saved.identity.batch_layout, &own.batch_layout);

@@ -253,14 +253,15 @@ fn faults_name_the_key_and_the_remedy() {
 fn every_key_of_the_table_is_read() {
     let odd = || Value::Array(vec![Value::Array(Vec::new())]);
     let refused = |table: Table, key: &str| {
-        let err = super::read(table, "".as_ref(), &mut TrainOptions::default()).unwrap_err().to_string();
+        let err =
+            super::read(table, "".as_ref(), None, &mut TrainOptions::default()).unwrap_err().to_string();
         assert!(err.starts_with(&format!("{key} = [[]]: ")), "{key}: {err}");
     };
     for format in DATA_FORMATS {
         let context = if format.about("context").is_some() { "context = 64\n" } else { "" };
         let example: Table = format!("{context}source = {}", format.form).parse().unwrap();
         let mut options = TrainOptions::default();
-        let spec = super::read(example.clone(), "".as_ref(), &mut options).unwrap();
+        let (spec, _) = super::read(example.clone(), "".as_ref(), None, &mut options).unwrap();
         assert_eq!(spec.source().file().0, format.name);
         for (key, _) in format.keys.iter().filter(|(key, _)| *key != "eval_csv") {
             let mut table = example.clone();
