@@ -84,7 +84,7 @@ fn a_written_config_finds_its_files_wherever_both_are() {
     for folder in ["a/configs", "a/data", "a/runs/one"] {
         std::fs::create_dir_all(at(folder)).unwrap();
     }
-    std::fs::write(at("a/data/words.txt"), "some words to read").unwrap();
+    std::fs::write(at("a/data/words.txt"), "some words to read ".repeat(9)).unwrap();
     let write = |name: &str, text: String| std::fs::write(at(name), text).unwrap();
     write(
         "a/configs/net.toml",
