@@ -240,3 +240,54 @@ fn savings_change_no_number_but_by_rounding() {
         }
     }
 }
+
+const DIGITS: &str = r#"
+[data]
+source = "digits"
+batch_size = 100
+[model]
+layers = ["flatten", { linear = 96 }, "tanh", { linear = 96 }, "tanh", { linear = 96 }, "tanh", "batch_norm", { linear = 10 }]
+loss = "cross_entropy"
+[optimizer]
+name = "adamw"
+lr = 1e-2
+[eval]
+metrics = ["f1", { top_k = 3 }, "confusion_matrix"]
+"#;
+
+/// Loss and metrics of an evaluation do not depend on the budget: what is monitored decides the same. Where it cannot be
+/// so, because activations are computed again to save memory, the plan says it.
+#[test]
+fn evaluation_has_the_same_bits_in_every_budget() {
+    let family = adapter::families()[0];
+    for auto in [false, true] {
+        let settings = if auto { vec!["train.micro_batch=auto".to_owned()] } else { vec![] };
+        let config = Config::parse(DIGITS, &settings).expect("a config");
+        let data = config.dataset().expect("its data");
+        let evaluated = |budget: Option<u64>| {
+            let mut trainer = config.trainer(&gpu(family, budget), &data)?;
+            trainer.advance(3)?;
+            let evaluation = trainer.evaluate()?.expect("a part to evaluate on");
+            Ok::<_, Error>((trainer.plan().clone(), evaluation))
+        };
+        let (plan, want) = evaluated(None).expect("a run");
+        let (rows, mut budget, mut saving) =
+            (plan.eval_batches.map(|batches| batches.rows), plan.peak_bytes(), 0);
+        let refused = loop {
+            budget -= budget / 5;
+            let (plan, got) = match evaluated(Some(budget)) {
+                Ok(found) => found,
+                Err(err) => break err,
+            };
+            let choices = plan.budget_choice.choices.join("\n");
+            saving += usize::from(!choices.is_empty());
+            if choices.contains("evaluation goes in batches") {
+                assert!(choices.contains("computed again") && choices.contains("last bits"), "{choices}");
+                assert_ne!(plan.eval_batches.map(|batches| batches.rows), rows);
+            } else {
+                assert_eq!(got, want, "{budget}: {choices}");
+            }
+        };
+        assert!(matches!(refused, Error::Budget(_)) && saving > 1, "{saving}: {refused}");
+    }
+}

@@ -26,6 +26,8 @@ mod examples;
 mod folder;
 #[path = "cli/lr_find.rs"]
 mod lr_find;
+#[path = "cli/moved.rs"]
+mod moved;
 #[path = "cli/packs.rs"]
 mod packs;
 #[path = "cli/predict.rs"]

@@ -8,11 +8,13 @@ use std::process::Command;
 use downhill::compile::TrainOptions;
 use downhill::data::{BatchSize, Dataset, digits};
 use downhill::gpu::Family;
+use downhill::graph::DType;
+use downhill::infer::{Head, Predictor};
 use downhill::nn::{Net, loss};
 use downhill::optim::{AdamW, Optimizer};
 use downhill::plan::NamedTensor;
 use downhill::train::{EpochRecord, Observer, StepRecord, Trainer};
-use downhill::{Gpu, Tensor};
+use downhill::{Gpu, GpuOptions, Tensor, Value};
 
 fn gpu(family: Family) -> Gpu {
     adapter::open(family)
@@ -92,6 +94,48 @@ fn submissions_of_any_size_give_the_same_bits() {
         let again = evaluated.evaluate().expect("an evaluation").expect("an evaluation part");
         let last = &heard.epochs[1];
         assert_eq!((Some(again.loss), again.accuracy), (last.eval_loss, last.eval_accuracy));
+    }
+}
+
+/// However little a submission may hold, training, evaluation and prediction have the same bits; and no submission of
+/// several kernels holds more.
+#[test]
+fn bounded_submissions_give_the_same_bits() {
+    let data = digits().expect("digits");
+    for &family in adapter::families() {
+        let run = |submission_work: Option<u64>| {
+            let options = GpuOptions { family: Some(family), submission_work, ..GpuOptions::default() };
+            let gpu = adapter::open_with(options);
+            let mut trainer = trainer(&gpu, &data, 3);
+            let mut heard = Heard::default();
+            trainer.run(&mut heard).expect("a run");
+            let weights = trainer.state_dict().expect("parameters");
+            let evaluated: Vec<_> = heard.epochs.iter().map(|e| (e.eval_loss, e.eval_accuracy)).collect();
+            let trained = gpu.submission_counts();
+            let mut predictor =
+                Predictor::new(&gpu, &model, Head::Softmax, [1, 8, 8], DType::F32, 40, &weights).expect("it");
+            let image: Vec<f32> = (0..64).map(|i| (i % 7) as f32 / 7.0).collect();
+            let answer = predictor.predict(Value::F32(&image)).expect("an answer");
+            (bits(&weights), losses(&heard.steps), evaluated, answer, [trained, gpu.submission_counts()])
+        };
+        let (weights, steps, evaluated, answer, [free, _]) = run(None);
+        for most in [1, 150_000] {
+            let bounded = run(Some(most));
+            assert_eq!((&bounded.0, &bounded.1), (&weights, &steps), "{family:?}, {most}");
+            assert_eq!((&bounded.2, &bounded.3), (&evaluated, &answer), "{family:?}, {most}");
+            for counts in bounded.4 {
+                assert!(counts.most_work <= most, "{family:?}, {most}: {counts:?}");
+                assert!(counts.submissions > free.submissions, "{family:?}, {most}: {counts:?}, {free:?}");
+            }
+            let [trained, predicted] = bounded.4;
+            assert_eq!(trained.kernels, free.kernels, "{family:?}, {most}");
+            if most == 1 {
+                assert_eq!(trained.submissions, trained.kernels, "each kernel alone");
+                assert_eq!(predicted.submissions, predicted.kernels, "each kernel alone");
+            } else {
+                assert!(trained.submissions < trained.kernels && trained.most_work > most / 4, "{trained:?}");
+            }
+        }
     }
 }
 

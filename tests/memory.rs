@@ -10,7 +10,7 @@ use downhill::engine::Evaluation;
 use downhill::gpu::Family;
 use downhill::graph::DType;
 use downhill::infer::{Head, Predictor};
-use downhill::kernel::Target;
+use downhill::kernel::{MemoryBudget, Target};
 use downhill::metrics::{Averaging, Metric};
 use downhill::nn::{Embedding, Net, loss};
 use downhill::optim::{Adam, MomentumForm, Optimizer, RmsProp, Sgd};
@@ -211,14 +211,20 @@ fn evaluation_of_wide_models_is_planned() {
     let options = TrainOptions { batch_size: BatchSize::Rows(2), ..TrainOptions::default() };
     let batches = BatchPlan::new(data.train().len(), options.batch_size, false).expect("batches");
     let sgd = Optimizer::Sgd(Sgd::default());
-    let plan = TrainPlan::builder(&data, &sgd)
-        .model(&model, &cross_entropy)
-        .batches(batches)
-        .target(Target::new(family))
-        .build()
-        .expect("a plan");
-    let sizes: Vec<usize> = plan.eval.iter().map(|build| build.batch).collect();
-    assert_eq!(sizes, [12, 2], "62 samples of 320,000 bytes each, in 4 MiB");
+    let plan = |eval_batch| {
+        let memory = MemoryBudget { eval_batch, ..MemoryBudget::default() };
+        let plan = TrainPlan::builder(&data, &sgd)
+            .model(&model, &cross_entropy)
+            .batches(batches)
+            .target(Target::new(family).with_memory(memory))
+            .build()
+            .expect("a plan");
+        let sizes: Vec<usize> = plan.eval.iter().map(|build| build.batch).collect();
+        (plan, sizes)
+    };
+    assert_eq!(plan(None).1, [2], "62 samples, as those of a training batch");
+    let (plan, sizes) = plan(Some(12));
+    assert_eq!(sizes, [12, 2], "62 samples, 12 at once");
     let peak = plan.peak_bytes();
     let gpu = gpu(family, Some(peak));
     let mut trainer = Trainer::from_plan(&gpu, plan.clone(), &data, &options).expect("it fits");
@@ -241,11 +247,13 @@ fn what_evaluation_adds_up_is_planned() {
             batch_size: BatchSize::Rows(8),
             epochs: 2,
             metrics: metrics.to_vec(),
+            eval_batch: Some(512),
             ..TrainOptions::default()
         };
         let family = adapter::families()[0];
         let batches = BatchPlan::new(37, options.batch_size, false).expect("batches");
-        let (sgd, target) = (Optimizer::Sgd(Sgd::default()), Target::new(family));
+        let memory = MemoryBudget { eval_batch: options.eval_batch, ..MemoryBudget::default() };
+        let (sgd, target) = (Optimizer::Sgd(Sgd::default()), Target::new(family).with_memory(memory));
         let plan = TrainPlan::builder(&data, &sgd)
             .model(&wide, &cross_entropy)
             .batches(batches)

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::finished::Finished;
 use super::output::println;
-use super::run_args::FinishedArgs;
+use super::run_args::{DataRootArg, FinishedArgs};
 use super::targets::{class_names, confusion, named, unit_note};
 
 /// Evaluate the weights of a run
@@ -42,6 +42,9 @@ pub struct EvalArgs {
     /// Other data of the same kind: a file or folder, a packed data set, or a config (.toml) whose [data] names them
     #[arg(long, value_name = "PATH", conflicts_with = "part")]
     data: Option<PathBuf>,
+    /// The run's own data
+    #[command(flatten)]
+    own: DataRootArg,
     /// Part of the run's own data
     #[arg(long, value_name = "PART", default_value = "eval", value_parser = ["train", "eval"])]
     part: String,
@@ -83,7 +86,7 @@ struct Report<'a> {
 
 impl EvalArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let mut run = Finished::open_with(&self.finished.run, &self.settings)?;
+        let mut run = Finished::open_with(&self.finished.run, &self.own, &self.settings)?;
         let (path, weights) = run.weights(&self.finished)?;
         let (data, part) = data(&mut run, self)?;
         let gpu = run.gpu(&self.finished.adapter)?;

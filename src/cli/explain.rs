@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use downhill::config::Config;
 use downhill::kernel::{Family, Target};
 use downhill::report;
 
 use super::output::println;
 use super::parse;
+use super::run_args::DataRootArg;
 
 /// Show what a run would do, without a GPU: kernels, parameters, buffers, peak memory
 #[derive(Debug, Args)]
@@ -26,6 +26,9 @@ pub struct ExplainArgs {
     /// Override a setting, as data.batch_size=64 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
+    /// The data
+    #[command(flatten)]
+    data: DataRootArg,
     /// Kind of adapter: gpu (tiled kernels) or software (subgroup kernels)
     #[arg(long, default_value = "gpu", value_name = "KIND", value_parser = ["gpu", "software"])]
     target: String,
@@ -39,7 +42,7 @@ pub struct ExplainArgs {
 
 impl ExplainArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let config = Config::load(&self.config, &self.settings)?;
+        let config = self.data.load(&self.config, &self.settings)?;
         let data = config.dataset()?;
         let family = if self.target == "software" { Family::Subgroup } else { Family::Tiled };
         let mut target = Target::new(family);

@@ -8,9 +8,9 @@ use downhill::error::Result;
 use downhill::plan::NamedTensor;
 use downhill::run;
 use downhill::run::RunDir;
-use downhill::{Error, Gpu, GpuOptions};
+use downhill::{Error, Gpu};
 
-use super::run_args::{AdapterArg, FinishedArgs};
+use super::run_args::{AdapterArg, DataRootArg, FinishedArgs};
 
 /// A finished run.
 pub(super) struct Finished {
@@ -22,18 +22,18 @@ pub(super) struct Finished {
 impl Finished {
     /// Reads `config.toml` and `data.json`.
     pub fn open(run: &Path) -> Result<Finished> {
-        Self::open_with(run, &[])
+        Self::open_with(run, &DataRootArg { data_root: None }, &[])
     }
 
-    /// [`Finished::open`] with settings of the config changed.
-    pub fn open_with(run: &Path, settings: &[String]) -> Result<Finished> {
+    /// [`Finished::open`] with the folder of the data's files, and with settings of the config changed.
+    pub fn open_with(run: &Path, data: &DataRootArg, settings: &[String]) -> Result<Finished> {
         if !run.is_dir() {
             return Err(Error::Config(format!(
                 "{}: no such directory; the directory of a run is needed, as train made it",
                 run.display()
             )));
         }
-        let config = Config::load(&run.join("config.toml"), settings)?;
+        let config = data.load(&run.join("config.toml"), settings)?;
         Ok(Finished { path: run.to_owned(), config, encoding: RunDir::encoding(run)? })
     }
 
@@ -71,6 +71,6 @@ impl Finished {
 
     /// Opens the device with the run's limit of memory.
     pub fn gpu(&self, adapter: &AdapterArg) -> Result<Gpu> {
-        Gpu::open(&GpuOptions { memory: self.config.memory, ..adapter.gpu_options() })
+        Gpu::open(&self.config.gpu_options(&adapter.gpu_options()))
     }
 }

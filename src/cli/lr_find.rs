@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use downhill::config::Config;
 use downhill::train::{LrFinder, Observer, StepRecord};
-use downhill::{Error, Gpu, GpuOptions, error::Result, report};
+use downhill::{Error, Gpu, error::Result, report};
 use indicatif::ProgressBar;
 
 use super::output::{draw, eprintln, println};
-use super::run_args::AdapterArg;
+use super::run_args::{AdapterArg, DataRootArg};
 use super::{parse, progress};
 
 /// Find a learning rate for a config: a short training whose rate grows until the loss does
@@ -46,6 +45,9 @@ pub struct LrFindArgs {
     /// Seed of the initial weights and of the order of samples, in place of the config's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: Option<u64>,
+    /// The data
+    #[command(flatten)]
+    data: DataRootArg,
     /// The adapter
     #[command(flatten)]
     adapter: AdapterArg,
@@ -64,10 +66,10 @@ impl LrFindArgs {
     pub fn run(&self) -> anyhow::Result<()> {
         let finder = LrFinder { from: self.from, to: self.to, steps: self.steps, smooth: self.smooth };
         finder.validate().map_err(flagged)?;
-        let mut config = Config::load(&self.config, &self.settings)?;
+        let mut config = self.data.load(&self.config, &self.settings)?;
         config.options.seed = self.seed.unwrap_or(config.options.seed);
         let data = config.dataset()?;
-        let gpu = Gpu::open(&GpuOptions { memory: config.memory, ..self.adapter.gpu_options() })?;
+        let gpu = Gpu::open(&config.gpu_options(&self.adapter.gpu_options()))?;
         let trainer = config.trainer(&gpu, &data)?;
 
         let mut bar = Bar(progress::bar(self.steps));

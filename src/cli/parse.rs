@@ -1,8 +1,18 @@
 //! Parsers of the values that options take.
 
+use std::time::Duration;
+
 /// `--memory`: bytes, as 256MiB.
 pub(super) fn memory(text: &str) -> Result<u64, String> {
     downhill::units::parse_bytes(text)
+}
+
+/// `--device-timeout`: seconds, as 600.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse().ok().filter(|seconds| (1e-3..1e9).contains(seconds));
+    number
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "a number of seconds from 0.001 on is needed, as 600".into())
 }
 
 /// A learning rate, as 0.001 or 1e-3. Its range is checked later.

@@ -27,9 +27,11 @@ pub(super) fn resume(
     config: Option<Config>,
     how: &RunArgs,
 ) -> anyhow::Result<()> {
-    let stored = path.join("config.toml");
     let is_changed = match &config {
-        Some(config) => *config != Config::load(&stored, &[])?,
+        Some(config) => {
+            let stored = Config::load(&path.join("config.toml"), &[])?.with_places_of(config);
+            config.clone().filled_from(&stored) != stored
+        }
         None => !settings.is_empty(),
     };
     if RunDir::is_finished(path) && !is_changed {
@@ -44,6 +46,10 @@ pub(super) fn resume(
     }
     let (options, check) = (how.adapter.gpu_options(), check_assertions(how));
     let session = match config {
+        None if how.data.data_root.is_some() && RunDir::exists(path) => {
+            let config = how.data.load(&path.join("config.toml"), settings)?;
+            Session::resume_as(path, &options, config, &check)?
+        }
         Some(config) => Session::resume_as(path, &options, config, &check)?,
         None => Session::resume(path, &options, settings, &check)?,
     };

@@ -1,10 +1,15 @@
 //! Arguments that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use downhill::GpuOptions;
+use downhill::config::Config;
+use downhill::error::Result;
 use downhill::run::Assertion;
+
+use super::parse;
 
 /// The adapter of a command that computes.
 #[derive(Debug, Clone, Args)]
@@ -12,18 +17,41 @@ pub struct AdapterArg {
     /// Adapter: auto, software, an index of `downhill adapters`, or part of a name
     #[arg(long, default_value = "auto", value_name = "WHICH")]
     pub adapter: String,
+    /// Time that the device may take for a few kernels before it counts as lost, in place of the config's
+    /// train.device_timeout [default: 300, and 3600 on a software adapter]
+    #[arg(long, value_name = "SECONDS", value_parser = parse::seconds)]
+    pub device_timeout: Option<Duration>,
 }
 
 impl AdapterArg {
     /// The default options with this adapter.
     pub fn gpu_options(&self) -> GpuOptions {
-        GpuOptions { adapter: self.adapter.clone(), ..GpuOptions::default() }
+        GpuOptions { adapter: self.adapter.clone(), patience: self.device_timeout, ..GpuOptions::default() }
+    }
+}
+
+/// The folder of the files that a config names.
+#[derive(Debug, Clone, Args)]
+pub struct DataRootArg {
+    /// Folder of the data's files, where they are not where the config has them: a file is looked for below it by its
+    /// path in the config, then without the path's first folders
+    #[arg(long, value_name = "DIR")]
+    pub data_root: Option<PathBuf>,
+}
+
+impl DataRootArg {
+    /// The config, with its files in this folder.
+    pub fn load(&self, config: &Path, settings: &[String]) -> Result<Config> {
+        Config::load_from(config, settings, self.data_root.as_deref())
     }
 }
 
 /// How `train` and `resume` run and report.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
+    /// The data
+    #[command(flatten)]
+    pub data: DataRootArg,
     /// The adapter
     #[command(flatten)]
     pub adapter: AdapterArg,

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use downhill::Error;
-use downhill::config::Config;
 use downhill::run::{self, RunDir, Session};
 
 use super::parse;
@@ -82,7 +81,7 @@ impl TrainArgs {
         if file.is_dir() && named.is_some() {
             return resume(file, &self.as_settings()?, None, &self.how);
         }
-        let mut config = Config::load(file, &self.settings)?;
+        let mut config = self.how.data.load(file, &self.settings)?;
         config.options.seed = self.seed.unwrap_or(config.options.seed);
         config.options.steps = self.steps.or(config.options.steps);
         config.memory = self.memory.or(config.memory);

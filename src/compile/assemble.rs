@@ -13,17 +13,14 @@ use crate::kernel::{Family, Precision, Target};
 use crate::optim::{Clip, Groups, Update};
 use crate::plan::{Memory, Plan};
 
-/// Activations of evaluation may take this many bytes, however small those of training are, where memory allows it.
-pub(super) const EVAL_BYTES: u64 = 4 << 20;
-
 /// The memory choices of a plan.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
     pub streaming: Streaming,
     /// Parts that the net is cut in. All but the last are recomputed; 1 recomputes nothing.
     pub blocks: usize,
-    /// Bytes that activations of evaluation may take, however small those of training are.
-    pub eval_bytes: u64,
+    /// Samples evaluated at once, where the target does not say. Default: what keeps activations as small as training's.
+    pub eval_batch: Option<usize>,
 }
 
 /// Plans a run in these batches, under this choice.
@@ -32,9 +29,10 @@ pub(super) fn assemble(
     update: Update,
     data: &Dataset,
     batches: BatchPlan,
-    target: Target,
-    Choice { streaming, blocks, eval_bytes }: Choice,
+    mut target: Target,
+    Choice { streaming, blocks, eval_batch }: Choice,
 ) -> Result<TrainPlan> {
+    target.memory.eval_batch = target.memory.eval_batch.or(eval_batch);
     let most = batches.parts(batches.rows).count();
     if most > MAX_WINDOW_STEPS {
         return Err(Error::Config(format!(
@@ -96,7 +94,7 @@ pub(super) fn assemble(
         average: update.evaluates_average(),
     };
     if let Some(part) = data.eval() {
-        let bound = train.iter().map(|b| b.plan.largest_activation()).fold(eval_bytes, u64::max);
+        let bound = train.iter().map(|b| b.plan.largest_activation()).fold(0, u64::max);
         let (plan, first, counted) = draft.first_eval(part.len(), batches.micro, bound, &model)?;
         eval.push(StepPlan { batch: plan.rows, plan: first });
         eval_stage = draft.streaming.for_eval(part, plan.rows)?;

@@ -1,7 +1,14 @@
 //! The search for a plan that fits the memory budget: samples on the device or streamed, batches whole or in
 //! micro-batches, activations stored or recomputed. Choices that cost less time come first.
+//!
+//! The number of samples that are evaluated at once follows from the batches of the config, not from the budget: sums over
+//! the samples are made in its order, so losses and metrics have the same bits in every budget. Only where the batches are
+//! split or activations recomputed, and that number does not fit, is a smaller one chosen. The plan says so, and the run's
+//! config has the number, for `compare` to find.
 
-use super::assemble::{Choice, EVAL_BYTES, assemble, training_graph};
+use std::cell::OnceCell;
+
+use super::assemble::{Choice, assemble, training_graph};
 use super::inputs;
 use super::staging::{StagingLayout, Streaming};
 use super::step::Objectives;
@@ -32,7 +39,8 @@ pub(super) fn plan_within_budget(
 ) -> Result<TrainPlan> {
     update.validate()?;
     target.check()?;
-    let search = BudgetSearch { objectives, update: &update, data, batches, target };
+    let search =
+        BudgetSearch { objectives, update: &update, data, batches, target, eval_batch: OnceCell::new() };
     let whole = match search.attempt(batches, 1)? {
         Ok(train_plan) => return Ok(train_plan),
         Err(refused) => refused,
@@ -53,6 +61,8 @@ struct BudgetSearch<'a> {
     data: &'a Dataset,
     batches: BatchPlan,
     target: Target,
+    /// Samples evaluated at once in these batches, whatever the budget is; known once the first plan is assembled.
+    eval_batch: OnceCell<Option<usize>>,
 }
 
 /// Steps of a slot, the bytes of the run with all samples on the device, and a buffer that is too large for that.
@@ -70,6 +80,8 @@ impl BudgetSearch<'_> {
     fn assemble(&self, batches: BatchPlan, choice: Choice) -> Result<TrainPlan> {
         let (objectives, update) = (self.objectives, self.update.clone());
         let mut train_plan = assemble(objectives, update, self.data, batches, self.target, choice)?;
+        // The first plan has the batches of the config, whole.
+        self.eval_batch.get_or_init(|| train_plan.eval_batches.map(|batches| batches.rows));
         train_plan.budget_choice = BudgetChoice { budget: self.target.memory.budget, choices: Vec::new() };
         Ok(train_plan)
     }
@@ -79,14 +91,15 @@ impl BudgetSearch<'_> {
     }
 
     /// Finds a plan for these batches that fits: with samples on the device, training samples streamed, or all
-    /// samples streamed; and with evaluation in large, fast batches, or in batches as small as training's.
+    /// samples streamed; and with evaluation in the batches of the config, or in batches as small as these.
     fn attempt(&self, batches: BatchPlan, blocks: usize) -> Result<Result<TrainPlan, OverBudget>> {
-        let mut refused = match self.attempt_with(batches, blocks, EVAL_BYTES)? {
+        let usual = self.eval_batch.get().copied().flatten();
+        let mut refused = match self.attempt_with(batches, blocks, usual)? {
             Ok(train_plan) => return Ok(Ok(train_plan)),
             Err(refused) => refused,
         };
-        if self.data.eval().is_some() {
-            match self.attempt_with(batches, blocks, 0)? {
+        if usual.is_some() && self.target.memory.eval_batch.is_none() {
+            match self.attempt_with(batches, blocks, None)? {
                 Ok(train_plan) => return Ok(Ok(train_plan)),
                 Err(smaller) if smaller.least < refused.least => refused = smaller,
                 Err(_) => {}
@@ -99,10 +112,10 @@ impl BudgetSearch<'_> {
         &self,
         batches: BatchPlan,
         blocks: usize,
-        eval_bytes: u64,
+        eval_batch: Option<usize>,
     ) -> Result<Result<TrainPlan, OverBudget>> {
         let room = self.target.memory;
-        let choice = |stages: Streaming| Choice { streaming: stages, blocks, eval_bytes };
+        let choice = |stages: Streaming| Choice { streaming: stages, blocks, eval_batch };
         let mut resident = self.assemble(batches, choice(Streaming::default()))?;
         let peak = resident.peak_bytes();
         let samples = self.sources(&Streaming::default());
@@ -114,7 +127,7 @@ impl BudgetSearch<'_> {
             return Ok(Err(OverBudget { train_plan: resident, least, largest }));
         }
         if room.residence != Residence::Streamed && too_large.is_none() && self.fits(peak) {
-            self.describe(&mut resident, (blocks, eval_bytes), None);
+            self.describe(&mut resident, blocks, None);
             return Ok(Ok(resident));
         }
         if room.residence == Residence::Resident {
@@ -151,7 +164,7 @@ impl BudgetSearch<'_> {
                 if self.fits(needed) {
                     let mut streamed = self.assemble(batches, choice(stages))?;
                     debug_assert_eq!(streamed.peak_bytes(), needed);
-                    self.describe(&mut streamed, (blocks, eval_bytes), Some((steps, peak, too_large)));
+                    self.describe(&mut streamed, blocks, Some((steps, peak, too_large)));
                     return Ok(Ok(streamed));
                 }
             }
@@ -229,8 +242,7 @@ impl BudgetSearch<'_> {
     }
 
     /// Describes the choice in sentences.
-    fn describe(&self, train_plan: &mut TrainPlan, choice: (usize, u64), streamed: Option<Streamed>) {
-        let (blocks, small_eval) = (choice.0, choice.1 < EVAL_BYTES);
+    fn describe(&self, train_plan: &mut TrainPlan, blocks: usize, streamed: Option<Streamed>) {
         let mut choices = Vec::new();
         if let Some((steps, resident, too_large)) = streamed {
             let slot = train_plan.staging.first().map_or(0, |stage| stage.bytes);
@@ -267,8 +279,15 @@ impl BudgetSearch<'_> {
                 train_plan.batches.micro
             ));
         }
-        if let (true, Some(eval)) = (small_eval, train_plan.eval_batches) {
-            choices.push(format!("evaluation goes in batches of {}", eval.rows));
+        let usual = self.eval_batch.get().copied().flatten();
+        if let Some((eval, usual)) =
+            train_plan.eval_batches.zip(usual).filter(|(eval, usual)| eval.rows != *usual)
+        {
+            choices.push(format!(
+                "evaluation goes in batches of {}, and in batches of {usual} with more memory: the last bits of its loss \
+                 and metrics may differ",
+                eval.rows
+            ));
         }
         if blocks > 1 {
             choices.push(format!("activations are kept at {blocks} places and computed again in between"));

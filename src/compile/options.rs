@@ -36,6 +36,9 @@ pub struct TrainOptions {
     pub early_stopping: Option<EarlyStopping>,
     /// Metrics that evaluation computes beside the loss. Default: none.
     pub metrics: Vec<Metric>,
+    /// Samples evaluated at once, whatever memory there is: the order in which losses are added, and so their last bits,
+    /// depends on it. Default: as many as keep activations as small as those of a training batch, at most 512.
+    pub eval_batch: Option<usize>,
     /// Reports the statistics of every tensor after each step whose number this divides, to
     /// [`Observer::statistics`](crate::train::Observer::statistics). Default: never.
     pub statistics: Option<u64>,
@@ -69,7 +72,8 @@ impl TrainOptions {
     /// A device's target with what these options ask of it.
     pub fn target(&self, device: Target) -> Target {
         let may_split = self.micro_batch == MicroBatch::Auto;
-        let room = MemoryBudget { residence: self.residence, may_split, ..device.memory };
+        let eval_batch = device.memory.eval_batch.or(self.eval_batch);
+        let room = MemoryBudget { residence: self.residence, may_split, eval_batch, ..device.memory };
         let target =
             device.with_precision(self.precision).with_rounding(self.weight_rounding).with_memory(room);
         target.with_statistics(self.statistics.is_some_and(|every| every > 0))
@@ -92,6 +96,7 @@ impl Default for TrainOptions {
             workers: None,
             early_stopping: None,
             metrics: Vec::new(),
+            eval_batch: None,
             statistics: None,
         }
     }

@@ -15,7 +15,8 @@ mod syntax;
 
 use std::cell::RefCell;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::{Table, Value};
 
@@ -32,9 +33,8 @@ use sections::{Checkpoint, Eval, File, Model, Train, check_early_stopping};
 use crate::compile::{TrainOptions, TrainPlan};
 use crate::data::{Dataset, Encoding};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
-use crate::metrics::Metric;
 use crate::nn::Sequential;
 use crate::optim::Update;
 use crate::train::{CheckpointOptions, Trainer};
@@ -59,10 +59,15 @@ pub struct Config {
     pub options: TrainOptions,
     /// Bytes that all buffers on the device may take together. `None`: the adapter's memory.
     pub memory: Option<u64>,
+    /// The time that the device may take for a few kernels before it counts as lost. `None`: the default of
+    /// [`GpuOptions::patience`].
+    pub device_timeout: Option<Duration>,
     /// How often a run keeps checkpoints, and how many.
     pub checkpoints: CheckpointOptions,
     /// The records beside the metrics. `options` also has the interval of statistics, and that one is used.
     pub watch: Watch,
+    /// Relative paths of `data` begin in it. Empty where there are none.
+    root: PathBuf,
 }
 
 impl Config {
@@ -71,9 +76,18 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] with the place and the remedy: no such file, no TOML, an unknown or wrong key.
     pub fn load(path: &Path, settings: &[String]) -> Result<Config> {
+        Self::load_from(path, settings, None)
+    }
+
+    /// [`Config::load`] with the folder that the files of its data lie in, in place of its own folder and of `data.root`.
+    /// A file is looked for below it by its path in the config, and then by that path without its first folders.
+    ///
+    /// # Errors
+    /// As [`Config::load`]; [`Error::Config`] where the folder is not there.
+    pub fn load_from(path: &Path, settings: &[String], data_root: Option<&Path>) -> Result<Config> {
         let text = read_text(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse_in(folder, &text, settings).map_err(|err| match err {
+        Self::parse_in(folder, &text, settings, data_root).map_err(|err| match err {
             Error::Config(text) => Error::Config(format!("{}: {text}", path.display())),
             other => other,
         })
@@ -84,25 +98,25 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, settings: &[String]) -> Result<Config> {
-        Self::parse_in(Path::new(""), text, settings)
+        Self::parse_in(Path::new(""), text, settings, None)
     }
 
-    fn parse_in(folder: &Path, text: &str, settings: &[String]) -> Result<Config> {
+    fn parse_in(folder: &Path, text: &str, settings: &[String], data_root: Option<&Path>) -> Result<Config> {
         let read = || {
             let mut table = syntax::parse(text)?;
             settings.iter().try_for_each(|setting| set(&mut table, setting))?;
-            Self::from_table(folder, table)
+            Self::from_table(folder, table, data_root)
         };
         read().map_err(syntax::cut)
     }
 
-    fn from_table(folder: &Path, table: Table) -> Result<Config> {
+    fn from_table(folder: &Path, table: Table, data_root: Option<&Path>) -> Result<Config> {
         let file: File = read("", Value::Table(table))?;
         let mut data = file.data;
         let augment = data.remove("augment").map(|list| read("data.augment", list)).transpose()?;
         let augment: Augment = augment.unwrap_or_default();
         let mut options = TrainOptions::default();
-        let data = data::read(data, folder, &mut options)?;
+        let (data, root) = data::read(data, folder, data_root, &mut options)?;
         augment.check(matches!(data, DataSpec::Inputs(_)))?;
         let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
         model.check()?;
@@ -113,10 +127,12 @@ impl Config {
         update.validate()?;
 
         file.train.check()?;
-        let Train { epochs, steps, precision, weight_rounding, micro_batch, memory } = file.train;
+        let Train { epochs, steps, precision, weight_rounding, micro_batch, memory, device_timeout } =
+            file.train;
+        let device_timeout = device_timeout.map(Duration::from_secs_f64);
         let checkpoints = file.checkpoint.rule()?;
         file.early_stopping.as_ref().map_or(Ok(()), check_early_stopping)?;
-        Metric::check(&file.eval.metrics)?;
+        file.eval.check()?;
         let options = TrainOptions {
             seed: file.seed,
             epochs,
@@ -126,12 +142,25 @@ impl Config {
             micro_batch,
             early_stopping: file.early_stopping,
             metrics: file.eval.metrics,
+            eval_batch: file.eval.batch_size,
             statistics: Some(file.watch.statistics).filter(|every| *every > 0),
             ..options
         };
         options.target(Target::new(Family::Tiled)).check()?;
         let (Model { layers: model, loss }, watch) = (model, file.watch);
-        Ok(Config { data, augment, model, loss, update, options, memory, checkpoints, watch })
+        Ok(Config {
+            data,
+            augment,
+            model,
+            loss,
+            update,
+            options,
+            memory,
+            device_timeout,
+            checkpoints,
+            watch,
+            root,
+        })
     }
 
     /// Plans a run on `data`, which is that of [`Config::dataset`].
@@ -193,6 +222,12 @@ impl Config {
         }))
     }
 
+    /// The options to open its device with: `options` with the limits of the config. A time-out in `options` goes first.
+    pub fn gpu_options(&self, options: &GpuOptions) -> GpuOptions {
+        let patience = options.patience.or(self.device_timeout);
+        GpuOptions { memory: self.memory, patience, ..options.clone() }
+    }
+
     /// Plans, allocates and compiles the run.
     ///
     /// # Errors
@@ -211,14 +246,37 @@ impl Config {
         Ok(data)
     }
 
+    /// The same config with the files of its data where another config's are, if both have the same kind of source.
+    #[must_use]
+    pub fn with_places_of(&self, other: &Config) -> Config {
+        Config { data: self.data.with_places_of(&other.data), root: other.root.clone(), ..self.clone() }
+    }
+
+    /// The same config with what the plan of its run decided and it leaves out: the samples evaluated at once.
+    #[must_use]
+    pub fn filled_from(mut self, run: &Config) -> Config {
+        self.options.eval_batch = self.options.eval_batch.or(run.options.eval_batch);
+        self
+    }
+
     /// The whole config as TOML, every default written out; reading it back gives the same run.
     pub fn to_toml(&self) -> String {
+        self.written_for(None)
+    }
+
+    /// [`Config::to_toml`] for a file in `folder`, which is there: `data.root` leads from it to the files, so that both
+    /// can be moved together.
+    pub fn to_toml_in(&self, folder: &Path) -> String {
+        self.written_for(Some(folder))
+    }
+
+    fn written_for(&self, folder: Option<&Path>) -> String {
         let table = |value: Value| match value {
             Value::Table(table) => table,
             _ => Table::new(),
         };
         let options = self.options.clone();
-        let mut data = table(data::to_toml(&self.data, &options));
+        let mut data = table(data::to_toml(&self.data, &self.root, folder, &options));
         data.extend(self.augment.to_toml().map(|augment| ("augment".to_owned(), augment)));
         let average = self.update.average.and_then(|average| Table::try_from(average).ok());
         let file = File {
@@ -235,11 +293,12 @@ impl Config {
                 weight_rounding: options.weight_rounding,
                 micro_batch: options.micro_batch,
                 memory: self.memory,
+                device_timeout: self.device_timeout.map(|time| time.as_secs_f64()),
             },
             checkpoint: Checkpoint::from(self.checkpoints.clone()),
             early_stopping: options.early_stopping,
             watch: self.watch.clone(),
-            eval: Eval { metrics: options.metrics },
+            eval: Eval { batch_size: options.eval_batch, metrics: options.metrics },
         };
         // Every value of a config is one that TOML has.
         toml::to_string(&file).unwrap_or_default()

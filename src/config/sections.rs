@@ -89,6 +89,8 @@ section! {
         /// Bytes that all buffers on the device may take together, as 1048576 or "256MiB"; what the adapter has without it.
         #[serde(deserialize_with = "memory")]
         pub memory: Option<u64> = None,
+        /// Seconds that the device may take for a few kernels before it counts as lost; 300 without it, 3600 on a software adapter.
+        pub device_timeout: Option<f64> = None,
     }
 }
 
@@ -96,6 +98,11 @@ impl Train {
     pub fn check(&self) -> Result<()> {
         if self.epochs == 0 || self.steps == Some(0) {
             return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
+        }
+        if let Some(seconds) = self.device_timeout.filter(|seconds| !(1e-3..1e9).contains(seconds)) {
+            return Err(Error::Config(format!(
+                "train.device_timeout = {seconds:?}: a number of seconds from 0.001 on is needed, as 600"
+            )));
         }
         Ok(())
     }
@@ -186,8 +193,10 @@ section! {
 }
 
 section! {
-    /// What evaluation computes beside the loss.
+    /// How evaluation goes, and what it computes beside the loss.
     pub(super) struct Eval {
+        /// Samples evaluated at once, whatever memory there is; what a training batch leaves room for, 512 at most, without it. A run writes the number that it chose.
+        pub batch_size: Option<usize> = None,
         /// The metrics, each by its name or as a table of its name with options.
         pub metrics: Vec<Metric> = Vec::new(),
     }
@@ -195,7 +204,14 @@ section! {
 
 impl Eval {
     fn is_empty(&self) -> bool {
-        self.metrics.is_empty()
+        self.metrics.is_empty() && self.batch_size.is_none()
+    }
+
+    pub fn check(&self) -> Result<()> {
+        if self.batch_size == Some(0) {
+            return Err(Error::Config("eval.batch_size = 0: at least 1 sample is evaluated at once".into()));
+        }
+        Metric::check(&self.metrics)
     }
 }
 

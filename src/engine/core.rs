@@ -29,6 +29,7 @@ pub(crate) struct Engine {
     pub(super) loaders: Loaders,
     pub(super) statistics: Option<StatisticsPass>,
     pub(super) pacing: WindowPacing,
+    pub(super) eval_pacing: WindowPacing,
     /// Windows submitted and not received, the oldest first.
     pub(super) in_flight: VecDeque<InFlight>,
     /// Time that the host has waited for the device.
@@ -67,6 +68,7 @@ impl Engine {
             loaders,
             statistics,
             pacing: WindowPacing::new(most),
+            eval_pacing: WindowPacing::new(MAX_WINDOW_STEPS),
             in_flight: VecDeque::new(),
             device_wait: Duration::ZERO,
             evaluations: 0,

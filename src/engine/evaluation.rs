@@ -59,8 +59,10 @@ impl Engine {
             if is_stopped() {
                 return Err(Error::Cancelled);
             }
-            let count = (batches.steps() - batch).min(most);
+            let count = (batches.steps() - batch).min(most).min(self.eval_pacing.steps());
+            self.eval_pacing.restart();
             let window = self.evaluate_window(plan, clock, batch, count).await?;
+            self.eval_pacing.received(window.passes.len().max(1));
             for (row, (n, _)) in window.ring.chunks_exact(columns).zip(&window.passes) {
                 add_means(&mut sums, row, *n);
                 correct += f64::from(row[1]);

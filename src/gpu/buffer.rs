@@ -42,6 +42,19 @@ pub struct Dispatch {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) bind_group: wgpu::BindGroup,
     pub(super) grid: [u32; 3],
+    /// Floating-point operations and bytes written, about.
+    pub(super) work: u64,
+}
+
+/// Work of a workgroup whose kernel is unknown.
+const WORKGROUP_WORK: u64 = 256;
+
+impl Dispatch {
+    /// With its work, floating-point operations and bytes written, which bounds the submission it is in.
+    #[must_use]
+    pub fn with_work(self, work: u64) -> Dispatch {
+        Dispatch { work, ..self }
+    }
 }
 
 impl Gpu {
@@ -141,6 +154,7 @@ impl Gpu {
             layout: &pipeline.layout,
             entries: &entries,
         });
-        Dispatch { pipeline: pipeline.clone(), bind_group, grid }
+        let workgroups: u64 = grid.iter().map(|&n| u64::from(n)).product();
+        Dispatch { pipeline: pipeline.clone(), bind_group, grid, work: workgroups * WORKGROUP_WORK }
     }
 }

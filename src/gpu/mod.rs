@@ -11,6 +11,7 @@ mod pipeline;
 mod recorder;
 mod staging;
 mod stopwatch;
+mod submissions;
 mod wait;
 #[doc(hidden)]
 pub mod wgsl;
@@ -23,10 +24,13 @@ pub use buffer::{Binding, Buffer, Dispatch};
 use faults::Faults;
 pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
-pub use recorder::{Pending, Recorder, Submission};
+pub use recorder::{Pending, Recorder};
 pub use staging::Staging;
 pub use stopwatch::{MOST_LAPS, Stopwatch};
+pub use submissions::{Submission, SubmissionCounts};
 pub use wait::watched;
+
+use submissions::Submissions;
 
 use crate::error::{Error, Result};
 
@@ -41,10 +45,19 @@ pub struct GpuOptions {
     pub memory: Option<u64>,
     /// The kernel family. Default: chosen by the adapter's kind. The subgroup family needs subgroups of eight.
     pub family: Option<Family>,
-    /// The longest time for one submission; after it the device counts as lost. Default: 5 minutes. Drivers of most GPUs end
-    /// a kernel that hangs after some seconds; a software adapter never does.
-    pub patience: Duration,
+    /// The longest time for one submission, a few kernels; after it the device counts as lost. Default: 5 minutes, and on
+    /// a software adapter, which other programs may slow down, an hour. Drivers of most GPUs end a kernel that hangs after
+    /// some seconds; a software adapter never does.
+    pub patience: Option<Duration>,
+    /// Work of a submission at most, in floating-point operations and bytes written. Default: what the device does in
+    /// about an eighth of a second, measured.
+    pub submission_work: Option<u64>,
 }
+
+/// The default of [`GpuOptions::patience`].
+const PATIENCE: Duration = Duration::from_secs(300);
+/// The default of [`GpuOptions::patience`] on a software adapter.
+const SOFTWARE_PATIENCE: Duration = Duration::from_secs(3600);
 
 impl Default for GpuOptions {
     fn default() -> Self {
@@ -53,7 +66,8 @@ impl Default for GpuOptions {
             shader_checks: cfg!(debug_assertions),
             memory: None,
             family: None,
-            patience: Duration::from_secs(300),
+            patience: None,
+            submission_work: None,
         }
     }
 }
@@ -77,6 +91,7 @@ struct Inner {
     pipelines: pipeline::PipelineCache,
     faults: Faults,
     patience: Duration,
+    submissions: Submissions,
 }
 
 impl Gpu {
@@ -117,10 +132,11 @@ impl Gpu {
             )));
         }
         let budget = description.budget();
+        let is_software = description.kind == AdapterKind::Software;
         let inner = Inner {
             device,
             queue,
-            awake: awake::Awake::new(description.kind == AdapterKind::Software),
+            awake: awake::Awake::new(is_software),
             adapter: description,
             why,
             shader_checks: options.shader_checks,
@@ -128,7 +144,8 @@ impl Gpu {
             ledger: Ledger::new(options.memory.or(budget)),
             pipelines: pipeline::PipelineCache::default(),
             faults,
-            patience: options.patience,
+            patience: options.patience.unwrap_or(if is_software { SOFTWARE_PATIENCE } else { PATIENCE }),
+            submissions: Submissions::new(options.submission_work),
         };
         Ok(Gpu { inner: Arc::new(inner) })
     }
@@ -182,6 +199,11 @@ impl Gpu {
     /// The pipeline for `key`, compiled at the first call. Threads that ask for one key compile it once.
     pub fn pipeline(&self, key: &ShaderKey) -> Result<Arc<Pipeline>> {
         self.inner.pipelines.get(&self.inner.device, key, self.inner.shader_checks)
+    }
+
+    /// What was submitted so far.
+    pub fn submission_counts(&self) -> SubmissionCounts {
+        self.inner.submissions.counts()
     }
 
     /// The number of pipelines made so far.

@@ -1,13 +1,21 @@
 //! Recording: one compute pass for many steps, few submits; and reading back without stalling.
 
+use std::time::Instant;
+
+use super::submissions::Submission;
 use super::{Buffer, Dispatch, Gpu, Inner};
 use crate::error::{Error, Result};
 
-/// Records passes and copies, and submits them at once.
+/// Records passes and copies, and submits them: at the end, and between kernels before, where their work is more than one
+/// submission may hold.
 #[derive(Debug)]
 pub struct Recorder<'g> {
     gpu: &'g Gpu,
     pub(super) encoder: wgpu::CommandEncoder,
+    /// Work and kernels recorded since the last submission, and the most work of one.
+    work: u64,
+    kernels: u64,
+    most: u64,
 }
 
 /// A copy on its way to the host.
@@ -15,19 +23,19 @@ pub struct Recorder<'g> {
 pub struct Pending {
     buffer: Buffer,
     bytes: u64,
-    after: wgpu::SubmissionIndex,
+    after: Submission,
     receiver: futures_intrusive::channel::shared::OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
 }
-
-/// A point in the device's queue.
-#[derive(Debug, Clone)]
-pub struct Submission(wgpu::SubmissionIndex);
 
 impl Gpu {
     /// A new, empty recorder.
     pub fn recorder(&self) -> Recorder<'_> {
-        let encoder = self.inner.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        Recorder { gpu: self, encoder }
+        let most = self.inner.submissions.limit();
+        Recorder { gpu: self, encoder: self.encoder(), work: 0, kernels: 0, most }
+    }
+
+    fn encoder(&self) -> wgpu::CommandEncoder {
+        self.inner.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
     /// Requests `bytes` of a readback buffer. They arrive once the submission `after` is done.
@@ -36,7 +44,7 @@ impl Gpu {
         buffer.raw.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
             let _ = sender.send(result);
         });
-        Pending { buffer: buffer.clone(), bytes, after: after.0, receiver }
+        Pending { buffer: buffer.clone(), bytes, after, receiver }
     }
 
     /// Reads `bytes` of a storage buffer from `offset` on, after all work submitted before.
@@ -68,7 +76,7 @@ impl Gpu {
 
     /// Waits for a mapped copy, takes its bytes and unmaps the buffer for its next use.
     pub async fn finish(&self, pending: Pending) -> Result<Vec<u8>> {
-        self.wait_for(Some(pending.after))?;
+        self.wait_for(Some(&pending.after))?;
         match pending.receiver.receive().await {
             Some(Ok(())) => {}
             Some(Err(err)) => {
@@ -97,14 +105,38 @@ impl Recorder<'_> {
         self.sequence(&vec![dispatches; times]);
     }
 
-    /// One compute pass with the dispatches of each program in order.
+    /// The dispatches of each program in order: one compute pass, or several in as many submissions.
     pub fn sequence(&mut self, programs: &[&[Dispatch]]) {
-        let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for dispatch in programs.iter().copied().flatten() {
-            pass.set_pipeline(&dispatch.pipeline.raw);
-            pass.set_bind_group(0, &dispatch.bind_group, &[]);
-            pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);
+        let mut dispatches = programs.iter().copied().flatten().peekable();
+        while let Some(first) = dispatches.peek() {
+            if self.kernels > 0 && self.work + first.work > self.most {
+                self.cut();
+            }
+            let (mut work, mut kernels) = (self.work, self.kernels);
+            let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            while let Some(dispatch) =
+                dispatches.next_if(|next| kernels == 0 || work + next.work <= self.most)
+            {
+                pass.set_pipeline(&dispatch.pipeline.raw);
+                pass.set_bind_group(0, &dispatch.bind_group, &[]);
+                pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);
+                (work, kernels) = (work + dispatch.work, kernels + 1);
+            }
+            drop(pass);
+            (self.work, self.kernels) = (work, kernels);
         }
+    }
+
+    /// Submits what is recorded so far. A fault is reported at the end.
+    fn cut(&mut self) -> Submission {
+        let Inner { queue, awake, submissions, .. } = &*self.gpu.inner;
+        let encoder = std::mem::replace(&mut self.encoder, self.gpu.encoder());
+        let begun = Instant::now();
+        // Mesa's software adapter runs the work in this very call.
+        let index = awake.during(|| queue.submit([encoder.finish()]));
+        let submission = submissions.enter(index, self.work, self.kernels, begun);
+        (self.work, self.kernels) = (0, 0);
+        submission
     }
 
     /// Copies `bytes` from one buffer to another.
@@ -113,10 +145,8 @@ impl Recorder<'_> {
     }
 
     /// Submits everything recorded.
-    pub fn submit(self) -> Result<Submission> {
-        let Inner { queue, awake, .. } = &*self.gpu.inner;
-        // Mesa's software adapter runs the work in this very call.
-        let index = awake.during(|| queue.submit([self.encoder.finish()]));
-        self.gpu.check().map(|()| Submission(index))
+    pub fn submit(mut self) -> Result<Submission> {
+        let submission = self.cut();
+        self.gpu.check().map(|()| submission)
     }
 }

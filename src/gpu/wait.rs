@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use super::faults::lost;
+use super::submissions::Submission;
 use super::{Gpu, Inner};
 use crate::error::{Error, Result};
 
@@ -35,13 +37,23 @@ impl Gpu {
     /// Waits until everything submitted is done.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`], also where the device takes longer than [`patience`](super::GpuOptions::patience).
+    /// [`Error::DeviceLost`], also where one submission takes longer than [`patience`](super::GpuOptions::patience).
     pub fn wait(&self) -> Result<()> {
         self.wait_for(None)
     }
 
-    /// Waits until a submission is done. Default: the last one.
-    pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+    /// Waits until a submission is done, one after the other of those before it. Default: the last one.
+    pub(super) fn wait_for(&self, submission: Option<&Submission>) -> Result<()> {
+        while let Some(next) = self.inner.submissions.next_until(submission) {
+            let begun = Instant::now();
+            self.wait_for_one(Some(next.submission.index.clone()))?;
+            self.inner.submissions.done(&next, begun.elapsed());
+        }
+        // Another thread may have begun to wait for it.
+        self.wait_for_one(submission.map(|submission| submission.index.clone()))
+    }
+
+    fn wait_for_one(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let Inner { device, awake, patience, .. } = &*self.inner;
         let until = wgpu::PollType::Wait { submission_index: submission, timeout: Some(*patience) };
         // wgpu panics where the device is lost during a wait.
@@ -52,7 +64,8 @@ impl Gpu {
             Ok(Ok(_)) => {}
             Ok(Err(wgpu::PollError::Timeout)) => {
                 self.inner.faults.keep(Error::DeviceLost(format!(
-                    "the device has not answered for {}: a kernel hangs, or takes too long. A smaller batch makes shorter \
+                    "the device has not answered for {}, while it had a few kernels to run: one hangs, or takes too long. \
+                     --device-timeout SECONDS, or train.device_timeout, waits longer; a smaller batch makes shorter \
                      kernels; downhill doctor tests them one by one",
                     crate::units::seconds(patience.as_secs_f64())
                 )));

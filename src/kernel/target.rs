@@ -42,7 +42,7 @@ pub struct MemoryBudget {
     pub residence: Residence,
     /// True where batches may be split in micro-batches and activations be recomputed.
     pub may_split: bool,
-    /// Samples evaluated at once. Default: the largest number that costs little memory.
+    /// Samples evaluated at once. Default: as many as keep activations as small as those of a training batch.
     pub eval_batch: Option<usize>,
 }
 

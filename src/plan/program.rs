@@ -113,7 +113,7 @@ impl Program {
                     Binding { slot: *slot, buffer, offset: first + l.offset, bytes }
                 })
                 .collect();
-            dispatches.push(gpu.dispatch(&pipeline, &bindings, step.kernel.grid));
+            dispatches.push(gpu.dispatch(&pipeline, &bindings, step.kernel.grid).with_work(step.work()));
         }
         Ok(Program { dispatches })
     }

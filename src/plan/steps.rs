@@ -25,6 +25,12 @@ impl Step {
     pub fn bytes(&self) -> u64 {
         self.bindings.iter().map(|(_, _, l)| l.bytes).sum()
     }
+
+    /// Floating-point operations and bytes of the bindings it writes: what it costs, about, in a submission.
+    pub fn work(&self) -> u64 {
+        let written = self.bindings.iter().filter(|(_, access, _)| *access == Access::Write);
+        self.kernel.flops + written.map(|(_, _, l)| l.bytes).sum::<u64>()
+    }
 }
 
 /// Kernels in order, and the buffers they need.

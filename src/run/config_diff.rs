@@ -6,7 +6,11 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// Keys that a resumed run may change, because they change no bit of the steps that are done.
-const FREE: [&str; 5] = ["checkpoint", "watch", "data.workers", "train.epochs", "train.steps"];
+const FREE: [&str; 6] =
+    ["checkpoint", "watch", "data.workers", "train.epochs", "train.steps", "train.device_timeout"];
+
+/// The key that says where files lie: no setting of a run.
+const PLACE: &str = "data.root";
 
 /// A key that has another value in the other config.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,11 +21,12 @@ pub struct SettingDifference {
     pub values: [Option<Value>; 2],
 }
 
-/// The keys in which two configs differ: those of the first, then those of the second alone.
+/// The keys in which two configs differ, but for `data.root`: those of the first, then those of the second alone.
 pub fn config_differences(configs: [&Table; 2]) -> Vec<SettingDifference> {
     let [a, b] = configs.map(|table| {
         let mut all = Vec::new();
         flatten("", table, &mut all);
+        all.retain(|(key, _)| key != PLACE);
         all
     });
     let find = |all: &[(String, Value)], key: &str| {

@@ -127,7 +127,8 @@ fn reported_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)
 
 /// The event of a run that ended by an error.
 pub(super) const FAILED: &str = "failed";
-pub(super) const CONFIG: &str = "config.toml";
+/// The config of a run.
+pub const CONFIG: &str = "config.toml";
 pub(super) const LOCK: &str = ".lock";
 pub(super) const METRICS: &str = "metrics.jsonl";
 const WEIGHTS: &str = "model.safetensors";
@@ -209,12 +210,16 @@ impl RunDir {
         Ok(RunDir { path: path.to_owned(), metrics: BufWriter::new(file), _lock: lock })
     }
 
-    /// Replaces the config by one that continues the same run.
+    /// Replaces the config by one that continues the same run, if it has another text.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be written.
     pub fn replace_config(&self, config: &str) -> Result<()> {
-        write_whole(&self.path.join(CONFIG), config.as_bytes())
+        let path = self.path.join(CONFIG);
+        if fs::read(&path).is_ok_and(|text| text == config.as_bytes()) {
+            return Ok(());
+        }
+        write_whole(&path, config.as_bytes())
     }
 
     /// Removes the weights that mark the run as done, and their average.

@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Checkpoint, Checkpointer, Identity};
 use super::config_diff::check_same_run;
-use super::dir::{CHECKPOINTS, Claim, RunDir};
+use super::dir::{CHECKPOINTS, CONFIG, Claim, RunDir};
 use super::tensorboard::EventFile;
 use super::weights::{load, save};
 use crate::compile::TrainPlan;
@@ -68,7 +68,7 @@ pub struct Session {
 
 /// An open device with the plans of a run on it.
 fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, Trainer)> {
-    let gpu = match Gpu::open(&GpuOptions { memory: config.memory, ..options.clone() }) {
+    let gpu = match Gpu::open(&config.gpu_options(options)) {
         Ok(gpu) => gpu,
         Err(err) => {
             // Reports a config that cannot work before a missing adapter.
@@ -78,6 +78,12 @@ fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, T
     };
     let trainer = config.trainer(&gpu, data)?;
     Ok((gpu, trainer))
+}
+
+/// Writes into a config what its plan decided: the samples evaluated at once.
+fn fill(config: &mut Config, trainer: &Trainer) {
+    let evaluated = trainer.plan().eval_batches.map(|batches| batches.rows);
+    config.options.eval_batch = config.options.eval_batch.or(evaluated);
 }
 
 fn identity(config: &Config, gpu: &Gpu, trainer: &Trainer) -> Identity {
@@ -117,7 +123,7 @@ impl Session {
     }
 
     fn start_in(
-        config: Config,
+        mut config: Config,
         claim: &dyn Fn() -> Result<Claim>,
         options: &GpuOptions,
         init: Option<&[NamedTensor]>,
@@ -126,6 +132,7 @@ impl Session {
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
+        fill(&mut config, &trainer);
         if let Some(weights) = init {
             trainer.load_state_dict(weights)?;
         }
@@ -149,7 +156,8 @@ impl Session {
             }
             None => {}
         }
-        let dir = claim.begin(&config.to_toml())?;
+        let text = config.to_toml_in(path);
+        let dir = claim.begin(&text)?;
         let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
         let session = Session {
@@ -182,7 +190,7 @@ impl Session {
         check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
         let dir = RunDir::reopen(path)?;
-        let config = Config::load(&path.join("config.toml"), settings)?;
+        let config = Config::load(&path.join(CONFIG), settings)?;
         Self::resume_with(dir, options, config, check)
     }
 
@@ -206,7 +214,10 @@ impl Session {
         check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
         let path = dir.path().to_owned();
-        let stored = Config::load(&path.join("config.toml"), &[])?;
+        let stored = Config::load(&path.join(CONFIG), &[])?;
+        // Files may lie elsewhere: the fingerprint of the data decides.
+        let stored = stored.with_places_of(&config);
+        let mut config = config.filled_from(&stored);
         check_same_run(&stored.to_toml(), &config.to_toml(), &path)?;
         let is_changed = stored != config;
         let finished = RunDir::is_finished(&path);
@@ -220,17 +231,18 @@ impl Session {
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
+        fill(&mut config, &trainer);
         let own = identity(&config, &gpu, &trainer);
         let mut checkpoints =
             Checkpointer::open(&dir.checkpoints(), config.checkpoints.clone(), own.clone(), &data)?;
-        let (saved, notes) = find_checkpoint(&own, &trainer, &checkpoints)?;
+        let (saved, notes) = find_checkpoint(&config, &own, &trainer, &checkpoints)?;
+        // Before anything is changed.
+        saved.iter().try_for_each(|saved| checkpoints.check_data(saved))?;
         if finished {
             check_extension(&dir, &trainer, saved.as_ref())?;
             dir.unfinish()?;
         }
-        if is_changed {
-            dir.replace_config(&config.to_toml())?;
-        }
+        dir.replace_config(&config.to_toml_in(&path))?;
         let from = restore_from(saved.as_ref(), &mut trainer, &mut checkpoints, &mut dir)?;
         let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
@@ -334,7 +346,7 @@ impl Session {
         let own = identity(&self.config, &gpu, &trainer);
         let rule = self.config.checkpoints.clone();
         let mut checkpoints = Checkpointer::open(&self.dir.checkpoints(), rule, own.clone(), &self.data)?;
-        let (saved, notes) = find_checkpoint(&own, &trainer, &checkpoints)?;
+        let (saved, notes) = find_checkpoint(&self.config, &own, &trainer, &checkpoints)?;
         let from = restore_from(saved.as_ref(), &mut trainer, &mut checkpoints, &mut self.dir)?;
         trainer.use_handle(&self.handle);
         self.checkpoints = checkpoints.after(self.dir.metrics()?);
@@ -386,6 +398,7 @@ impl Session {
 
 /// The newest complete checkpoint, checked to be one of this run, with notes for the user. Nothing is changed.
 fn find_checkpoint(
+    config: &Config,
     own: &Identity,
     trainer: &Trainer,
     checkpoints: &Checkpointer,
@@ -395,8 +408,9 @@ fn find_checkpoint(
     let Some(saved) = saved else { return Ok((None, notes)) };
     let place = checkpoints.path(saved.steps_done());
     if own.config_hash != saved.identity.config_hash {
-        // As this version writes it: a key that it added has its default.
-        let theirs = Config::parse(&saved.identity.config, &[]).map(|config| config.to_toml());
+        // As this version writes it: a key that it added has its default. The files may lie elsewhere.
+        let theirs = Config::parse(&saved.identity.config, &[]);
+        let theirs = theirs.map(|theirs| theirs.with_places_of(config).filled_from(config).to_toml());
         check_same_run(theirs.as_deref().unwrap_or(&saved.identity.config), &own.config, &place)?;
     }
     let (was, is) = (&saved.identity.batch_layout, &own.batch_layout);

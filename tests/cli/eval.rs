@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::adapter::wanted;
 use crate::folder::{Done, Folder, events};
 use crate::rows::{self, GARDEN};
+use crate::runs::timeless;
 
 fn eval(folder: &Folder, run: &str, more: &[&str]) -> Done {
     folder.run(&[&["eval", run, "--adapter", &wanted()], more].concat())
@@ -149,4 +150,39 @@ fn another_text_has_the_runs_characters() {
     assert_eq!(other["samples"], 1);
     folder.write("wrong.txt", "grad\nient!");
     eval(&folder, "run", &["--data", "wrong.txt"]).refused(1, &["wrong.txt, line 2", "'!'", "9 characters"]);
+}
+
+/// In a small memory evaluation has the same bits, and the run's config says how many samples go at once.
+#[test]
+fn memory_decides_no_bit_of_an_evaluation() {
+    let folder = Folder::new();
+    let metrics = ["--set", "eval.metrics=[\"f1\", { top_k = 3 }]", "--set", "train.epochs=2"];
+    folder.trained("free", &metrics);
+    let mut saving = 0;
+    for memory in ["768KiB", "512KiB", "384KiB", "320KiB", "256KiB", "192KiB", "128KiB"] {
+        let out = format!("in {memory}");
+        let done = folder.train(&[&["--out", &out, "--memory", memory][..], &metrics].concat());
+        if done.code != 0 {
+            done.refused(1, &["budget"]);
+            continue;
+        }
+        saving += usize::from(done.stdout.contains("streamed"));
+        assert_eq!(timeless(&folder.metrics(&out)), timeless(&folder.metrics("free")), "{memory}");
+        let compared = folder.run(&["compare", "free", &out]);
+        assert!(compared.code == 0 && !compared.stdout.contains("eval.batch_size"), "{}", compared.stdout);
+        found(&folder, &out, &[]);
+    }
+    assert!(saving > 0, "no memory was small");
+    let config = String::from_utf8(folder.read("free/config.toml")).expect("UTF-8");
+    assert!(config.contains("[eval]\nbatch_size = 100\n"), "{config}");
+    // A run that is resumed by its first config takes the number over.
+    let resumed = folder.train(&[&["--resume", "--out", "free"][..], &metrics].concat());
+    assert!(resumed.code == 0 && resumed.stdout.contains("nothing to resume"), "{}", resumed.stderr);
+    // It can be chosen, and is a setting then.
+    folder.trained("chosen", &[&metrics[..], &["--set", "eval.batch_size=360"]].concat());
+    let compared = folder.run(&["compare", "free", "chosen"]);
+    assert!(compared.stdout.contains("eval.batch_size"), "{}", compared.stdout);
+    folder.train(&["--set", "eval.batch_size=0"]).refused(2, &["eval.batch_size = 0"]);
+    let chosen = [&metrics[..], &["--memory", "8KiB"]].concat();
+    folder.train(&chosen).refused(1, &["budget"]);
 }

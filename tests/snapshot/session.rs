@@ -147,7 +147,7 @@ fn a_lost_device_is_an_error_or_opened_again() {
 #[test]
 fn a_device_that_does_not_answer_in_time_is_lost() {
     let gpu = adapter::open_with(GpuOptions {
-        patience: std::time::Duration::from_nanos(1),
+        patience: Some(std::time::Duration::from_nanos(1)),
         ..GpuOptions::default()
     });
     let data = downhill::data::digits().expect("digits");

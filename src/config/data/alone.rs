@@ -120,7 +120,7 @@ impl DataConfig {
         let augment = data.remove("augment").map(|list| read_value("data.augment", list)).transpose()?;
         let augment: Augment = augment.unwrap_or_default();
         let is_missing = |err: &Error| err.to_string().starts_with(NO_TARGET);
-        let (spec, untargeted) = match section::read(data.clone(), folder, &mut options) {
+        let (spec, untargeted) = match section::read(data.clone(), folder, None, &mut options) {
             Err(err) if is_missing(&err) => {
                 match data.get_mut("source") {
                     Some(Value::Table(source)) if !source.contains_key("npy") => {
@@ -128,9 +128,10 @@ impl DataConfig {
                     }
                     _ => drop(data.insert("target".to_owned(), "inputs".into())),
                 }
-                (section::read(data, folder, &mut options)?, Some((err.to_string(), err.to_string())))
+                let (spec, _) = section::read(data, folder, None, &mut options)?;
+                (spec, Some((err.to_string(), err.to_string())))
             }
-            other => (other?, None),
+            other => (other?.0, None),
         };
         augment.check(matches!(spec, DataSpec::Inputs(_)))?;
         Ok(DataConfig { spec, about, options, untargeted })
@@ -173,7 +174,9 @@ impl DataConfig {
 
     /// The lines of a config that use the data. Paths are absolute, so the config may be anywhere.
     pub fn lines(&self) -> String {
-        let Value::Table(table) = to_toml(&self.spec, &self.options) else { return String::new() };
+        let Value::Table(table) = to_toml(&self.spec, Path::new(""), None, &self.options) else {
+            return String::new();
+        };
         let of_the_run = ["batch_size", "shuffle", "drop_last"];
         let lines = table.iter().filter(|(key, _)| !of_the_run.contains(&key.as_str()));
         lines.fold("[data]".to_owned(), |text, (key, value)| format!("{text}\n{key} = {value}"))

@@ -150,6 +150,14 @@ impl Source for ArraysSpec {
         (name, Some(&self.path))
     }
 
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let target = match &mut self.files {
+            ArrayFiles::Npy(keys) => keys.target.as_mut(),
+            _ => None,
+        };
+        std::iter::once(&mut self.path).chain(target).collect()
+    }
+
     fn keys(&self) -> (Table, Table) {
         let source = match &self.files {
             ArrayFiles::Idx(keys) => keys::table(keys),
@@ -194,8 +202,7 @@ pub(super) fn npz(keys: Keys) -> Result<ArraysSpec> {
 
 pub(super) fn npy(keys: Keys) -> Result<ArraysSpec> {
     let NpyKeys { target } = keys.source()?;
-    let absolute = |target: PathBuf| keys::absolute(keys.folder, "data.source.target", &target);
-    let target = target.map(absolute).transpose()?;
+    let target = target.map(|target| keys.root.resolve("data.source.target", &target)).transpose()?;
     read(keys, ArrayFiles::Npy(NpyKeys { target }))
 }
 

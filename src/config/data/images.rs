@@ -43,6 +43,10 @@ impl Source for ImagesSpec {
         ("images", Some(&self.path))
     }
 
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        vec![&mut self.path]
+    }
+
     fn keys(&self) -> (Table, Table) {
         let mut source = keys::table(&self.options);
         if self.options.size.is_none() {

@@ -1,14 +1,15 @@
 //! The keys of a source: how they are read, and how they are written.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::super::read::read as read_value;
+use super::root::Root;
 use crate::data::{Holdout, Normalise};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A key and its description.
 pub(super) type Key = (&'static str, &'static str);
@@ -67,8 +68,8 @@ pub(super) struct Keys<'a> {
     pub source: Table,
     /// The keys of `[data]` that belong to the source.
     pub beside: Table,
-    /// Paths are relative to it.
-    pub folder: &'a Path,
+    /// Paths begin in it.
+    pub root: &'a Root,
 }
 
 impl Keys<'_> {
@@ -158,17 +159,5 @@ pub(super) fn table(options: &impl Serialize) -> Table {
     match Value::try_from(options) {
         Ok(Value::Table(table)) => table,
         _ => Table::new(),
-    }
-}
-
-/// `file` in `folder`, from the root on, so that a run's own config names the same file.
-pub(super) fn absolute(folder: &Path, key: &str, file: &Path) -> Result<PathBuf> {
-    match std::path::absolute(folder.join(file)) {
-        Ok(path) if path.to_str().is_some() && !file.as_os_str().is_empty() => Ok(path),
-        _ => Err(Error::Config(format!(
-            "{key} = \"{}\": no path can be made of it in the folder {}",
-            file.display(),
-            folder.display()
-        ))),
     }
 }

@@ -10,6 +10,7 @@ mod images;
 mod keys;
 mod other;
 mod pack;
+mod root;
 mod section;
 mod source;
 mod spec;

@@ -25,6 +25,10 @@ impl Source for PackSpec {
         ("pack", Some(&self.path))
     }
 
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        vec![&mut self.path]
+    }
+
     fn keys(&self) -> (Table, Table) {
         Default::default()
     }

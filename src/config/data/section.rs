@@ -8,7 +8,8 @@ use super::super::described::section;
 use super::super::read::{kind, read as read_value};
 use super::arrays::{ArrayFiles, ArraysSpec, NpyKeys};
 use super::formats::{DATA_FORMATS, DataFormat};
-use super::keys::{self, HOLDOUT, Keys, absolute};
+use super::keys::{self, HOLDOUT, Keys};
+use super::root::{self, Root, Roots};
 use super::spec::DataSpec;
 use super::table;
 use crate::compile::TrainOptions;
@@ -17,7 +18,8 @@ use crate::error::{Error, Result, nearest, suggestion};
 use crate::kernel::Residence;
 
 section! {
-    /// Where the samples come from, `source`, with its keys; and how samples make batches. `target = "inputs"` makes the inputs
+    /// Where the samples come from, `source`, with its keys; and how samples make batches. Relative paths begin in the
+    /// config's folder, or in `root`, a folder or a list: the first that has the file. `target = "inputs"` makes the inputs
     /// their own targets; `augment` lists augmentations.
     pub(in crate::config) struct Batches {
         /// Samples in a batch, or "full" for all of them.
@@ -34,8 +36,8 @@ section! {
 }
 
 /// The keys of every source.
-const COMMON: [&str; 8] =
-    ["source", "target", "augment", "batch_size", "shuffle", "drop_last", "residence", "workers"];
+const COMMON: [&str; 9] =
+    ["source", "root", "target", "augment", "batch_size", "shuffle", "drop_last", "residence", "workers"];
 
 impl Batches {
     fn of(options: &TrainOptions) -> Batches {
@@ -57,13 +59,13 @@ fn unknown_source(name: &str) -> Error {
     Error::Config(format!("data.source: unknown source \"{name}\"; {hint}"))
 }
 
-/// The format that `source` names, its file, and the rest of its keys.
-fn format_of(source: Value, folder: &Path) -> Result<(&'static DataFormat, PathBuf, Table)> {
+/// The format that `source` names, the root of its file, the file, and the rest of its keys.
+fn format_of(source: Value, roots: &Roots) -> Result<(&'static DataFormat, Root, PathBuf, Table)> {
     let mut table = match source {
         Value::String(name) => {
             let words = DATA_FORMATS.iter().find(|format| format.is_word() && format.name == name);
             return words
-                .map(|format| (format, PathBuf::new(), Table::new()))
+                .map(|format| (format, roots.with(Path::new("")), PathBuf::new(), Table::new()))
                 .ok_or_else(|| unknown_source(&name));
         }
         Value::Table(table) => table,
@@ -91,7 +93,11 @@ fn format_of(source: Value, folder: &Path) -> Result<(&'static DataFormat, PathB
     };
     let key = format!("data.source.{}", format.name);
     match table.remove(format.name) {
-        Some(Value::String(file)) => Ok((format, absolute(folder, &key, file.as_ref())?, table)),
+        Some(Value::String(file)) => {
+            let root = roots.with(file.as_ref());
+            let path = root.resolve(&key, file.as_ref())?;
+            Ok((format, root, path, table))
+        }
         other => {
             let other = other.unwrap_or("".into());
             Err(Error::Config(format!("{key} = {other}: a file is needed, and this is {}", kind(&other))))
@@ -136,12 +142,15 @@ fn about_missing(err: Error, format: &DataFormat) -> Error {
     })
 }
 
-/// Reads the table into `options` and the spec of the samples. Paths are relative to `folder`.
+/// Reads the table into `options`, and gives the spec of the samples with the folder that relative paths begin in: one
+/// of `data.root`, `folder` where it is left out, or `given` in place of both.
 pub(in super::super) fn read(
     mut table: Table,
     folder: &Path,
+    given: Option<&Path>,
     options: &mut TrainOptions,
-) -> Result<DataSpec> {
+) -> Result<(DataSpec, PathBuf)> {
+    let roots = Roots::read(table.remove("root"), folder, given)?;
     let Some(source) = table.remove("source") else {
         return Err(Error::Config(match table.keys().find(|key| nearest(key, &["source"]).is_some()) {
             Some(key) => format!("unknown key data.{key}; did you mean \"source\"?"),
@@ -149,14 +158,14 @@ pub(in super::super) fn read(
         }));
     };
     let target = table.remove("target");
-    let (format, path, source) = format_of(source, folder)?;
+    let (format, root, path, source) = format_of(source, &roots)?;
     if let Some(key) = source.keys().find(|key| !format.has_key(key)) {
         let known: Vec<&str> = format.keys.iter().map(|(name, _)| *name).chain([format.name]).collect();
         return Err(Error::Config(format!("unknown key data.source.{key}; {}", suggestion(key, &known))));
     }
     table.keys().try_for_each(|key| check_known(key, format))?;
     let (common, beside): (Table, Table) = table.into_iter().partition(|(key, _)| COMMON.contains(&&**key));
-    let keys = Keys { path, source, beside: beside.clone(), folder };
+    let keys = Keys { path, source, beside: beside.clone(), root: &root };
     let spec = (format.read)(keys).map_err(|err| about_missing(err, format))?;
     for key in beside.keys() {
         let refused = HOLDOUT.has(key) && !spec.source().holds_out();
@@ -181,24 +190,43 @@ pub(in super::super) fn read(
         ));
     }
     batches.set(options);
-    match target {
-        None => Ok(spec),
-        Some(Value::String(word)) if word == "inputs" => Ok(DataSpec::Inputs(Box::new(spec))),
-        Some(other) => Err(Error::Config(format!(
-            "data.target = {other}: \"inputs\" is all it can be, and makes the inputs their own targets; a table's \
-             column belongs into data.source, as {}",
-            table::FORM
-        ))),
-    }
+    let mut spec = match target {
+        None => spec,
+        Some(Value::String(word)) if word == "inputs" => DataSpec::Inputs(Box::new(spec)),
+        Some(other) => {
+            return Err(Error::Config(format!(
+                "data.target = {other}: \"inputs\" is all it can be, and makes the inputs their own targets; a table's \
+                 column belongs into data.source, as {}",
+                table::FORM
+            )));
+        }
+    };
+    let is_used = spec.paths_mut().iter().any(|path| path.starts_with(&root.path));
+    Ok((spec, if is_used { root.path } else { PathBuf::new() }))
 }
 
-/// The table, with every default filled in.
-pub(in super::super) fn to_toml(spec: &DataSpec, options: &TrainOptions) -> Value {
+/// The table, with every default filled in. Paths below `root` are relative to it, and `root` is written for a config
+/// in `folder`.
+pub(in super::super) fn to_toml(
+    spec: &DataSpec,
+    root: &Path,
+    folder: Option<&Path>,
+    options: &TrainOptions,
+) -> Value {
+    let mut spec = spec.clone();
+    for path in spec.paths_mut().into_iter().filter(|_| !root.as_os_str().is_empty()) {
+        if let Ok(relative) = path.strip_prefix(root) {
+            *path = relative.to_owned();
+        }
+    }
     let mut table = Table::from_iter([("source".to_owned(), spec.value())]);
     let applies = |key: &str| !HOLDOUT.has(key) || spec.source().holds_out();
     table.extend(spec.source().keys().1.into_iter().filter(|(key, _)| applies(key)));
     if matches!(spec, DataSpec::Inputs(_)) {
         table.insert("target".to_owned(), "inputs".into());
+    }
+    if !root.as_os_str().is_empty() {
+        table.insert("root".to_owned(), root::to_toml(root, folder));
     }
     table.extend(keys::table(&Batches::of(options)));
     Value::Table(table)

@@ -1,6 +1,6 @@
 //! The trait of all sources.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Table;
 
@@ -24,6 +24,9 @@ pub(super) trait Source {
 
     /// The name of its format, and its file.
     fn file(&self) -> (&'static str, Option<&Path>);
+
+    /// Every path that the config names.
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf>;
 
     /// The keys in `source` and those beside it, every default filled in.
     fn keys(&self) -> (Table, Table);

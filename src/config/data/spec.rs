@@ -1,6 +1,6 @@
 //! The source of a run's samples.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -43,6 +43,10 @@ impl Source for Digits {
         ("digits", None)
     }
 
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        Vec::new()
+    }
+
     fn keys(&self) -> (Table, Table) {
         Default::default()
     }
@@ -70,6 +74,44 @@ impl DataSpec {
             DataSpec::Images(spec) => spec,
             DataSpec::Pack(spec) => spec,
             DataSpec::Inputs(own) => own.source(),
+        }
+    }
+
+    /// Every path that the config names.
+    pub(super) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            DataSpec::Digits => Vec::new(),
+            DataSpec::Text(spec) => spec.paths_mut(),
+            DataSpec::Table(spec) => spec.paths_mut(),
+            DataSpec::Arrays(spec) => spec.paths_mut(),
+            DataSpec::Images(spec) => spec.paths_mut(),
+            DataSpec::Pack(spec) => spec.paths_mut(),
+            DataSpec::Inputs(own) => own.paths_mut(),
+        }
+    }
+
+    /// The same source with the files where another's are, if it has as many and the same format.
+    pub(in super::super) fn with_places_of(&self, other: &DataSpec) -> DataSpec {
+        let (mut placed, mut other) = (self.clone(), other.clone());
+        if placed.source().file().0 != other.source().file().0 {
+            return placed;
+        }
+        if let (Some(own), Some(theirs)) = (placed.images_mut(), other.images_mut()) {
+            // A folder that is not there has no part of its own.
+            own.own_eval = theirs.own_eval;
+        }
+        let (own, theirs) = (placed.paths_mut(), other.paths_mut());
+        if own.len() == theirs.len() {
+            own.into_iter().zip(theirs).for_each(|(own, theirs)| own.clone_from(theirs));
+        }
+        placed
+    }
+
+    fn images_mut(&mut self) -> Option<&mut ImagesSpec> {
+        match self {
+            DataSpec::Images(spec) => Some(spec),
+            DataSpec::Inputs(own) => own.images_mut(),
+            _ => None,
         }
     }
 
@@ -104,7 +146,8 @@ impl DataSpec {
     pub fn load(&self, seed: u64) -> Result<Dataset> {
         let data = self.source().load(seed).map_err(|err| match err {
             Error::Io { .. } => Error::Config(format!(
-                "data.source: {err}; a path in a config is relative to the config's folder"
+                "data.source: {err}; a path is relative to the config's folder, or to data.root. If the files lie elsewhere, \
+                 name their folder as --data-root DIR or --set data.root=DIR"
             )),
             other => other,
         })?;

@@ -63,6 +63,10 @@ impl Source for TableSpec {
         (name, Some(&self.path))
     }
 
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        std::iter::once(&mut self.path).chain(&mut self.options.eval).collect()
+    }
+
     fn keys(&self) -> (Table, Table) {
         (keys::table(&self.options), keys::table(&self.holdout))
     }
@@ -106,7 +110,7 @@ fn read(mut keys: Keys, format: TableFormat) -> Result<TableSpec> {
         return Err(Error::Config("data.source.delimiter is one of CSV files; leave it out".into()));
     }
     if let Some(path) = &mut options.eval {
-        *path = keys::absolute(keys.folder, "data.source.eval", path)?;
+        *path = keys.root.resolve("data.source.eval", path)?;
     }
     let holdout = keys.holdout()?.with_share();
     Ok(TableSpec { path: keys.path, format, options, holdout })

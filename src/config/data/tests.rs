@@ -80,6 +80,51 @@ fn paths_are_relative_to_the_config() {
 }
 
 #[test]
+fn a_written_config_finds_its_files_wherever_both_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for folder in ["a/configs", "a/data", "a/runs/one"] {
+        std::fs::create_dir_all(at(folder)).unwrap();
+    }
+    std::fs::write(at("a/data/words.txt"), "some words to read ".repeat(9)).unwrap();
+    let write = |name: &str, text: String| std::fs::write(at(name), text).unwrap();
+    write(
+        "a/configs/net.toml",
+        format!("[data]\nsource = {{ text = \"../data/words.txt\" }}\ncontext = 4\n{REST}"),
+    );
+    let config = Config::load(&at("a/configs/net.toml"), &[]).unwrap();
+    write("a/runs/one/config.toml", config.to_toml_in(&at("a/runs/one")));
+    let stored = || Config::load(&at("a/runs/one/config.toml"), &[]);
+    assert_eq!(stored().unwrap(), config);
+    std::fs::rename(at("a"), at("b")).unwrap();
+    let moved = Config::load(&at("b/runs/one/config.toml"), &[]).unwrap();
+    assert_eq!(moved.dataset().unwrap().name(), "words.txt");
+    assert_ne!(moved, config);
+    assert_eq!(config.with_places_of(&moved), moved);
+
+    // An absolute path stays so, where it is not below the config's folder.
+    let absolute = at("b/data/words.txt").display().to_string();
+    write("b/configs/net.toml", format!("[data]\nsource = {{ text = \"{absolute}\" }}\ncontext = 4\n{REST}"));
+    let config = Config::load(&at("b/configs/net.toml"), &[]).unwrap();
+    let text = config.to_toml_in(&at("b/runs/one"));
+    assert!(text.contains(&absolute) && !text.contains("root ="), "{text}");
+    // A folder, or a list of them of which the first that has the file counts.
+    for root in ["\"../data\"", "[\"nowhere\", \"../data\"]"] {
+        write(
+            "b/configs/net.toml",
+            format!("[data]\nroot = {root}\nsource = {{ text = \"words.txt\" }}\ncontext = 4\n{REST}"),
+        );
+        let found = Config::load(&at("b/configs/net.toml"), &[]).unwrap().dataset().unwrap();
+        assert_eq!(found.name(), "words.txt");
+    }
+    assert_refused(
+        "source = { text = \"a\" }\ncontext = 4\nroot = 3",
+        &["data.root = 3", "a folder or a list"],
+    );
+    assert_refused("source = { text = \"a\" }\ncontext = 4\nroot = [3]", &["data.root = 3"]);
+}
+
+#[test]
 fn inputs_can_be_their_own_targets() {
     let [plain, own] = ["", "target = \"inputs\""].map(|more| {
         let config = parse(&format!("source = \"digits\"\n{more}")).unwrap();
@@ -210,14 +255,15 @@ fn faults_name_the_key_and_the_remedy() {
 fn every_key_of_the_table_is_read() {
     let odd = || Value::Array(vec![Value::Array(Vec::new())]);
     let refused = |table: Table, key: &str| {
-        let err = super::read(table, "".as_ref(), &mut TrainOptions::default()).unwrap_err().to_string();
+        let err =
+            super::read(table, "".as_ref(), None, &mut TrainOptions::default()).unwrap_err().to_string();
         assert!(err.starts_with(&format!("{key} = [[]]: ")), "{key}: {err}");
     };
     for format in DATA_FORMATS {
         let context = if format.about("context").is_some() { "context = 64\n" } else { "" };
         let example: Table = format!("{context}source = {}", format.form).parse().unwrap();
         let mut options = TrainOptions::default();
-        let spec = super::read(example.clone(), "".as_ref(), &mut options).unwrap();
+        let (spec, _) = super::read(example.clone(), "".as_ref(), None, &mut options).unwrap();
         assert_eq!(spec.source().file().0, format.name);
         for (key, _) in format.keys.iter().filter(|(key, _)| *key != "eval_csv") {
             let mut table = example.clone();

@@ -41,6 +41,10 @@ impl Source for TextSpec {
         (if self.path.is_some() { "text" } else { "sources" }, self.path.as_deref())
     }
 
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        self.path.iter_mut().collect()
+    }
+
     fn keys(&self) -> (Table, Table) {
         (Table::new(), keys::table(&self.options))
     }

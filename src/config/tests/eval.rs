@@ -47,12 +47,16 @@ fn the_order_is_kept_and_nothing_is_the_default() {
         let config = reads(none);
         assert!(config.options.metrics.is_empty() && !config.to_toml().contains("[eval]"));
     }
+    let chosen = reads("[eval]\nbatch_size = 7");
+    assert_eq!(chosen.options.eval_batch, Some(7));
+    assert_eq!(Config::parse(&chosen.to_toml(), &[]).unwrap(), chosen);
 }
 
 #[test]
 fn faults_are_named_with_their_place() {
     refused(
         r#"
+        eval.batch_size=0 => eval.batch_size = 0: at least 1 sample
         eval.metrics=["precison"] => eval.metrics[0]: unknown metric "precison"; did you mean "precision"?
         eval.metrics=["f1", { topk = 3 }] => eval.metrics[1]: unknown metric "topk"; did you mean "top_k"?
         eval.metrics=[{ f1 = "samples" }] => "macro" or "micro" or "weighted" is needed

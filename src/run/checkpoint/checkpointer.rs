@@ -100,11 +100,11 @@ impl Checkpointer {
         )))
     }
 
-    /// Resumes from a checkpoint: the data must be those that it was made with, and newer checkpoints are removed.
+    /// Checks that the data are those that a checkpoint was made with.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where the data differ.
-    pub fn resume_from(&mut self, saved: &Checkpoint) -> Result<()> {
+    /// [`Error::Checkpoint`] where they differ.
+    pub fn check_data(&mut self, saved: &Checkpoint) -> Result<()> {
         let Some(desk) = self.writer.desk_mut() else { return Ok(()) };
         let now = desk.fingerprint.get(&desk.data)?;
         if now != saved.identity.data {
@@ -116,6 +116,16 @@ impl Checkpointer {
                 saved.identity.data
             )));
         }
+        Ok(())
+    }
+
+    /// Resumes from a checkpoint: the data must be those that it was made with, and newer checkpoints are removed.
+    ///
+    /// # Errors
+    /// As [`Checkpointer::check_data`].
+    pub fn resume_from(&mut self, saved: &Checkpoint) -> Result<()> {
+        self.check_data(saved)?;
+        let Some(desk) = self.writer.desk_mut() else { return Ok(()) };
         desk.store.cut(saved.steps_done())?;
         self.store = desk.store.clone();
         self.saved = Some(saved.steps_done());
