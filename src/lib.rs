@@ -23,7 +23,7 @@
 //!
 //! The rooms, from the ground up, each importing only from those below: [`atomic_file`], [`error`], [`figure`], [`shape`],
 //! [`units`]; [`gpu`], [`graph`], [`data`]; [`kernel`], [`nn`], [`optim`]; [`plan`], `check`; [`metrics`]; [`compile`];
-//! [`engine`], [`infer`]; [`train`]; `bench`, [`config`], `doctor`; [`run`]; [`report`].
+//! [`engine`], [`infer`]; [`train`], [`export`]; `bench`, [`config`], `doctor`; [`run`]; [`report`].
 //! `ARCHITECTURE.md` says why.
 
 #![warn(missing_docs)]
@@ -40,6 +40,7 @@ pub mod data;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod export;
 pub mod figure;
 pub mod gpu;
 pub mod graph;

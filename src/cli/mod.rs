@@ -16,6 +16,7 @@ mod doctor;
 mod eval;
 mod exit;
 mod explain;
+mod export;
 mod finished;
 mod lr_find;
 mod optimizers;
@@ -47,6 +48,7 @@ commands! {
         Eval(eval::EvalArgs),
         Predict(predict::PredictArgs),
         Sample(sample::SampleArgs),
+        Export(export::ExportArgs),
         Compare(compare::CompareArgs),
         Explain(explain::ExplainArgs),
         Adapters(adapters::AdaptersArgs),
@@ -71,6 +73,7 @@ Examples:
   downhill eval runs/digits-1
   downhill predict runs/tabular-1 rows.csv
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
+  downhill export runs/digits-1 --format pytorch
   downhill compare runs/digits-1 runs/digits-2
   downhill explain examples/digits.toml
   downhill doctor

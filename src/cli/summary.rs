@@ -37,6 +37,9 @@ pub(super) fn introduce(session: &Session) {
     for choice in &plan.budget_choice.choices {
         println(&format!("memory   {choice}"));
     }
+    if let Some(init) = session.init() {
+        println(&downhill::report::init_text(init));
+    }
     for note in session.notes() {
         println(&format!("note     {note}"));
     }

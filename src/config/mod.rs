@@ -3,6 +3,8 @@
 mod augment;
 mod data;
 mod described;
+mod export;
+mod init;
 mod loss;
 mod named;
 mod optimizer;
@@ -22,6 +24,7 @@ pub use data::{
     ArrayFiles, ArraysSpec, CifarKeys, DATA_FORMATS, DataConfig, DataFormat, DataSpec, HoldoutKeys, IdxKeys,
     ImagesSpec, KeyGroup, NpyKeys, PackSpec, TableSpec, TextSpec,
 };
+pub use init::Init;
 pub use loss::LossSpec;
 use read::{kind, read};
 pub use sections::Watch;
@@ -48,6 +51,8 @@ pub struct Config {
     pub model: Sequential,
     /// The loss.
     pub loss: LossSpec,
+    /// The weights that a run starts from.
+    pub init: Init,
     /// The optimizer with its hyperparameters, groups, clipping, schedule and average.
     pub update: Update,
     /// Batches, epochs, seed.
@@ -101,6 +106,7 @@ impl Config {
         augment.check(matches!(data, DataSpec::Inputs(_)))?;
         let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
         model.check()?;
+        let init = file.init.resolved(folder)?;
 
         let mut update = optimizer::read(file.optimizer)?;
         update.average = optimizer::average(file.average)?;
@@ -126,7 +132,7 @@ impl Config {
         };
         options.target(Target::new(Family::Tiled)).check()?;
         let (Model { layers: model, loss }, watch) = (model, file.watch);
-        Ok(Config { data, augment, model, loss, update, options, memory, checkpoints, watch })
+        Ok(Config { data, augment, model, loss, init, update, options, memory, checkpoints, watch })
     }
 
     /// Plans a run on `data`, which is that of [`Config::dataset`].
@@ -190,6 +196,7 @@ impl Config {
             seed: options.seed,
             data,
             model: Some(Model { layers: self.model.clone(), loss: self.loss }),
+            init: self.init.clone(),
             optimizer: table(optimizer::to_toml(&self.update)),
             schedule: schedule::to_toml(&self.update).map_or(Table::new(), table),
             average: average.unwrap_or_default(),

@@ -3,6 +3,7 @@
 use super::checkpoint::{Checkpoint, Checkpointer, Identity};
 use super::config_diff::check_same_run;
 use super::dir::{CHECKPOINTS, RunDir};
+use super::init::{InitReport, initialise};
 use super::tensorboard::EventFile;
 use super::weights::{load, save};
 use crate::compile::TrainPlan;
@@ -63,6 +64,7 @@ pub struct Session {
     handle: RunHandle,
     notes: Vec<String>,
     from: Option<u64>,
+    init: Option<InitReport>,
 }
 
 /// The end of a session's run.
@@ -98,7 +100,7 @@ fn identity(config: &Config, gpu: &Gpu, trainer: &Trainer) -> Identity {
 
 impl Session {
     /// Starts a run. Every fault of the config, and every fault that `check` finds in the plan, is found before the
-    /// directory is made. `init`: weights to start from.
+    /// directory is made. `init`: weights to start from, in place of those of the config's `[init]`.
     ///
     /// # Errors
     /// Errors of the config, the data, the device and the weights; as [`RunDir::claim`].
@@ -112,9 +114,13 @@ impl Session {
         let data = config.dataset()?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
-        if let Some(weights) = init {
-            trainer.load_state_dict(weights)?;
-        }
+        let report = match init {
+            Some(weights) => trainer.load_state_dict(weights).map(|()| None)?,
+            None => initialise(&mut trainer, &config.init)?,
+        };
+        // The whole model, whatever the file lacks.
+        let start = report.is_some().then(|| trainer.state_dict()).transpose()?;
+        let init = start.as_deref().or(init);
         let claim = RunDir::claim(path)?;
         let folder = path.join(CHECKPOINTS);
         let mut checkpoints = Checkpointer::open(
@@ -135,6 +141,7 @@ impl Session {
             None => {}
         }
         let dir = claim.begin(&config.to_toml())?;
+        report.as_ref().map_or(Ok(()), |report| dir.keep_init(report))?;
         let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
         let session = Session {
@@ -148,6 +155,7 @@ impl Session {
             handle,
             notes: Vec::new(),
             from: None,
+            init: report,
         };
         session.keep_encoding()?;
         Ok(session)
@@ -192,6 +200,8 @@ impl Session {
     ) -> Result<Session> {
         let path = dir.path().to_owned();
         let stored = Config::load(&path.join("config.toml"), &[])?;
+        // The run has its own copy of the weights it started from.
+        let config = Config { init: stored.init.clone(), ..config };
         check_same_run(&stored.to_toml(), &config.to_toml(), &path)?;
         let is_changed = stored != config;
         let finished = RunDir::is_finished(&path);
@@ -220,7 +230,9 @@ impl Session {
         let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
         let options = options.clone();
-        let session = Session { config, options, gpu, data, trainer, checkpoints, dir, handle, notes, from };
+        let init = None;
+        let session =
+            Session { config, options, gpu, data, trainer, checkpoints, dir, handle, notes, from, init };
         session.keep_encoding()?;
         Ok(session)
     }
@@ -334,6 +346,11 @@ impl Session {
     /// Notes for the user on how the run is resumed: damaged checkpoints that were skipped, another adapter.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The weights that it started from, where this process started it by the config's `[init]`.
+    pub fn init(&self) -> Option<&InitReport> {
+        self.init.as_ref()
     }
 
     /// The step of the checkpoint that it resumed from, if there was one.

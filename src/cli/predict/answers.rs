@@ -30,20 +30,6 @@ pub(super) struct Answers {
     width: usize,
 }
 
-/// The names of the classes, where the data name them.
-fn class_names(config: &Config, encoding: Option<&Encoding>) -> Option<Vec<String>> {
-    match (encoding, &config.data) {
-        (_, DataSpec::Inputs(_)) => None,
-        (Some(Encoding::Table(table)), _) => match &table.target.kind {
-            TargetKind::Classes { classes } => Some(classes.clone()),
-            TargetKind::Numeric { .. } => None,
-        },
-        (Some(Encoding::Images(images)), _) => Some(images.classes.clone()),
-        (_, DataSpec::Digits) => Some((0..10).map(|digit| digit.to_string()).collect()),
-        _ => None,
-    }
-}
-
 impl Answers {
     /// The meaning of an output of this shape by the run's loss and data.
     pub fn new(
@@ -54,7 +40,7 @@ impl Answers {
     ) -> Result<Answers> {
         let width = output.elements();
         let head = config.head();
-        let names = class_names(config, encoding);
+        let names = config.class_names(encoding);
         let numbered = |from: usize| (from..width).map(|number| number.to_string());
         // Classes without a name in the data are written by number.
         let named = |names: Vec<String>| {
