@@ -23,9 +23,10 @@
 //!
 //! Begin with the [`prelude`]: [`data`] holds samples, [`nn`] layers and losses, [`graph`] the operations of a tensor,
 //! [`optim`] optimizers and schedules, [`train`] the loop, [`run`] a run in its directory, [`config`] the config file,
-//! [`infer`] predictions from trained weights. [`gpu`] opens a device, [`compile`] plans a run without one, and
-//! [`kernel`], [`plan`], [`engine`] and [`metrics`] have what those plans are made of. `ARCHITECTURE.md` says how they
-//! build on each other. Other modules serve the program `downhill`; they are not listed here and may change at any time.
+//! [`infer`] predictions from trained weights, [`export`] a run's net as a PyTorch module. [`gpu`] opens a device,
+//! [`compile`] plans a run without one, and [`kernel`], [`plan`], [`engine`] and [`metrics`] have what those plans are made
+//! of. `ARCHITECTURE.md` says how they build on each other. Other modules serve the program `downhill`; they are not listed
+//! here and may change at any time.
 
 #![warn(missing_docs)]
 
@@ -44,6 +45,7 @@ pub mod data;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod export;
 #[doc(hidden)]
 pub mod figure;
 pub mod gpu;

@@ -1,6 +1,7 @@
 //! The binary as a person meets it: what it prints, where it exits, what it leaves on disk.
 
 mod adapter;
+mod python;
 
 #[path = "cli/assertions.rs"]
 mod assertions;
@@ -22,8 +23,12 @@ mod doctor;
 mod eval;
 #[path = "cli/examples.rs"]
 mod examples;
+#[path = "cli/export.rs"]
+mod export;
 #[path = "cli/folder.rs"]
 mod folder;
+#[path = "cli/init.rs"]
+mod init;
 #[path = "cli/lr_find.rs"]
 mod lr_find;
 #[path = "cli/moved.rs"]

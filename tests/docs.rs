@@ -61,7 +61,7 @@ fn pages() -> Vec<String> {
 }
 
 /// Data that a reader of the pages has, and the repository has not.
-const OWN_DATA: [&str; 3] = ["photos", "book.txt", "data/digits28"];
+const OWN_DATA: [&str; 5] = ["photos", "book.txt", "data/digits28", "low.safetensors", "high.safetensors"];
 
 /// A PNG of one pixel.
 const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\xdachpP\0\0\x02$\0\xe1\x95\xa4\xb1\x8b\0\0\0\0IEND\xaeB`\x82";
@@ -80,7 +80,23 @@ fn own_data() -> tempfile::TempDir {
         .expect("a text");
     let digits = SynthOptions { kind: Kind::Digits28, count: 256, seed: 0, force: false };
     synth::write(&digits, &folder.path().join("data/digits28"), &mut |_| {}).expect("digits");
+    for (name, classes) in [("low", 7), ("high", 3)] {
+        std::fs::write(folder.path().join(format!("{name}.safetensors")), arrays(classes)).expect("digits");
+    }
     folder
+}
+
+/// Digits of this many classes, as docs/guide/fine-tuning.md has them.
+fn arrays(classes: i64) -> Vec<u8> {
+    use safetensors::tensor::{Dtype, TensorView};
+    let images = vec![0; 8 * 64 * 4];
+    let labels: Vec<u8> = (0..8).flat_map(|i| (i % classes).to_le_bytes()).collect();
+    let part = |part: &str| {
+        let x = TensorView::new(Dtype::F32, vec![8, 1, 8, 8], &images).expect("images");
+        let y = TensorView::new(Dtype::I64, vec![8], &labels).expect("labels");
+        [(format!("x_{part}"), x), (format!("y_{part}"), y)]
+    };
+    safetensors::serialize(part("train").into_iter().chain(part("test")), None).expect("safetensors")
 }
 
 /// Every TOML in a page can be planned; sections it does not have are those of `examples/digits.toml`.

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 11] = [
     &["metrics"],
     &["compile"],
     &["engine", "infer"],
-    &["train"],
+    &["train", "export"],
     &["bench", "config", "doctor"],
     &["run"],
     &["report"],

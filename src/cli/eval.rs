@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::finished::Finished;
 use super::output::println;
 use super::run_args::{DataRootArg, FinishedArgs};
-use super::targets::{class_names, confusion, named, unit_note};
+use super::targets::{confusion, named, unit_note};
 
 /// Evaluate the weights of a run
 #[derive(Debug, Args)]
@@ -96,7 +96,7 @@ impl EvalArgs {
         let names = found
             .confusion
             .as_ref()
-            .map(|matrix| named(class_names(&run.config, run.encoding.as_ref()), matrix.len()));
+            .map(|matrix| named(run.config.class_names(run.encoding.as_ref()), matrix.len()));
         if self.json {
             let report = Report {
                 run: run.path.display().to_string(),

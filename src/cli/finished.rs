@@ -54,9 +54,13 @@ impl Finished {
         if let Some(path) = &args.weights {
             return Ok((path.clone(), run::load(path)?));
         }
-        if !args.average {
-            return Ok((self.path.join("model.safetensors"), self.own_weights()?));
-        }
+        let name = if args.average { "average.safetensors" } else { "model.safetensors" };
+        let weights = if args.average { self.average_weights()? } else { self.own_weights()? };
+        Ok((self.path.join(name), weights))
+    }
+
+    /// The average of the run's weights.
+    pub fn average_weights(&self) -> Result<Vec<NamedTensor>> {
         let path = self.path.join("average.safetensors");
         if !path.exists() {
             return Err(Error::Weights(format!(
@@ -65,8 +69,7 @@ impl Finished {
                 path.display()
             )));
         }
-        let weights = run::load(&path)?;
-        Ok((path, weights))
+        run::load(&path)
     }
 
     /// Opens the device with the run's limit of memory.

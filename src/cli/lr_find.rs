@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use downhill::run::initialise;
 use downhill::train::{LrFinder, Observer, StepRecord};
 use downhill::{Error, Gpu, error::Result, report};
 use indicatif::ProgressBar;
@@ -70,7 +71,8 @@ impl LrFindArgs {
         config.options.seed = self.seed.unwrap_or(config.options.seed);
         let data = config.dataset()?;
         let gpu = Gpu::open(&config.gpu_options(&self.adapter.gpu_options()))?;
-        let trainer = config.trainer(&gpu, &data)?;
+        let mut trainer = config.trainer(&gpu, &data)?;
+        initialise(&mut trainer, &config.init)?;
 
         let mut bar = Bar(progress::bar(self.steps));
         let found = finder.run(trainer, &mut bar);

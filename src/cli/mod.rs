@@ -16,6 +16,7 @@ mod doctor;
 mod eval;
 mod exit;
 mod explain;
+mod export;
 mod finished;
 mod lr_find;
 mod next;
@@ -52,6 +53,7 @@ commands! {
         Predict(predict::PredictArgs),
         Sample(sample::SampleArgs),
         Runs(runs::RunsArgs),
+        Export(export::ExportArgs),
         Compare(compare::CompareArgs),
         Explain(explain::ExplainArgs),
         Adapters(adapters::AdaptersArgs),
@@ -77,6 +79,7 @@ Examples:
   downhill predict runs/tabular-1 rows.csv
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill runs --sort accuracy
+  downhill export runs/digits-1 --format pytorch
   downhill compare runs/digits-1 runs/digits-2
   downhill explain examples/digits.toml
   downhill doctor

@@ -26,6 +26,8 @@ pub(super) fn offer(session: &Session, file: Option<&Path>, program: &str) {
         Some(_) => format!("eval {run}    evaluate again; --data PATH takes other data"),
         None => format!("eval {run} --part train    evaluate; --data PATH takes other data"),
     });
+    lines.push(format!("export {run}    write the net as a PyTorch module"));
+    lines.push("runs    compare it with other runs".to_owned());
     if let Some(file) = file.map(Path::display) {
         lines.push(format!("lr-find {file}    look for a better learning rate"));
         lines.push(format!("train {file} --init {run}/model.safetensors    start from these weights"));

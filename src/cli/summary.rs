@@ -7,7 +7,7 @@ use downhill::train::{RunEnd, Trainer};
 use downhill::{report, units};
 
 use super::output::println;
-use super::targets::{class_names, confusion, named, unit_note};
+use super::targets::{confusion, named, unit_note};
 use super::view::evaluated;
 
 /// A run whose device waits for data longer than this share of the time reports it.
@@ -57,6 +57,9 @@ pub(super) fn introduce(session: &Session) {
     for choice in &plan.budget_choice.choices {
         println(&format!("memory   {choice}"));
     }
+    if let Some(init) = session.init() {
+        println(&downhill::report::init_text(init));
+    }
     for note in session.notes() {
         println(&format!("note     {note}"));
     }
@@ -74,7 +77,7 @@ pub(super) fn conclude(session: &Session, outcome: &Outcome, elapsed: Duration) 
         let (steps, took) = (units::plural(outcome.step, "step"), units::seconds(seconds));
         println(&format!("done     {steps} in {took}: train loss {:.4}{evaluated}", last.train_loss));
         if let Some(matrix) = &last.eval_confusion {
-            let names = class_names(session.config(), session.data().encoding());
+            let names = session.config().class_names(session.data().encoding());
             match matrix.len() {
                 0..=MOST_CONFUSED => println(&confusion(matrix, &named(names, matrix.len()))),
                 n => println(&format!("confusion of {n} classes: in metrics.jsonl, as eval_confusion")),

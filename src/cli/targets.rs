@@ -1,21 +1,6 @@
 //! What targets are called: the names of classes, the confusion matrix under them, the unit of numbers.
 
-use downhill::config::{Config, DataSpec};
-use downhill::data::{Dataset, Encoding, TargetKind};
-
-/// The names of the classes, where the data name them.
-pub(super) fn class_names(config: &Config, encoding: Option<&Encoding>) -> Option<Vec<String>> {
-    match (encoding, &config.data) {
-        (_, DataSpec::Inputs(_)) => None,
-        (Some(Encoding::Table(table)), _) => match &table.target.kind {
-            TargetKind::Classes { classes } => Some(classes.clone()),
-            TargetKind::Numeric { .. } => None,
-        },
-        (Some(Encoding::Images(images)), _) => Some(images.classes.clone()),
-        (_, DataSpec::Digits) => Some((0..10).map(|digit| digit.to_string()).collect()),
-        _ => None,
-    }
-}
+use downhill::data::{Dataset, Encoding};
 
 /// A name for each class of a matrix; the number where the data have none.
 pub(super) fn named(names: Option<Vec<String>>, classes: usize) -> Vec<String> {

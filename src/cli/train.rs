@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use downhill::Error;
-use downhill::run::{self, RunDir, Session};
+use downhill::run::{RunDir, Session};
 
 use super::parse;
 use super::run::{check_assertions, resume, run_session};
@@ -17,6 +17,7 @@ Examples:
   downhill train examples/digits.toml
   downhill train examples/digits.toml --set optimizer.name=sgd --set optimizer.lr=0.1
   downhill train examples/digits.toml --init runs/digits-1/model.safetensors --steps 100
+  downhill train examples/digits.toml --init pretrained.safetensors --init-map \"model.=>\" --set init.strict=false
   downhill train examples/digits.toml --adapter software
   downhill train examples/digits.toml --memory 1MiB --set train.micro_batch=auto
   downhill train examples/digits.toml --assert \"eval_accuracy >= 0.95\" --assert \"eval_loss < 0.2\"
@@ -60,9 +61,13 @@ pub struct TrainArgs {
     /// memory]
     #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
     memory: Option<u64>,
-    /// Start from these weights
-    #[arg(long, value_name = "WEIGHTS.safetensors")]
+    /// Start from these weights: a safetensors file, or the directory of a run [sets init.file]
+    #[arg(long, value_name = "WEIGHTS")]
     init: Option<PathBuf>,
+    /// Rename the tensors of --init by the beginnings of their names, as "model.=>" or "fc.=>head." (repeatable, or with
+    /// commas) [sets init.map]
+    #[arg(long, value_name = "FROM=>TO", value_delimiter = ',')]
+    init_map: Vec<String>,
 }
 
 impl TrainArgs {
@@ -81,7 +86,8 @@ impl TrainArgs {
         if file.is_dir() && named.is_some() {
             return resume(file, &self.as_settings()?, None, &self.how);
         }
-        let mut config = self.how.data.load(file, &self.settings)?;
+        let settings = [self.settings.clone(), self.init_settings()?].concat();
+        let mut config = self.how.data.load(file, &settings)?;
         config.options.seed = self.seed.unwrap_or(config.options.seed);
         config.options.steps = self.steps.or(config.options.steps);
         config.memory = self.memory.or(config.memory);
@@ -94,18 +100,28 @@ impl TrainArgs {
                 return resume(&path, &[], Some(config), &self.how);
             }
         }
-        let weights = self.init.as_deref().map(run::load).transpose()?;
         let (options, check) = (self.how.adapter.gpu_options(), check_assertions(&self.how));
         let session = match named.flatten().or(self.out.as_ref()) {
-            Some(path) => Session::start(config, path, &options, weights.as_deref(), &check),
-            None => Session::start_next(config, &name_of(file), &options, weights.as_deref(), &check),
+            Some(path) => Session::start(config, path, &options, None, &check),
+            None => Session::start_next(config, &name_of(file), &options, None, &check),
         }?;
         run_session(session, &self.how, Some(file))
     }
 
+    /// `--init` and `--init-map` as settings.
+    fn init_settings(&self) -> Result<Vec<String>, Error> {
+        let file = self.init.as_deref().map(std::path::absolute).transpose();
+        let file = file.map_err(|err| Error::Config(format!("--init: {err}")))?;
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let file = file.map(|file| format!("init.file={}", quoted(&file.to_string_lossy())));
+        let map: Vec<String> = self.init_map.iter().map(|rename| quoted(rename)).collect();
+        let map = (!map.is_empty()).then(|| format!("init.map=[{}]", map.join(", ")));
+        Ok(file.into_iter().chain(map).collect())
+    }
+
     /// The options that change a config, as settings of a run that already has one.
     fn as_settings(&self) -> Result<Vec<String>, Error> {
-        if self.init.is_some() {
+        if self.init.is_some() || !self.init_map.is_empty() {
             let text =
                 "--init: a run that exists resumes from its own weights; leave it out, or start another run";
             return Err(Error::Config(text.into()));

@@ -3,6 +3,8 @@
 mod augment;
 mod data;
 mod described;
+mod export;
+mod init;
 mod loss;
 mod named;
 mod optimizer;
@@ -25,6 +27,7 @@ pub use data::{
     ArrayFiles, ArraysSpec, CifarKeys, DATA_FORMATS, DataConfig, DataFormat, DataSpec, HoldoutKeys, IdxKeys,
     ImagesSpec, KeyGroup, NpyKeys, PackSpec, TableSpec, TextSpec,
 };
+pub use init::Init;
 pub use loss::LossSpec;
 use read::{kind, read};
 pub use sections::Watch;
@@ -53,6 +56,8 @@ pub struct Config {
     pub model: Sequential,
     /// The loss.
     pub loss: LossSpec,
+    /// The weights that a run starts from.
+    pub init: Init,
     /// The optimizer with its hyperparameters, groups, clipping, schedule and average.
     pub update: Update,
     /// Batches, epochs, seed.
@@ -120,6 +125,7 @@ impl Config {
         augment.check(matches!(data, DataSpec::Inputs(_)))?;
         let model = file.model.map_or_else(|| read("model", Value::Table(Table::new())), Ok)?;
         model.check()?;
+        let init = file.init.resolved(folder)?;
 
         let mut update = optimizer::read(file.optimizer)?;
         update.average = optimizer::average(file.average)?;
@@ -153,6 +159,7 @@ impl Config {
             augment,
             model,
             loss,
+            init,
             update,
             options,
             memory,
@@ -252,11 +259,12 @@ impl Config {
         Config { data: self.data.with_places_of(&other.data), root: other.root.clone(), ..self.clone() }
     }
 
-    /// The same config with what the plan of its run decided and it leaves out: the samples evaluated at once.
+    /// The same config with what its run has settled: the samples evaluated at once, where it leaves them out, and the
+    /// weights that the run started from, of which the run has its own copy.
     #[must_use]
     pub fn filled_from(mut self, run: &Config) -> Config {
         self.options.eval_batch = self.options.eval_batch.or(run.options.eval_batch);
-        self
+        Config { init: run.init.clone(), ..self }
     }
 
     /// The whole config as TOML, every default written out; reading it back gives the same run.
@@ -283,6 +291,7 @@ impl Config {
             seed: options.seed,
             data,
             model: Some(Model { layers: self.model.clone(), loss: self.loss }),
+            init: self.init.clone(),
             optimizer: table(optimizer::to_toml(&self.update)),
             schedule: schedule::to_toml(&self.update).map_or(Table::new(), table),
             average: average.unwrap_or_default(),

@@ -2,7 +2,8 @@
 
 use toml::Value;
 
-use super::Config;
+use super::{Config, DataSpec};
+use crate::data::{Encoding, TargetKind};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::graph::DType;
@@ -14,6 +15,20 @@ impl Config {
     /// The head that converts the model's output to probabilities, or to numbers. It follows from the loss.
     pub fn head(&self) -> Head {
         self.loss.head()
+    }
+
+    /// The names of the classes by number, where the data name them. `encoding` is that of the run's data.
+    pub fn class_names(&self, encoding: Option<&Encoding>) -> Option<Vec<String>> {
+        match (encoding, &self.data) {
+            (_, DataSpec::Inputs(_)) => None,
+            (Some(Encoding::Table(table)), _) => match &table.target.kind {
+                TargetKind::Classes { classes } => Some(classes.clone()),
+                TargetKind::Numeric { .. } => None,
+            },
+            (Some(Encoding::Images(images)), _) => Some(images.classes.clone()),
+            (_, DataSpec::Digits) => Some((0..10).map(|digit| digit.to_string()).collect()),
+            _ => None,
+        }
     }
 
     /// The model for predictions, with the weights of a run, on `batch` samples of this shape and type at a time.

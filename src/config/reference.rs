@@ -8,6 +8,7 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializ
 use serde::ser::Serialize;
 use toml::{Table, Value};
 
+use super::Init;
 use super::data::Batches;
 use super::described::Described;
 use super::optimizer::{Beside, Ema, Swa};
@@ -47,6 +48,7 @@ pub fn sections() -> Vec<Section> {
         root,
         with_defaults::<Batches>("data"),
         described::<Model>("model", &Table::new()),
+        with_defaults::<Init>("init"),
         with_defaults::<Beside>("optimizer"),
         with_defaults::<Timing>("schedule"),
         with_defaults::<Ema>("average"),

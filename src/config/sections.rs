@@ -5,8 +5,8 @@ use serde::de::{Deserializer, Error as _, Unexpected};
 use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
-use super::LossSpec;
 use super::described::{Described, section};
+use super::{Init, LossSpec};
 use crate::compile::{EarlyStopping, MicroBatch};
 use crate::error::{Error, Result};
 use crate::kernel::{Precision, Rounding};
@@ -24,6 +24,9 @@ section! {
         pub data: Table = Table::new(),
         /// The layers and the loss.
         pub model: Option<Model> = None,
+        /// The weights to start from.
+        #[serde(skip_serializing_if = "Init::is_random")]
+        pub init: Init = Init::default(),
         /// The optimizer.
         pub optimizer: Table = Table::new(),
         /// The learning rate over the steps.

@@ -185,7 +185,7 @@ impl Layer {
     }
 
     /// Its own name, which replaces its position.
-    pub(super) fn label(&self) -> Option<&str> {
+    pub(crate) fn label(&self) -> Option<&str> {
         self.rule().label()
     }
 

@@ -5,6 +5,7 @@ mod adapters;
 mod columns;
 mod compare;
 mod explain;
+mod init;
 mod inspect;
 mod lr_find;
 mod optimizers;
@@ -20,6 +21,7 @@ pub use compare::{
     CompareOptions, Comparison, Length, MetricParting, Weighing, WeightParting, compare_json, compare_text,
 };
 pub use explain::{explain_json, explain_text};
+pub use init::init_text;
 pub use inspect::{inspect_rows, inspect_text};
 pub use lr_find::{lr_find_csv, lr_find_figure, lr_find_json, lr_find_text};
 pub use optimizers::{optimizers_page, optimizers_text};

@@ -1,5 +1,6 @@
 //! The directory of a run: `config.toml`, `data.json`, `metrics.jsonl`, `model.safetensors`.
 
+use super::init::InitReport;
 use super::present::check_present;
 use super::state::RunState;
 use crate::atomic_file::write_whole;
@@ -300,6 +301,15 @@ impl RunDir {
         // A number that was not finite is null, and no record then.
         let record = serde_json::from_str(line).ok();
         Ok(record.map(|record: EpochRecord| EpochRecord { step, ..record }))
+    }
+
+    /// Stores the weights that the run started from, tensor by tensor, as `init.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written.
+    pub fn keep_init(&self, report: &InitReport) -> Result<()> {
+        let text = serde_json::to_string_pretty(report).map_err(|err| Error::Weights(err.to_string()))?;
+        write_whole(&self.path.join("init.json"), (text + "\n").as_bytes())
     }
 
     /// Stores the encoding of raw data as numbers, as `data.json`. The model needs it for later inputs.

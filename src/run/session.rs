@@ -3,6 +3,7 @@
 use super::checkpoint::{Checkpoint, Checkpointer, Identity};
 use super::config_diff::check_same_run;
 use super::dir::{CHECKPOINTS, CONFIG, Claim, RunDir};
+use super::init::{InitReport, initialise};
 use super::tensorboard::EventFile;
 use super::weights::{load, save};
 use crate::compile::TrainPlan;
@@ -64,6 +65,7 @@ pub struct Session {
     handle: RunHandle,
     notes: Vec<String>,
     from: Option<u64>,
+    init: Option<InitReport>,
 }
 
 /// An open device with the plans of a run on it.
@@ -94,7 +96,7 @@ fn identity(config: &Config, gpu: &Gpu, trainer: &Trainer) -> Identity {
 
 impl Session {
     /// Starts a run. Every fault of the config, and every fault that `check` finds in the plan, is found before the
-    /// directory is made. `init`: weights to start from.
+    /// directory is made. `init`: weights to start from, in place of those of the config's `[init]`.
     ///
     /// # Errors
     /// Errors of the config, the data, the device and the weights; as [`RunDir::claim`].
@@ -133,9 +135,13 @@ impl Session {
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
         fill(&mut config, &trainer);
-        if let Some(weights) = init {
-            trainer.load_state_dict(weights)?;
-        }
+        let report = match init {
+            Some(weights) => trainer.load_state_dict(weights).map(|()| None)?,
+            None => initialise(&mut trainer, &config.init)?,
+        };
+        // The whole model, whatever the file lacks.
+        let start = report.is_some().then(|| trainer.state_dict()).transpose()?;
+        let init = start.as_deref().or(init);
         let claim = claim()?;
         let path = claim.path();
         let folder = path.join(CHECKPOINTS);
@@ -158,6 +164,7 @@ impl Session {
         }
         let text = config.to_toml_in(path);
         let dir = claim.begin(&text)?;
+        report.as_ref().map_or(Ok(()), |report| dir.keep_init(report))?;
         let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
         let session = Session {
@@ -171,6 +178,7 @@ impl Session {
             handle,
             notes: Vec::new(),
             from: None,
+            init: report,
         };
         session.keep_encoding()?;
         Ok(session)
@@ -247,7 +255,9 @@ impl Session {
         let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
         let options = options.clone();
-        let session = Session { config, options, gpu, data, trainer, checkpoints, dir, handle, notes, from };
+        let init = None;
+        let session =
+            Session { config, options, gpu, data, trainer, checkpoints, dir, handle, notes, from, init };
         session.keep_encoding()?;
         Ok(session)
     }
@@ -358,6 +368,11 @@ impl Session {
     /// Notes for the user on how the run is resumed: damaged checkpoints that were skipped, another adapter.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The weights that it started from, where this process started it by the config's `[init]`.
+    pub fn init(&self) -> Option<&InitReport> {
+        self.init.as_ref()
     }
 
     /// The step of the checkpoint that it resumed from, if there was one.

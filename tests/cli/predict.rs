@@ -1,7 +1,7 @@
 //! `downhill predict`: rows, arrays and images in, classes and numbers out.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use downhill::data::{Part, digits};
 use serde_json::Value;
@@ -385,54 +385,4 @@ fn a_text_is_for_sample() {
     let settings: Vec<&str> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
     folder.trained("run", &[&settings[..], &["--steps", "1"]].concat());
     predict(&folder, &["pattern.txt"]).refused(2, &["downhill sample run"]);
-}
-
-/// A Python that has torch, if there is one: the one of `DOWNHILL_PYTHON`, or `python3`.
-fn python_with_torch() -> Option<String> {
-    let python = std::env::var("DOWNHILL_PYTHON").unwrap_or_else(|_| "python3".into());
-    let tried = Command::new(&python).args(["-c", "import torch, safetensors, numpy"]).output();
-    tried.is_ok_and(|output| output.status.success()).then_some(python)
-}
-
-/// `scripts/load_in_pytorch.py` shows the probabilities that predict writes.
-///
-/// A sum of K products in f32, in any order, is off by about √K · 2⁻²⁴ of the sum of their sizes, which is taken to be at
-/// most 16 times the largest logit here; each of the nets' four layers at most adds as much, K is 576 at most, and both
-/// programs err. A probability moves by half of what logits move apart.
-#[test]
-fn pytorch_gives_the_same_probabilities() {
-    let Some(python) = python_with_torch() else {
-        println!("skipped: no Python with torch, safetensors and numpy; DOWNHILL_PYTHON names one");
-        return;
-    };
-    let root = env!("CARGO_MANIFEST_DIR");
-    let (pixels, _) = some_digits(7);
-    for name in ["digits", "digits_cnn"] {
-        let folder = Folder::new();
-        folder.write("images.npy", npy(&[7, 1, 8, 8], &pixels));
-        let config = format!("{root}/examples/{name}.toml");
-        let done = folder.run(&["train", &config, "--steps", "20", "--out", "run", "--adapter", &wanted()]);
-        assert_eq!(done.code, 0, "{}", done.stderr);
-        let ours = predictions(&folder, &["images.npy", "--batch", "3"]);
-        let script = format!("{root}/scripts/load_in_pytorch.py");
-        let mut command = Command::new(&python);
-        command.arg(script).args([folder.path("run"), folder.path("images.npy")]);
-        let output = command.output().expect("the script");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).expect("UTF-8");
-        let theirs: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        assert_eq!((ours.len(), theirs.len()), (7, 7));
-        for (ours, theirs) in ours.iter().zip(&theirs) {
-            let number = |value: &Value| value.as_f64().expect("a number");
-            let logits = theirs["logits"].as_array().expect("logits").iter().map(number);
-            let largest = logits.map(f64::abs).fold(0.0, f64::max);
-            let tol = 0.5 * 2.0 * 4.0 * 576f64.sqrt() * 2f64.powi(-24) * 16.0 * largest;
-            assert!(tol < 1e-3, "the test says nothing: {tol}");
-            for (class, want) in theirs["probabilities"].as_array().expect("probabilities").iter().enumerate()
-            {
-                let got = number(&ours["probabilities"][class.to_string()]);
-                assert!((got - number(want)).abs() <= tol, "{name}: {got}, {want}, {tol}");
-            }
-        }
-    }
 }

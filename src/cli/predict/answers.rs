@@ -8,8 +8,6 @@ use downhill::infer::Head;
 use downhill::shape::Shape;
 use downhill::units::plural;
 
-use crate::cli::targets::class_names;
-
 /// A label applies from this probability on.
 const LIKELY: f32 = 0.5;
 
@@ -43,7 +41,7 @@ impl Answers {
     ) -> Result<Answers> {
         let width = output.elements();
         let head = config.head();
-        let names = class_names(config, encoding);
+        let names = config.class_names(encoding);
         let numbered = |from: usize| (from..width).map(|number| number.to_string());
         // Classes without a name in the data are written by number.
         let named = |names: Vec<String>| {

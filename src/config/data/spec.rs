@@ -58,7 +58,7 @@ impl Source for Digits {
 
 impl DataSpec {
     /// The source itself, where its inputs are also the targets.
-    pub(super) fn own(&self) -> &DataSpec {
+    pub(in crate::config) fn own(&self) -> &DataSpec {
         match self {
             DataSpec::Inputs(own) => own.own(),
             own => own,

@@ -1,0 +1,149 @@
+//! `downhill export`: the examples' nets in PyTorch answer as `downhill predict` does.
+
+use downhill::config::Config;
+use downhill::data::Encoding;
+use downhill::graph::DType;
+use downhill::shape::Shape;
+use downhill::{Gpu, GpuOptions, Value, run};
+
+use crate::adapter::wanted;
+use crate::folder::Folder;
+use crate::python;
+use crate::rows::{self, GARDEN};
+
+/// The promise, relative to the largest answer.
+const BOUND: f64 = 1e-5;
+
+/// An NPY file of bytes.
+fn npy(shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+    let extents: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({extents}), }}\n");
+    [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), bytes].concat()
+}
+
+/// Trains an example into `run`, with more arguments, and exports it.
+fn exported(example: &str, more: &[&str]) -> Folder {
+    let folder = Folder::new();
+    let config = format!("{}/examples/{example}.toml", env!("CARGO_MANIFEST_DIR"));
+    let train = ["train", &config, "--out", "run", "--adapter", &wanted()];
+    let done = folder.run(&[&train[..], more].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let done = folder.run_without_adapter(&["export", "run"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    folder
+}
+
+/// The answers of the module at `module` to what `inputs` makes in Python.
+fn torch_answers(folder: &Folder, python: &str, module: &str, inputs: &str) -> Vec<Vec<f64>> {
+    let script = format!(
+        "import csv, json, sys, numpy, torch\nsys.path.insert(0, '{module}')\nimport model\nnet = model.load()\n\
+         print(json.dumps(model.predict(net, {inputs}).flatten(1).tolist()))"
+    );
+    serde_json::from_str(&python::run(python, &folder.path("."), &script)).expect("JSON")
+}
+
+/// The numbers that `downhill predict` writes for a file.
+fn our_answers(folder: &Folder, file: &str) -> Vec<Vec<f64>> {
+    let done = folder.run(&["predict", "run", file, "--adapter", &wanted()]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let (header, lines) = done.stdout.split_once('\n').expect("a header");
+    // The prediction of a class comes before the probabilities.
+    let name = usize::from(header.contains("p_"));
+    let numbers =
+        |line: &str| line.split(',').skip(name).map(|cell| cell.parse().expect("a number")).collect();
+    lines.lines().map(numbers).collect()
+}
+
+#[track_caller]
+fn check(what: &str, ours: &[Vec<f64>], theirs: &[Vec<f64>]) {
+    assert!(!ours.is_empty() && ours.len() == theirs.len(), "{what}: {} and {}", ours.len(), theirs.len());
+    let largest = theirs.iter().flatten().fold(0.0_f64, |most, x| most.max(x.abs()));
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        assert_eq!(ours.len(), theirs.len(), "{what}");
+        for (a, b) in ours.iter().zip(theirs) {
+            assert!((a - b).abs() <= BOUND * largest, "{what}: {a}, {b} of {largest}");
+        }
+    }
+}
+
+#[test]
+fn image_nets_answer_in_torch_as_here() {
+    let Some(python) = python::with_torch() else { return };
+    let pixels: Vec<u8> = (0..4 * 64).map(|i| (i * 7 % 17) as u8).collect();
+    for example in ["digits", "digits_cnn", "digits_resnet", "autoencoder"] {
+        let folder = exported(example, &["--steps", "5"]);
+        folder.write("images.npy", npy(&[4, 8, 8], &pixels));
+        let inputs = "torch.from_numpy(numpy.load('images.npy'))";
+        let theirs = torch_answers(&folder, &python, "run", inputs);
+        check(example, &our_answers(&folder, "images.npy"), &theirs);
+    }
+}
+
+#[test]
+fn table_nets_answer_in_torch_as_here() {
+    let Some(python) = python::with_torch() else { return };
+    for (example, file) in [("tabular", "tabular"), ("regression", "regression")] {
+        let folder = exported(example, &["--steps", "5"]);
+        let path = format!("{}/data/tables/{file}.csv", env!("CARGO_MANIFEST_DIR"));
+        let rows: Vec<String> =
+            std::fs::read_to_string(path).expect("a table").lines().take(20).map(str::to_owned).collect();
+        folder.write("rows.csv", rows.join("\n"));
+        let inputs = "model.encode(csv.DictReader(open('rows.csv')))";
+        let theirs = torch_answers(&folder, &python, "run", inputs);
+        check(example, &our_answers(&folder, "rows.csv"), &theirs);
+    }
+}
+
+#[test]
+fn the_text_net_answers_in_torch_as_here() {
+    let Some(python) = python::with_torch() else { return };
+    let folder = exported("tiny_gpt", &["--steps", "2", "--set", "data.eval_fraction=0.001"]);
+    let text =
+        "pub fn main() {\n    let x = \"1\\t\";\n}\n// a comment that fills the rest!".chars().take(64);
+    let text: String = text.collect();
+    folder.write("text", &text);
+    let theirs = torch_answers(&folder, &python, "run", "model.encode(open('text').read())");
+
+    let run = folder.path("run");
+    let config = Config::load(&run.join("config.toml"), &[]).expect("a config");
+    let Some(Encoding::Text { vocabulary }) = run::RunDir::encoding(&run).expect("data.json") else {
+        panic!("no text")
+    };
+    let weights = run::load(&run.join("model.safetensors")).expect("weights");
+    let gpu = Gpu::open(&GpuOptions { adapter: wanted(), ..GpuOptions::default() }).expect("a device");
+    let sample = Shape::from([text.chars().count()]);
+    let mut predictor = config.predictor(&gpu, &sample, DType::I32, 1, &weights).expect("a predictor");
+    let answers =
+        predictor.predict(Value::I32(&vocabulary.encode(&text).expect("characters"))).expect("answers");
+    check("tiny_gpt", &[answers.iter().map(|x| f64::from(*x)).collect()], &theirs);
+}
+
+#[test]
+fn the_module_goes_where_it_is_sent() {
+    let folder = rows::trained(GARDEN, &[]);
+    let export = |more: &[&str]| folder.run_without_adapter(&[&["export", "run"], more].concat());
+    let weights = folder.read("run/model.safetensors");
+    let module = |path: &str| String::from_utf8(folder.read(path)).expect("UTF-8");
+    let done = export(&["--format", "pytorch"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    assert!(
+        done.stdout.contains("run/model.py") && done.stdout.contains("run/model.safetensors"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(folder.read("run/model.safetensors"), weights);
+    assert!(module("run/model.py").contains("CLASSES = [\"fair, really\", \"good\", \"poor\"]"));
+
+    assert_eq!(export(&["--out", "deploy/here"]).code, 0);
+    assert_eq!(folder.read("deploy/here/model.safetensors"), weights);
+    assert_eq!(module("deploy/here/model.py"), module("run/model.py"));
+    assert_eq!(export(&["--out", "net.py"]).code, 0);
+    assert_eq!(folder.read("net.safetensors"), weights);
+    assert!(module("net.py").contains("with_name(\"net.safetensors\")"));
+
+    export(&["--average"]).refused(1, &["average.safetensors", "average.kind"]);
+    export(&["--format", "onnx"]).refused(2, &["onnx", "pytorch"]);
+    folder.run_without_adapter(&["export", "nowhere"]).refused(2, &["nowhere", "no such directory"]);
+    std::fs::remove_file(folder.path("run/model.safetensors")).expect("a file");
+    export(&[]).refused(1, &["model.safetensors", "train it to the end"]);
+}
