@@ -75,7 +75,7 @@ fn commands_page(root: &Command) -> Page {
         page.section(name, "");
         let usage = (*command).clone().bin_name(name.as_str()).render_usage().to_string();
         page.block(usage.trim_start_matches("Usage: "));
-        let arguments: Vec<&Arg> = command.get_arguments().collect();
+        let arguments: Vec<&Arg> = command.get_arguments().filter(|arg| !arg.is_hide_set()).collect();
         if !arguments.is_empty() {
             page.table(["argument", "meaning"], arguments.into_iter().map(|arg| [title(arg), meaning(arg)]));
         }
