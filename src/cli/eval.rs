@@ -33,8 +33,8 @@ Examples:
 Evaluates the weights of a finished run. On the same adapter the loss, the accuracy and the metrics equal those of the
 last epoch in metrics.jsonl to the bit (with --average, where the run evaluated its average). Other data are encoded as
 the run's were, with the means, categories, classes and vocabulary of data.json.
-Exit code: 0; 1 no weights, data that do not fit, a loss that is not a finite number (null in JSON), or no adapter; 2 the command line or the config is wrong; 3 an
-assertion does not hold.")]
+Exit code: 0; 1 no weights, data that do not fit, a loss that is not a finite number (null in JSON), or no adapter;
+2 the command line or the config is wrong; 3 an assertion does not hold.")]
 pub struct EvalArgs {
     /// The run
     #[command(flatten)]

@@ -9,6 +9,7 @@ use downhill::run;
 
 use super::finished::Finished;
 use super::output::println;
+use super::run_args::DataRootArg;
 
 /// Write the net of a run as a program for another library
 #[derive(Debug, Args)]
@@ -37,6 +38,9 @@ pub struct ExportArgs {
     /// Use the run's average of the weights, average.safetensors
     #[arg(long)]
     average: bool,
+    /// The data, which are read where the run does not know the shape of a sample: arrays of floats
+    #[command(flatten)]
+    data: DataRootArg,
 }
 
 /// The formats there are.
@@ -57,7 +61,7 @@ impl Format {
 
 impl ExportArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let run = Finished::open(&self.run)?;
+        let run = Finished::open_with(&self.run, &self.data, &[])?;
         let weights = if self.average { run.average_weights()? } else { run.own_weights()? };
         let encoding = run.config.encoding(run.encoding.clone());
         let title = run.path.file_name().unwrap_or(run.path.as_os_str()).to_string_lossy();

@@ -27,7 +27,10 @@ pub(super) fn offer(session: &Session, file: Option<&Path>, program: &str) {
         None => format!("eval {run} --part train    evaluate; --data PATH takes other data"),
     });
     lines.push(format!("export {run}    write the net as a PyTorch module"));
-    lines.push("runs    compare it with other runs".to_owned());
+    let folder = session.dir().path().parent().unwrap_or(Path::new(""));
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = if folder == Path::new("runs") { String::new() } else { format!(" {}", folder.display()) };
+    lines.push(format!("runs{folder}    compare it with other runs"));
     if let Some(file) = file.map(Path::display) {
         lines.push(format!("lr-find {file}    look for a better learning rate"));
         lines.push(format!("train {file} --init {run}/model.safetensors    start from these weights"));

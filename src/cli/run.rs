@@ -20,6 +20,19 @@ pub(super) fn check_assertions(how: &RunArgs) -> impl Fn(&TrainPlan) -> Result<(
     |plan| how.assertions.iter().try_for_each(|assertion| assertion.check_plan(plan))
 }
 
+/// Refuses settings of `[init]` for a run that has its own weights.
+pub(super) fn check_own_weights(settings: &[String]) -> Result<(), Error> {
+    let of_init = |setting: &&String| {
+        let key = setting.split('=').next().unwrap_or_default().trim();
+        key == "init" || key.starts_with("init.")
+    };
+    settings.iter().find(of_init).map_or(Ok(()), |setting| {
+        Err(Error::Config(format!(
+            "--set {setting}: a run that exists resumes from its own weights; leave it out, or start another run"
+        )))
+    })
+}
+
 /// Resumes the run at `path` with these settings changed, or with a whole config in place of its own.
 pub(super) fn resume(
     path: &Path,
@@ -27,6 +40,7 @@ pub(super) fn resume(
     config: Option<Config>,
     how: &RunArgs,
 ) -> anyhow::Result<()> {
+    check_own_weights(settings)?;
     let is_changed = match &config {
         Some(config) => {
             let stored = Config::load(&path.join("config.toml"), &[])?.with_places_of(config);

@@ -7,7 +7,7 @@ use downhill::Error;
 use downhill::run::{RunDir, Session};
 
 use super::parse;
-use super::run::{check_assertions, resume, run_session};
+use super::run::{check_assertions, check_own_weights, resume, run_session};
 use super::run_args::RunArgs;
 
 /// Train the model of a config file
@@ -97,6 +97,7 @@ impl TrainArgs {
                 None => RunDir::last(&name_of(file))?,
             };
             if let Some(path) = last {
+                self.check_own_weights()?;
                 return resume(&path, &[], Some(config), &self.how);
             }
         }
@@ -119,13 +120,19 @@ impl TrainArgs {
         Ok(file.into_iter().chain(map).collect())
     }
 
-    /// The options that change a config, as settings of a run that already has one.
-    fn as_settings(&self) -> Result<Vec<String>, Error> {
+    /// Refuses weights for a run that has its own.
+    fn check_own_weights(&self) -> Result<(), Error> {
         if self.init.is_some() || !self.init_map.is_empty() {
             let text =
                 "--init: a run that exists resumes from its own weights; leave it out, or start another run";
             return Err(Error::Config(text.into()));
         }
+        check_own_weights(&self.settings)
+    }
+
+    /// The options that change a config, as settings of a run that already has one.
+    fn as_settings(&self) -> Result<Vec<String>, Error> {
+        self.check_own_weights()?;
         let seed = self.seed.map(|seed| format!("seed={seed}"));
         let steps = self.steps.map(|steps| format!("train.steps={steps}"));
         let memory = self.memory.map(|bytes| format!("train.memory={bytes}"));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::data::root::{way_to, without_parents};
 use super::described::section;
 use crate::error::{Error, Result};
 
@@ -53,6 +54,12 @@ impl Init {
         let wrong =
             |_| Error::Config(format!("init.file = \"{}\": no path can be made of it", file.display()));
         let file = std::path::absolute(folder.join(file)).map_err(wrong)?;
-        Ok(Init { file: Some(file), ..self })
+        Ok(Init { file: Some(without_parents(file)), ..self })
+    }
+
+    /// For a config in `folder`: the file by the way to it, so that both can be moved together.
+    pub(super) fn written_in(&self, folder: Option<&Path>) -> Init {
+        let file = self.file.as_ref().map(|file| folder.map_or(file.clone(), |folder| way_to(folder, file)));
+        Init { file, ..self.clone() }
     }
 }

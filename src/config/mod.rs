@@ -291,7 +291,7 @@ impl Config {
             seed: options.seed,
             data,
             model: Some(Model { layers: self.model.clone(), loss: self.loss }),
-            init: self.init.clone(),
+            init: self.init.written_in(folder),
             optimizer: table(optimizer::to_toml(&self.update)),
             schedule: schedule::to_toml(&self.update).map_or(Table::new(), table),
             average: average.unwrap_or_default(),

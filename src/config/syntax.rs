@@ -15,7 +15,7 @@ const MOST: usize = 2000;
 /// [`Error::Config`] with line and column.
 pub(super) fn parse(text: &str) -> Result<Table> {
     text.parse()
-        .map_err(|err: toml::de::Error| Error::Config(format!("not valid TOML: {}", told(text, &err))))
+        .map_err(|err: toml::de::Error| Error::Config(format!("not valid TOML: {}", describe(text, &err))))
 }
 
 /// An error of the config without the middle of a very long text: names, places and settings can be long too.
@@ -31,7 +31,7 @@ pub(super) fn cut(err: Error) -> Error {
 }
 
 /// The parser's own text, which has the whole line; of a long line only the place of the fault.
-fn told(text: &str, err: &toml::de::Error) -> String {
+fn describe(text: &str, err: &toml::de::Error) -> String {
     let Some(at) = err.span().map(|span| span.start).filter(|at| text.is_char_boundary(*at)) else {
         return err.to_string();
     };

@@ -14,7 +14,7 @@ mod report;
 mod tests;
 mod verdict;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use about::{Adapter, Feature, Limit};
 pub use advice::{Advice, Level};
@@ -30,6 +30,8 @@ use crate::kernel::Target;
 pub struct Options {
     /// `auto`, `software`, an index, or part of a name.
     pub adapter: String,
+    /// How long a kernel may take. `None` for the default of the adapter's kind.
+    pub patience: Option<Duration>,
     /// Test the kernels of both families, where the adapter can run both.
     pub all: bool,
     /// Receives the name of the next test.
@@ -38,7 +40,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { adapter: "auto".into(), all: false, progress: |_| {} }
+        Options { adapter: "auto".into(), patience: None, all: false, progress: |_| {} }
     }
 }
 
@@ -55,8 +57,10 @@ pub fn examine(options: &Options) -> Result<Report> {
         seconds: 0.0,
         advice: Vec::new(),
     };
-    let open =
-        |family| Gpu::open(&GpuOptions { adapter: options.adapter.clone(), family, ..GpuOptions::default() });
+    let open = |family| {
+        let (adapter, patience) = (options.adapter.clone(), options.patience);
+        Gpu::open(&GpuOptions { adapter, family, patience, ..GpuOptions::default() })
+    };
     let gpu = match open(None) {
         Ok(gpu) => gpu,
         Err(err) => {

@@ -145,8 +145,8 @@ impl Submissions {
     }
 }
 
-/// The next limit, after `work` that took at least `least` and at most `most`, if that is known. It halves, or more, where the work took too
-/// long for sure, and doubles where it took a quarter of the bound for sure.
+/// The next limit, after `work` that took at least `least` and at most `most`, if that is known. It halves, or more,
+/// where the work took too long for sure, and doubles where it took a quarter of the bound for sure.
 fn next_limit(limit: u64, work: u64, least: Duration, most: Option<Duration>) -> u64 {
     if least > BOUND {
         let fitting = work as f64 * (BOUND.as_secs_f64() / 2.0) / least.as_secs_f64();

@@ -138,7 +138,8 @@ fn totals(plan: &TrainPlan) -> String {
     )
 }
 
-/// The plan as tables: first the layers, as Keras' summary has them. `reads` and `writes` count every bound buffer once a kernel.
+/// The plan as tables: first the layers, as Keras' summary has them. `reads` and `writes` count every bound buffer once
+/// a kernel.
 pub fn explain_text(plan: &TrainPlan) -> String {
     let mut out = layers(plan);
     let _ = writeln!(out, "{}\n", totals(plan));

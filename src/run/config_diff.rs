@@ -23,12 +23,7 @@ pub struct SettingDifference {
 
 /// The keys in which two configs differ, but for `data.root`: those of the first, then those of the second alone.
 pub fn config_differences(configs: [&Table; 2]) -> Vec<SettingDifference> {
-    let [a, b] = configs.map(|table| {
-        let mut all = Vec::new();
-        flatten("", table, &mut all);
-        all.retain(|(key, _)| key != PLACE);
-        all
-    });
+    let [a, b] = configs.map(settings);
     let find = |all: &[(String, Value)], key: &str| {
         all.iter().find(|(other, _)| other == key).map(|(_, value)| value.clone())
     };
@@ -47,11 +42,7 @@ pub type Varying = (String, Vec<Option<Value>>);
 
 /// The keys in which any of these configs differs from another, in the order in which they first appear.
 pub fn varying_settings(configs: &[&Table]) -> Vec<Varying> {
-    let flat = configs.iter().map(|table| {
-        let mut all = Vec::new();
-        flatten("", table, &mut all);
-        all
-    });
+    let flat = configs.iter().map(|table| settings(table));
     let mut found: Vec<Varying> = Vec::new();
     let mut places = HashMap::new();
     for (at, settings) in flat.enumerate() {
@@ -95,6 +86,14 @@ pub(super) fn check_same_run(theirs: &str, own: &str, place: &Path) -> Result<()
         place.display(),
         differing.join("\n")
     )))
+}
+
+/// The settings of a config by their keys, but for `data.root`.
+fn settings(config: &Table) -> Vec<(String, Value)> {
+    let mut all = Vec::new();
+    flatten("", config, &mut all);
+    all.retain(|(key, _)| key != PLACE);
+    all
 }
 
 fn flatten(path: &str, table: &Table, out: &mut Vec<(String, Value)>) {

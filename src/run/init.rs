@@ -190,13 +190,18 @@ fn remedy(report: &InitReport) -> String {
         })
     });
     match rename {
-        Some(rename) => format!("--init-map \"{rename}\", or init.map, would rename its tensors to the model's."),
-        None if report.count(InitFate::Loaded) == 0 => {
-            "Nothing would be loaded: rename its tensors by --init-map \"FROM=>TO\", or choose other weights.".into()
+        Some(rename) => {
+            format!("--init-map \"{rename}\", or init.map, would rename its tensors to the model's.")
         }
-        None => "Rename its tensors by --init-map \"FROM=>TO\"; name those that shall keep their initial values in \
+        None if report.count(InitFate::Loaded) == 0 => {
+            "Nothing would be loaded: rename its tensors by --init-map \"FROM=>TO\", or choose other weights."
+                .into()
+        }
+        None => {
+            "Rename its tensors by --init-map \"FROM=>TO\"; name those that keep their initial values in \
                  init.skip; or load what fits by init.strict = false."
-            .into(),
+                .into()
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A run as its files tell it, without a device: its state, its metrics, its settings.
+//! A run read from its files, without a device: its state, its metrics, its settings.
 
 use super::dir::{CONFIG, FAILED, LOCK, METRICS, RunDir};
 use super::state::RunState;
@@ -24,7 +24,7 @@ pub struct MetricSummary {
     pub best: Option<(f64, u64)>,
 }
 
-/// A run as its files tell it.
+/// A run read from its files.
 #[derive(Debug, Clone)]
 pub struct RunSummary {
     /// The directory.

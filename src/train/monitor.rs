@@ -6,7 +6,8 @@ pub use crate::optim::schedule::Mode;
 use serde::{Deserialize, Serialize};
 
 /// Names whose smaller values are better. For every other number larger values are better.
-const LOWER_IS_BETTER: [&str; 6] = ["loss", "mae", "rmse", "mse", "perplexity", "bits_per_character"];
+const LOWER_IS_BETTER: [&str; 7] =
+    ["loss", "mae", "rmse", "mse", "perplexity", "bits_per_character", "data_wait"];
 
 /// One of an epoch's numbers, and the direction in which it is better.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +19,8 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A metric by its name. Smaller is better where the name ends in `loss`, `mae`, `mse`, `rmse`, `perplexity` or
-    /// `bits_per_character`; larger is better for every other.
+    /// A metric by its name. Smaller is better where the name ends in `loss`, `mae`, `mse`, `rmse`, `perplexity`,
+    /// `bits_per_character` or `data_wait`; larger is better for every other.
     pub fn new(metric: impl Into<String>) -> Monitor {
         let metric = metric.into();
         let less = LOWER_IS_BETTER.iter().any(|word| metric.ends_with(word));

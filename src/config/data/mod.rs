@@ -10,7 +10,7 @@ mod images;
 mod keys;
 mod other;
 mod pack;
-mod root;
+pub(super) mod root;
 mod section;
 mod source;
 mod spec;

@@ -34,7 +34,10 @@ impl Roots {
         }
         let listed = match value {
             None => vec![Value::String(".".into())],
-            Some(Value::Array(list)) if !list.is_empty() => list,
+            Some(Value::Array(list)) if list.is_empty() => {
+                return Err(Error::Config("data.root = []: at least one folder is needed".into()));
+            }
+            Some(Value::Array(list)) => list,
             Some(one) => vec![one],
         };
         let folders = listed.into_iter().map(|value| match value {
@@ -56,6 +59,18 @@ impl Roots {
 }
 
 impl Root {
+    /// Refuses two files of a source that are found as one below a folder that is given on the command line.
+    pub fn check_apart(&self, files: &[&mut PathBuf]) -> Result<()> {
+        let twice = (1..files.len()).find(|&i| files[..i].contains(&files[i])).filter(|_| self.is_given);
+        twice.map_or(Ok(()), |i| {
+            Err(Error::Config(format!(
+                "--data-root {}: two files of data.source are both found as {}; give the folder that has both",
+                self.path.display(),
+                files[i].display()
+            )))
+        })
+    }
+
     /// The path of a file, from the system's root on. Below a folder that is given on the command line, it is the first
     /// of the path as the config has it, and the path without its first folders, that is there.
     pub fn resolve(&self, key: &str, file: &Path) -> Result<PathBuf> {
@@ -82,13 +97,13 @@ fn absolute(key: &str, folder: &Path, file: &Path) -> Result<PathBuf> {
         _ => Err(Error::Config(format!(
             "{key} = \"{}\": no path can be made of it in the folder {}",
             file.display(),
-            folder.display()
+            if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.display()
         ))),
     }
 }
 
 /// The path without `..`, where that is the same place: not behind a symbolic link to another folder.
-fn without_parents(path: PathBuf) -> PathBuf {
+pub(in crate::config) fn without_parents(path: PathBuf) -> PathBuf {
     let mut short = PathBuf::new();
     for part in path.components() {
         match part {
@@ -110,6 +125,15 @@ pub(super) fn to_toml(root: &Path, folder: Option<&Path>) -> Value {
     let text = Value::String(root.to_string_lossy().into_owned());
     let way = folder.and_then(|folder| way(&folder.canonicalize().ok()?, &root.canonicalize().ok()?));
     way.map_or(text.clone(), |way| Value::Array(vec![way.into(), text]))
+}
+
+/// A file as it is written into a config in `folder`: the way to it, or else the file from the system's root on.
+pub(in crate::config) fn way_to(folder: &Path, file: &Path) -> PathBuf {
+    let way = || {
+        let parent = way(&folder.canonicalize().ok()?, &file.parent()?.canonicalize().ok()?)?;
+        Some(Path::new(&parent).join(file.file_name()?))
+    };
+    way().unwrap_or_else(|| file.to_owned())
 }
 
 /// The relative path from one folder to the other, as `../../examples`. `None` where they share no folder but the

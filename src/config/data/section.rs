@@ -201,6 +201,7 @@ pub(in super::super) fn read(
             )));
         }
     };
+    root.check_apart(&spec.paths_mut())?;
     let is_used = spec.paths_mut().iter().any(|path| path.starts_with(&root.path));
     Ok((spec, if is_used { root.path } else { PathBuf::new() }))
 }

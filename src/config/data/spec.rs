@@ -147,7 +147,7 @@ impl DataSpec {
         let data = self.source().load(seed).map_err(|err| match err {
             Error::Io { .. } => Error::Config(format!(
                 "data.source: {err}; a path is relative to the config's folder, or to data.root. If the files lie elsewhere, \
-                 name their folder as --data-root DIR or --set data.root=DIR"
+                 name their folder as --data-root DIR"
             )),
             other => other,
         })?;

@@ -52,7 +52,7 @@ pub fn runs_text(table: &RunTable, width: Option<usize>) -> String {
     let mut out = align(&rows, &is_text);
     if !left_out.is_empty() {
         let names = cut(&left_out.join(", "), 160);
-        out += &format!("left out for want of room (--csv and --json have all): {names}\n");
+        out += &format!("left out, for the terminal is narrow (--csv and --json have all): {names}\n");
     }
     for run in &table.runs {
         let (path, state) = (run.path.display(), run.state.name());
@@ -200,7 +200,10 @@ mod tests {
             let text = runs_text(&table, Some(width));
             let table: Vec<&str> = text.lines().take(3).collect();
             assert!(table.iter().all(|line| line.len() <= width), "{width}: {text}");
-            assert!(text.contains("left out for want of room") && text.contains("runs/a-2"), "{text}");
+            assert!(
+                text.contains("left out, for the terminal is narrow") && text.contains("runs/a-2"),
+                "{text}"
+            );
         }
         // Settings stay longer than the steps; the run and its state always.
         let narrow = runs_text(&table, Some(80));
