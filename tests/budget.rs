@@ -274,7 +274,7 @@ fn evaluation_has_the_same_bits_in_every_budget() {
         let (rows, mut budget, mut saving) =
             (plan.eval_batches.map(|batches| batches.rows), plan.peak_bytes(), 0);
         let refused = loop {
-            budget -= budget / 5;
+            budget -= budget / 10;
             let (plan, got) = match evaluated(Some(budget)) {
                 Ok(found) => found,
                 Err(err) => break err,

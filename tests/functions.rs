@@ -220,7 +220,7 @@ fn an_infinite_logit_has_an_infinite_logsumexp() {
     assert!(got[0][5].is_nan());
 }
 
-/// As torch.nn.functional.layer_norm and group_norm: an overflow is seen.
+/// As torch.nn.functional.layer_norm of three numbers: an overflow is seen.
 #[test]
 fn a_variance_past_the_largest_number_is_no_silent_zero() {
     let row = |scale: f32| [1.0f32, 2.0, 4.0].map(|x| x * scale);

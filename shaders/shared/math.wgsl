@@ -6,8 +6,9 @@
 var<private> infinity_bits: u32 = 0x7f800000u;
 var<private> nan_bits: u32 = 0x7fc00000u;
 
-// By its bits: compilers take a comparison of a number with itself for true.
+// By their bits: compilers take a comparison of a number with itself for true, and may take every number for finite.
 fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn is_infinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }
 
 // y 2^n for whole n in [-252, 252], in two factors, so that the ends of the range do not overflow early.
 fn scale2(y: f32, n: f32) -> f32 {
@@ -103,7 +104,7 @@ fn cos_poly(r: f32) -> f32 {
 // x = quarters pi/2 + rest, |rest| <= pi/4; of quarters the last two bits count.
 struct Turn { quarters: i32, rest: f32 }
 
-// Four parts of pi/2, of which the products with n are exact (Cody and Waite).
+// pi/2 has four parts. Their products with n are exact (Cody and Waite).
 fn turn_small(x: f32) -> Turn {
     let n = floor(x * 0.636619772 + 0.5);
     let r = ((x - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549533620476723e-8;
@@ -127,9 +128,9 @@ fn turn_large(x: f32) -> Turn {
     let word = last / 32u;
     let up = last % 32u;
     let down = 31u - up;
-    let high = (two_over_pi[word] << up << 1u) | (two_over_pi[word + 1u] >> down);
-    let mid = (two_over_pi[word + 1u] << up << 1u) | (two_over_pi[word + 2u] >> down);
-    let low = (two_over_pi[word + 2u] << up << 1u) | (two_over_pi[word + 3u] >> down);
+    let high = ((two_over_pi[word] << up) << 1u) | (two_over_pi[word + 1u] >> down);
+    let mid = ((two_over_pi[word + 1u] << up) << 1u) | (two_over_pi[word + 2u] >> down);
+    let low = ((two_over_pi[word + 2u] << up) << 1u) | (two_over_pi[word + 3u] >> down);
     // The product in quarters of a turn: 2 whole bits and 62 of the fraction.
     let below = m * mid + product_high(m, low);
     let above = m * high + product_high(m, mid) + select(0u, 1u, below < m * mid);
@@ -142,7 +143,7 @@ fn turn_large(x: f32) -> Turn {
     let shift = zeros & 31u;
     let first = select(size_above, size_below, size_above == 0u);
     let second = select(size_below, 0u, size_above == 0u);
-    let leading = (first << shift) | (second >> 1u >> (31u - shift));
+    let leading = (first << shift) | ((second >> 1u) >> (31u - shift));
     let size = f32(leading) * bitcast<f32>((97u - min(zeros, 63u)) << 23u) * 1.57079633;
     let turned = select(1.0, -1.0, negative != (x < 0.0));
     return Turn(select(i32(n), -i32(n), x < 0.0), turned * size);
@@ -152,7 +153,7 @@ fn turn_large(x: f32) -> Turn {
 fn turn(x: f32) -> Turn {
     if (abs(x) <= 8192.0) { return turn_small(x); }
     let large = turn_large(x);
-    return Turn(large.quarters, select(bitcast<f32>(nan_bits), large.rest, abs(x) <= 3.4028234e38));
+    return Turn(large.quarters, select(large.rest, bitcast<f32>(nan_bits), is_infinite(x) || is_nan(x)));
 }
 fn sin_(x: f32) -> f32 {
     let t = turn(x);
@@ -232,7 +233,8 @@ fn softplus(x: f32, beta: f32, threshold: f32) -> f32 {
     return select(y, x, s > threshold || is_nan(x));
 }
 
-// The 12 leading bits: products of two such numbers are exact, and no compiler sees through the bits.
+// The 12 leading bits: products of two such numbers are exact. The differences below take sums as they are written; a
+// compiler that reorders sums loses the digits of large exponents, and downhill doctor shows it.
 fn head(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }
 
 // x^b for finite x > 0, as 2^(b log2 x) with log2 x in two parts: log2 x = e + 2/ln 2 atanh s, s = (m - 1)/(m + 1).
@@ -287,13 +289,13 @@ fn pow_(a: f32, b: f32) -> f32 {
     let odd = whole && abs(b) < 16777216.0 && (i32(clamp(b, -16777216.0, 16777216.0)) & 1) == 1;
     // At the ends: 0 or infinity.
     let limit = select(0.0, infinity, (size > 1.0) == (b > 0.0));
-    let ends = size == 0.0 || size > 3.4028234e38 || abs(b) > 3.4028234e38;
+    let ends = size == 0.0 || is_infinite(size) || is_infinite(b);
     let y = select(pow_positive(size, clamp(b, -3e38, 3e38)), limit, ends);
     let negative = (bitcast<u32>(a) >> 31u) == 1u;
     let signed = select(y, -y, negative && odd);
-    let real = select(signed, bitcast<f32>(nan_bits), a < 0.0 && size <= 3.4028234e38 && !whole);
+    let real = select(signed, bitcast<f32>(nan_bits), a < 0.0 && !is_infinite(a) && !whole);
     let number = select(real, a + b, is_nan(a) || is_nan(b));
-    return select(number, 1.0, b == 0.0 || a == 1.0 || (a == -1.0 && abs(b) > 3.4028234e38));
+    return select(number, 1.0, b == 0.0 || a == 1.0 || (a == -1.0 && is_infinite(b)));
 }
 
 fn minimum(a: f32, b: f32) -> f32 {

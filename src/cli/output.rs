@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use downhill::Error;
 use downhill::figure::Figure;
 
-/// The first fault of standard output, of which a process has one.
+/// The first fault of standard output. A process has one standard output.
 static FAULT: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints a line to standard output. [`finish`] reports what was lost.

@@ -260,7 +260,7 @@ impl Config {
     }
 
     /// The same config with what its run has settled: the samples evaluated at once, where it leaves them out, and the
-    /// weights that the run started from, of which the run has its own copy.
+    /// weights that the run started from, since the run has its own copy.
     #[must_use]
     pub fn filled_from(mut self, run: &Config) -> Config {
         self.options.eval_batch = self.options.eval_batch.or(run.options.eval_batch);

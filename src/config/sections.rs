@@ -198,7 +198,8 @@ section! {
 section! {
     /// How evaluation goes, and what it computes beside the loss.
     pub(super) struct Eval {
-        /// Samples evaluated at once, whatever memory there is; what a training batch leaves room for, 512 at most, without it. A run writes the number that it chose.
+        /// Samples evaluated at once, whatever memory there is. Default: as many as take no more activations than a training
+        /// batch, 512 at most. A run writes the number that it chose.
         pub batch_size: Option<usize> = None,
         /// The metrics, each by its name or as a table of its name with options.
         pub metrics: Vec<Metric> = Vec::new(),

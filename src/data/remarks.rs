@@ -17,7 +17,7 @@ const LOOKED_AT: usize = 1 << 20;
 const DARK: f64 = 128.0;
 
 impl Dataset {
-    /// Notes for a person: classes of which most have no sample, and bytes that are divided by 255 and are far below.
+    /// Notes for a person: most classes have no sample; bytes are divided by 255 and are far below.
     /// Looks at the labels and at about a million numbers.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl Dataset {
         Ok([one, self.gaps()?, self.dark()?].into_iter().flatten().collect())
     }
 
-    /// The remark on labels of which most classes have no sample.
+    /// The remark on labels where most classes have no sample.
     pub(crate) fn gaps(&self) -> Result<Option<String>> {
         let (Some(classes), Some(labels)) = (self.classes(), labels(self.train())?) else { return Ok(None) };
         let has_gaps = labels.len() > 1 && classes / GAPS > labels.len();

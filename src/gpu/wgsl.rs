@@ -72,7 +72,7 @@ mod tests {
             "shared/largest_subgroup",
             "shared/a_numbers",
             "shared/attention",
-            "shared/attention_lse",
+            "shared/attention_stats",
             "shared/ring",
             "shared/row_sum",
         ];

@@ -22,7 +22,8 @@ impl Tensor {
     /// [n, tq, heads, d].
     ///
     /// The weights are never in memory, forward or backward. The largest score of a query and the reciprocal sum of its
-    /// exponentials are kept, [2·n, tq, heads]. A query that attends to nothing gives 0. Source: Vaswani et al. 2017; Dao et al. 2022.
+    /// exponentials are kept, [2·n, tq, heads]. A query that attends to nothing gives 0. Source: Vaswani et al. 2017; Dao
+    /// et al. 2022.
     pub fn attention(&self, k: &Tensor, v: &Tensor, options: &AttentionOptions) -> Tensor {
         let fits = |t: &Tensor| t.shape.len() == 4 && t.dtype == DType::F32;
         let agree = fits(self)

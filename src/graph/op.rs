@@ -226,9 +226,9 @@ pub enum Op {
     CrossEntropy(CrossEntropyAttrs),
     /// inputs (q, k, v [n, t, heads, d], mask?, keep?): [n, tq, heads, d].
     Attention(AttentionAttrs),
-    /// The same inputs: the log of the sum of each query's exponentials, [n, tq, heads].
+    /// The same inputs: the largest score of each query, then the reciprocal sum of its exponentials, [2n, tq, heads].
     AttentionStats(AttentionAttrs),
-    /// inputs (q, k, v, dout, stats [2n, tq, heads], mask?, keep?): the gradient of q.
+    /// inputs (q, k, v, dout, stats [3n, tq, heads], mask?, keep?): the gradient of q.
     AttentionGradQ(AttentionAttrs),
     /// The same inputs: the gradients of k and of v, [2, n, tk, heads, d].
     AttentionGradKv(AttentionAttrs),

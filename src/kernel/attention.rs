@@ -1,8 +1,8 @@
 //! `attention_*.wgsl` and `segment_sum.wgsl`: attention without its matrix of weights, and sums of rows by number.
 //!
 //! Attention reads queries, keys and values by strides where the projection wrote them. It keeps two numbers for each
-//! query, the largest score and the reciprocal sum of exponentials, and the two backward kernels recompute the weights. Mask and dropout are printed expressions, so they take no
-//! memory either.
+//! query, the largest score and the reciprocal sum of exponentials, and the two backward kernels recompute the weights.
+//! Mask and dropout are printed expressions, so they take no memory either.
 //!
 //! The gradient of an embedding chains the rows that have the same number: two reductions find the first row of each chain
 //! and the next row of each row. `segment_sum` walks the chains in a fixed order, without atomics and without sorting.

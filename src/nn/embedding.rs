@@ -20,7 +20,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// A table of so many rows of this width, without a row for padding.
+    /// A table of `num_embeddings` rows of width `embedding_dim`, without a row for padding.
     ///
     /// ```
     /// use downhill::prelude::*;

@@ -118,7 +118,8 @@ impl Moments {
     fn new(x: &Tensor, axes: &[isize], eps: f64) -> Self {
         let mean = x.mean(axes, true);
         let var = x.sub(&mean).square().mean(axes, true);
-        // A variance past the largest f32 (|x| beyond 1.8e19) gives NaN, as in PyTorch's layer_norm, and not a silent 0.
+        // A sum of squares past the largest f32 gives NaN, and not a silent 0. PyTorch gives one or the other by the layer
+        // and its width.
         let finite = var.le(&x.graph().constant(f32::MAX));
         let rstd = finite.select(&var.add_scalar(eps as f32).pow_scalar(-0.5), &x.graph().constant(f32::NAN));
         Moments { mean, var, rstd }

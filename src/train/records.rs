@@ -42,7 +42,8 @@ pub struct EpochRecord {
     /// The objective's metrics, as `train_loss`.
     #[serde(skip_serializing_if = "Metrics::is_empty", default)]
     pub train_metrics: Metrics<f64>,
-    /// The objective's metrics, as `eval_loss`; then those of [`TrainOptions::metrics`](crate::compile::TrainOptions::metrics), over all targets of the part.
+    /// The objective's metrics, as `eval_loss`; then those of
+    /// [`TrainOptions::metrics`](crate::compile::TrainOptions::metrics), over all targets of the part.
     #[serde(skip_serializing_if = "Metrics::is_empty", default)]
     pub eval_metrics: Metrics<f64>,
     /// Counts of each true class, a row, predicted as each class, a column, where they were asked for.

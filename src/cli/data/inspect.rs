@@ -71,7 +71,7 @@ impl InspectArgs {
             println(&format!("is       {about}"));
         }
         if let Some(table) = &table {
-            println(&format!("table    {}: {} rows\n", table.name, table.rows));
+            println(&format!("table    {}: {}\n", table.name, units::plural(table.rows, "row")));
             println(report::columns_text(&table.columns, usize::MAX).trim_end());
             // The error of a column comes last, and is not said twice.
             let error = data.as_ref().err().map(ToString::to_string).unwrap_or_default();
@@ -134,7 +134,7 @@ impl InspectArgs {
 /// Why the data can be looked at, and not be loaded for a run: no target is named, or cells are missing.
 fn unready(config: &DataConfig, table: Option<&TableReport>) -> Option<String> {
     if let Some(why) = config.untargeted() {
-        return Some(format!("{why}, or as --target"));
+        return Some(format!("{why}; --target names it too"));
     }
     let lacks = |column: &&ColumnReport| {
         (column.used.is_input() || column.used.is_target()) && column.fill.is_none() && column.missing > 0

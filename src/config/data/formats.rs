@@ -154,7 +154,7 @@ pub static DATA_FORMATS: &[DataFormat] = &[
     DataFormat {
         name: "npy",
         form: arrays::NPY,
-        about: "two arrays of NumPy, inputs and targets",
+        about: "arrays of NumPy, inputs and targets",
         files: ".npy, .npy.gz",
         keys: &[("target", "the file of targets")],
         beside: NORMALISED,

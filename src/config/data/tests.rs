@@ -108,7 +108,7 @@ fn a_written_config_finds_its_files_wherever_both_are() {
     let config = Config::load(&at("b/configs/net.toml"), &[]).unwrap();
     let text = config.to_toml_in(&at("b/runs/one"));
     assert!(text.contains(&absolute) && !text.contains("root ="), "{text}");
-    // A folder, or a list of them of which the first that has the file counts.
+    // A folder, or a list of folders: the first that has the file counts.
     for root in ["\"../data\"", "[\"nowhere\", \"../data\"]"] {
         write(
             "b/configs/net.toml",

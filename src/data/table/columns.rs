@@ -213,8 +213,9 @@ fn explained(file: &TableFile, at: usize, fault: &Fault, uses: &[ColumnUse]) -> 
     };
     match fault {
         Fault::Few => {
-            let mut words: Vec<String> = look.odd.iter().map(|odd| format!("\"{}\"", odd.text)).collect();
-            words.dedup();
+            let words: BTreeSet<String> =
+                look.odd.iter().map(|odd| toml::Value::from(odd.text.as_str()).to_string()).collect();
+            let words: Vec<String> = words.into_iter().collect();
             let (are, what) = if look.words == 1 { ("is", "it is") } else { ("are", "they are") };
             let remedy = if is_target {
                 "a target is not made up: correct the cells, or take their rows out".to_owned()

@@ -22,7 +22,15 @@ pub(super) fn delimiter(path: &Path, bytes: &[u8]) -> u8 {
     let named =
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv") || e.eq_ignore_ascii_case("tab"));
     let line = bytes.split(|b| *b == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
-    let count = |wanted: u8| line.iter().filter(|b| **b == wanted).count();
+    // A mark within quotes belongs to a cell.
+    let count = |wanted: u8| {
+        let mut quoted = false;
+        let outside = |byte: &&u8| {
+            quoted ^= **byte == b'"';
+            !quoted && **byte == wanted
+        };
+        line.iter().filter(outside).count()
+    };
     if named {
         return b'\t';
     }

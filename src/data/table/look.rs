@@ -4,10 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::cell::Cell;
 use super::likeness::Likeness;
+use crate::units::plural;
 
 /// Different words, and numbers, that are told apart. More are only counted.
 const MOST: usize = 1001;
 /// A column with more different numbers than this measures something; one with fewer may hold codes.
+const NOTATED: usize = 3;
 const CODES: usize = 10;
 /// Cells that a fault quotes.
 const QUOTED: usize = 3;
@@ -52,11 +54,6 @@ pub(super) enum Fault {
     Few,
     /// They are written in another notation.
     Notation(Likeness),
-}
-
-/// `1 word`, `2 words`.
-fn counted(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 impl Look {
@@ -146,7 +143,7 @@ impl Look {
         let share = |cells: usize, percent: usize| cells * 100 >= self.cells() * percent;
         let [commas, thousands] = [Likeness::DecimalComma, Likeness::Thousands].map(|like| self.like(like));
         let (words, cells) = (commas.0 + thousands.0, commas.1 + thousands.1);
-        if words > 0 && self.different.len() + words > CODES && share(self.numbers + cells, 90) {
+        if words > 0 && self.different.len() + words > NOTATED && share(self.numbers + cells, 90) {
             // 1,234 is both; one cell that is no group of three tells.
             let comma = commas.0 > 0;
             return Some(Fault::Notation(if comma { Likeness::DecimalComma } else { Likeness::Thousands }));
@@ -177,7 +174,7 @@ impl Look {
             (_, 0) if self.different.len() == 1 => "one number in every row".into(),
             (_, 0) => "numbers".into(),
             (0, _) => "words".into(),
-            (numbers, words) => format!("{} and {}", counted(numbers, "number"), counted(words, "word")),
+            (numbers, words) => format!("{} and {}", plural(numbers, "number"), plural(words, "word")),
         }
     }
 
@@ -207,8 +204,9 @@ impl Look {
         }
         (self.numbers > 0).then(|| {
             format!(
-                "{} numbers in it are categories, for it holds words too: {}",
-                self.numbers,
+                "it holds words too, so its {} {}: {}",
+                plural(self.numbers, "number"),
+                if self.numbers == 1 { "is a category" } else { "are categories" },
                 self.quoted()
             )
         })

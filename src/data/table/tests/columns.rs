@@ -93,6 +93,8 @@ fn other_notations_are_named() {
     );
     let thousands = table(|i| if i % 2 == 0 { format!("{i},500") } else { (i * 10).to_string() });
     assert_refused(&thousands, &all(), false, &["marked thousands, as \"0,500\"", "thousands=\",\""]);
+    let nine = table(|i| format!("{},5", i % 9));
+    assert_refused(&nine, &all(), false, &["a decimal comma, as \"0,5\""]);
     // Pairs that are few are codes.
     let data = load(&table(|i| format!("{},1", i % 3)), &all(), None).unwrap();
     assert_eq!(encoding(&data).width(), 3);
@@ -106,6 +108,13 @@ fn other_notations_are_named() {
             && remark(|i| i.to_string()).contains("ignore = [\"x\"]")
     );
     assert_eq!(remark(|i| ["a", "b"][i % 2].into()) + &remark(|i| (i * i % 37).to_string()), "");
+}
+
+#[test]
+fn a_mark_within_quotes_is_no_delimiter() {
+    let text = (0..30)
+        .fold("x,\"notes; a; b\",y\n".to_owned(), |text, i| text + &format!("{},{},1\n", i % 7, i % 5));
+    assert_eq!(encoding(&load(&text, &all(), None).unwrap()).width(), 2);
 }
 
 #[test]
