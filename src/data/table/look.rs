@@ -9,8 +9,9 @@ use crate::units::plural;
 /// Different words, and numbers, that are told apart. More are only counted.
 const MOST: usize = 1001;
 /// A column with more different numbers than this measures something; one with fewer may hold codes.
-const NOTATED: usize = 3;
 const CODES: usize = 10;
+/// A column with more different numbers than this in another notation holds no codes.
+const NOTATED: usize = 3;
 /// Cells that a fault quotes.
 const QUOTED: usize = 3;
 /// A column of fewer cells is not said to hold names or a count of rows.
