@@ -51,7 +51,8 @@ fn evaluation_counts_every_place() {
     let classes = data.classes().expect("a vocabulary");
     // A table of logits, with one class more than there are labels.
     let model = |net: &Net, x: &Tensor| embed(net, x, classes, classes + 1);
-    let options = TrainOptions { batch_size: BatchSize::Rows(16), ..TrainOptions::default() };
+    let options =
+        TrainOptions { batch_size: BatchSize::Rows(16), eval_batch: Some(512), ..TrainOptions::default() };
     let mut trainer =
         Trainer::new(&gpu(), &model, &cross_entropy, sgd(), &data, &options).expect("a trainer");
     let batches: Vec<usize> = trainer.plan().eval.iter().map(|b| b.batch).collect();

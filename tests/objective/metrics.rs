@@ -129,7 +129,8 @@ fn classes_of_sequences_whatever_the_batches() {
     for (rows, sizes) in [(7, [252, 48]), (48, [240, 60]), (200, [200, 100])] {
         let family = families()[if rows == 48 { families().len() - 1 } else { 0 }];
         let gpu = open(family);
-        let mut trainer = trainer(&gpu, &ignoring, &part, &options(rows, &metrics));
+        let options = TrainOptions { eval_batch: Some(sizes[0]), ..options(rows, &metrics) };
+        let mut trainer = trainer(&gpu, &ignoring, &part, &options);
         let planned: Vec<usize> = trainer.plan().eval.iter().map(|build| build.batch).collect();
         assert_eq!((planned[0], planned[planned.len() - 1]), (sizes[0], sizes[1]), "{rows}");
         let got = trainer.evaluate().expect("an evaluation").expect("a part");
@@ -468,7 +469,8 @@ fn training_by_other_means_evaluates_alike() {
     let part = part((&[c], &[]), fine(n * c, 2), targets);
     let gpu = open(families()[0]);
     let metrics = [Metric::F1 { average: Averaging::Macro }, Metric::Perplexity];
-    let plain = options(16, &metrics);
+    // Without it, the samples evaluated at once follow from the batch that is trained.
+    let plain = TrainOptions { eval_batch: Some(48), ..options(16, &metrics) };
     let want = evaluate(&gpu, &cross_entropy, &part, &plain);
     let parts = TrainOptions { micro_batch: MicroBatch::Rows(8), ..plain };
     assert_eq!(evaluate(&gpu, &cross_entropy, &part, &parts), want);

@@ -189,6 +189,7 @@ pub(super) fn check(file: &TableFile, uses: &[ColumnUse], options: &TableOptions
                 at + 1
             )));
         }
+        file.check_fit(at)?;
         if look.is_empty() && used.is_input() && options.fill.rule(name).is_none() {
             return wrong(format!(
                 "every cell is missing; leave it out by ignore = [\"{name}\"] in data.source"
