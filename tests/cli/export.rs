@@ -237,3 +237,39 @@ fn the_module_goes_where_it_is_sent() {
     std::fs::remove_file(folder.path("run/model.safetensors")).expect("a file");
     export(&[]).refused(1, &["model.safetensors", "train it to the end"]);
 }
+
+/// A run's weights are its own: export writes over no others.
+#[test]
+fn weights_of_runs_are_not_overwritten() {
+    let folder = rows::trained(GARDEN, &["--set", "average={ kind = \"ema\", decay = 0.9 }"]);
+    std::fs::create_dir(folder.path("other")).expect("a folder");
+    for name in ["config.toml", "data.json", "metrics.jsonl"] {
+        folder.write(&format!("other/{name}"), folder.read(&format!("run/{name}")));
+    }
+    folder.write("other/model.safetensors", "another's");
+    let files = ["run/model.safetensors", "run/average.safetensors", "other/model.safetensors"];
+    let before = files.map(|file| folder.read(file));
+    let export = |more: &[&str]| folder.run_without_adapter(&[&["export", "run"], more].concat());
+    for (more, file) in [
+        (&["--average", "--out", "run/model.py"][..], files[0]),
+        (&["--out", "run/average.py"], files[1]),
+        (&["--out", "other"], files[2]),
+    ] {
+        export(more).refused(2, &[file, "weights", "not overwritten", "--out"]);
+        assert!(!folder.path(file).with_extension("py").exists(), "{file}");
+    }
+    // Its own lie beside its module; other names are free, and files of an earlier export.
+    for more in [
+        &["--average"][..],
+        &["--out", "run"],
+        &["--out", "run/net.py"],
+        &["--out", "run/net.py"],
+        &["--out", "deploy"],
+        &["--average", "--out", "deploy/model.py"],
+    ] {
+        let done = export(more);
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{more:?}");
+    }
+    assert_eq!(files.map(|file| folder.read(file)), before);
+    assert_eq!(folder.read("deploy/model.safetensors"), before[1]);
+}
