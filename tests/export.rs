@@ -142,6 +142,7 @@ impl Case {
             sample: self.sample.clone(),
             dtype: self.dtype,
             encoding: self.encoding.as_ref(),
+            delimiter: None,
             head: Head::Numbers,
             classes: Vec::new(),
             target: None,

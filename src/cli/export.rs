@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use downhill::Error;
 use downhill::atomic_file::write_whole;
-use downhill::run;
+use downhill::run::{self, RunDir};
 
 use super::finished::Finished;
 use super::output::println;
@@ -72,6 +72,15 @@ impl ExportArgs {
         let program = self.program(name);
         let beside = program.with_extension("safetensors");
         let file_name = beside.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // The run's own file stays as it is, and so do those of other runs.
+        let own = is_same(&beside, &run.path.join(format!("{name}.safetensors")));
+        if !own && RunDir::has_weights_at(&beside) {
+            return Err(Error::Config(format!(
+                "{}: a run has its weights there, and they are not overwritten; give --out another name",
+                beside.display()
+            ))
+            .into());
+        }
         let text = match self.format {
             Format::Pytorch => net.pytorch(&file_name)?,
         };
@@ -79,8 +88,7 @@ impl ExportArgs {
             std::fs::create_dir_all(folder)
                 .map_err(|err| Error::io("cannot make the directory", folder, &err))?;
         }
-        // The run's own file stays as it is.
-        if !is_same(&beside, &run.path.join(format!("{name}.safetensors"))) {
+        if !own {
             run::save(&beside, &weights)?;
         }
         write_whole(&program, text.as_bytes())?;

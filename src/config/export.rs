@@ -1,7 +1,7 @@
 //! A config's trained net, to export.
 
 use super::{Config, DataSpec};
-use crate::data::{Encoding, TargetKind, digits_encoding};
+use crate::data::{Encoding, digits_encoding};
 use crate::error::{Error, Result};
 use crate::export::Exported;
 use crate::graph::DType;
@@ -25,10 +25,11 @@ impl Config {
         let (sample, dtype) = self.sample(encoding)?;
         let target = match (encoding, &self.data) {
             (_, DataSpec::Inputs(_)) => None,
-            (Some(Encoding::Table(table)), _) => match table.target.kind {
-                TargetKind::Numeric { mean, std } => Some((mean, std)).filter(|own| *own != (0.0, 1.0)),
-                TargetKind::Classes { .. } => None,
-            },
+            (Some(Encoding::Table(table)), _) => table.target.standardised(),
+            _ => None,
+        };
+        let delimiter = match self.data.own() {
+            DataSpec::Table(table) => table.options.delimiter,
             _ => None,
         };
         Ok(Exported {
@@ -37,6 +38,7 @@ impl Config {
             sample,
             dtype,
             encoding,
+            delimiter,
             head: self.head(),
             classes: self.class_names(encoding).unwrap_or_default(),
             target,

@@ -24,6 +24,8 @@ pub struct Exported<'a> {
     pub dtype: DType,
     /// How raw data become the model's inputs; `None` where they are the inputs.
     pub encoding: Option<&'a Encoding>,
+    /// Between two cells of a table of text; `None` where each file shows it.
+    pub delimiter: Option<u8>,
     /// What makes probabilities of the model's outputs.
     pub head: Head,
     /// The names of the classes; empty where there are none.

@@ -34,7 +34,10 @@ pub fn init_text(report: &InitReport) -> String {
                     "other shape",
                     format!("keeps its initial values: {} in the file", shape(&tensor.file_shape)),
                 ),
-                InitFate::Unused => ("unused", format!("{} in the file alone", shape(&tensor.file_shape))),
+                InitFate::Unused => {
+                    let ty = tensor.file_type.as_ref().map_or(String::new(), |ty| format!(" of {ty}"));
+                    ("unused", format!("{}{ty} in the file alone", shape(&tensor.file_shape)))
+                }
             };
             let name = if tensor.fate == InitFate::Unused { tensor.file_name.as_ref() } else { None };
             vec![fate.to_owned(), name.unwrap_or(&tensor.name).clone(), shape(&tensor.shape), note]

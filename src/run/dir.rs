@@ -133,6 +133,8 @@ pub const CONFIG: &str = "config.toml";
 pub(super) const LOCK: &str = ".lock";
 pub(super) const METRICS: &str = "metrics.jsonl";
 const WEIGHTS: &str = "model.safetensors";
+const AVERAGE: &str = "average.safetensors";
+const FIRST: &str = "init.safetensors";
 /// The folder of a run's checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
 
@@ -145,6 +147,13 @@ impl RunDir {
     /// True where the directory holds a run's weights, which it writes last.
     pub fn is_finished(path: &Path) -> bool {
         path.join(WEIGHTS).exists()
+    }
+
+    /// True for the path of weights that a run keeps, or will keep at its end.
+    pub fn has_weights_at(file: &Path) -> bool {
+        let is_ours = [WEIGHTS, AVERAGE, FIRST].iter().any(|name| file.file_name() == Some(name.as_ref()));
+        let is_run = |folder: &Path| folder.join(CONFIG).exists() && folder.join(METRICS).exists();
+        is_ours && file.parent().is_some_and(is_run)
     }
 
     /// True where a process has the run open.
@@ -353,7 +362,7 @@ impl RunDir {
 
     /// The path of the initial weights, if they were given.
     pub fn first_weights(path: &Path) -> PathBuf {
-        path.join("init.safetensors")
+        path.join(FIRST)
     }
 
     /// The folder of the checkpoints.
@@ -363,7 +372,7 @@ impl RunDir {
 
     /// The path of the averaged weights, where an average is kept.
     pub fn average_weights(&self) -> PathBuf {
-        self.path.join("average.safetensors")
+        self.path.join(AVERAGE)
     }
 
     fn line(&mut self, line: &impl Serialize) -> Result<()> {

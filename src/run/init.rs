@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use wildmatch::WildMatch;
 
-use super::weights::load;
+use super::weights::{FileTensor, read};
 use crate::config::Init;
 use crate::error::{Error, Result, suggestion};
 use crate::plan::NamedTensor;
@@ -44,6 +44,9 @@ pub struct InitTensor {
     /// Its shape in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_shape: Option<Vec<usize>>,
+    /// Its type in the file, where that is none of weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_type: Option<String>,
 }
 
 /// What a run started from.
@@ -70,13 +73,13 @@ impl InitReport {
 pub fn initialise(trainer: &mut Trainer, init: &Init) -> Result<Option<InitReport>> {
     let Some(file) = &init.file else { return Ok(None) };
     let path = if file.is_dir() { file.join("model.safetensors") } else { file.clone() };
-    let (weights, report) = merged(trainer.state_dict()?, load(&path)?, init, &path)?;
+    let (weights, report) = merged(trainer.state_dict()?, read(&path)?, init, &path)?;
     trainer.load_state_dict(&weights)?;
     Ok(Some(report))
 }
 
 /// The file's tensors under the names of the model, each with its name in the file.
-fn renamed(file: Vec<NamedTensor>, init: &Init) -> Result<Vec<(String, NamedTensor)>> {
+fn renamed(file: Vec<FileTensor>, init: &Init) -> Result<Vec<(String, FileTensor)>> {
     if let Some((from, _)) = init.renames().find(|(from, _)| !file.iter().any(|t| t.name.starts_with(from))) {
         let names: Vec<&str> = file.iter().map(|t| t.name.as_str()).collect();
         return Err(Error::Config(format!(
@@ -84,7 +87,7 @@ fn renamed(file: Vec<NamedTensor>, init: &Init) -> Result<Vec<(String, NamedTens
             suggestion(from, &names)
         )));
     }
-    let mut tensors: Vec<(String, NamedTensor)> = Vec::with_capacity(file.len());
+    let mut tensors: Vec<(String, FileTensor)> = Vec::with_capacity(file.len());
     for tensor in file {
         let rename = init.renames().find_map(|(from, to)| Some((to, tensor.name.strip_prefix(from)?)));
         let name = rename.map_or_else(|| tensor.name.clone(), |(to, rest)| format!("{to}{rest}"));
@@ -94,7 +97,7 @@ fn renamed(file: Vec<NamedTensor>, init: &Init) -> Result<Vec<(String, NamedTens
                 tensor.name
             )));
         }
-        tensors.push((tensor.name.clone(), NamedTensor { name, ..tensor }));
+        tensors.push((tensor.name.clone(), FileTensor { name, ..tensor }));
     }
     Ok(tensors)
 }
@@ -102,7 +105,7 @@ fn renamed(file: Vec<NamedTensor>, init: &Init) -> Result<Vec<(String, NamedTens
 /// The model's tensors with the values of the file's where they are loaded.
 fn merged(
     mut model: Vec<NamedTensor>,
-    file: Vec<NamedTensor>,
+    file: Vec<FileTensor>,
     init: &Init,
     path: &Path,
 ) -> Result<(Vec<NamedTensor>, InitReport)> {
@@ -124,8 +127,12 @@ fn merged(
             _ if patterns.iter().any(|pattern| pattern.matches(&own.name)) => InitFate::Skipped,
             None => InitFate::Missing,
             Some((_, tensor)) if tensor.shape != own.shape => InitFate::Misshapen,
-            Some((_, tensor)) => {
-                own.values.clone_from(&tensor.values);
+            Some((theirs, tensor)) => {
+                let name = match *theirs == own.name {
+                    true => theirs.clone(),
+                    false => format!("{theirs} ({} in the model)", own.name),
+                };
+                own.values = FileTensor { name, ..tensor.clone() }.weights(path)?;
                 InitFate::Loaded
             }
         };
@@ -135,6 +142,7 @@ fn merged(
             shape: Some(own.shape.to_vec()),
             file_name: found.map(|(name, _)| name.clone()),
             file_shape: found.map(|(_, tensor)| tensor.shape.to_vec()),
+            file_type: found.and_then(|(_, tensor)| type_name(tensor)),
         });
     }
     let unused = file.iter().filter(|(_, tensor)| !model.iter().any(|own| own.name == tensor.name));
@@ -144,10 +152,16 @@ fn merged(
         shape: None,
         file_name: Some(file_name.clone()),
         file_shape: Some(tensor.shape.to_vec()),
+        file_type: type_name(tensor),
     }));
     let report = InitReport { file: path.to_owned(), tensors };
     check(&report, init)?;
     Ok((model, report))
+}
+
+/// The type of a tensor, where it is none of weights.
+fn type_name(tensor: &FileTensor) -> Option<String> {
+    tensor.values.as_ref().err().map(|ty| format!("{ty:?}"))
 }
 
 /// Refuses what `strict` forbids, and a file of which nothing is loaded.
@@ -224,6 +238,10 @@ mod tests {
     }
 
     fn load_into(file: Vec<NamedTensor>, init: &Init) -> Result<(Vec<f32>, Vec<InitFate>)> {
+        let file = file
+            .into_iter()
+            .map(|NamedTensor { name, shape, values }| FileTensor { name, shape, values: Ok(values) })
+            .collect();
         let (weights, report) = merged(model(), file, init, Path::new("w"))?;
         let first = weights.iter().map(|own| own.values[0]).collect();
         Ok((first, report.tensors.iter().map(|tensor| tensor.fate).collect()))

@@ -9,38 +9,71 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
 
+/// A tensor of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct FileTensor {
+    pub name: String,
+    pub shape: Shape,
+    /// Its numbers as f32, or its type where that is none of weights.
+    pub values: Result<Vec<f32>, Dtype>,
+}
+
+impl FileTensor {
+    /// Its numbers.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] with its type where that is none of weights.
+    pub fn weights(self, path: &Path) -> Result<Vec<f32>> {
+        let FileTensor { name, values, .. } = self;
+        values.map_err(|ty| wrong(path, &format!("tensor {name} is {ty:?}; f32, f64, f16 or bf16 is needed")))
+    }
+}
+
+fn wrong(path: &Path, what: &str) -> Error {
+    Error::Weights(format!("cannot load {}: {what}", path.display()))
+}
+
 /// Reads f32 tensors from a safetensors file; f64 is rounded, f16 and bf16 are widened exactly.
 ///
 /// # Errors
 /// [`Error::Weights`] for a missing, truncated or corrupt file or an unfit element type, naming the path.
 pub fn load(path: &Path) -> Result<Vec<NamedTensor>> {
-    let wrong = |what: String| Error::Weights(format!("cannot load {}: {what}", path.display()));
+    let named = |tensor: FileTensor| {
+        let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+        Ok(NamedTensor { name, shape, values: tensor.weights(path)? })
+    };
+    read(path)?.into_iter().map(named).collect()
+}
+
+/// Reads the tensors of a safetensors file, whatever their types.
+///
+/// # Errors
+/// [`Error::Weights`] for a missing, truncated or corrupt file, naming the path.
+pub(super) fn read(path: &Path) -> Result<Vec<FileTensor>> {
     let bytes = read_regular(path).map_err(|err| match err {
-        Error::Io { message, .. } => wrong(message),
+        Error::Io { message, .. } => wrong(path, &message),
         other => other,
     })?;
     let file = SafeTensors::deserialize(&bytes)
-        .map_err(|err| wrong(format!("not a whole safetensors file ({err}); save it again")))?;
+        .map_err(|err| wrong(path, &format!("not a whole safetensors file ({err}); save it again")))?;
     let mut tensors = Vec::new();
     for (name, view) in file.tensors() {
         let data = view.data();
         let values = match view.dtype() {
-            Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-            Dtype::F16 => data.as_chunks().0.iter().map(|b| from_f16(u16::from_le_bytes(*b))).collect(),
+            Dtype::F32 => Ok(data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+            Dtype::F64 => Ok(data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect()),
+            Dtype::F16 => Ok(data.as_chunks().0.iter().map(|b| from_f16(u16::from_le_bytes(*b))).collect()),
             Dtype::BF16 => {
                 let widened = |b: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
-                data.as_chunks().0.iter().map(widened).collect()
+                Ok(data.as_chunks().0.iter().map(widened).collect())
             }
             // torch counts a batch norm's steps in whole numbers.
             Dtype::I64 if name.ends_with("num_batches_tracked") => {
-                data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect()
+                Ok(data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect())
             }
-            other => {
-                return Err(wrong(format!("tensor {name} is {other:?}; f32, f64, f16 or bf16 is needed")));
-            }
+            other => Err(other),
         };
-        tensors.push(NamedTensor { name, shape: Shape::from(view.shape()), values });
+        tensors.push(FileTensor { name, shape: Shape::from(view.shape()), values });
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(tensors)

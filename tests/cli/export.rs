@@ -94,6 +94,96 @@ fn table_nets_answer_in_torch_as_here() {
     }
 }
 
+/// Trains on `table.csv`, to a number, and exports the run.
+#[track_caller]
+fn train(folder: &Folder, options: &str) {
+    let settings = [
+        format!("data.source={{ csv = \"table.csv\", {options} }}"),
+        "data.batch_size=5".into(),
+        "model={ layers = [{ linear = 12 }, \"relu\", { linear = 1 }], loss = \"mse\" }".into(),
+    ];
+    let settings: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting.as_str()]).collect();
+    folder.trained("run", &[&settings[..], &["--steps", "20"]].concat());
+    let done = folder.run_without_adapter(&["export", "run"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+}
+
+/// Missing cells by words and by numbers, fills, blanks around names, a target in its own unit.
+#[test]
+fn cells_become_numbers_in_torch_as_here() {
+    let Some(python) = python::with_torch() else { return };
+    let folder = Folder::new();
+    let mut table = String::from(" a; kind ;b;y\n");
+    for i in 0..40 {
+        let a = ["-999", "-", " ", "NA"].get(i).map_or((i * 7 % 13).to_string(), ToString::to_string);
+        let kind = ["x", "y", " z ", "-"][i % 4];
+        table += &format!("{a};{kind};{};{}\n", i % 5, 500 + 30 * (i * 7 % 13) + i);
+    }
+    folder.write("table.csv", table);
+    let options = "target = \"y\", missing = [\"-\", \" -999 \"], fill = { a = \"median\", kind = \"unknown\" }, \
+                   standardise_target = true";
+    train(&folder, options);
+
+    let rows = "kind ; a;b;note\nx;5;1;\nx;-999;1;\nx;-999.0;2;\nz;-;2;\n-;5;3;\n?;NA;3;\n y ; 7.50 ;+4e0;\n\n\
+                -999;.5;1;\nnew;1E1;-0;\n\"x\";3;\"4\";\n";
+    folder.write("rows.csv", rows);
+    folder.write("rows.tsv", format!("\u{feff}\n{}", rows.replace(';', "\t")));
+    folder.write("commas.csv", rows.replace(';', ","));
+    let ours = our_answers(&folder, "rows.csv");
+    assert_eq!(ours.len(), 10);
+    let by = |inputs: &str| torch_answers(&folder, &python, "run", inputs);
+    check("DictReader", &ours, &by("model.encode(csv.DictReader(open('rows.csv'), delimiter=';'))"));
+    for file in ["rows.csv", "rows.tsv", "commas.csv"] {
+        check(file, &our_answers(&folder, file), &ours);
+        check(file, &ours, &by(&format!("model.encode(model.read('{file}'))")));
+    }
+
+    // What predict refuses is refused there, in words about the same column.
+    let faults = [
+        ("a,kind,b\n1,x,1_0\n", "'b'"),
+        ("a,kind,b\n1,x,inf\n", "'b'"),
+        ("a,kind,b\n1,x,1e400\n", "'b'"),
+        ("a,kind,b\n1,x,1e39\n", "'b'"),
+        ("a,kind,b\n1,x,\u{663}\n", "'b'"),
+        ("a,kind,b\n1,x,-999\n", "'b'"),
+        ("a,kind,b\n1,x,\n", "'b'"),
+        ("a,kind,b\nx,x,1\n", "'a'"),
+        ("a,sort,b\n1,x,1\n", "no column 'kind'"),
+        ("a,kind,b,a\n1,x,1,2\n", "two columns"),
+        ("a,kind,b\n1,x\n", "cells"),
+        ("a,kind,b\n1,x,1,2\n", "cells"),
+        ("a,kind,b\n1,x,\"1\n", "end of data"),
+        ("", "empty"),
+    ];
+    let named = |i: usize| format!("fault{i}.csv");
+    for (i, (text, _)) in faults.iter().enumerate() {
+        folder.write(&named(i), text);
+        let done = folder.run(&["predict", "run", &named(i), "--adapter", &wanted()]);
+        assert_ne!(done.code, 0, "{text}: {}", done.stdout);
+    }
+    let script = format!(
+        "import csv, sys\nsys.path.insert(0, 'run')\nimport model\nfor i in range({}):\n    try:\n        \
+         print('taken', model.encode(model.read(f'fault{{i}}.csv')))\n    except (ValueError, csv.Error) as err:\n        \
+         print('refused', err)",
+        faults.len()
+    );
+    let answers = python::run(&python, &folder.path("."), &script);
+    let answers: Vec<&str> = answers.lines().collect();
+    assert_eq!(answers.len(), faults.len(), "{answers:?}");
+    for (answer, (text, word)) in answers.iter().zip(faults) {
+        assert!(answer.starts_with("refused") && answer.contains(word), "{text:?}: {answer}");
+    }
+
+    // A delimiter that the config names; an empty text among those that are missing; a category by the name of NA.
+    let folder = Folder::new();
+    let rows: String = (0..20).map(|i| format!("{}|{}|{}\n", i % 3, ["NA", "x"][i % 2], 100 + i)).collect();
+    folder.write("table.csv", format!("a|kind|y\n{rows}"));
+    train(&folder, "target = \"y\", missing = [\"\", \"2\"], fill = { a = 2.5 }, delimiter = \"|\"");
+    folder.write("rows.csv", "a|kind\n2.0|NA\n|na\n1|x\n");
+    let theirs = torch_answers(&folder, &python, "run", "model.encode(model.read('rows.csv'))");
+    check("a bar", &our_answers(&folder, "rows.csv"), &theirs);
+}
+
 #[test]
 fn the_text_net_answers_in_torch_as_here() {
     let Some(python) = python::with_torch() else { return };
@@ -146,4 +236,40 @@ fn the_module_goes_where_it_is_sent() {
     folder.run_without_adapter(&["export", "nowhere"]).refused(2, &["nowhere", "no such directory"]);
     std::fs::remove_file(folder.path("run/model.safetensors")).expect("a file");
     export(&[]).refused(1, &["model.safetensors", "train it to the end"]);
+}
+
+/// A run's weights are its own: export writes over no others.
+#[test]
+fn weights_of_runs_are_not_overwritten() {
+    let folder = rows::trained(GARDEN, &["--set", "average={ kind = \"ema\", decay = 0.9 }"]);
+    std::fs::create_dir(folder.path("other")).expect("a folder");
+    for name in ["config.toml", "data.json", "metrics.jsonl"] {
+        folder.write(&format!("other/{name}"), folder.read(&format!("run/{name}")));
+    }
+    folder.write("other/model.safetensors", "another's");
+    let files = ["run/model.safetensors", "run/average.safetensors", "other/model.safetensors"];
+    let before = files.map(|file| folder.read(file));
+    let export = |more: &[&str]| folder.run_without_adapter(&[&["export", "run"], more].concat());
+    for (more, file) in [
+        (&["--average", "--out", "run/model.py"][..], files[0]),
+        (&["--out", "run/average.py"], files[1]),
+        (&["--out", "other"], files[2]),
+    ] {
+        export(more).refused(2, &[file, "weights", "not overwritten", "--out"]);
+        assert!(!folder.path(file).with_extension("py").exists(), "{file}");
+    }
+    // Its own lie beside its module; other names are free, and files of an earlier export.
+    for more in [
+        &["--average"][..],
+        &["--out", "run"],
+        &["--out", "run/net.py"],
+        &["--out", "run/net.py"],
+        &["--out", "deploy"],
+        &["--average", "--out", "deploy/model.py"],
+    ] {
+        let done = export(more);
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{more:?}");
+    }
+    assert_eq!(files.map(|file| folder.read(file)), before);
+    assert_eq!(folder.read("deploy/model.safetensors"), before[1]);
 }

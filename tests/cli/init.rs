@@ -2,6 +2,8 @@
 
 use downhill::plan::NamedTensor;
 use downhill::run;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
 use crate::folder::{Done, Folder, events};
@@ -140,4 +142,39 @@ fn a_run_goes_on_without_the_file() {
     assert_eq!(String::from_utf8(folder.read("run/config.toml")).expect("UTF-8"), kept);
     train(&["--out", "none", "--set", "init.file=\"theirs.safetensors\""])
         .refused(1, &["theirs.safetensors"]);
+}
+
+/// Whole numbers, as PyTorch's buffers of positions, are no obstacle unless the model wants them.
+#[test]
+fn tensors_of_other_types_are_passed_over() {
+    let folder = with_donor();
+    let bytes = folder.read("donor/model.safetensors");
+    let donor = SafeTensors::deserialize(&bytes).expect("weights");
+    let (positions, bias) = ([1_u8; 8 * 6], [0_u8; 8 * 10]);
+    let view = |shape: &[usize], bytes| TensorView::new(Dtype::I64, shape.to_vec(), bytes).expect("a tensor");
+    let write = |name: &str, extra: (&str, TensorView<'_>)| {
+        let own = donor.tensors().into_iter().filter(|(name, _)| *name != extra.0);
+        let all = own.chain([(extra.0.to_owned(), extra.1.clone())]);
+        folder.write(name, safetensors::serialize(all, None).expect("weights"));
+    };
+    write("theirs.safetensors", ("embeddings.position_ids", view(&[1, 6], &positions)));
+    let refused = folder.train(&["--init", "theirs.safetensors"]);
+    refused.refused(1, &["4 loaded", "1 in the file alone", "embeddings.position_ids [1, 6]", "init.strict"]);
+    let lenient = [&["--init", "theirs.safetensors", "--set", "init.strict=false"], &STILL[..]].concat();
+    let done = started(&folder, "run", &lenient);
+    for words in ["4 of 4 tensors", "unused", "embeddings.position_ids", "[1, 6] of I64 in the file alone"] {
+        assert!(done.stdout.contains(words), "no {words:?} in {}", done.stdout);
+    }
+    assert_eq!(folder.read("run/model.safetensors"), folder.read("donor/model.safetensors"));
+    let fates = fates(&folder, "run");
+    assert!(fates.contains(&("embeddings.position_ids".into(), "unused".into())), "{fates:?}");
+
+    // One that the model has, by its own name or by a rename; unless it is skipped.
+    let needed = ["3.bias", "I64", "f32, f64, f16 or bf16"];
+    write("theirs.safetensors", ("3.bias", view(&[10], &bias)));
+    folder.train(&lenient).refused(1, &needed);
+    started(&folder, "skipped", &["--init", "theirs.safetensors", "--set", "init.skip=[\"3.bias\"]"]);
+    write("theirs.safetensors", ("head.bias", view(&[10], &bias)));
+    let map = ["--init", "theirs.safetensors", "--init-map", "3.=>old.,head.=>3."];
+    folder.train(&[&map[..], &["--set", "init.strict=false"]].concat()).refused(1, &needed);
 }

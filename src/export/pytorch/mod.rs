@@ -41,8 +41,13 @@ fn module(net: &Exported<'_>, weights: &str) -> Result<String> {
     let mut needs = Needs::default();
     let layers = layers::net(net.model, Traced::samples(&net.sample, net.dtype), &mut needs, NET)?;
     let ordered = if needs.ordered { "from collections import OrderedDict\n" } else { "" };
+    let rows = if matches!(net.encoding, Some(Encoding::Table(_))) {
+        "import csv\nimport io\nimport math\n"
+    } else {
+        ""
+    };
     let mut text = format!(
-        "\"\"\"{}: a net trained by downhill, in plain torch.nn.\n\n{}\"\"\"\n\n{ordered}from pathlib import Path\n\n\
+        "\"\"\"{}: a net trained by downhill, in plain torch.nn.\n\n{}\"\"\"\n\n{rows}{ordered}from pathlib import Path\n\n\
          import torch\nfrom safetensors.torch import load_file\nfrom torch import nn\n\n\
          WEIGHTS = Path(__file__).with_name({})\n",
         net.title.replace(['\\', '"'], "_"),
@@ -88,15 +93,14 @@ fn inputs(net: &Exported<'_>) -> String {
 /// The lines that show how it is used.
 fn usage(net: &Exported<'_>) -> String {
     let made = match net.encoding {
-        Some(Encoding::Table(_)) => "encode(csv.DictReader(open(\"rows.csv\")))",
+        Some(Encoding::Table(_)) => "encode(read(\"rows.csv\"))",
         Some(Encoding::Text { .. }) => "encode(\"a text\")",
         _ => "x",
     };
-    let import = if matches!(net.encoding, Some(Encoding::Table(_))) { "    import csv\n" } else { "" };
-    format!("{import}    net = load()\n    print(predict(net, {made}))\n\nInputs: {}.\n", inputs(net))
+    format!("    net = load()\n    print(predict(net, {made}))\n\nInputs: {}.\n", inputs(net))
 }
 
-/// Names of classes, columns, characters; mean and deviation of the target.
+/// Names of classes, columns, characters; how a table is read; mean and deviation of the target.
 fn constants(net: &Exported<'_>) -> String {
     let mut text = String::new();
     let mut set = |name: &str, code: Code| {
@@ -110,7 +114,13 @@ fn constants(net: &Exported<'_>) -> String {
         set("MEAN, STD", Code::text(format!("{}, {}", number(mean), number(std))));
     }
     match net.encoding {
-        Some(Encoding::Table(table)) => set("COLUMNS", columns(table)),
+        Some(Encoding::Table(table)) => {
+            set("COLUMNS", columns(table));
+            let missing: Vec<String> = table.missing.iter().map(|word| word.trim().to_owned()).collect();
+            set("LISTED", strings(&missing));
+            let delimiter = net.delimiter.map(|byte| string(&char::from(byte).to_string()));
+            set("DELIMITER", Code::text(delimiter.unwrap_or_else(|| "None".into())));
+        }
         Some(Encoding::Text { vocabulary }) => {
             set("CHARACTERS", Code::text(string(&vocabulary.chars().iter().collect::<String>())));
         }
