@@ -22,7 +22,7 @@ Examples:
 pytorch is a Python module of plain torch.nn, which needs torch and safetensors: a class of the net's layers, whose
 weights have the names of the run's, the encoding of its inputs, load() and predict(net, x). The inputs are those that
 the data have: bytes of images, or rows of a table, which the module's encode makes numbers of. Augmentations and
-checkpointed blocks are left out, as in evaluation.
+checkpointed blocks are left out, as in evaluation. Files of an earlier export are overwritten, weights of a run are not.
 Exit code: 0; 1 no weights; 2 the command line is wrong, or the format has no form for a layer.")]
 pub struct ExportArgs {
     /// The run directory
