@@ -1,6 +1,6 @@
 //! Trained nets as programs for other libraries.
 //!
-//! To add a format: a file beside [`pytorch`], and its row in the command's `--format`.
+//! To add a format: a file beside `pytorch`, and its row in the command's `--format`.
 
 mod pytorch;
 mod trace;
