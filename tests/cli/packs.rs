@@ -269,6 +269,11 @@ fn bad_data_are_refused() {
     folder.write("t.csv", "a,y\n1,2\n");
     let convert = folder.run(&["data", "convert", "t.csv", "--out", "t.dhd"]);
     convert.refused(2, &["t.csv as a table", "target is missing", "--set data.source.KEY"]);
+    // A config is named too.
+    folder.write("t.toml", "[data]\nsource = { csv = \"t.csv\" }\n");
+    folder
+        .run(&["data", "convert", "t.toml", "--out", "t.dhd"])
+        .refused(2, &["t.toml: ", "target is missing"]);
     std::fs::create_dir(folder.path("empty")).expect("a folder");
     inspect(&["empty"]).refused(2, &["empty", "cannot be told", "a folder of images"]);
     folder.write("other.toml", "[data]\nsource = { images = \"empty\" }\n");

@@ -47,7 +47,7 @@ pub struct DataConfig {
     /// The format that the path was recognised as, where it is no config.
     pub about: Option<&'static str>,
     options: TrainOptions,
-    /// Where no target is named, the data can be looked at, and not loaded: why, and the error of loading.
+    /// The reason and the error of loading, where no target is named: such data can be inspected, and not loaded.
     untargeted: Option<(String, String)>,
 }
 
@@ -64,10 +64,7 @@ impl DataConfig {
             let text = read_text(path)?;
             let read =
                 || Self::read(syntax::parse(&text)?, path.parent().unwrap_or(Path::new("")), settings, None);
-            return read().map_err(|err| match syntax::cut(err) {
-                Error::Config(text) => Error::Config(format!("{}: {text}", path.display())),
-                other => other,
-            });
+            return read().map_err(syntax::cut).worded(|text| format!("{}: {text}", path.display()));
         }
         let format = recognise(path)?;
         let Some(name) = path.to_str() else {
