@@ -8,6 +8,8 @@ use downhill::infer::Head;
 use downhill::shape::Shape;
 use downhill::units::plural;
 
+use crate::cli::targets::named;
+
 /// A label applies from this probability on.
 const LIKELY: f32 = 0.5;
 
@@ -42,12 +44,6 @@ impl Answers {
         let width = output.elements();
         let head = config.head();
         let names = config.class_names(encoding);
-        let numbered = |from: usize| (from..width).map(|number| number.to_string());
-        // Classes without a name in the data are written by number.
-        let named = |names: Vec<String>| {
-            let from = names.len();
-            names.into_iter().take(width).chain(numbered(from)).collect::<Vec<String>>()
-        };
         let own_table = match (encoding, &config.data) {
             (_, DataSpec::Inputs(_)) => None,
             (Some(Encoding::Table(table)), _) => Some(table),
@@ -60,11 +56,11 @@ impl Answers {
                      one class a sample, of answers of one axis"
                 )));
             }
-            (Head::Softmax | Head::Exp, names) => Meaning::Classes(named(names.unwrap_or_default())),
+            (Head::Softmax | Head::Exp, names) => Meaning::Classes(named(names, width)),
             (_, Some(names)) if names.len() == width => Meaning::Classes(names),
             (Head::Sigmoid, _) => Meaning::Labels(match own_table {
                 Some(table) if width == 1 => vec![table.target.name.clone()],
-                _ => numbered(0).collect(),
+                _ => named(None, width),
             }),
             (Head::Numbers, _) => Meaning::Numbers(own_table.cloned()),
         };
