@@ -1,4 +1,4 @@
-//! What targets are called: the names of classes, the confusion matrix under them, the unit of numbers.
+//! The names of targets: the names of classes, the confusion matrix under them, the unit of numbers.
 
 use downhill::data::{Dataset, Encoding};
 

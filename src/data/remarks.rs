@@ -1,4 +1,4 @@
-//! What a person should know of a data set before it is trained on: labels with gaps, one class, bytes of a small range.
+//! Notes on a data set before it is trained on: labels with gaps, one class, bytes of a small range.
 
 use std::collections::BTreeSet;
 

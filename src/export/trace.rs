@@ -26,7 +26,7 @@ pub struct Exported<'a> {
     pub encoding: Option<&'a Encoding>,
     /// Between two cells of a table of text; `None` where each file shows it.
     pub delimiter: Option<u8>,
-    /// What makes probabilities of the model's outputs.
+    /// The function that makes probabilities of the model's outputs.
     pub head: Head,
     /// The names of the classes; empty where there are none.
     pub classes: Vec<String>,

@@ -201,7 +201,7 @@ impl Gpu {
         self.inner.pipelines.get(&self.inner.device, key, self.inner.shader_checks)
     }
 
-    /// What was submitted so far.
+    /// The work submitted so far.
     pub fn submission_counts(&self) -> SubmissionCounts {
         self.inner.submissions.counts()
     }

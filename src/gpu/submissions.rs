@@ -27,7 +27,7 @@ pub struct Submission {
     number: u64,
 }
 
-/// What a device was given so far. Work counts floating-point operations and bytes written.
+/// The submissions of a device so far. Work counts floating-point operations and bytes written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SubmissionCounts {
     /// Submissions with kernels.

@@ -117,7 +117,7 @@ fn reported_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)
         match head.event.as_str() {
             "step" if head.step == steps + 1 => steps += 1,
             "epoch" if head.epoch <= epochs && head.epoch == told + 1 => told += 1,
-            // What follows belongs to another attempt.
+            // The lines after it belong to another attempt.
             "step" | "epoch" | FAILED => break,
             _ => {}
         }

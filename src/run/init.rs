@@ -12,7 +12,7 @@ use crate::plan::NamedTensor;
 use crate::shape::Shape;
 use crate::train::Trainer;
 
-/// What became of a tensor.
+/// The fate of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InitFate {
@@ -31,7 +31,7 @@ pub enum InitFate {
 /// A tensor of the model, or one of the file that the model lacks.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InitTensor {
-    /// What became of it.
+    /// Its fate.
     pub fate: InitFate,
     /// Its name in the model, or the one it would have there.
     pub name: String,
@@ -49,7 +49,7 @@ pub struct InitTensor {
     pub file_type: Option<String>,
 }
 
-/// What a run started from.
+/// The weights that a run started from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InitReport {
     /// The weights.

@@ -1,4 +1,5 @@
-//! Where relative paths of a config begin: its own folder, `data.root`, or a folder that is given on the command line.
+//! The folder in which relative paths of a config begin: its own folder, `data.root`, or a folder that is given on the
+//! command line.
 
 use std::path::{Component, Path, PathBuf};
 

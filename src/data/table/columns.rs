@@ -1,4 +1,4 @@
-//! What becomes of each column of a table: by the lists of the config, or else by its cells; and a line about each.
+//! The use of each column of a table: by the lists of the config, or else by its cells; and a line about each.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Columns that an error lists.
 const LISTED: usize = 12;
 
-/// What becomes of a column.
+/// The use of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnUse {
@@ -38,20 +38,20 @@ pub enum ColumnUse {
 pub struct ColumnReport {
     /// As the file's header says.
     pub name: String,
-    /// What becomes of it.
+    /// Its use.
     #[serde(rename = "use")]
     pub used: ColumnUse,
     /// Why.
     pub why: String,
     /// Missing cells.
     pub missing: usize,
-    /// What a missing cell becomes; `None` where it is an error.
+    /// The value of a missing cell; `None` where it is an error.
     pub fill: Option<String>,
     /// Categories of all rows, or classes; 0 for numbers.
     pub categories: usize,
     /// There are more, which were not counted.
     pub more: bool,
-    /// What a person should know of it.
+    /// A note on it for a person.
     pub remark: Option<String>,
 }
 
@@ -97,7 +97,7 @@ impl TableReport {
     }
 }
 
-/// What becomes of each column.
+/// The use of each column.
 ///
 /// # Errors
 /// [`Error::Config`] where a list names no column, one twice, or the target.

@@ -34,7 +34,7 @@ pub(super) fn delimiter(path: &Path, bytes: &[u8]) -> u8 {
     if named {
         return b'\t';
     }
-    // Of equal counts the last is taken.
+    // The last of equal counts is taken.
     [b';', b',', b'\t']
         .into_iter()
         .filter(|mark| count(*mark) > 0)

@@ -1,6 +1,6 @@
-//! What a cell that is no number looks like: a number in another notation, a date, a mere sign.
+//! The likeness of a cell that is no number: a number in another notation, a date, a mere sign.
 
-/// What a word looks like.
+/// The likeness of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likeness {
     /// A number with a comma before its decimals: `3,14`, `1.234,5`.

@@ -155,7 +155,7 @@ impl Look {
         few.then_some(Fault::Few)
     }
 
-    /// What the cells look like that are no numbers: their rows, for an error.
+    /// The cells that are no numbers, with their rows, for an error.
     pub fn quoted(&self) -> String {
         let place = |odd: &Odd| {
             let line = odd.line.map_or(String::new(), |line| format!(" (line {line})"));
@@ -179,7 +179,7 @@ impl Look {
         }
     }
 
-    /// What a person should know of a column of categories, or of one that counts its rows.
+    /// A note on a column of categories, or of one that counts its rows.
     pub fn remark(&self, name: &str) -> Option<String> {
         let ignore = format!("leave it out by ignore = [\"{name}\"] in data.source");
         let cells = self.cells();

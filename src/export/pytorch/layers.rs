@@ -76,7 +76,7 @@ const TAKEN: &[&str] = &[
     "T_destination",
 ];
 
-/// What the modules of a net need beside themselves.
+/// The classes and functions that the modules of a net need.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     /// Classes of `helpers.py`.

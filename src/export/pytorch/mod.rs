@@ -16,9 +16,9 @@ use layers::Needs;
 
 /// The classes that torch lacks.
 const HELPERS: &str = include_str!("helpers.py");
-/// From rows to inputs.
+/// Encodes rows as inputs.
 const TABLE: &str = include_str!("table.py");
-/// From characters to inputs.
+/// Encodes characters as inputs.
 const TEXT: &str = include_str!("text.py");
 
 /// The name of the net's class, which is a list of its layers.

@@ -53,7 +53,7 @@ fn larger(a: f64, b: f64) -> f64 {
     a.abs().max(b.abs()).max(f64::MIN_POSITIVE)
 }
 
-/// What was found in the metrics of two runs.
+/// The differences in the metrics of two runs.
 pub(super) struct Walk {
     pub lengths: [Length; 2],
     /// The last line was cut off, and does not count.

@@ -10,7 +10,7 @@ use crate::metrics::matches_name;
 use crate::run::RunSummary;
 use crate::train::{Mode, Monitor};
 
-/// What runs are sorted by.
+/// The key that sorts runs.
 pub(super) struct Key {
     by: By,
     is_reversed: bool,

@@ -1,4 +1,4 @@
-//! What becomes of columns whose cells are odd: slips among numbers, other notations, dates, ids, no name.
+//! The handling of columns with odd cells: slips among numbers, other notations, dates, ids, no name.
 
 use super::*;
 
