@@ -8,7 +8,7 @@ fn pcg4d(seed: vec4<u32>) -> vec4<u32> {
     return v;
 }
 // Uniform in [0, 1), a multiple of 2^-24.
-fn uniform(index: u32, stream: u32, step: u32, seed_low: u32, seed_high: u32) -> f32 {
+fn uniform_(index: u32, stream: u32, step: u32, seed_low: u32, seed_high: u32) -> f32 {
     let v = pcg4d(vec4<u32>(index, step, seed_low, seed_high ^ (stream * 2654435769u)));
     return f32(v.x >> 8u) * 5.9604645e-8;
 }

@@ -71,7 +71,7 @@ impl Planned {
 
     /// Its dispatches, with a place for each buffer from outside.
     pub fn dispatches(&self, gpu: &Gpu, place: impl Fn(&str) -> Place) -> Result<Vec<Dispatch>> {
-        let program = Program::placed(gpu, &self.plan, |name| {
+        let program = Program::placed(gpu, &self.plan, &self.memory, |name| {
             let own = self.memory.find(name).map(Place::whole);
             let Place { buffer, offset, bytes } = own.unwrap_or_else(|| place(name));
             (buffer, offset, bytes)
@@ -82,7 +82,7 @@ impl Planned {
 
 /// A place bound to a slot.
 fn bind(slot: u32, place: &Place) -> Binding<'_> {
-    Binding { slot, buffer: &place.buffer, offset: place.offset, bytes: place.bytes }
+    Binding { slot, buffer: &place.buffer, offset: place.offset, bytes: place.bytes, image: None }
 }
 
 /// Fills a place with numbers over and over, beginning with the one at `first`.

@@ -118,7 +118,7 @@ impl Device {
         };
         let bindings: Vec<_> = (0..)
             .zip(&arenas)
-            .map(|(slot, buffer)| Binding { slot, buffer, offset: 0, bytes: buffer.bytes() })
+            .map(|(slot, buffer)| Binding { slot, buffer, offset: 0, bytes: buffer.bytes(), image: None })
             .collect();
         // Two workgroups in x, so that the rest is reached through y.
         let grid = [2, (LENGTH as u32).div_ceil(128), 1];

@@ -7,6 +7,7 @@ use super::train_plan::{BudgetChoice, Recomputation, TrainPlan};
 use super::{checks, inputs};
 use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
+use crate::gpu::Reads;
 use crate::graph::Graph;
 use crate::kernel::feed::MAX_WINDOW_STEPS;
 use crate::kernel::{Family, Precision, Target};
@@ -119,13 +120,10 @@ pub(super) fn assemble(
         }
         false => None,
     };
-    let of_statistics = statistics.iter().flat_map(Statistics::plans);
-    let plans = train.iter().chain(&eval).map(|b| &b.plan).chain(&ending).chain(&average);
-    let memory = Memory::plan(plans.chain(of_statistics));
     let ring = draft.ring();
     let staging = draft.streaming.train.into_iter().chain(eval_stage).collect();
     let metrics = draft.metrics.into_inner().unwrap_or_default();
-    Ok(TrainPlan {
+    let mut plan = TrainPlan {
         parameters,
         layers,
         buffers,
@@ -144,11 +142,14 @@ pub(super) fn assemble(
         metrics,
         ring,
         precision: target.precision,
-        memory,
+        reads: Reads::Storage,
+        memory: Vec::new(),
         recomputation,
         staging,
         budget_choice: BudgetChoice::default(),
-    })
+    };
+    plan.memory = Memory::plan(plan.plans());
+    Ok(plan)
 }
 
 /// The graph of model and loss in a training step on `batch` samples.

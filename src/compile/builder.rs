@@ -130,7 +130,8 @@ impl<'a> TrainPlanBuilder<'a> {
         };
         let own = self.options.as_ref().map_or(&[][..], |options| &options.metrics);
         let objectives = Objectives { model, metrics: self.metrics.as_deref().unwrap_or(own) };
-        plan_within_budget(objectives, self.update, self.data, batches, target)
+        let plan = plan_within_budget(objectives, self.update, self.data, batches, target)?;
+        Ok(plan.reading(target))
     }
 }
 

@@ -116,7 +116,7 @@ pub(super) fn add_feed(
             let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
             format!("feed {}", names.join(" "))
         };
-        steps.push(Step { kernel, bindings, title, shape: batched(batch, fields[0].1) });
+        steps.push(Step { kernel, bindings, images: Vec::new(), title, shape: batched(batch, fields[0].1) });
     }
     plan.steps.splice(0..0, steps);
 }

@@ -80,6 +80,10 @@ impl Statistics {
         std::iter::once(&self.plan).chain(self.units.iter().map(|build| &build.plan))
     }
 
+    pub(super) fn plans_mut(&mut self) -> impl Iterator<Item = &mut Plan> {
+        std::iter::once(&mut self.plan).chain(self.units.iter_mut().map(|build| &mut build.plan))
+    }
+
     /// The buffer through which it comes back: records of tensors, then a number for each layer.
     pub fn readback(&self) -> BufferPlan {
         let bytes = self.records() + 4 * self.layers.len() as u64;

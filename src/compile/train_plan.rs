@@ -6,10 +6,12 @@ use super::step::StepPlan;
 use crate::data::BatchPlan;
 use crate::error::{Error, Result};
 use crate::graph::{LayerSummary, Parameter, StateBuffer};
-use crate::kernel::Precision;
+use crate::gpu::Reads;
+use crate::kernel::{Precision, Target};
 use crate::metrics::{MetricPlan, Metrics, matches_name};
 use crate::optim::{Groups, Update};
-use crate::plan::{BufferPlan, Plan, Ring};
+use crate::plan::{BufferPlan, Memory, Plan, ReadMeans, Ring};
+use crate::units;
 use std::sync::Arc;
 
 /// The buffers through which step metrics come back, in turn.
@@ -61,6 +63,8 @@ pub struct TrainPlan {
     pub ring: Ring,
     /// The format of activations and weights in memory.
     pub precision: Precision,
+    /// The way in which kernels read buffers.
+    pub reads: Reads,
     /// Every buffer with its bytes; their sum is the peak.
     pub memory: Vec<BufferPlan>,
     /// The bytes that recomputed blocks save and the operations they cost, where there are such blocks.
@@ -102,6 +106,46 @@ impl Recomputation {
 }
 
 impl TrainPlan {
+    /// The plan with operands read in the target's way. Images take memory that the budget leaves; where it does not suffice,
+    /// what they would hold is read from storage.
+    pub(super) fn reading(mut self, target: Target) -> TrainPlan {
+        if target.reads == Reads::Storage {
+            return self;
+        }
+        self.reads = target.reads;
+        let with = |images: bool| {
+            let mut plan = self.clone();
+            plan.plans_mut().for_each(|plan| plan.read_by(ReadMeans { images }));
+            plan.memory = Memory::plan(plan.plans());
+            plan
+        };
+        let images = with(true);
+        let (needed, budget) = (images.peak_bytes(), target.memory.budget);
+        if budget.is_none_or(|budget| needed <= budget) {
+            return images;
+        }
+        let mut plan = with(false);
+        plan.budget_choice.choices.push(format!(
+            "operands of more than 64 KiB are read from storage buffers, which is slow here: with images of them the run \
+             would take {}",
+            units::bytes(needed)
+        ));
+        plan
+    }
+
+    /// Every plan of the run.
+    pub(super) fn plans(&self) -> impl Iterator<Item = &Plan> {
+        let steps = self.train.iter().chain(&self.eval).map(|step| &step.plan);
+        let statistics = self.statistics.iter().flat_map(Statistics::plans);
+        steps.chain(&self.update).chain(&self.average).chain(statistics)
+    }
+
+    fn plans_mut(&mut self) -> impl Iterator<Item = &mut Plan> {
+        let steps = self.train.iter_mut().chain(&mut self.eval).map(|step| &mut step.plan);
+        let statistics = self.statistics.iter_mut().flat_map(Statistics::plans_mut);
+        steps.chain(&mut self.update).chain(&mut self.average).chain(statistics)
+    }
+
     /// The objective's metrics in a row of the ring.
     pub(crate) fn metrics_of<T: Copy>(&self, row: &[T]) -> Metrics<T> {
         Metrics::new(&self.metrics, row[1..].iter().copied().take(self.metrics.len()))

@@ -64,6 +64,17 @@ pub enum Family {
     Subgroup,
 }
 
+/// The way in which kernels read the buffers that they do not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reads {
+    /// As storage buffers.
+    #[default]
+    Storage,
+    /// As uniform buffers up to 64 KiB, and larger ones as images, into which they are copied before. For drivers that
+    /// read storage buffers lane by lane. Results have the same bits.
+    Images,
+}
+
 /// Description of an adapter before it is opened.
 #[derive(Debug, Clone)]
 pub struct AdapterDescription {
@@ -117,6 +128,26 @@ impl AdapterDescription {
         let eight = (self.subgroup_min, self.subgroup_max) == (8, 8);
         if self.kind == AdapterKind::Software && eight { Family::Subgroup } else { Family::Tiled }
     }
+
+    /// `Images` on Mesa's software adapter before version 24 where the processor has no AVX-512, else `Storage`.
+    pub fn reads(&self) -> Reads {
+        let is_slow = self.kind == AdapterKind::Software && self.mesa_version().is_some_and(|v| v < 24);
+        if is_slow && !has_avx512() { Reads::Images } else { Reads::Storage }
+    }
+
+    /// The major version of Mesa's llvmpipe: 22 of `Mesa 22.3.6 (LLVM 15.0.6)`.
+    fn mesa_version(&self) -> Option<u32> {
+        let (_, version) = self.driver.split_once("Mesa ").filter(|_| self.name.starts_with("llvmpipe"))?;
+        version.split('.').next()?.parse().ok()
+    }
+}
+
+/// True where a masked broadcast makes one instruction of a load's turn.
+fn has_avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::ledger::Entry;
-use super::{Gpu, Pipeline};
+use super::image::{Image, ImageCopy};
+use super::{Gpu, Pipeline, Reads};
 use crate::error::{Error, Result};
 
 /// A buffer on the device; clones share it, and the last one to go frees it.
@@ -34,6 +35,17 @@ pub struct Binding<'a> {
     pub offset: u64,
     /// Bytes from there.
     pub bytes: u64,
+    /// The image that the kernel reads in place of the buffer, where it reads one.
+    pub image: Option<ImageBinding<'a>>,
+}
+
+/// An image in place of a range of a buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageBinding<'a> {
+    /// The image.
+    pub image: &'a Image,
+    /// False where the image holds the range already.
+    pub copied: bool,
 }
 
 /// A kernel with its buffers and grid: what a step is made of.
@@ -42,6 +54,8 @@ pub struct Dispatch {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) bind_group: wgpu::BindGroup,
     pub(super) grid: [u32; 3],
+    /// Copied before it.
+    pub(super) copies: Arc<[ImageCopy]>,
     /// Floating-point operations and bytes written, about.
     pub(super) work: u64,
 }
@@ -61,7 +75,8 @@ impl Gpu {
     /// A zeroed storage buffer of at least `bytes` (rounded up to 4), entered in the ledger under `name`.
     pub fn storage(&self, name: &str, bytes: u64) -> Result<Buffer> {
         use wgpu::BufferUsages as U;
-        self.create(name, bytes, U::STORAGE | U::COPY_SRC | U::COPY_DST, false)
+        let uniform = if self.reads() == Reads::Images { U::UNIFORM } else { U::empty() };
+        self.create(name, bytes, U::STORAGE | U::COPY_SRC | U::COPY_DST | uniform, false)
     }
 
     /// A buffer the host can map to read, entered in the ledger under `name`.
@@ -142,11 +157,14 @@ impl Gpu {
             .iter()
             .map(|b| wgpu::BindGroupEntry {
                 binding: b.slot,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &b.buffer.raw,
-                    offset: b.offset,
-                    size: wgpu::BufferSize::new(b.bytes),
-                }),
+                resource: match &b.image {
+                    Some(read) => wgpu::BindingResource::TextureView(&read.image.view),
+                    None => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer: &b.buffer.raw,
+                        offset: b.offset,
+                        size: wgpu::BufferSize::new(b.bytes),
+                    }),
+                },
             })
             .collect();
         let bind_group = self.inner.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -155,6 +173,11 @@ impl Gpu {
             entries: &entries,
         });
         let workgroups: u64 = grid.iter().map(|&n| u64::from(n)).product();
-        Dispatch { pipeline: pipeline.clone(), bind_group, grid, work: workgroups * WORKGROUP_WORK }
+        let copies = bindings.iter().filter_map(|b| {
+            let read = b.image.filter(|read| read.copied)?;
+            Some(ImageCopy::new(read.image, b.buffer, b.offset, b.bytes))
+        });
+        let copies = copies.collect();
+        Dispatch { pipeline: pipeline.clone(), bind_group, grid, copies, work: workgroups * WORKGROUP_WORK }
     }
 }

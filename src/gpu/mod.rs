@@ -6,8 +6,11 @@ mod adapter;
 mod awake;
 mod buffer;
 mod faults;
+mod image;
 mod ledger;
 mod pipeline;
+#[doc(hidden)]
+pub mod reads;
 mod recorder;
 mod staging;
 mod stopwatch;
@@ -19,9 +22,10 @@ pub mod wgsl;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use adapter::{AdapterDescription, AdapterKind, Family, adapters, choose};
-pub use buffer::{Binding, Buffer, Dispatch};
+pub use adapter::{AdapterDescription, AdapterKind, Family, Reads, adapters, choose};
+pub use buffer::{Binding, Buffer, Dispatch, ImageBinding};
 use faults::Faults;
+pub use image::Image;
 pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder};
@@ -45,6 +49,8 @@ pub struct GpuOptions {
     pub memory: Option<u64>,
     /// The kernel family. Default: chosen by the adapter's kind. The subgroup family needs subgroups of eight.
     pub family: Option<Family>,
+    /// The way in which kernels read buffers. Default: [`AdapterDescription::reads`].
+    pub reads: Option<Reads>,
     /// The longest time for one submission, a few kernels; after it the device counts as lost. Default: 5 minutes, and on
     /// a software adapter, which other programs may slow down, an hour. Drivers of most GPUs end a kernel that hangs after
     /// some seconds; a software adapter never does.
@@ -66,6 +72,7 @@ impl Default for GpuOptions {
             shader_checks: cfg!(debug_assertions),
             memory: None,
             family: None,
+            reads: None,
             patience: None,
             submission_work: None,
         }
@@ -86,6 +93,7 @@ struct Inner {
     why: String,
     shader_checks: bool,
     family: Family,
+    reads: Reads,
     awake: awake::Awake,
     ledger: Ledger,
     pipelines: pipeline::PipelineCache,
@@ -133,6 +141,7 @@ impl Gpu {
         }
         let budget = description.budget();
         let is_software = description.kind == AdapterKind::Software;
+        let reads = options.reads.unwrap_or(description.reads());
         let inner = Inner {
             device,
             queue,
@@ -141,6 +150,7 @@ impl Gpu {
             why,
             shader_checks: options.shader_checks,
             family,
+            reads,
             ledger: Ledger::new(options.memory.or(budget)),
             pipelines: pipeline::PipelineCache::default(),
             faults,
@@ -158,6 +168,11 @@ impl Gpu {
     /// The family of kernels for this device.
     pub fn family(&self) -> Family {
         self.inner.family
+    }
+
+    /// The way in which kernels read buffers.
+    pub fn reads(&self) -> Reads {
+        self.inner.reads
     }
 
     /// True where kernels may use f16.

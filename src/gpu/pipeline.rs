@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::image;
+use super::reads::Texel;
 use crate::error::{Error, Result};
 
 /// How a kernel uses a buffer.
@@ -12,6 +14,10 @@ pub enum Access {
     Read,
     /// `var<storage, read_write>`
     Write,
+    /// `var<uniform>`
+    Uniform,
+    /// `texture_storage_2d<.., read>`
+    Image(Texel),
 }
 
 /// What is compiled: a WGSL text, its entry point, override constants and bindings of group 0.
@@ -25,6 +31,21 @@ pub struct ShaderKey {
     pub constants: Vec<(&'static str, u32)>,
     /// Binding number and access of each buffer.
     pub bindings: Vec<(u32, Access)>,
+}
+
+fn binding_type(access: Access) -> wgpu::BindingType {
+    let buffer =
+        |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+    match access {
+        Access::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
+        Access::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
+        Access::Uniform => buffer(wgpu::BufferBindingType::Uniform),
+        Access::Image(texel) => wgpu::BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::ReadOnly,
+            format: image::format(texel),
+            view_dimension: wgpu::TextureViewDimension::D2,
+        },
+    }
 }
 
 /// A compiled kernel and the layout of its only bind group.
@@ -78,11 +99,7 @@ fn compile(device: &wgpu::Device, key: &ShaderKey, shader_checks: bool) -> Resul
         .map(|&(binding, access)| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
+            ty: binding_type(access),
             count: None,
         })
         .collect();

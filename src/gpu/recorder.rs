@@ -100,12 +100,13 @@ impl Gpu {
 }
 
 impl Recorder<'_> {
-    /// One compute pass with the dispatches in order, `times` over.
+    /// The dispatches in order, `times` over.
     pub fn pass(&mut self, dispatches: &[Dispatch], times: usize) {
         self.sequence(&vec![dispatches; times]);
     }
 
-    /// The dispatches of each program in order: one compute pass, or several in as many submissions.
+    /// The dispatches of each program in order: one compute pass, another one after each copy into an image, and several
+    /// submissions where they are much work.
     pub fn sequence(&mut self, programs: &[&[Dispatch]]) {
         let mut dispatches = programs.iter().copied().flatten().peekable();
         while let Some(first) = dispatches.peek() {
@@ -113,10 +114,13 @@ impl Recorder<'_> {
                 self.cut();
             }
             let (mut work, mut kernels) = (self.work, self.kernels);
+            first.copies.iter().for_each(|copy| copy.record(&mut self.encoder));
             let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            while let Some(dispatch) =
-                dispatches.next_if(|next| kernels == 0 || work + next.work <= self.most)
-            {
+            let mut is_first = true;
+            while let Some(dispatch) = dispatches.next_if(|next| {
+                (kernels == 0 || work + next.work <= self.most) && (is_first || next.copies.is_empty())
+            }) {
+                is_first = false;
                 pass.set_pipeline(&dispatch.pipeline.raw);
                 pass.set_bind_group(0, &dispatch.bind_group, &[]);
                 pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);

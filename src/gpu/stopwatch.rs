@@ -78,16 +78,27 @@ impl Gpu {
 }
 
 impl Recorder<'_> {
-    /// One compute pass with the dispatches of each piece in order, timed as lap `lap` of a stopwatch if there is one.
+    /// The dispatches of each piece in order, the copies before them included, timed as lap `lap` of a stopwatch if there
+    /// is one.
     pub fn lap(&mut self, watch: Option<&Stopwatch>, lap: usize, pieces: &[&[Dispatch]]) {
-        let timestamp_writes = watch.map(|watch| wgpu::ComputePassTimestampWrites {
-            query_set: &watch.set,
-            beginning_of_pass_write_index: Some(2 * lap as u32),
-            end_of_pass_write_index: Some(2 * lap as u32 + 1),
-        });
-        let desc = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
-        let mut pass = self.encoder.begin_compute_pass(&desc);
+        let begin = |encoder: &mut wgpu::CommandEncoder, first: bool, last: bool| {
+            let timestamp_writes = watch.filter(|_| first || last).map(|watch| wgpu::ComputePassTimestampWrites {
+                query_set: &watch.set,
+                beginning_of_pass_write_index: first.then_some(2 * lap as u32),
+                end_of_pass_write_index: last.then_some(2 * lap as u32 + 1),
+            });
+            let desc = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+            encoder.begin_compute_pass(&desc).forget_lifetime()
+        };
+        let mut left = pieces.iter().copied().flatten().filter(|dispatch| !dispatch.copies.is_empty()).count();
+        let mut pass = begin(&mut self.encoder, true, left == 0);
         for dispatch in pieces.iter().copied().flatten() {
+            if !dispatch.copies.is_empty() {
+                drop(pass);
+                dispatch.copies.iter().for_each(|copy| copy.record(&mut self.encoder));
+                left -= 1;
+                pass = begin(&mut self.encoder, false, left == 0);
+            }
             pass.set_pipeline(&dispatch.pipeline.raw);
             pass.set_bind_group(0, &dispatch.bind_group, &[]);
             pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);

@@ -245,7 +245,7 @@ impl<'a> Printer<'a> {
                 let step = format!("{} + {}", word(Clock::Before), word(Clock::Open));
                 let (low, high) = (word(Clock::SeedLow), word(Clock::SeedHigh));
                 self.flops += 16;
-                self.bind(&format!("uniform({at}, {stream}u, {step}, {low}, {high})"))
+                self.bind(&format!("uniform_({at}, {stream}u, {step}, {low}, {high})"))
             }
             Op::Unary(op) => {
                 let x = self.value(input(0), coordinates);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::gpu::{Family, Gpu};
+use crate::gpu::{Family, Gpu, Reads};
 
 /// The type of activations and weights in memory. Arithmetic, gradients of parameters and the optimizer's state are always
 /// f32.
@@ -82,6 +82,8 @@ pub struct Target {
     pub rounding: Rounding,
     /// The memory budget.
     pub memory: MemoryBudget,
+    /// The way in which kernels read buffers.
+    pub reads: Reads,
     /// True where statistics of some steps are computed, which need a copy of the weights before the step.
     pub statistics: bool,
 }
@@ -90,7 +92,8 @@ impl Target {
     /// A family of kernels, in f32.
     pub fn new(family: Family) -> Self {
         let (precision, rounding) = (Precision::F32, Rounding::Nearest);
-        Target { family, precision, rounding, memory: MemoryBudget::default(), statistics: false }
+        let (memory, reads) = (MemoryBudget::default(), Reads::Storage);
+        Target { family, precision, rounding, memory, reads, statistics: false }
     }
 
     /// The target of an open device, in f32, with the memory that its ledger has left.
@@ -98,12 +101,17 @@ impl Target {
         let left = gpu.ledger().budget().map(|budget| budget.saturating_sub(gpu.ledger().total()));
         let memory =
             MemoryBudget { budget: left, largest_buffer: gpu.largest_buffer(), ..MemoryBudget::default() };
-        Self::new(gpu.family()).with_memory(memory)
+        Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads())
     }
 
     /// The same with another memory budget.
     pub fn with_memory(self, memory: MemoryBudget) -> Self {
         Target { memory, ..self }
+    }
+
+    /// The same with buffers read in another way.
+    pub fn with_reads(self, reads: Reads) -> Self {
+        Target { reads, ..self }
     }
 
     /// The same in another precision.

@@ -1,5 +1,6 @@
 //! The buffers of a plan: their names, and where outputs go.
 
+use crate::gpu::reads::Texel;
 use crate::graph::{Node, Op};
 use crate::kernel::feed::{BUFFERS, NEXT_BUFFERS, STATE};
 use crate::kernel::scaling;
@@ -35,6 +36,24 @@ pub(super) const ACTIVATIONS: &str = "activations ";
 /// Prefix of the names of buffers that hold an input.
 pub(super) const INPUT: &str = "input ";
 
+/// Prefix of the names of images of words, and of four words a pixel.
+const WORD_IMAGES: &str = "image of words ";
+const FOUR_IMAGES: &str = "image of fours ";
+
+/// The name of an image.
+pub(super) fn image_buffer(texel: Texel, number: usize) -> String {
+    match texel {
+        Texel::One => format!("{WORD_IMAGES}{number}"),
+        Texel::Four => format!("{FOUR_IMAGES}{number}"),
+    }
+}
+
+/// What the pixels of a buffer hold, where it is an image.
+pub(super) fn image_texel(name: &str) -> Option<Texel> {
+    let starts = |prefix| name.starts_with(prefix);
+    if starts(WORD_IMAGES) { Some(Texel::One) } else { starts(FOUR_IMAGES).then_some(Texel::Four) }
+}
+
 /// The size of the ring of step metrics, or of the tally.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ring {
@@ -54,7 +73,7 @@ impl Ring {
 /// A buffer of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BufferPlan {
-    /// Its name in the ledger. Activations are named `activations 0`, `activations 1`, …
+    /// Its name in the ledger. Activations are named `activations 0`, `activations 1`, … Names of images say so.
     pub name: String,
     /// Its bytes.
     pub bytes: u64,

@@ -66,6 +66,7 @@ impl Function {
                 inputs.push((name.clone(), node.shape.elements(), node.dtype));
             }
         }
+        plan.read_as(target.reads);
         let memory = Memory::allocate(gpu, &Memory::plan([&plan]))?;
         let program = Program::new(gpu, &plan, &memory)?;
         let outputs: Vec<usize> = outputs.iter().map(|t| t.full_shape().elements()).collect();

@@ -11,6 +11,7 @@ mod lower;
 mod memory;
 mod place;
 mod program;
+mod reads;
 mod steps;
 mod view;
 mod weights;
@@ -19,7 +20,8 @@ pub use buffers::{BufferPlan, Location, METRICS, Ring, Sink, TALLY, input_buffer
 pub use function::{Function, Value};
 pub use memory::{ALIGNMENT, Arena, Layout};
 pub use program::{Memory, Program};
-pub use steps::{Plan, Step};
+pub use reads::ReadMeans;
+pub use steps::{ImageUse, Plan, Step};
 pub use weights::NamedTensor;
 pub(crate) use weights::{TensorLocation, WeightLayout, check_weights};
 

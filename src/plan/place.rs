@@ -140,6 +140,7 @@ impl Lowering<'_> {
             plan.steps.push(Step {
                 kernel: draft.kernel.clone(),
                 bindings,
+                images: Vec::new(),
                 title: draft.title.clone(),
                 shape: self.nodes[draft.output.0].shape.clone(),
             });

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::buffers::image_texel;
 use super::{BufferPlan, Plan};
 use crate::error::Result;
-use crate::gpu::{Binding, Buffer, Dispatch, Gpu, ShaderKey};
+use crate::gpu::{Access, Binding, Buffer, Dispatch, Gpu, Image, ImageBinding, ShaderKey};
 
 /// Buffers by name, shared by all programs of a session; each is as large as the largest plan needs it.
 #[derive(Debug, Default, Clone)]
 pub struct Memory {
     buffers: BTreeMap<String, Buffer>,
+    images: BTreeMap<String, Image>,
 }
 
 impl Memory {
@@ -30,7 +32,11 @@ impl Memory {
     pub fn allocate(gpu: &Gpu, plan: &[BufferPlan]) -> Result<Memory> {
         let mut memory = Memory::default();
         for buffer in plan {
-            memory.buffers.insert(buffer.name.clone(), gpu.storage(&buffer.name, buffer.bytes)?);
+            let (name, bytes) = (&buffer.name, buffer.bytes);
+            match image_texel(name) {
+                Some(texel) => drop(memory.images.insert(name.clone(), gpu.image(name, texel, bytes)?)),
+                None => drop(memory.buffers.insert(name.clone(), gpu.storage(name, bytes)?)),
+            }
         }
         Ok(memory)
     }
@@ -75,20 +81,22 @@ impl Program {
     /// # Errors
     /// [`crate::Error::Gpu`] where a kernel does not compile.
     pub fn new(gpu: &Gpu, plan: &Plan, memory: &Memory) -> Result<Program> {
-        Self::placed(gpu, plan, |name| {
+        Self::placed(gpu, plan, memory, |name| {
             let buffer = memory.get(name).clone();
             let bytes = buffer.bytes();
             (buffer, 0, bytes)
         })
     }
 
-    /// [`Program::new`] with the location of each buffer of the plan by name: a real buffer, the first byte in it, and bytes.
+    /// [`Program::new`] with the location of each buffer of the plan by name: a real buffer, the first byte in it, and
+    /// bytes. Images are those of `memory`.
     ///
     /// # Errors
     /// As [`Program::new`].
     pub(crate) fn placed(
         gpu: &Gpu,
         plan: &Plan,
+        memory: &Memory,
         place: impl Fn(&str) -> (Buffer, u64, u64),
     ) -> Result<Program> {
         let mut dispatches = Vec::with_capacity(plan.steps.len());
@@ -106,11 +114,18 @@ impl Program {
                 .bindings
                 .iter()
                 .zip(&places)
-                .map(|((slot, _, l), (buffer, first, bytes))| {
+                .map(|((slot, access, l), (buffer, first, bytes))| {
                     // A range that is the plan's whole buffer becomes the whole of the real range, which may be larger.
                     let whole = l.offset == 0 && l.bytes == plan.buffers[l.buffer].bytes;
-                    let bytes = if whole { *bytes } else { l.bytes };
-                    Binding { slot: *slot, buffer, offset: first + l.offset, bytes }
+                    // A uniform buffer and an image are as large as the kernel's text says.
+                    let grows = whole && matches!(access, Access::Read | Access::Write);
+                    let bytes = if grows { *bytes } else { l.bytes };
+                    let used = step.images.iter().find(|used| used.slot == *slot);
+                    let image = used.and_then(|used| {
+                        let image = memory.images.get(&plan.buffers[used.image].name)?;
+                        Some(ImageBinding { image, copied: used.copied })
+                    });
+                    Binding { slot: *slot, buffer, offset: first + l.offset, bytes, image }
                 })
                 .collect();
             dispatches.push(gpu.dispatch(&pipeline, &bindings, step.kernel.grid).with_work(step.work()));

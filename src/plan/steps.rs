@@ -7,6 +7,17 @@ use crate::gpu::Access;
 use crate::kernel::{Kernel, MAX_ITERATIONS, Operand};
 use crate::shape::Shape;
 
+/// An image that a kernel reads in place of a range of a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageUse {
+    /// The binding, whose location is the range.
+    pub slot: u32,
+    /// Index of the image in [`Plan::buffers`].
+    pub image: usize,
+    /// The range is copied into it before the kernel. False where it holds it already.
+    pub copied: bool,
+}
+
 /// A kernel of the plan with its bindings.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -14,6 +25,8 @@ pub struct Step {
     pub kernel: Kernel,
     /// Binding number, access and range.
     pub bindings: Vec<(u32, Access, Location)>,
+    /// The images that bindings with [`Access::Image`] read.
+    pub images: Vec<ImageUse>,
     /// The layer and the ops: `1 (linear): matmul add relu`.
     pub title: String,
     /// Shape of the output.
@@ -100,7 +113,7 @@ impl Plan {
             let bytes = self.buffers[buffer].bytes;
             bindings.push((slot, access, Location { buffer, offset: 0, bytes }));
         }
-        Step { kernel, bindings, title: title.to_owned(), shape }
+        Step { kernel, bindings, images: Vec::new(), title: title.to_owned(), shape }
     }
 
     /// Bytes of the largest buffer that grows with the batch, an activation or an input.

@@ -11,8 +11,11 @@ use crate::plan::{Plan, Step};
 use crate::units;
 
 fn read_and_written(step: &Step) -> (u64, u64) {
-    let sum = |access| step.bindings.iter().filter(|b| b.1 == access).map(|b| b.2.bytes).sum();
-    (sum(Access::Read), sum(Access::Write))
+    let sum = |write: bool| {
+        let bindings = step.bindings.iter().filter(|b| (b.1 == Access::Write) == write);
+        bindings.map(|b| b.2.bytes).sum()
+    };
+    (sum(false), sum(true))
 }
 
 fn kernels(plan: &Plan) -> String {

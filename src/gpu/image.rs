@@ -1,0 +1,102 @@
+//! Images: copies of buffers that kernels read, where the adapter reads images faster than storage buffers.
+
+use std::sync::Arc;
+
+use super::ledger::Entry;
+use super::reads::{ROW_BYTES, Texel};
+use super::{Buffer, Gpu};
+use crate::error::{Error, Result};
+
+/// An image on the device, a line in the ledger; clones share it.
+#[derive(Debug, Clone)]
+pub struct Image {
+    raw: wgpu::Texture,
+    pub(super) view: wgpu::TextureView,
+    texel: Texel,
+    _entry: Arc<Entry>,
+}
+
+/// A range of a buffer that is copied into an image before a kernel reads it.
+#[derive(Debug, Clone)]
+pub(super) struct ImageCopy {
+    buffer: Buffer,
+    offset: u64,
+    bytes: u64,
+    image: Image,
+}
+
+impl Gpu {
+    /// An image of `bytes`, a multiple of the bytes of a row, entered in the ledger under `name`.
+    ///
+    /// # Errors
+    /// Past the ledger's budget; the driver has no memory.
+    pub fn image(&self, name: &str, texel: Texel, bytes: u64) -> Result<Image> {
+        let entry = Arc::new(self.inner.ledger.enter(name, bytes)?);
+        let scope = self.inner.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let raw = self.inner.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some(name),
+            size: wgpu::Extent3d {
+                width: texel.width() as u32,
+                height: bytes.div_ceil(ROW_BYTES).max(1) as u32,
+                depth_or_array_layers: 1,
+            },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: format(texel),
+            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
+            view_formats: &[],
+        });
+        let view = raw.create_view(&wgpu::TextureViewDescriptor::default());
+        match pollster::block_on(scope.pop()) {
+            None => Ok(Image { raw, view, texel, _entry: entry }),
+            Some(err) => Err(Error::Budget(format!(
+                "the driver could not allocate \"{name}\" ({}): {err}",
+                crate::units::bytes(bytes)
+            ))),
+        }
+    }
+}
+
+/// The format of an image.
+pub(super) fn format(texel: Texel) -> wgpu::TextureFormat {
+    match texel {
+        Texel::One => wgpu::TextureFormat::R32Uint,
+        Texel::Four => wgpu::TextureFormat::Rgba32Uint,
+    }
+}
+
+impl ImageCopy {
+    pub(super) fn new(image: &Image, buffer: &Buffer, offset: u64, bytes: u64) -> ImageCopy {
+        ImageCopy { buffer: buffer.clone(), offset, bytes, image: image.clone() }
+    }
+
+    /// Records the copy: whole rows, then the rest.
+    pub(super) fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+        let texel = self.image.texel;
+        let (rows, rest) = (self.bytes / ROW_BYTES, self.bytes % ROW_BYTES);
+        let mut copy = |row: u64, width: u64, height: u64| {
+            let from = wgpu::TexelCopyBufferInfo {
+                buffer: &self.buffer.raw,
+                layout: wgpu::TexelCopyBufferLayout {
+                    offset: self.offset + row * ROW_BYTES,
+                    bytes_per_row: Some(ROW_BYTES as u32),
+                    rows_per_image: None,
+                },
+            };
+            let to = wgpu::TexelCopyTextureInfo {
+                origin: wgpu::Origin3d { x: 0, y: row as u32, z: 0 },
+                ..self.image.raw.as_image_copy()
+            };
+            let size =
+                wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
+            encoder.copy_buffer_to_texture(from, to, size);
+        };
+        if rows > 0 {
+            copy(0, texel.width(), rows);
+        }
+        if rest > 0 {
+            copy(rows, rest / texel.bytes(), 1);
+        }
+    }
+}

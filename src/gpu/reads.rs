@@ -1,0 +1,209 @@
+//! The ways in which a kernel reads a buffer, and its text for each.
+//!
+//! Kernels are written with `var<storage, read>`. Mesa's software adapter before version 24 builds a load from storage as
+//! a loop over the lanes, whose every turn spills and reloads a vector: 60 ns for eight numbers. A uniform buffer or an
+//! image is read without that loop, in 5 to 11 ns. So the same text is bound in another way there: the declaration
+//! changes, and each `name[i]` becomes a call of `read_name(i)`. All ways give the same bits.
+
+/// The way in which a kernel's text reads a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadAs {
+    /// From a uniform buffer of these bytes, a multiple of 16.
+    Uniform(u64),
+    /// From an image that holds the buffer's words in order.
+    Image(Texel),
+}
+
+/// What a pixel of an image holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Texel {
+    /// One word of 32 bits.
+    One,
+    /// Four words.
+    Four,
+}
+
+/// Bytes of a row of an image, whatever its pixels hold.
+pub const ROW_BYTES: u64 = 16384;
+/// The most rows of an image: what every adapter allows.
+pub const MAX_ROWS: u64 = 16384;
+/// The largest uniform buffer.
+pub const MAX_UNIFORM_BYTES: u64 = 65536;
+/// The most uniform buffers of a kernel.
+pub const MAX_UNIFORMS: usize = 15;
+
+impl Texel {
+    /// Bytes of a pixel.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Texel::One => 4,
+            Texel::Four => 16,
+        }
+    }
+
+    /// Pixels of a row.
+    pub fn width(self) -> u64 {
+        ROW_BYTES / self.bytes()
+    }
+
+    /// The format in WGSL.
+    fn format(self) -> &'static str {
+        match self {
+            Texel::One => "r32uint",
+            Texel::Four => "rgba32uint",
+        }
+    }
+}
+
+/// A read-only storage binding as the text declares it.
+struct Declaration<'t> {
+    /// Its place in the text, without the semicolon.
+    range: std::ops::Range<usize>,
+    name: &'t str,
+    /// The type of an element, aliases resolved.
+    element: String,
+}
+
+fn declaration(wgsl: &str, slot: u32) -> Option<Declaration<'_>> {
+    let head = format!("@group(0) @binding({slot}) var<storage, read> ");
+    let start = wgsl.find(&head)?;
+    let end = start + wgsl[start..].find(';')?;
+    let (name, kind) = wgsl[start + head.len()..end].split_once(": array<")?;
+    Some(Declaration { range: start..end, name, element: resolved(wgsl, kind.strip_suffix('>')?) })
+}
+
+/// A type with its aliases replaced, that of a vector's numbers too.
+fn resolved(wgsl: &str, kind: &str) -> String {
+    if let Some((vector, number)) = kind.strip_suffix('>').and_then(|k| k.split_once('<')) {
+        return format!("{vector}<{}>", resolved(wgsl, number));
+    }
+    let alias = format!("alias {kind} = ");
+    match wgsl.find(&alias).map(|at| &wgsl[at + alias.len()..]) {
+        Some(rest) => resolved(wgsl, rest.split(';').next().unwrap_or(rest).trim()),
+        None => kind.to_owned(),
+    }
+}
+
+/// The pixels that suit the elements of a binding; `None` where the text does not declare one that can be read as an image.
+pub fn texel(wgsl: &str, slot: u32) -> Option<Texel> {
+    let declared = declaration(wgsl, slot)?;
+    element_text(&declared.element)?;
+    Some(if declared.element.starts_with("vec4") && !declared.element.contains("f16") {
+        Texel::Four
+    } else {
+        Texel::One
+    })
+}
+
+/// The value of element `i` made of `WORD(n)`, a word, or `FOUR(n)`, four words; `None` for other types.
+fn element_text(element: &str) -> Option<&'static str> {
+    Some(match element {
+        "u32" => "WORD(i)",
+        "f32" => "bitcast<f32>(WORD(i))",
+        "i32" => "bitcast<i32>(WORD(i))",
+        "f16" => "f16(unpack2x16float(WORD(i >> 1u))[i & 1u])",
+        "vec2<u32>" => "vec2<u32>(WORD(2u * i), WORD(2u * i + 1u))",
+        "vec2<f32>" => "bitcast<vec2<f32>>(vec2<u32>(WORD(2u * i), WORD(2u * i + 1u)))",
+        "vec4<f16>" => {
+            "vec4<f16>(vec4<f32>(unpack2x16float(WORD(2u * i)), unpack2x16float(WORD(2u * i + 1u))))"
+        }
+        "vec4<u32>" => "FOUR(i)",
+        "vec4<f32>" => "bitcast<vec4<f32>>(FOUR(i))",
+        "vec4<i32>" => "bitcast<vec4<i32>>(FOUR(i))",
+        _ => return None,
+    })
+}
+
+/// The text with binding `slot` read in another way; `None` where its declaration or its elements do not allow that.
+pub fn rebind(wgsl: &str, slot: u32, way: ReadAs) -> Option<String> {
+    let Declaration { range, name, element } = declaration(wgsl, slot)?;
+    let value = element_text(&element)?;
+    if wgsl.contains(&format!("&{name}")) {
+        return None;
+    }
+    let (declared, word, four) = match way {
+        ReadAs::Uniform(bytes) => (
+            format!("var<uniform> {name}: array<vec4<u32>, {}>", bytes / 16),
+            format!("{name}[n >> 2u][n & 3u]"),
+            format!("{name}[n]"),
+        ),
+        ReadAs::Image(texel) => {
+            let (mask, shift) = (texel.width() - 1, texel.width().trailing_zeros());
+            let load = format!("textureLoad({name}, vec2<u32>(n & {mask}u, n >> {shift}u))");
+            let declared = format!("var {name}: texture_storage_2d<{}, read>", texel.format());
+            (declared, format!("{load}.x"), load)
+        }
+    };
+    let unit = if value.contains("FOUR") { ("four", "vec4<u32>", four) } else { ("word", "u32", word) };
+    let functions = format!(
+        "\nfn read_{name}_{}(n: u32) -> {} {{ return {}; }}\nfn read_{name}(i: u32) -> {element} {{ return {}; }}\n",
+        unit.0,
+        unit.1,
+        unit.2,
+        value.replace("WORD", &format!("read_{name}_word")).replace("FOUR", &format!("read_{name}_four"))
+    );
+    let declared = format!("@group(0) @binding({slot}) {declared};{functions}");
+    let rest = &wgsl[range.end..];
+    let rest = rest.strip_prefix(';').unwrap_or(rest);
+    Some(format!("{}{declared}{}", calls(&wgsl[..range.start], name), calls(rest, name)))
+}
+
+/// The text with each `name[i]` replaced by `read_name(u32(i))`.
+fn calls(text: &str, name: &str) -> String {
+    let open = format!("{name}[");
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(&open) {
+        let (before, after) = (&rest[..at], &rest[at + open.len()..]);
+        out.push_str(before);
+        rest = after;
+        if before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.') {
+            out.push_str(&open);
+            continue;
+        }
+        let mut depth = 1;
+        let close = after.find(|c| {
+            depth += i32::from(c == '[') - i32::from(c == ']');
+            depth == 0
+        });
+        let index = &after[..close.unwrap_or(after.len())];
+        out.push_str(&format!("read_{name}(u32({}))", calls(index, name)));
+        rest = after.get(index.len() + 1..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "alias T = f32;\n@group(0) @binding(3) var<storage, read> a: array<vec4<T>>;\n\
+        @group(0) @binding(4) var<storage, read> b: array<u32>; // [n]\n\
+        fn f(i: u32) -> f32 { return a[b[i] + b[0]].x + ba[i] + s.a[i]; }\n";
+
+    #[test]
+    fn a_binding_becomes_a_uniform_buffer() {
+        let text = rebind(TEXT, 3, ReadAs::Uniform(64)).unwrap();
+        assert!(text.contains("@group(0) @binding(3) var<uniform> a: array<vec4<u32>, 4>;"), "{text}");
+        assert!(text.contains("fn read_a(i: u32) -> vec4<f32> { return bitcast<vec4<f32>>(read_a_four(i)); }"));
+        assert!(text.contains("return read_a(u32(b[i] + b[0])).x + ba[i] + s.a[i];"), "{text}");
+    }
+
+    #[test]
+    fn a_binding_becomes_an_image() {
+        assert_eq!((texel(TEXT, 3), texel(TEXT, 4), texel(TEXT, 5)), (Some(Texel::Four), Some(Texel::One), None));
+        let text = rebind(TEXT, 4, ReadAs::Image(Texel::One)).unwrap();
+        assert!(text.contains("var b: texture_storage_2d<r32uint, read>;"), "{text}");
+        assert!(text.contains("textureLoad(b, vec2<u32>(n & 4095u, n >> 12u)).x"), "{text}");
+        assert!(text.contains("a[read_b(u32(i)) + read_b(u32(0))].x"), "{text}");
+        assert!(text.contains(" // [n]\n"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_otherwise_is_left() {
+        let text = TEXT.replace("array<u32>", "array<Row>");
+        assert!(rebind(&text, 4, ReadAs::Uniform(64)).is_none() && texel(&text, 4).is_none());
+        let text = format!("{TEXT}fn n() -> u32 {{ return arrayLength(&b); }}");
+        assert!(rebind(&text, 4, ReadAs::Uniform(64)).is_none());
+    }
+}
