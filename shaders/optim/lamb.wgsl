@@ -44,8 +44,8 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
 }
 
-fn direction(row: Row, i: u32, w: vec4<f32>) -> vec4<f32> {
-    return exp_avg[i] * row.unbias1 / (sqrt(exp_avg_sq[i]) * row.unbias2 + row.eps) + row.decay * w;
+fn direction(row: Row, w: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
+    return m * row.unbias1 / (sqrt(v) * row.unbias2 + row.eps) + row.decay * w;
 }
 
 @compute @workgroup_size(64)
@@ -62,9 +62,11 @@ fn lamb_sums(
     if i < LENGTH && !step_skipped() {
         let w = param[i];
         let g = gradient(at, i);
-        exp_avg[i] = blend(exp_avg[i], g, row.one_minus_beta1);
-        exp_avg_sq[i] = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
-        let u = direction(row, i, w);
+        let m = blend(exp_avg[i], g, row.one_minus_beta1);
+        let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
+        exp_avg[i] = m;
+        exp_avg_sq[i] = v;
+        let u = direction(row, w, m, v);
         own = vec2<f32>(dot(w, w), dot(u, u));
     }
     let sum = added(lane, own);
@@ -89,5 +91,5 @@ fn lamb_update(
     let norm = norms[block];
     var ratio = 1.0;
     if norm.x > 0.0 && norm.y > 0.0 { ratio = norm.x / norm.y; }
-    put(at, i, w - row.lr * ratio * direction(row, i, w));
+    put(at, i, w - row.lr * ratio * direction(row, w, exp_avg[i], exp_avg_sq[i]));
 }

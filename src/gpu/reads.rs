@@ -55,21 +55,28 @@ impl Texel {
     }
 }
 
-/// A read-only storage binding as the text declares it.
+/// A storage binding as the text declares it.
 struct Declaration<'t> {
     /// Its place in the text, without the semicolon.
     range: std::ops::Range<usize>,
     name: &'t str,
     /// The type of an element, aliases resolved.
     element: String,
+    written: bool,
 }
 
-fn declaration(wgsl: &str, slot: u32) -> Option<Declaration<'_>> {
-    let head = format!("@group(0) @binding({slot}) var<storage, read> ");
-    let start = wgsl.find(&head)?;
-    let end = start + wgsl[start..].find(';')?;
-    let (name, kind) = wgsl[start + head.len()..end].split_once(": array<")?;
-    Some(Declaration { range: start..end, name, element: resolved(wgsl, kind.strip_suffix('>')?) })
+/// The declarations of a binding: entry points of one text may name it differently.
+fn declarations(wgsl: &str, slot: u32) -> Vec<Declaration<'_>> {
+    let head = format!("@group(0) @binding({slot}) var<storage, ");
+    let starts = wgsl.match_indices(&head).map(|(start, _)| start);
+    let parsed = starts.filter_map(|start| {
+        let end = start + wgsl[start..].find(';')?;
+        let (access, declared) = wgsl[start + head.len()..end].split_once("> ")?;
+        let (name, kind) = declared.split_once(": array<")?;
+        let element = resolved(wgsl, kind.strip_suffix('>')?);
+        Some(Declaration { range: start..end, name, element, written: access == "read_write" })
+    });
+    parsed.collect()
 }
 
 /// A type with its aliases replaced, that of a vector's numbers too.
@@ -84,15 +91,18 @@ fn resolved(wgsl: &str, kind: &str) -> String {
     }
 }
 
-/// The pixels that suit the elements of a binding; `None` where the text does not declare one that can be read as an image.
+/// The pixels that suit the elements of a binding; `None` where no text reads it, or it cannot be read from an image.
 pub fn texel(wgsl: &str, slot: u32) -> Option<Texel> {
-    let declared = declaration(wgsl, slot)?;
-    element_text(&declared.element)?;
-    Some(if declared.element.starts_with("vec4") && !declared.element.contains("f16") {
-        Texel::Four
-    } else {
-        Texel::One
-    })
+    let declared = declarations(wgsl, slot);
+    let texels = declared.iter().map(|d| element_text(&d.element).map(texel_of));
+    let texel = texels.reduce(|a, b| if a == b { a } else { None })??;
+    // A binding that is only written is not read.
+    let is_read = |d: &Declaration<'_>| !d.written || calls(wgsl, d.name) != wgsl;
+    declared.iter().any(is_read).then_some(texel)
+}
+
+fn texel_of(value: &str) -> Texel {
+    if value.contains("FOUR") { Texel::Four } else { Texel::One }
 }
 
 /// The value of element `i` made of `WORD(n)`, a word, or `FOUR(n)`, four words; `None` for other types.
@@ -114,27 +124,48 @@ fn element_text(element: &str) -> Option<&'static str> {
     })
 }
 
-/// The text with binding `slot` read in another way; `None` where its declaration or its elements do not allow that.
+/// The binding of the image from which the old numbers of a written binding are read.
+pub fn old(slot: u32) -> u32 {
+    slot + 16
+}
+
+/// The text with binding `slot` read in another way; `None` where its declaration or its elements do not allow that. What
+/// is read of a binding that is written comes from an image at the binding [`old`], and is what was there before the kernel.
 pub fn rebind(wgsl: &str, slot: u32, way: ReadAs) -> Option<String> {
-    let Declaration { range, name, element } = declaration(wgsl, slot)?;
+    let names: Vec<String> = declarations(wgsl, slot).iter().map(|d| d.name.to_owned()).collect();
+    let mut text = wgsl.to_owned();
+    for name in &names {
+        let declared = declarations(&text, slot).into_iter().find(|d| d.name == name)?;
+        text = rebound(&text, slot, declared, way)?;
+    }
+    (!names.is_empty()).then_some(text)
+}
+
+/// The text with one declaration changed.
+fn rebound(wgsl: &str, slot: u32, declared: Declaration<'_>, way: ReadAs) -> Option<String> {
+    let Declaration { range, name, element, written } = declared;
     let value = element_text(&element)?;
     if wgsl.contains(&format!("&{name}")) {
         return None;
     }
+    let (binding, source) = if written { (old(slot), format!("old_{name}")) } else { (slot, name.to_owned()) };
     let (declared, word, four) = match way {
         ReadAs::Uniform(bytes) => (
-            format!("var<uniform> {name}: array<vec4<u32>, {}>", bytes / 16),
-            format!("{name}[n >> 2u][n & 3u]"),
-            format!("{name}[n]"),
+            format!("var<uniform> {source}: array<vec4<u32>, {}>", bytes / 16),
+            format!("{source}[n >> 2u][n & 3u]"),
+            format!("{source}[n]"),
         ),
         ReadAs::Image(texel) => {
             let (mask, shift) = (texel.width() - 1, texel.width().trailing_zeros());
-            let load = format!("textureLoad({name}, vec2<u32>(n & {mask}u, n >> {shift}u))");
-            let declared = format!("var {name}: texture_storage_2d<{}, read>", texel.format());
+            let load = format!("textureLoad({source}, vec2<u32>(n & {mask}u, n >> {shift}u))");
+            let declared = format!("var {source}: texture_storage_2d<{}, read>", texel.format());
             (declared, format!("{load}.x"), load)
         }
     };
-    let unit = if value.contains("FOUR") { ("four", "vec4<u32>", four) } else { ("word", "u32", word) };
+    let unit = match texel_of(value) {
+        Texel::Four => ("four", "vec4<u32>", four),
+        Texel::One => ("word", "u32", word),
+    };
     let functions = format!(
         "\nfn read_{name}_{}(n: u32) -> {} {{ return {}; }}\nfn read_{name}(i: u32) -> {element} {{ return {}; }}\n",
         unit.0,
@@ -142,13 +173,13 @@ pub fn rebind(wgsl: &str, slot: u32, way: ReadAs) -> Option<String> {
         unit.2,
         value.replace("WORD", &format!("read_{name}_word")).replace("FOUR", &format!("read_{name}_four"))
     );
-    let declared = format!("@group(0) @binding({slot}) {declared};{functions}");
-    let rest = &wgsl[range.end..];
-    let rest = rest.strip_prefix(';').unwrap_or(rest);
-    Some(format!("{}{declared}{}", calls(&wgsl[..range.start], name), calls(rest, name)))
+    let (before, after) = (calls(&wgsl[..range.start], name), calls(&wgsl[range.end..], name));
+    let stored = if written { format!("{};\n", &wgsl[range]) } else { String::new() };
+    let after = after.strip_prefix(';').unwrap_or(&after);
+    Some(format!("{before}{stored}@group(0) @binding({binding}) {declared};{functions}{after}"))
 }
 
-/// The text with each `name[i]` replaced by `read_name(u32(i))`.
+/// The text with each `name[i]` that is read replaced by `read_name(u32(i))`.
 fn calls(text: &str, name: &str) -> String {
     let open = format!("{name}[");
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
@@ -156,21 +187,29 @@ fn calls(text: &str, name: &str) -> String {
         let (before, after) = (&rest[..at], &rest[at + open.len()..]);
         out.push_str(before);
         rest = after;
-        if before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.') {
-            out.push_str(&open);
-            continue;
-        }
         let mut depth = 1;
         let close = after.find(|c| {
             depth += i32::from(c == '[') - i32::from(c == ']');
             depth == 0
         });
         let index = &after[..close.unwrap_or(after.len())];
+        let end = after.get(index.len() + 1..).unwrap_or_default();
+        if before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.') || is_assigned(end) {
+            out.push_str(&open);
+            continue;
+        }
         out.push_str(&format!("read_{name}(u32({}))", calls(index, name)));
-        rest = after.get(index.len() + 1..).unwrap_or_default();
+        rest = end;
     }
     out.push_str(rest);
     out
+}
+
+/// True where what follows an element assigns to it.
+fn is_assigned(after: &str) -> bool {
+    let after = after.trim_start();
+    let after = after.strip_prefix(['+', '-', '*', '/']).unwrap_or(after);
+    after.starts_with('=') && !after.starts_with("==")
 }
 
 #[cfg(test)]
@@ -197,6 +236,17 @@ mod tests {
         assert!(text.contains("textureLoad(b, vec2<u32>(n & 4095u, n >> 12u)).x"), "{text}");
         assert!(text.contains("a[read_b(u32(i)) + read_b(u32(0))].x"), "{text}");
         assert!(text.contains(" // [n]\n"));
+    }
+
+    #[test]
+    fn old_numbers_of_a_written_binding_come_from_an_image() {
+        let text = "@group(0) @binding(3) var<storage, read_write> w: array<vec4<f32>>; // [n]\n\
+            fn f(i: u32) { let a = w[i]; w[i] = a; if (w[i].x == 1.0) { w[i] += a; } }";
+        let text = rebind(text, 3, ReadAs::Image(Texel::Four)).unwrap();
+        assert!(text.starts_with("@group(0) @binding(3) var<storage, read_write> w: array<vec4<f32>>;\n"), "{text}");
+        assert!(text.contains("@group(0) @binding(19) var old_w: texture_storage_2d<rgba32uint, read>;"), "{text}");
+        let body = "let a = read_w(u32(i)); w[i] = a; if (read_w(u32(i)).x == 1.0) { w[i] += a; }";
+        assert!(text.contains(body), "{text}");
     }
 
     #[test]

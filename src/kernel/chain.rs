@@ -70,6 +70,7 @@ pub fn kernel(nodes: &[Node], root: NodeId, stored: &dyn Fn(NodeId) -> bool, sin
         wgsl: wgsl::compose("chain", &slots),
         constants,
         operands: operands(&printed.inputs, sink),
+        reads_old: false,
         grid: grid(n.div_ceil(64)),
         flops: printed.flops * n as u64,
         iterations: 1,

@@ -75,6 +75,7 @@ pub fn kernel(r: &Rows<'_>) -> Kernel {
             ("IGNORE_BITS", ignore_index.unwrap_or(0).cast_unsigned()),
         ],
         operands,
+        reads_old: false,
         grid: grid(rows.div_ceil(64)),
         flops,
         iterations: 4 * classes,

@@ -267,6 +267,7 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         wgsl: wgsl::compose(v.entry, &slots),
         constants,
         operands,
+        reads_old: false,
         grid: [p.n.div_ceil(v.cols) as u32, p.m.div_ceil(v.rows) as u32, (p.batch * splits) as u32],
         flops,
         iterations: chunk / v.slab + 4,

@@ -78,6 +78,8 @@ pub struct Kernel {
     pub constants: Vec<(&'static str, u32)>,
     /// Binding number, access and operand.
     pub operands: Vec<(u32, Access, Operand)>,
+    /// No number of an operand that is written is read after it was written: what is read may be a copy made before.
+    pub reads_old: bool,
     /// Workgroups.
     pub grid: [u32; 3],
     /// Floating-point operations.

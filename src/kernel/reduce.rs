@@ -103,6 +103,7 @@ fn build(
         wgsl: wgsl::compose(form.file, &slots),
         constants,
         operands: operands(inputs, sink),
+        reads_old: false,
         grid: grid(invocations.div_ceil(64)),
         flops: (sizes.outputs * sizes.length) as u64,
         iterations: sizes.chunk / if form.width == 1 { 4 } else { form.width } + 8,

@@ -29,6 +29,7 @@ pub fn weights(bytes: u64, rounding: Rounding) -> Kernel {
         wgsl: wgsl::compose("half_weights", &[]),
         constants: vec![("LENGTH", fours as u32)],
         operands,
+        reads_old: false,
         grid: grid(fours.div_ceil(64)),
         flops: 0,
         iterations: 1,

@@ -7,7 +7,9 @@
 use super::buffers::{BufferPlan, Location, image_buffer};
 use super::steps::{ImageUse, Plan, Step};
 use crate::gpu::{Access, Reads};
-use crate::gpu::reads::{MAX_ROWS, MAX_UNIFORM_BYTES, MAX_UNIFORMS, ROW_BYTES, ReadAs, Texel, rebind, texel};
+use crate::gpu::reads::{
+    MAX_ROWS, MAX_UNIFORM_BYTES, MAX_UNIFORMS, ROW_BYTES, ReadAs, Texel, old, rebind, texel,
+};
 
 /// Loads whose time equals that of a copy of nothing, about.
 const LOADS_OF_A_COPY: u64 = 8192;
@@ -84,7 +86,12 @@ impl Plan {
         let worth = |l: &Location| step.loads() >= LOADS_OF_A_COPY + l.bytes / 4 / WORDS_OF_A_LOAD;
         let fits = |l: &Location, texel: Texel| l.bytes % texel.bytes() == 0 && l.bytes <= MAX_ROWS * ROW_BYTES;
         let wanted: Vec<(usize, Texel)> = (0..step.bindings.len())
-            .filter(|&b| step.bindings[b].1 == Access::Read && worth(&step.bindings[b].2))
+            .filter(|&b| match step.bindings[b].1 {
+                Access::Read => true,
+                Access::Write => step.kernel.reads_old,
+                Access::Uniform | Access::Image(_) => false,
+            })
+            .filter(|&b| worth(&step.bindings[b].2))
             .filter_map(|b| Some((b, texel(&step.kernel.wgsl, step.bindings[b].0)?)))
             .filter(|&(b, texel)| fits(&step.bindings[b].2, texel))
             .collect();
@@ -122,11 +129,15 @@ impl Plan {
 
     fn bind_image(&mut self, i: usize, binding: usize, texel: Texel, image: Option<usize>, copied: bool) {
         let Step { kernel, bindings, images, .. } = &mut self.steps[i];
-        let (slot, access, _) = &mut bindings[binding];
-        if let (Some(image), Some(text)) = (image, rebind(&kernel.wgsl, *slot, ReadAs::Image(texel))) {
+        let (slot, access, location) = bindings[binding];
+        if let (Some(image), Some(text)) = (image, rebind(&kernel.wgsl, slot, ReadAs::Image(texel))) {
             kernel.wgsl = text;
-            *access = Access::Image(texel);
-            images.push(ImageUse { slot: *slot, image, copied });
+            let slot = if access == Access::Write { old(slot) } else { slot };
+            match access {
+                Access::Write => bindings.push((slot, Access::Image(texel), location)),
+                _ => bindings[binding].1 = Access::Image(texel),
+            }
+            images.push(ImageUse { slot, image, copied });
         }
     }
 }
