@@ -4,8 +4,11 @@ use std::error::Error;
 use std::io::BufRead;
 use std::time::Instant;
 
-use downhill::compile::TrainOptions;
+use downhill::Tensor;
+use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::data::BatchSize;
+use downhill::gpu::{Family, threads};
+use downhill::kernel::Target;
 use downhill::nn::loss;
 use downhill::optim::{AdamW, Optimizer};
 use downhill::train::Trainer;
@@ -31,20 +34,21 @@ pub fn serve() -> Result<(), Box<dyn Error>> {
         println!("{}", json!({ "engine": "downhill", "unsupported": true }));
         return Ok(());
     };
-    let gpu = common::gpu();
     let options = TrainOptions {
         batch_size: BatchSize::Rows(workload.batch),
         shuffle: false,
         ..TrainOptions::default()
     };
-    let mut trainer = Trainer::new(
-        &gpu,
-        &*workload.model,
-        &|y, t| loss::cross_entropy(y, t, &loss::CrossEntropy::default()),
-        Optimizer::AdamW(AdamW { lr: 1e-3, ..AdamW::default() }),
-        &workload.data,
-        &options,
-    )?;
+    let loss = |y: &Tensor, t: &Tensor| loss::cross_entropy(y, t, &loss::CrossEntropy::default());
+    let adamw = Optimizer::AdamW(AdamW { lr: 1e-3, ..AdamW::default() });
+    // As the program `downhill` does for its one net.
+    let plan = TrainPlan::builder(&workload.data, &adamw).model(&*workload.model, &loss).options(&options);
+    if plan.target(Target::new(Family::Subgroup)).build()?.suits_one_thread() {
+        // SAFETY: no other thread runs yet.
+        unsafe { threads::without_threads() };
+    }
+    let gpu = common::gpu();
+    let mut trainer = Trainer::new(&gpu, &*workload.model, &loss, &adamw, &workload.data, &options)?;
     let mut parameters = trainer.state_dict()?;
     for p in &mut parameters {
         let norm = p.shape.len() == 1 && p.name.ends_with("weight");

@@ -250,7 +250,7 @@ def measure(net, options, scratch, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", action="append", required=True, help="a command; the last one is the reference")
-    parser.add_argument("--nets", default="64-64-64-10,lenet,gpt")
+    parser.add_argument("--nets", default="64-64-64-10,784-256-256-10,784-512-512-10,lenet,gpt")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results.jsonl"))
     parser.add_argument("--blocks", type=int, default=9, help="blocks of each engine, at least 7")
     parser.add_argument("--block-seconds", type=float, default=1.0)

@@ -5,7 +5,13 @@ import json
 import statistics
 import sys
 
-NETS = {"64-64-64-10": "64-64-64-10, batch 128", "lenet": "LeNet, batch 64", "gpt": "GPT, batch 12 of 64"}
+NETS = {
+    "64-64-64-10": "64-64-64-10, batch 128",
+    "784-256-256-10": "784-256-256-10, batch 128",
+    "784-512-512-10": "784-512-512-10, batch 512",
+    "lenet": "LeNet, batch 64",
+    "gpt": "GPT, batch 12 of 64",
+}
 
 
 def number(x):

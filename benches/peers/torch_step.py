@@ -60,8 +60,10 @@ class Gpt(nn.Module):
         return self.head(self.ln(self.blocks(x)))
 
 
-def mlp():
-    return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+def mlp(inputs, width):
+    return nn.Sequential(
+        nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
+    )
 
 
 def lenet():
@@ -78,7 +80,9 @@ def gpt():
 
 # Name: net, batch, shape of a sample, whether it is of tokens, shape of a label, classes.
 NETS = {
-    "64-64-64-10": (mlp, 128, [64], False, [], 10),
+    "64-64-64-10": (lambda: mlp(64, 64), 128, [64], False, [], 10),
+    "784-256-256-10": (lambda: mlp(784, 256), 128, [784], False, [], 10),
+    "784-512-512-10": (lambda: mlp(784, 512), 512, [784], False, [], 10),
     "lenet": (lenet, 64, [1, 28, 28], False, [], 10),
     "gpt": (gpt, 12, [64], True, [64], 96),
 }

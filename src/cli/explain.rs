@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use downhill::gpu::Reads;
 use downhill::kernel::{Family, Target};
 use downhill::report;
 
@@ -45,7 +46,9 @@ impl ExplainArgs {
         let config = self.data.load(&self.config, &self.settings)?;
         let data = config.dataset()?;
         let family = if self.target == "software" { Family::Subgroup } else { Family::Tiled };
-        let mut target = Target::new(family);
+        // As on Mesa's software adapter before version 25, on a processor without AVX-512.
+        let reads = if family == Family::Subgroup { Reads::IMAGES } else { Reads::Storage };
+        let mut target = Target::new(family).with_reads(reads);
         target.memory.budget = self.memory.or(config.memory);
         let plan = config.plan(&data, target)?;
         if self.json {

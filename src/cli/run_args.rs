@@ -26,7 +26,12 @@ pub struct AdapterArg {
 impl AdapterArg {
     /// The default options with this adapter.
     pub fn gpu_options(&self) -> GpuOptions {
-        GpuOptions { adapter: self.adapter.clone(), patience: self.device_timeout, ..GpuOptions::default() }
+        GpuOptions {
+            adapter: self.adapter.clone(),
+            patience: self.device_timeout,
+            threads_by_work: true,
+            ..GpuOptions::default()
+        }
     }
 }
 

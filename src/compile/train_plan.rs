@@ -5,12 +5,12 @@ use super::statistics::Statistics;
 use super::step::StepPlan;
 use crate::data::BatchPlan;
 use crate::error::{Error, Result};
-use crate::graph::{LayerSummary, Parameter, StateBuffer};
 use crate::gpu::Reads;
+use crate::graph::{LayerSummary, Parameter, StateBuffer};
 use crate::kernel::{Precision, Target};
 use crate::metrics::{MetricPlan, Metrics, matches_name};
 use crate::optim::{Groups, Update};
-use crate::plan::{BufferPlan, Memory, Plan, ReadMeans, Ring};
+use crate::plan::{BufferPlan, Memory, Plan, Ring, Step};
 use crate::units;
 use std::sync::Arc;
 
@@ -21,6 +21,9 @@ pub(crate) const TALLIED: &str = "eval tally readback";
 /// The buffer through which weights and state come back, part by part.
 const SAVING: &str = "weights readback";
 const SAVING_BYTES: u64 = 256 << 10;
+
+/// Floating-point operations and bytes written that one thread of a software adapter does while a second one wakes.
+const SMALL_WORK: u64 = 600_000;
 
 /// Everything a run will execute and allocate, known before the first allocation. A plan never changes once it is built.
 #[derive(Debug, Clone)]
@@ -115,7 +118,7 @@ impl TrainPlan {
         self.reads = target.reads;
         let with = |images: bool| {
             let mut plan = self.clone();
-            plan.plans_mut().for_each(|plan| plan.read_by(ReadMeans { images }));
+            plan.plans_mut().for_each(|plan| plan.read_by(target.reads, images));
             plan.memory = Memory::plan(plan.plans());
             plan
         };
@@ -161,6 +164,13 @@ impl TrainPlan {
         let of = |rows| self.train.iter().find(|b| b.batch == rows).map_or(0, |b| b.plan.steps.len());
         let update = self.update.as_ref().map_or(0, |plan| plan.steps.len());
         self.batches.parts(self.batches.rows).map(of).sum::<usize>() + update
+    }
+
+    /// True where a step's dispatches are so small on average that a software adapter's second thread takes longer to wake
+    /// than it saves.
+    pub fn suits_one_thread(&self) -> bool {
+        let steps = &self.train[0].plan.steps;
+        steps.iter().map(Step::work).sum::<u64>() < SMALL_WORK * steps.len() as u64
     }
 
     /// The plans that run after a step whose statistics are taken, by name: that of the tensors, and that of the units for

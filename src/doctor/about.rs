@@ -49,6 +49,10 @@ pub struct Adapter {
     pub family: &'static str,
     /// The reason for the family.
     pub family_because: String,
+    /// The way in which its kernels read buffers.
+    pub reads: String,
+    /// The reason for that.
+    pub reads_because: &'static str,
     /// Its features.
     pub features: Vec<Feature>,
     /// Its limits.
@@ -90,6 +94,12 @@ pub(super) fn adapter(gpu: &Gpu) -> Adapter {
         subgroup_size: [a.subgroup_min, a.subgroup_max],
         family: family_name(gpu.family()),
         family_because: of_family(gpu),
+        reads: gpu.reads().to_string(),
+        reads_because: if a.reads_lane_by_lane() {
+            "Mesa before 25 without AVX-512 reads storage lane by lane, about ten times as slowly"
+        } else {
+            "as fast as any other way"
+        },
         features: a.features.iter().map(feature).collect(),
         limits,
     }

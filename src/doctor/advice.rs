@@ -205,6 +205,8 @@ mod tests {
             subgroup_size: [subgroup; 2],
             family,
             family_because: String::new(),
+            reads: String::new(),
+            reads_because: "",
             features: vec![Feature { name: "shader-f16", has: false, meaning: "f16 is refused".into() }],
             limits: vec![
                 limit("largest buffer", 128 << 20),

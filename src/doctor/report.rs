@@ -132,6 +132,7 @@ fn about(out: &mut String, a: &Adapter) {
         ("driver", driver.to_owned()),
         ("chosen", a.because.clone()),
         ("kernels", format!("{} ({})", a.family, a.family_because)),
+        ("operands", format!("{} ({})", a.reads, a.reads_because)),
         ("subgroups", subgroups),
     ] {
         let _ = writeln!(out, "  {what:10}  {said}");

@@ -1,13 +1,22 @@
 //! Lists the adapters and chooses one.
 
+use std::fmt;
 use std::sync::OnceLock;
 
+use super::reads::MAX_UNIFORM_BYTES;
 use crate::error::{Error, Result};
+use crate::units;
+
+static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
+
+/// True once the instance is there, and with it the drivers.
+pub(super) fn is_instance_made() -> bool {
+    INSTANCE.get().is_some()
+}
 
 /// One wgpu instance for the whole process: making and dropping Vulkan instances on several threads
 /// can crash the loader.
 pub(super) fn instance() -> &'static wgpu::Instance {
-    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
     INSTANCE.get_or_init(|| {
         let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
         desc.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
@@ -70,9 +79,28 @@ pub enum Reads {
     /// As storage buffers.
     #[default]
     Storage,
-    /// As uniform buffers up to 64 KiB, and larger ones as images, into which they are copied before. For drivers that
-    /// read storage buffers lane by lane. Results have the same bits.
-    Images,
+    /// As uniform buffers where they have at most `above` bytes, and else as images, into which they are copied before,
+    /// where the copy pays. For drivers that read storage buffers lane by lane. Results have the same bits.
+    Images {
+        /// At most 64 KiB. 0 takes an image for every operand, whether it pays or not: for tests.
+        above: u64,
+    },
+}
+
+impl Reads {
+    /// As uniform buffers up to the largest there is, and else as images.
+    pub const IMAGES: Reads = Reads::Images { above: MAX_UNIFORM_BYTES };
+}
+
+impl fmt::Display for Reads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reads::Storage => f.write_str("storage buffers"),
+            Reads::Images { above } => {
+                write!(f, "uniform buffers up to {}, larger ones as images", units::bytes(*above))
+            }
+        }
+    }
 }
 
 /// Description of an adapter before it is opened.
@@ -129,10 +157,15 @@ impl AdapterDescription {
         if self.kind == AdapterKind::Software && eight { Family::Subgroup } else { Family::Tiled }
     }
 
-    /// `Images` on Mesa's software adapter before version 24 where the processor has no AVX-512, else `Storage`.
+    /// [`Reads::IMAGES`] on Mesa's software adapter before version 25 where the processor has no AVX-512, else `Storage`.
     pub fn reads(&self) -> Reads {
-        let is_slow = self.kind == AdapterKind::Software && self.mesa_version().is_some_and(|v| v < 24);
-        if is_slow && !has_avx512() { Reads::Images } else { Reads::Storage }
+        if self.reads_lane_by_lane() { Reads::IMAGES } else { Reads::Storage }
+    }
+
+    /// True for Mesa's software adapter before version 25 on a processor without AVX-512: a load from a storage buffer is a
+    /// loop over the lanes of a vector, seven to ten times as slow as in later versions.
+    pub fn reads_lane_by_lane(&self) -> bool {
+        self.kind == AdapterKind::Software && self.mesa_version().is_some_and(|v| v < 25) && !has_avx512()
     }
 
     /// The major version of Mesa's llvmpipe: 22 of `Mesa 22.3.6 (LLVM 15.0.6)`.

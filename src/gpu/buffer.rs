@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ledger::Entry;
 use super::image::{Image, ImageCopy};
+use super::ledger::Entry;
 use super::{Gpu, Pipeline, Reads};
 use crate::error::{Error, Result};
 
@@ -75,7 +75,7 @@ impl Gpu {
     /// A zeroed storage buffer of at least `bytes` (rounded up to 4), entered in the ledger under `name`.
     pub fn storage(&self, name: &str, bytes: u64) -> Result<Buffer> {
         use wgpu::BufferUsages as U;
-        let uniform = if self.reads() == Reads::Images { U::UNIFORM } else { U::empty() };
+        let uniform = if self.reads() == Reads::Storage { U::empty() } else { U::UNIFORM };
         self.create(name, bytes, U::STORAGE | U::COPY_SRC | U::COPY_DST | uniform, false)
     }
 

@@ -15,6 +15,7 @@ mod recorder;
 mod staging;
 mod stopwatch;
 mod submissions;
+pub mod threads;
 mod wait;
 #[doc(hidden)]
 pub mod wgsl;
@@ -51,6 +52,9 @@ pub struct GpuOptions {
     pub family: Option<Family>,
     /// The way in which kernels read buffers. Default: [`AdapterDescription::reads`].
     pub reads: Option<Reads>,
+    /// True lets Mesa's software adapter run the kernels of a small net in the thread that submits them: for a program
+    /// that trains one net, since the choice holds for the whole process. Default: false.
+    pub threads_by_work: bool,
     /// The longest time for one submission, a few kernels; after it the device counts as lost. Default: 5 minutes, and on
     /// a software adapter, which other programs may slow down, an hour. Drivers of most GPUs end a kernel that hangs after
     /// some seconds; a software adapter never does.
@@ -73,6 +77,7 @@ impl Default for GpuOptions {
             memory: None,
             family: None,
             reads: None,
+            threads_by_work: false,
             patience: None,
             submission_work: None,
         }
@@ -145,7 +150,7 @@ impl Gpu {
         let inner = Inner {
             device,
             queue,
-            awake: awake::Awake::new(is_software),
+            awake: awake::Awake::new(is_software && threads::given() != Some(0)),
             adapter: description,
             why,
             shader_checks: options.shader_checks,

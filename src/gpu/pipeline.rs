@@ -34,8 +34,7 @@ pub struct ShaderKey {
 }
 
 fn binding_type(access: Access) -> wgpu::BindingType {
-    let buffer =
-        |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+    let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
     match access {
         Access::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
         Access::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),

@@ -124,9 +124,12 @@ fn element_text(element: &str) -> Option<&'static str> {
     })
 }
 
+/// The first binding of the images from which old numbers of written bindings are read.
+pub const OLD: u32 = 16;
+
 /// The binding of the image from which the old numbers of a written binding are read.
 pub fn old(slot: u32) -> u32 {
-    slot + 16
+    OLD + slot
 }
 
 /// The text with binding `slot` read in another way; `None` where its declaration or its elements do not allow that. What
@@ -148,7 +151,8 @@ fn rebound(wgsl: &str, slot: u32, declared: Declaration<'_>, way: ReadAs) -> Opt
     if wgsl.contains(&format!("&{name}")) {
         return None;
     }
-    let (binding, source) = if written { (old(slot), format!("old_{name}")) } else { (slot, name.to_owned()) };
+    let (binding, source) =
+        if written { (old(slot), format!("old_{name}")) } else { (slot, name.to_owned()) };
     let (declared, word, four) = match way {
         ReadAs::Uniform(bytes) => (
             format!("var<uniform> {source}: array<vec4<u32>, {}>", bytes / 16),
@@ -224,13 +228,18 @@ mod tests {
     fn a_binding_becomes_a_uniform_buffer() {
         let text = rebind(TEXT, 3, ReadAs::Uniform(64)).unwrap();
         assert!(text.contains("@group(0) @binding(3) var<uniform> a: array<vec4<u32>, 4>;"), "{text}");
-        assert!(text.contains("fn read_a(i: u32) -> vec4<f32> { return bitcast<vec4<f32>>(read_a_four(i)); }"));
+        assert!(
+            text.contains("fn read_a(i: u32) -> vec4<f32> { return bitcast<vec4<f32>>(read_a_four(i)); }")
+        );
         assert!(text.contains("return read_a(u32(b[i] + b[0])).x + ba[i] + s.a[i];"), "{text}");
     }
 
     #[test]
     fn a_binding_becomes_an_image() {
-        assert_eq!((texel(TEXT, 3), texel(TEXT, 4), texel(TEXT, 5)), (Some(Texel::Four), Some(Texel::One), None));
+        assert_eq!(
+            (texel(TEXT, 3), texel(TEXT, 4), texel(TEXT, 5)),
+            (Some(Texel::Four), Some(Texel::One), None)
+        );
         let text = rebind(TEXT, 4, ReadAs::Image(Texel::One)).unwrap();
         assert!(text.contains("var b: texture_storage_2d<r32uint, read>;"), "{text}");
         assert!(text.contains("textureLoad(b, vec2<u32>(n & 4095u, n >> 12u)).x"), "{text}");
@@ -243,8 +252,14 @@ mod tests {
         let text = "@group(0) @binding(3) var<storage, read_write> w: array<vec4<f32>>; // [n]\n\
             fn f(i: u32) { let a = w[i]; w[i] = a; if (w[i].x == 1.0) { w[i] += a; } }";
         let text = rebind(text, 3, ReadAs::Image(Texel::Four)).unwrap();
-        assert!(text.starts_with("@group(0) @binding(3) var<storage, read_write> w: array<vec4<f32>>;\n"), "{text}");
-        assert!(text.contains("@group(0) @binding(19) var old_w: texture_storage_2d<rgba32uint, read>;"), "{text}");
+        assert!(
+            text.starts_with("@group(0) @binding(3) var<storage, read_write> w: array<vec4<f32>>;\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("@group(0) @binding(19) var old_w: texture_storage_2d<rgba32uint, read>;"),
+            "{text}"
+        );
         let body = "let a = read_w(u32(i)); w[i] = a; if (read_w(u32(i)).x == 1.0) { w[i] += a; }";
         assert!(text.contains(body), "{text}");
     }

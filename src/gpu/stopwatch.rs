@@ -82,15 +82,17 @@ impl Recorder<'_> {
     /// is one.
     pub fn lap(&mut self, watch: Option<&Stopwatch>, lap: usize, pieces: &[&[Dispatch]]) {
         let begin = |encoder: &mut wgpu::CommandEncoder, first: bool, last: bool| {
-            let timestamp_writes = watch.filter(|_| first || last).map(|watch| wgpu::ComputePassTimestampWrites {
-                query_set: &watch.set,
-                beginning_of_pass_write_index: first.then_some(2 * lap as u32),
-                end_of_pass_write_index: last.then_some(2 * lap as u32 + 1),
-            });
+            let timestamp_writes =
+                watch.filter(|_| first || last).map(|watch| wgpu::ComputePassTimestampWrites {
+                    query_set: &watch.set,
+                    beginning_of_pass_write_index: first.then_some(2 * lap as u32),
+                    end_of_pass_write_index: last.then_some(2 * lap as u32 + 1),
+                });
             let desc = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
             encoder.begin_compute_pass(&desc).forget_lifetime()
         };
-        let mut left = pieces.iter().copied().flatten().filter(|dispatch| !dispatch.copies.is_empty()).count();
+        let mut left =
+            pieces.iter().copied().flatten().filter(|dispatch| !dispatch.copies.is_empty()).count();
         let mut pass = begin(&mut self.encoder, true, left == 0);
         for dispatch in pieces.iter().copied().flatten() {
             if !dispatch.copies.is_empty() {

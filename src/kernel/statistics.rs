@@ -91,7 +91,16 @@ impl Layout {
         let kernel = |entry, constants, operands, groups, flops, iterations| {
             let [x, y, _] = grid(groups);
             let wgsl = wgsl::compose("statistics", &[]);
-            Kernel { entry, wgsl, constants, operands, reads_old: false, grid: [x, y, KINDS as u32], flops, iterations }
+            Kernel {
+                entry,
+                wgsl,
+                constants,
+                operands,
+                reads_old: false,
+                grid: [x, y, KINDS as u32],
+                flops,
+                iterations,
+            }
         };
         let longest = self.words[2 * self.chunks..].chunks_exact(2).map(|of| of[1] - of[0]).max();
         let longest = longest.unwrap_or(0) as usize;

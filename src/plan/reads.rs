@@ -6,22 +6,15 @@
 
 use super::buffers::{BufferPlan, Location, image_buffer};
 use super::steps::{ImageUse, Plan, Step};
-use crate::gpu::{Access, Reads};
 use crate::gpu::reads::{
     MAX_ROWS, MAX_UNIFORM_BYTES, MAX_UNIFORMS, ROW_BYTES, ReadAs, Texel, old, rebind, texel,
 };
+use crate::gpu::{Access, Reads};
 
 /// Loads whose time equals that of a copy of nothing, about.
 const LOADS_OF_A_COPY: u64 = 8192;
 /// Words that are copied in the time of a load, about.
 const WORDS_OF_A_LOAD: u64 = 12;
-
-/// The means by which a plan may read its operands, besides storage buffers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadMeans {
-    /// Images, which take memory.
-    pub images: bool,
-}
 
 /// An image, and what it holds.
 struct Held {
@@ -45,32 +38,32 @@ impl Step {
 impl Plan {
     /// Binds read-only operands in the way of an adapter, where memory is no matter.
     pub fn read_as(&mut self, reads: Reads) {
-        if reads == Reads::Images {
-            self.read_by(ReadMeans { images: true });
-        }
+        self.read_by(reads, true);
     }
 
-    /// Binds read-only operands as uniform buffers and images.
-    pub fn read_by(&mut self, means: ReadMeans) {
+    /// Binds read-only operands in the way of an adapter, with images or without.
+    pub fn read_by(&mut self, reads: Reads, images: bool) {
+        let Reads::Images { above } = reads else { return };
         let mut held: Vec<Held> = Vec::new();
         for i in 0..self.steps.len() {
-            self.bind_uniforms(i);
-            if means.images {
-                self.bind_images(i, &mut held);
+            self.bind_uniforms(i, above.min(MAX_UNIFORM_BYTES));
+            if images {
+                self.bind_images(i, above == 0, &mut held);
             }
-            let written: Vec<usize> = self.steps[i].bindings.iter().filter(|b| b.1 == Access::Write).map(|b| b.2.buffer).collect();
+            let written: Vec<usize> =
+                self.steps[i].bindings.iter().filter(|b| b.1 == Access::Write).map(|b| b.2.buffer).collect();
             for image in &mut held {
                 image.content = image.content.filter(|l| !written.contains(&l.buffer));
             }
         }
     }
 
-    fn bind_uniforms(&mut self, i: usize) {
+    fn bind_uniforms(&mut self, i: usize, most: u64) {
         let Step { kernel, bindings, .. } = &mut self.steps[i];
         let mut left = MAX_UNIFORMS;
         for (slot, access, location) in bindings.iter_mut().filter(|b| b.1 == Access::Read) {
             let bytes = location.bytes;
-            if left == 0 || bytes > MAX_UNIFORM_BYTES || bytes == 0 || bytes % 16 != 0 {
+            if left == 0 || bytes > most || bytes == 0 || bytes % 16 != 0 {
                 continue;
             }
             if let Some(text) = rebind(&kernel.wgsl, *slot, ReadAs::Uniform(bytes)) {
@@ -81,10 +74,11 @@ impl Plan {
         }
     }
 
-    fn bind_images(&mut self, i: usize, held: &mut Vec<Held>) {
+    fn bind_images(&mut self, i: usize, always: bool, held: &mut Vec<Held>) {
         let step = &self.steps[i];
-        let worth = |l: &Location| step.loads() >= LOADS_OF_A_COPY + l.bytes / 4 / WORDS_OF_A_LOAD;
-        let fits = |l: &Location, texel: Texel| l.bytes % texel.bytes() == 0 && l.bytes <= MAX_ROWS * ROW_BYTES;
+        let worth = |l: &Location| always || step.loads() >= LOADS_OF_A_COPY + l.bytes / 4 / WORDS_OF_A_LOAD;
+        let fits =
+            |l: &Location, texel: Texel| l.bytes % texel.bytes() == 0 && l.bytes <= MAX_ROWS * ROW_BYTES;
         let wanted: Vec<(usize, Texel)> = (0..step.bindings.len())
             .filter(|&b| match step.bindings[b].1 {
                 Access::Read => true,
@@ -102,12 +96,14 @@ impl Plan {
         });
         for (b, texel) in kept {
             let location = self.steps[i].bindings[b].2;
-            let image = held.iter().find(|h| h.texel == texel && h.content == Some(location)).map(|h| h.image);
+            let image =
+                held.iter().find(|h| h.texel == texel && h.content == Some(location)).map(|h| h.image);
             self.bind_image(i, b, texel, image, false);
         }
         for (b, texel) in copied {
             let location = self.steps[i].bindings[b].2;
-            let free = held.iter_mut().filter(|h| h.texel == texel && (h.used < i || h.content == Some(location)));
+            let free =
+                held.iter_mut().filter(|h| h.texel == texel && (h.used < i || h.content == Some(location)));
             let slot = match free.min_by_key(|h| (h.content != Some(location), h.used)) {
                 Some(slot) => slot,
                 None => {

@@ -6,6 +6,20 @@ use crate::error::{Error, Result};
 use crate::gpu::Access;
 use crate::kernel::{Kernel, MAX_ITERATIONS, Operand};
 use crate::shape::Shape;
+use serde::Serialize;
+
+/// How many operands are read in each way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct ReadCounts {
+    /// Storage buffers that are not written.
+    pub storage: usize,
+    /// Uniform buffers.
+    pub uniform: usize,
+    /// Images.
+    pub image: usize,
+    /// Copies into images before the kernel.
+    pub copies: usize,
+}
 
 /// An image that a kernel reads in place of a range of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +51,18 @@ impl Step {
     /// Bytes of all bindings. The kernel moves less where it touches an operand only in part.
     pub fn bytes(&self) -> u64 {
         self.bindings.iter().map(|(_, _, l)| l.bytes).sum()
+    }
+
+    /// The ways in which it reads what it reads.
+    pub fn reads(&self) -> ReadCounts {
+        let count =
+            |is: fn(Access) -> bool| self.bindings.iter().filter(|(_, access, _)| is(*access)).count();
+        ReadCounts {
+            storage: count(|access| access == Access::Read),
+            uniform: count(|access| access == Access::Uniform),
+            image: count(|access| matches!(access, Access::Image(_))),
+            copies: self.images.iter().filter(|used| used.copied).count(),
+        }
     }
 
     /// Floating-point operations and bytes of the bindings it writes: what it costs, about, in a submission.

@@ -6,21 +6,42 @@ use serde_json::{Value, json};
 
 use super::align;
 use crate::compile::{Recomputation, StepPlan, TrainPlan};
-use crate::gpu::Access;
-use crate::plan::{Plan, Step};
+use crate::gpu::reads::OLD;
+use crate::gpu::{Access, Reads};
+use crate::plan::{Plan, ReadCounts, Step};
 use crate::units;
 
 fn read_and_written(step: &Step) -> (u64, u64) {
     let sum = |write: bool| {
-        let bindings = step.bindings.iter().filter(|b| (b.1 == Access::Write) == write);
+        // Old numbers of what a kernel writes are no further bytes.
+        let bindings = step.bindings.iter().filter(|b| b.0 < OLD && (b.1 == Access::Write) == write);
         bindings.map(|b| b.2.bytes).sum()
     };
     (sum(false), sum(true))
 }
 
+/// `2 uniform, 1 image (copied)`: the ways in which a kernel reads, where one is not a storage buffer.
+fn read_as(step: &Step) -> String {
+    let counts = step.reads();
+    let image = match counts {
+        ReadCounts { image: 0, .. } => String::new(),
+        ReadCounts { image: 1, copies: 1, .. } => "1 image (copied)".into(),
+        ReadCounts { image, copies: 0, .. } => units::plural(image, "image"),
+        ReadCounts { image, copies, .. } => format!("{} ({copies} copied)", units::plural(image, "image")),
+    };
+    let uniform = (counts.uniform > 0).then(|| format!("{} uniform", counts.uniform)).unwrap_or_default();
+    let storage = (counts.storage > 0).then(|| format!("{} storage", counts.storage)).unwrap_or_default();
+    if counts.uniform + counts.image == 0 {
+        return String::new();
+    }
+    [uniform, image, storage].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
 fn kernels(plan: &Plan) -> String {
-    let header = ["#", "kernel", "what", "makes", "grid", "FLOPs", "reads", "writes"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let header = ["#", "kernel", "what", "makes", "grid", "FLOPs", "reads", "writes", "read as"];
+    let read_as: Vec<String> = plan.steps.iter().map(read_as).collect();
+    let columns = if read_as.iter().all(String::is_empty) { header.len() - 1 } else { header.len() };
+    let mut rows = vec![header[..columns].iter().map(|&name| name.to_owned()).collect::<Vec<_>>()];
     for (i, step) in plan.steps.iter().enumerate() {
         let (read, written) = read_and_written(step);
         let [x, y, z] = step.kernel.grid;
@@ -34,8 +55,9 @@ fn kernels(plan: &Plan) -> String {
             units::bytes(read),
             units::bytes(written),
         ]);
+        rows[i + 1].extend((columns == header.len()).then(|| read_as[i].clone()));
     }
-    align(&rows, &[false, true, true, true, true])
+    align(&rows, &[false, true, true, true, true, false, false, false, true])
 }
 
 fn section(out: &mut String, title: &str, plan: &Plan) {
@@ -146,6 +168,9 @@ fn totals(plan: &TrainPlan) -> String {
 pub fn explain_text(plan: &TrainPlan) -> String {
     let mut out = layers(plan);
     let _ = writeln!(out, "{}\n", totals(plan));
+    if plan.reads != Reads::Storage {
+        let _ = writeln!(out, "operands are read as {}\n", plan.reads);
+    }
     for (title, plan) in builds(plan) {
         section(&mut out, &title, plan);
     }
@@ -221,6 +246,7 @@ fn plan_json(plan: &Plan) -> Value {
                 "flops": step.kernel.flops,
                 "bytes_read": read,
                 "bytes_written": written,
+                "reads": step.reads(),
             })
         })
         .collect();
@@ -283,6 +309,7 @@ pub fn explain_json(plan: &TrainPlan) -> Value {
         "peak_bytes": plan.peak_bytes(),
         "budget": plan.budget_choice.budget,
         "choices": plan.budget_choice.choices,
+        "reads": plan.reads.to_string(),
         "checkpointing": plan.recomputation.map(|c| json!({
             "saved_bytes": c.saved_bytes,
             "added_flops": c.added_flops,

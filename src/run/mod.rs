@@ -5,6 +5,7 @@ mod checkpoint;
 mod config_diff;
 mod dir;
 mod init;
+mod machine;
 mod numbered;
 mod present;
 mod session;

@@ -4,13 +4,14 @@ use super::checkpoint::{Checkpoint, Checkpointer, Identity};
 use super::config_diff::check_same_run;
 use super::dir::{CHECKPOINTS, CONFIG, Claim, RunDir};
 use super::init::{InitReport, initialise};
+use super::machine::Machine;
 use super::tensorboard::EventFile;
 use super::weights::{load, save};
 use crate::compile::TrainPlan;
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, GpuOptions};
+use crate::gpu::{Gpu, GpuOptions, threads};
 use crate::kernel::{Family, Target};
 use crate::plan::NamedTensor;
 use crate::train::{Checkpointing, Observer, Outcome, RunEnd, RunHandle, Trainer};
@@ -70,6 +71,10 @@ pub struct Session {
 
 /// An open device with the plans of a run on it.
 fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, Trainer)> {
+    if options.threads_by_work && config.plan(data, Target::new(Family::Subgroup))?.suits_one_thread() {
+        // SAFETY: the threads that read the data have ended, and those that train have not begun.
+        unsafe { threads::without_threads() };
+    }
     let gpu = match Gpu::open(&config.gpu_options(options)) {
         Ok(gpu) => gpu,
         Err(err) => {
@@ -180,7 +185,7 @@ impl Session {
             from: None,
             init: report,
         };
-        session.keep_encoding()?;
+        session.keep_origins()?;
         Ok(session)
     }
 
@@ -258,11 +263,13 @@ impl Session {
         let init = None;
         let session =
             Session { config, options, gpu, data, trainer, checkpoints, dir, handle, notes, from, init };
-        session.keep_encoding()?;
+        session.keep_origins()?;
         Ok(session)
     }
 
-    fn keep_encoding(&self) -> Result<()> {
+    /// Stores how data became numbers, and what the run runs on.
+    fn keep_origins(&self) -> Result<()> {
+        self.dir.keep_machine(&Machine::new(&self.gpu, &self.trainer))?;
         self.data.encoding().map_or(Ok(()), |encoding| self.dir.keep_encoding(encoding))
     }
 

@@ -4,12 +4,23 @@
 
 use std::sync::OnceLock;
 
-use downhill::gpu::Family;
+use downhill::gpu::{Family, Reads};
 use downhill::{Gpu, GpuOptions};
 
 /// As `--adapter` takes it.
 pub fn wanted() -> String {
     std::env::var("DOWNHILL_ADAPTER").unwrap_or_else(|_| "software".into())
+}
+
+/// The way in which kernels read buffers, where `DOWNHILL_READS` names one: `storage`, or `images` for an image in place of
+/// every operand.
+fn reads() -> Option<Reads> {
+    match std::env::var("DOWNHILL_READS").as_deref() {
+        Ok("storage") => Some(Reads::Storage),
+        Ok("images") => Some(Reads::Images { above: 0 }),
+        Ok(other) => panic!("DOWNHILL_READS = {other}: storage or images"),
+        Err(_) => None,
+    }
 }
 
 /// A device of one family of kernels, as in a release otherwise.
@@ -19,7 +30,8 @@ pub fn open(family: Family) -> Gpu {
 
 /// A device by options, but for the adapter.
 pub fn open_with(options: GpuOptions) -> Gpu {
-    Gpu::open(&GpuOptions { adapter: wanted(), ..options }).expect("the adapter under test")
+    Gpu::open(&GpuOptions { adapter: wanted(), reads: options.reads.or(reads()), ..options })
+        .expect("the adapter under test")
 }
 
 /// Tiled, and where subgroups are of eight lanes as well.

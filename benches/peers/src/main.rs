@@ -118,6 +118,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "64-64-64-10" => serve::<Mlp>(device, &adapter),
         "lenet" => serve::<LeNet>(device, &adapter),
         "gpt" => serve::<Gpt>(device, &adapter),
+        "784-256-256-10" | "784-512-512-10" => {
+            say(&json!({ "engine": "Burn", "unsupported": true }));
+            Ok(())
+        }
         other => Err(format!("burn-step: no net {other}; there are 64-64-64-10, lenet and gpt").into()),
     }
 }
