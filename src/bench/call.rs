@@ -1,7 +1,13 @@
 //! Buffers with numbers in them, and kernels bound to places in them.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use crate::error::Result;
-use crate::gpu::{Access, Binding, Buffer, Dispatch, Gpu, ShaderKey, wgsl};
+use crate::gpu::reads::{MAX_ROWS, ROW_BYTES, ReadAs, Texel, rebind, texel};
+use crate::gpu::{
+    Access, Binding, Buffer, Dispatch, Gpu, Image, ImageBinding, Reads, ShaderKey, wgsl,
+};
 use crate::plan::{BufferPlan, Memory, Plan, Program};
 
 /// A range of a buffer.
@@ -32,21 +38,66 @@ pub(super) struct Shader {
     pub entry: &'static str,
 }
 
+/// The images of kernels that have no plan, by pixel, binding and bytes. Kernels use them in turn.
+#[derive(Debug, Default)]
+pub(super) struct Images(RefCell<BTreeMap<(Texel, u32, u64), Image>>);
+
+impl Images {
+    /// The image through which a kernel reads a place, where the adapter reads images; the text is changed for it.
+    fn reading(&self, gpu: &Gpu, wgsl: &mut String, slot: u32, place: &Place) -> Result<Option<(Texel, Image)>> {
+        let Reads::Images { above } = gpu.reads() else { return Ok(None) };
+        let Some(texel) = texel(wgsl, slot) else { return Ok(None) };
+        let bytes = place.bytes.next_multiple_of(ROW_BYTES);
+        if place.bytes <= above || bytes > MAX_ROWS * ROW_BYTES || place.bytes % texel.bytes() != 0 {
+            return Ok(None);
+        }
+        let Some(text) = rebind(wgsl, slot, ReadAs::Image(texel)) else { return Ok(None) };
+        *wgsl = text;
+        let mut images = self.0.borrow_mut();
+        let key = (texel, slot, bytes);
+        if let Some(image) = images.get(&key) {
+            return Ok(Some((texel, image.clone())));
+        }
+        let image = gpu.image(&format!("bench image {slot}"), texel, bytes)?;
+        Ok(Some((texel, images.entry(key).or_insert(image).clone())))
+    }
+}
+
 /// A dispatch of a kernel that has no printed parts; binding N is the Nth place.
 pub(super) fn call(
     gpu: &Gpu,
+    images: &Images,
     shader: Shader,
     constants: &[(&'static str, u32)],
     places: &[(Access, &Place)],
     grid: [u32; 3],
 ) -> Result<Dispatch> {
+    let mut wgsl = wgsl::compose(shader.file, &[]);
+    let mut read = Vec::with_capacity(places.len());
+    for (slot, (access, place)) in (0..).zip(places) {
+        let image = match access {
+            Access::Read => images.reading(gpu, &mut wgsl, slot, place)?,
+            _ => None,
+        };
+        read.push(image);
+    }
+    let accesses = places.iter().zip(&read).map(|((access, _), image)| match image {
+        Some((texel, _)) => Access::Image(*texel),
+        None => *access,
+    });
     let key = ShaderKey {
         entry: shader.entry.into(),
-        wgsl: wgsl::compose(shader.file, &[]).into(),
+        wgsl: wgsl.as_str().into(),
         constants: constants.to_vec(),
-        bindings: (0..).zip(places).map(|(slot, (access, _))| (slot, *access)).collect(),
+        bindings: (0..).zip(accesses).collect(),
     };
-    let bindings: Vec<Binding<'_>> = (0..).zip(places).map(|(slot, (_, place))| bind(slot, place)).collect();
+    let bindings: Vec<Binding<'_>> = (0..)
+        .zip(places.iter().zip(&read))
+        .map(|(slot, ((_, place), image))| Binding {
+            image: image.as_ref().map(|(_, image)| ImageBinding { image, copied: true }),
+            ..bind(slot, place)
+        })
+        .collect();
     Ok(gpu.dispatch(&gpu.pipeline(&key)?, &bindings, grid))
 }
 
@@ -59,7 +110,8 @@ pub(super) struct Planned {
 
 impl Planned {
     /// `outside` names the buffers whose places differ from run to run.
-    pub fn new(gpu: &Gpu, plan: Plan, outside: impl Fn(&str) -> bool) -> Result<Planned> {
+    pub fn new(gpu: &Gpu, mut plan: Plan, outside: impl Fn(&str) -> bool) -> Result<Planned> {
+        plan.read_as(gpu.reads());
         let own: Vec<BufferPlan> =
             Memory::plan([&plan]).into_iter().filter(|buffer| !outside(&buffer.name)).collect();
         let memory = Memory::allocate(gpu, &own)?;

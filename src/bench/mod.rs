@@ -32,7 +32,7 @@ pub use nets::{Workload, workloads};
 pub use optim::OptimBench;
 pub use options::Options;
 pub use report::{Machine, Report};
-pub use roof::Roof;
+pub use roof::{Roof, roof};
 pub use sheet::{Cell, Column, Sheet, Unit};
 pub use stats::Summary;
 pub use timing::Effort;

@@ -1,6 +1,6 @@
 //! The ops of an unfused update on the device: a kernel an op, bound to arrays.
 
-use super::call::{Place, Planned, Shader, call};
+use super::call::{Images, Place, Planned, Shader, call};
 use super::list::{Array, Call, List, Made, Number, OUTPUT, Task};
 use super::update::GRAIN;
 use crate::error::Result;
@@ -18,6 +18,7 @@ const NUMBER: u64 = 256;
 pub(super) struct Ops<'l> {
     list: &'l List,
     numbers: Place,
+    images: Images,
     /// Indexed by number; `None` where no op writes it.
     temporaries: Vec<Option<Place>>,
     /// The plan of each task that has one.
@@ -55,7 +56,7 @@ impl<'l> Ops<'l> {
                 temporaries[at] = Some(Place::whole(&gpu.storage(&format!("bench temporary {at}"), bytes)?));
             }
         }
-        Ok(Ops { list, numbers, temporaries, planned })
+        Ok(Ops { list, numbers, images: Images::default(), temporaries, planned })
     }
 
     /// The dispatches of all ops on parameters, gradients and slots that lie at `place(name)`.
@@ -103,6 +104,6 @@ impl<'l> Ops<'l> {
         let accesses = [Access::Write, Access::Read, Access::Read, Access::Read];
         let bound: Vec<(Access, &Place)> = accesses.into_iter().zip(&places).collect();
         let groups = self.list.length(x).div_ceil(GRAIN);
-        call(gpu, ELEMENTWISE, &[("OP", op as u32)], &bound, grid(groups))
+        call(gpu, &self.images, ELEMENTWISE, &[("OP", op as u32)], &bound, grid(groups))
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Summary;
-use super::call::{Place, Shader, call, fill};
+use super::call::{Images, Place, Shader, call, fill};
 use super::options::Options;
 use super::timing::{Effort, Times, Work, time};
 use crate::check::noise;
@@ -55,12 +55,21 @@ impl Roof {
     }
 }
 
+/// Measures the limits of an adapter.
+///
+/// # Errors
+/// [`Error::Gpu`] where the result of a stream or a chain is wrong.
+pub fn roof(gpu: &Gpu, options: &Options) -> Result<Roof> {
+    Streams::new(gpu, options)?.roof(gpu, options.effort)
+}
+
 /// The arrays of copy and triad, kept so that others can be timed beside them.
 #[derive(Debug)]
 pub(super) struct Streams {
     arrays: [Buffer; 3],
     /// A word that every stream binds for writing, so each stream begins after the last has ended.
     gate: Buffer,
+    images: Images,
     /// Bytes of each array.
     bytes: u64,
 }
@@ -75,7 +84,7 @@ impl Streams {
         for (seed, buffer) in (1..).zip(&arrays) {
             fill(gpu, &Place::whole(buffer), &noise(seed, 1 << 20, -1.0, 1.0), 0)?;
         }
-        Ok(Streams { arrays, gate: gpu.storage("bench gate", 4)?, bytes })
+        Ok(Streams { arrays, gate: gpu.storage("bench gate", 4)?, images: Images::default(), bytes })
     }
 
     /// A copy, or a triad, with `each` vec4s an invocation.
@@ -86,7 +95,7 @@ impl Streams {
         let bound = [(Access::Write, &a), (Access::Read, &b), (Access::Read, &c), (Access::Write, &gate)];
         let constants = [("LENGTH", fours as u32), ("EACH", each), ("TRIAD", triad.into())];
         let groups = grid(fours.div_ceil(GROUP * each as usize));
-        Ok(Work::single(vec![call(gpu, STREAM, &constants, &bound, groups)?]))
+        Ok(Work::single(vec![call(gpu, &self.images, STREAM, &constants, &bound, groups)?]))
     }
 
     /// The triad to time beside other kernels, with `each` vec4s an invocation.
@@ -120,7 +129,7 @@ impl Streams {
         gpu.write(&seed, 0, bytemuck::cast_slice(&numbers));
         let places = [Place::whole(&out), Place::whole(&seed)];
         let bound = [(Access::Write, &places[0]), (Access::Read, &places[1])];
-        works.push(Work::single(vec![call(gpu, FLOPS, &[("TURNS", TURNS)], &bound, grid(groups))?]));
+        works.push(Work::single(vec![call(gpu, &self.images, FLOPS, &[("TURNS", TURNS)], &bound, grid(groups))?]));
         let times = time(
             gpu,
             &works.iter().collect::<Vec<_>>(),

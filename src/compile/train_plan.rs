@@ -23,7 +23,7 @@ const SAVING: &str = "weights readback";
 const SAVING_BYTES: u64 = 256 << 10;
 
 /// Floating-point operations and bytes written that one thread of a software adapter does while a second one wakes.
-const SMALL_WORK: u64 = 600_000;
+const SMALL_WORK: u64 = 1_500_000;
 
 /// Everything a run will execute and allocate, known before the first allocation. A plan never changes once it is built.
 #[derive(Debug, Clone)]
