@@ -46,7 +46,15 @@ fn table(gpu: &Gpu, plan: &Plan, ways: &[Program], peak: f64) {
     let mut sums = vec![0.0; ways.len()];
     for (i, step) in plan.steps.iter().enumerate() {
         let work = step.kernel.flops;
-        let n = if work > 100_000_000 { 3 } else if work > 10_000_000 { 10 } else { 100 };
+        let n = if work > 100_000_000 {
+            3
+        } else if work > 10_000_000 {
+            10
+        } else {
+            100
+        };
+        // The driver compiles a kernel at its first dispatch, unless its cache has it.
+        let first = time(gpu, &ways[0].dispatches[i..=i], 1) / 1e3;
         let mut times = vec![Vec::new(); ways.len()];
         for _ in 0..ROUNDS {
             for (way, times) in ways.iter().zip(&mut times) {
@@ -56,9 +64,11 @@ fn table(gpu: &Gpu, plan: &Plan, ways: &[Program], peak: f64) {
         let times: Vec<f64> = times.into_iter().map(median).collect();
         sums.iter_mut().zip(&times).for_each(|(sum, time)| *sum += time);
         let rate = work as f64 / times[0] / 1e3;
-        let before = times.get(1).map_or(String::new(), |before| format!("{before:>10.1} {:>5.1}x", before / times[0]));
+        let before = times
+            .get(1)
+            .map_or(String::new(), |before| format!("{before:>10.1} {:>5.1}x", before / times[0]));
         println!(
-            "{:>10.1} {before} {rate:>7.2} {:>5.1}%  {:<18} {} {}",
+            "{first:>8.1} {:>10.1} {before} {rate:>7.2} {:>5.1}%  {:<18} {} {}",
             times[0],
             rate * 1e11 / peak,
             step.kernel.entry,
@@ -66,8 +76,9 @@ fn table(gpu: &Gpu, plan: &Plan, ways: &[Program], peak: f64) {
             step.shape
         );
     }
-    let before = sums.get(1).map_or(String::new(), |before| format!("{before:>10.1} {:>5.1}x", before / sums[0]));
-    println!("{:>10.1} {before} in all", sums[0]);
+    let before =
+        sums.get(1).map_or(String::new(), |before| format!("{before:>10.1} {:>5.1}x", before / sums[0]));
+    println!("{:>19.1} {before} in all", sums[0]);
 }
 
 /// A net by name, and its plan under a target.
@@ -122,7 +133,7 @@ fn main() {
             ways.push(program(&gpu, &plan(Target::for_gpu(&gpu).with_reads(Reads::Storage))));
         }
         let before = if ways.len() > 1 { "   storage      " } else { "" };
-        println!("\n{name}\n        us {before}  GFLOP/s  peak");
+        println!("\n{name}\nfirst ms         us {before}  GFLOP/s  peak");
         table(&gpu, &now.train[0].plan, &ways, roof.flops);
     }
 }

@@ -12,6 +12,9 @@
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
 alias T6 = f32; alias T7 = f32; alias T8 = f32; alias T9 = f32; alias T10 = f32; alias T11 = f32;
 //#end
+//#slot units
+alias U8 = T8; alias U9 = T9; alias U10 = T10; alias U11 = T11;
+//#end
 @group(0) @binding(0) var<storage, read> in0: array<T0>;
 @group(0) @binding(1) var<storage, read> in1: array<T1>;
 @group(0) @binding(2) var<storage, read> in2: array<T2>;
@@ -19,10 +22,10 @@ alias T6 = f32; alias T7 = f32; alias T8 = f32; alias T9 = f32; alias T10 = f32;
 @group(0) @binding(4) var<storage, read> in4: array<T4>;
 @group(0) @binding(6) var<storage, read_write> out: array<T6>;
 @group(0) @binding(7) var<storage, read_write> out2: array<T7>;
-@group(0) @binding(8) var<storage, read> q: array<T8>;
-@group(0) @binding(9) var<storage, read> k: array<T9>;
-@group(0) @binding(10) var<storage, read> v: array<T10>;
-@group(0) @binding(11) var<storage, read> dout: array<T11>;
+@group(0) @binding(8) var<storage, read> q: array<U8>;
+@group(0) @binding(9) var<storage, read> k: array<U9>;
+@group(0) @binding(10) var<storage, read> v: array<U10>;
+@group(0) @binding(11) var<storage, read> dout: array<U11>;
 @group(0) @binding(12) var<storage, read> stats: array<f32>;
 
 //#slot sizes

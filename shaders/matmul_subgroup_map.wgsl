@@ -170,24 +170,24 @@ fn matmul_subgroup_map(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_i
             if (ROW_SUM) { sum1 += v; }
         }
     }
-    // Four rows at a time: a loop, for a driver takes longer over each store's text than over its execution.
-    for (var r = row; r < min(row + ROWS, M); r += 4u) {
-        store4(group.z, r + 0u, col, c0);
-        store4(group.z, r + 1u, col, c1);
-        store4(group.z, r + 2u, col, c2);
-        store4(group.z, r + 3u, col, c3);
-        c0 = c4;
-        c1 = c5;
-        c2 = c6;
-        c3 = c7;
-        c4 = c8;
-        c5 = c9;
-        c6 = c10;
-        c7 = c11;
-        c8 = c12;
-        c9 = c13;
-        c10 = c14;
-        c11 = c15;
+    // A row at a time: a loop, for a driver takes longer over each store's text than over its execution.
+    for (var r = row; r < min(row + ROWS, M); r++) {
+        store4(group.z, r, col, c0);
+        c0 = c1;
+        c1 = c2;
+        c2 = c3;
+        c3 = c4;
+        c4 = c5;
+        c5 = c6;
+        c6 = c7;
+        c7 = c8;
+        c8 = c9;
+        c9 = c10;
+        c10 = c11;
+        c11 = c12;
+        c12 = c13;
+        c13 = c14;
+        c14 = c15;
     }
     if (ROW_SUM && group.x == 0u) {
         store_row_sum(row + lane, sum0);

@@ -111,27 +111,24 @@ fn matmul_subgroup_nt(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_in
         s += 1u;
         t += 1u;
     }
-    // Four rows at a time: a loop, for a driver takes longer over each store's text than over its execution.
-    for (var r = row; r < min(row + 16u, M); r += 4u) {
-        store(group.z, r + 0u, col, c0.x);
-        store(group.z, r + 0u, col + 8u, c0.y);
-        store(group.z, r + 1u, col, c1.x);
-        store(group.z, r + 1u, col + 8u, c1.y);
-        store(group.z, r + 2u, col, c2.x);
-        store(group.z, r + 2u, col + 8u, c2.y);
-        store(group.z, r + 3u, col, c3.x);
-        store(group.z, r + 3u, col + 8u, c3.y);
-        c0 = c4;
-        c1 = c5;
-        c2 = c6;
-        c3 = c7;
-        c4 = c8;
-        c5 = c9;
-        c6 = c10;
-        c7 = c11;
-        c8 = c12;
-        c9 = c13;
-        c10 = c14;
-        c11 = c15;
+    // A row at a time: a loop, for a driver takes longer over each store's text than over its execution.
+    for (var r = row; r < min(row + 16u, M); r++) {
+        store(group.z, r, col, c0.x);
+        store(group.z, r, col + 8u, c0.y);
+        c0 = c1;
+        c1 = c2;
+        c2 = c3;
+        c3 = c4;
+        c4 = c5;
+        c5 = c6;
+        c6 = c7;
+        c7 = c8;
+        c8 = c9;
+        c9 = c10;
+        c10 = c11;
+        c11 = c12;
+        c12 = c13;
+        c13 = c14;
+        c14 = c15;
     }
 }

@@ -3,6 +3,7 @@ fn scale() -> f32 { return bitcast<f32>(SCALE_BITS); }
 // Below every score that counts, and finite, so that the difference of two is no NaN.
 fn lowest() -> f32 { return -3.0e38; }
 
+//#slot q_rows
 fn q_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let at = Q_OFFSET + n * Q_BATCH + row * Q_ROW + h * Q_HEAD + 4u * c;
     if (D % 4u == 0u) { return vec4<f32>(vec4<T8>(q[at], q[at + 1u], q[at + 2u], q[at + 3u])); }
@@ -10,6 +11,8 @@ fn q_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let x = vec4<f32>(vec4<T8>(q[at], q[at + min(1u, left - 1u)], q[at + min(2u, left - 1u)], q[at + min(3u, left - 1u)]));
     return select(vec4<f32>(), x, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
 }
+//#end
+//#slot k_rows
 fn k_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let at = K_OFFSET + n * K_BATCH + row * K_ROW + h * K_HEAD + 4u * c;
     if (D % 4u == 0u) { return vec4<f32>(vec4<T9>(k[at], k[at + 1u], k[at + 2u], k[at + 3u])); }
@@ -17,6 +20,8 @@ fn k_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let x = vec4<f32>(vec4<T9>(k[at], k[at + min(1u, left - 1u)], k[at + min(2u, left - 1u)], k[at + min(3u, left - 1u)]));
     return select(vec4<f32>(), x, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
 }
+//#end
+//#slot v_rows
 fn v_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let at = V_OFFSET + n * V_BATCH + row * V_ROW + h * V_HEAD + 4u * c;
     if (D % 4u == 0u) { return vec4<f32>(vec4<T10>(v[at], v[at + 1u], v[at + 2u], v[at + 3u])); }
@@ -24,6 +29,8 @@ fn v_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let x = vec4<f32>(vec4<T10>(v[at], v[at + min(1u, left - 1u)], v[at + min(2u, left - 1u)], v[at + min(3u, left - 1u)]));
     return select(vec4<f32>(), x, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
 }
+//#end
+//#slot dout_rows
 fn dout_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let at = ((n * TQ + row) * HEADS + h) * D + 4u * c;
     if (D % 4u == 0u) { return vec4<f32>(vec4<T11>(dout[at], dout[at + 1u], dout[at + 2u], dout[at + 3u])); }
@@ -31,6 +38,7 @@ fn dout_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {
     let x = vec4<f32>(vec4<T11>(dout[at], dout[at + min(1u, left - 1u)], dout[at + min(2u, left - 1u)], dout[at + min(3u, left - 1u)]));
     return select(vec4<f32>(), x, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
 }
+//#end
 fn store_four(at: u32, c: u32, x: vec4<f32>) {
     out[at + 4u * c] = T6(x.x);
     if (4u * c + 1u < D) { out[at + 4u * c + 1u] = T6(x.y); }

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::gpu::reads::{MAX_ROWS, ROW_BYTES, ReadAs, Texel, rebind, texel};
-use crate::gpu::{
-    Access, Binding, Buffer, Dispatch, Gpu, Image, ImageBinding, Reads, ShaderKey, wgsl,
-};
+use crate::gpu::{Access, Binding, Buffer, Dispatch, Gpu, Image, ImageBinding, Reads, ShaderKey, wgsl};
 use crate::plan::{BufferPlan, Memory, Plan, Program};
 
 /// A range of a buffer.
@@ -44,7 +42,13 @@ pub(super) struct Images(RefCell<BTreeMap<(Texel, u32, u64), Image>>);
 
 impl Images {
     /// The image through which a kernel reads a place, where the adapter reads images; the text is changed for it.
-    fn reading(&self, gpu: &Gpu, wgsl: &mut String, slot: u32, place: &Place) -> Result<Option<(Texel, Image)>> {
+    fn reading(
+        &self,
+        gpu: &Gpu,
+        wgsl: &mut String,
+        slot: u32,
+        place: &Place,
+    ) -> Result<Option<(Texel, Image)>> {
         let Reads::Images { above } = gpu.reads() else { return Ok(None) };
         let Some(texel) = texel(wgsl, slot) else { return Ok(None) };
         let bytes = place.bytes.next_multiple_of(ROW_BYTES);

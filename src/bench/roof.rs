@@ -129,7 +129,14 @@ impl Streams {
         gpu.write(&seed, 0, bytemuck::cast_slice(&numbers));
         let places = [Place::whole(&out), Place::whole(&seed)];
         let bound = [(Access::Write, &places[0]), (Access::Read, &places[1])];
-        works.push(Work::single(vec![call(gpu, &self.images, FLOPS, &[("TURNS", TURNS)], &bound, grid(groups))?]));
+        works.push(Work::single(vec![call(
+            gpu,
+            &self.images,
+            FLOPS,
+            &[("TURNS", TURNS)],
+            &bound,
+            grid(groups),
+        )?]));
         let times = time(
             gpu,
             &works.iter().collect::<Vec<_>>(),

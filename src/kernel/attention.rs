@@ -73,6 +73,7 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
     others.extend((8..).zip(a.rows.iter().map(|r| Some(r.node))));
     others.push((11, a.given.map(|[dout, _]| dout)));
     slots.push(("types", types(a.nodes, &inputs, &others)));
+    fours(a, d, &mut slots);
 
     let mut operands: Vec<_> =
         (0..).zip(&inputs).map(|(slot, &id)| (slot, Access::Read, Operand::Node(id))).collect();
@@ -123,6 +124,40 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
         flops: pairs as u64 * (2 * (products * d) as u64 + 12 + flops),
         iterations: other.div_ceil(8) * (3 * d.div_ceil(4) + 1) + 4 * d.div_ceil(4),
     }
+}
+
+/// The slots of the operands whose rows are read four numbers at once: those whose rows begin at multiples of four.
+fn fours(a: &Attention<'_>, d: usize, slots: &mut Vec<(&str, String)>) {
+    const NAMES: [(&str, &str); 3] = [("q_rows", "q"), ("k_rows", "k"), ("v_rows", "v")];
+    let whole =
+        |strides: &[usize]| d.is_multiple_of(4) && strides.iter().all(|stride| stride.is_multiple_of(4));
+    let mut units = Vec::new();
+    for (slot, (r, (rows, name))) in (8..).zip(a.rows.iter().zip(NAMES)) {
+        let is_whole = whole(&[r.offset, r.batch, r.row, r.head]);
+        units.push(unit(slot, is_whole));
+        if is_whole {
+            let upper = name.to_uppercase();
+            let at = format!("{upper}_OFFSET + n * {upper}_BATCH + row * {upper}_ROW + h * {upper}_HEAD");
+            slots.push((rows, read_four(name, &at)));
+        }
+    }
+    units.push(unit(11, whole(&[])));
+    if whole(&[]) {
+        slots.push(("dout_rows", read_four("dout", "((n * TQ + row) * HEADS + h) * D")));
+    }
+    slots.push(("units", units.concat()));
+}
+
+/// What a binding's array is made of: numbers, or fours of them.
+fn unit(slot: u32, fours: bool) -> String {
+    if fours { format!("alias U{slot} = vec4<T{slot}>; ") } else { format!("alias U{slot} = T{slot}; ") }
+}
+
+/// The function that reads four numbers of a row that begins at `at`.
+fn read_four(name: &str, at: &str) -> String {
+    format!(
+        "fn {name}_four(n: u32, row: u32, h: u32, c: u32) -> vec4<f32> {{ return vec4<f32>({name}[({at}) / 4u + c]); }}"
+    )
 }
 
 /// Sums chains of rows of the node `x` [rows, width]. `head` is the first row of each chain, `next` the row after each.
