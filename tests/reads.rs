@@ -88,6 +88,10 @@ fn assert_equal(
             (count(&plan, |a| a == Access::Uniform), count(&plan, |a| matches!(a, Access::Image(_))));
         match reads {
             Reads::Images { above: 0 } => assert!(uniform == 0 && image > 10, "{uniform} and {image}"),
+            Reads::Products => {
+                let storage = count(&plan, |a| a == Access::Read);
+                assert!(uniform + image > 3 && storage > 10, "{uniform}, {image} and {storage}");
+            }
             _ => assert!(uniform > 10, "{uniform} and {image}"),
         }
     }
@@ -127,7 +131,7 @@ fn every_kind_of_layer_has_the_same_bits() {
         return;
     }
     let adamw = Update::from(&Optimizer::AdamW(AdamW::default()));
-    let ways = [Reads::IMAGES, Reads::Images { above: 0 }];
+    let ways = [Reads::IMAGES, Reads::Images { above: 0 }, Reads::Products];
     assert_equal("f32", &everything, &adamw, Precision::F32, &ways);
     if adapter::open(Family::Subgroup).has_f16() {
         assert_equal("f16", &everything, &adamw, Precision::F16, &ways);

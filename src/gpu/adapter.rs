@@ -79,6 +79,8 @@ pub enum Reads {
     /// As storage buffers.
     #[default]
     Storage,
+    /// As in [`Reads::IMAGES`] where a kernel loads each number many times, as products do, and else as storage buffers.
+    Products,
     /// As uniform buffers where they have at most `above` bytes, and else as images, into which they are copied before,
     /// where the copy pays. For drivers that read storage buffers lane by lane. Results have the same bits.
     Images {
@@ -96,6 +98,7 @@ impl fmt::Display for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reads::Storage => f.write_str("storage buffers"),
+            Reads::Products => f.write_str("storage buffers, of products uniform buffers and images"),
             Reads::Images { above } => {
                 write!(f, "uniform buffers up to {}, larger ones as images", units::bytes(*above))
             }
@@ -157,19 +160,19 @@ impl AdapterDescription {
         if self.kind == AdapterKind::Software && eight { Family::Subgroup } else { Family::Tiled }
     }
 
-    /// [`Reads::IMAGES`] on Mesa's software adapter before version 25 where the processor has no AVX-512, else `Storage`.
+    /// On Mesa's software adapter, where the processor has no AVX-512, [`Reads::IMAGES`] before version 25 and
+    /// [`Reads::Products`] from then on; else `Storage`.
     pub fn reads(&self) -> Reads {
-        if self.reads_lane_by_lane() { Reads::IMAGES } else { Reads::Storage }
+        match self.mesa_version().filter(|_| self.kind == AdapterKind::Software && !has_avx512()) {
+            Some(..25) => Reads::IMAGES,
+            Some(_) => Reads::Products,
+            None => Reads::Storage,
+        }
     }
 
-    /// True for Mesa's software adapter before version 25 on a processor without AVX-512: a load from a storage buffer is a
-    /// loop over the lanes of a vector, seven to ten times as slow as in later versions.
-    pub fn reads_lane_by_lane(&self) -> bool {
-        self.kind == AdapterKind::Software && self.mesa_version().is_some_and(|v| v < 25) && !has_avx512()
-    }
-
-    /// The major version of Mesa's llvmpipe: 22 of `Mesa 22.3.6 (LLVM 15.0.6)`.
-    fn mesa_version(&self) -> Option<u32> {
+    /// The major version of Mesa's llvmpipe: 22 of `Mesa 22.3.6 (LLVM 15.0.6)`. Before version 25 a load from a storage buffer
+    /// is a loop over the lanes of a vector, which takes seven to ten times as long.
+    pub(crate) fn mesa_version(&self) -> Option<u32> {
         let (_, version) = self.driver.split_once("Mesa ").filter(|_| self.name.starts_with("llvmpipe"))?;
         version.split('.').next()?.parse().ok()
     }
@@ -311,6 +314,25 @@ pub(super) async fn open(wanted: &str) -> Result<(wgpu::Adapter, AdapterDescript
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_follow_from_driver_version_and_processor() {
+        let of = |name: &str, kind, driver: &str| {
+            let adapter =
+                AdapterDescription { driver: driver.into(), ..AdapterDescription::fake(0, name, kind) };
+            (adapter.mesa_version(), adapter.reads())
+        };
+        let narrow = |reads| if has_avx512() { Reads::Storage } else { reads };
+        let software = AdapterKind::Software;
+        let old = of("llvmpipe (LLVM 15.0.6, 256 bits)", software, "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)");
+        assert_eq!(old, (Some(22), narrow(Reads::IMAGES)));
+        let new = of("llvmpipe (LLVM 15.0.6, 256 bits)", software, "llvmpipe Mesa 25.0.7-2 (LLVM 15.0.6)");
+        assert_eq!(new, (Some(25), narrow(Reads::Products)));
+        let other = of("SwiftShader Device (LLVM 10.0.0)", software, "SwiftShader driver 5.0.0");
+        assert_eq!(other, (None, Reads::Storage));
+        let gpu = of("AMD Radeon RX 6600 (RADV)", AdapterKind::Discrete, "radv Mesa 22.3.6");
+        assert_eq!(gpu, (None, Reads::Storage));
+    }
 
     #[test]
     fn chooses_by_kind_index_and_name() {

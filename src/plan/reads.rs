@@ -13,6 +13,8 @@ use crate::gpu::{Access, Reads};
 
 /// Loads whose time equals that of a copy of nothing, about.
 const LOADS_OF_A_COPY: u64 = 8192;
+/// Operations for each number of an operand, from which on a kernel counts as one that loads each many times.
+const REUSE: u64 = 16;
 /// Words that are copied in the time of a load, about.
 const WORDS_OF_A_LOAD: u64 = 12;
 
@@ -43,12 +45,16 @@ impl Plan {
 
     /// Binds read-only operands in the way of an adapter, with images or without.
     pub fn read_by(&mut self, reads: Reads, images: bool) {
-        let Reads::Images { above } = reads else { return };
+        let (above, reuse) = match reads {
+            Reads::Storage => return,
+            Reads::Products => (MAX_UNIFORM_BYTES, REUSE),
+            Reads::Images { above } => (above.min(MAX_UNIFORM_BYTES), 0),
+        };
         let mut held: Vec<Held> = Vec::new();
         for i in 0..self.steps.len() {
-            self.bind_uniforms(i, above.min(MAX_UNIFORM_BYTES));
+            self.bind_uniforms(i, above, reuse);
             if images {
-                self.bind_images(i, above == 0, &mut held);
+                self.bind_images(i, above == 0, reuse, &mut held);
             }
             let written: Vec<usize> =
                 self.steps[i].bindings.iter().filter(|b| b.1 == Access::Write).map(|b| b.2.buffer).collect();
@@ -58,12 +64,13 @@ impl Plan {
         }
     }
 
-    fn bind_uniforms(&mut self, i: usize, most: u64) {
+    fn bind_uniforms(&mut self, i: usize, most: u64, reuse: u64) {
         let Step { kernel, bindings, .. } = &mut self.steps[i];
         let mut left = MAX_UNIFORMS;
         for (slot, access, location) in bindings.iter_mut().filter(|b| b.1 == Access::Read) {
             let bytes = location.bytes;
-            if left == 0 || bytes > most || bytes == 0 || bytes % 16 != 0 {
+            if left == 0 || kernel.flops < reuse * bytes / 4 || bytes > most || bytes == 0 || bytes % 16 != 0
+            {
                 continue;
             }
             if let Some(text) = rebind(&kernel.wgsl, *slot, ReadAs::Uniform(bytes)) {
@@ -74,7 +81,7 @@ impl Plan {
         }
     }
 
-    fn bind_images(&mut self, i: usize, always: bool, held: &mut Vec<Held>) {
+    fn bind_images(&mut self, i: usize, always: bool, reuse: u64, held: &mut Vec<Held>) {
         let step = &self.steps[i];
         let worth = |l: &Location| always || step.loads() >= LOADS_OF_A_COPY + l.bytes / 4 / WORDS_OF_A_LOAD;
         let fits =
@@ -85,7 +92,9 @@ impl Plan {
                 Access::Write => step.kernel.reads_old,
                 Access::Uniform | Access::Image(_) => false,
             })
-            .filter(|&b| worth(&step.bindings[b].2))
+            .filter(|&b| {
+                worth(&step.bindings[b].2) && step.kernel.flops >= reuse * step.bindings[b].2.bytes / 4
+            })
             .filter_map(|b| Some((b, texel(&step.kernel.wgsl, step.bindings[b].0)?)))
             .filter(|&(b, texel)| fits(&step.bindings[b].2, texel))
             .collect();
