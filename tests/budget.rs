@@ -2,8 +2,7 @@
 //! refused where it is not.
 
 mod adapter;
-
-use std::path::{Path, PathBuf};
+mod example_configs;
 
 use downhill::compile::{MicroBatch, TrainOptions, TrainPlan};
 use downhill::config::Config;
@@ -14,18 +13,10 @@ use downhill::nn::{BatchNorm, Net, loss};
 use downhill::optim::{AdamW, Optimizer};
 use downhill::train::Trainer;
 use downhill::{Error, Gpu, GpuOptions, Tensor};
+use example_configs::StandIn;
 
 fn gpu(family: Family, memory: Option<u64>) -> Gpu {
     adapter::open_with(GpuOptions { family: Some(family), memory, ..GpuOptions::default() })
-}
-
-fn examples() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let files = std::fs::read_dir(folder).expect("the examples").map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<PathBuf> =
-        files.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
-    files.sort();
-    files
 }
 
 /// Two steps, and all that a run ends with; the ledger never held more than the plan says.
@@ -46,10 +37,12 @@ fn drive(gpu: &Gpu, config: &Config, data: &Dataset) -> Result<(TrainPlan, Vec<f
 fn every_example_under_a_budget() {
     let family = adapter::families()[0];
     let (mut refused, mut split) = (0, 0);
-    for path in examples() {
+    let stand_in = StandIn::new();
+    for path in example_configs::all() {
         let name = path.display();
         for auto in [false, true] {
-            let settings = if auto { vec!["train.micro_batch=auto".to_owned()] } else { vec![] };
+            let mut settings = stand_in.settings(&path);
+            settings.extend(auto.then(|| "train.micro_batch=auto".to_owned()));
             let config = Config::load(&path, &settings).expect("an example");
             let data = config.dataset().expect("its data");
             let free = config.plan(&data, Target::new(family)).expect("a plan");
@@ -65,8 +58,9 @@ fn every_example_under_a_budget() {
                         "{name}: {:?}",
                         less.budget_choice
                     );
-                    // Dropout draws other masks for parts of a batch.
-                    let drawn = std::fs::read_to_string(&path).expect("a config").contains("dropout");
+                    // Dropout and augmentation draw other numbers for parts of a batch.
+                    let text = std::fs::read_to_string(&path).expect("a config");
+                    let drawn = text.contains("dropout") || text.contains("augment");
                     for (a, b) in whole.iter().zip(&losses).filter(|_| !(drawn && less.batches.in_parts())) {
                         assert!((a - b).abs() <= 1e-5 * a.abs(), "{name}: {a} and {b}");
                     }

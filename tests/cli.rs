@@ -1,6 +1,7 @@
 //! The binary as a person meets it: what it prints, where it exits, what it leaves on disk.
 
 mod adapter;
+mod example_configs;
 mod python;
 
 #[path = "cli/assertions.rs"]

@@ -2,8 +2,7 @@
 //! batches of any size gives the same numbers.
 
 mod adapter;
-
-use std::path::{Path, PathBuf};
+mod example_configs;
 
 use adapter::{families, open};
 use downhill::compile::TrainOptions;
@@ -14,22 +13,16 @@ use downhill::nn::loss;
 use downhill::optim::{AdamW, Optimizer};
 use downhill::train::Trainer;
 use downhill::{Gpu, Tensor};
-
-fn configs() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let entries = std::fs::read_dir(folder).expect("the folder").map(|e| e.expect("an entry").path());
-    let mut all: Vec<PathBuf> = entries.filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
-    all.sort();
-    all
-}
+use example_configs::StandIn;
 
 #[test]
 fn every_example_allocates_what_its_plan_says_and_trains() {
     let family = families()[0];
-    for path in configs() {
+    let stand_in = StandIn::new();
+    for path in example_configs::all() {
         let gpu = open(family);
         let name = path.file_name().expect("a name").display().to_string();
-        let config = Config::load(&path, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let config = Config::load(&path, &stand_in.settings(&path)).unwrap_or_else(|e| panic!("{name}: {e}"));
         let data = config.dataset().unwrap_or_else(|e| panic!("{name}: {e}"));
         let planned = config.plan(&data, Target::new(family));
         let train_plan = planned.unwrap_or_else(|e| panic!("{name}: {e}"));

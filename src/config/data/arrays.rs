@@ -13,6 +13,13 @@ use crate::error::{Error, Result};
 /// The least two NPY files need.
 pub(super) const NPY: &str = "{ npy = \"FILE\", target = \"FILE\" }";
 
+/// The folder's name in Debian's package of Fashion-MNIST, and where its files come from.
+const FASHION_MNIST: (&str, &str) = (
+    "fashion-mnist",
+    "on Debian and Ubuntu, apt-get install dataset-fashion-mnist puts Fashion-MNIST into \
+     /usr/share/datasets/fashion-mnist",
+);
+
 /// Arrays with their options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArraysSpec {
@@ -99,6 +106,19 @@ impl ArraysSpec {
         }
     }
 
+    /// The same error; of a folder that is not there it says which package brings it, if there is one.
+    fn with_package(&self, err: Error) -> Error {
+        let (folder, remedy) = FASHION_MNIST;
+        match err {
+            Error::Io { action, path, message }
+                if path == self.path && path.ends_with(folder) && !path.exists() =>
+            {
+                Error::Io { action, path, message: format!("{message}; {remedy}") }
+            }
+            other => other,
+        }
+    }
+
     /// The arrays as they are in their files, then scaled as a run's were.
     fn part_with(&self, encoding: Option<&ArrayEncoding>) -> Result<Other> {
         let load = |eval_fraction| {
@@ -122,12 +142,8 @@ impl Source for ArraysSpec {
     fn load(&self, seed: u64) -> Result<Dataset> {
         let HoldoutKeys { eval_fraction, stratify, split_seed } = self.holdout;
         let split_seed = split_seed.unwrap_or(seed);
-        self.load_with(&ArrayOptions {
-            normalise: self.normalise.clone(),
-            eval_fraction,
-            split_seed,
-            stratify,
-        })
+        let options = ArrayOptions { normalise: self.normalise.clone(), eval_fraction, split_seed, stratify };
+        self.load_with(&options).map_err(|err| self.with_package(err))
     }
 
     fn holds_out(&self) -> bool {

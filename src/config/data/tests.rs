@@ -216,6 +216,14 @@ fn faults_name_the_key_and_the_remedy() {
         "source = { idx = \"no-such-folder\" }",
         &["no-such-folder", "relative to the config's folder"],
     );
+    assert_refused(
+        "source = { idx = \"no/such/fashion-mnist\" }",
+        &[
+            "no/such/fashion-mnist",
+            "apt-get install dataset-fashion-mnist",
+            "relative to the config's folder",
+        ],
+    );
     assert_refused("source = { idx = \"d\", sets = \"a\" }", &["data.source.sets", "did you mean \"set\""]);
     assert_refused(
         "source = \"digits\"\nnormalise = \"unit\"",
