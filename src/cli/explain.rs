@@ -30,7 +30,7 @@ pub struct ExplainArgs {
     /// The data
     #[command(flatten)]
     data: DataRootArg,
-    /// Kind of adapter: gpu (tiled kernels) or software (subgroup kernels)
+    /// Kind of adapter: gpu (tiled kernels), or software (subgroup kernels that read uniform buffers and images)
     #[arg(long, default_value = "gpu", value_name = "KIND", value_parser = ["gpu", "software"])]
     target: String,
     /// Limit of all buffers on the device together, as 256MiB, in place of the config's
