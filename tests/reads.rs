@@ -144,7 +144,7 @@ fn images_keep_within_the_budget() {
     let data = data();
     let plan = |budget: Option<u64>| {
         let memory = MemoryBudget { budget, ..MemoryBudget::default() };
-        TrainPlan::builder(&data, &Optimizer::AdamW(AdamW::default()))
+        TrainPlan::builder(&data, Optimizer::AdamW(AdamW::default()))
             .model(&everything, &cross_entropy)
             .target(Target::new(Family::Subgroup).with_reads(Reads::Images { above: 0 }).with_memory(memory))
             .build()
@@ -170,7 +170,7 @@ fn images_keep_within_the_budget() {
 #[test]
 fn what_an_image_holds_is_not_copied_again() {
     let data = data();
-    let plan = TrainPlan::builder(&data, &Optimizer::AdamW(AdamW::default()))
+    let plan = TrainPlan::builder(&data, Optimizer::AdamW(AdamW::default()))
         .model(&everything, &cross_entropy)
         .target(Target::new(Family::Subgroup).with_reads(Reads::Images { above: 0 }))
         .build()

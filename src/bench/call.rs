@@ -52,7 +52,8 @@ impl Images {
         let Reads::Images { above } = gpu.reads() else { return Ok(None) };
         let Some(texel) = texel(wgsl, slot) else { return Ok(None) };
         let bytes = place.bytes.next_multiple_of(ROW_BYTES);
-        if place.bytes <= above || bytes > MAX_ROWS * ROW_BYTES || place.bytes % texel.bytes() != 0 {
+        if place.bytes <= above || bytes > MAX_ROWS * ROW_BYTES || !place.bytes.is_multiple_of(texel.bytes())
+        {
             return Ok(None);
         }
         let Some(text) = rebind(wgsl, slot, ReadAs::Image(texel)) else { return Ok(None) };

@@ -69,7 +69,11 @@ impl Plan {
         let mut left = MAX_UNIFORMS;
         for (slot, access, location) in bindings.iter_mut().filter(|b| b.1 == Access::Read) {
             let bytes = location.bytes;
-            if left == 0 || kernel.flops < reuse * bytes / 4 || bytes > most || bytes == 0 || bytes % 16 != 0
+            if left == 0
+                || kernel.flops < reuse * bytes / 4
+                || bytes > most
+                || bytes == 0
+                || !bytes.is_multiple_of(16)
             {
                 continue;
             }
@@ -84,8 +88,9 @@ impl Plan {
     fn bind_images(&mut self, i: usize, always: bool, reuse: u64, held: &mut Vec<Held>) {
         let step = &self.steps[i];
         let worth = |l: &Location| always || step.loads() >= LOADS_OF_A_COPY + l.bytes / 4 / WORDS_OF_A_LOAD;
-        let fits =
-            |l: &Location, texel: Texel| l.bytes % texel.bytes() == 0 && l.bytes <= MAX_ROWS * ROW_BYTES;
+        let fits = |l: &Location, texel: Texel| {
+            l.bytes.is_multiple_of(texel.bytes()) && l.bytes <= MAX_ROWS * ROW_BYTES
+        };
         let wanted: Vec<(usize, Texel)> = (0..step.bindings.len())
             .filter(|&b| match step.bindings[b].1 {
                 Access::Read => true,

@@ -29,8 +29,8 @@ fn read_as(step: &Step) -> String {
         ReadCounts { image, copies: 0, .. } => units::plural(image, "image"),
         ReadCounts { image, copies, .. } => format!("{} ({copies} copied)", units::plural(image, "image")),
     };
-    let uniform = (counts.uniform > 0).then(|| format!("{} uniform", counts.uniform)).unwrap_or_default();
-    let storage = (counts.storage > 0).then(|| format!("{} storage", counts.storage)).unwrap_or_default();
+    let named = |count: usize, name: &str| if count > 0 { format!("{count} {name}") } else { String::new() };
+    let (uniform, storage) = (named(counts.uniform, "uniform"), named(counts.storage, "storage"));
     if counts.uniform + counts.image == 0 {
         return String::new();
     }
