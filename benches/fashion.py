@@ -3,11 +3,11 @@
 
     python3 benches/fashion.py --net cnn [--threads 2] [--epochs 7] [--seed 0] [--device cuda]
 
-Layers, batch size, augmentation, optimizer, schedule and average are those of the config. Initial weights are of the same
-distributions, and each epoch has an order of its own: both come from PyTorch's generator, so no number is downhill's.
-All images lie on the device. On the processor convolutions are channels last, which is faster. An average of the weights
-is evaluated on all 10,000 test images at the end of each epoch, with batch norm's running statistics of the trained
-weights, as downhill has it.
+Layers, batch size, augmentation, optimizer, schedule and average are read from the config. Initial weights have the
+same distributions, and batches come from a new order each epoch; both are drawn by PyTorch, so the numbers are not
+downhill's. All images lie on the device. On the processor convolutions are channels last, which is faster. The average
+of the weights is evaluated on all 10,000 test images at the end of each epoch, with batch norm's running statistics
+of the trained weights, as in downhill.
 
 A line for each epoch, then one of JSON: `train_seconds` without evaluation, `seconds` with it, from the first step on.
 Reading the files and making the nets is `setup_seconds`, and in neither.

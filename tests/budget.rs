@@ -7,7 +7,7 @@ mod example_configs;
 use downhill::compile::{MicroBatch, TrainOptions, TrainPlan};
 use downhill::config::Config;
 use downhill::data::{BatchPlan, BatchSize, Dataset};
-use downhill::gpu::Family;
+use downhill::gpu::{Family, Reads};
 use downhill::kernel::{MemoryBudget, Target};
 use downhill::nn::{BatchNorm, Net, loss};
 use downhill::optim::{AdamW, Optimizer};
@@ -15,8 +15,10 @@ use downhill::train::Trainer;
 use downhill::{Error, Gpu, GpuOptions, Tensor};
 use example_configs::StandIn;
 
+/// Reading from storage: tests/reads.rs has what images take of a budget.
 fn gpu(family: Family, memory: Option<u64>) -> Gpu {
-    adapter::open_with(GpuOptions { family: Some(family), memory, ..GpuOptions::default() })
+    let reads = Some(Reads::Storage);
+    adapter::open_with(GpuOptions { family: Some(family), memory, reads, ..GpuOptions::default() })
 }
 
 /// Two steps, and all that a run ends with; the ledger never held more than the plan says.

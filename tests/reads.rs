@@ -2,12 +2,12 @@
 
 mod adapter;
 
-use downhill::compile::{TrainOptions, TrainPlan};
+use downhill::compile::{MicroBatch, TrainOptions, TrainPlan};
 use downhill::data::{BatchSize, Dataset};
 use downhill::gpu::{Access, Family, Reads};
 use downhill::kernel::{MemoryBudget, Precision, Target};
 use downhill::nn::{BatchNorm, Conv2d, LayerNorm, MultiHeadAttention, Net, Padding, Pool2d, loss};
-use downhill::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd, Update};
+use downhill::optim::{Adam, AdamW, Average, Clip, Optimizer, RmsProp, Sgd, Update};
 use downhill::train::Trainer;
 use downhill::{GpuOptions, Tensor};
 
@@ -135,6 +135,50 @@ fn every_kind_of_layer_has_the_same_bits() {
     assert_equal("f32", &everything, &adamw, Precision::F32, &ways);
     if adapter::open(Family::Subgroup).has_f16() {
         assert_equal("f16", &everything, &adamw, Precision::F16, &ways);
+    }
+}
+
+/// Programs that share memory, and what the host writes between them: micro-batches, an update of its own with clipping and
+/// an average, evaluations in between.
+#[test]
+fn programs_in_turn_have_the_same_bits() {
+    if !subgroups() {
+        return;
+    }
+    let update = Update {
+        clip: Some(Clip::Norm(0.5)),
+        average: Some(Average::Ema { decay: 0.9, eval: true }),
+        ..Update::new(Optimizer::AdamW(AdamW::default()))
+    };
+    let whole = data();
+    let inputs: Vec<f32> = (0..20 * 288).map(|i| (i % 97) as f32 / 97.0).collect();
+    let whole = whole.with_eval(inputs, (0..20).map(|i| i % 5).collect::<Vec<i32>>()).expect("two parts");
+    let run = |reads: Reads| {
+        let gpu = adapter::open_with(GpuOptions {
+            family: Some(Family::Subgroup),
+            reads: Some(reads),
+            ..GpuOptions::default()
+        });
+        let options = TrainOptions {
+            batch_size: BatchSize::Rows(32),
+            micro_batch: MicroBatch::Rows(12),
+            epochs: 3,
+            ..TrainOptions::default()
+        };
+        let mut trainer = Trainer::new(&gpu, &perceptron, &cross_entropy, update.clone(), &whole, &options)
+            .expect("a trainer");
+        let mut numbers = Vec::new();
+        for _ in 0..4 {
+            numbers.extend(trainer.advance(1).expect("a step").iter().map(|r| f64::from(r.loss).to_bits()));
+            let evaluated = trainer.evaluate().expect("an evaluation").expect("a part for it");
+            numbers.push(evaluated.loss.to_bits());
+        }
+        numbers
+    };
+    let storage = run(Reads::Storage);
+    assert_eq!(storage.len(), 8);
+    for reads in [Reads::IMAGES, Reads::Images { above: 0 }] {
+        assert_eq!(run(reads), storage, "{reads}");
     }
 }
 

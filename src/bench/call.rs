@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use crate::gpu::reads::{MAX_ROWS, ROW_BYTES, ReadAs, Texel, rebind, texel};
 use crate::gpu::{Access, Binding, Buffer, Dispatch, Gpu, Image, ImageBinding, Reads, ShaderKey, wgsl};
+use crate::kernel::Target;
 use crate::plan::{BufferPlan, Memory, Plan, Program};
 
 /// A range of a buffer.
@@ -45,12 +46,12 @@ impl Images {
     fn reading(
         &self,
         gpu: &Gpu,
-        wgsl: &mut String,
+        (wgsl, entry): (&mut String, &str),
         slot: u32,
         place: &Place,
     ) -> Result<Option<(Texel, Image)>> {
         let Reads::Images { above } = gpu.reads() else { return Ok(None) };
-        let Some(texel) = texel(wgsl, slot) else { return Ok(None) };
+        let Some(texel) = texel(wgsl, entry, slot) else { return Ok(None) };
         let bytes = place.bytes.next_multiple_of(ROW_BYTES);
         if place.bytes <= above || bytes > MAX_ROWS * ROW_BYTES || !place.bytes.is_multiple_of(texel.bytes())
         {
@@ -81,7 +82,7 @@ pub(super) fn call(
     let mut read = Vec::with_capacity(places.len());
     for (slot, (access, place)) in (0..).zip(places) {
         let image = match access {
-            Access::Read => images.reading(gpu, &mut wgsl, slot, place)?,
+            Access::Read => images.reading(gpu, (&mut wgsl, shader.entry), slot, place)?,
             _ => None,
         };
         read.push(image);
@@ -116,7 +117,7 @@ pub(super) struct Planned {
 impl Planned {
     /// `outside` names the buffers whose places differ from run to run.
     pub fn new(gpu: &Gpu, mut plan: Plan, outside: impl Fn(&str) -> bool) -> Result<Planned> {
-        plan.read_as(gpu.reads());
+        plan.read_as(gpu.reads(), Target::for_gpu(gpu).memory.budget);
         let own: Vec<BufferPlan> =
             Memory::plan([&plan]).into_iter().filter(|buffer| !outside(&buffer.name)).collect();
         let memory = Memory::allocate(gpu, &own)?;

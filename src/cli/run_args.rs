@@ -7,6 +7,7 @@ use clap::Args;
 use downhill::GpuOptions;
 use downhill::config::Config;
 use downhill::error::Result;
+use downhill::gpu::threads::OneNet;
 use downhill::run::Assertion;
 
 use super::parse;
@@ -29,7 +30,8 @@ impl AdapterArg {
         GpuOptions {
             adapter: self.adapter.clone(),
             patience: self.device_timeout,
-            threads_by_work: true,
+            // SAFETY: a command starts one session, before its view and its writers have threads.
+            threads_by_work: Some(unsafe { OneNet::promise() }),
             ..GpuOptions::default()
         }
     }

@@ -143,6 +143,7 @@ pub(super) fn assemble(
         ring,
         precision: target.precision,
         reads: Reads::Storage,
+        image_limit: 0,
         memory: Vec::new(),
         recomputation,
         staging,

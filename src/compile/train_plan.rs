@@ -10,7 +10,7 @@ use crate::graph::{LayerSummary, Parameter, StateBuffer};
 use crate::kernel::{Precision, Target};
 use crate::metrics::{MetricPlan, Metrics, matches_name};
 use crate::optim::{Groups, Update};
-use crate::plan::{BufferPlan, Memory, Plan, Ring, Step};
+use crate::plan::{BufferPlan, IMAGE_LIMITS, Memory, Plan, Ring, Step};
 use crate::units;
 use std::sync::Arc;
 
@@ -68,6 +68,8 @@ pub struct TrainPlan {
     pub precision: Precision,
     /// The way in which kernels read buffers.
     pub reads: Reads,
+    /// Bytes of the largest operand that is read from an image, where memory allows no larger ones.
+    pub image_limit: u64,
     /// Every buffer with its bytes; their sum is the peak.
     pub memory: Vec<BufferPlan>,
     /// The bytes that recomputed blocks save and the operations they cost, where there are such blocks.
@@ -83,7 +85,8 @@ pub struct TrainPlan {
 pub struct BudgetChoice {
     /// Bytes that the run may take, where they are bounded.
     pub budget: Option<u64>,
-    /// The choices, a sentence each, with their numbers. Empty where the data lie on the device and batches go whole.
+    /// The choices, a sentence each, with their numbers. Empty where the data lie on the device, batches go whole, and
+    /// operands are read in the adapter's way.
     pub choices: Vec<String>,
 }
 
@@ -109,31 +112,48 @@ impl Recomputation {
 }
 
 impl TrainPlan {
-    /// The plan with operands read in the target's way. Images take memory that the budget leaves; where it does not suffice,
-    /// what they would hold is read from storage.
+    /// The plan with operands read in the target's way. Images take memory that the budget leaves; where it does not suffice
+    /// for all, the largest operands are read from storage.
     pub(super) fn reading(mut self, target: Target) -> TrainPlan {
         if target.reads == Reads::Storage {
             return self;
         }
         self.reads = target.reads;
-        let with = |images: bool| {
+        let with = |most: u64| {
             let mut plan = self.clone();
-            plan.plans_mut().for_each(|plan| plan.read_by(target.reads, images));
+            plan.plans_mut().for_each(|plan| plan.read_by(target.reads, most));
             plan.memory = Memory::plan(plan.plans());
+            plan.image_limit = most;
             plan
         };
-        let images = with(true);
-        let (needed, budget) = (images.peak_bytes(), target.memory.budget);
-        if budget.is_none_or(|budget| needed <= budget) {
-            return images;
+        let fits = |plan: &TrainPlan| target.memory.budget.is_none_or(|budget| plan.peak_bytes() <= budget);
+        let all = with(u64::MAX);
+        if fits(&all) {
+            return all;
         }
-        let mut plan = with(false);
+        let fewer =
+            IMAGE_LIMITS[1..].iter().map(|&most| with(most)).find(|plan| plan.image_limit == 0 || fits(plan));
+        let mut plan = fewer.unwrap_or(self);
         plan.budget_choice.choices.push(format!(
-            "operands of more than 64 KiB are read from storage buffers, which is slow here: with images of them the run \
-             would take {}",
-            units::bytes(needed)
+            "{}: with images of all operands, which are read faster here, the run would take {}",
+            plan.read_as(),
+            units::bytes(all.peak_bytes())
         ));
         plan
+    }
+
+    /// The way in which kernels read buffers, in words.
+    pub fn read_as(&self) -> String {
+        match (self.reads, self.image_limit) {
+            (Reads::Storage, _) | (_, u64::MAX) => self.reads.to_string(),
+            (_, 0) => "large operands are read from storage buffers, for lack of memory".into(),
+            (_, most) => {
+                format!(
+                    "operands above {} are read from storage buffers, for lack of memory",
+                    units::bytes(most)
+                )
+            }
+        }
     }
 
     /// Every plan of the run.

@@ -125,7 +125,7 @@ impl Case {
         for (name, bytes) in &self.given {
             plan.buffer(name, bytes.len() as u64);
         }
-        plan.read_as(gpu.reads());
+        plan.read_as(gpu.reads(), Target::for_gpu(gpu).memory.budget);
         let memory = Memory::allocate(gpu, &Memory::plan([&plan]))?;
         for buffer in &plan.buffers {
             // An unwritten number must not pass for a wanted zero.

@@ -31,13 +31,22 @@ impl Gpu {
     /// # Errors
     /// Past the ledger's budget; the driver has no memory.
     pub fn image(&self, name: &str, texel: Texel, bytes: u64) -> Result<Image> {
+        let rows = bytes.div_ceil(ROW_BYTES).max(1);
+        let most = u64::from(self.inner.device.limits().max_texture_dimension_2d);
+        if rows.max(texel.width()) > most {
+            return Err(Error::Budget(format!(
+                "image \"{name}\" would have {rows} rows of {}, and this adapter's largest has {most} by {most} pixels; \
+                 GpuOptions::reads = Storage does without images",
+                texel.width()
+            )));
+        }
         let entry = Arc::new(self.inner.ledger.enter(name, bytes)?);
         let scope = self.inner.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.inner.device.create_texture(&wgpu::TextureDescriptor {
             label: Some(name),
             size: wgpu::Extent3d {
                 width: texel.width() as u32,
-                height: bytes.div_ceil(ROW_BYTES).max(1) as u32,
+                height: rows as u32,
                 depth_or_array_layers: 1,
             },
             mip_level_count: 1,

@@ -52,9 +52,9 @@ pub struct GpuOptions {
     pub family: Option<Family>,
     /// The way in which kernels read buffers. Default: [`AdapterDescription::reads`].
     pub reads: Option<Reads>,
-    /// True lets Mesa's software adapter run the kernels of a small net in the thread that submits them: for a program
-    /// that trains one net, since the choice holds for the whole process. Default: false.
-    pub threads_by_work: bool,
+    /// Lets a session have Mesa's software adapter run the kernels of a small net in the thread that submits them. The choice
+    /// holds for the whole process, so it is for a program that trains one net. Default: none.
+    pub threads_by_work: Option<threads::OneNet>,
     /// The longest time for one submission, a few kernels; after it the device counts as lost. Default: 5 minutes, and on
     /// a software adapter, which other programs may slow down, an hour. Drivers of most GPUs end a kernel that hangs after
     /// some seconds; a software adapter never does.
@@ -77,7 +77,7 @@ impl Default for GpuOptions {
             memory: None,
             family: None,
             reads: None,
-            threads_by_work: false,
+            threads_by_work: None,
             patience: None,
             submission_work: None,
         }

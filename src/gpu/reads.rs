@@ -1,6 +1,6 @@
 //! The ways in which a kernel reads a buffer, and its text for each.
 //!
-//! Kernels are written with `var<storage, read>`. Mesa's software adapter before version 24 builds a load from storage as
+//! Kernels are written with `var<storage, read>`. Mesa's software adapter before version 25 builds a load from storage as
 //! a loop over the lanes, whose every turn spills and reloads a vector: 60 ns for eight numbers. A uniform buffer or an
 //! image is read without that loop, in 5 to 11 ns. So the same text is bound in another way there: the declaration
 //! changes, and each `name[i]` becomes a call of `read_name(i)`. All ways give the same bits.
@@ -25,8 +25,10 @@ pub enum Texel {
 
 /// Bytes of a row of an image, whatever its pixels hold.
 pub const ROW_BYTES: u64 = 16384;
-/// The most rows of an image: what every adapter allows.
-pub const MAX_ROWS: u64 = 16384;
+/// The most rows of an image, as WebGPU promises.
+pub const MAX_ROWS: u64 = 8192;
+/// The most images of a kernel.
+pub const MAX_IMAGES: usize = 16;
 /// The largest uniform buffer.
 pub const MAX_UNIFORM_BYTES: u64 = 65536;
 /// The most uniform buffers of a kernel.
@@ -91,14 +93,34 @@ fn resolved(wgsl: &str, kind: &str) -> String {
     }
 }
 
-/// The pixels that suit the elements of a binding; `None` where no text reads it, or it cannot be read from an image.
-pub fn texel(wgsl: &str, slot: u32) -> Option<Texel> {
+/// The pixels that suit the elements of a binding; `None` where the entry point does not read it, or it cannot be read from
+/// an image.
+pub fn texel(wgsl: &str, entry: &str, slot: u32) -> Option<Texel> {
     let declared = declarations(wgsl, slot);
     let texels = declared.iter().map(|d| element_text(&d.element).map(texel_of));
     let texel = texels.reduce(|a, b| if a == b { a } else { None })??;
-    // A binding that is only written is not read.
-    let is_read = |d: &Declaration<'_>| !d.written || calls(wgsl, d.name) != wgsl;
+    let reached = reached(wgsl, entry);
+    let is_read = |d: &Declaration<'_>| reached.iter().any(|text| calls(text, d.name) != *text);
     declared.iter().any(is_read).then_some(texel)
+}
+
+/// The texts of the functions that an entry point reaches, its own first. Each goes on to the next function.
+fn reached<'t>(wgsl: &'t str, entry: &str) -> Vec<&'t str> {
+    let mut starts: Vec<usize> = wgsl.match_indices("fn ").map(|(at, _)| at).collect();
+    starts.retain(|&at| at == 0 || wgsl.as_bytes()[at - 1] == b'\n');
+    let ends = starts.iter().skip(1).copied().chain([wgsl.len()]);
+    let functions: Vec<&str> = starts.iter().zip(ends).map(|(&start, end)| &wgsl[start..end]).collect();
+    let named = |name: &str| functions.iter().position(|f| f[3..].split('(').next() == Some(name));
+    let mut reached: Vec<usize> = named(entry).into_iter().collect();
+    let mut next = 0;
+    while let Some(&at) = reached.get(next) {
+        for word in functions[at].split(|c: char| !c.is_alphanumeric() && c != '_') {
+            let called = named(word).filter(|function| !reached.contains(function));
+            reached.extend(called);
+        }
+        next += 1;
+    }
+    reached.into_iter().map(|at| functions[at]).collect()
 }
 
 fn texel_of(value: &str) -> Texel {
@@ -236,10 +258,8 @@ mod tests {
 
     #[test]
     fn a_binding_becomes_an_image() {
-        assert_eq!(
-            (texel(TEXT, 3), texel(TEXT, 4), texel(TEXT, 5)),
-            (Some(Texel::Four), Some(Texel::One), None)
-        );
+        let of = |slot| texel(TEXT, "f", slot);
+        assert_eq!((of(3), of(4), of(5)), (Some(Texel::Four), Some(Texel::One), None));
         let text = rebind(TEXT, 4, ReadAs::Image(Texel::One)).unwrap();
         assert!(text.contains("var b: texture_storage_2d<r32uint, read>;"), "{text}");
         assert!(text.contains("textureLoad(b, vec2<u32>(n & 4095u, n >> 12u)).x"), "{text}");
@@ -265,9 +285,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_entry_point_does_not_read_gets_no_image() {
+        let text = "@group(0) @binding(3) var<storage, read_write> w: array<f32>;\n\
+            fn deep(i: u32) -> f32 { return w[i]; }\nfn reads(i: u32) { let a = deep(i); }\nfn writes(i: u32) { w[i] = 1.0; }\n";
+        assert_eq!((texel(text, "reads", 3), texel(text, "writes", 3)), (Some(Texel::One), None));
+    }
+
+    /// The rewriting takes every indexed name of a binding for the binding.
+    #[test]
+    fn no_local_variable_has_the_name_of_a_binding() {
+        for (file, _) in crate::gpu::wgsl::FILES {
+            let text = crate::gpu::wgsl::compose(file, &[]);
+            for declared in (0..16).flat_map(|slot| declarations(&text, slot)) {
+                let name = declared.name;
+                for local in [format!("let {name} ="), format!("var {name} ="), format!("var {name}:")] {
+                    assert!(!text.contains(&local), "{file}: {local}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_otherwise_is_left() {
         let text = TEXT.replace("array<u32>", "array<Row>");
-        assert!(rebind(&text, 4, ReadAs::Uniform(64)).is_none() && texel(&text, 4).is_none());
+        assert!(rebind(&text, 4, ReadAs::Uniform(64)).is_none() && texel(&text, "f", 4).is_none());
         let text = format!("{TEXT}fn n() -> u32 {{ return arrayLength(&b); }}");
         assert!(rebind(&text, 4, ReadAs::Uniform(64)).is_none());
     }

@@ -5,12 +5,8 @@
 //! the first Vulkan instance is made, and it holds for the whole process: so only a program that trains one net may
 //! choose.
 
-use std::sync::OnceLock;
-
 /// The variable that Mesa reads.
 const VARIABLE: &str = "LP_NUM_THREADS";
-
-static CHOSEN: OnceLock<bool> = OnceLock::new();
 
 /// Lets Mesa's software adapter run kernels in the thread that submits them. Does nothing where the variable is set already,
 /// or where the first adapter has been looked for.
@@ -23,15 +19,23 @@ pub unsafe fn without_threads() {
     }
     // SAFETY: the caller's promise.
     unsafe { std::env::set_var(VARIABLE, "0") };
-    let _ = CHOSEN.set(true);
 }
 
 /// The threads of Mesa's software adapter where the environment says how many.
-pub(super) fn given() -> Option<usize> {
+pub fn given() -> Option<usize> {
     std::env::var(VARIABLE).ok()?.trim().parse().ok()
 }
 
-/// True where [`without_threads`] made the choice.
-pub fn were_left_out() -> bool {
-    CHOSEN.get().copied().unwrap_or(false)
+/// The promise that a program trains one net, which [`GpuOptions::threads_by_work`](super::GpuOptions) asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct OneNet(());
+
+impl OneNet {
+    /// Makes the promise.
+    ///
+    /// # Safety
+    /// While a run's session starts, no other thread of the program reads or writes environment variables.
+    pub unsafe fn promise() -> OneNet {
+        OneNet(())
+    }
 }

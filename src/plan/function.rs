@@ -66,7 +66,9 @@ impl Function {
                 inputs.push((name.clone(), node.shape.elements(), node.dtype));
             }
         }
-        plan.read_as(target.reads);
+        let largest = outputs.iter().map(|t| t.full_shape().elements() as u64 * 4).max().unwrap_or(0);
+        let readback = largest.clamp(4, READBACK_BYTES);
+        plan.read_as(target.reads, target.memory.budget.map(|budget| budget.saturating_sub(readback)));
         let memory = Memory::allocate(gpu, &Memory::plan([&plan]))?;
         let program = Program::new(gpu, &plan, &memory)?;
         let outputs: Vec<usize> = outputs.iter().map(|t| t.full_shape().elements()).collect();

@@ -20,6 +20,7 @@ pub use buffers::{BufferPlan, Location, METRICS, Ring, Sink, TALLY, input_buffer
 pub use function::{Function, Value};
 pub use memory::{ALIGNMENT, Arena, Layout};
 pub use program::{Memory, Program};
+pub(crate) use reads::IMAGE_LIMITS;
 pub use steps::{ImageUse, Plan, ReadCounts, Step};
 pub use weights::NamedTensor;
 pub(crate) use weights::{TensorLocation, WeightLayout, check_weights};

@@ -7,7 +7,7 @@
 use super::buffers::{BufferPlan, Location, image_buffer};
 use super::steps::{ImageUse, Plan, Step};
 use crate::gpu::reads::{
-    MAX_ROWS, MAX_UNIFORM_BYTES, MAX_UNIFORMS, ROW_BYTES, ReadAs, Texel, old, rebind, texel,
+    MAX_IMAGES, MAX_ROWS, MAX_UNIFORM_BYTES, MAX_UNIFORMS, ROW_BYTES, ReadAs, Texel, old, rebind, texel,
 };
 use crate::gpu::{Access, Reads};
 
@@ -17,6 +17,9 @@ const LOADS_OF_A_COPY: u64 = 8192;
 const REUSE: u64 = 16;
 /// Words that are copied in the time of a load, about.
 const WORDS_OF_A_LOAD: u64 = 12;
+
+/// The largest operand that gets an image, where memory is short: the first of these limits that fits the budget.
+pub const IMAGE_LIMITS: [u64; 5] = [u64::MAX, 16 << 20, 2 << 20, 256 << 10, 0];
 
 /// An image, and what it holds.
 struct Held {
@@ -38,13 +41,24 @@ impl Step {
 }
 
 impl Plan {
-    /// Binds read-only operands in the way of an adapter, where memory is no matter.
-    pub fn read_as(&mut self, reads: Reads) {
-        self.read_by(reads, true);
+    /// Binds read-only operands in the way of an adapter, of whose memory `budget` is left: with images of all operands, of
+    /// small ones only, or of none.
+    pub fn read_as(&mut self, reads: Reads, budget: Option<u64>) {
+        if reads == Reads::Storage {
+            return;
+        }
+        let least = self.clone();
+        for most in IMAGE_LIMITS {
+            *self = least.clone();
+            self.read_by(reads, most);
+            if budget.is_none_or(|budget| self.bytes() <= budget) {
+                return;
+            }
+        }
     }
 
-    /// Binds read-only operands in the way of an adapter, with images or without.
-    pub fn read_by(&mut self, reads: Reads, images: bool) {
+    /// Binds read-only operands in the way of an adapter, with images of operands of at most `most` bytes.
+    pub fn read_by(&mut self, reads: Reads, most: u64) {
         let (above, reuse) = match reads {
             Reads::Storage => return,
             Reads::Products => (MAX_UNIFORM_BYTES, REUSE),
@@ -53,9 +67,7 @@ impl Plan {
         let mut held: Vec<Held> = Vec::new();
         for i in 0..self.steps.len() {
             self.bind_uniforms(i, above, reuse);
-            if images {
-                self.bind_images(i, above == 0, reuse, &mut held);
-            }
+            self.bind_images(i, most, above == 0, reuse, &mut held);
             let written: Vec<usize> =
                 self.steps[i].bindings.iter().filter(|b| b.1 == Access::Write).map(|b| b.2.buffer).collect();
             for image in &mut held {
@@ -85,12 +97,11 @@ impl Plan {
         }
     }
 
-    fn bind_images(&mut self, i: usize, always: bool, reuse: u64, held: &mut Vec<Held>) {
+    fn bind_images(&mut self, i: usize, most: u64, always: bool, reuse: u64, held: &mut Vec<Held>) {
         let step = &self.steps[i];
         let worth = |l: &Location| always || step.loads() >= LOADS_OF_A_COPY + l.bytes / 4 / WORDS_OF_A_LOAD;
-        let fits = |l: &Location, texel: Texel| {
-            l.bytes.is_multiple_of(texel.bytes()) && l.bytes <= MAX_ROWS * ROW_BYTES
-        };
+        let most = most.min(MAX_ROWS * ROW_BYTES);
+        let fits = |l: &Location, texel: Texel| l.bytes.is_multiple_of(texel.bytes()) && l.bytes <= most;
         let wanted: Vec<(usize, Texel)> = (0..step.bindings.len())
             .filter(|&b| match step.bindings[b].1 {
                 Access::Read => true,
@@ -100,8 +111,9 @@ impl Plan {
             .filter(|&b| {
                 worth(&step.bindings[b].2) && step.kernel.flops >= reuse * step.bindings[b].2.bytes / 4
             })
-            .filter_map(|b| Some((b, texel(&step.kernel.wgsl, step.bindings[b].0)?)))
+            .filter_map(|b| Some((b, texel(&step.kernel.wgsl, step.kernel.entry, step.bindings[b].0)?)))
             .filter(|&(b, texel)| fits(&step.bindings[b].2, texel))
+            .take(MAX_IMAGES)
             .collect();
         // What is held already comes first, so that it is not overwritten.
         let (kept, copied): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|&(b, texel)| {

@@ -4,6 +4,7 @@ use super::buffers::{ACTIVATIONS, BufferPlan, INPUT, Location};
 use super::memory::Arena;
 use crate::error::{Error, Result};
 use crate::gpu::Access;
+use crate::gpu::reads::OLD;
 use crate::kernel::{Kernel, MAX_ITERATIONS, Operand};
 use crate::shape::Shape;
 use serde::Serialize;
@@ -48,9 +49,10 @@ pub struct Step {
 }
 
 impl Step {
-    /// Bytes of all bindings. The kernel moves less where it touches an operand only in part.
+    /// Bytes of all bindings, of one that is read and written once. The kernel moves less where it touches an operand only
+    /// in part.
     pub fn bytes(&self) -> u64 {
-        self.bindings.iter().map(|(_, _, l)| l.bytes).sum()
+        self.bindings.iter().filter(|(slot, ..)| *slot < OLD).map(|(_, _, l)| l.bytes).sum()
     }
 
     /// The ways in which it reads what it reads.
@@ -65,10 +67,13 @@ impl Step {
         }
     }
 
-    /// Floating-point operations and bytes of the bindings it writes: what it costs, about, in a submission.
+    /// Floating-point operations and bytes of what it writes, copies into images included: what it costs, about, in a
+    /// submission.
     pub fn work(&self) -> u64 {
-        let written = self.bindings.iter().filter(|(_, access, _)| *access == Access::Write);
-        self.kernel.flops + written.map(|(_, _, l)| l.bytes).sum::<u64>()
+        let is_copied = |slot: u32| self.images.iter().any(|used| used.slot == slot && used.copied);
+        let moved =
+            self.bindings.iter().filter(|(slot, access, _)| *access == Access::Write || is_copied(*slot));
+        self.kernel.flops + moved.map(|(_, _, l)| l.bytes).sum::<u64>()
     }
 }
 

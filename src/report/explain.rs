@@ -169,7 +169,7 @@ pub fn explain_text(plan: &TrainPlan) -> String {
     let mut out = layers(plan);
     let _ = writeln!(out, "{}\n", totals(plan));
     if plan.reads != Reads::Storage {
-        let _ = writeln!(out, "operands are read as {}\n", plan.reads);
+        let _ = writeln!(out, "reads: {}\n", plan.read_as());
     }
     for (title, plan) in builds(plan) {
         section(&mut out, &title, plan);
@@ -309,7 +309,7 @@ pub fn explain_json(plan: &TrainPlan) -> Value {
         "peak_bytes": plan.peak_bytes(),
         "budget": plan.budget_choice.budget,
         "choices": plan.budget_choice.choices,
-        "reads": plan.reads.to_string(),
+        "reads": plan.read_as(),
         "checkpointing": plan.recomputation.map(|c| json!({
             "saved_bytes": c.saved_bytes,
             "added_flops": c.added_flops,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::gpu::{Gpu, threads};
 use crate::train::Trainer;
 
-/// The adapter of a run, and the choices that follow from it. None of them changes a bit of the results.
+/// The adapter of a run, and the choices that follow from it. Only the family of kernels changes bits of the results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Machine {
     version: &'static str,
@@ -16,7 +16,8 @@ pub(super) struct Machine {
     kernels: String,
     /// The way in which kernels read buffers.
     reads: String,
-    /// `None` where the driver chooses.
+    /// Threads of Mesa's software adapter as the environment or this program set them; 0 is the thread that submits. `None`
+    /// where the driver chooses.
     software_threads: Option<usize>,
     dispatches_per_step: usize,
     peak_bytes: u64,
@@ -31,8 +32,8 @@ impl Machine {
             driver: adapter.driver.clone(),
             backend: adapter.backend.clone(),
             kernels: format!("{:?}", gpu.family()),
-            reads: plan.reads.to_string(),
-            software_threads: threads::were_left_out().then_some(0),
+            reads: plan.read_as(),
+            software_threads: adapter.mesa_version().and_then(|_| threads::given()),
             dispatches_per_step: plan.dispatches(),
             peak_bytes: plan.peak_bytes(),
         }

@@ -71,8 +71,10 @@ pub struct Session {
 
 /// An open device with the plans of a run on it.
 fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, Trainer)> {
-    if options.threads_by_work && config.plan(data, Target::new(Family::Subgroup))?.suits_one_thread() {
-        // SAFETY: the threads that read the data have ended, and those that train have not begun.
+    if options.threads_by_work.is_some()
+        && config.plan(data, Target::new(Family::Subgroup))?.suits_one_thread()
+    {
+        // SAFETY: the promise of `OneNet`; the threads that read the data have ended, and those that train have not begun.
         unsafe { threads::without_threads() };
     }
     let gpu = match Gpu::open(&config.gpu_options(options)) {

@@ -67,7 +67,15 @@ fn metrics_have_the_keys_of_the_interface() {
     assert!((right - right.round()).abs() <= 1e-6, "{right} of 360");
     assert_eq!(
         folder.listing(),
-        ["net.toml", "run", "run/.lock", "run/config.toml", "run/metrics.jsonl", "run/model.safetensors"]
+        [
+            "net.toml",
+            "run",
+            "run/.lock",
+            "run/config.toml",
+            "run/machine.json",
+            "run/metrics.jsonl",
+            "run/model.safetensors"
+        ]
     );
 }
 

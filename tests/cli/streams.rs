@@ -127,7 +127,15 @@ fn a_limit_of_the_size_of_files_is_an_error() {
     let train = ["train", "net.toml", "--out", "run", "-q", "--adapter", &crate::adapter::wanted()];
     let done = in_shell(&folder, r#"ulimit -f 4; exec "$@""#, &train);
     done.refused(1, &["cannot write run/model.safetensors", "File too large", "resume run"]);
-    let left = ["net.toml", "printed", "run", "run/.lock", "run/config.toml", "run/metrics.jsonl"];
+    let left = [
+        "net.toml",
+        "printed",
+        "run",
+        "run/.lock",
+        "run/config.toml",
+        "run/machine.json",
+        "run/metrics.jsonl",
+    ];
     assert_eq!(folder.listing(), left, "half a file is left");
     let last = folder.metrics("run").pop().expect("a line");
     assert_eq!((last["event"].as_str(), last["step"].as_u64()), (Some("failed"), Some(15)), "{last}");
