@@ -49,7 +49,9 @@ fn table(gpu: &Gpu, plan: &Plan, ways: &[Program], peak: f64) {
         // The driver compiles a kernel at its first dispatch, unless its cache has it.
         firsts.push(time(gpu, &ways[0].dispatches[i..=i], 1) / 1e3);
     }
-    ways.iter().for_each(|way| drop(time(gpu, &way.dispatches, 1)));
+    for way in ways {
+        time(gpu, &way.dispatches, 1);
+    }
     for (i, step) in plan.steps.iter().enumerate() {
         let work = step.kernel.flops;
         let n = if work > 100_000_000 {
