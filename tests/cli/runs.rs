@@ -328,7 +328,14 @@ fn a_table_is_learnt_and_its_encoding_kept() {
     let kept = folder.listing().into_iter().filter(|name| name.starts_with("run/")).collect::<Vec<_>>();
     assert_eq!(
         kept,
-        ["run/.lock", "run/config.toml", "run/data.json", "run/metrics.jsonl", "run/model.safetensors"]
+        [
+            "run/.lock",
+            "run/config.toml",
+            "run/data.json",
+            "run/machine.json",
+            "run/metrics.jsonl",
+            "run/model.safetensors"
+        ]
     );
 
     let run = folder.path("run");
