@@ -33,9 +33,9 @@ const WITHOUT_DEVICE: [(&str, &[&str], &[&str]); 8] = [
     ("data", &[], &[]),
     ("nn", &[], &[]),
     ("optim", &[], &[]),
-    // Texts, bindings and the family of a kernel; the memory budget is what an open device has left.
-    ("kernel", &["Access", "Family", "wgsl"], &["kernel/target.rs"]),
-    ("plan", &["Access"], &["plan/function.rs", "plan/program.rs"]),
+    // Texts, bindings, the family of a kernel and the ways to read a buffer; the memory budget is what an open device has left.
+    ("kernel", &["Access", "Family", "Reads", "wgsl"], &["kernel/target.rs"]),
+    ("plan", &["Access", "Reads", "reads"], &["plan/function.rs", "plan/program.rs"]),
     ("metrics", &[], &[]),
     ("compile", &[], &[]),
 ];

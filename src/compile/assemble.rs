@@ -7,10 +7,9 @@ use super::train_plan::{BudgetChoice, Recomputation, TrainPlan};
 use super::{checks, inputs};
 use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
-use crate::gpu::Reads;
 use crate::graph::Graph;
 use crate::kernel::feed::MAX_WINDOW_STEPS;
-use crate::kernel::{Family, Precision, Target};
+use crate::kernel::{Family, Precision, Reads, Target};
 use crate::optim::{Clip, Groups, Update};
 use crate::plan::{Memory, Plan};
 

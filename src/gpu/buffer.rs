@@ -175,7 +175,7 @@ impl Gpu {
         let workgroups: u64 = grid.iter().map(|&n| u64::from(n)).product();
         let copies = bindings.iter().filter_map(|b| {
             let read = b.image.filter(|read| read.copied)?;
-            Some(ImageCopy::new(read.image, b.buffer, b.offset, b.bytes))
+            Some(ImageCopy::new(read.image, &b.buffer.raw, b.offset, b.bytes))
         });
         let copies = copies.collect();
         Dispatch { pipeline: pipeline.clone(), bind_group, grid, copies, work: workgroups * WORKGROUP_WORK }

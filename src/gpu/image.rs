@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Gpu;
 use super::ledger::Entry;
-use super::reads::{ROW_BYTES, Texel};
-use super::{Buffer, Gpu};
+use super::reads::{ROW_BYTES, Texel, format};
 use crate::error::{Error, Result};
 
 /// An image on the device, a line in the ledger; clones share it.
@@ -19,7 +19,7 @@ pub struct Image {
 /// A range of a buffer that is copied into an image before a kernel reads it.
 #[derive(Debug, Clone)]
 pub(super) struct ImageCopy {
-    buffer: Buffer,
+    buffer: wgpu::Buffer,
     offset: u64,
     bytes: u64,
     image: Image,
@@ -67,16 +67,8 @@ impl Gpu {
     }
 }
 
-/// The format of an image.
-pub(super) fn format(texel: Texel) -> wgpu::TextureFormat {
-    match texel {
-        Texel::One => wgpu::TextureFormat::R32Uint,
-        Texel::Four => wgpu::TextureFormat::Rgba32Uint,
-    }
-}
-
 impl ImageCopy {
-    pub(super) fn new(image: &Image, buffer: &Buffer, offset: u64, bytes: u64) -> ImageCopy {
+    pub(super) fn new(image: &Image, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> ImageCopy {
         ImageCopy { buffer: buffer.clone(), offset, bytes, image: image.clone() }
     }
 
@@ -86,7 +78,7 @@ impl ImageCopy {
         let (rows, rest) = (self.bytes / ROW_BYTES, self.bytes % ROW_BYTES);
         let mut copy = |row: u64, width: u64, height: u64| {
             let from = wgpu::TexelCopyBufferInfo {
-                buffer: &self.buffer.raw,
+                buffer: &self.buffer,
                 layout: wgpu::TexelCopyBufferLayout {
                     offset: self.offset + row * ROW_BYTES,
                     bytes_per_row: Some(ROW_BYTES as u32),

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::image;
-use super::reads::Texel;
+use super::reads::{Texel, format};
 use crate::error::{Error, Result};
 
 /// How a kernel uses a buffer.
@@ -41,7 +40,7 @@ fn binding_type(access: Access) -> wgpu::BindingType {
         Access::Uniform => buffer(wgpu::BufferBindingType::Uniform),
         Access::Image(texel) => wgpu::BindingType::StorageTexture {
             access: wgpu::StorageTextureAccess::ReadOnly,
-            format: image::format(texel),
+            format: format(texel),
             view_dimension: wgpu::TextureViewDimension::D2,
         },
     }

@@ -57,6 +57,14 @@ impl Texel {
     }
 }
 
+/// The format of an image.
+pub(super) fn format(texel: Texel) -> wgpu::TextureFormat {
+    match texel {
+        Texel::One => wgpu::TextureFormat::R32Uint,
+        Texel::Four => wgpu::TextureFormat::Rgba32Uint,
+    }
+}
+
 /// A storage binding as the text declares it.
 struct Declaration<'t> {
     /// Its place in the text, without the semicolon.

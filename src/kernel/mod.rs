@@ -42,7 +42,7 @@ pub mod update;
 pub use target::{MemoryBudget, Precision, Residence, Rounding, Target};
 
 use crate::gpu::Access;
-pub use crate::gpu::Family;
+pub use crate::gpu::{Family, Reads};
 use crate::graph::NodeId;
 
 /// The most loop iterations of one invocation that are not unrolled. lavapipe silently ends loops at 65,535.

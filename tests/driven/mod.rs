@@ -2,6 +2,7 @@
 
 use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::data::{BatchSize, Dataset};
+use downhill::gpu::Reads;
 use downhill::kernel::Target;
 use downhill::nn::Net;
 use downhill::optim::Update;
@@ -30,11 +31,22 @@ pub struct Driven {
 /// The loss is Σ sum(p · g), whose gradient for p is g exactly. A sample is the gradients of one step, in file
 /// order and a batch of one, so that step t, from 0, sees `grads[t]`, at the rate `lrs[t]`.
 pub fn drive(update: impl Into<Update>, lrs: &[f64], params: &[Param]) -> Result<Driven, downhill::Error> {
-    drive_changed(update, lrs, params, |_| ())
+    drive_with(GpuOptions::default(), update, lrs, params, |_| ())
 }
 
-/// [`drive`] with plans that `change` has changed.
+/// [`drive`] with plans that `change` has changed. Kernels read storage buffers, so that their texts are those of the files.
 pub fn drive_changed(
+    update: impl Into<Update>,
+    lrs: &[f64],
+    params: &[Param],
+    change: impl FnOnce(&mut TrainPlan),
+) -> Result<Driven, downhill::Error> {
+    let device = GpuOptions { reads: Some(Reads::Storage), ..GpuOptions::default() };
+    drive_with(device, update, lrs, params, change)
+}
+
+fn drive_with(
+    device: GpuOptions,
     update: impl Into<Update>,
     lrs: &[f64],
     params: &[Param],
@@ -54,7 +66,7 @@ pub fn drive_changed(
         params.iter().map(term).reduce(|a, b| a.add(&b)).expect("a parameter")
     };
     let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
-    let gpu = adapter::open_with(GpuOptions::default());
+    let gpu = adapter::open_with(device);
     let loss = |loss: &Tensor, _: &Tensor| loss.clone();
     let batches = options.batches(&data)?;
     let mut train_plan = TrainPlan::builder(&data, update)
