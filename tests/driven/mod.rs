@@ -35,6 +35,7 @@ pub fn drive(update: impl Into<Update>, lrs: &[f64], params: &[Param]) -> Result
 }
 
 /// [`drive`] with plans that `change` has changed. Kernels read storage buffers, so that their texts are those of the files.
+#[allow(dead_code, reason = "one of the test binaries drives unchanged plans only")]
 pub fn drive_changed(
     update: impl Into<Update>,
     lrs: &[f64],
