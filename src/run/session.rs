@@ -71,7 +71,9 @@ pub struct Session {
 
 /// An open device with the plans of a run on it.
 fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, Trainer)> {
+    // Where the environment has a number, there is nothing to choose.
     if options.threads_by_work.is_some()
+        && threads::given().is_none()
         && config.plan(data, Target::new(Family::Subgroup))?.suits_one_thread()
     {
         // SAFETY: the promise of `OneNet`; the threads that read the data have ended, and those that train have not begun.
