@@ -186,12 +186,13 @@ fn the_plan_and_the_ledger_have_the_true_bytes() {
     let data = Dataset::from_arrays("gradients", [WIDTH], vec![0.0; WIDTH], [], vec![0.0]).expect("a sample");
     for &family in families() {
         let batches = BatchPlan::new(1, BatchSize::Full, false).expect("batches");
+        let gpu = open(family);
         let of = |bits| {
             let update = Update::new(adamw(0.01, bits));
             TrainPlan::builder(&data, &update)
                 .model(&model, &|y, _| y.clone())
                 .batches(batches)
-                .target(Target::new(family))
+                .target(Target::new(family).with_reads(gpu.reads()))
                 .build()
                 .expect("a plan")
         };
@@ -203,7 +204,6 @@ fn the_plan_and_the_ledger_have_the_true_bytes() {
         let wide = of(32);
         let kept = bytes(&wide, "exp_avg") + bytes(&wide, "exp_avg_sq");
         assert!(2 * moment + 37 * 8 < kept * 29 / 100, "of {kept} bytes");
-        let gpu = open(family);
         let trainer = trainer(&gpu, &Update::new(adamw(0.01, 8)), &[vec![0.0; WIDTH]]);
         let mut planned: Vec<_> = plan.all_buffers().into_iter().map(|b| (b.name, b.bytes)).collect();
         let mut held = gpu.ledger().entries();
