@@ -48,6 +48,7 @@ pub struct Printer<'a> {
     nodes: &'a [Node],
     stored: &'a dyn Fn(NodeId) -> bool,
     accumulator: Option<NodeId>,
+    variables: HashMap<NodeId, String>,
     side_output: Option<NodeId>,
     inputs: Vec<NodeId>,
     statements: Vec<Statement>,
@@ -80,6 +81,7 @@ impl<'a> Printer<'a> {
             nodes,
             stored,
             accumulator,
+            variables: HashMap::new(),
             side_output: None,
             inputs,
             statements: Vec::new(),
@@ -96,6 +98,17 @@ impl<'a> Printer<'a> {
             self.write_side_output("acc");
         }
         self
+    }
+
+    /// Reads the values of these nodes from variables of these names, at any coordinates.
+    pub fn variables(mut self, variables: HashMap<NodeId, String>) -> Self {
+        self.variables = variables;
+        self
+    }
+
+    /// The row-major index of `coordinates` in `shape`.
+    pub fn index(&mut self, coordinates: &Coordinates, shape: &Shape) -> String {
+        self.linear(coordinates, shape)
     }
 
     fn write_side_output(&mut self, value: &str) {
@@ -200,6 +213,9 @@ impl<'a> Printer<'a> {
     fn value(&mut self, id: NodeId, coordinates: &Coordinates) -> String {
         if self.accumulator == Some(id) {
             return "acc".into();
+        }
+        if let Some(name) = self.variables.get(&id) {
+            return name.clone();
         }
         let key = (id, coordinates.clone());
         if let Some(name) = self.known.get(&key) {

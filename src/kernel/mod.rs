@@ -31,6 +31,8 @@ pub mod orthogonal;
 #[doc(hidden)]
 pub mod reduce;
 #[doc(hidden)]
+pub mod reduce_chain;
+#[doc(hidden)]
 pub mod scaling;
 #[doc(hidden)]
 pub mod statistics;
@@ -63,6 +65,8 @@ pub enum Operand {
     Output,
     /// The kernel's second output.
     Second,
+    /// The value of a node that the kernel makes, where it makes several.
+    Made(NodeId),
     /// A buffer of the engine by name: the step counter, tables, arenas.
     Named(&'static str),
 }

@@ -27,12 +27,13 @@ pub struct Reduction<'a> {
     pub sink: Sink,
 }
 
-fn fold_text(fold: Fold) -> String {
+/// The function of a fold, under a name.
+pub(super) fn fold_text(name: &str, fold: Fold) -> String {
     let join = match fold {
         Fold::Sum => "a + b",
         Fold::Max => "maximum(a, b)",
     };
-    format!("fn fold(a: f32, b: f32) -> f32 {{ return {join}; }}\n")
+    format!("fn {name}(a: f32, b: f32) -> f32 {{ return {join}; }}\n")
 }
 
 /// The coordinates of element (o, r) of a reduction in its input: the kept axes from o, the folded ones from r.
@@ -141,7 +142,8 @@ pub fn kernels(r: &Reduction<'_>, target: Target) -> (Kernel, Option<(Kernel, u6
     // Even chunks may leave the last ones empty.
     let parts = length.div_ceil(chunk);
 
-    let mut slots = vec![("fold", fold_text(*fold)), ("value", function("fn value(o: u32, r: u32)", &value))];
+    let mut slots =
+        vec![("fold", fold_text("fold", *fold)), ("value", function("fn value(o: u32, r: u32)", &value))];
     let sizes = Sizes { outputs, length, parts, chunk, of_partials: false };
     let (sink, inputs) = if parts == 1 {
         (r.sink, epilogue(r, value.inputs.clone(), &mut slots))
@@ -173,7 +175,7 @@ pub fn fold_partials(
     target: Target,
 ) -> Kernel {
     let value = format!("fn value(o: u32, r: u32) -> f32 {{ return in0[{index}]; }}\n");
-    let mut slots = vec![("fold", fold_text(fold)), ("value", value)];
+    let mut slots = vec![("fold", fold_text("fold", fold)), ("value", value)];
     // The node itself stands for its partial results at in0.
     let inputs = epilogue(r, vec![r.node], &mut slots);
     let sizes = Sizes { outputs, length: parts, parts: 1, chunk: parts, of_partials: true };

@@ -16,10 +16,11 @@
 
 use std::collections::HashMap;
 
+use super::group::Group;
 use super::view::Views;
 use crate::graph::{DType, Node, NodeId, Op};
-use crate::kernel::MAX_INPUTS;
 use crate::kernel::functions::unary_cost;
+use crate::kernel::{Family, MAX_INPUTS};
 
 /// The largest cost of an elementwise value that several kernels each recompute.
 const CHEAP: u64 = 24;
@@ -76,11 +77,15 @@ pub(super) struct Fusion {
     pub claimed: Vec<bool>,
     /// The values in memory that each node's expression reads.
     pub leaves: Vec<Vec<NodeId>>,
+    /// Reductions whose kernel computes values that depend on each other, and those values.
+    pub groups: Vec<Group>,
+    /// The group of each member.
+    pub grouped: HashMap<NodeId, usize>,
 }
 
 impl Fusion {
     /// Decides for everything that `outputs` need.
-    pub fn new(nodes: &[Node], outputs: &[NodeId]) -> Self {
+    pub fn new(nodes: &[Node], outputs: &[NodeId], family: Family) -> Self {
         let n = nodes.len();
         let mut f = Fusion {
             live: vec![false; n],
@@ -90,6 +95,8 @@ impl Fusion {
             consumers: vec![Vec::new(); n],
             claimed: vec![false; n],
             leaves: vec![Vec::new(); n],
+            groups: Vec::new(),
+            grouped: HashMap::new(),
         };
         for id in outputs {
             f.live[id.0] = true;
@@ -120,9 +127,23 @@ impl Fusion {
                 break;
             }
         }
-        for i in 0..n {
-            if f.live[i] && matches!(nodes[i].op, Op::Matmul { .. } | Op::Reduce(..)) {
-                f.fuse_epilogue(nodes, NodeId(i), outputs);
+        let starts = |f: &Fusion, is: fn(&Op) -> bool| -> Vec<NodeId> {
+            let free = |i: &usize| f.live[*i] && !f.grouped.contains_key(&NodeId(*i));
+            (0..n).filter(free).filter(|&i| is(&nodes[i].op)).map(NodeId).collect()
+        };
+        if family == Family::Tiled {
+            for start in starts(&f, |op| matches!(op, Op::Matmul { .. })) {
+                f.fuse_epilogue(nodes, start, outputs);
+            }
+            let taken = starts(&f, |op| matches!(op, Op::Matmul { .. }));
+            let taken = taken.iter().filter_map(|&start| f.row_sum(nodes, start, family)).collect();
+            f.group(nodes, outputs, &taken);
+            for start in starts(&f, |op| matches!(op, Op::Reduce(..))) {
+                f.fuse_epilogue(nodes, start, outputs);
+            }
+        } else {
+            for start in starts(&f, |op| matches!(op, Op::Matmul { .. } | Op::Reduce(..))) {
+                f.fuse_epilogue(nodes, start, outputs);
             }
         }
         f
@@ -278,6 +299,12 @@ impl Fusion {
             }
             self.epilogues.insert(start, epilogue);
         }
+    }
+
+    /// True for a value that is read by no kernel but the one that makes it.
+    pub fn is_unread(&self, id: NodeId) -> bool {
+        let inner = |group: &usize| self.groups[*group].inner.contains(&id);
+        self.consumers[id.0].is_empty() || self.grouped.get(&id).is_some_and(inner)
     }
 
     /// True for a value that a kernel writes as its side output.

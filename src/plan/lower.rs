@@ -8,9 +8,9 @@ use super::view::Views;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::chain::{self, Sink as KernelSink};
-use crate::kernel::matmul::{Matrix, MatrixView, Product};
+use crate::kernel::matmul::{self, Matrix, MatrixView, Product};
 use crate::kernel::reduce::Reduction;
-use crate::kernel::{Kernel, Target, cross_entropy, matmul, reduce};
+use crate::kernel::{Family, Kernel, Target, cross_entropy, reduce, reduce_chain};
 
 /// The node behind reshapes, which hold the same elements in the same order.
 pub(super) fn strip(nodes: &[Node], mut id: NodeId) -> NodeId {
@@ -26,6 +26,8 @@ pub(super) struct KernelDraft {
     pub output: NodeId,
     pub sink: Option<Sink>,
     pub second: Option<(NodeId, Option<Sink>)>,
+    /// The other nodes of a kernel that makes several.
+    pub also: Vec<(NodeId, Option<Sink>)>,
     /// Bytes of the partial results it leaves for the kernel after it.
     pub partial: u64,
     pub title: String,
@@ -39,13 +41,13 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub fn new(nodes: &[Node], outputs: &[(NodeId, Sink)]) -> Self {
+    pub fn new(nodes: &[Node], outputs: &[(NodeId, Sink)], family: Family) -> Self {
         let roots: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
-        let fusion = Fusion::new(nodes, &roots);
+        let fusion = Fusion::new(nodes, &roots, family);
         let mut owned = HashMap::new();
         for (id, sink) in outputs {
             let alone = roots.iter().filter(|r| *r == id).count() == 1;
-            let unread = fusion.consumers[id.0].is_empty() || matches!(sink, Sink::Buffer(_));
+            let unread = fusion.is_unread(*id) || matches!(sink, Sink::Buffer(_));
             // The kernel of a matrix product cannot write to a ring, so its value is copied there.
             let in_ring = matches!(sink, Sink::Metric(_) | Sink::Tally { .. });
             let plain = !in_ring || makes_metrics(nodes, &fusion, *id);
@@ -100,6 +102,12 @@ impl<'a> Lowering<'a> {
 
     pub fn run(mut self) -> Self {
         for i in 0..self.nodes.len() {
+            if let Some(&group) = self.fusion.grouped.get(&NodeId(i)) {
+                if self.fusion.groups[group].position == NodeId(i) {
+                    self.emit_group(group);
+                }
+                continue;
+            }
             let wanted = self.fusion.live[i] && self.fusion.stored[i] && !self.done[i];
             if wanted && !self.fusion.is_side_output(NodeId(i)) {
                 self.emit(NodeId(i));
@@ -115,6 +123,7 @@ impl<'a> Lowering<'a> {
                     output: *id,
                     sink: Some(sink.clone()),
                     second: None,
+                    also: vec![],
                     partial: 0,
                     title,
                 });
@@ -139,7 +148,7 @@ impl<'a> Lowering<'a> {
         let title = self.title(start);
         let sink = self.owned.get(&output).cloned();
         self.done[output.0] = true;
-        self.drafts.push(KernelDraft { kernel, output, sink, second: None, partial: 0, title });
+        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: vec![], partial: 0, title });
     }
 
     /// `layer: matmul add relu`, from the first op of the kernel to the last. Of many ops the middle ones are left out.
@@ -209,6 +218,33 @@ impl<'a> Lowering<'a> {
         self.draft_side_output(start);
     }
 
+    /// The kernel of a group, which makes all of its outputs.
+    fn emit_group(&mut self, group: usize) {
+        let stored = |n: NodeId| self.fusion.stored[n.0] && self.fusion.grouped.get(&n) != Some(&group);
+        let chain = &self.fusion.groups[group].chain;
+        let kernel = reduce_chain::kernel(self.nodes, &stored, chain);
+        let made = chain.outputs.iter().map(reduce_chain::Output::node);
+        let mut made: Vec<_> = made.map(|node| (node, self.owned.get(&node).cloned())).collect();
+        made.iter().for_each(|(node, _)| self.done[node.0] = true);
+        let title = self.group_title(chain);
+        let Some((output, sink)) = made.pop() else { unreachable!("a group without outputs") };
+        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: made, partial: 0, title });
+    }
+
+    /// `layer: sum sum mul`: the reductions of a group, and the last value that it makes.
+    fn group_title(&self, chain: &reduce_chain::ReduceChain) -> String {
+        let mut members: Vec<NodeId> = chain.passes.iter().flatten().map(|member| member.node).collect();
+        let scope = &self.nodes[members[0].0].scope;
+        members.extend(chain.outputs.last().map(reduce_chain::Output::node));
+        members.dedup();
+        let mut names: Vec<String> = members.iter().map(|node| self.nodes[node.0].op.name()).collect();
+        if names.len() > 5 {
+            names.splice(3..names.len() - 1, ["..".to_owned()]);
+        }
+        let names = names.join(" ");
+        if scope.is_empty() { names } else { format!("{scope}: {names}") }
+    }
+
     /// A second kernel that folds the partial results of the one just drafted.
     fn follow(&mut self, kernel: Kernel, root: NodeId, bytes: u64) {
         if let Some(first) = self.drafts.last_mut() {
@@ -217,7 +253,15 @@ impl<'a> Lowering<'a> {
         let title =
             format!("{}: fold of parts", self.nodes[root.0].scope).trim_start_matches(": ").to_owned();
         let sink = self.owned.get(&root).cloned();
-        self.drafts.push(KernelDraft { kernel, output: root, sink, second: None, partial: bytes, title });
+        self.drafts.push(KernelDraft {
+            kernel,
+            output: root,
+            sink,
+            second: None,
+            also: vec![],
+            partial: bytes,
+            title,
+        });
     }
 
     /// A matmul's operand in memory; `turned` means that it is stored transposed.
@@ -284,22 +328,11 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The sum over the rows of a matmul's first operand, if the graph wants it and no kernel reads it: the bias gradient
-    /// beside the weight gradient.
+    /// The sum of the rows of a product's first operand, if its kernel can write it where it belongs.
     fn row_sum(&self, start: NodeId) -> Option<NodeId> {
-        let node = &self.nodes[start.0];
-        let (Op::Matmul { trans_a: true, .. }, 2) = (&node.op, node.shape.len()) else { return None };
-        let dy = node.inputs[0];
-        if matmul::long(self.nodes[dy.0].shape[0]) || self.side_output(start).is_some() {
-            return None;
-        }
-        self.fusion.consumers[dy.0].iter().copied().find(|&c| {
-            self.nodes[c.0].op == Op::Reduce(Fold::Sum, vec![0])
-                && !self.done[c.0]
-                && self.fusion.stored[c.0]
-                && matches!(self.owned.get(&c), Some(Sink::Gradient(_) | Sink::Buffer(_)))
-                && self.fusion.producer[c.0].is_none()
-        })
+        let sum = self.fusion.row_sum(self.nodes, start, self.target.family)?;
+        let lands = matches!(self.owned.get(&sum), Some(Sink::Gradient(_) | Sink::Buffer(_)));
+        (lands && !self.done[sum.0]).then_some(sum)
     }
 
     fn emit_cross_entropy(&mut self, id: NodeId) {
@@ -380,5 +413,5 @@ impl<'a> Lowering<'a> {
 /// True where the kernel that makes `id` can write to the ring of metrics.
 fn makes_metrics(nodes: &[Node], fusion: &Fusion, id: NodeId) -> bool {
     let start = fusion.producer[id.0].unwrap_or(id);
-    nodes[start.0].op.direct_inputs() == 0
+    nodes[start.0].op.direct_inputs() == 0 && !fusion.grouped.contains_key(&id)
 }

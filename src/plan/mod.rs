@@ -3,15 +3,18 @@
 //! The nets are small, so launches cost more than arithmetic. A fixed plan makes a step a short list of prepared dispatches,
 //! and its memory a number known before the first allocation. [`Program`] binds a plan to a device.
 
+mod axes;
 mod buffers;
 mod function;
 mod fuse;
+mod group;
 mod half;
 mod lower;
 mod memory;
 mod place;
 mod program;
 mod reads;
+mod row_sum;
 mod steps;
 mod view;
 mod weights;
@@ -29,7 +32,7 @@ use crate::error::Result;
 use crate::graph::{Graph, NodeId, Tensor};
 use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::update::PARAMETERS;
-use crate::kernel::{Precision, Target, scaling};
+use crate::kernel::{Family, Precision, Target, scaling};
 use crate::shape::Shape;
 
 impl Plan {
@@ -62,7 +65,10 @@ impl Plan {
         let state = Arena::new(buffers.iter().map(|b| if b.node.is_some() { &b.shape } else { &none }));
         let outputs: Vec<(NodeId, Sink)> =
             outputs.iter().map(|(t, sink)| (lower::strip(&nodes, t.id()), sink.clone())).collect();
-        let places = lower::Places::new(&nodes, &outputs);
+        if target.family == Family::Tiled {
+            group::take_apart(&mut nodes);
+        }
+        let places = lower::Places::new(&nodes, &outputs, target.family);
         if half {
             let sunk: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
             half::mark(&mut nodes, &places.fusion, &sunk);

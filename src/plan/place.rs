@@ -37,8 +37,8 @@ impl Lowering<'_> {
         let mut index: HashMap<NodeId, usize> = HashMap::new();
         let mut partials: HashMap<usize, usize> = HashMap::new();
         for (k, draft) in self.drafts.iter().enumerate() {
-            let made =
-                [(draft.output, &draft.sink)].into_iter().chain(draft.second.as_ref().map(|(n, s)| (*n, s)));
+            let others = draft.second.iter().chain(&draft.also).map(|(n, s)| (*n, s));
+            let made = [(draft.output, &draft.sink)].into_iter().chain(others);
             for (node, sink) in made {
                 if sink.is_none() {
                     index.entry(node).or_insert_with(|| {
@@ -126,6 +126,7 @@ impl Lowering<'_> {
                         Some((node, sink)) => locate(&mut plan, *node, sink.as_ref()),
                         None => unreachable!("a second output without a node"),
                     },
+                    Operand::Made(node) => locate(&mut plan, node, self.owned.get(&node)),
                     Operand::Named(PARTIAL) => {
                         let life = partials[&k];
                         Location { buffer: shared[places[life]], offset: 0, bytes: lives[life].bytes }

@@ -46,15 +46,8 @@ impl<'a> Views<'a> {
         }
         let mut inner = self.strided(node.inputs[0])?;
         match &node.op {
-            Op::Reshape if inner.is_contiguous() => Some(Strided::whole(inner.base, &node.shape)),
             Op::Reshape => {
-                let wide = |s: &Shape| s.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
-                if wide(&inner.shape) != wide(&node.shape) {
-                    return None;
-                }
-                let mut kept = inner.shape.iter().zip(&inner.strides).filter(|(d, _)| **d != 1);
-                let stride = |&d: &usize| if d == 1 { Some(0) } else { kept.next().map(|(_, &s)| s) };
-                inner.strides = node.shape.iter().map(stride).collect::<Option<_>>()?;
+                inner.strides = reshaped(&inner.shape, &inner.strides, &node.shape)?;
                 inner.shape = node.shape.clone();
                 Some(inner)
             }
@@ -143,6 +136,35 @@ impl<'a> Views<'a> {
     }
 }
 
+/// The strides of the same elements under another shape, where strides can reach them: an axis may be split, and axes that
+/// follow each other in memory may be joined. As `computeStride` of torch's views.
+fn reshaped(shape: &[usize], strides: &[usize], to: &[usize]) -> Option<Vec<usize>> {
+    let mut result = vec![0; to.len()];
+    let mut open = to.len();
+    let mut base = strides.last().copied().unwrap_or(1);
+    let (mut joined, mut given) = (1, 1);
+    for axis in (0..shape.len()).rev() {
+        joined *= shape[axis];
+        let ends = axis == 0 || (shape[axis - 1] != 1 && strides[axis - 1] != joined * base);
+        if !ends {
+            continue;
+        }
+        while open > 0 && (given < joined || to[open - 1] == 1) {
+            open -= 1;
+            result[open] = given * base;
+            given *= to[open];
+        }
+        if given != joined {
+            return None;
+        }
+        if axis > 0 {
+            base = strides[axis - 1];
+            (joined, given) = (1, 1);
+        }
+    }
+    (0..open).all(|axis| to[axis] == 1).then_some(result)
+}
+
 /// One stride for all batch axes, where there is one.
 fn collapse(dims: &[usize], strides: &[usize]) -> Option<usize> {
     let mut axes = dims.iter().zip(strides).filter(|(d, _)| **d != 1).rev();
@@ -155,4 +177,26 @@ fn collapse(dims: &[usize], strides: &[usize]) -> Option<usize> {
         expected *= dim;
     }
     Some(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_of_another_shape_keeps_its_elements() {
+        // A slice of the columns of [2, 3, 24], its heads apart: [2, 3, 4, 2].
+        assert_eq!(reshaped(&[2, 3, 8], &[72, 24, 1], &[2, 3, 4, 2]), Some(vec![72, 24, 2, 1]));
+        assert_eq!(reshaped(&[2, 3, 8], &[72, 24, 1], &[6, 8]), Some(vec![24, 1]));
+        assert_eq!(
+            reshaped(&[2, 3, 8], &[72, 24, 1], &[1, 6, 1, 2, 4]).map(|s| s[1..].to_vec()),
+            Some(vec![24, 8, 4, 1])
+        );
+        assert_eq!(reshaped(&[2, 3, 8], &[72, 24, 1], &[2, 24]), None);
+        assert_eq!(reshaped(&[8, 3], &[1, 8], &[2, 4, 3]), Some(vec![4, 1, 8]));
+        assert_eq!(reshaped(&[8, 3], &[1, 8], &[24]), None);
+        // A broadcast axis has the stride 0, however it is split.
+        assert_eq!(reshaped(&[6, 5], &[0, 1], &[2, 3, 5]), Some(vec![0, 0, 1]));
+        assert_eq!(reshaped(&[1, 1], &[0, 0], &[1]).map(|s| s.len()), Some(1));
+    }
 }
