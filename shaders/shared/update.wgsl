@@ -29,6 +29,8 @@ fn end_of(block: u32) -> u32 { return min(LENGTH, (block + 1u) * EACH * 64u); }
 // The step is done.
 fn close(block: u32, lane: u32) {
     if (block == 0u && lane == 0u) { state[0] = state[1]; }
+    //#slot closing
+    //#end
 }
 // By the bits: a compiler may take x != x for false.
 fn not_numbers(x: vec4<f32>) -> vec4<bool> {
@@ -44,7 +46,11 @@ fn clipped(at: u32, raw: vec4<f32>) -> vec4<f32> {
     }
     return g;
 }
-fn gradient(at: u32, i: u32) -> vec4<f32> { return clipped(at, grad[i]); }
+// Read from memory, or computed here (kernel/mlp/update.rs).
+//#slot raw_gradient
+fn raw_gradient(i: u32) -> vec4<f32> { return grad[i]; }
+//#end
+fn gradient(at: u32, i: u32) -> vec4<f32> { return clipped(at, raw_gradient(i)); }
 //#slot averages
 //#end
 // Stores the weight, and adds it to the average where there is one.

@@ -29,6 +29,7 @@ pub(crate) fn of_equal_tensors(
         checked: false,
         clip_value: false,
         average: false,
+        computed: None,
     };
     let sizes = vec![(GRADIENTS, bytes), (PARAMETERS, bytes), (TABLE, 4 * ROW as u64), (STATE, STATE_BYTES)];
     let matrices = if matches!(update.passes, optim::Passes::Orthogonal(_)) { tensors } else { 0 };

@@ -6,6 +6,7 @@ use crate::data::{Dataset, Field, Part, Values};
 use crate::error::{Error, Result};
 use crate::kernel::Operand;
 use crate::kernel::feed::{self, AT_ONCE, FROM, Gather, INTO, MAX_WINDOW_STEPS, ORDER, STATE, STATE_BYTES};
+use crate::kernel::mlp::{self, Fed, Mlp, TARGETS, VALUES};
 use crate::plan::{BufferPlan, Location, Plan, Step, input_buffer};
 use std::sync::Arc;
 
@@ -67,46 +68,63 @@ fn gather(field: &Field, staged: bool) -> Gather<'_> {
     Gather { words, first, hop, kind: field.values().kind(), scale: field.scale() }
 }
 
-/// Prepends kernels to `plan` that gather `batch` samples of every field of `part`. The first opens the step. Rows of
-/// the order table are `stride` long. Samples come from `sources`, or from the slot that they pass.
-pub(super) fn add_feed(
-    plan: &mut Plan,
-    sources: &[Source<'_>],
-    stage: Option<&StagingLayout>,
-    part: &Part,
-    batch: usize,
-    stride: usize,
-) {
-    let fields: Vec<(&str, &Field)> = part.fields().collect();
+/// The samples that a feed gathers from: a part of the data, in sources on the device or in the slot that they pass.
+#[derive(Clone, Copy)]
+pub(super) struct Feed<'a> {
+    pub sources: &'a [Source<'a>],
+    pub stage: Option<&'a StagingLayout>,
+    pub part: &'a Part,
+    /// Length of a row of the order table.
+    pub stride: usize,
+}
+
+impl Feed<'_> {
+    /// The buffer that field `i` is gathered from.
+    fn source(&self, plan: &mut Plan, i: usize, field: &Field) -> Location {
+        if let Some(stage) = self.stage {
+            let buffer = plan.buffer(&stage.staged(), stage.bytes);
+            let bytes = region(field, stage.passes * stage.stride);
+            return Location { buffer, offset: stage.offsets[i], bytes };
+        }
+        let values = field.shared();
+        let source = self.sources.iter().find(|s| Arc::ptr_eq(s.values, values));
+        let name = source.map_or_else(String::new, |s| s.name.clone());
+        whole(plan, &name, values.bytes().next_multiple_of(4))
+    }
+
+    fn order(&self, plan: &mut Plan) -> Location {
+        whole(plan, ORDER, (MAX_WINDOW_STEPS * self.stride * 4) as u64)
+    }
+}
+
+/// The whole buffer of a name.
+fn whole(plan: &mut Plan, name: &str, bytes: u64) -> Location {
+    let buffer = plan.buffer(name, bytes);
+    Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
+}
+
+/// Prepends kernels to `plan` that gather `batch` samples of every field. The first opens the step.
+pub(super) fn add_feed(plan: &mut Plan, feed: Feed<'_>, batch: usize) {
+    let fields: Vec<(&str, &Field)> = feed.part.fields().collect();
+    let staged = feed.stage.is_some();
     let mut steps = Vec::new();
     for (at, fields) in fields.chunks(AT_ONCE).enumerate() {
-        let second = fields.get(1).map(|(_, field)| gather(field, stage.is_some()));
-        let kernel = feed::gather(batch, stride, gather(fields[0].1, stage.is_some()), second, at == 0);
+        let second = fields.get(1).map(|(_, field)| gather(field, staged));
+        let kernel = feed::gather(batch, feed.stride, gather(fields[0].1, staged), second, at == 0);
         let mut bind = |operand: Operand| {
             let Operand::Named(role) = operand else { unreachable!("the feed binds names only") };
             let index = |roles: [&str; AT_ONCE]| roles.iter().position(|r| *r == role);
-            if let (Some(i), Some(stage)) = (index(FROM), stage) {
-                let buffer = plan.buffer(&stage.staged(), stage.bytes);
-                let (offset, field) = (stage.offsets[at * AT_ONCE + i], fields[i].1);
-                return Location { buffer, offset, bytes: region(field, stage.passes * stage.stride) };
-            }
-            let (name, bytes) = if let Some(i) = index(FROM) {
-                let values = fields[i].1.shared();
-                let source = sources.iter().find(|s| Arc::ptr_eq(s.values, values));
-                (
-                    source.map_or_else(String::new, |s| s.name.clone()),
-                    (values.bytes() as usize).next_multiple_of(4),
-                )
+            if let Some(i) = index(FROM) {
+                feed.source(plan, at * AT_ONCE + i, fields[i].1)
             } else if let Some(i) = index(INTO) {
                 let (name, field) = fields[i];
-                (input_buffer(name), (batch * field.shape().elements() * 4).next_multiple_of(16))
+                let bytes = (batch * field.shape().elements() * 4).next_multiple_of(16);
+                whole(plan, &input_buffer(name), bytes as u64)
             } else if role == ORDER {
-                (ORDER.to_owned(), MAX_WINDOW_STEPS * stride * 4)
+                feed.order(plan)
             } else {
-                (STATE.to_owned(), STATE_BYTES as usize)
-            };
-            let buffer = plan.buffer(&name, bytes as u64);
-            Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
+                whole(plan, STATE, STATE_BYTES)
+            }
         };
         let bindings =
             kernel.operands.iter().map(|&(slot, access, role)| (slot, access, bind(role))).collect();
@@ -119,4 +137,29 @@ pub(super) fn add_feed(
         steps.push(Step { kernel, bindings, images: Vec::new(), title, shape: batched(batch, fields[0].1) });
     }
     plan.steps.splice(0..0, steps);
+}
+
+/// Adds the kernel that gathers the samples of a whole net and computes everything that they do not share.
+pub(super) fn add_rows(plan: &mut Plan, net: &Mlp, feed: Feed<'_>) {
+    let fields: Vec<(&str, &Field)> = feed.part.fields().collect();
+    let staged = feed.stage.is_some();
+    let fed: Vec<Fed<'_>> =
+        fields.iter().map(|(name, field)| Fed { name, gather: gather(field, staged) }).collect();
+    let kernel = mlp::rows(net, &fed, feed.stride);
+    let mut bind = |operand: Operand| {
+        let Operand::Named(role) = operand else { unreachable!("the feed binds names only") };
+        if let Some(i) = FROM.iter().position(|r| *r == role) {
+            return feed.source(plan, i, fields[i].1);
+        }
+        match role {
+            ORDER => feed.order(plan),
+            STATE => whole(plan, STATE, STATE_BYTES),
+            VALUES => whole(plan, VALUES, 4 * net.values as u64),
+            TARGETS => whole(plan, TARGETS, net.targets_bytes()),
+            name => whole(plan, name, plan.arena.bytes),
+        }
+    };
+    let bindings = kernel.operands.iter().map(|&(slot, access, role)| (slot, access, bind(role))).collect();
+    let shape = batched(net.batch, fields[0].1);
+    plan.steps.push(Step { kernel, bindings, images: Vec::new(), title: "whole net".to_owned(), shape });
 }

@@ -1,20 +1,23 @@
 //! The plans of one batch: the model's graph, its gradients, the feed before it and the update after it.
 
 use super::checks;
-use super::inputs::{self, Source};
+use super::inputs::{self, Feed, Source};
 use super::objective::{Batch, BatchLoss, Loss, Model, Objective};
 use super::staging::{StagingLayout, Streaming};
 use super::update::UpdateBuilder;
 use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
-use crate::kernel::feed::{BUFFERS, MAX_WINDOW_STEPS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit};
+use crate::kernel::feed::{
+    AT_ONCE, BUFFERS, MAX_WINDOW_STEPS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit,
+};
+use crate::kernel::mlp::{self, Mlp};
 use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS, blocks};
-use crate::kernel::{Precision, Rounding, Target, eight_bit, gradients};
+use crate::kernel::{Family, Precision, Rounding, Target, eight_bit, gradients};
 use crate::metrics::{Metric, MetricPlan, correct, is_classification};
 use crate::nn::Net;
 use crate::optim::{Groups, Passes, Update};
-use crate::plan::{Arena, Layout, METRICS, Plan, Ring, Sink, alignment};
+use crate::plan::{Arena, Layout, METRICS, Plan, Ring, Sink, alignment, whole_net};
 use crate::shape::Shape;
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -178,6 +181,7 @@ impl<'a> StepBuilder<'a> {
             checked: self.checked,
             in_parts: self.in_parts,
             ring: self.ring(),
+            computed: None,
         }
     }
 
@@ -233,7 +237,17 @@ impl<'a> StepBuilder<'a> {
             let moved = (0..).zip(&buffers).filter_map(|(i, b)| next(b).map(|t| (t, Sink::Next(i))));
             outputs.extend(moved);
         }
+        let path = self
+            .misfit(&graph, update)
+            .map_or_else(|| whole_net(&graph, &outputs, self.ring(), &arena, batch), |reason| Err(reason));
+        if let Ok(net) = &path {
+            let plan = self.whole_net(net, arena, update, &groups, &parameters, stride)?;
+            return Ok((plan, graph, groups));
+        }
         let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, arena)?;
+        if let (Err(reason), Family::Tiled) = (path, self.target.family) {
+            plan.path = format!("kernel by kernel: {reason}");
+        }
         let kept = plan.state.bytes;
         if kept > 0 {
             plan.buffer(BUFFERS, kept);
@@ -250,6 +264,48 @@ impl<'a> StepBuilder<'a> {
         }
         self.feed(&mut plan, self.streaming.train.as_ref(), self.data.train(), batch, stride);
         Ok((plan, graph, groups))
+    }
+
+    /// Why a training step does not go in two dispatches, whatever the net.
+    fn misfit(&self, graph: &Graph, update: &Update) -> Option<String> {
+        let kernel = update.optimizer.kernel();
+        let reasons = [
+            (self.target.family != Family::Tiled, "the adapter is a software one"),
+            (!self.target.whole_nets, "as asked for"),
+            (self.target.precision != Precision::F32, "its values are in f16"),
+            (self.in_parts, "its batches go in micro-batches"),
+            (self.checked, "its gradients are checked before the update"),
+            (kernel.passes != Passes::One, "its optimizer takes several passes"),
+            (self.target.statistics, "statistics of its gradients are taken"),
+            (graph.has_checkpoints(), "activations are recomputed"),
+            (!graph.buffers().is_empty(), "it has running statistics"),
+            (self.data.train().fields().count() > AT_ONCE, "samples have more than two fields"),
+        ];
+        reasons.into_iter().find(|(is, _)| *is).map(|(_, reason)| reason.to_owned())
+    }
+
+    /// The plan of a step of two dispatches.
+    fn whole_net(
+        &self,
+        net: &Mlp,
+        arena: Arena,
+        update: &Update,
+        groups: &Groups,
+        parameters: &[Parameter],
+        stride: usize,
+    ) -> Result<Plan> {
+        let mut plan = Plan { arena, ..Plan::default() };
+        "whole net in two dispatches".clone_into(&mut plan.path);
+        let stage = self.streaming.train.as_ref();
+        let feed = Feed { sources: &self.sources, stage, part: self.data.train(), stride };
+        inputs::add_rows(&mut plan, net, feed);
+        let computed = mlp::computed(net);
+        let ending =
+            UpdateBuilder { computed: Some(&computed), ..self.update_builder(update, groups, parameters) };
+        ending.add(&mut plan)?;
+        plan.buffer(METRICS, self.ring().bytes());
+        plan.check()?;
+        Ok(plan)
     }
 
     /// The batches of an evaluation on `len` samples, the plan of the first, and the predictions of a sample where they
@@ -325,7 +381,7 @@ impl<'a> StepBuilder<'a> {
 
     /// Puts the kernels that open a step before the graph's own.
     fn feed(&self, plan: &mut Plan, stage: Option<&StagingLayout>, part: &Part, batch: usize, stride: usize) {
-        inputs::add_feed(plan, &self.sources, stage, part, batch, stride);
+        inputs::add_feed(plan, Feed { sources: &self.sources, stage, part, stride }, batch);
         plan.buffer(METRICS, self.ring().bytes());
     }
 }

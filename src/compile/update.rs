@@ -8,6 +8,7 @@ use crate::kernel::feed::{MAX_WINDOW_STEPS, STATE, STATE_BYTES};
 use crate::kernel::gradients::{
     self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
+use crate::kernel::mlp::{Computed, VALUES};
 use crate::kernel::update::{self, AVERAGE, GRADIENTS, PARAMETERS, TABLE, Tensor, UpdateContext};
 use crate::optim::{Clip, Groups, ROW, Update};
 use crate::plan::{Arena, Plan, Ring};
@@ -28,6 +29,8 @@ pub(super) struct UpdateBuilder<'a> {
     /// Its gradients come from micro-batches.
     pub in_parts: bool,
     pub ring: Ring,
+    /// What computes the gradients, where they are not in memory.
+    pub computed: Option<&'a Computed>,
 }
 
 /// Rows of the optimizer's table for each group: the updates of a window, and where steps may be skipped, those before it
@@ -59,11 +62,15 @@ impl UpdateBuilder<'_> {
     /// Matrices so large that a product of theirs would loop too long.
     pub fn add(&self, plan: &mut Plan) -> Result<()> {
         let trained = plan.arena.trained;
-        let gradients = if self.in_parts { TOTAL_GRADIENTS } else { GRADIENTS };
+        let gradients = match (self.computed, self.in_parts) {
+            (Some(_), _) => VALUES,
+            (None, true) => TOTAL_GRADIENTS,
+            (None, false) => GRADIENTS,
+        };
         let table = table_updates(self.checked) * self.groups.groups.len() * ROW * 4;
         let kernel = self.update.optimizer.kernel();
         let bytes = vec![
-            (gradients, trained),
+            (gradients, if self.computed.is_some() { 0 } else { trained }),
             (PARAMETERS, plan.arena.bytes),
             (AVERAGE, plan.arena.bytes),
             (TABLE, table as u64),
@@ -91,6 +98,7 @@ impl UpdateBuilder<'_> {
             checked: self.checked,
             clip_value: matches!(self.update.clip, Some(Clip::Value(_))),
             average: self.update.average.is_some(),
+            computed: self.computed,
         };
         let (tensors, matrices) = self.tensors(&plan.arena);
         OptimizerPasses::new(&kernel, around, tensors, matrices, self.family).add(plan, self.count, bytes)

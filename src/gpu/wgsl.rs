@@ -74,6 +74,7 @@ mod tests {
             "shared/attention",
             "shared/attention_stats",
             "shared/ring",
+            "shared/row_cross_entropy",
             "shared/row_sum",
         ];
         for (name, _) in FILES.iter().filter(|(name, _)| !fragments.contains(name)) {

@@ -43,13 +43,18 @@ impl Statement {
     }
 }
 
+/// The text that loads the number of a node in memory at an index.
+pub type Load<'a> = dyn Fn(NodeId, &str) -> String + 'a;
+
 /// Prints statements into one WGSL function.
 pub struct Printer<'a> {
     nodes: &'a [Node],
     stored: &'a dyn Fn(NodeId) -> bool,
     accumulator: Option<NodeId>,
     variables: HashMap<NodeId, String>,
+    loads: Option<&'a Load<'a>>,
     side_output: Option<NodeId>,
+    side_place: Option<String>,
     inputs: Vec<NodeId>,
     statements: Vec<Statement>,
     known: HashMap<(NodeId, Coordinates), String>,
@@ -82,7 +87,9 @@ impl<'a> Printer<'a> {
             stored,
             accumulator,
             variables: HashMap::new(),
+            loads: None,
             side_output: None,
+            side_place: None,
             inputs,
             statements: Vec::new(),
             known: HashMap::new(),
@@ -106,6 +113,18 @@ impl<'a> Printer<'a> {
         self
     }
 
+    /// Loads numbers in another way than from the bindings `in0`, `in1`, ...
+    pub fn loads(mut self, loads: &'a Load<'a>) -> Self {
+        self.loads = Some(loads);
+        self
+    }
+
+    /// [`Printer::side_output`] to a place of this text.
+    pub fn side_output_at(mut self, node: Option<NodeId>, place: Option<String>) -> Self {
+        self.side_place = place;
+        self.side_output(node)
+    }
+
     /// The row-major index of `coordinates` in `shape`.
     pub fn index(&mut self, coordinates: &Coordinates, shape: &Shape) -> String {
         self.linear(coordinates, shape)
@@ -113,7 +132,11 @@ impl<'a> Printer<'a> {
 
     fn write_side_output(&mut self, value: &str) {
         self.side_output = None;
-        self.statements.push(Statement { name: None, index: false, text: format!("out2[i] = T7({value})") });
+        let text = match &self.side_place {
+            Some(place) => format!("{place} = {value}"),
+            None => format!("out2[i] = T7({value})"),
+        };
+        self.statements.push(Statement { name: None, index: false, text });
     }
 
     /// Prints the value of `node` at `coordinates`, statement by statement.
@@ -229,6 +252,14 @@ impl<'a> Printer<'a> {
         name
     }
 
+    /// The text that loads a number of a node in memory.
+    fn load(&mut self, id: NodeId, index: &str) -> String {
+        match self.loads {
+            Some(loads) => loads(id, index),
+            None => format!("in{}[{index}]", self.slot(id)),
+        }
+    }
+
     /// The binding of a node in memory.
     fn slot(&mut self, id: NodeId) -> usize {
         if let Some(slot) = self.inputs.iter().position(|&n| n == id) {
@@ -242,9 +273,8 @@ impl<'a> Printer<'a> {
         let nodes = self.nodes;
         let node = &nodes[id.0];
         if (self.stored)(id) {
-            let slot = self.slot(id);
             let index = self.linear(coordinates, &node.shape);
-            let load = format!("in{slot}[{index}]");
+            let load = self.load(id, &index);
             return self.bind(&if node.half { format!("f32({load})") } else { load });
         }
         let input = |i: usize| node.inputs[i];
@@ -256,8 +286,9 @@ impl<'a> Printer<'a> {
             }
             Op::Random(stream) => {
                 let at = self.linear(coordinates, &node.shape);
-                let slot = self.slot(input(0));
-                let word = |c: Clock| format!("bitcast<u32>(in{slot}[{}])", c as u32);
+                let clock = input(0);
+                let mut word =
+                    |c: Clock| format!("bitcast<u32>({})", self.load(clock, &(c as u32).to_string()));
                 let step = format!("{} + {}", word(Clock::Before), word(Clock::Open));
                 let (low, high) = (word(Clock::SeedLow), word(Clock::SeedHigh));
                 self.flops += 16;

@@ -50,7 +50,7 @@ pub const NEXT_BUFFERS: &str = "running buffers next";
 
 impl Gather<'_> {
     /// The numbers that one invocation writes.
-    fn unit(self) -> usize {
+    pub(super) fn unit(self) -> usize {
         let plane = self.scale.map_or(4, |scale| self.words / scale.factor.len());
         let all = [self.words, self.first, self.hop, plane];
         if all.iter().all(|n| n.is_multiple_of(4)) { 4 } else { 1 }
@@ -58,7 +58,7 @@ impl Gather<'_> {
 
     /// The types of what is written and of what is read, and the function between them; `name` is `x` or `t`, and
     /// `source` the binding.
-    fn text(self, name: &str, source: &str) -> (String, String) {
+    pub(super) fn text(self, name: &str, source: &str) -> (String, String) {
         let (four, kind) = (self.unit() == 4, self.kind.name());
         let of = |ty: &str| if four { format!("vec4<{ty}>") } else { ty.to_owned() };
         let wide = self.kind.bytes() == 4;

@@ -27,6 +27,8 @@ pub mod map;
 #[doc(hidden)]
 pub mod matmul;
 #[doc(hidden)]
+pub mod mlp;
+#[doc(hidden)]
 pub mod orthogonal;
 #[doc(hidden)]
 pub mod reduce;

@@ -86,6 +86,8 @@ pub struct Target {
     pub reads: Reads,
     /// True where statistics of some steps are computed, which need a copy of the weights before the step.
     pub statistics: bool,
+    /// False where small nets are not trained in two dispatches, but kernel by kernel as others are.
+    pub whole_nets: bool,
 }
 
 impl Target {
@@ -93,7 +95,7 @@ impl Target {
     pub fn new(family: Family) -> Self {
         let (precision, rounding) = (Precision::F32, Rounding::Nearest);
         let (memory, reads) = (MemoryBudget::default(), Reads::Storage);
-        Target { family, precision, rounding, memory, reads, statistics: false }
+        Target { family, precision, rounding, memory, reads, statistics: false, whole_nets: true }
     }
 
     /// The target of an open device, in f32, with the memory that its ledger has left.
@@ -127,6 +129,11 @@ impl Target {
     /// The same with or without statistics.
     pub fn with_statistics(self, statistics: bool) -> Self {
         Target { statistics, ..self }
+    }
+
+    /// The same without whole nets in two dispatches.
+    pub fn kernel_by_kernel(self) -> Self {
+        Target { whole_nets: false, ..self }
     }
 
     /// Refuses stochastic rounding of f32 weights.

@@ -2,6 +2,7 @@
 //! learning rates.
 
 use super::feed::STATE;
+use super::mlp::Computed;
 use super::{Family, Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 use crate::optim::{Passes, UpdateKernel};
@@ -46,6 +47,8 @@ pub struct UpdateContext<'a> {
     pub clip_value: bool,
     /// True where an average of the parameters is kept.
     pub average: bool,
+    /// What computes the gradients, where they are not in memory.
+    pub computed: Option<&'a Computed>,
 }
 
 /// The sums of squares of each block.
@@ -169,6 +172,10 @@ pub(super) fn pass_with(
         named(3, Access::Write, PARAMETERS),
     ];
     operands.extend(bound.iter().map(|&(slot, access, name)| named(slot, access, name)));
+    if let Some(computed) = around.computed {
+        operands.extend(computed.bound.iter().map(|&(slot, access, name)| named(slot, access, name)));
+        text.extend(computed.slots.iter().cloned());
+    }
     if !around.ends.is_empty() {
         text.push(("groups", group_of(around.ends, u64::from(around.blocks) * BLOCK_BYTES)));
     }
@@ -194,8 +201,9 @@ pub(super) fn pass_with(
         operands,
         reads_old: true,
         grid: grid(fours.div_ceil(BLOCK * around.blocks as usize)),
-        flops: u64::from(update.flops_per_parameter) * parameters as u64,
-        iterations: 6.max(around.blocks as usize),
+        flops: u64::from(update.flops_per_parameter) * parameters as u64
+            + around.computed.map_or(0, |computed| computed.flops),
+        iterations: 6.max(around.blocks as usize) + around.computed.map_or(0, |computed| computed.iterations),
     }
 }
 

@@ -84,8 +84,8 @@ pub(super) struct Fusion {
 }
 
 impl Fusion {
-    /// Decides for everything that `outputs` need.
-    pub fn new(nodes: &[Node], outputs: &[NodeId], family: Family) -> Self {
+    /// Decides for everything that `outputs` need. `grouped`: reductions that depend on each other are one kernel.
+    pub fn new(nodes: &[Node], outputs: &[NodeId], grouped: bool) -> Self {
         let n = nodes.len();
         let mut f = Fusion {
             live: vec![false; n],
@@ -131,12 +131,12 @@ impl Fusion {
             let free = |i: &usize| f.live[*i] && !f.grouped.contains_key(&NodeId(*i));
             (0..n).filter(free).filter(|&i| is(&nodes[i].op)).map(NodeId).collect()
         };
-        if family == Family::Tiled {
+        if grouped {
             for start in starts(&f, |op| matches!(op, Op::Matmul { .. })) {
                 f.fuse_epilogue(nodes, start, outputs);
             }
             let taken = starts(&f, |op| matches!(op, Op::Matmul { .. }));
-            let taken = taken.iter().filter_map(|&start| f.row_sum(nodes, start, family)).collect();
+            let taken = taken.iter().filter_map(|&start| f.row_sum(nodes, start, Family::Tiled)).collect();
             f.group(nodes, outputs, &taken);
             for start in starts(&f, |op| matches!(op, Op::Reduce(..))) {
                 f.fuse_epilogue(nodes, start, outputs);

@@ -8,7 +8,7 @@ use super::view::Views;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::chain::{self, Sink as KernelSink};
-use crate::kernel::matmul::{self, Matrix, MatrixView, Product};
+use crate::kernel::matmul::{self, Matrix, Product};
 use crate::kernel::reduce::Reduction;
 use crate::kernel::{Family, Kernel, Target, cross_entropy, reduce, reduce_chain};
 
@@ -43,7 +43,7 @@ pub(super) struct Places {
 impl Places {
     pub fn new(nodes: &[Node], outputs: &[(NodeId, Sink)], family: Family) -> Self {
         let roots: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
-        let fusion = Fusion::new(nodes, &roots, family);
+        let fusion = Fusion::new(nodes, &roots, family == Family::Tiled);
         let mut owned = HashMap::new();
         for (id, sink) in outputs {
             let alone = roots.iter().filter(|r| *r == id).count() == 1;
@@ -264,27 +264,8 @@ impl<'a> Lowering<'a> {
         });
     }
 
-    /// A matmul's operand in memory; `turned` means that it is stored transposed.
     fn matrix(&self, id: NodeId, turned: bool) -> Matrix {
-        let views = Views::new(self.nodes, &self.fusion.stored);
-        let view = match (views.matrix(id), views.mapped(id)) {
-            (Some(view), _) => view,
-            (None, Some(base)) if self.fusion.stored[base.0] => {
-                return Matrix::Mapped { base, view: id, turned };
-            }
-            _ => {
-                let shape = &self.nodes[id.0].shape;
-                let strides = shape.strides();
-                let rank = shape.len();
-                let alone = shape[..rank - 2].iter().product::<usize>() == 1;
-                let batch = if alone { 0 } else { strides[rank - 3] };
-                MatrixView { node: id, offset: 0, row: strides[rank - 2], col: strides[rank - 1], batch }
-            }
-        };
-        Matrix::Strided(match turned {
-            true => MatrixView { row: view.col, col: view.row, ..view },
-            false => view,
-        })
+        Views::new(self.nodes, &self.fusion.stored).operand(id, turned)
     }
 
     fn emit_matmul(&mut self, start: NodeId, root: NodeId) {

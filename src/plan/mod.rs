@@ -18,6 +18,7 @@ mod row_sum;
 mod steps;
 mod view;
 mod weights;
+mod whole_net;
 
 pub use buffers::{BufferPlan, Location, METRICS, Ring, Sink, TALLY, input_buffer};
 pub use function::{Function, Value};
@@ -27,6 +28,7 @@ pub(crate) use reads::IMAGE_LIMITS;
 pub use steps::{ImageUse, Plan, ReadCounts, Step};
 pub use weights::NamedTensor;
 pub(crate) use weights::{TensorLocation, WeightLayout, check_weights};
+pub(crate) use whole_net::whole_net;
 
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Tensor};

@@ -88,6 +88,8 @@ pub struct Plan {
     pub arena: Arena,
     /// The layout of the running buffers.
     pub state: Arena,
+    /// The path that a training step takes on GPUs, in words, and why.
+    pub path: String,
     /// The contents of buffers that never change.
     pub constants: Vec<(&'static str, Vec<u32>)>,
 }

@@ -2,7 +2,7 @@
 
 use crate::graph::{Node, NodeId, Op, Windowed};
 use crate::kernel::attention::RowsView;
-use crate::kernel::matmul::MatrixView;
+use crate::kernel::matmul::{Matrix, MatrixView};
 use crate::shape::Shape;
 
 /// Resolves views against the values in memory.
@@ -97,6 +97,28 @@ impl<'a> Views<'a> {
             row: view.strides[rank - 2],
             col: view.strides[rank - 1],
             batch,
+        })
+    }
+
+    /// The operand of a product in memory; `turned` means that it is stored transposed.
+    pub fn operand(&self, id: NodeId, turned: bool) -> Matrix {
+        let view = match (self.matrix(id), self.mapped(id)) {
+            (Some(view), _) => view,
+            (None, Some(base)) if self.stored[base.0] => {
+                return Matrix::Mapped { base, view: id, turned };
+            }
+            _ => {
+                let shape = &self.nodes[id.0].shape;
+                let strides = shape.strides();
+                let rank = shape.len();
+                let alone = shape[..rank - 2].iter().product::<usize>() == 1;
+                let batch = if alone { 0 } else { strides[rank - 3] };
+                MatrixView { node: id, offset: 0, row: strides[rank - 2], col: strides[rank - 1], batch }
+            }
+        };
+        Matrix::Strided(match turned {
+            true => MatrixView { row: view.col, col: view.row, ..view },
+            false => view,
         })
     }
 

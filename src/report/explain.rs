@@ -64,6 +64,9 @@ fn section(out: &mut String, title: &str, plan: &Plan) {
     let (dispatches, flops) =
         (units::plural(plan.steps.len(), "dispatch"), units::count(plan.flops() as f64));
     let _ = writeln!(out, "{title}: {dispatches}, {flops} FLOPs");
+    if !plan.path.is_empty() {
+        let _ = writeln!(out, "  path: {}", plan.path);
+    }
     out.push_str(&kernels(plan));
     out.push('\n');
 }

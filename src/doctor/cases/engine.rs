@@ -143,6 +143,7 @@ fn around() -> Result<Case> {
         checked: true,
         clip_value: true,
         average: true,
+        computed: None,
     };
     let t = 10;
     let mut table = vec![0.0; 2 * 16];

@@ -50,6 +50,7 @@ pub(super) fn plain(bytes: u64, blocks: u32) -> UpdateContext<'static> {
         checked: false,
         clip_value: false,
         average: false,
+        computed: None,
     }
 }
 
