@@ -18,6 +18,8 @@ mod ci_page;
 mod compare;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/device.rs"]
+mod device;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/eval.rs"]

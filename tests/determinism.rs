@@ -160,6 +160,37 @@ fn seeds_decide_weights_and_order() {
     assert_ne!(losses(&mixed.advance(20).expect("steps")), first.1);
 }
 
+#[test]
+fn a_driver_that_checks_no_buffer_and_kept_pipelines_change_no_bit() {
+    let data = digits().expect("digits");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |gpu: &Gpu| {
+        let mut trainer = trainer(gpu, &data, 3);
+        let losses = losses(&trainer.advance(30).expect("steps"));
+        (losses, bits(&trainer.state_dict().expect("weights")))
+    };
+    for &family in adapter::families() {
+        let options = GpuOptions { family: Some(family), ..GpuOptions::default() };
+        let usual = adapter::open_with(options.clone());
+        let expected = run(&usual);
+        let pipeline_cache = Some(folder.path().to_owned());
+        for _ in 0..2 {
+            let kept =
+                adapter::open_with(GpuOptions { pipeline_cache: pipeline_cache.clone(), ..options.clone() });
+            assert_eq!(run(&kept), expected);
+        }
+        let unchecked = GpuOptions { robust_buffers: false, adapter: adapter::wanted(), ..options.clone() };
+        if usual.adapter().backend == "Vulkan" {
+            let unchecked = Gpu::open(&unchecked).expect("a device");
+            assert!(!unchecked.has_robust_buffers());
+            assert_eq!(run(&unchecked), expected);
+        } else {
+            let text = Gpu::open(&unchecked).expect_err("another backend").to_string();
+            assert!(text.contains("only a Vulkan driver") && text.contains(&usual.adapter().name), "{text}");
+        }
+    }
+}
+
 /// Everything a run leaves behind, but for the only number that depends on the clock.
 fn run(out: &Path, seed: &str) -> (Vec<u8>, Vec<serde_json::Value>, String) {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits.toml");
@@ -167,6 +198,7 @@ fn run(out: &Path, seed: &str) -> (Vec<u8>, Vec<serde_json::Value>, String) {
         .args(["train", "--adapter", &adapter::wanted(), "--steps", "60", "--seed", seed, "--out"])
         .arg(out)
         .arg(config)
+        .env("DOWNHILL_PIPELINE_CACHE", "off")
         .output()
         .expect("the binary");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

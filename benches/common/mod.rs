@@ -18,7 +18,8 @@ pub fn is_wanted(name: &str) -> bool {
 }
 
 /// The adapter of `DOWNHILL_ADAPTER`, or the best there is; shader checks off, as in a release. `DOWNHILL_READS=storage` or
-/// `images` chooses how kernels read buffers, in place of the adapter's own way.
+/// `images` chooses how kernels read buffers, in place of the adapter's own way; `DOWNHILL_ROBUST=off` has a Vulkan driver check
+/// none of it.
 pub fn gpu() -> Gpu {
     let adapter = std::env::var("DOWNHILL_ADAPTER").unwrap_or_else(|_| "auto".into());
     let reads = match std::env::var("DOWNHILL_READS").as_deref() {
@@ -27,6 +28,11 @@ pub fn gpu() -> Gpu {
         Ok(other) => panic!("DOWNHILL_READS = {other}: storage or images"),
         Err(_) => None,
     };
-    Gpu::open(&GpuOptions { adapter, shader_checks: false, reads, ..GpuOptions::default() })
+    let robust_buffers = match std::env::var("DOWNHILL_ROBUST").as_deref() {
+        Ok("off") => false,
+        Ok("on") | Err(_) => true,
+        Ok(other) => panic!("DOWNHILL_ROBUST = {other}: on or off"),
+    };
+    Gpu::open(&GpuOptions { adapter, shader_checks: false, reads, robust_buffers, ..GpuOptions::default() })
         .expect("an adapter answers")
 }

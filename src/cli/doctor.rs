@@ -33,12 +33,7 @@ pub struct DoctorArgs {
 
 impl DoctorArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let mut options = Options {
-            adapter: self.adapter.adapter.clone(),
-            patience: self.adapter.device_timeout,
-            all: self.all,
-            ..Options::default()
-        };
+        let mut options = Options { device: self.adapter.gpu_options(), all: self.all, ..Options::default() };
         if std::io::stderr().is_terminal() {
             options.progress = eprintln;
         }

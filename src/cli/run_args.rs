@@ -1,5 +1,6 @@
 //! Arguments that several commands share.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use clap::Args;
 use downhill::GpuOptions;
 use downhill::config::Config;
 use downhill::error::Result;
-use downhill::gpu::threads::OneNet;
+use downhill::gpu::{self, threads::OneNet};
 use downhill::run::Assertion;
 
 use super::parse;
@@ -22,18 +23,43 @@ pub struct AdapterArg {
     /// train.device_timeout [default: 300, and 3600 on a software adapter]
     #[arg(long, value_name = "SECONDS", value_parser = parse::seconds)]
     pub device_timeout: Option<Duration>,
+    /// Folder in which compiled kernels are kept for later starts, or off [default: what DOWNHILL_PIPELINE_CACHE says, else
+    /// downhill in the user's folder of caches]
+    #[arg(long, value_name = "DIR")]
+    pub pipeline_cache: Option<PathBuf>,
+    /// Have a Vulkan driver leave accesses to buffers unchecked; results have the same bits
+    #[arg(long)]
+    pub unchecked_buffers: bool,
 }
 
 impl AdapterArg {
     /// The default options with this adapter.
     pub fn gpu_options(&self) -> GpuOptions {
+        let environment = std::env::var_os("DOWNHILL_PIPELINE_CACHE");
         GpuOptions {
             adapter: self.adapter.clone(),
             patience: self.device_timeout,
+            pipeline_cache: cache_folder(self.pipeline_cache.as_deref(), environment, gpu::user_cache_folder),
+            robust_buffers: !self.unchecked_buffers,
             // SAFETY: a command starts one session, before its view and its writers have threads.
             threads_by_work: Some(unsafe { OneNet::promise() }),
             ..GpuOptions::default()
         }
+    }
+}
+
+/// The folder of compiled kernels: the option's, the environment's, or the user's; none where the first of them is `off`.
+fn cache_folder(
+    option: Option<&Path>,
+    environment: Option<OsString>,
+    user: impl FnOnce() -> Option<PathBuf>,
+) -> Option<PathBuf> {
+    // A variable that is set to nothing is as one that is not set.
+    let named = environment.filter(|name| !name.is_empty()).map(PathBuf::from);
+    match option.map(Path::to_path_buf).or(named) {
+        Some(folder) if folder.as_os_str() == "off" => None,
+        Some(folder) => Some(folder),
+        None => user(),
     }
 }
 
@@ -104,4 +130,30 @@ pub struct FinishedArgs {
     /// The adapter
     #[command(flatten)]
     pub adapter: AdapterArg,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_option_goes_before_the_environment_and_that_before_the_user() {
+        let of = |option: Option<&str>, environment: Option<&str>| {
+            let folder =
+                cache_folder(option.map(Path::new), environment.map(OsString::from), || Some("user".into()));
+            folder.map(|folder| folder.to_string_lossy().into_owned())
+        };
+        for (option, environment, expected) in [
+            (None, None, Some("user")),
+            (None, Some(""), Some("user")),
+            (None, Some("named"), Some("named")),
+            (None, Some("off"), None),
+            (Some("given"), Some("named"), Some("given")),
+            (Some("given"), Some("off"), Some("given")),
+            (Some("off"), Some("named"), None),
+            (Some("./off"), None, Some("./off")),
+        ] {
+            assert_eq!(of(option, environment).as_deref(), expected, "{option:?} {environment:?}");
+        }
+    }
 }

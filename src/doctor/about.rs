@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::verdict::family_name;
-use crate::gpu::{AdapterKind, Family, Gpu, Reads};
+use crate::gpu::{AdapterKind, Family, Gpu, PipelineFile, Reads};
 use crate::units;
 
 /// A feature of an adapter and its effect.
@@ -53,6 +53,12 @@ pub struct Adapter {
     pub reads: String,
     /// The reason for that.
     pub reads_because: &'static str,
+    /// Its driver checks each access to a buffer.
+    pub robust_buffers: bool,
+    /// The file of its compiled kernels; `None` where none are kept.
+    pub pipeline_file: Option<std::path::PathBuf>,
+    /// The reason for that, or what is in the file.
+    pub pipeline_file_because: String,
     /// Its features.
     pub features: Vec<Feature>,
     /// Its limits.
@@ -84,6 +90,7 @@ pub(super) fn adapter(gpu: &Gpu) -> Adapter {
             format!("a run takes {} of it at most, unless --memory says otherwise", units::bytes(budget));
         limits.insert(0, Limit { name: "memory", value: memory, meaning });
     }
+    let (pipeline_file, pipeline_file_because) = kept(gpu);
     Adapter {
         index: a.index,
         name: a.name.clone(),
@@ -104,8 +111,33 @@ pub(super) fn adapter(gpu: &Gpu) -> Adapter {
                 "Mesa before 25 on a processor without AVX-512 reads storage lane by lane, about ten times as slowly"
             }
         },
+        robust_buffers: gpu.has_robust_buffers(),
+        pipeline_file,
+        pipeline_file_because,
         features: a.features.iter().map(feature).collect(),
         limits,
+    }
+}
+
+/// The file of compiled kernels, after the tests have made all of them, and what is in it; or why there is none.
+fn kept(gpu: &Gpu) -> (Option<std::path::PathBuf>, String) {
+    let written = gpu.write_pipelines();
+    let Some(PipelineFile { path, read_bytes, kept_bytes, .. }) = gpu.pipeline_file() else {
+        let has = gpu.adapter().features.contains(&("pipeline-cache", true));
+        let why = if has { "switched off" } else { "this backend has no cache of them" };
+        return (None, why.into());
+    };
+    match written {
+        Err(err) => (None, err.to_string()),
+        Ok(_) if path.exists() => (
+            Some(path),
+            format!(
+                "{}, of them {} from before",
+                units::bytes(kept_bytes as u64),
+                units::bytes(read_bytes as u64)
+            ),
+        ),
+        Ok(_) => (None, "this driver hands none out; it may have a cache of its own".into()),
     }
 }
 
@@ -130,6 +162,10 @@ fn of_feature(name: &str, has: bool) -> &'static str {
             "train.precision = \"f16\" is refused; f32 is as right, in twice the memory for activations"
         }
         ("timestamp-query", true) => "downhill bench times kernels by the device's own clock",
+        ("pipeline-cache", true) => "compiled kernels can be kept in a file for later starts",
+        ("pipeline-cache", false) => {
+            "each start compiles its kernels, or finds them in the driver's own cache"
+        }
         ("timestamp-query", false) => {
             "downhill bench times kernels by the wall's clock only; training is the same"
         }

@@ -207,6 +207,9 @@ mod tests {
             family_because: String::new(),
             reads: String::new(),
             reads_because: "",
+            robust_buffers: true,
+            pipeline_file: None,
+            pipeline_file_because: String::new(),
             features: vec![Feature { name: "shader-f16", has: false, meaning: "f16 is refused".into() }],
             limits: vec![
                 limit("largest buffer", 128 << 20),

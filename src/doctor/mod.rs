@@ -14,7 +14,7 @@ mod report;
 mod tests;
 mod verdict;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use about::{Adapter, Feature, Limit};
 pub use advice::{Advice, Level};
@@ -28,10 +28,8 @@ use crate::kernel::Target;
 /// Options of an examination.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `auto`, `software`, an index, or part of a name.
-    pub adapter: String,
-    /// How long a kernel may take. `None` for the default of the adapter's kind.
-    pub patience: Option<Duration>,
+    /// The adapter and how it is opened; the family is that of its kind.
+    pub device: GpuOptions,
     /// Test the kernels of both families, where the adapter can run both.
     pub all: bool,
     /// Receives the name of the next test.
@@ -40,7 +38,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { adapter: "auto".into(), patience: None, all: false, progress: |_| {} }
+        Options { device: GpuOptions::default(), all: false, progress: |_| {} }
     }
 }
 
@@ -57,10 +55,7 @@ pub fn examine(options: &Options) -> Result<Report> {
         seconds: 0.0,
         advice: Vec::new(),
     };
-    let open = |family| {
-        let (adapter, patience) = (options.adapter.clone(), options.patience);
-        Gpu::open(&GpuOptions { adapter, family, patience, ..GpuOptions::default() })
-    };
+    let open = |family| Gpu::open(&GpuOptions { family, ..options.device.clone() });
     let gpu = match open(None) {
         Ok(gpu) => gpu,
         Err(err) => {

@@ -133,6 +133,22 @@ fn about(out: &mut String, a: &Adapter) {
         ("chosen", a.because.clone()),
         ("kernels", format!("{} ({})", a.family, a.family_because)),
         ("operands", format!("{} ({})", a.reads, a.reads_because)),
+        (
+            "buffers",
+            if a.robust_buffers {
+                "the driver checks each access"
+            } else {
+                "the driver checks no access, as asked: a wrong kernel may do anything"
+            }
+            .to_owned(),
+        ),
+        (
+            "compiled",
+            match &a.pipeline_file {
+                Some(path) => format!("kept in {} ({})", path.display(), a.pipeline_file_because),
+                None => format!("not kept: {}", a.pipeline_file_because),
+            },
+        ),
         ("subgroups", subgroups),
     ] {
         let _ = writeln!(out, "  {what:10}  {said}");

@@ -65,9 +65,13 @@ fn both_families_have_lines_of_their_own_and_say_what_goes_around_them() {
     }
 }
 
+fn device(adapter: &str) -> GpuOptions {
+    GpuOptions { adapter: adapter.into(), ..GpuOptions::default() }
+}
+
 fn software(family: Option<Family>) -> Gpu {
-    let options = |adapter: &str| GpuOptions { adapter: adapter.into(), family, ..GpuOptions::default() };
-    Gpu::open(&options("software")).or_else(|_| Gpu::open(&options("auto"))).unwrap()
+    let open = |adapter: &str| Gpu::open(&GpuOptions { family, ..device(adapter) });
+    open("software").or_else(|_| open("auto")).unwrap()
 }
 
 /// A change to a kernel's text that leaves it compiling.
@@ -174,7 +178,7 @@ fn a_wrong_kernel_of_either_family_is_told() {
 #[test]
 fn a_well_adapter_is_well_and_a_wrong_kernel_is_not() {
     // The software adapter, else any adapter.
-    let of = |adapter: &str| examine(&Options { adapter: adapter.into(), ..Options::default() });
+    let of = |adapter: &str| examine(&Options { device: device(adapter), ..Options::default() });
     let mut report: Report =
         of("software").ok().filter(|report| report.adapter.is_some()).unwrap_or_else(|| of("auto").unwrap());
     assert!(report.is_well(), "{}", report.text());
@@ -200,7 +204,7 @@ fn a_well_adapter_is_well_and_a_wrong_kernel_is_not() {
 
 #[test]
 fn without_an_adapter_it_says_what_to_install() {
-    let options = Options { adapter: "no such adapter".into(), ..Options::default() };
+    let options = Options { device: device("no such adapter"), ..Options::default() };
     let report = examine(&options).unwrap();
     assert!(!report.is_well() && report.kernels.is_empty());
     let text = report.text();

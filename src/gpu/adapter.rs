@@ -203,6 +203,7 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
             ("subgroups", subgroups),
             ("shader-f16", features.contains(wgpu::Features::SHADER_F16)),
             ("timestamp-query", features.contains(wgpu::Features::TIMESTAMP_QUERY)),
+            ("pipeline-cache", features.contains(wgpu::Features::PIPELINE_CACHE)),
         ],
         limits: vec![
             ("max_buffer_size", limits.max_buffer_size),

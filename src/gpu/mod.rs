@@ -5,8 +5,12 @@
 mod adapter;
 mod awake;
 mod buffer;
+mod cache_file;
+mod cache_folder;
 mod faults;
 mod image;
+mod keeper;
+mod kept_pipelines;
 mod ledger;
 mod pipeline;
 #[doc(hidden)]
@@ -16,17 +20,22 @@ mod staging;
 mod stopwatch;
 mod submissions;
 pub mod threads;
+mod unchecked;
 mod wait;
 #[doc(hidden)]
 pub mod wgsl;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use adapter::{AdapterDescription, AdapterKind, Family, Reads, adapters, choose};
 pub use buffer::{Binding, Buffer, Dispatch, ImageBinding};
+pub use cache_folder::user_cache_folder;
 use faults::Faults;
 pub use image::Image;
+pub use keeper::PipelineFile;
+use kept_pipelines::KeptPipelines;
 pub use ledger::Ledger;
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder};
@@ -62,6 +71,13 @@ pub struct GpuOptions {
     /// Work of a submission at most, in floating-point operations and bytes written. Default: what the device does in
     /// about an eighth of a second, measured.
     pub submission_work: Option<u64>,
+    /// The folder in which compiled pipelines are kept for later starts, where the driver can give them: of the backends only
+    /// Vulkan. [`user_cache_folder`] is the user's own. Default: none, so that a library writes no file unasked.
+    pub pipeline_cache: Option<PathBuf>,
+    /// Have the driver check each access to a buffer, by Vulkan's robustBufferAccess. False is for Vulkan alone, and may be
+    /// faster; results have the same bits. A kernel that leaves its buffers is then undefined behaviour, also with
+    /// `shader_checks`, which rely on a driver's robustBufferAccess2 for buffers where it has that. Default: true.
+    pub robust_buffers: bool,
 }
 
 /// The default of [`GpuOptions::patience`].
@@ -80,6 +96,8 @@ impl Default for GpuOptions {
             threads_by_work: None,
             patience: None,
             submission_work: None,
+            pipeline_cache: None,
+            robust_buffers: true,
         }
     }
 }
@@ -97,11 +115,13 @@ struct Inner {
     adapter: AdapterDescription,
     why: String,
     shader_checks: bool,
+    is_robust: bool,
     family: Family,
     reads: Reads,
     awake: awake::Awake,
     ledger: Ledger,
     pipelines: pipeline::PipelineCache,
+    kept: Option<KeptPipelines>,
     faults: Faults,
     patience: Duration,
     submissions: Submissions,
@@ -122,7 +142,9 @@ impl Gpu {
     /// As [`Gpu::open`].
     pub async fn request(options: &GpuOptions) -> Result<Gpu> {
         let (adapter, description, why) = adapter::open(&options.adapter).await?;
-        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
+        let mut wanted =
+            wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
+        wanted.set(wgpu::Features::PIPELINE_CACHE, options.pipeline_cache.is_some());
         let desc = wgpu::DeviceDescriptor {
             label: Some("downhill"),
             required_features: adapter.features() & wanted,
@@ -131,10 +153,12 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,
         };
-        let (device, queue) = adapter
-            .request_device(&desc)
-            .await
-            .map_err(|err| Error::Gpu(format!("{} could not be opened: {err}", description.name)))?;
+        let (device, queue) = if options.robust_buffers {
+            let opened = adapter.request_device(&desc).await;
+            opened.map_err(|err| Error::Gpu(format!("{} could not be opened: {err}", description.name)))?
+        } else {
+            unchecked::open(&adapter, &desc)?
+        };
         let faults = Faults::default();
         faults.watch(&device);
         let family = options.family.unwrap_or(description.family());
@@ -147,6 +171,9 @@ impl Gpu {
         let budget = description.budget();
         let is_software = description.kind == AdapterKind::Software;
         let reads = options.reads.unwrap_or(description.reads());
+        let kept = options.pipeline_cache.as_deref().and_then(|folder| {
+            KeptPipelines::open(&device, &adapter.get_info(), options.robust_buffers, folder)
+        });
         let inner = Inner {
             device,
             queue,
@@ -154,10 +181,12 @@ impl Gpu {
             adapter: description,
             why,
             shader_checks: options.shader_checks,
+            is_robust: options.robust_buffers,
             family,
             reads,
             ledger: Ledger::new(options.memory.or(budget)),
             pipelines: pipeline::PipelineCache::default(),
+            kept,
             faults,
             patience: options.patience.unwrap_or(if is_software { SOFTWARE_PATIENCE } else { PATIENCE }),
             submissions: Submissions::new(options.submission_work),
@@ -178,6 +207,11 @@ impl Gpu {
     /// The way in which kernels read buffers.
     pub fn reads(&self) -> Reads {
         self.inner.reads
+    }
+
+    /// True where the driver checks each access to a buffer.
+    pub fn has_robust_buffers(&self) -> bool {
+        self.inner.is_robust
     }
 
     /// True where kernels may use f16.
@@ -218,7 +252,8 @@ impl Gpu {
     }
     /// The pipeline for `key`, compiled at the first call. Threads that ask for one key compile it once.
     pub fn pipeline(&self, key: &ShaderKey) -> Result<Arc<Pipeline>> {
-        self.inner.pipelines.get(&self.inner.device, key, self.inner.shader_checks)
+        let Inner { device, pipelines, kept, shader_checks, .. } = &*self.inner;
+        pipelines.get(device, key, *shader_checks, kept.as_ref().map(|kept| &kept.raw))
     }
 
     /// The work submitted so far.
@@ -229,5 +264,28 @@ impl Gpu {
     /// The number of pipelines made so far.
     pub fn pipeline_count(&self) -> usize {
         self.inner.pipelines.count()
+    }
+
+    /// The file in which this device's compiled pipelines are kept. `None` where [`GpuOptions::pipeline_cache`] names no folder,
+    /// or the backend has no such cache.
+    pub fn pipeline_file(&self) -> Option<PipelineFile> {
+        self.inner.kept.as_ref().map(|kept| kept.keeper.file())
+    }
+
+    /// Writes that file now, and returns true, where pipelines were made that are not in it. Else it is written by itself,
+    /// at the latest when the last clone of the device is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the folder cannot be made or written to.
+    pub fn write_pipelines(&self) -> Result<bool> {
+        self.inner.kept.as_ref().map_or(Ok(false), |kept| kept.keeper.write(self.pipeline_count()))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(kept) = &self.kept {
+            kept.keeper.finish(self.pipelines.count());
+        }
     }
 }

@@ -62,12 +62,18 @@ pub(super) struct PipelineCache {
 
 impl PipelineCache {
     /// The pipeline for `key`, compiled at the first call. Threads that ask for one key compile it once.
-    pub fn get(&self, device: &wgpu::Device, key: &ShaderKey, shader_checks: bool) -> Result<Arc<Pipeline>> {
+    pub fn get(
+        &self,
+        device: &wgpu::Device,
+        key: &ShaderKey,
+        shader_checks: bool,
+        kept: Option<&wgpu::PipelineCache>,
+    ) -> Result<Arc<Pipeline>> {
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             slots.entry(key.clone()).or_default().clone()
         };
-        slot.get_or_init(|| compile(device, key, shader_checks).map(Arc::new)).clone()
+        slot.get_or_init(|| compile(device, key, shader_checks, kept).map(Arc::new)).clone()
     }
 
     /// The number of pipelines made so far.
@@ -76,7 +82,12 @@ impl PipelineCache {
     }
 }
 
-fn compile(device: &wgpu::Device, key: &ShaderKey, shader_checks: bool) -> Result<Pipeline> {
+fn compile(
+    device: &wgpu::Device,
+    key: &ShaderKey,
+    shader_checks: bool,
+    kept: Option<&wgpu::PipelineCache>,
+) -> Result<Pipeline> {
     let label = Some(key.entry.as_str());
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let desc = wgpu::ShaderModuleDescriptor {
@@ -118,7 +129,7 @@ fn compile(device: &wgpu::Device, key: &ShaderKey, shader_checks: bool) -> Resul
             constants: &constants,
             zero_initialize_workgroup_memory: shader_checks,
         },
-        cache: None,
+        cache: kept,
     });
     match pollster::block_on(scope.pop()) {
         None => Ok(Pipeline { raw, layout }),

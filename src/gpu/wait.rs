@@ -50,7 +50,11 @@ impl Gpu {
             self.inner.submissions.done(&next, begun.elapsed());
         }
         // Another thread may have begun to wait for it.
-        self.wait_for_one(submission.map(|submission| submission.index.clone()))
+        self.wait_for_one(submission.map(|submission| submission.index.clone()))?;
+        if let Some(kept) = &self.inner.kept {
+            kept.keeper.look(self.pipeline_count());
+        }
+        Ok(())
     }
 
     fn wait_for_one(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {

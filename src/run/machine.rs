@@ -16,6 +16,8 @@ pub(super) struct Machine {
     kernels: String,
     /// The way in which kernels read buffers.
     reads: String,
+    /// The driver checks each access to a buffer.
+    robust_buffers: bool,
     /// Threads of Mesa's software adapter as the environment or this program set them; 0 is the thread that submits. `None`
     /// where the driver chooses.
     software_threads: Option<usize>,
@@ -33,6 +35,7 @@ impl Machine {
             backend: adapter.backend.clone(),
             kernels: format!("{:?}", gpu.family()),
             reads: plan.read_as(),
+            robust_buffers: gpu.has_robust_buffers(),
             software_threads: adapter.mesa_version().and_then(|_| threads::given()),
             dispatches_per_step: plan.dispatches(),
             peak_bytes: plan.peak_bytes(),

@@ -23,6 +23,15 @@ fn reads() -> Option<Reads> {
     }
 }
 
+/// False where `DOWNHILL_ROBUST=off` asks for a driver that leaves accesses to buffers unchecked.
+fn robust() -> bool {
+    match std::env::var("DOWNHILL_ROBUST").as_deref() {
+        Ok("off") => false,
+        Ok("on") | Err(_) => true,
+        Ok(other) => panic!("DOWNHILL_ROBUST = {other}: on or off"),
+    }
+}
+
 /// A device of one family of kernels, as in a release otherwise.
 pub fn open(family: Family) -> Gpu {
     open_with(GpuOptions { family: Some(family), ..GpuOptions::default() })
@@ -30,7 +39,8 @@ pub fn open(family: Family) -> Gpu {
 
 /// A device by options, but for the adapter.
 pub fn open_with(options: GpuOptions) -> Gpu {
-    Gpu::open(&GpuOptions { adapter: wanted(), reads: options.reads.or(reads()), ..options })
+    let (reads, robust_buffers) = (options.reads.or(reads()), options.robust_buffers && robust());
+    Gpu::open(&GpuOptions { adapter: wanted(), reads, robust_buffers, ..options })
         .expect("the adapter under test")
 }
 

@@ -53,7 +53,8 @@ fn shell(folder: &Folder) -> impl Fn(&str) -> Done + '_ {
         command
             .args(["-e", "-o", "pipefail", "-c", &script])
             .current_dir(folder.path(""))
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            .env("DOWNHILL_PIPELINE_CACHE", "off");
         Done::of(&command.env("PATH", &paths).output().expect("bash"))
     }
 }

@@ -64,10 +64,11 @@ impl Folder {
         std::fs::read(self.path(name)).unwrap_or_else(|err| panic!("{name}: {err}"))
     }
 
-    /// A command in this folder. Backtraces are asked for, so that one would be seen.
+    /// A command in this folder. Backtraces are asked for, so that one would be seen; the user's cache is left alone.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_downhill"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null()).env("RUST_BACKTRACE", "1");
+        command.env("DOWNHILL_PIPELINE_CACHE", "off");
         command
     }
 

@@ -154,7 +154,7 @@ fn a_disk_that_is_full_is_an_error_and_the_checkpoint_before_stays() {
         crate::adapter::wanted()
     );
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", &script]).current_dir(folder.path(""));
+    command.args(["-c", &script]).current_dir(folder.path("")).env("DOWNHILL_PIPELINE_CACHE", "off");
     let full = Done::of(&command.output().expect("sh"));
     assert_eq!(full.code, 1, "{}{}", full.stdout, full.stderr);
     assert!(full.stderr.contains("cannot write") && full.stderr.contains("resume run"), "{}", full.stderr);

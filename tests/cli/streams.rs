@@ -16,6 +16,7 @@ fn shell(folder: &Folder, line: &str, args: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line, "sh"]).arg(own.get_program()).args(args);
     command.current_dir(folder.path("")).stdin(Stdio::null()).env("RUST_BACKTRACE", "1");
+    command.env("DOWNHILL_PIPELINE_CACHE", "off");
     command
 }
 

@@ -83,6 +83,7 @@ fn on_terminal(folder: &Folder, columns: usize, environment: &str, more: &str) -
     let mut script = std::process::Command::new("script");
     script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).current_dir(folder.path(""));
     script.stdin(std::process::Stdio::null()).env("TERM", "xterm").env_remove("NO_COLOR");
+    script.env("DOWNHILL_PIPELINE_CACHE", "off");
     let done = Done::of(&script.output().expect("script, of util-linux"));
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     done.stdout

@@ -102,7 +102,7 @@ fn run_steps(name: &str, steps: usize) {
     std::fs::write(at("net.toml"), &config).expect("a config");
     run::save(&at("start.safetensors"), &weights(run)).expect("weights");
     let mut command = Command::new(env!("CARGO_BIN_EXE_downhill"));
-    command.current_dir(folder.path()).args([
+    command.current_dir(folder.path()).env("DOWNHILL_PIPELINE_CACHE", "off").args([
         "train",
         "net.toml",
         "--init",

@@ -72,6 +72,7 @@ fn train(run: &Run, steps: usize, out: &Path) -> Result<Vec<Line>, String> {
         .arg(file("safetensors"))
         .args(["--adapter", &adapter::wanted(), "--steps", &steps.to_string(), "--out"])
         .arg(out)
+        .env("DOWNHILL_PIPELINE_CACHE", "off")
         .output()
         .map_err(|e| e.to_string())?;
     if !output.status.success() {
