@@ -7,13 +7,15 @@
 // grad_q: rows of q. With p = exp(s - most) by, dp = (dout v') keep, ds = p (dp - delta): dq = scale ds k.
 // grad_kv: rows of k and v: dk = scale ds' q, dv = (p keep)' dout, one after the other in out.
 // stats holds most and by of the forward kernel, then delta = sum of dout out over D, each [n, TQ, HEADS].
+// grad: both in one dispatch. The first Q_GROUPS workgroups along x have rows of q, the others rows of k and v; delta is
+// computed from the output of the forward kernel.
 
 //#slot types
 alias T0 = f32; alias T1 = f32; alias T2 = f32; alias T3 = f32; alias T4 = f32;
-alias T6 = f32; alias T7 = f32; alias T8 = f32; alias T9 = f32; alias T10 = f32; alias T11 = f32;
+alias T6 = f32; alias T7 = f32; alias T8 = f32; alias T9 = f32; alias T10 = f32; alias T11 = f32; alias T13 = f32;
 //#end
 //#slot units
-alias U8 = T8; alias U9 = T9; alias U10 = T10; alias U11 = T11;
+alias U8 = T8; alias U9 = T9; alias U10 = T10; alias U11 = T11; alias U13 = T13;
 //#end
 @group(0) @binding(0) var<storage, read> in0: array<T0>;
 @group(0) @binding(1) var<storage, read> in1: array<T1>;
@@ -27,6 +29,7 @@ alias U8 = T8; alias U9 = T9; alias U10 = T10; alias U11 = T11;
 @group(0) @binding(10) var<storage, read> v: array<U10>;
 @group(0) @binding(11) var<storage, read> dout: array<U11>;
 @group(0) @binding(12) var<storage, read> stats: array<f32>;
+@group(0) @binding(13) var<storage, read> forward: array<U13>;
 
 //#slot sizes
 const D = 4u;
@@ -37,6 +40,7 @@ override BATCH: u32;
 override HEADS: u32;
 override TQ: u32;
 override TK: u32;
+override Q_GROUPS: u32 = 0u;
 override CAUSAL: bool = false;
 override SCALE_BITS: u32;
 override Q_OFFSET: u32; override Q_BATCH: u32; override Q_ROW: u32; override Q_HEAD: u32;
@@ -156,8 +160,7 @@ fn attention_tiled_forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(loc
     store_stats((n * TQ + row) * HEADS + h, most, by);
 }
 
-@compute @workgroup_size(32)
-fn attention_tiled_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn grad_q(group: vec3<u32>, lane: u32) {
     let n = group.z;
     let h = group.y;
     let row = group.x * 32u + lane;
@@ -193,8 +196,11 @@ fn attention_tiled_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
     for (var c = 0u; c < D4; c++) { store_four(((n * TQ + row) * HEADS + h) * D, c, acc[c] * scale()); }
 }
 
-@compute @workgroup_size(32)
-fn attention_tiled_grad_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+//#slot store_kv
+fn store_kv(at: u32, c: u32, x: vec4<f32>) { store_four(at, c, x); }
+//#end
+
+fn grad_kv(group: vec3<u32>, lane: u32) {
     let n = group.z;
     let h = group.y;
     let col = group.x * 32u + lane;
@@ -239,7 +245,26 @@ fn attention_tiled_grad_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(loc
     if (col >= TK) { return; }
     let place = ((n * TK + col) * HEADS + h) * D;
     for (var c = 0u; c < D4; c++) {
-        store_four(place, c, dk[c] * scale());
-        store_four(BATCH * TK * HEADS * D + place, c, dv[c]);
+        store_kv(place, c, dk[c] * scale());
+        store_kv(BATCH * TK * HEADS * D + place, c, dv[c]);
+    }
+}
+
+@compute @workgroup_size(32)
+fn attention_tiled_grad_q(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    grad_q(group, lane);
+}
+
+@compute @workgroup_size(32)
+fn attention_tiled_grad_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    grad_kv(group, lane);
+}
+
+@compute @workgroup_size(32)
+fn attention_tiled_grad(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    if (group.x < Q_GROUPS) {
+        grad_q(group, lane);
+    } else {
+        grad_kv(vec3<u32>(group.x - Q_GROUPS, group.y, group.z), lane);
     }
 }

@@ -40,8 +40,7 @@ fn cross_entropy(y: &Tensor, t: &Tensor) -> Tensor {
 }
 
 fn smoothed(y: &Tensor, t: &Tensor) -> Tensor {
-    let options =
-        loss::CrossEntropy { label_smoothing: 0.1, ..loss::CrossEntropy::default() };
+    let options = loss::CrossEntropy { label_smoothing: 0.1, ..loss::CrossEntropy::default() };
     loss::cross_entropy(y, t, &options)
 }
 

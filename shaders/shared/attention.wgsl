@@ -87,5 +87,8 @@ struct RowStats { most: f32, by: f32, delta: f32 }
 fn row_stats(n: u32, row: u32, h: u32) -> RowStats {
     let at = (n * TQ + row) * HEADS + h;
     let size = BATCH * TQ * HEADS;
-    return RowStats(stats[at], stats[size + at], stats[2u * size + at]);
+    return RowStats(stats[at], stats[size + at], delta_of(n, row, h));
 }
+//#slot delta
+fn delta_of(n: u32, row: u32, h: u32) -> f32 { return stats[(2u * BATCH * TQ + n * TQ + row) * HEADS + h]; }
+//#end

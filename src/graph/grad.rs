@@ -151,6 +151,8 @@ fn backward(node: &Node, inputs: &[Tensor], needed: &[bool], y: &Tensor, dy: &Te
         | Op::AttentionStats(_)
         | Op::AttentionGradQ(_)
         | Op::AttentionGradKv(_)
+        | Op::AttentionGrad(_)
+        | Op::AttentionGradBeside(_)
         | Op::SegmentSum => {
             dy.fail(format!("{} has no second derivative here", node.op.name()));
             vec![None; node.inputs.len()]

@@ -232,6 +232,11 @@ pub enum Op {
     AttentionGradQ(AttentionAttrs),
     /// The same inputs: the gradients of k and of v, [2, n, tk, heads, d].
     AttentionGradKv(AttentionAttrs),
+    /// inputs (q, k, v, dout, the statistics of the forward pass, its output, mask?, keep?): the gradient of q. The planner
+    /// puts it in place of the two above where one kernel makes both.
+    AttentionGrad(AttentionAttrs),
+    /// The same inputs: the gradients of k and of v, made by the kernel of `AttentionGrad`.
+    AttentionGradBeside(AttentionAttrs),
     /// inputs (x [rows, width], head \[segments\], next \[rows\]): sums of the chains of rows, [segments, width].
     SegmentSum,
     /// inputs (logits, targets, upstream \[n\]): gradient for the logits, [n, c].
@@ -265,6 +270,7 @@ impl Op {
             Op::Matmul { .. } | Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => 2,
             Op::Attention(_) | Op::AttentionStats(_) | Op::SegmentSum => 3,
             Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => 5,
+            Op::AttentionGrad(_) | Op::AttentionGradBeside(_) => 6,
             _ => 0,
         }
     }
@@ -286,6 +292,7 @@ impl Op {
             Op::AttentionStats(_) => "attention softmax statistics".into(),
             Op::AttentionGradQ(_) => "attention gradient q".into(),
             Op::AttentionGradKv(_) => "attention gradient k v".into(),
+            Op::AttentionGrad(_) | Op::AttentionGradBeside(_) => "attention gradient".into(),
             Op::SegmentSum => "segment_sum".into(),
             Op::CrossEntropy(_) => "cross_entropy".into(),
             Op::CrossEntropyGrad(_) => "cross_entropy_grad".into(),

@@ -1,7 +1,8 @@
 //! `attention_*.wgsl` and `segment_sum.wgsl`: attention without its matrix of weights, and sums of rows by number.
 //!
 //! Attention reads queries, keys and values by strides where the projection wrote them. It keeps two numbers for each
-//! query, the largest score and the reciprocal sum of exponentials, and the two backward kernels recompute the weights.
+//! query, the largest score and the reciprocal sum of exponentials, and the backward kernels recompute the weights. On GPUs
+//! one dispatch makes all gradients, some workgroups that of q and the others those of k and v.
 //! Mask and dropout are printed expressions, so they take no memory either.
 //!
 //! The gradient of an embedding chains the rows that have the same number: two reductions find the first row of each chain
@@ -38,18 +39,23 @@ pub struct Attention<'a> {
     pub stored: &'a dyn Fn(NodeId) -> bool,
     /// Queries, keys and values.
     pub rows: [RowsView; 3],
-    /// For a gradient: the nodes that hold dout and the statistics.
-    pub given: Option<[NodeId; 2]>,
-    /// The second output is the statistics of the softmax, [2·n, tq, heads].
-    pub stats: bool,
+    /// For a gradient: the nodes that hold dout, the statistics, and where one kernel makes all, the output.
+    pub given: Vec<NodeId>,
+    /// The second output: the statistics of the softmax, [2·n, tq, heads], or the gradients of k and v.
+    pub second: Option<NodeId>,
 }
 
 /// The kernel of an attention node or of one of its gradients.
 pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
     let node = &a.nodes[a.node.0];
-    let (Op::Attention(attrs) | Op::AttentionGradQ(attrs) | Op::AttentionGradKv(attrs)) = &node.op else {
+    let (Op::Attention(attrs)
+    | Op::AttentionGradQ(attrs)
+    | Op::AttentionGradKv(attrs)
+    | Op::AttentionGrad(attrs)) = &node.op
+    else {
         unreachable!("not attention")
     };
+    let both = matches!(node.op, Op::AttentionGrad(_));
     let AttentionAttrs { causal, scale, masked, kept } = *attrs;
     let query = &a.nodes[node.inputs[0].0].shape;
     let (n, tq, heads, d) = (query[0], query[1], query[2], query[3]);
@@ -66,22 +72,25 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
         flops += printed.flops;
         inputs = printed.inputs;
     }
-    if a.stats {
+    if a.second.is_some() && !both {
         slots.push(("stats", wgsl::source("shared/attention_stats").unwrap_or_default().to_owned()));
     }
-    let mut others = vec![(OUTPUT, Some(a.node)), (SECOND, None)];
+    let mut others = vec![(OUTPUT, Some(a.node)), (SECOND, a.second.filter(|_| both))];
     others.extend((8..).zip(a.rows.iter().map(|r| Some(r.node))));
-    others.push((11, a.given.map(|[dout, _]| dout)));
+    others.push((11, a.given.first().copied()));
+    if target.family == Family::Tiled {
+        others.push((13, a.given.get(2).copied()));
+    }
     slots.push(("types", types(a.nodes, &inputs, &others)));
-    fours(a, d, &mut slots);
+    fours(a, d, target.family, &mut slots);
 
     let mut operands: Vec<_> =
         (0..).zip(&inputs).map(|(slot, &id)| (slot, Access::Read, Operand::Node(id))).collect();
     operands.push((OUTPUT, Access::Write, Operand::Output));
-    if a.stats {
+    if a.second.is_some() {
         operands.push((SECOND, Access::Write, Operand::Second));
     }
-    let given = a.rows.iter().map(|r| r.node).chain(a.given.into_iter().flatten());
+    let given = a.rows.iter().map(|r| r.node).chain(a.given.iter().copied());
     operands.extend((8..).zip(given).map(|(slot, id)| (slot, Access::Read, Operand::Node(id))));
 
     let (file, width) = match target.family {
@@ -94,6 +103,7 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
         (Op::Attention(_), Family::Tiled) => ("attention_tiled_forward", tq, tk, 2),
         (Op::AttentionGradQ(_), Family::Subgroup) => ("attention_subgroup_grad_q", tq, tk, 3),
         (Op::AttentionGradQ(_), Family::Tiled) => ("attention_tiled_grad_q", tq, tk, 3),
+        (Op::AttentionGrad(_), Family::Tiled) => ("attention_tiled_grad", tq, tk.max(tq), 7),
         (_, Family::Subgroup) => ("attention_subgroup_grad_kv", tk, tq, 4),
         (_, Family::Tiled) => ("attention_tiled_grad_kv", tk, tq, 4),
     };
@@ -106,6 +116,9 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
         ("CAUSAL", u32::from(causal)),
         ("SCALE_BITS", scale.get().to_bits()),
     ];
+    if both {
+        constants.push(("Q_GROUPS", tq.div_ceil(width) as u32));
+    }
     let names = [
         ["Q_OFFSET", "Q_BATCH", "Q_ROW", "Q_HEAD"],
         ["K_OFFSET", "K_BATCH", "K_ROW", "K_HEAD"],
@@ -120,14 +133,18 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
         constants,
         operands,
         reads_old: false,
-        grid: [own.div_ceil(width) as u32, heads as u32, n as u32],
+        grid: [
+            (own.div_ceil(width) + if both { tk.div_ceil(width) } else { 0 }) as u32,
+            heads as u32,
+            n as u32,
+        ],
         flops: pairs as u64 * (2 * (products * d) as u64 + 12 + flops),
-        iterations: other.div_ceil(8) * (3 * d.div_ceil(4) + 1) + 4 * d.div_ceil(4),
+        iterations: other.div_ceil(8) * (if both { 5 } else { 3 } * d.div_ceil(4) + 1) + 4 * d.div_ceil(4),
     }
 }
 
 /// The slots of the operands whose rows are read four numbers at once: those whose rows begin at multiples of four.
-fn fours(a: &Attention<'_>, d: usize, slots: &mut Vec<(&str, String)>) {
+fn fours(a: &Attention<'_>, d: usize, family: Family, slots: &mut Vec<(&str, String)>) {
     const NAMES: [(&str, &str); 3] = [("q_rows", "q"), ("k_rows", "k"), ("v_rows", "v")];
     let whole =
         |strides: &[usize]| d.is_multiple_of(4) && strides.iter().all(|stride| stride.is_multiple_of(4));
@@ -144,6 +161,18 @@ fn fours(a: &Attention<'_>, d: usize, slots: &mut Vec<(&str, String)>) {
     units.push(unit(11, whole(&[])));
     if whole(&[]) {
         slots.push(("dout_rows", read_four("dout", "((n * TQ + row) * HEADS + h) * D")));
+    }
+    if family == Family::Tiled {
+        units.push(unit(13, whole(&[])));
+    }
+    if a.given.len() == 3 {
+        let four = match whole(&[]) {
+            true => read_four("forward", "((n * TQ + row) * HEADS + h) * D"),
+            false => wgsl::source("shared/attention_forward").unwrap_or_default().to_owned(),
+        };
+        let delta = wgsl::source("shared/attention_delta").unwrap_or_default();
+        slots.push(("delta", four + "\n" + delta));
+        slots.push(("store_kv", wgsl::source("shared/attention_store").unwrap_or_default().to_owned()));
     }
     slots.push(("units", units.concat()));
 }

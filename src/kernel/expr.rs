@@ -419,6 +419,8 @@ impl<'a> Printer<'a> {
             | Op::AttentionStats(_)
             | Op::AttentionGradQ(_)
             | Op::AttentionGradKv(_)
+            | Op::AttentionGrad(_)
+            | Op::AttentionGradBeside(_)
             | Op::SegmentSum
             | Op::CrossEntropy(_)
             | Op::CrossEntropyGrad(_) => unreachable!("{} is stored before it is read", node.op.name()),

@@ -32,8 +32,11 @@ const MAX_LEAVES: usize = MAX_INPUTS - 1;
 /// The most values in memory that the expressions printed into a kernel read.
 fn most_leaves(op: &Op) -> usize {
     match op {
-        // These bind six buffers of their own.
-        Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => 2,
+        // These bind six to eight buffers of their own.
+        Op::AttentionGradQ(_)
+        | Op::AttentionGradKv(_)
+        | Op::AttentionGrad(_)
+        | Op::AttentionGradBeside(_) => 2,
         _ => MAX_LEAVES,
     }
 }
@@ -173,7 +176,12 @@ impl Fusion {
                 }
                 self.store(i);
             }
-            Op::Attention(_) | Op::AttentionStats(_) | Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => {
+            Op::Attention(_)
+            | Op::AttentionStats(_)
+            | Op::AttentionGradQ(_)
+            | Op::AttentionGradKv(_)
+            | Op::AttentionGrad(_)
+            | Op::AttentionGradBeside(_) => {
                 for (place, &operand) in node.inputs[..node.op.direct_inputs()].iter().enumerate() {
                     let views = Views::new(nodes, &self.stored);
                     let rows = views.rows(operand).map(|v| v.node);

@@ -344,27 +344,6 @@ impl Fusion {
     }
 }
 
-/// A slice that is a whole part of a concatenation in memory reads the part itself. Norms join small tensors for kernels
-/// with few bindings; a group binds them apart.
-pub(super) fn take_apart(nodes: &mut [Node]) {
-    for i in 0..nodes.len() {
-        let Op::Slice(starts) = &nodes[i].op else { continue };
-        let whole = &nodes[nodes[i].inputs[0].0];
-        let Op::Concat(axis) = whole.op else { continue };
-        let mut start = 0;
-        let part = whole.inputs.iter().copied().find(|part| {
-            let shape = &nodes[part.0].shape;
-            let at = start;
-            start += shape[axis];
-            let begins = starts.iter().enumerate().all(|(a, &s)| s == if a == axis { at } else { 0 });
-            begins && *shape == nodes[i].shape
-        });
-        if let Some(part) = part.filter(|_| whole.materialized) {
-            (nodes[i].op, nodes[i].inputs) = (Op::Reshape, vec![part]);
-        }
-    }
-}
-
 impl Draft {
     /// True for a value that the draft could take by its kind and size.
     fn may_take(&self, nodes: &[Node], id: NodeId) -> bool {

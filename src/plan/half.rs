@@ -38,6 +38,8 @@ fn is_activation(op: &Op) -> bool {
         | Op::Attention(_)
         | Op::AttentionGradQ(_)
         | Op::AttentionGradKv(_)
+        | Op::AttentionGrad(_)
+        | Op::AttentionGradBeside(_)
         | Op::CrossEntropyGrad(_) => true,
         op => op.is_elementwise() || op.is_view(),
     }
@@ -68,7 +70,10 @@ fn exact(nodes: &[Node]) -> Vec<bool> {
     }
     for node in nodes {
         let read: &[NodeId] = match node.op {
-            Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => &node.inputs[4..5],
+            Op::AttentionGradQ(_)
+            | Op::AttentionGradKv(_)
+            | Op::AttentionGrad(_)
+            | Op::AttentionGradBeside(_) => &node.inputs[4..5],
             Op::SegmentSum => &node.inputs[1..3],
             _ => &[],
         };

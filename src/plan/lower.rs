@@ -174,8 +174,12 @@ impl<'a> Lowering<'a> {
             Op::Matmul { .. } => self.emit_matmul(start, root),
             Op::Reduce(..) => self.emit_reduce(start, root),
             Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => self.emit_cross_entropy(root),
-            Op::Attention(_) | Op::AttentionGradQ(_) | Op::AttentionGradKv(_) => self.emit_attention(root),
-            Op::AttentionStats(_) => unreachable!("the output is made first, and this with it"),
+            Op::Attention(_) | Op::AttentionGradQ(_) | Op::AttentionGradKv(_) | Op::AttentionGrad(_) => {
+                self.emit_attention(root);
+            }
+            Op::AttentionStats(_) | Op::AttentionGradBeside(_) => {
+                unreachable!("the output is made first, and this with it")
+            }
             Op::SegmentSum => {
                 let views = Views::new(self.nodes, &self.fusion.stored);
                 let at = |i: usize| views.contiguous(self.nodes[start.0].inputs[i]);
@@ -355,14 +359,19 @@ impl<'a> Lowering<'a> {
                 RowsView { node: input, offset: 0, batch: strides[0], row: strides[1], head: strides[2] };
             views.rows(input).unwrap_or(whole)
         };
-        let given = (node.op.direct_inputs() == 5).then(|| [3, 4].map(|i| views.contiguous(node.inputs[i])));
-        let stats = match node.op {
-            Op::Attention(attrs) => (0..self.nodes.len()).map(NodeId).find(|&l| {
-                let other = &self.nodes[l.0];
-                self.fusion.live[l.0] && other.op == Op::AttentionStats(attrs) && other.inputs == node.inputs
-            }),
+        let given =
+            node.inputs[3..node.op.direct_inputs()].iter().map(|&input| views.contiguous(input)).collect();
+        let beside = match node.op {
+            Op::Attention(attrs) => Some(Op::AttentionStats(attrs)),
+            Op::AttentionGrad(attrs) => Some(Op::AttentionGradBeside(attrs)),
             _ => None,
         };
+        let second = beside.and_then(|op| {
+            (0..self.nodes.len()).map(NodeId).find(|&l| {
+                let other = &self.nodes[l.0];
+                self.fusion.live[l.0] && other.op == op && other.inputs == node.inputs
+            })
+        });
         let stored = |n: NodeId| self.fusion.stored[n.0];
         let kernel = attention::kernel(
             &Attention {
@@ -371,14 +380,14 @@ impl<'a> Lowering<'a> {
                 stored: &stored,
                 rows: [rows(0), rows(1), rows(2)],
                 given,
-                stats: stats.is_some(),
+                second,
             },
             self.target,
         );
         self.draft(kernel, id, id);
-        if let (Some(stats), Some(draft)) = (stats, self.drafts.last_mut()) {
-            draft.second = Some((stats, self.owned.get(&stats).cloned()));
-            self.done[stats.0] = true;
+        if let (Some(second), Some(draft)) = (second, self.drafts.last_mut()) {
+            draft.second = Some((second, self.owned.get(&second).cloned()));
+            self.done[second.0] = true;
         }
     }
 

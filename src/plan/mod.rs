@@ -14,6 +14,7 @@ mod memory;
 mod place;
 mod program;
 mod reads;
+mod rewrite;
 mod row_sum;
 mod steps;
 mod view;
@@ -68,7 +69,9 @@ impl Plan {
         let outputs: Vec<(NodeId, Sink)> =
             outputs.iter().map(|(t, sink)| (lower::strip(&nodes, t.id()), sink.clone())).collect();
         if target.family == Family::Tiled {
-            group::take_apart(&mut nodes);
+            rewrite::take_apart(&mut nodes);
+            let roots: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
+            rewrite::join_attention(&mut nodes, &roots);
         }
         let places = lower::Places::new(&nodes, &outputs, target.family);
         if half {

@@ -1,0 +1,63 @@
+//! What the planner changes in its copy of a graph for GPUs, whose kernels bind more buffers than those of software adapters.
+
+use crate::graph::{Binary, Fold, Node, NodeId, Op};
+
+/// A slice that is a whole part of a concatenation in memory reads the part itself. Norms join small tensors for kernels
+/// with few bindings; a group binds them apart.
+pub(super) fn take_apart(nodes: &mut [Node]) {
+    for i in 0..nodes.len() {
+        let Op::Slice(starts) = &nodes[i].op else { continue };
+        let whole = &nodes[nodes[i].inputs[0].0];
+        let Op::Concat(axis) = whole.op else { continue };
+        let mut start = 0;
+        let part = whole.inputs.iter().copied().find(|part| {
+            let shape = &nodes[part.0].shape;
+            let at = start;
+            start += shape[axis];
+            let begins = starts.iter().enumerate().all(|(a, &s)| s == if a == axis { at } else { 0 });
+            begins && *shape == nodes[i].shape
+        });
+        if let Some(part) = part.filter(|_| whole.materialized) {
+            (nodes[i].op, nodes[i].inputs) = (Op::Reshape, vec![part]);
+        }
+    }
+}
+
+/// Where both gradients of attention are wanted, one kernel makes them. It computes the sum of dout·out over a row where it
+/// reads it, in place of the third part of the statistics.
+pub(super) fn join_attention(nodes: &mut [Node], outputs: &[NodeId]) {
+    let mut live = vec![false; nodes.len()];
+    outputs.iter().for_each(|id| live[id.0] = true);
+    for i in (0..nodes.len()).rev() {
+        if live[i] {
+            nodes[i].inputs.iter().for_each(|input| live[input.0] = true);
+        }
+    }
+    for q in 0..nodes.len() {
+        let Op::AttentionGradQ(attrs) = nodes[q].op else { continue };
+        let twin = |n: &Node| n.op == Op::AttentionGradKv(attrs) && n.inputs == nodes[q].inputs;
+        let Some(kv) = (0..nodes.len()).find(|&i| live[i] && twin(&nodes[i])) else { continue };
+        let (true, Some((softmax, out))) = (live[q], forward(nodes, &nodes[q])) else { continue };
+        let mut inputs = nodes[q].inputs.clone();
+        inputs.splice(4..5, [softmax, out]);
+        (nodes[q].op, nodes[q].inputs) = (Op::AttentionGrad(attrs), inputs.clone());
+        (nodes[kv].op, nodes[kv].inputs) = (Op::AttentionGradBeside(attrs), inputs);
+    }
+}
+
+/// The statistics of the softmax and the output of the attention whose gradient a node is.
+fn forward(nodes: &[Node], grad: &Node) -> Option<(NodeId, NodeId)> {
+    let (dout, stats) = (grad.inputs[3], &nodes[grad.inputs[4].0]);
+    let (Op::Concat(0), &[softmax, mut delta]) = (&stats.op, &stats.inputs[..]) else { return None };
+    while nodes[delta.0].op == Op::Reshape {
+        delta = nodes[delta.0].inputs[0];
+    }
+    let (Op::Reduce(Fold::Sum, axes), Op::AttentionStats(_)) = (&nodes[delta.0].op, &nodes[softmax.0].op)
+    else {
+        return None;
+    };
+    let product = &nodes[nodes[delta.0].inputs[0].0];
+    let (Op::Binary(Binary::Mul), [3]) = (&product.op, &axes[..]) else { return None };
+    let out = if product.inputs[0] == dout { product.inputs[1] } else { product.inputs[0] };
+    (product.inputs.contains(&dout)).then_some((softmax, out))
+}
