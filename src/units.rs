@@ -89,9 +89,10 @@ pub fn seconds(s: f64) -> String {
     }
 }
 
-/// Seconds as `12.3 µs`, `4.56 ms`, `1.20 s`.
+/// Seconds as `145 ns`, `12.3 µs`, `4.56 ms`, `1.20 s`.
 pub fn duration(s: f64) -> String {
     match s {
+        s if 0.0 < s && s < 0.9995e-6 => format!("{} ns", three(s * 1e9)),
         s if s < 0.9995e-3 => format!("{} µs", three(s * 1e6)),
         s if s < 0.9995 => format!("{} ms", three(s * 1e3)),
         s => format!("{} s", three(s)),
@@ -143,5 +144,7 @@ mod tests {
         assert_eq!(count(99_960.0), "100 k");
         assert_eq!(count(4_560_000.0), "4.56 M");
         assert_eq!(seconds(200.4), "3 min 20 s");
+        let durations = [0.0, 145e-9, 0.9996e-6, 12.34e-6, 4.56e-3, 1.2].map(duration);
+        assert_eq!(durations, ["0.00 µs", "145 ns", "1.00 µs", "12.3 µs", "4.56 ms", "1.20 s"]);
     }
 }

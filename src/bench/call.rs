@@ -87,18 +87,43 @@ pub(super) fn call(
         };
         read.push(image);
     }
-    let accesses = places.iter().zip(&read).map(|((access, _), image)| match image {
+    bound(gpu, shader.entry, &wgsl, constants, places, &read, grid)
+}
+
+/// The same with every place bound as a storage buffer, on an adapter that reads images too.
+pub(super) fn call_on_storage(
+    gpu: &Gpu,
+    shader: Shader,
+    constants: &[(&'static str, u32)],
+    places: &[(Access, &Place)],
+    grid: [u32; 3],
+) -> Result<Dispatch> {
+    let wgsl = wgsl::compose(shader.file, &[]);
+    bound(gpu, shader.entry, &wgsl, constants, places, &vec![None; places.len()], grid)
+}
+
+/// A kernel's text with its places, some read through images.
+fn bound(
+    gpu: &Gpu,
+    entry: &str,
+    wgsl: &str,
+    constants: &[(&'static str, u32)],
+    places: &[(Access, &Place)],
+    read: &[Option<(Texel, Image)>],
+    grid: [u32; 3],
+) -> Result<Dispatch> {
+    let accesses = places.iter().zip(read).map(|((access, _), image)| match image {
         Some((texel, _)) => Access::Image(*texel),
         None => *access,
     });
     let key = ShaderKey {
-        entry: shader.entry.into(),
-        wgsl: wgsl.as_str().into(),
+        entry: entry.into(),
+        wgsl: wgsl.into(),
         constants: constants.to_vec(),
         bindings: (0..).zip(accesses).collect(),
     };
     let bindings: Vec<Binding<'_>> = (0..)
-        .zip(places.iter().zip(&read))
+        .zip(places.iter().zip(read))
         .map(|(slot, ((_, place), image))| Binding {
             image: image.as_ref().map(|(_, image)| ImageBinding { image, copied: true }),
             ..bind(slot, place)

@@ -93,7 +93,7 @@ impl MatmulBench {
         let names = LAYOUTS.iter().map(|(_, name)| (*name).to_owned()).chain(["batched NN".to_owned()]);
         let series = names.zip(points).enumerate().map(|(i, (name, points))| dots(name, i, points)).collect();
         let figure = roofline("Products of square matrices", gpu.adapter().name.clone(), &roof, series);
-        Ok(Report { bench: "matmul", machine: machine(gpu), roof, sheets: vec![sheet], figure })
+        Ok(Report { bench: "matmul", machine: machine(gpu), roof: Some(roof), sheets: vec![sheet], figure })
     }
 
     fn cases(&self, gpu: &Gpu, options: &Options) -> Vec<Case> {

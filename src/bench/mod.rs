@@ -7,6 +7,8 @@ mod arenas;
 mod by_tensor;
 mod cache;
 mod call;
+mod chase;
+mod launch;
 mod list;
 mod matmul;
 mod nets;
@@ -27,6 +29,7 @@ mod update;
 mod way;
 
 pub use crate::figure::{Axis, Figure, Panel, Series};
+pub use launch::LaunchBench;
 pub use matmul::MatmulBench;
 pub use nets::{Workload, workloads};
 pub use optim::OptimBench;

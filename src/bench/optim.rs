@@ -140,7 +140,7 @@ impl OptimBench {
             ));
         }
         let figure = figure(gpu, &roof, &names, &points);
-        Ok(Report { bench: "optim", machine: machine(gpu), roof, sheets: vec![sheet], figure })
+        Ok(Report { bench: "optim", machine: machine(gpu), roof: Some(roof), sheets: vec![sheet], figure })
     }
 
     /// The sizes to measure. Usual sizes that a buffer cannot hold are skipped.

@@ -1,5 +1,7 @@
 //! The report of a benchmark: the machine, its roof, tables, a figure.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -42,12 +44,12 @@ pub(super) fn machine(gpu: &Gpu) -> Machine {
 /// The results of a benchmark.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// `optim`, `matmul` or `train`.
+    /// `launch`, `optim`, `matmul` or `train`.
     pub bench: &'static str,
     /// The machine.
     pub machine: Machine,
-    /// The limits of the adapter.
-    pub roof: Roof,
+    /// The limits of the adapter; `None` where nothing is compared with them.
+    pub roof: Option<Roof>,
     /// The tables.
     pub sheets: Vec<Sheet>,
     /// The figure.
@@ -58,20 +60,24 @@ impl Report {
     /// The machine, then the tables.
     pub fn markdown(&self) -> String {
         let Machine { adapter, driver, backend, kind, family, timestamps, cache } = &self.machine;
-        let Roof { copy, triad, flops, array, .. } = self.roof;
         let clock = if *timestamps { "device timestamps" } else { "the wall's clock only" };
         let mut out = format!(
             "## downhill bench {}\n\n\
-             - adapter: {adapter} ({kind}, {backend}, {driver}), {family} kernels, {clock}\n\
-             - measured at most: copy {:.2} GB/s, triad {:.2} GB/s (arrays of {}; last-level cache {}), \
-             {:.1} GFLOP/s in f32\n",
-            self.bench,
-            copy / 1e9,
-            triad / 1e9,
-            units::bytes(array),
-            units::bytes(*cache),
-            flops / 1e9
+             - adapter: {adapter} ({kind}, {backend}, {driver}), {family} kernels, {clock}\n",
+            self.bench
         );
+        if let Some(Roof { copy, triad, flops, array, .. }) = self.roof {
+            let _ = writeln!(
+                out,
+                "- measured at most: copy {:.2} GB/s, triad {:.2} GB/s (arrays of {}; last-level cache {}), {:.1} GFLOP/s \
+                 in f32",
+                copy / 1e9,
+                triad / 1e9,
+                units::bytes(array),
+                units::bytes(*cache),
+                flops / 1e9
+            );
+        }
         for sheet in &self.sheets {
             out.push('\n');
             out.push_str(&sheet.markdown());

@@ -111,7 +111,7 @@ pub fn train(gpu: &Gpu, options: &Options, subjects: Vec<Subject<'_>>) -> Result
         kernels.notes.push(format!("{} has no timestamps, so kernels are not timed.", gpu.adapter().name));
     }
     let figure = roofline("Kernels of training steps", gpu.adapter().name.clone(), &roof, series);
-    Ok(Report { bench: "train", machine: machine(gpu), roof, sheets: vec![steps, kernels], figure })
+    Ok(Report { bench: "train", machine: machine(gpu), roof: Some(roof), sheets: vec![steps, kernels], figure })
 }
 
 struct Case<'c> {

@@ -13,14 +13,20 @@ fn quick(folder: &Folder, args: &[&str]) -> String {
     done.stdout
 }
 
-fn json(folder: &Folder, args: &[&str]) -> Value {
+fn report(folder: &Folder, args: &[&str]) -> Value {
     let text = quick(folder, &[args, &["--json"]].concat());
     let report: Value = serde_json::from_str(&text).expect("JSON");
+    assert!(report["machine"]["adapter"].as_str().is_some_and(|name| !name.is_empty()));
+    report
+}
+
+/// A report whose rates are compared with the adapter's limits.
+fn json(folder: &Folder, args: &[&str]) -> Value {
+    let report = report(folder, args);
     for roof in ["copy", "triad", "flops"] {
         let rate = number(&report["roof"][roof]);
         assert!((1e7..1e16).contains(&rate), "{roof}: {rate}");
     }
-    assert!(report["machine"]["adapter"].as_str().is_some_and(|name| !name.is_empty()));
     report
 }
 
@@ -38,6 +44,36 @@ fn assert_ordered(row: &Value) {
     let clock = if row["device_seconds"].is_null() { "wall_seconds" } else { "device_seconds" };
     let [lower, median, upper] = ["lower_seconds", clock, "upper_seconds"].map(|key| number(&row[key]));
     assert!(0.0 < lower && lower <= median && median <= upper, "{row}");
+}
+
+/// The chase itself is checked by the bench, against the host's.
+#[test]
+fn dispatches_and_loads_are_timed() {
+    let folder = Folder::new();
+    let args = ["launch", "--dispatches", "1,16,256", "--chase", "16KiB,20000", "--runs", "7", "--svg", "l.svg"];
+    let report = report(&folder, &args);
+    assert!(report["roof"].is_null(), "{report}");
+    let rows = rows(&report, 0);
+    let clock = |row: &Value| if row["device_seconds"].is_null() { "wall_seconds" } else { "device_seconds" };
+    let kinds = ["dependent dispatches", "disjoint dispatches", "dependent copies"];
+    for (kind, rows) in kinds.into_iter().zip(rows.chunks(3)) {
+        for (row, count) in rows.iter().zip([1, 16, 256]) {
+            assert_eq!((&row["what"], &row["dispatches"], &row["loads"]), (&kind.into(), &count.into(), &Value::Null));
+            assert_ordered(row);
+            let each = number(&row[clock(row)]) / f64::from(count);
+            assert!((each / number(&row["each_seconds"]) - 1.0).abs() < 1e-9, "{row}");
+        }
+        let [one, some, many] = [0, 1, 2].map(|i| number(&rows[i][clock(&rows[i])]));
+        assert!(one < some && some < many, "{kind}: {one}, {some}, {many}");
+    }
+    for (row, bytes) in rows[9..].iter().zip([16384, 20000]) {
+        assert_eq!((&row["what"], &row["bytes"], &row["loads"]), (&"pointer chase".into(), &bytes.into(), &16384.into()));
+        assert_ordered(row);
+        assert!((1e-10..1e-4).contains(&number(&row["each_seconds"])), "{row}");
+    }
+    assert_eq!(rows.len(), 11);
+    let svg = String::from_utf8(folder.read("l.svg")).expect("UTF-8");
+    assert!(svg.contains("disjoint dispatches") && svg.ends_with("</svg>\n"), "{svg}");
 }
 
 #[test]
@@ -176,6 +212,12 @@ fn what_cannot_be_measured_is_refused() {
         let adapter = crate::adapter::wanted();
         folder.run(&[&["bench"], args, &["--quick", "--adapter", &adapter]].concat())
     };
+    run(&["launch", "--dispatches", "5000"]).refused(2, &["5000", "1 to 4096"]);
+    run(&["launch", "--dispatches", "0"]).refused(2, &["--dispatches", "a count from 1 on"]);
+    run(&["launch", "--chase", "4"]).refused(2, &["4 bytes", "from 8 bytes"]);
+    run(&["launch", "--chase", "10"]).refused(2, &["10 bytes", "whole words"]);
+    run(&["launch", "--chase", "1TiB"]).refused(2, &["1099511627776 bytes", "largest buffer"]);
+    run(&["launch", "--chase", "wide"]).refused(2, &["--chase", "wide", "256MiB"]);
     run(&["optim", "--optimizers", "adamv"]).refused(2, &["\"adamv\"", "did you mean \"adam"]);
     run(&["optim", "--sizes", "0"]).refused(2, &["--sizes", "64Ki"]);
     run(&["optim", "--optimizers", "sgd", "--sizes", "1099511627776"]).refused(1, &["largest is"]);

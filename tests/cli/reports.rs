@@ -22,6 +22,7 @@ fn help_has_examples() {
         &["data", "--help"],
         &["data", "synth", "--help"],
         &["bench", "--help"],
+        &["bench", "launch", "--help"],
         &["bench", "optim", "--help"],
         &["bench", "matmul", "--help"],
         &["bench", "train", "--help"],

@@ -1,6 +1,7 @@
 //! `downhill bench`
 
 mod common;
+mod launch;
 mod matmul;
 mod optim;
 mod train;
@@ -13,6 +14,7 @@ use super::commands::commands;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  downhill bench launch
   downhill bench optim
   downhill bench matmul --sizes 256,1024 --json
   downhill bench train examples/digits.toml
@@ -29,6 +31,7 @@ pub struct BenchArgs {
 commands! {
     /// The benchmarks.
     Benchmark {
+        Launch(launch::LaunchArgs),
         Optim(optim::OptimArgs),
         Matmul(matmul::MatmulArgs),
         Train(train::TrainArgs),
