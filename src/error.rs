@@ -64,6 +64,9 @@ pub enum Error {
         /// The operating system's message.
         message: String,
     },
+    /// A program that was started failed: a Python of `downhill bench --python`.
+    #[error("{0}")]
+    Program(String),
     /// An assertion about a run does not hold.
     #[error("{0}")]
     Assertion(String),

@@ -10,6 +10,10 @@ mod assertions;
 mod bad_input;
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/bench_atlas.rs"]
+mod bench_atlas;
+#[path = "cli/bench_torch.rs"]
+mod bench_torch;
 #[path = "cli/board.rs"]
 mod board;
 #[path = "cli/ci_page.rs"]

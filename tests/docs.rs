@@ -42,6 +42,50 @@ fn the_reference_pages_are_what_the_code_says() {
     }
 }
 
+/// Every file of `benches/atlas` reads, and `docs/atlas.md` with its figure is what the program makes of them.
+#[test]
+fn the_atlas_page_is_what_the_files_say() {
+    const AGAIN: &str =
+        "write the page again: downhill bench atlas --compare benches/atlas/*.json --page docs/atlas.md";
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = std::fs::read_dir(root.join("benches/atlas")).expect("the folder");
+    let mut files: Vec<std::path::PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    files.sort();
+    assert!(files.len() >= 2, "{files:?}");
+    let written = tempfile::tempdir().expect("a folder");
+    let page = written.path().join("atlas.md");
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_downhill"))
+        .args(["bench", "atlas", "--compare"])
+        .args(&files)
+        .arg("--page")
+        .arg(&page)
+        .output()
+        .expect("the program");
+    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+    for name in ["atlas.md", "atlas.svg"] {
+        let want = std::fs::read_to_string(written.path().join(name)).expect("UTF-8");
+        assert_eq!(text(&format!("docs/{name}")), want, "docs/{name}; {AGAIN}");
+    }
+}
+
+/// Every file there is a result to report, and the README lists it.
+#[test]
+fn the_files_of_the_atlas_are_results() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/atlas");
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("a README");
+    for entry in std::fs::read_dir(&root).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|end| end != "json") {
+            continue;
+        }
+        let atlas = downhill::bench::Atlas::read(&path).expect("an atlas");
+        assert!(!atlas.quick, "{}: made with --quick", path.display());
+        let name = path.file_name().expect("a name").to_string_lossy();
+        assert!(readme.contains(&format!("`{name}`")), "benches/atlas/README.md does not list {name}");
+    }
+}
+
 /// The README and every page below `docs`.
 fn pages() -> Vec<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

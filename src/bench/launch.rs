@@ -88,7 +88,14 @@ impl LaunchBench {
     pub fn run(&self, gpu: &Gpu, options: &Options) -> Result<Report> {
         let (sheet, points) = self.measure(gpu, options)?;
         let figure = figure(gpu, points);
-        Ok(Report { bench: "launch", machine: machine(gpu), roof: None, sheets: vec![sheet], figure })
+        Ok(Report {
+            bench: "launch",
+            machine: machine(gpu),
+            roof: None,
+            torch: None,
+            sheets: vec![sheet],
+            figure,
+        })
     }
 
     /// The table, and dispatches with microseconds of each kind.

@@ -1,13 +1,14 @@
 //! `downhill bench matmul`: the engine's products under the roofline.
 
 use super::Summary;
+use super::bench_context::BenchContext;
 use super::call::{Place, fill};
 use super::options::Options;
 use super::place::{self, Deed, dots, roofline};
 use super::report::{Report, machine};
-use super::roof::Streams;
 use super::sheet::{Column, Sheet, Unit};
 use super::timing::{Work, time};
+use super::torch::{self, Clock, Job, Torch};
 use crate::check::noise;
 use crate::check::within;
 use crate::error::{Error, Result};
@@ -72,16 +73,43 @@ impl MatmulBench {
     /// # Errors
     /// A product too large for the adapter; one whose result is not the reference's.
     pub fn run(&self, gpu: &Gpu, options: &Options) -> Result<Report> {
-        let roof = Streams::new(gpu, options)?.roof(gpu, options.effort)?;
-        let columns = [&COLUMNS[..], &place::COLUMNS, &[CHECK]].concat();
+        let mut torch = Torch::start(options.python.as_deref())?;
+        let context = BenchContext::new(gpu, options)?;
+        let (sheet, points) = self.measure(&context, torch.as_mut())?;
+        let names = LAYOUTS.iter().map(|(_, name)| (*name).to_owned()).chain(["batched NN".to_owned()]);
+        let series = names.zip(points).enumerate().map(|(i, (name, points))| dots(name, i, points)).collect();
+        let title = "Products of square matrices";
+        let figure = roofline(title, gpu.adapter().name.clone(), &context.roof, series);
+        let (roof, torch) = (Some(context.roof), torch.map(|torch| torch.device.clone()));
+        Ok(Report { bench: "matmul", machine: machine(gpu), roof, torch, sheets: vec![sheet], figure })
+    }
+
+    /// The table, and the points under the roof: of each layout, then of batches.
+    ///
+    /// # Errors
+    /// As [`MatmulBench::run`].
+    pub(super) fn measure(
+        &self,
+        context: &BenchContext<'_>,
+        mut torch: Option<&mut Torch>,
+    ) -> Result<(Sheet, Vec<Vec<(f64, f64)>>)> {
+        let BenchContext { gpu, options, roof, .. } = context;
+        let mut columns = [&COLUMNS[..], &place::COLUMNS, &[CHECK]].concat();
+        columns.extend(torch.iter().flat_map(|_| torch::COLUMNS));
         let mut sheet = Sheet::new("Products of square matrices", &columns);
         let mut points = vec![Vec::new(); LAYOUTS.len() + 1];
         for case in self.cases(gpu, options) {
             options.progress(&format!("{} {} x {}", case.name, case.batch, case.side));
             let (row, deed, error) = case.run(gpu, options)?;
             let mut row = row;
-            row.extend(deed.cells(&roof));
+            row.extend(deed.cells(roof));
             row.push(error.into());
+            if let Some(torch) = torch.as_deref_mut() {
+                let (layout, batch, side) = (case.name, case.batch, case.side);
+                let sets = case.sets(gpu, options) as usize;
+                let times = torch.measure(Job::Matmul { layout, batch, side, sets }, options.effort)?;
+                row.extend(torch::cells(times.as_ref(), Clock::Best, deed.seconds));
+            }
             sheet.rows.push(row);
             let kind = if case.batch > 1 { LAYOUTS.len() } else { case.layout as usize };
             points[kind].push(deed.point());
@@ -90,10 +118,10 @@ impl MatmulBench {
             "NN: a b. NT: a bᵀ, a layer with torch's weight. TN: aᵀ b, the gradient of a weight.".into(),
             place::NOTE.into(),
         ];
-        let names = LAYOUTS.iter().map(|(_, name)| (*name).to_owned()).chain(["batched NN".to_owned()]);
-        let series = names.zip(points).enumerate().map(|(i, (name, points))| dots(name, i, points)).collect();
-        let figure = roofline("Products of square matrices", gpu.adapter().name.clone(), &roof, series);
-        Ok(Report { bench: "matmul", machine: machine(gpu), roof: Some(roof), sheets: vec![sheet], figure })
+        if torch.is_some() {
+            sheet.notes.push(torch::NOTE.to_owned());
+        }
+        Ok((sheet, points))
     }
 
     fn cases(&self, gpu: &Gpu, options: &Options) -> Vec<Case> {
@@ -116,6 +144,11 @@ impl Case {
         self.batch * self.side * self.side
     }
 
+    /// Sets of operands in turn.
+    fn sets(&self, gpu: &Gpu, options: &Options) -> u64 {
+        options.rotation(gpu).div_ceil(8 * self.elements() as u64).clamp(1, MOST_SETS)
+    }
+
     fn graph(&self) -> (Graph, Tensor) {
         let graph = Graph::new();
         let shape = [self.batch, self.side, self.side];
@@ -135,8 +168,7 @@ impl Case {
         let sinks = [(product, Sink::Buffer(PRODUCT.into()))];
         let plan = Plan::new(&graph, &sinks, Ring { columns: 0, rows: 0 }, Target::for_gpu(gpu))?;
         let inputs = ["a", "b"].map(input_buffer);
-        let operands = 8 * self.elements() as u64;
-        let sets = options.rotation(gpu).div_ceil(operands).clamp(1, MOST_SETS);
+        let sets = self.sets(gpu, options);
         // The sets share the result, so that each product waits for the one before it.
         let first = Memory::allocate(gpu, &Memory::plan([&plan]))?;
         let numbers = [noise(1, self.elements(), -1.0, 1.0), noise(2, self.elements(), -1.0, 1.0)];

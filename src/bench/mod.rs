@@ -4,6 +4,8 @@
 //! turns with those it is compared with. `docs/benchmarks.md` explains the numbers.
 
 mod arenas;
+mod atlas;
+mod bench_context;
 mod by_tensor;
 mod cache;
 mod call;
@@ -23,12 +25,17 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod torch;
 mod train;
 mod unfused;
 mod update;
 mod way;
 
 pub use crate::figure::{Axis, Figure, Panel, Series};
+pub use atlas::{
+    ATLAS_SCHEMA, Atlas, AtlasAdapter, AtlasEntry, AtlasLaunch, AtlasOptimizer, AtlasProduct, AtlasVersions,
+    atlas, atlas_figure, atlas_page, atlas_text,
+};
 pub use launch::LaunchBench;
 pub use matmul::MatmulBench;
 pub use nets::{Workload, workloads};
@@ -39,5 +46,6 @@ pub use roof::{Roof, roof};
 pub use sheet::{Cell, Column, Sheet, Unit};
 pub use stats::Summary;
 pub use timing::Effort;
+pub use torch::TorchDevice;
 pub use train::{Subject, train};
 pub use way::Way;

@@ -1,14 +1,15 @@
 //! `downhill bench optim`: an update in three ways, beside what the adapter's memory can do.
 
 use super::arenas::{Arenas, Expected};
+use super::bench_context::BenchContext;
 use super::call::Place;
 use super::list::List;
 use super::ops::Ops;
 use super::options::Options;
 use super::report::{Report, machine};
-use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};
 use super::timing::{Work, time};
+use super::torch::{self, Clock, Job, Torch};
 use super::unfused::ops;
 use super::update::{GRAIN, Update};
 use super::way::Way;
@@ -102,18 +103,34 @@ impl OptimBench {
     /// # Errors
     /// An unknown optimizer; a size that fits nowhere; an update whose result is not the reference's.
     pub fn run(&self, gpu: &Gpu, options: &Options) -> Result<Report> {
-        let names: Vec<String> = match self.optimizers.as_slice() {
-            [] => known().map(str::to_owned).collect(),
-            names => names.to_vec(),
-        };
-        let optimizers: Vec<Optimizer> = names.iter().map(|name| optimizer(name)).collect::<Result<_>>()?;
-        let sizes = self.fitting(gpu, options.quick)?;
-        let streams = Streams::new(gpu, options)?;
-        let roof = streams.roof(gpu, options.effort)?;
-        let mut sheet = Sheet::new("Optimizers", &COLUMNS);
+        let optimizers = self.known_optimizers()?;
+        self.fitting(gpu, options.quick)?;
+        let mut torch = Torch::start(options.python.as_deref())?;
+        let context = BenchContext::new(gpu, options)?;
+        let (sheet, points) = self.measure(&context, &Way::ALL, torch.as_mut())?;
+        let names: Vec<String> = optimizers.into_iter().map(|(name, _)| name).collect();
+        let figure = figure(gpu, &context.roof, &names, &points);
+        let (roof, torch) = (Some(context.roof), torch.map(|torch| torch.device.clone()));
+        Ok(Report { bench: "optim", machine: machine(gpu), roof, torch, sheets: vec![sheet], figure })
+    }
+
+    /// The table and the points of the figure, of these ways alone.
+    ///
+    /// # Errors
+    /// As [`OptimBench::run`].
+    pub(super) fn measure(
+        &self,
+        context: &BenchContext<'_>,
+        ways: &[Way],
+        mut torch: Option<&mut Torch>,
+    ) -> Result<(Sheet, Vec<Point>)> {
+        let sizes = self.fitting(context.gpu, context.options.quick)?;
+        let mut columns = COLUMNS.to_vec();
+        columns.extend(torch.iter().flat_map(|_| torch::COLUMNS));
+        let mut sheet = Sheet::new("Optimizers", &columns);
         let mut points = Vec::new();
         let mut too_long: Vec<String> = Vec::new();
-        for (name, optimizer) in names.iter().zip(&optimizers) {
+        for (name, optimizer) in &self.known_optimizers()? {
             for &size in &sizes {
                 for &tensors in &self.tensors {
                     let each = size / tensors / GRAIN * GRAIN;
@@ -121,26 +138,37 @@ impl OptimBench {
                         continue;
                     }
                     let what = format!("{name}: {size} parameters in {tensors} tensors");
-                    let case = Case { gpu, options, streams: &streams, roof: &roof, name, optimizer };
+                    let case = Case { context, ways, name, optimizer };
                     // Explicit sizes are always measured.
                     if self.sizes.is_empty() && case.seconds_at_least(each, tensors)? > LONGEST {
                         too_long.push(what);
                         continue;
                     }
-                    options.progress(&what);
-                    case.run(each, tensors, &mut sheet, &mut points)?;
+                    context.options.progress(&what);
+                    case.run([each, tensors], &mut sheet, &mut points, torch.as_deref_mut())?;
                 }
             }
         }
         sheet.notes = NOTES.map(str::to_owned).to_vec();
+        if torch.is_some() {
+            sheet.notes.push(torch::NOTE.to_owned());
+        }
         if !too_long.is_empty() {
             sheet.notes.push(format!(
                 "Left out, for one update would take more than {LONGEST} s at the measured peak (--sizes asks for them): {}.",
                 too_long.join("; ")
             ));
         }
-        let figure = figure(gpu, &roof, &names, &points);
-        Ok(Report { bench: "optim", machine: machine(gpu), roof: Some(roof), sheets: vec![sheet], figure })
+        Ok((sheet, points))
+    }
+
+    /// The optimizers to measure, with their names.
+    fn known_optimizers(&self) -> Result<Vec<(String, Optimizer)>> {
+        let names: Vec<String> = match self.optimizers.as_slice() {
+            [] => known().map(str::to_owned).collect(),
+            names => names.to_vec(),
+        };
+        names.into_iter().map(|name| optimizer(&name).map(|optimizer| (name, optimizer))).collect()
     }
 
     /// The sizes to measure. Usual sizes that a buffer cannot hold are skipped.
@@ -162,16 +190,15 @@ impl OptimBench {
 }
 
 struct Case<'c> {
-    gpu: &'c Gpu,
-    options: &'c Options,
-    streams: &'c Streams,
-    roof: &'c Roof,
+    context: &'c BenchContext<'c>,
+    ways: &'c [Way],
     name: &'c str,
     optimizer: &'c Optimizer,
 }
 
 /// A point of the figure.
-struct Point {
+#[derive(Debug)]
+pub(super) struct Point {
     optimizer: String,
     way: Way,
     tensors: usize,
@@ -182,12 +209,20 @@ struct Point {
 impl Case<'_> {
     /// Seconds of an update at the measured peak of operations.
     fn seconds_at_least(&self, each: usize, tensors: usize) -> Result<f64> {
-        let plan = Update::new(self.gpu, self.optimizer, STEP)?.plan([each / GRAIN, GRAIN], tensors)?;
-        Ok(plan.flops() as f64 / self.roof.flops)
+        let plan =
+            Update::new(self.context.gpu, self.optimizer, STEP)?.plan([each / GRAIN, GRAIN], tensors)?;
+        Ok(plan.flops() as f64 / self.context.roof.flops)
     }
 
-    fn run(&self, each: usize, tensors: usize, sheet: &mut Sheet, points: &mut Vec<Point>) -> Result<()> {
-        let gpu = self.gpu;
+    /// Measures updates of `tensors` tensors of `each` numbers.
+    fn run(
+        &self,
+        [each, tensors]: [usize; 2],
+        sheet: &mut Sheet,
+        points: &mut Vec<Point>,
+        torch: Option<&mut Torch>,
+    ) -> Result<()> {
+        let BenchContext { gpu, options, streams, roof } = self.context;
         let update = Update::new(gpu, self.optimizer, STEP)?;
         let settings = Settings::from_optimizer(self.optimizer)?;
         let shape = [each / GRAIN, GRAIN];
@@ -198,7 +233,7 @@ impl Case<'_> {
         let fitting = gpu.largest_buffer() / (elements as u64 * 4);
         let prepared = MOST_PREPARED / (tensors * list.as_ref().map_or(1, List::dispatches));
         let sets =
-            self.options.rotation(gpu).div_ceil(set_bytes).min(fitting).min(prepared as u64).max(1) as usize;
+            options.rotation(gpu).div_ceil(set_bytes).min(fitting).min(prepared as u64).max(1) as usize;
         let arenas = Arenas::new(gpu, &update, shape, tensors, sets)?;
         let ends = if sets > 1 { vec![0, sets - 1] } else { vec![0] };
         let expected: Vec<Expected> =
@@ -209,7 +244,7 @@ impl Case<'_> {
             Way::PerTensor => tensors > 1,
             Way::Unfused => list.is_some(),
         };
-        let ways: Vec<Way> = Way::ALL.into_iter().filter(differs).collect();
+        let ways: Vec<Way> = self.ways.iter().copied().filter(differs).collect();
         let mut works = Vec::with_capacity(ways.len() + 1);
         let mut errors = Vec::with_capacity(ways.len());
         let fused = update.of(gpu, shape, tensors)?;
@@ -237,15 +272,18 @@ impl Case<'_> {
             errors.push(worst);
             works.push(work);
         }
-        works.push(self.streams.triad(gpu, self.roof.triad_each)?);
-        let times = time(gpu, &works.iter().collect::<Vec<_>>(), self.options.effort)?;
+        works.push(streams.triad(gpu, roof.triad_each)?);
+        let times = time(gpu, &works.iter().collect::<Vec<_>>(), options.effort)?;
+        let job = Job::Optim { optimizer: self.name, shape, tensors, sets };
+        let compares = torch.is_some();
+        let of_torch = torch.map(|torch| torch.measure(job, options.effort)).transpose()?.flatten();
         let (triad, times) = times.split_last().expect("the triad is there");
         let moved = f64::from(update.kernel.bytes_per_parameter) * elements as f64;
         let fastest = Summary::of(times[0].best()).median;
         for (((way, work), times), error) in ways.iter().zip(&works).zip(times).zip(errors) {
             let best = Summary::of(times.best());
             let rate = moved / best.median;
-            let triads = self.streams.triad_bytes() as f64;
+            let triads = streams.triad_bytes() as f64;
             // (moved / time) / (triads / time of the triad), run by run
             let of_triad = moved / triads * Summary::of_ratio(triad.best(), times.best()).median;
             let bytes = match (way, &list) {
@@ -253,7 +291,7 @@ impl Case<'_> {
                 _ => update.bytes(&fused, elements),
             };
             let device = (!times.device.is_empty()).then(|| Summary::of(&times.device).median);
-            sheet.rows.push(vec![
+            let mut row = vec![
                 self.name.into(),
                 elements.into(),
                 tensors.into(),
@@ -267,12 +305,18 @@ impl Case<'_> {
                 (bytes as f64 / elements as f64).round().into(),
                 rate.into(),
                 (fused.plan.flops() as f64 / best.median).into(),
-                (rate / self.roof.copy).into(),
+                (rate / roof.copy).into(),
                 of_triad.into(),
                 Cell::from((*way != Way::Fused).then_some(best.median / fastest)),
                 ((set_bytes * sets as u64) as usize).into(),
                 error.into(),
-            ]);
+            ];
+            if compares {
+                // PyTorch's update is the fused one's counterpart.
+                let times = of_torch.as_ref().filter(|_| *way == Way::Fused);
+                row.extend(torch::cells(times, Clock::Best, best.median));
+            }
+            sheet.rows.push(row);
             let (optimizer, way) = (self.name.to_owned(), *way);
             points.push(Point { optimizer, way, tensors, parameters: elements, rate });
         }

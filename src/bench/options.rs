@@ -1,5 +1,7 @@
 //! The options of every benchmark.
 
+use std::path::PathBuf;
+
 use super::cache;
 use super::timing::Effort;
 use crate::gpu::Gpu;
@@ -8,7 +10,7 @@ use crate::gpu::Gpu;
 const QUICK: u64 = 8 << 20;
 
 /// The options of every benchmark.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Repetitions and their length.
     pub effort: Effort,
@@ -16,13 +18,15 @@ pub struct Options {
     pub quick: bool,
     /// Called with the name of the next measurement.
     pub progress: fn(&str),
+    /// A Python with torch, whose times of the same work stand beside ours. Default: none.
+    pub python: Option<PathBuf>,
 }
 
 impl Options {
     /// The usual run, or a quick one, without progress.
     pub fn new(quick: bool) -> Options {
         let effort = if quick { Effort::QUICK } else { Effort::FULL };
-        Options { effort, quick, progress: |_| {} }
+        Options { effort, quick, progress: |_| {}, python: None }
     }
 
     pub(super) fn progress(&self, what: &str) {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::torch::TorchDevice;
 use super::{Figure, Roof, Sheet, cache};
 use crate::gpu::{AdapterDescription, Gpu};
 use crate::units;
@@ -50,6 +51,8 @@ pub struct Report {
     pub machine: Machine,
     /// The limits of the adapter; `None` where nothing is compared with them.
     pub roof: Option<Roof>,
+    /// The PyTorch in the tables; `None` where there is none.
+    pub torch: Option<TorchDevice>,
     /// The tables.
     pub sheets: Vec<Sheet>,
     /// The figure.
@@ -78,6 +81,11 @@ impl Report {
                 flops / 1e9
             );
         }
+        if let Some(TorchDevice { python, version, device, threads, .. }) = &self.torch {
+            let python = python.display();
+            let threads = units::plural(*threads as u64, "thread");
+            let _ = writeln!(out, "- torch: PyTorch {version} of {python}, on {device}, {threads}");
+        }
         for sheet in &self.sheets {
             out.push('\n');
             out.push_str(&sheet.markdown());
@@ -92,6 +100,7 @@ impl Report {
             "version": env!("CARGO_PKG_VERSION"),
             "machine": self.machine,
             "roof": self.roof,
+            "torch": self.torch,
             "tables": self.sheets.iter().map(Sheet::json).collect::<Vec<_>>(),
         })
     }

@@ -1,6 +1,6 @@
 //! The adapter's own ceilings: what it copies, what it streams, what it computes at most.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Summary;
 use super::call::{Images, Place, Shader, call, fill};
@@ -29,7 +29,8 @@ const ROUNDS: usize = 7;
 const GROUP: usize = 64;
 
 /// The measured limits of the adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Roof {
     /// a = b, read and write counted, in bytes a second.
     pub copy: f64,

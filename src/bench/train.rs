@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
+use super::bench_context::BenchContext;
 use super::nets::Workload;
 use super::options::Options;
 use super::place::{self, Deed, dots, roofline};
 use super::report::{Report, machine};
-use super::roof::Streams;
 use super::sheet::{Cell, Column, Sheet, Unit};
+use super::torch::{self, Clock, Job, Torch};
 use super::{Roof, Summary};
 use crate::compile::TrainOptions;
 use crate::data::BatchSize;
@@ -84,8 +85,11 @@ pub fn train(gpu: &Gpu, options: &Options, subjects: Vec<Subject<'_>>) -> Result
     if subjects.is_empty() {
         return Err(Error::Config("there is no net to measure".into()));
     }
-    let roof = Streams::new(gpu, options)?.roof(gpu, options.effort)?;
-    let mut steps = Sheet::new("Training steps", &STEPS);
+    let mut torch = Torch::start(options.python.as_deref())?;
+    let BenchContext { roof, .. } = BenchContext::new(gpu, options)?;
+    let mut columns = STEPS.to_vec();
+    columns.extend(torch.iter().flat_map(|_| torch::COLUMNS));
+    let mut steps = Sheet::new("Training steps", &columns);
     let mut kernels = Sheet::new("Their kernels", &[&KERNELS[..], &place::COLUMNS].concat());
     let mut series = Vec::new();
     for subject in subjects {
@@ -94,13 +98,24 @@ pub fn train(gpu: &Gpu, options: &Options, subjects: Vec<Subject<'_>>) -> Result
         let case = Case { name: &subject.name, options, roof: &roof };
         let times = case.steps(&mut trainer)?;
         let profile = case.kernels(&mut trainer, &mut kernels, &mut series)?;
-        steps.rows.push(case.row(&trainer, &times, profile));
+        let mut row = case.row(&trainer, &times, profile);
+        if let Some(torch) = &mut torch {
+            let of_torch = torch.measure(Job::Train { net: &subject.name }, options.effort)?;
+            if let Some(of_torch) = &of_torch {
+                of_torch.check_parameters(&subject.name, trainer.plan().parameter_count())?;
+            }
+            row.extend(torch::cells(of_torch.as_ref(), Clock::Wall, Summary::of(&times).median));
+        }
+        steps.rows.push(row);
     }
     steps.notes.push(
         "A step: submissions and the readback of every loss included, by the wall's clock. All kernels: the sum of their \
          medians by the device's clock, each in a pass of its own."
             .into(),
     );
+    if torch.is_some() {
+        steps.notes.push(torch::NOTE.into());
+    }
     kernels.notes.push(place::NOTE.into());
     kernels.notes.push(
         "Bytes are those of everything a kernel is bound to: of feed_gather that is the whole data set, of which it reads a \
@@ -111,7 +126,8 @@ pub fn train(gpu: &Gpu, options: &Options, subjects: Vec<Subject<'_>>) -> Result
         kernels.notes.push(format!("{} has no timestamps, so kernels are not timed.", gpu.adapter().name));
     }
     let figure = roofline("Kernels of training steps", gpu.adapter().name.clone(), &roof, series);
-    Ok(Report { bench: "train", machine: machine(gpu), roof: Some(roof), sheets: vec![steps, kernels], figure })
+    let (roof, torch) = (Some(roof), torch.map(|torch| torch.device.clone()));
+    Ok(Report { bench: "train", machine: machine(gpu), roof, torch, sheets: vec![steps, kernels], figure })
 }
 
 struct Case<'c> {

@@ -50,7 +50,8 @@ fn assert_ordered(row: &Value) {
 #[test]
 fn dispatches_and_loads_are_timed() {
     let folder = Folder::new();
-    let args = ["launch", "--dispatches", "1,16,256", "--chase", "16KiB,20000", "--runs", "7", "--svg", "l.svg"];
+    let args =
+        ["launch", "--dispatches", "1,16,256", "--chase", "16KiB,20000", "--runs", "7", "--svg", "l.svg"];
     let report = report(&folder, &args);
     assert!(report["roof"].is_null(), "{report}");
     let rows = rows(&report, 0);
@@ -58,7 +59,10 @@ fn dispatches_and_loads_are_timed() {
     let kinds = ["dependent dispatches", "disjoint dispatches", "dependent copies"];
     for (kind, rows) in kinds.into_iter().zip(rows.chunks(3)) {
         for (row, count) in rows.iter().zip([1, 16, 256]) {
-            assert_eq!((&row["what"], &row["dispatches"], &row["loads"]), (&kind.into(), &count.into(), &Value::Null));
+            assert_eq!(
+                (&row["what"], &row["dispatches"], &row["loads"]),
+                (&kind.into(), &count.into(), &Value::Null)
+            );
             assert_ordered(row);
             let each = number(&row[clock(row)]) / f64::from(count);
             assert!((each / number(&row["each_seconds"]) - 1.0).abs() < 1e-9, "{row}");
@@ -67,7 +71,10 @@ fn dispatches_and_loads_are_timed() {
         assert!(one < some && some < many, "{kind}: {one}, {some}, {many}");
     }
     for (row, bytes) in rows[9..].iter().zip([16384, 20000]) {
-        assert_eq!((&row["what"], &row["bytes"], &row["loads"]), (&"pointer chase".into(), &bytes.into(), &16384.into()));
+        assert_eq!(
+            (&row["what"], &row["bytes"], &row["loads"]),
+            (&"pointer chase".into(), &bytes.into(), &16384.into())
+        );
         assert_ordered(row);
         assert!((1e-10..1e-4).contains(&number(&row["each_seconds"])), "{row}");
     }

@@ -26,6 +26,7 @@ fn help_has_examples() {
         &["bench", "optim", "--help"],
         &["bench", "matmul", "--help"],
         &["bench", "train", "--help"],
+        &["bench", "atlas", "--help"],
     ] {
         let done = folder.run(args);
         assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{args:?}");

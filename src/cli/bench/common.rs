@@ -33,15 +33,34 @@ pub struct CommonArgs {
     pub(super) runs: Option<u32>,
 }
 
+/// PyTorch beside the results.
+#[derive(Debug, Args)]
+pub struct PythonArg {
+    /// Measure PyTorch's times of the same work too, by this Python, which has torch: on CUDA where torch has it, else on
+    /// the processor
+    #[arg(long, value_name = "PATH")]
+    pub(super) python: Option<PathBuf>,
+}
+
 impl CommonArgs {
     /// Opens the adapter, runs the benchmark, and prints its report.
     pub(super) fn measure(
         &self,
         run: impl FnOnce(&Gpu, &Options) -> Result<Report, Error>,
     ) -> anyhow::Result<()> {
+        self.measure_beside(None, run)
+    }
+
+    /// The same with PyTorch's times, where a Python is named.
+    pub(super) fn measure_beside(
+        &self,
+        python: Option<&PythonArg>,
+        run: impl FnOnce(&Gpu, &Options) -> Result<Report, Error>,
+    ) -> anyhow::Result<()> {
         // The shader checks of a debug build are not part of the measurement.
         let gpu = Gpu::open(&GpuOptions { shader_checks: false, ..self.adapter.gpu_options() })?;
-        let mut options = Options::new(self.quick);
+        let python = python.and_then(|python| python.python.clone());
+        let mut options = Options { python, ..Options::new(self.quick) };
         if let Some(runs) = self.runs {
             options.effort = options.effort.exactly(runs as usize);
         }

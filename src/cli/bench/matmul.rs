@@ -3,7 +3,7 @@
 use clap::Args;
 use downhill::bench::MatmulBench;
 
-use super::common::CommonArgs;
+use super::common::{CommonArgs, PythonArg};
 use crate::cli::parse;
 
 /// Matrix products against the adapter's roofline
@@ -11,11 +11,15 @@ use crate::cli::parse;
 #[command(after_help = "\
 Examples:
   downhill bench matmul
+  downhill bench matmul --python python3
   downhill bench matmul --sizes 64,512,2048 --svg roofline.svg")]
 pub struct MatmulArgs {
     /// Sides of the square products [default: 64 to 2048 by factors of two; to 1024 on a software adapter]
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = parse::count)]
     sizes: Vec<usize>,
+    /// PyTorch beside the results
+    #[command(flatten)]
+    python: PythonArg,
     /// Arguments of every benchmark
     #[command(flatten)]
     common: CommonArgs,
@@ -24,6 +28,6 @@ pub struct MatmulArgs {
 impl MatmulArgs {
     pub fn run(&self) -> anyhow::Result<()> {
         let bench = MatmulBench { sizes: self.sizes.clone() };
-        self.common.measure(|gpu, options| bench.run(gpu, options))
+        self.common.measure_beside(Some(&self.python), |gpu, options| bench.run(gpu, options))
     }
 }

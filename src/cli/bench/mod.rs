@@ -1,5 +1,6 @@
 //! `downhill bench`
 
+mod atlas;
 mod common;
 mod launch;
 mod matmul;
@@ -19,6 +20,7 @@ Examples:
   downhill bench matmul --sizes 256,1024 --json
   downhill bench train examples/digits.toml
   downhill bench optim --optimizers adamw --svg adamw.svg
+  downhill bench atlas --out atlas.json
 
 Every result is checked against a reference in f64 before it is timed. docs/benchmarks.md explains the numbers.
 Exit code: 0; 1 no adapter, or a wrong result; 2 the command line or the config is wrong.")]
@@ -35,6 +37,7 @@ commands! {
         Optim(optim::OptimArgs),
         Matmul(matmul::MatmulArgs),
         Train(train::TrainArgs),
+        Atlas(atlas::AtlasArgs),
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use downhill::bench::OptimBench;
 
-use super::common::CommonArgs;
+use super::common::{CommonArgs, PythonArg};
 use crate::cli::parse;
 
 /// Updates of optimizers: fused, one dispatch a tensor, one dispatch an op; with copy and triad for comparison
@@ -12,6 +12,7 @@ use crate::cli::parse;
 Examples:
   downhill bench optim
   downhill bench optim --optimizers adamw,sgd --sizes 1Ki,1Mi,16Mi --tensors 1,1000
+  downhill bench optim --optimizers adamw --python /path/to/venv/bin/python
   downhill bench optim --csv > optim.csv")]
 pub struct OptimArgs {
     /// Optimizers; momentum is sgd with momentum = 0.9 [default: all]
@@ -24,6 +25,9 @@ pub struct OptimArgs {
     /// Number of tensors that share the parameters
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1,100,1000", value_parser = parse::count)]
     tensors: Vec<usize>,
+    /// PyTorch beside the results
+    #[command(flatten)]
+    python: PythonArg,
     /// Arguments of every benchmark
     #[command(flatten)]
     common: CommonArgs,
@@ -33,6 +37,6 @@ impl OptimArgs {
     pub fn run(&self) -> anyhow::Result<()> {
         let (optimizers, sizes) = (self.optimizers.clone(), self.sizes.clone());
         let bench = OptimBench { optimizers, sizes, tensors: self.tensors.clone() };
-        self.common.measure(|gpu, options| bench.run(gpu, options))
+        self.common.measure_beside(Some(&self.python), |gpu, options| bench.run(gpu, options))
     }
 }

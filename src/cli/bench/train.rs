@@ -7,7 +7,7 @@ use downhill::bench::{self, Subject, workloads};
 use downhill::config::Config;
 use downhill::{Error, Gpu};
 
-use super::common::CommonArgs;
+use super::common::{CommonArgs, PythonArg};
 
 /// Training steps, and each of their kernels against the roofline
 #[derive(Debug, Args)]
@@ -15,10 +15,11 @@ use super::common::CommonArgs;
 Examples:
   downhill bench train
   downhill bench train --nets 784-256-256-10
+  downhill bench train --nets lenet --python python3
   downhill bench train examples/digits.toml --set data.batch_size=512")]
 pub struct TrainArgs {
     /// A config file, whose net replaces the built-in ones
-    #[arg(value_name = "CONFIG.toml")]
+    #[arg(value_name = "CONFIG.toml", conflicts_with = "python")]
     config: Option<PathBuf>,
     /// Override a setting of the config, as data.batch_size=64 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
@@ -26,6 +27,9 @@ pub struct TrainArgs {
     /// Built-in nets, by a part of their names [default: all]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', conflicts_with = "config")]
     nets: Vec<String>,
+    /// PyTorch beside the results
+    #[command(flatten)]
+    python: PythonArg,
     /// Arguments of every benchmark
     #[command(flatten)]
     common: CommonArgs,
@@ -34,7 +38,7 @@ pub struct TrainArgs {
 impl TrainArgs {
     pub fn run(&self) -> anyhow::Result<()> {
         let subjects = self.subjects()?;
-        self.common.measure(|gpu, options| bench::train(gpu, options, subjects))
+        self.common.measure_beside(Some(&self.python), |gpu, options| bench::train(gpu, options, subjects))
     }
 
     /// The net of the config, or the selected built-in nets.
