@@ -162,11 +162,19 @@ impl Case {
         (graph, product)
     }
 
-    /// The first cells of its row, its place, and the largest difference to the reference as a share of the bound.
-    fn run(&self, gpu: &Gpu, options: &Options) -> Result<(Vec<super::Cell>, Deed, f64)> {
+    /// The product alone, its operands read as in training.
+    fn plan(&self, gpu: &Gpu) -> Result<Plan> {
         let (graph, product) = self.graph();
         let sinks = [(product, Sink::Buffer(PRODUCT.into()))];
-        let plan = Plan::new(&graph, &sinks, Ring { columns: 0, rows: 0 }, Target::for_gpu(gpu))?;
+        let target = Target::for_gpu(gpu);
+        let mut plan = Plan::new(&graph, &sinks, Ring { columns: 0, rows: 0 }, target)?;
+        plan.read_as(gpu.reads(), target.memory.budget);
+        Ok(plan)
+    }
+
+    /// The first cells of its row, its place, and the largest difference to the reference as a share of the bound.
+    fn run(&self, gpu: &Gpu, options: &Options) -> Result<(Vec<super::Cell>, Deed, f64)> {
+        let plan = self.plan(gpu)?;
         let inputs = ["a", "b"].map(input_buffer);
         let sets = self.sets(gpu, options);
         // The sets share the result, so that each product waits for the one before it.
@@ -239,5 +247,22 @@ impl Case {
             worst = worst.max(off / bound);
         }
         Ok(worst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{GpuOptions, Reads};
+
+    #[test]
+    fn operands_are_read_as_in_training() {
+        let open =
+            |adapter: &str| Gpu::open(&GpuOptions { adapter: adapter.into(), ..GpuOptions::default() });
+        let gpu = open("software").or_else(|_| open("auto")).unwrap();
+        let case = Case { layout: Layout::Nn, name: "NN", batch: 1, side: 256 };
+        let counts = case.plan(&gpu).unwrap().steps[0].reads();
+        let images = if gpu.reads() == Reads::Storage { 0 } else { 2 };
+        assert_eq!((counts.image, counts.copies), (images, images), "{}", gpu.reads());
     }
 }
