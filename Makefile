@@ -30,8 +30,9 @@ lint: ## check the format, clippy and the documentation with warnings denied, an
 	cargo clippy --profile quick --no-default-features --features cli -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --profile quick --no-deps --all-features
 
-reference: ## write docs/reference again from the tables in the code
+reference: ## write docs/reference again from the tables in the code, and docs/atlas.md from benches/atlas
 	cargo run --profile quick --all-features -- reference --out docs/reference
+	cargo run --profile quick --all-features -- bench atlas --compare benches/atlas/*.json --page docs/atlas.md
 
 bench: adapter ## run the benchmarks
 	cargo bench --benches

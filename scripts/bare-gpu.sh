@@ -77,10 +77,11 @@ run() {
         "$PACK/benches/$bench" --bench 2>/dev/null | tee "$out/bench-$bench.txt" | grep -v -E "Benchmarking|^$"
     done
     python3 benches/pytorch.py | tee "$out/bench-pytorch.txt" || echo "bare-gpu: no PyTorch to compare with"
-    for bench in train matmul optim; do
+    for bench in launch train matmul optim; do
         echo "== downhill bench $bench"
         "$PACK/downhill" bench $bench --adapter "$DOWNHILL_ADAPTER" --svg "$out/$bench.svg" | tee "$out/$bench.md"
     done
+    "$PACK/downhill" bench atlas --adapter "$DOWNHILL_ADAPTER" --out "$out/atlas.json" | tee "$out/atlas.md"
     return "$failed"
 }
 

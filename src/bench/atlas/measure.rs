@@ -41,7 +41,7 @@ pub fn atlas(gpu: &Gpu, options: &Options) -> Result<Atlas> {
     let (fits, too_large): (Vec<usize>, Vec<usize>) =
         parameters.iter().copied().partition(|&n| n as u64 <= fitting);
     left_out.extend(too_large.iter().map(|n| format!("updates of {n} parameters: no buffer holds them")));
-    let optimizers = within_limit(&fits, 1, &mut left_out, "updates of", |size| {
+    let optimizers = within_limit(&fits, 1, &mut left_out, ["updates of", " parameters"], |size| {
         let bench = OptimBench {
             optimizers: OPTIMIZERS.map(str::to_owned).to_vec(),
             sizes: vec![size],
@@ -51,7 +51,7 @@ pub fn atlas(gpu: &Gpu, options: &Options) -> Result<Atlas> {
         entries(&sheet)
     })?;
     let sides = if options.quick { &QUICK_SIDES[..] } else { &SIDES };
-    let products = within_limit(sides, 3, &mut left_out, "products of side", |side| {
+    let products = within_limit(sides, 3, &mut left_out, ["products of side", ""], |side| {
         let (sheet, _) = MatmulBench { sizes: vec![side] }.measure(&context, None)?;
         entries(&sheet)
     })?;
@@ -98,7 +98,7 @@ fn within_limit<T: Timed>(
     sizes: &[usize],
     power: i32,
     left_out: &mut Vec<String>,
-    what: &str,
+    [what, unit]: [&str; 2],
     mut measure: impl FnMut(usize) -> Result<Vec<T>>,
 ) -> Result<Vec<T>> {
     let begun = Instant::now();
@@ -113,7 +113,7 @@ fn within_limit<T: Timed>(
                 let sizes: Vec<String> = sizes[i..].iter().map(ToString::to_string).collect();
                 let sizes = sizes.join(", ");
                 left_out.push(format!(
-                    "{what} {sizes}: about {needed:.0} s for the first, and {left:.0} s are left"
+                    "{what} {sizes}{unit}: about {needed:.0} s for the first, and {left:.0} s are left"
                 ));
                 break;
             }
@@ -180,20 +180,20 @@ mod tests {
         let mut left_out = Vec::new();
         let measured = |seconds: f64, left_out: &mut Vec<String>| {
             let of = |size: usize| Ok(vec![Half(seconds * (size * size) as f64), Half(0.0)]);
-            within_limit(&[1, 2, 4, 8], 2, left_out, "things of", of).unwrap().len() / 2
+            within_limit(&[1, 2, 4, 8], 2, left_out, ["things of", " kg"], of).unwrap().len() / 2
         };
         // 8: five turns of 0.05 x 64 / 2 seconds.
         assert_eq!((measured(0.05, &mut left_out), left_out.as_slice()), (4, &[][..]));
         // 4: five turns of 16 / 2 seconds would be the whole limit; 2: ten seconds.
         assert_eq!(measured(1.0, &mut left_out), 2);
-        assert_eq!(left_out, ["things of 4, 8: about 40 s for the first, and 40 s are left"]);
+        assert_eq!(left_out, ["things of 4, 8 kg: about 40 s for the first, and 40 s are left"]);
     }
 
     #[test]
     fn the_first_size_is_always_measured() {
         let mut left_out = Vec::new();
         let of = |_| Ok(vec![Half(1e9)]);
-        assert_eq!(within_limit(&[1, 2], 1, &mut left_out, "things of", of).unwrap().len(), 1);
-        assert!(left_out[0].starts_with("things of 2: about "), "{left_out:?}");
+        assert_eq!(within_limit(&[1, 2], 1, &mut left_out, ["things of", " kg"], of).unwrap().len(), 1);
+        assert!(left_out[0].starts_with("things of 2 kg: about "), "{left_out:?}");
     }
 }
