@@ -4,6 +4,7 @@ use super::Summary;
 use super::call::{Place, Shader, call_on_storage, fill};
 use super::chase::{Chase, LOADS};
 use super::options::Options;
+use super::place::Points;
 use super::report::{Report, machine};
 use super::sheet::{Column, Sheet, Unit};
 use super::timing::{Effort, Times, Work, time};
@@ -99,7 +100,7 @@ impl LaunchBench {
     }
 
     /// The table, and dispatches with microseconds of each kind.
-    pub(super) fn measure(&self, gpu: &Gpu, options: &Options) -> Result<(Sheet, Vec<Vec<(f64, f64)>>)> {
+    pub(super) fn measure(&self, gpu: &Gpu, options: &Options) -> Result<(Sheet, Vec<Points>)> {
         let counts = self.counts(options.quick)?;
         let most = counts.iter().copied().max().unwrap_or(1);
         options.progress("dispatches");
@@ -232,7 +233,7 @@ fn expect(gpu: &Gpu, kind: Kind, buffer: &Buffer, want: &[u32]) -> Result<()> {
 }
 
 /// Microseconds of a submission by its dispatches.
-fn figure(gpu: &Gpu, points: Vec<Vec<(f64, f64)>>) -> Figure {
+fn figure(gpu: &Gpu, points: Vec<Points>) -> Figure {
     let series = Kind::ALL.into_iter().zip(points).map(|(kind, points)| Series {
         name: kind.name().into(),
         colour: kind as usize,

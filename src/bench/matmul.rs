@@ -4,7 +4,7 @@ use super::Summary;
 use super::bench_context::BenchContext;
 use super::call::{Place, fill};
 use super::options::Options;
-use super::place::{self, Deed, dots, roofline};
+use super::place::{self, Deed, Points, dots, roofline};
 use super::report::{Report, machine};
 use super::sheet::{Column, Sheet, Unit};
 use super::timing::{Work, time};
@@ -92,7 +92,7 @@ impl MatmulBench {
         &self,
         context: &BenchContext<'_>,
         mut torch: Option<&mut Torch>,
-    ) -> Result<(Sheet, Vec<Vec<(f64, f64)>>)> {
+    ) -> Result<(Sheet, Vec<Points>)> {
         let BenchContext { gpu, options, roof, .. } = context;
         let mut columns = [&COLUMNS[..], &place::COLUMNS, &[CHECK]].concat();
         columns.extend(torch.iter().flat_map(|_| torch::COLUMNS));

@@ -4,6 +4,9 @@ use super::Roof;
 use super::sheet::{Cell, Column, Unit};
 use crate::figure::{Axis, Figure, Panel, Series};
 
+/// Points of a series of a figure.
+pub(super) type Points = Vec<(f64, f64)>;
+
 /// Operations and bytes of something, and how long it took.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deed {
@@ -90,7 +93,7 @@ pub(super) fn roofline(title: &str, subtitle: String, roof: &Roof, mut series: V
 }
 
 /// Points without a line.
-pub(super) fn dots(name: String, colour: usize, points: Vec<(f64, f64)>) -> Series {
+pub(super) fn dots(name: String, colour: usize, points: Points) -> Series {
     Series { name, colour, line: false, dash: "", marks: true, points }
 }
 

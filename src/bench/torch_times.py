@@ -243,7 +243,8 @@ def train(job):
         return {"unsupported": f"there is no form of {job['net']} in torch"}
     net, x, t, batch, classes = made
     net.to(DEVICE)
-    adamw = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.01, fused=True, **({"capturable": True} if CUDA else {}))
+    settings = {"lr": 1e-3, "weight_decay": 0.01, "fused": True, "capturable": CUDA}
+    adamw = torch.optim.AdamW(net.parameters(), **settings)
 
     def step(rows):
         # Gradients that a graph writes stay where they are.
