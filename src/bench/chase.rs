@@ -109,6 +109,29 @@ fn walk(links: &[u32], loads: usize) -> [u32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::GpuOptions;
+
+    #[test]
+    fn a_chase_through_other_words_is_found() {
+        let open =
+            |adapter: &str| Gpu::open(&GpuOptions { adapter: adapter.into(), ..GpuOptions::default() });
+        let gpu = open("software").or_else(|_| open("auto")).unwrap();
+        // More loads than words, and fewer.
+        for words in [1024, LOADS + 4] {
+            let links = cycle(words);
+            let chase = Chase::new(&gpu, 4 * words as u64).unwrap();
+            let again = |links_there: &[u32]| {
+                gpu.write(&chase.links, 0, bytemuck::cast_slice(links_there));
+                gpu.write(&chase.state, 0, bytemuck::cast_slice(&[0_u32, 0]));
+                chase.check(&gpu, &links)
+            };
+            again(&links).unwrap();
+            let mut other = links.clone();
+            other.swap(3, 700);
+            let text = again(&other).unwrap_err().to_string();
+            assert!(text.contains("ends at word") && text.contains("nothing was timed"), "{text}");
+        }
+    }
 
     #[test]
     fn the_cycle_passes_every_word_once() {
