@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Gradient, Metric, Mlp, Place, TARGETS, VALUES};
-use crate::gpu::Access;
+use crate::gpu::{Access, wgsl};
 use crate::graph::{Fold, NodeId, Op};
 use crate::kernel::expr::{Coordinates, Printer};
 use crate::kernel::gradients::RING;
@@ -70,12 +70,24 @@ pub fn computed(net: &Mlp) -> Computed {
             FIRST + 2
         );
     }
+    for shared in ["shared/math", "shared/random"] {
+        let source = wgsl::source(shared).unwrap_or_default();
+        if calls(&text, source) {
+            declared += source;
+        }
+    }
     Computed {
         slots: vec![("raw_gradient", declared + &text), ("closing", closing)],
         bound,
         flops,
         iterations: net.batch + 64,
     }
+}
+
+/// True where `text` calls a function that `source` has.
+fn calls(text: &str, source: &str) -> bool {
+    let names = source.lines().filter_map(|line| line.strip_prefix("fn ")?.split_once('('));
+    names.into_iter().any(|(name, _)| text.contains(&format!("{name}(")))
 }
 
 /// The place of element (0, 0) of a matrix among the values.
