@@ -298,7 +298,7 @@ fn what_statistics_take_is_planned() {
         };
         let plan = |statistics| {
             let (batches, target) = (options(statistics).batches(&data), Target::new(family));
-            let target = options(statistics).target(target);
+            let target = options(statistics).target(target).kernel_by_kernel();
             TrainPlan::builder(&data, &sgd)
                 .model(&relu, &cross_entropy)
                 .batches(batches.expect("batches"))

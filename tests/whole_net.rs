@@ -69,6 +69,14 @@ fn wide(net: &Net, x: &Tensor) -> Tensor {
     net.linear("2", &h, 7)
 }
 
+fn labels(y: &Tensor, t: &Tensor) -> Tensor {
+    loss::bce_with_logits(y, &t.square())
+}
+
+fn dropped(y: &Tensor, t: &Tensor) -> Tensor {
+    y.sub(t).exp().mul(&y.sin()).mean_all()
+}
+
 fn numbers_out(net: &Net, x: &Tensor) -> Tensor {
     let h = net.linear("0", x, 20).softplus(1.0, 20.0);
     let scale = net.parameter("scale", [20], Init::Constant(0.5));
@@ -117,7 +125,6 @@ fn both(model: Model, loss: Loss, data: &Dataset, rows: usize, update: &Update, 
         assert_eq!((names[0], step.plan.path.as_str()), ("mlp_rows", "whole net in two dispatches"));
     }
     let single = {
-        // Clipping at a value that no gradient reaches changes no bit, and statistics need gradients in memory.
         let gpu = adapter::open_with(GpuOptions { family: Some(Family::Tiled), ..GpuOptions::default() });
         let options =
             TrainOptions { batch_size: BatchSize::Rows(rows), epochs: 50, ..TrainOptions::default() };
@@ -172,6 +179,8 @@ fn gradients_are_those_of_the_kernels_one_by_one() {
     check_gradients("wide, dropout", wide, cross_entropy, &classes(40, 300), 40);
     check_gradients("numbers", numbers_out, mse, &numbers(70, 5, 3), 35);
     check_gradients("one number in", numbers_out, mse, &numbers(16, 1, 3), 16);
+    check_gradients("labels", numbers_out, labels, &numbers(33, 6, 3), 33);
+    check_gradients("functions in the loss", numbers_out, dropped, &numbers(33, 6, 3), 20);
     check_gradients("one layer", one_layer, cross_entropy, &classes(24, 10), 24);
 }
 
@@ -248,12 +257,17 @@ fn what_does_not_fit_is_named() {
     let plain = Update::new(Optimizer::AdamW(AdamW::default()));
     let clipped = Update { clip: Some(Clip::Norm(1.0)), ..plain.clone() };
     let tiled = Target::new(Family::Tiled);
+    let shifted: Model = |net, x| {
+        let shift = net.parameter("shift", [7], Init::Constant(0.1));
+        net.linear("1", x, 7).mul(&shift).exp().add(&shift)
+    };
     for (model, update, target, reason) in [
-        (norm, &plain, tiled, "kernel by kernel: samples share 0 (layer_norm): sum"),
+        (shifted, &plain, tiled, "kernel by kernel: loss: cross_entropy is not computed sample by sample"),
+        (norm, &plain, tiled, "kernel by kernel: 0 (layer_norm): sum is not computed sample by sample"),
         (large, &plain, tiled, "kernel by kernel: it has 2000007 parameters, and at most 300000 fit"),
         (odd as Model, &clipped, tiled, "kernel by kernel: its gradients are checked before the update"),
         (odd, &plain, tiled.with_statistics(true), "kernel by kernel: statistics of its gradients are taken"),
-        (odd, &plain, tiled.kernel_by_kernel(), "kernel by kernel: as asked for"),
+        (odd, &plain, tiled.kernel_by_kernel(), "kernel by kernel: whole nets are switched off"),
         (odd, &plain, Target::new(Family::Subgroup), ""),
         (odd, &plain, tiled, "whole net in two dispatches"),
     ] {

@@ -8,6 +8,7 @@ use super::update::UpdateBuilder;
 use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
+use crate::kernel::MAX_BUFFERS;
 use crate::kernel::feed::{
     AT_ONCE, BUFFERS, MAX_WINDOW_STEPS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit,
 };
@@ -101,6 +102,15 @@ impl EvalModel {
             "the model function makes other parameters for evaluation than for training".into(),
         ))
     }
+}
+
+/// Why the kernels of a whole net cannot run.
+fn misfit(plan: &Plan) -> Option<String> {
+    let buffers = plan.steps.iter().map(|step| step.bindings.len()).max().unwrap_or(0);
+    if buffers > MAX_BUFFERS {
+        return Some(format!("a kernel would bind {buffers} buffers, and at most {MAX_BUFFERS} are there"));
+    }
+    plan.check().err().map(|_| "a layer is so wide that an invocation would loop too long".into())
 }
 
 impl<'a> StepBuilder<'a> {
@@ -240,10 +250,16 @@ impl<'a> StepBuilder<'a> {
         let path = self
             .misfit(&graph, update)
             .map_or_else(|| whole_net(&graph, &outputs, self.ring(), &arena, batch), |reason| Err(reason));
-        if let Ok(net) = &path {
-            let plan = self.whole_net(net, arena, update, &groups, &parameters, stride)?;
-            return Ok((plan, graph, groups));
-        }
+        let path = match path {
+            Ok(net) => {
+                let plan = self.whole_net(&net, &arena, update, &groups, &parameters, stride)?;
+                match misfit(&plan) {
+                    None => return Ok((plan, graph, groups)),
+                    Some(reason) => Err(reason),
+                }
+            }
+            Err(reason) => Err::<Mlp, _>(reason),
+        };
         let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, arena)?;
         if let (Err(reason), Family::Tiled) = (path, self.target.family) {
             plan.path = format!("kernel by kernel: {reason}");
@@ -270,8 +286,8 @@ impl<'a> StepBuilder<'a> {
     fn misfit(&self, graph: &Graph, update: &Update) -> Option<String> {
         let kernel = update.optimizer.kernel();
         let reasons = [
-            (self.target.family != Family::Tiled, "the adapter is a software one"),
-            (!self.target.whole_nets, "as asked for"),
+            (self.target.family != Family::Tiled, "its kernels are those of subgroups"),
+            (!self.target.whole_nets, "whole nets are switched off"),
             (self.target.precision != Precision::F32, "its values are in f16"),
             (self.in_parts, "its batches go in micro-batches"),
             (self.checked, "its gradients are checked before the update"),
@@ -288,13 +304,13 @@ impl<'a> StepBuilder<'a> {
     fn whole_net(
         &self,
         net: &Mlp,
-        arena: Arena,
+        arena: &Arena,
         update: &Update,
         groups: &Groups,
         parameters: &[Parameter],
         stride: usize,
     ) -> Result<Plan> {
-        let mut plan = Plan { arena, ..Plan::default() };
+        let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
         "whole net in two dispatches".clone_into(&mut plan.path);
         let stage = self.streaming.train.as_ref();
         let feed = Feed { sources: &self.sources, stage, part: self.data.train(), stride };
@@ -304,7 +320,6 @@ impl<'a> StepBuilder<'a> {
             UpdateBuilder { computed: Some(&computed), ..self.update_builder(update, groups, parameters) };
         ending.add(&mut plan)?;
         plan.buffer(METRICS, self.ring().bytes());
-        plan.check()?;
         Ok(plan)
     }
 

@@ -8,8 +8,8 @@ use crate::kernel::feed::{MAX_WINDOW_STEPS, STATE, STATE_BYTES};
 use crate::kernel::gradients::{
     self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
-use crate::kernel::mlp::{Computed, VALUES};
-use crate::kernel::update::{self, AVERAGE, GRADIENTS, PARAMETERS, TABLE, Tensor, UpdateContext};
+use crate::kernel::mlp::VALUES;
+use crate::kernel::update::{self, AVERAGE, Computed, GRADIENTS, PARAMETERS, TABLE, Tensor, UpdateContext};
 use crate::optim::{Clip, Groups, ROW, Update};
 use crate::plan::{Arena, Plan, Ring};
 use crate::shape::Shape;

@@ -190,7 +190,7 @@ fn of_limit(name: &str, value: u64) -> Option<String> {
 }
 
 /// The limits that kernels need.
-const BUFFERS: u64 = 8;
+const BUFFERS: u64 = 10;
 const WORKGROUP_BYTES: u64 = 16 << 10;
 const INVOCATIONS: u64 = 256;
 const GROUPS: u64 = 65_535;

@@ -85,13 +85,15 @@ impl Keeper {
         if made == state.asked {
             return Ok(false);
         }
-        state.asked = made;
         let Some(data) = (self.ask)().filter(|data| data.len() > state.kept_bytes) else {
+            state.asked = made;
             return Ok(false);
         };
-        state.kept_bytes = data.len();
         let written = state.file.write(&data)?;
-        state.writes += usize::from(written);
+        if written {
+            (state.asked, state.kept_bytes) = (made, data.len());
+            state.writes += 1;
+        }
         Ok(written)
     }
 

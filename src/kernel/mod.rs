@@ -52,6 +52,9 @@ use crate::graph::NodeId;
 /// The most loop iterations of one invocation that are not unrolled. lavapipe silently ends loops at 65,535.
 pub const MAX_ITERATIONS: usize = 20_000;
 
+/// The most buffers that a kernel of GPUs binds: SwiftShader has 10, other adapters of Vulkan, Metal and DX12 16 and more.
+pub const MAX_BUFFERS: usize = 10;
+
 /// Most workgroups along one dimension of a grid.
 const MAX_GROUPS: u32 = 65_535;
 

@@ -2,7 +2,6 @@
 //! learning rates.
 
 use super::feed::STATE;
-use super::mlp::Computed;
 use super::{Family, Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
 use crate::optim::{Passes, UpdateKernel};
@@ -28,6 +27,19 @@ pub fn blocks(update: &UpdateKernel, family: Family) -> u32 {
         Family::Subgroup if update.passes == Passes::One => 8,
         _ => 1,
     }
+}
+
+/// What takes the place of a buffer of gradients.
+#[derive(Debug, Clone)]
+pub struct Computed {
+    /// The slots of `shared/update.wgsl`.
+    pub slots: Vec<(&'static str, String)>,
+    /// The buffers that they bind.
+    pub bound: Vec<Bound>,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Loop iterations of an invocation.
+    pub iterations: usize,
 }
 
 /// Options of an update beside its optimizer's kernel.
@@ -86,7 +98,7 @@ pub(super) fn tensor_of_blocks(tensors: &[Tensor<'_>], blocks: usize) -> Vec<u32
 }
 
 /// The buffers that a pass binds beside gradients, table, state and parameters.
-pub(super) type Bound = (u32, Access, &'static str);
+pub type Bound = (u32, Access, &'static str);
 
 impl UpdateKernel {
     pub(super) fn bound(&self) -> Vec<Bound> {

@@ -16,10 +16,10 @@
 
 use std::collections::HashMap;
 
-use super::group::Group;
 use super::view::Views;
 use crate::graph::{DType, Node, NodeId, Op};
 use crate::kernel::functions::unary_cost;
+use crate::kernel::reduce_chain::ReduceChain;
 use crate::kernel::{Family, MAX_INPUTS};
 
 /// The largest cost of an elementwise value that several kernels each recompute.
@@ -53,6 +53,21 @@ pub(super) struct Epilogue {
 /// True for a node that can end an epilogue: kernels of matmuls and reductions write f32.
 fn can_end(node: &Node) -> bool {
     node.op.is_elementwise() && node.dtype == DType::F32
+}
+
+/// A group, and the node in whose place it is emitted.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub chain: ReduceChain,
+    /// The values in memory that it reads.
+    pub leaves: Vec<NodeId>,
+    /// Members that no kernel but the group's reads.
+    pub inner: Vec<NodeId>,
+    /// The values that it computes on the way.
+    pub between: Vec<NodeId>,
+    /// The first value outside that is computed from it.
+    pub before: NodeId,
+    pub position: NodeId,
 }
 
 /// The next value that an epilogue can take.
@@ -284,8 +299,9 @@ impl Fusion {
             };
             let computed = [&epilogue.nodes[..], &next.nodes].concat();
             let new = next.nodes[next.nodes.len() - 1];
-            // A partial result takes a binding of its own.
-            if self.reads(nodes, start, new, &computed).len() > MAX_INPUTS - 1 {
+            // A partial result takes a binding of its own. What is read must be made before.
+            let reads = self.reads(nodes, start, new, &computed);
+            if reads.len() > MAX_INPUTS - 1 || reads.iter().any(|&leaf| self.position(leaf) >= new) {
                 break;
             }
             if next.shared {

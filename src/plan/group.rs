@@ -16,8 +16,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::axes::{Axes, own, through};
-use super::fuse::Fusion;
+use super::fuse::{Fusion, Group};
 use crate::graph::{DType, Node, NodeId, Op};
+use crate::kernel::MAX_BUFFERS;
 use crate::kernel::reduce_chain::{Member, Output, ReduceChain};
 
 /// Rows shorter than this leave most of a workgroup idle.
@@ -26,23 +27,16 @@ const SHORTEST: usize = 32;
 const LONGEST: usize = 16_384;
 /// Workgroups that occupy a card.
 const ENOUGH_ROWS: usize = 128;
-/// The most buffers that a kernel binds: SwiftShader has 10, other adapters of Vulkan, Metal and DX12 16 and more.
-const MAX_BUFFERS: usize = 10;
 /// Nanoseconds of a dispatch on a GPU, and of a round of loads (`bench launch`).
 const DISPATCH: usize = 3200;
 const ROUND: usize = 145;
 
-/// A group, and the node in whose place it is emitted.
-#[derive(Debug)]
-pub(super) struct Group {
-    pub chain: ReduceChain,
-    /// The values in memory that it reads.
-    leaves: Vec<NodeId>,
-    /// Members that no kernel but the group's reads.
-    pub inner: Vec<NodeId>,
-    /// The values that it computes on the way.
-    between: Vec<NodeId>,
-    pub position: NodeId,
+/// True where a normalisation over `count` rows of `length` would be a group.
+pub(super) fn may_group(count: usize, length: usize) -> bool {
+    let width = (length / 4).next_power_of_two().clamp(32, 256);
+    // Three passes in place of seven kernels.
+    let quick = count >= ENOUGH_ROWS || length.div_ceil(width) * 3 * ROUND <= 4 * DISPATCH;
+    count >= 2 && (SHORTEST..=LONGEST).contains(&length) && quick
 }
 
 /// What a value is computed from.
@@ -182,6 +176,9 @@ impl Fusion {
             let mut draft = Draft { seed, members: vec![seed], count, length };
             let Some(mut group) = self.analyse(nodes, outputs, &draft) else { continue };
             for next in (seed.0 + 1..nodes.len()).map(NodeId) {
+                if next > group.before {
+                    break;
+                }
                 if !self.is_free(next) || taken.contains(&next) || !draft.may_take(nodes, next) {
                     continue;
                 }
@@ -235,6 +232,7 @@ impl Fusion {
             between: Vec::new(),
         };
         let (mut leaves, mut inner): (Vec<NodeId>, Vec<NodeId>) = (Vec::new(), Vec::new());
+        let mut all_readers: Vec<NodeId> = Vec::new();
         let mut chain = ReduceChain {
             passes: vec![],
             rows: vec![],
@@ -248,6 +246,7 @@ impl Fusion {
             if readers.iter().any(|reader| *reader <= position) {
                 return None;
             }
+            all_readers.extend(&readers);
             if readers.is_empty() {
                 inner.push(id);
             }
@@ -291,6 +290,8 @@ impl Fusion {
         }
         chain.rows = vec![vec![]; chain.passes.len()];
         analysis.rows.iter().for_each(|row| chain.rows[analysis.passes[row]].push(*row));
+        // A member after a reader of another kernel would come too late for it.
+        let before = all_readers.into_iter().min().unwrap_or(NodeId(usize::MAX));
         let made_before = leaves.iter().all(|&leaf| self.position(leaf) < position);
         let bound = leaves.len() + chain.outputs.len();
         (made_before && bound <= MAX_BUFFERS).then_some(Group {
@@ -298,12 +299,13 @@ impl Fusion {
             leaves,
             inner,
             between: analysis.between,
+            before,
             position,
         })
     }
 
     /// The node in whose place the kernel of a value in memory is emitted.
-    fn position(&self, id: NodeId) -> NodeId {
+    pub(super) fn position(&self, id: NodeId) -> NodeId {
         if let Some(&group) = self.grouped.get(&id) {
             return self.groups[group].position;
         }

@@ -6,6 +6,7 @@
 
 use super::fuse::Fusion;
 use crate::graph::{DType, Node, NodeId, Op, Unary, Windowed};
+use crate::kernel::reduce_chain;
 
 /// Values of fewer elements stay f32: f16 would gain nothing.
 const LEAST: usize = 64;
@@ -20,7 +21,11 @@ pub(super) fn mark(nodes: &mut [Node], fusion: &Fusion, outputs: &[NodeId]) {
         let id = NodeId(i);
         let in_memory = fusion.live[i] && fusion.stored[i] && !outputs.contains(&id);
         let worth = real[i] && !exact[i] && nodes[i].shape.elements() >= LEAST;
-        nodes[i].half = in_memory && nodes[i].dtype == DType::F32 && worth && {
+        // A number a row that a group makes is a statistic.
+        let of_row = fusion.grouped.get(&id).is_some_and(|&group| {
+            fusion.groups[group].chain.outputs.contains(&reduce_chain::Output::Row(id))
+        });
+        nodes[i].half = !of_row && in_memory && nodes[i].dtype == DType::F32 && worth && {
             let makers = fusion.epilogues.iter().filter(|(_, epilogue)| epilogue.side_output == Some(id));
             let start = fusion.producer[i].or(makers.map(|(start, _)| *start).next()).unwrap_or(id);
             match &nodes[start.0].op {

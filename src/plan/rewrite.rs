@@ -1,5 +1,6 @@
 //! What the planner changes in its copy of a graph for GPUs, whose kernels bind more buffers than those of software adapters.
 
+use super::group;
 use crate::graph::{Binary, Fold, Node, NodeId, Op};
 
 /// A slice that is a whole part of a concatenation in memory reads the part itself. Norms join small tensors for kernels
@@ -17,10 +18,33 @@ pub(super) fn take_apart(nodes: &mut [Node]) {
             let begins = starts.iter().enumerate().all(|(a, &s)| s == if a == axis { at } else { 0 });
             begins && *shape == nodes[i].shape
         });
-        if let Some(part) = part.filter(|_| whole.materialized) {
+        if let Some(part) = part.filter(|&part| whole.materialized && is_of_group(nodes, part)) {
             (nodes[i].op, nodes[i].inputs) = (Op::Reshape, vec![part]);
         }
     }
+}
+
+/// True where a number a row is computed from a reduction whose rows a group would take.
+fn is_of_group(nodes: &[Node], part: NodeId) -> bool {
+    let count = nodes[part.0].shape.elements();
+    let (mut open, mut seen) = (vec![part], vec![part]);
+    while let Some(id) = open.pop() {
+        let node = &nodes[id.0];
+        if let Op::Reduce(..) = node.op {
+            let length = nodes[node.inputs[0].0].shape.elements() / node.shape.elements();
+            if node.shape.elements() == count {
+                return group::may_group(count, length);
+            }
+        } else if node.op.is_elementwise() || node.op.is_view() {
+            for &input in node.inputs.iter().filter(|&&input| nodes[input.0].shape.elements() == count) {
+                if !seen.contains(&input) {
+                    seen.push(input);
+                    open.push(input);
+                }
+            }
+        }
+    }
+    false
 }
 
 /// Where both gradients of attention are wanted, one kernel makes them. It computes the sum of dout·out over a row where it

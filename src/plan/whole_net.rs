@@ -12,6 +12,9 @@ use crate::graph::{DType, Fold, Graph, Node, NodeId, Op, Tensor};
 use crate::kernel::matmul::{Matrix, MatrixView};
 use crate::kernel::mlp::{Gradient, LARGEST_BATCH, MOST_PARAMETERS, Metric, Mlp, Place, Stage, WIDEST};
 
+/// The most numbers that a metric adds: one workgroup does it, beside the others' updates.
+const LONGEST_METRIC: usize = 16_384;
+
 /// Why a net is trained kernel by kernel.
 pub(crate) type Reason = String;
 
@@ -83,6 +86,10 @@ impl Search<'_> {
     fn take(&mut self, nodes: &[Node], root: NodeId, arena: &Arena) -> Result<(), Reason> {
         let start = self.fusion.producer[root.0].unwrap_or(root);
         let node = &nodes[start.0];
+        let is_given = matches!(node.op, Op::Parameter(_) | Op::Clock | Op::Input(_));
+        if is_given && self.sinks.contains_key(&root) {
+            return Err(format!("{} is an output of its own", self.title(nodes, root)));
+        }
         let place = match &node.op {
             Op::Parameter(p) => Some(Place::Parameters(arena.offsets[*p] as usize / 4)),
             Op::Clock => Some(Place::Clock),
@@ -133,6 +140,19 @@ impl Search<'_> {
                 if beside || !self.fusion.consumers[root.0].is_empty() {
                     return Err(format!("{} is read again", self.title(nodes, root)));
                 }
+                let input = node.inputs[0];
+                let elements = nodes[input.0].shape.elements();
+                if elements > LONGEST_METRIC {
+                    return Err(format!(
+                        "{} adds {elements} numbers, and one workgroup adds at most {LONGEST_METRIC}",
+                        self.title(nodes, root)
+                    ));
+                }
+                if self.reads_parameters(nodes, input, None)
+                    || self.reads_parameters(nodes, root, Some(start))
+                {
+                    return Err(format!("{} reads a parameter", self.title(nodes, root)));
+                }
                 self.net.metrics.push(Metric { node: start, root, column: *column });
                 return Ok(());
             }
@@ -140,6 +160,9 @@ impl Search<'_> {
             (None, _) => {}
         }
         let shape = &nodes[root.0].shape;
+        if nodes[root.0].dtype != DType::F32 {
+            return Err(format!("{} is of whole numbers", self.title(nodes, root)));
+        }
         if shape.first() != Some(&self.batch) {
             return Err(format!("{} has no axis of samples", self.title(nodes, root)));
         }
@@ -171,7 +194,7 @@ impl Search<'_> {
                     && self.net.places.get(&targets) == Some(&Place::Targets)
                     && grad.is_none_or(|grad| self.is_of_samples(nodes, nodes[grad.0].inputs[2], true));
                 if !fits {
-                    return Err(format!("samples share {}", self.title(nodes, root)));
+                    return Err(format!("{} is not computed sample by sample", self.title(nodes, root)));
                 }
                 if let Some(twin) = twin {
                     let place = self.reserve(nodes, twin);
@@ -180,7 +203,7 @@ impl Search<'_> {
                 Stage::CrossEntropy { loss: is_loss.then_some(root), grad, logits, targets, attrs: *attrs }
             }
             _ if self.is_of_samples(nodes, root, true) => Stage::Chain(root),
-            _ => return Err(format!("samples share {}", self.title(nodes, root))),
+            _ => return Err(format!("{} is not computed sample by sample", self.title(nodes, root))),
         };
         let beside = match &stage {
             Stage::Product { side_output, .. } => *side_output,
@@ -202,6 +225,15 @@ impl Search<'_> {
         let start = self.fusion.producer[id.0].unwrap_or(id);
         let node = &nodes[start.0];
         if node.scope.is_empty() { node.op.name() } else { format!("{}: {}", node.scope, node.op.name()) }
+    }
+
+    /// True where the expression of `id`, down to `end`, reads a parameter, which the update changes meanwhile.
+    fn reads_parameters(&self, nodes: &[Node], id: NodeId, end: Option<NodeId>) -> bool {
+        match self.net.places.get(&id) {
+            _ if Some(id) == end => false,
+            Some(place) => matches!(place, Place::Parameters(_)),
+            None => nodes[id.0].inputs.iter().any(|&input| self.reads_parameters(nodes, input, end)),
+        }
     }
 
     /// True where element (row, ..) of `id` needs no other row. `lead`: its first axis is that of samples.
@@ -276,7 +308,7 @@ impl Search<'_> {
             inputs.copied().all(|input| self.is_of_result(nodes, input, start, computed))
         });
         if !fits {
-            return Err(format!("samples share what follows from {}", title()));
+            return Err(format!("what follows from {} is not computed sample by sample", title()));
         }
         Ok(Stage::Product { node: start, root, side_output, a, b, n: node.shape[1], k })
     }
@@ -315,7 +347,7 @@ impl Search<'_> {
         let over_samples = shape.first() == Some(&self.batch)
             && axes.iter().all(|&axis| axis == 0 || shape[axis] == 1)
             && axes.contains(&0);
-        (over_samples && self.is_of_samples(nodes, value, true))
-            .then(|| Gradient::Sum { value, width: shape.elements() / self.batch })
+        let own = self.is_of_samples(nodes, value, true) && !self.reads_parameters(nodes, value, None);
+        (over_samples && own).then(|| Gradient::Sum { value, width: shape.elements() / self.batch })
     }
 }

@@ -9,6 +9,7 @@ mod nets;
 mod optim;
 mod statistics;
 mod tensors;
+mod whole_net;
 
 use super::case::Case;
 use crate::error::Result;
@@ -29,6 +30,7 @@ pub(super) fn all(target: Target, has_f16: bool) -> Result<Vec<Case>> {
     all.extend(tensors::cases(target.family)?);
     all.extend(eight_bit::cases(target.family)?);
     all.extend(statistics::cases());
+    all.extend(whole_net::cases(target)?);
     if has_f16 {
         all.extend(half::cases(target)?);
     }

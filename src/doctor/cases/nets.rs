@@ -94,6 +94,16 @@ fn attentions(target: Target) -> Result<Vec<Case>> {
             std::iter::once(y).chain(gradients).collect()
         };
         all.push(of_graph("attention", what, target, Room::Rounding, &given, build)?);
+        // One gradient alone has a kernel of its own.
+        for (name, wanted) in [("q", 0), ("k", 1)] {
+            let build = |_: &Graph, t: &[Tensor]| {
+                let options = AttentionOptions { causal, ..AttentionOptions::default() };
+                let y = t[0].attention(&t[1], &t[2], &options);
+                t[0].graph().grad(&y.mul(&t[3]).sum_all(), &[&t[wanted]])
+            };
+            let what = format!("{what}, the gradient of {name} alone");
+            all.push(of_graph("attention", &what, target, Room::Rounding, &given, build)?);
+        }
     }
     Ok(all)
 }

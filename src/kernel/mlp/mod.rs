@@ -16,7 +16,7 @@ use super::matmul::MatrixView;
 use crate::graph::{CrossEntropyAttrs, Node, NodeId};
 
 pub use rows::{Fed, rows};
-pub use update::{Computed, computed};
+pub use update::computed;
 
 /// The buffer of all values of a step.
 pub const VALUES: &str = "activations 0";

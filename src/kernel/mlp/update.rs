@@ -8,21 +8,8 @@ use crate::graph::{Fold, NodeId, Op};
 use crate::kernel::expr::{Coordinates, Printer};
 use crate::kernel::gradients::RING;
 use crate::kernel::matmul::MatrixView;
-use crate::kernel::update::Bound;
+use crate::kernel::update::Computed;
 use crate::shape::Shape;
-
-/// What takes the place of a buffer of gradients.
-#[derive(Debug, Clone)]
-pub struct Computed {
-    /// The slots of `shared/update.wgsl`.
-    pub slots: Vec<(&'static str, String)>,
-    /// The buffers that they bind.
-    pub bound: Vec<Bound>,
-    /// Floating-point operations.
-    pub flops: u64,
-    /// Loop iterations of an invocation.
-    pub iterations: usize,
-}
 
 /// The open step, which a kernel before this one has written.
 const OPEN: &str = "state[1]";
@@ -50,9 +37,10 @@ pub fn computed(net: &Mlp) -> Computed {
         }
     }
     let _ = write!(text, "fn raw_gradient(i: u32) -> vec4<f32> {{\n{pick}    return vec4<f32>();\n}}\n");
-    let mut closing = String::new();
+    let (mut closing, mut folded) = (String::new(), 0);
     for (i, metric) in net.metrics.iter().enumerate() {
         flops += self::metric(&mut text, net, i, metric);
+        folded += net.nodes[net.nodes[metric.node.0].inputs[0].0].shape.elements().div_ceil(64);
         let _ = writeln!(closing, "    if (block == 0u) {{ metric_{i}(lane); }}");
     }
     let mut bound = vec![(FIRST, Access::Read, VALUES), (FIRST + 1, Access::Write, RING)];
@@ -80,7 +68,7 @@ pub fn computed(net: &Mlp) -> Computed {
         slots: vec![("raw_gradient", declared + &text), ("closing", closing)],
         bound,
         flops,
-        iterations: net.batch + 64,
+        iterations: net.batch + 64 + folded,
     }
 }
 
