@@ -8,6 +8,7 @@
 pub mod attention;
 #[doc(hidden)]
 pub mod chain;
+pub mod cost;
 #[doc(hidden)]
 pub mod cross_entropy;
 #[doc(hidden)]
@@ -39,7 +40,7 @@ mod target;
 #[doc(hidden)]
 pub mod update;
 
-pub use target::{MemoryBudget, Precision, Residence, Rounding, Target};
+pub use target::{MemoryBudget, Precision, ProductTile, Residence, Rounding, Target};
 
 use crate::gpu::Access;
 pub use crate::gpu::{Family, Reads};

@@ -71,6 +71,15 @@ pub enum Residence {
     Streamed,
 }
 
+/// A tile of products on GPUs in place of the one that is predicted to be the fastest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProductTile {
+    /// Its index in `kernel::matmul::TILES`.
+    pub index: usize,
+    /// Parts of K, at most; a product that also sums rows has one.
+    pub parts: usize,
+}
+
 /// The device as the planner sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
@@ -86,6 +95,8 @@ pub struct Target {
     pub reads: Reads,
     /// True where statistics of some steps are computed, which need a copy of the weights before the step.
     pub statistics: bool,
+    /// The tile of all products of the tiled family; `None` chooses it for each by its sizes.
+    pub product_tile: Option<ProductTile>,
 }
 
 impl Target {
@@ -93,7 +104,7 @@ impl Target {
     pub fn new(family: Family) -> Self {
         let (precision, rounding) = (Precision::F32, Rounding::Nearest);
         let (memory, reads) = (MemoryBudget::default(), Reads::Storage);
-        Target { family, precision, rounding, memory, reads, statistics: false }
+        Target { family, precision, rounding, memory, reads, statistics: false, product_tile: None }
     }
 
     /// The target of an open device, in f32, with the memory that its ledger has left.
@@ -127,6 +138,11 @@ impl Target {
     /// The same with or without statistics.
     pub fn with_statistics(self, statistics: bool) -> Self {
         Target { statistics, ..self }
+    }
+
+    /// The same with one tile for all products.
+    pub fn with_product_tile(self, tile: ProductTile) -> Self {
+        Target { product_tile: Some(tile), ..self }
     }
 
     /// Refuses stochastic rounding of f32 weights.
