@@ -9,9 +9,10 @@ mod oracle;
 
 use downhill::gpu::{Family, wgsl};
 use downhill::kernel::Target;
-use downhill::nn::loss;
+use downhill::nn::{Conv, Padding, loss};
 use downhill::plan::{Memory, Plan, Program, Ring, Sink, input_buffer};
 use downhill::{Gpu, GpuOptions, Graph, Tensor};
+use oracle::window::{Window, conv};
 use oracle::{Array, draw, elementwise as el, matmul, reduce, view};
 use rand::SeedableRng;
 
@@ -46,6 +47,19 @@ fn case(
     Case { inputs, labels: None, build: Box::new(build), want }
 }
 
+/// A case as a plan.
+fn planned(case: &Case, target: Target) -> Plan {
+    let graph = Graph::new();
+    let mut tensors: Vec<Tensor> =
+        case.inputs.iter().map(|(name, a)| graph.input(name, &a.shape[..])).collect();
+    tensors.extend(case.labels.iter().map(|a| graph.input_i32("labels", &a.shape[..])));
+    let outputs = (case.build)(&tensors);
+    let sinks: Vec<(Tensor, Sink)> =
+        outputs.into_iter().enumerate().map(|(i, t)| (t, Sink::Buffer(format!("output {i}")))).collect();
+    let ring = Ring { columns: 0, rows: 0 };
+    Plan::new(&graph, &sinks, ring, target).expect("a plan")
+}
+
 /// A case planned once, its buffers filled; run with any change to its kernels' text.
 struct Bench<'a> {
     gpu: &'a Gpu,
@@ -56,15 +70,7 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(gpu: &'a Gpu, case: &'a Case) -> Self {
-        let graph = Graph::new();
-        let mut tensors: Vec<Tensor> =
-            case.inputs.iter().map(|(name, a)| graph.input(name, &a.shape[..])).collect();
-        tensors.extend(case.labels.iter().map(|a| graph.input_i32("labels", &a.shape[..])));
-        let outputs = (case.build)(&tensors);
-        let sinks: Vec<(Tensor, Sink)> =
-            outputs.into_iter().enumerate().map(|(i, t)| (t, Sink::Buffer(format!("output {i}")))).collect();
-        let ring = Ring { columns: 0, rows: 0 };
-        let mut plan = Plan::new(&graph, &sinks, ring, Target::for_gpu(gpu)).expect("a plan");
+        let mut plan = planned(case, Target::for_gpu(gpu));
         let mut words: Vec<(&str, Vec<u8>)> = Vec::new();
         for (name, array) in &case.inputs {
             words.push((name, array.to_f32().iter().flat_map(|x| x.to_le_bytes()).collect()));
@@ -255,15 +261,93 @@ fn matmul_subgroup_nt() {
     hunt("matmul_subgroup_nt", Family::Subgroup, &body("matmul_subgroup_nt", "\nfn store"), &cases, EDGES);
 }
 
+/// A convolution x [n, c, length] with w [o, c/groups, size], and the gradient of w for dy: operands that no strides describe.
+fn convolution([n, c, length]: [usize; 3], [o, size]: [usize; 2], groups: usize, padding: usize) -> Case {
+    let window = Window {
+        size: vec![size],
+        stride: vec![1],
+        padding: vec![padding],
+        dilation: vec![1],
+        ceil_mode: false,
+    };
+    let positions = window.positions(&[length])[0];
+    let each = c / groups;
+    let (x, w) = (uniform(12, &[n, c, length]), uniform(13, &[o, each, size]));
+    let dy = uniform(14, &[n, o, positions]);
+    let dw = Array::from_fn(&[o, each, size], |i| {
+        let channel = i[0] / (o / groups) * each + i[1];
+        let term = |row: usize, p: usize| match (p + i[2]).checked_sub(padding) {
+            Some(at) if at < length => dy.at(&[row, i[0], p]) * x.at(&[row, channel, at]),
+            _ => 0.0,
+        };
+        (0..n).flat_map(|row| (0..positions).map(move |p| (row, p))).map(|(row, p)| term(row, p)).sum()
+    });
+    let want = vec![conv(&x, &w, &window, groups), dw];
+    let options = Conv { padding: Padding::Explicit([padding]), groups, ..Conv::new(o, [size]) };
+    let build = move |t: &[Tensor]| {
+        let y = t[0].conv(&t[1], &options);
+        let gradient = t[0].graph().grad(&(&y * &t[2]).sum_all(), &[&t[1]]).swap_remove(0);
+        vec![y, gradient]
+    };
+    case(vec![("x", x), ("w", w), ("dy", dy)], build, want)
+}
+
 #[test]
 fn matmul_tiled() {
     let cases = [
+        convolution([2, 3, 37], [35, 7], 1, 3),
+        convolution([1, 4, 33], [10, 5], 2, 0),
+        convolution([3, 2, 400], [3, 2], 1, 1),
+    ];
+    let spared = [
+        ("ROW_SUM", "a product by strides, which another kernel makes"),
+        ("store_row_sum", "the same"),
+        ("fn a_", "the address of an operand by strides"),
+        ("fn b_", "the same"),
+    ];
+    let lines = body("matmul_tiled", "\nfn store");
+    hunt("matmul_tiled", Family::Tiled, &lines, &cases, &[EDGES, &spared].concat());
+}
+
+/// The lines of the texts that are printed for these cases, each once, from the function `store` on.
+fn printed(cases: &[Case], entry: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for case in cases {
+        let plan = planned(case, Target::new(Family::Tiled));
+        for step in plan.steps.iter().filter(|step| step.kernel.entry == entry) {
+            let text = &step.kernel.wgsl;
+            let start = text.find("\nfn store").expect("the function store");
+            let code = |line: &&str| !line.trim_start().starts_with("//") && !line.contains("override ");
+            for line in text[start..].lines().filter(code) {
+                if !lines.iter().any(|known| known == line) {
+                    lines.push(line.to_owned());
+                }
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn matmul_block() {
+    let cases = [
         product(&[], [37, 35, 21], [false, false]),
         product(&[2], [5, 33, 19], [true, true]),
-        product(&[2], [3, 4, 1100], [false, true]),
+        product(&[], [3, 4, 300], [false, true]),
+        product(&[], [36, 36, 40], [true, true]),
+        product(&[2], [64, 32, 48], [false, true]),
+        product(&[], [12, 12, 130_004], [true, false]),
         backward(21, 37, 9),
+        backward(132, 12, 8),
+        backward(40, 36, 28),
     ];
-    hunt("matmul_tiled", Family::Tiled, &body("matmul_tiled", "\nfn store"), &cases, EDGES);
+    let lines = printed(&cases, "matmul_block");
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let spared = [
+        ("(s ^ ", "another order of the same cells; src/kernel/matmul/block/tests.rs sees its banks"),
+        ("if (x == 0u)", "all invocations of a row have its sum"),
+    ];
+    hunt("matmul_block", Family::Tiled, &lines, &cases, &[EDGES, &spared].concat());
 }
 
 /// Grids past 65,535 workgroups are run by `tests/gradients/long.rs`.

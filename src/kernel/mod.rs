@@ -29,6 +29,7 @@ pub mod map;
 pub mod matmul;
 #[doc(hidden)]
 pub mod orthogonal;
+pub mod prediction;
 #[doc(hidden)]
 pub mod reduce;
 #[doc(hidden)]

@@ -165,7 +165,11 @@ impl Block<'_> {
     }
 
     fn first(&self) -> String {
-        format!("    {{\n        let at = 0u;\n{}{}    }}\n", self.fetch("start", "start < end"), self.place())
+        format!(
+            "    {{\n        let at = 0u;\n{}{}    }}\n",
+            self.fetch("start", "start < end"),
+            self.place()
+        )
     }
 
     fn load(&self) -> String {
@@ -185,7 +189,8 @@ impl Block<'_> {
         let mut text = String::new();
         if self.b.along_k {
             for j in 0..self.tile.each_cols {
-                let _ = writeln!(text, "            let v{j} = cells[at + A_CELLS + b_at(col_of(x, {j}u), s)];");
+                let _ =
+                    writeln!(text, "            let v{j} = cells[at + A_CELLS + b_at(col_of(x, {j}u), s)];");
             }
             for (kk, c) in COMPONENTS.iter().enumerate() {
                 for h in 0..self.quads() {
@@ -232,7 +237,8 @@ impl Block<'_> {
             let k = address("4u * s", kk);
             for h in 0..self.quads() {
                 let line = if h > 0 { format!("x + WIDE * {h}u") } else { "x".to_owned() };
-                let _ = writeln!(text, "            let w{kk}_{h} = cells[at + A_CELLS + b_at({k}, {line})];");
+                let _ =
+                    writeln!(text, "            let w{kk}_{h} = cells[at + A_CELLS + b_at({k}, {line})];");
             }
         }
     }
@@ -364,8 +370,9 @@ fn load_function(side: &Side, layout: Layout, across: usize) -> String {
     let head =
         format!("fn {name}_load(z: u32, first: u32, k0: u32, end: u32, id: u32) -> vec4<f32> {{\n    ");
     let four = format!("vec4<f32>({name}[p / 4u])");
-    let numbers =
-        format!("vec4<f32>(f32({name}[p + q.x]), f32({name}[p + q.y]), f32({name}[p + q.z]), f32({name}[p + q.w]))");
+    let numbers = format!(
+        "vec4<f32>(f32({name}[p + q.x]), f32({name}[p + q.y]), f32({name}[p + q.z]), f32({name}[p + q.w]))"
+    );
     let upwards = "vec4<u32>(0u, 1u, 2u, 3u)";
     let body = match (layout.along_k, layout.fours) {
         (true, true) => format!(

@@ -97,29 +97,95 @@ fn padded(s: Sizes, c: &Choice) -> usize {
 pub fn choose(s: Sizes, row_sum: bool) -> Choice {
     let least = if row_sum { 1 } else { s.k.div_ceil(MOST_CHUNK) };
     let most = if row_sum { 1 } else { MOST_PARTS.max(least) };
-    let doubled = std::iter::successors(Some(least), |parts| Some(parts * 2)).take_while(|parts| *parts <= most);
+    let doubled =
+        std::iter::successors(Some(least), |parts| Some(parts * 2)).take_while(|parts| *parts <= most);
     let all = doubled.flat_map(|parts| TILES.iter().map(move |tile| candidate(s, tile, parts)));
-    all.min_by(|a, b| {
-        a.microseconds.total_cmp(&b.microseconds).then_with(|| padded(s, a).cmp(&padded(s, b)))
-    })
-    .unwrap_or_else(|| candidate(s, &TILES[0], least))
+    all.min_by(|a, b| a.microseconds.total_cmp(&b.microseconds).then_with(|| padded(s, a).cmp(&padded(s, b))))
+        .unwrap_or_else(|| candidate(s, &TILES[0], least))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The bits of a run follow from these.
     #[test]
-    fn print_choices() {
-        let shapes: [(usize, usize, usize); 24] = [
-            (128, 64, 64), (64, 64, 128), (128, 10, 64), (10, 64, 128), (128, 64, 10),
-            (128, 256, 784), (256, 784, 128), (128, 256, 256), (256, 256, 128), (128, 10, 256), (10, 256, 128), (128, 256, 10),
-            (512, 512, 784), (512, 784, 512), (512, 512, 512), (512, 10, 512), (10, 512, 512), (512, 512, 10),
-            (768, 128, 128), (128, 128, 768), (768, 512, 128), (512, 128, 768), (768, 160, 128), (160, 128, 768),
+    fn choices_are_pinned() {
+        // m, n, k; the tile and the parts of K.
+        let nets = [
+            // 64-64-64-10 at 128: layers, gradients of weights, gradients of inputs.
+            ([128, 64, 64], [16, 16, 1]),
+            ([64, 64, 128], [16, 16, 1]),
+            ([128, 10, 64], [16, 16, 1]),
+            ([10, 64, 128], [16, 16, 1]),
+            ([128, 64, 10], [64, 32, 1]),
+            // 784-256-256-10 at 128.
+            ([128, 256, 784], [16, 16, 1]),
+            ([256, 784, 128], [32, 32, 1]),
+            ([128, 256, 256], [16, 16, 1]),
+            ([256, 256, 128], [16, 16, 1]),
+            ([128, 10, 256], [16, 16, 1]),
+            ([10, 256, 128], [16, 16, 1]),
+            ([128, 256, 10], [64, 32, 1]),
+            // 784-512-512-10 at 512.
+            ([512, 512, 784], [64, 32, 1]),
+            ([512, 784, 512], [64, 64, 1]),
+            ([512, 512, 512], [32, 32, 1]),
+            ([512, 10, 512], [16, 16, 1]),
+            ([10, 512, 512], [16, 16, 1]),
+            ([512, 512, 10], [64, 32, 1]),
+            // examples/tiny_gpt.toml: 12 contexts of 64.
+            ([768, 128, 128], [32, 32, 1]),
+            ([768, 384, 128], [32, 32, 1]),
+            ([128, 128, 768], [16, 16, 1]),
+            ([384, 128, 768], [16, 16, 1]),
+            ([768, 512, 128], [32, 32, 1]),
+            ([768, 128, 512], [16, 16, 1]),
+            ([512, 128, 768], [16, 16, 1]),
+            ([128, 512, 768], [16, 16, 1]),
+            ([768, 160, 128], [32, 32, 1]),
+            ([160, 128, 768], [16, 16, 1]),
+            ([768, 128, 160], [32, 32, 1]),
         ];
-        for (m, n, k) in shapes.into_iter().chain([256, 512, 1024, 2048, 4096].map(|n| (n, n, n))) {
+        let squares = [
+            (256, [16, 16, 1]),
+            (512, [32, 32, 1]),
+            (1024, [64, 64, 1]),
+            (2048, [128, 128, 1]),
+            (4096, [128, 128, 1]),
+        ];
+        let mut wrong = Vec::new();
+        for ([m, n, k], want) in nets.into_iter().chain(squares.map(|(n, want)| ([n; 3], want))) {
             let c = choose(Sizes { batch: 1, m, n, k }, false);
-            println!("{m} {n} {k}: {}x{}x{} {} parts, chunk {}, {:.2}", c.tile.rows, c.tile.cols, c.tile.slab, c.parts, c.chunk, c.microseconds);
+            let got = [c.tile.rows, c.tile.cols, c.parts];
+            if got != want {
+                wrong.push(format!("{m}x{n}x{k}: {got:?}, {want:?} is pinned"));
+            }
         }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// A long sum of few elements is cut, unless the kernel also sums rows; a part is no longer than the loop limit allows.
+    #[test]
+    fn parts_of_k() {
+        let long = Sizes { batch: 1, m: 16, n: 16, k: 65_536 };
+        let cut = choose(long, false);
+        assert!(cut.parts > 1 && cut.chunk * cut.parts >= long.k && cut.chunk * (cut.parts - 1) < long.k);
+        assert_eq!(choose(long, true).parts, 1);
+        for tile in &TILES {
+            let parts = long.k.div_ceil(MOST_CHUNK);
+            let c = candidate(Sizes { m: 4096, n: 4096, ..long }, tile, parts);
+            assert!(tile.iterations(c.chunk) <= MAX_ITERATIONS && c.chunk.is_multiple_of(4), "{c:?}");
+        }
+    }
+
+    /// What is predicted for a part of a sum falls with the number of parts; for the whole with that of the folds it rises.
+    #[test]
+    fn a_cut_pays_where_it_shortens_a_long_sum_alone() {
+        let at = |k: usize, parts: usize| {
+            candidate(Sizes { batch: 1, m: 16, n: 16, k }, &TILES[0], parts).microseconds
+        };
+        assert!(at(65_536, 8) < at(65_536, 1));
+        assert!(at(1024, 2) > at(1024, 1));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::block::Layout;
 use super::choice::{Sizes, candidate, choose};
-use super::tile::{TILES, Tile};
 use super::product::{MatrixView, Product};
+use super::tile::{TILES, Tile};
 use crate::kernel::{Family, MAX_ITERATIONS, Target};
 
 /// A kernel, and how it covers the product.

@@ -96,9 +96,9 @@ const LAYOUTS: [Layout; 4] = [
 
 fn blocks() -> impl Iterator<Item = Block<'static>> {
     TILES.iter().flat_map(|tile| {
-        LAYOUTS.iter().flat_map(move |&a| {
-            LAYOUTS.map(move |b| Block { tile, a, b, row_sum: false, epilogue_flops: 0 })
-        })
+        LAYOUTS
+            .iter()
+            .flat_map(move |&a| LAYOUTS.map(move |b| Block { tile, a, b, row_sum: false, epilogue_flops: 0 }))
     })
 }
 
