@@ -6,7 +6,7 @@ mod oracle;
 
 use downhill::gpu::{Family, Reads};
 use downhill::kernel::matmul::TILES;
-use downhill::kernel::{Precision, ProductTile, Target};
+use downhill::kernel::{Precision, ProductTiles, Target};
 use downhill::plan::NamedTensor;
 use downhill::{Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 use oracle::{Array, draw, elementwise as el, matmul::matmul, reduce, view};
@@ -27,7 +27,7 @@ fn gpus() -> [Gpu; 2] {
 }
 
 fn target(gpu: &Gpu, index: usize, parts: usize) -> Target {
-    Target::for_gpu(gpu).with_product_tile(ProductTile { index, parts })
+    Target::for_gpu(gpu).with_tiles(ProductTiles::Given { index, parts })
 }
 
 /// Multiples of a sixteenth between -2 and 2.
@@ -88,7 +88,7 @@ fn check_product(
     let (x, y) = (graph.input("a", &a.shape[..]), graph.input("b", &b.shape[..]));
     let product = turn(&x, swap_a).matmul(&turn(&y, swap_b));
     let got = outputs(gpu, target, &graph, &[&product], &[("a", &a), ("b", &b)]);
-    let tile = target.product_tile.expect("a tile");
+    let tile = target.tiles;
     let what = format!("{tile:?}: {a_lead:?} {m}x{k} by {b_lead:?} {k}x{n}, transposed {swap_a} {swap_b}");
     assert_equal(&what, &got[0], &want);
 }
@@ -158,7 +158,7 @@ fn check_layer(gpu: &Gpu, target: Target, [rows, outs, ins]: [usize; 3], times: 
     let given = [("x", &x), ("w", &w), ("b", &b), ("dy", &dy)];
     let got = outputs(gpu, target, &graph, &[&y, &pre, &dw, &db], &given);
     for (what, (got, want)) in ["y", "pre", "dw", "db"].into_iter().zip(got.iter().zip(&want)) {
-        let tile = target.product_tile;
+        let tile = target.tiles;
         assert_equal(&format!("{what} of {rows} rows, {ins} to {outs}, {tile:?}"), got, want);
     }
 }

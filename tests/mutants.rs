@@ -8,11 +8,10 @@ mod adapter;
 mod oracle;
 
 use downhill::gpu::{Family, wgsl};
-use downhill::kernel::Target;
-use downhill::nn::{Conv, Padding, loss};
+use downhill::kernel::{ProductTiles, Target};
+use downhill::nn::loss;
 use downhill::plan::{Memory, Plan, Program, Ring, Sink, input_buffer};
 use downhill::{Gpu, GpuOptions, Graph, Tensor};
-use oracle::window::{Window, conv};
 use oracle::{Array, draw, elementwise as el, matmul, reduce, view};
 use rand::SeedableRng;
 
@@ -37,6 +36,7 @@ struct Case {
     labels: Option<Array>,
     build: StepPlan,
     want: Vec<Array>,
+    tiles: ProductTiles,
 }
 
 fn case(
@@ -44,7 +44,7 @@ fn case(
     build: impl Fn(&[Tensor]) -> Vec<Tensor> + 'static,
     want: Vec<Array>,
 ) -> Case {
-    Case { inputs, labels: None, build: Box::new(build), want }
+    Case { inputs, labels: None, build: Box::new(build), want, tiles: ProductTiles::Predicted }
 }
 
 /// A case as a plan.
@@ -57,7 +57,7 @@ fn planned(case: &Case, target: Target) -> Plan {
     let sinks: Vec<(Tensor, Sink)> =
         outputs.into_iter().enumerate().map(|(i, t)| (t, Sink::Buffer(format!("output {i}")))).collect();
     let ring = Ring { columns: 0, rows: 0 };
-    Plan::new(&graph, &sinks, ring, target).expect("a plan")
+    Plan::new(&graph, &sinks, ring, target.with_tiles(case.tiles)).expect("a plan")
 }
 
 /// A case planned once, its buffers filled; run with any change to its kernels' text.
@@ -261,52 +261,16 @@ fn matmul_subgroup_nt() {
     hunt("matmul_subgroup_nt", Family::Subgroup, &body("matmul_subgroup_nt", "\nfn store"), &cases, EDGES);
 }
 
-/// A convolution x [n, c, length] with w [o, c/groups, size], and the gradient of w for dy: operands that no strides describe.
-fn convolution([n, c, length]: [usize; 3], [o, size]: [usize; 2], groups: usize, padding: usize) -> Case {
-    let window = Window {
-        size: vec![size],
-        stride: vec![1],
-        padding: vec![padding],
-        dilation: vec![1],
-        ceil_mode: false,
-    };
-    let positions = window.positions(&[length])[0];
-    let each = c / groups;
-    let (x, w) = (uniform(12, &[n, c, length]), uniform(13, &[o, each, size]));
-    let dy = uniform(14, &[n, o, positions]);
-    let dw = Array::from_fn(&[o, each, size], |i| {
-        let channel = i[0] / (o / groups) * each + i[1];
-        let term = |row: usize, p: usize| match (p + i[2]).checked_sub(padding) {
-            Some(at) if at < length => dy.at(&[row, i[0], p]) * x.at(&[row, channel, at]),
-            _ => 0.0,
-        };
-        (0..n).flat_map(|row| (0..positions).map(move |p| (row, p))).map(|(row, p)| term(row, p)).sum()
-    });
-    let want = vec![conv(&x, &w, &window, groups), dw];
-    let options = Conv { padding: Padding::Explicit([padding]), groups, ..Conv::new(o, [size]) };
-    let build = move |t: &[Tensor]| {
-        let y = t[0].conv(&t[1], &options);
-        let gradient = t[0].graph().grad(&(&y * &t[2]).sum_all(), &[&t[1]]).swap_remove(0);
-        vec![y, gradient]
-    };
-    case(vec![("x", x), ("w", w), ("dy", dy)], build, want)
-}
-
 #[test]
 fn matmul_tiled() {
     let cases = [
-        convolution([2, 3, 37], [35, 7], 1, 3),
-        convolution([1, 4, 33], [10, 5], 2, 0),
-        convolution([3, 2, 400], [3, 2], 1, 1),
-    ];
-    let spared = [
-        ("ROW_SUM", "a product by strides, which another kernel makes"),
-        ("store_row_sum", "the same"),
-        ("fn a_", "the address of an operand by strides"),
-        ("fn b_", "the same"),
-    ];
-    let lines = body("matmul_tiled", "\nfn store");
-    hunt("matmul_tiled", Family::Tiled, &lines, &cases, &[EDGES, &spared].concat());
+        product(&[], [37, 35, 21], [false, false]),
+        product(&[2], [5, 33, 19], [true, true]),
+        product(&[2], [3, 4, 1100], [false, true]),
+        backward(21, 37, 9),
+    ]
+    .map(|case| Case { tiles: ProductTiles::Plain, ..case });
+    hunt("matmul_tiled", Family::Tiled, &body("matmul_tiled", "\nfn store"), &cases, EDGES);
 }
 
 /// The lines of the texts that are printed for these cases, each once, from the function `store` on.

@@ -41,7 +41,7 @@ mod target;
 #[doc(hidden)]
 pub mod update;
 
-pub use target::{MemoryBudget, Precision, ProductTile, Residence, Rounding, Target};
+pub use target::{MemoryBudget, Precision, ProductTiles, Residence, Rounding, Target};
 
 use crate::gpu::Access;
 pub use crate::gpu::{Family, Reads};

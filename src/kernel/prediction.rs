@@ -49,6 +49,7 @@ pub fn microseconds(kernel: &Kernel, bytes: u64, family: Family) -> Option<f64> 
 mod tests {
     use super::*;
     use crate::kernel::cost::{DISPATCH, ROUND};
+    use crate::kernel::matmul::TILES;
 
     fn kernel(constants: &[(&'static str, u32)], grid: [u32; 3], iterations: usize) -> Kernel {
         Kernel {
@@ -74,9 +75,16 @@ mod tests {
         // 40 of K are three slabs of 16, each loaded in eight turns.
         let tiled = [("THREADS", 8), ("SLAB", 512), ("K", 40), ("CHUNK", 40)];
         assert!((of(&kernel(&tiled, [1, 1, 1], 44)) - DISPATCH - 24.0 * ROUND).abs() < 1e-9);
-        // Slabs of 16 for K = 40, and the first load.
-        let tile = super::super::matmul::TILES.iter().find(|tile| tile.slab == 16).expect("a tile");
-        let block = [&tile.constants()[..], &[("K", 40), ("CHUNK", 48)]].concat();
-        assert!((of(&kernel(&block, [1, 1, 1], 99)) - DISPATCH - 4.0 * ROUND).abs() < 1e-9);
+    }
+
+    /// The figure of a product is that by which its tile was chosen, for the K that there is and all workgroups.
+    #[test]
+    fn products_are_predicted_by_their_tile() {
+        for tile in &TILES {
+            let block = [&tile.constants()[..], &[("K", 1000), ("CHUNK", 1024)]].concat();
+            let got = of(&kernel(&block, [4, 50, 2], 99));
+            assert!((got - work(tile, 400, 1000, 64.0).microseconds()).abs() < 1e-9, "{tile:?}: {got}");
+            assert!(got > DISPATCH + ROUND, "{tile:?}: {got}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::gpu::{Family, Gpu, Reads};
+use crate::gpu::{AdapterKind, Family, Gpu, Reads};
 
 /// The type of activations and weights in memory. Arithmetic, gradients of parameters and the optimizer's state are always
 /// f32.
@@ -71,13 +71,22 @@ pub enum Residence {
     Streamed,
 }
 
-/// A tile of products on GPUs in place of the one that is predicted to be the fastest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProductTile {
-    /// Its index in `kernel::matmul::TILES`.
-    pub index: usize,
-    /// Parts of K, at most; a product that also sums rows has one.
-    pub parts: usize,
+/// The kernels of products in the tiled family, of operands with strides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProductTiles {
+    /// `matmul_block`, with the tile that is predicted to be the fastest on the nominal GPU.
+    #[default]
+    Predicted,
+    /// `matmul_block` with one tile for all: for tests and measurements.
+    Given {
+        /// Its index in `kernel::matmul::TILES`.
+        index: usize,
+        /// Parts of K, at most; a product that also sums rows has one.
+        parts: usize,
+    },
+    /// `matmul_tiled`, for software adapters that have no kernels of their own: the tiles of GPUs, with their many
+    /// invocations and barriers, take two to eight times as long there.
+    Plain,
 }
 
 /// The device as the planner sees it.
@@ -95,8 +104,8 @@ pub struct Target {
     pub reads: Reads,
     /// True where statistics of some steps are computed, which need a copy of the weights before the step.
     pub statistics: bool,
-    /// The tile of all products of the tiled family; `None` chooses it for each by its sizes.
-    pub product_tile: Option<ProductTile>,
+    /// The kernels of products in the tiled family.
+    pub tiles: ProductTiles,
 }
 
 impl Target {
@@ -104,7 +113,15 @@ impl Target {
     pub fn new(family: Family) -> Self {
         let (precision, rounding) = (Precision::F32, Rounding::Nearest);
         let (memory, reads) = (MemoryBudget::default(), Reads::Storage);
-        Target { family, precision, rounding, memory, reads, statistics: false, product_tile: None }
+        Target {
+            family,
+            precision,
+            rounding,
+            memory,
+            reads,
+            statistics: false,
+            tiles: ProductTiles::Predicted,
+        }
     }
 
     /// The target of an open device, in f32, with the memory that its ledger has left.
@@ -112,7 +129,11 @@ impl Target {
         let left = gpu.ledger().budget().map(|budget| budget.saturating_sub(gpu.ledger().total()));
         let memory =
             MemoryBudget { budget: left, largest_buffer: gpu.largest_buffer(), ..MemoryBudget::default() };
-        Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads())
+        // Where a software adapter has subgroup kernels and runs the tiled ones all the same, it stands for a GPU.
+        let adapter = gpu.adapter();
+        let is_plain = adapter.kind == AdapterKind::Software && adapter.family() == Family::Tiled;
+        let tiles = if is_plain { ProductTiles::Plain } else { ProductTiles::Predicted };
+        Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads()).with_tiles(tiles)
     }
 
     /// The same with another memory budget.
@@ -140,9 +161,9 @@ impl Target {
         Target { statistics, ..self }
     }
 
-    /// The same with one tile for all products.
-    pub fn with_product_tile(self, tile: ProductTile) -> Self {
-        Target { product_tile: Some(tile), ..self }
+    /// The same with other kernels of products.
+    pub fn with_tiles(self, tiles: ProductTiles) -> Self {
+        Target { tiles, ..self }
     }
 
     /// Refuses stochastic rounding of f32 weights.

@@ -4,7 +4,7 @@ use super::block::Layout;
 use super::choice::{Sizes, candidate, choose};
 use super::product::{MatrixView, Product};
 use super::tile::{TILES, Tile};
-use crate::kernel::{Family, MAX_ITERATIONS, Target};
+use crate::kernel::{Family, MAX_ITERATIONS, ProductTiles, Target};
 
 /// A kernel, and how it covers the product.
 pub struct Variant {
@@ -33,8 +33,10 @@ pub fn flag(b: bool) -> u32 {
 /// The kernel for a product.
 pub fn variant(p: &Product<'_>, target: Target) -> Variant {
     match target.family {
-        Family::Tiled if p.a.is_mapped() || p.b.is_mapped() => tiled(p),
-        Family::Tiled => block(p, target),
+        Family::Tiled if p.a.is_mapped() || p.b.is_mapped() || target.tiles == ProductTiles::Plain => {
+            tiled(p)
+        }
+        Family::Tiled => block(p, target.tiles),
         Family::Subgroup => subgroup(p),
     }
 }
@@ -44,7 +46,7 @@ fn is_fours(v: &MatrixView, stride: usize, extent: usize) -> bool {
     [v.offset, v.batch, stride, extent].iter().all(|x| x.is_multiple_of(4))
 }
 
-fn block(p: &Product<'_>, target: Target) -> Variant {
+fn block(p: &Product<'_>, tiles: ProductTiles) -> Variant {
     let (a, b) = (p.a.strides(), p.b.strides());
     let layout = |v: &MatrixView, k_stride: usize, line_stride: usize, lines: usize| {
         if k_stride == 1 && is_fours(v, line_stride, p.k) {
@@ -57,9 +59,11 @@ fn block(p: &Product<'_>, target: Target) -> Variant {
     };
     let layouts = [layout(&a, a.col, a.row, p.m), layout(&b, b.row, b.col, p.n)];
     let sizes = Sizes { batch: p.batch, m: p.m, n: p.n, k: p.k };
-    let choice = match target.product_tile {
-        Some(given) => candidate(sizes, &TILES[given.index], if p.row_sum { 1 } else { given.parts }),
-        None => choose(sizes, p.row_sum),
+    let choice = match tiles {
+        ProductTiles::Given { index, parts } => {
+            candidate(sizes, &TILES[index], if p.row_sum { 1 } else { parts })
+        }
+        ProductTiles::Predicted | ProductTiles::Plain => choose(sizes, p.row_sum),
     };
     let tile = choice.tile;
     Variant {
