@@ -301,6 +301,7 @@ fn matmul_block() {
         product(&[], [36, 36, 40], [true, true]),
         product(&[2], [64, 32, 48], [false, true]),
         product(&[], [12, 12, 130_004], [true, false]),
+        product(&[2], [5, 9, 19], [false, false]),
         backward(21, 37, 9),
         backward(132, 12, 8),
         backward(40, 36, 28),
@@ -310,6 +311,11 @@ fn matmul_block() {
     let spared = [
         ("(s ^ ", "another order of the same cells; src/kernel/matmul/block/tests.rs sees its banks"),
         ("if (x == 0u)", "all invocations of a row have its sum"),
+        (
+            "(i / 4u)",
+            "rows past the fourth, which the tiles of these cases lack; tests/matmul_block.rs has them",
+        ),
+        ("(j / 4u)", "columns past the fourth, the same"),
     ];
     hunt("matmul_block", Family::Tiled, &lines, &cases, &[EDGES, &spared].concat());
 }

@@ -293,7 +293,8 @@ impl Block<'_> {
     fn finish_slices(&self) -> String {
         let mut text = String::from("    workgroupBarrier();\n");
         for i in 0..4 {
-            let _ = writeln!(text, "    cells[(slice * 4u + {i}u) * TALL * WIDE + y * WIDE + x] = c{i}_0;");
+            let part = address("slice * 4u", i);
+            let _ = writeln!(text, "    cells[({part}) * TALL * WIDE + y * WIDE + x] = c{i}_0;");
         }
         text.push_str(
             "    workgroupBarrier();
