@@ -4,7 +4,7 @@
 mod adapter;
 mod oracle;
 
-use downhill::gpu::{Family, Reads};
+use downhill::gpu::{AdapterKind, Family, Reads};
 use downhill::kernel::matmul::TILES;
 use downhill::kernel::{Precision, ProductTiles, Target};
 use downhill::plan::NamedTensor;
@@ -24,6 +24,14 @@ fn gpus() -> [Gpu; 2] {
         let family = Some(Family::Tiled);
         adapter::open_with(GpuOptions { shader_checks, family, ..GpuOptions::default() })
     })
+}
+
+/// The tiles that the adapter under test compiles. SwiftShader's compiler takes minutes and gigabytes for eight rows an
+/// invocation; no plan gives it this kernel.
+fn tiles(gpu: &Gpu) -> Vec<usize> {
+    let adapter = gpu.adapter();
+    let is_plain = adapter.kind == AdapterKind::Software && adapter.family() == Family::Tiled;
+    (0..TILES.len()).filter(|&i| !is_plain || TILES[i].each_rows == 4).collect()
 }
 
 fn target(gpu: &Gpu, index: usize, parts: usize) -> Target {
@@ -97,7 +105,7 @@ fn check_product(
 fn every_tile_and_layout_of_many_sizes() {
     let gpus = gpus();
     let many = draw::cases(1);
-    for index in 0..TILES.len() {
+    for index in tiles(&gpus[0]) {
         for (l, layout) in LAYOUTS.into_iter().enumerate() {
             for turn in 0..2 * many {
                 let at = 5 * index + 3 * l + 7 * turn;
@@ -115,7 +123,7 @@ fn every_tile_and_layout_of_many_sizes() {
 #[test]
 fn every_tile_of_batches() {
     let gpus = gpus();
-    for index in 0..TILES.len() {
+    for index in tiles(&gpus[0]) {
         let leads: [[&[usize]; 2]; 3] = [[&[3], &[3]], [&[2], &[]], [&[], &[3]]];
         let sizes = [[36, 20, 65], [17, 33, 12], [20, 132, 20]][index % 3];
         let gpu = &gpus[index % 2];
@@ -127,7 +135,7 @@ fn every_tile_of_batches() {
 #[test]
 fn every_tile_with_k_in_parts() {
     let gpus = gpus();
-    for index in 0..TILES.len() {
+    for index in tiles(&gpus[0]) {
         let gpu = &gpus[index % 2];
         let k = [260, 523, 516][index % 3];
         check_product(gpu, target(gpu, index, 3), [&[], &[]], [20, 36, k], LAYOUTS[(index + 1) % 4]);
@@ -167,7 +175,7 @@ fn check_layer(gpu: &Gpu, target: Target, [rows, outs, ins]: [usize; 3], times: 
 #[test]
 fn every_tile_of_a_layer_and_its_gradients() {
     let gpus = gpus();
-    for index in 0..TILES.len() {
+    for index in tiles(&gpus[0]) {
         let gpu = &gpus[index % 2];
         let (sizes, times) = if index % 2 == 0 { ([132, 36, 20], 10) } else { ([65, 33, 17], 1) };
         check_layer(gpu, target(gpu, index, 1), sizes, times);
@@ -183,7 +191,7 @@ fn every_tile_in_f16() {
     if !gpus[0].has_f16() {
         return;
     }
-    for index in 0..TILES.len() {
+    for index in tiles(&gpus[0]) {
         let gpu = &gpus[index % 2];
         let [rows, ins, hidden, outs] = if index % 2 == 0 { [36, 20, 132, 12] } else { [17, 33, 20, 10] };
         let (x, first, second) =
@@ -225,6 +233,9 @@ fn the_bits_are_the_same_however_operands_are_read() {
     let a = draw::uniform(&mut draw::Rng::seed_from_u64(8), &[36, 68], -2.0, 2.0);
     let b = draw::uniform(&mut draw::Rng::seed_from_u64(9), &[68, 52], -2.0, 2.0);
     for (index, swap) in [(0, true), (1, false), (4, true), (6, false)] {
+        if !tiles(&gpu).contains(&index) {
+            continue;
+        }
         let graph = Graph::new();
         let (stored_a, stored_b) = (turned(&a, swap), turned(&b, swap));
         let (x, y) = (graph.input("a", &stored_a.shape[..]), graph.input("b", &stored_b.shape[..]));
@@ -249,7 +260,7 @@ fn any_numbers_are_within_rounding() {
     let a = draw::uniform(&mut draw::Rng::seed_from_u64(10), &[m, k], -2.0, 2.0);
     let b = draw::uniform(&mut draw::Rng::seed_from_u64(11), &[k, n], -2.0, 2.0);
     let (want, size) = (matmul(&a, &b), matmul(&a.map(f64::abs), &b.map(f64::abs)));
-    for index in 0..TILES.len() {
+    for index in tiles(&gpu) {
         let graph = Graph::new();
         let (x, y) = (graph.input("a", &a.shape[..]), graph.input("b", &b.shape[..]));
         let got = outputs(&gpu, target(&gpu, index, 1), &graph, &[&x.matmul(&y)], &[("a", &a), ("b", &b)]);
