@@ -8,7 +8,7 @@ mod adapter;
 mod oracle;
 
 use downhill::gpu::{Family, wgsl};
-use downhill::kernel::Target;
+use downhill::kernel::{ProductTiles, Target};
 use downhill::nn::loss;
 use downhill::plan::{Memory, Plan, Program, Ring, Sink, input_buffer};
 use downhill::{Gpu, GpuOptions, Graph, Tensor};
@@ -36,6 +36,7 @@ struct Case {
     labels: Option<Array>,
     build: StepPlan,
     want: Vec<Array>,
+    tiles: ProductTiles,
 }
 
 fn case(
@@ -43,7 +44,20 @@ fn case(
     build: impl Fn(&[Tensor]) -> Vec<Tensor> + 'static,
     want: Vec<Array>,
 ) -> Case {
-    Case { inputs, labels: None, build: Box::new(build), want }
+    Case { inputs, labels: None, build: Box::new(build), want, tiles: ProductTiles::Predicted }
+}
+
+/// A case as a plan.
+fn planned(case: &Case, target: Target) -> Plan {
+    let graph = Graph::new();
+    let mut tensors: Vec<Tensor> =
+        case.inputs.iter().map(|(name, a)| graph.input(name, &a.shape[..])).collect();
+    tensors.extend(case.labels.iter().map(|a| graph.input_i32("labels", &a.shape[..])));
+    let outputs = (case.build)(&tensors);
+    let sinks: Vec<(Tensor, Sink)> =
+        outputs.into_iter().enumerate().map(|(i, t)| (t, Sink::Buffer(format!("output {i}")))).collect();
+    let ring = Ring { columns: 0, rows: 0 };
+    Plan::new(&graph, &sinks, ring, target.with_tiles(case.tiles)).expect("a plan")
 }
 
 /// A case planned once, its buffers filled; run with any change to its kernels' text.
@@ -56,15 +70,7 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(gpu: &'a Gpu, case: &'a Case) -> Self {
-        let graph = Graph::new();
-        let mut tensors: Vec<Tensor> =
-            case.inputs.iter().map(|(name, a)| graph.input(name, &a.shape[..])).collect();
-        tensors.extend(case.labels.iter().map(|a| graph.input_i32("labels", &a.shape[..])));
-        let outputs = (case.build)(&tensors);
-        let sinks: Vec<(Tensor, Sink)> =
-            outputs.into_iter().enumerate().map(|(i, t)| (t, Sink::Buffer(format!("output {i}")))).collect();
-        let ring = Ring { columns: 0, rows: 0 };
-        let mut plan = Plan::new(&graph, &sinks, ring, Target::for_gpu(gpu)).expect("a plan");
+        let mut plan = planned(case, Target::for_gpu(gpu));
         let mut words: Vec<(&str, Vec<u8>)> = Vec::new();
         for (name, array) in &case.inputs {
             words.push((name, array.to_f32().iter().flat_map(|x| x.to_le_bytes()).collect()));
@@ -262,8 +268,56 @@ fn matmul_tiled() {
         product(&[2], [5, 33, 19], [true, true]),
         product(&[2], [3, 4, 1100], [false, true]),
         backward(21, 37, 9),
-    ];
+    ]
+    .map(|case| Case { tiles: ProductTiles::Plain, ..case });
     hunt("matmul_tiled", Family::Tiled, &body("matmul_tiled", "\nfn store"), &cases, EDGES);
+}
+
+/// The lines of the texts that are printed for these cases, each once, from the function `store` on.
+fn printed(cases: &[Case], entry: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for case in cases {
+        let plan = planned(case, Target::new(Family::Tiled));
+        for step in plan.steps.iter().filter(|step| step.kernel.entry == entry) {
+            let text = &step.kernel.wgsl;
+            let start = text.find("\nfn store").expect("the function store");
+            let code = |line: &&str| !line.trim_start().starts_with("//") && !line.contains("override ");
+            for line in text[start..].lines().filter(code) {
+                if !lines.iter().any(|known| known == line) {
+                    lines.push(line.to_owned());
+                }
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn matmul_block() {
+    let cases = [
+        product(&[], [37, 35, 21], [false, false]),
+        product(&[2], [5, 33, 19], [true, true]),
+        product(&[], [3, 4, 300], [false, true]),
+        product(&[], [36, 36, 40], [true, true]),
+        product(&[2], [64, 32, 48], [false, true]),
+        product(&[], [12, 12, 130_004], [true, false]),
+        product(&[2], [5, 9, 19], [false, false]),
+        backward(21, 37, 9),
+        backward(132, 12, 8),
+        backward(40, 36, 28),
+    ];
+    let lines = printed(&cases, "matmul_block");
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let spared = [
+        ("(s ^ ", "another order of the same cells; src/kernel/matmul/block/tests.rs sees its banks"),
+        ("if (x == 0u)", "all invocations of a row have its sum"),
+        (
+            "(i / 4u)",
+            "rows past the fourth, which the tiles of these cases lack; tests/matmul_block.rs has them",
+        ),
+        ("(j / 4u)", "columns past the fourth, the same"),
+    ];
+    hunt("matmul_block", Family::Tiled, &lines, &cases, &[EDGES, &spared].concat());
 }
 
 /// Grids past 65,535 workgroups are run by `tests/gradients/long.rs`.

@@ -267,7 +267,7 @@ fn what_does_not_fit_is_named() {
         (large, &plain, tiled, "kernel by kernel: it has 2000007 parameters, and at most 300000 fit"),
         (odd as Model, &clipped, tiled, "kernel by kernel: its gradients are checked before the update"),
         (odd, &plain, tiled.with_statistics(true), "kernel by kernel: statistics of its gradients are taken"),
-        (odd, &plain, tiled.kernel_by_kernel(), "kernel by kernel: whole nets are switched off"),
+        (odd, &plain, tiled.kernel_by_kernel(), "kernel by kernel: whole nets are for GPUs, or switched off"),
         (odd, &plain, Target::new(Family::Subgroup), ""),
         (odd, &plain, tiled, "whole net in two dispatches"),
     ] {

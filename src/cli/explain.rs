@@ -19,7 +19,10 @@ Examples:
   downhill explain examples/digits.toml --set data.batch_size=512 --json
   downhill explain examples/digits.toml --memory 512KiB
 
-With --memory it shows how the run would keep to that limit: streamed samples, micro-batches.")]
+With --memory it shows how the run would keep to that limit: streamed samples, micro-batches.
+
+For GPUs each kernel has a predicted time. It is that of a nominal card of the size of an H200 (132 multiprocessors of 128
+lanes, 1.7 GHz, 4 TB/s), the same on every machine, since the kernels of products are chosen by it. It is not measured.")]
 pub struct ExplainArgs {
     /// The config file
     #[arg(value_name = "CONFIG.toml")]

@@ -141,6 +141,7 @@ pub(super) fn assemble(
         metrics,
         ring,
         precision: target.precision,
+        family: target.family,
         reads: Reads::Storage,
         image_limit: 0,
         memory: Vec::new(),

@@ -287,7 +287,7 @@ impl<'a> StepBuilder<'a> {
         let kernel = update.optimizer.kernel();
         let reasons = [
             (self.target.family != Family::Tiled, "its kernels are those of subgroups"),
-            (!self.target.whole_nets, "whole nets are switched off"),
+            (!self.target.whole_nets, "whole nets are for GPUs, or switched off"),
             (self.target.precision != Precision::F32, "its values are in f16"),
             (self.in_parts, "its batches go in micro-batches"),
             (self.checked, "its gradients are checked before the update"),

@@ -6,7 +6,7 @@ use super::step::StepPlan;
 use crate::data::BatchPlan;
 use crate::error::{Error, Result};
 use crate::graph::{LayerSummary, Parameter, StateBuffer};
-use crate::kernel::{Precision, Reads, Target};
+use crate::kernel::{Family, Precision, Reads, Target};
 use crate::metrics::{MetricPlan, Metrics, matches_name};
 use crate::optim::{Groups, Update};
 use crate::plan::{BufferPlan, IMAGE_LIMITS, Memory, Plan, Ring, Step};
@@ -65,6 +65,8 @@ pub struct TrainPlan {
     pub ring: Ring,
     /// The format of activations and weights in memory.
     pub precision: Precision,
+    /// The family of its kernels.
+    pub family: Family,
     /// The way in which kernels read buffers.
     pub reads: Reads,
     /// Bytes of the largest operand that is read from an image, where memory allows no larger ones.

@@ -171,7 +171,7 @@ pub(super) fn around(kernel: &str) -> String {
         "cross_entropy" => "Take another model.loss than cross_entropy",
         "attention_subgroup" | "attention_tiled" => "Do without layers of attention (multi_head_attention)",
         "segment_sum" => "Do without embedding layers; one_hot and linear give the same",
-        "matmul_subgroup_map" => "Do without convolutions (conv1d, conv2d and their transposes)",
+        "matmul_subgroup_map" | "matmul_tiled" => "Do without convolutions (conv1d, conv2d and their transposes)",
         "buffers_commit" => "Do without layers that keep running means (batch_norm)",
         "half_weights" | "f16 in memory" => "Leave train.precision = \"f16\" out",
         "gradients" => {

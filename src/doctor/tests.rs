@@ -60,7 +60,7 @@ fn both_families_have_lines_of_their_own_and_say_what_goes_around_them() {
     ] {
         assert!(lanes.contains(kernel) && !tiled.contains(kernel), "{kernel}: {lanes:?}");
     }
-    for kernel in ["matmul_tiled", "attention_tiled", "reduce_rows"] {
+    for kernel in ["matmul_block", "matmul_tiled", "attention_tiled", "reduce_rows"] {
         assert!(tiled.contains(kernel) && !lanes.contains(kernel), "{kernel}: {tiled:?}");
     }
     for name in Optimizer::NAMES {
@@ -132,6 +132,7 @@ const OF_TILED: &[Mutant] = &[
         "fn fold(a: f32, b: f32) -> f32 { return a + b; }",
         "fn fold(a: f32, b: f32) -> f32 { return a + b * 1.01; }",
     ),
+    ("matmul_block", "c1_0 += ", "c1_0 -= "),
     ("matmul_tiled", "c1 += ", "c1 -= "),
     ("attention_tiled", "sum * shrink", "sum"),
 ];

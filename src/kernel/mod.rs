@@ -8,6 +8,7 @@
 pub mod attention;
 #[doc(hidden)]
 pub mod chain;
+pub mod cost;
 #[doc(hidden)]
 pub mod cross_entropy;
 #[doc(hidden)]
@@ -30,6 +31,7 @@ pub mod matmul;
 pub mod mlp;
 #[doc(hidden)]
 pub mod orthogonal;
+pub mod prediction;
 #[doc(hidden)]
 pub mod reduce;
 #[doc(hidden)]
@@ -43,7 +45,7 @@ mod target;
 #[doc(hidden)]
 pub mod update;
 
-pub use target::{MemoryBudget, Precision, Residence, Rounding, Target};
+pub use target::{MemoryBudget, Precision, ProductTiles, Residence, Rounding, Target};
 
 use crate::gpu::Access;
 pub use crate::gpu::{Family, Reads};

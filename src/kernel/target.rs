@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::gpu::{Family, Gpu, Reads};
+use crate::gpu::{AdapterKind, Family, Gpu, Reads};
 
 /// The type of activations and weights in memory. Arithmetic, gradients of parameters and the optimizer's state are always
 /// f32.
@@ -71,6 +71,24 @@ pub enum Residence {
     Streamed,
 }
 
+/// The kernels of products in the tiled family, of operands with strides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProductTiles {
+    /// `matmul_block`, with the tile that is predicted to be the fastest on the nominal GPU.
+    #[default]
+    Predicted,
+    /// `matmul_block` with one tile for all: for tests and measurements.
+    Given {
+        /// Its index in `kernel::matmul::TILES`.
+        index: usize,
+        /// Parts of K, at most; a product that also sums rows has one.
+        parts: usize,
+    },
+    /// `matmul_tiled`, for software adapters that have no kernels of their own: the tiles of GPUs, with their many
+    /// invocations and barriers, take two to eight times as long there.
+    Plain,
+}
+
 /// The device as the planner sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
@@ -88,6 +106,8 @@ pub struct Target {
     pub statistics: bool,
     /// False where small nets are not trained in two dispatches, but kernel by kernel as others are.
     pub whole_nets: bool,
+    /// The kernels of products in the tiled family.
+    pub tiles: ProductTiles,
 }
 
 impl Target {
@@ -95,7 +115,16 @@ impl Target {
     pub fn new(family: Family) -> Self {
         let (precision, rounding) = (Precision::F32, Rounding::Nearest);
         let (memory, reads) = (MemoryBudget::default(), Reads::Storage);
-        Target { family, precision, rounding, memory, reads, statistics: false, whole_nets: true }
+        Target {
+            family,
+            precision,
+            rounding,
+            memory,
+            reads,
+            statistics: false,
+            whole_nets: true,
+            tiles: ProductTiles::Predicted,
+        }
     }
 
     /// The target of an open device, in f32, with the memory that its ledger has left.
@@ -103,7 +132,12 @@ impl Target {
         let left = gpu.ledger().budget().map(|budget| budget.saturating_sub(gpu.ledger().total()));
         let memory =
             MemoryBudget { budget: left, largest_buffer: gpu.largest_buffer(), ..MemoryBudget::default() };
-        Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads())
+        // Where a software adapter has subgroup kernels and runs the tiled ones all the same, it stands for a GPU.
+        let adapter = gpu.adapter();
+        let is_plain = adapter.kind == AdapterKind::Software && adapter.family() == Family::Tiled;
+        let tiles = if is_plain { ProductTiles::Plain } else { ProductTiles::Predicted };
+        let target = Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads()).with_tiles(tiles);
+        if is_plain { target.kernel_by_kernel() } else { target }
     }
 
     /// The same with another memory budget.
@@ -134,6 +168,11 @@ impl Target {
     /// The same without whole nets in two dispatches.
     pub fn kernel_by_kernel(self) -> Self {
         Target { whole_nets: false, ..self }
+    }
+
+    /// The same with other kernels of products.
+    pub fn with_tiles(self, tiles: ProductTiles) -> Self {
+        Target { tiles, ..self }
     }
 
     /// Refuses stochastic rounding of f32 weights.

@@ -53,8 +53,15 @@ impl Function {
         outputs: &[&Tensor],
         precision: Precision,
     ) -> Result<Function> {
-        gpu.check_precision(precision == Precision::F16)?;
-        let target = Target::for_gpu(gpu).with_precision(precision);
+        Self::for_target(gpu, graph, outputs, Target::for_gpu(gpu).with_precision(precision))
+    }
+
+    /// [`Function::new`] with the kernels and reads of a target, which must suit the device.
+    ///
+    /// # Errors
+    /// As [`Function::in_precision`].
+    pub fn for_target(gpu: &Gpu, graph: &Graph, outputs: &[&Tensor], target: Target) -> Result<Function> {
+        gpu.check_precision(target.precision == Precision::F16)?;
         let sinks: Vec<(Tensor, Sink)> =
             (0..).zip(outputs).map(|(i, t)| ((*t).clone(), Sink::Buffer(output_buffer(i)))).collect();
         let mut plan = Plan::new(graph, &sinks, Ring { columns: 0, rows: 0 }, target)?;

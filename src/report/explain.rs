@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::align;
 use crate::compile::{Recomputation, StepPlan, TrainPlan};
 use crate::gpu::reads::OLD;
-use crate::gpu::{Access, Reads};
+use crate::gpu::{Access, Family, Reads};
+use crate::kernel::prediction;
 use crate::plan::{Plan, ReadCounts, Step};
 use crate::units;
 
@@ -37,11 +38,24 @@ fn read_as(step: &Step) -> String {
     [uniform, image, storage].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-fn kernels(plan: &Plan) -> String {
-    let header = ["#", "kernel", "what", "makes", "grid", "FLOPs", "reads", "writes", "read as"];
+/// Microseconds of a kernel on the nominal GPU; `None` for kernels of software adapters.
+fn predicted(step: &Step, family: Family) -> Option<f64> {
+    prediction::microseconds(&step.kernel, step.bytes(), family)
+}
+
+/// Microseconds of all kernels, one after the other.
+fn predicted_sum(plan: &Plan, family: Family) -> Option<f64> {
+    plan.steps.iter().map(|step| predicted(step, family)).sum()
+}
+
+fn kernels(plan: &Plan, family: Family) -> String {
+    let mut header = vec!["#", "kernel", "what", "makes", "grid", "FLOPs", "reads", "writes"];
     let read_as: Vec<String> = plan.steps.iter().map(read_as).collect();
-    let columns = if read_as.iter().all(String::is_empty) { header.len() - 1 } else { header.len() };
-    let mut rows = vec![header[..columns].iter().map(|&name| name.to_owned()).collect::<Vec<_>>()];
+    let is_read_otherwise = read_as.iter().any(|text| !text.is_empty());
+    header.extend(is_read_otherwise.then_some("read as"));
+    let is_predicted = predicted_sum(plan, family).is_some();
+    header.extend(is_predicted.then_some("predicted"));
+    let mut rows = vec![header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()];
     for (i, step) in plan.steps.iter().enumerate() {
         let (read, written) = read_and_written(step);
         let [x, y, z] = step.kernel.grid;
@@ -55,19 +69,24 @@ fn kernels(plan: &Plan) -> String {
             units::bytes(read),
             units::bytes(written),
         ]);
-        rows[i + 1].extend((columns == header.len()).then(|| read_as[i].clone()));
+        rows[i + 1].extend(is_read_otherwise.then(|| read_as[i].clone()));
+        rows[i + 1].extend(predicted(step, family).map(|us| format!("{us:.1} µs")));
     }
-    align(&rows, &[false, true, true, true, true, false, false, false, true])
+    align(&rows, &[false, true, true, true, true, false, false, false, is_read_otherwise])
 }
 
-fn section(out: &mut String, title: &str, plan: &Plan) {
+fn section(out: &mut String, title: &str, plan: &Plan, family: Family) {
     let (dispatches, flops) =
         (units::plural(plan.steps.len(), "dispatch"), units::count(plan.flops() as f64));
-    let _ = writeln!(out, "{title}: {dispatches}, {flops} FLOPs");
+    let time = match predicted_sum(plan, family) {
+        Some(us) => format!(", {} predicted on the nominal GPU", units::duration(us * 1e-6)),
+        None => String::new(),
+    };
+    let _ = writeln!(out, "{title}: {dispatches}, {flops} FLOPs{time}");
     if !plan.path.is_empty() {
         let _ = writeln!(out, "  path: {}", plan.path);
     }
-    out.push_str(&kernels(plan));
+    out.push_str(&kernels(plan, family));
     out.push('\n');
 }
 
@@ -174,8 +193,8 @@ pub fn explain_text(plan: &TrainPlan) -> String {
     if plan.reads != Reads::Storage {
         let _ = writeln!(out, "reads: {}\n", plan.read_as());
     }
-    for (title, plan) in builds(plan) {
-        section(&mut out, &title, plan);
+    for (title, part) in builds(plan) {
+        section(&mut out, &title, part, plan.family);
     }
     out.push_str("parameters\n");
     let rows: Vec<Vec<String>> = plan
@@ -229,13 +248,13 @@ fn checkpointing(c: &Recomputation) -> String {
     )
 }
 
-fn build_json(build: &StepPlan) -> Value {
-    let mut json = plan_json(&build.plan);
+fn build_json(build: &StepPlan, family: Family) -> Value {
+    let mut json = plan_json(&build.plan, family);
     json["batch"] = build.batch.into();
     json
 }
 
-fn plan_json(plan: &Plan) -> Value {
+fn plan_json(plan: &Plan, family: Family) -> Value {
     let kernels: Vec<Value> = plan
         .steps
         .iter()
@@ -250,18 +269,21 @@ fn plan_json(plan: &Plan) -> Value {
                 "bytes_read": read,
                 "bytes_written": written,
                 "reads": step.reads(),
+                "predicted_us": predicted(step, family),
             })
         })
         .collect();
     json!({
         "dispatches": plan.steps.len(),
         "flops": plan.flops(),
+        "predicted_us": predicted_sum(plan, family),
         "kernels": kernels,
     })
 }
 
-/// The plan as JSON.
+/// The plan as JSON. `predicted_us` is null for kernels of software adapters.
 pub fn explain_json(plan: &TrainPlan) -> Value {
+    let family = plan.family;
     let parameters: Vec<Value> = plan
         .parameters
         .iter()
@@ -277,7 +299,7 @@ pub fn explain_json(plan: &TrainPlan) -> Value {
         .statistics_plans()
         .into_iter()
         .map(|(name, plan)| {
-            let mut json = plan_json(plan);
+            let mut json = plan_json(plan, family);
             json["name"] = name.into();
             json
         })
@@ -303,10 +325,10 @@ pub fn explain_json(plan: &TrainPlan) -> Value {
         "trainable_count": trainable(plan),
         "parameters": parameters,
         "steps_per_epoch": plan.batches.steps(),
-        "train": plan.train.iter().map(build_json).collect::<Vec<_>>(),
-        "update": plan.update.as_ref().map(plan_json),
-        "average": plan.average.as_ref().map(plan_json),
-        "eval": plan.eval.iter().map(build_json).collect::<Vec<_>>(),
+        "train": plan.train.iter().map(|build| build_json(build, family)).collect::<Vec<_>>(),
+        "update": plan.update.as_ref().map(|update| plan_json(update, family)),
+        "average": plan.average.as_ref().map(|average| plan_json(average, family)),
+        "eval": plan.eval.iter().map(|build| build_json(build, family)).collect::<Vec<_>>(),
         "statistics": statistics,
         "buffers": buffers,
         "peak_bytes": plan.peak_bytes(),

@@ -195,7 +195,15 @@ fn the_plan_adds_up() {
             // Forward and both gradients, but for the one of the input: the products alone.
             let least = 2 * batch * (2 * 64 * 16 + 3 * 16 * 10);
             assert!((least..2 * least).contains(&flops), "{flops} against {least}");
-            for kernel in build["kernels"].as_array().expect("kernels") {
+            let predicted = |item: &Value| item["predicted_us"].as_f64();
+            let kernels = build["kernels"].as_array().expect("kernels");
+            assert_eq!(predicted(build).is_some(), target == "gpu");
+            if let Some(sum) = predicted(build) {
+                let all: f64 = kernels.iter().filter_map(predicted).sum();
+                // No dispatch takes less than its launch and barrier.
+                assert!((sum - all).abs() < 1e-6 && sum > 2.2 * kernels.len() as f64, "{sum} and {all}");
+            }
+            for kernel in kernels {
                 assert!(kernel["bytes_written"].as_u64().is_some_and(|bytes| bytes > 0), "{kernel}");
                 assert!(kernel["shape"].is_array() && kernel["grid"].is_array(), "{kernel}");
             }
@@ -208,5 +216,6 @@ fn the_plan_adds_up() {
         }
         let dispatches = builds[0]["dispatches"].as_u64().expect("a number");
         assert!(text.contains(&format!("{dispatches} dispatches")), "{text}");
+        assert_eq!(text.contains("µs predicted on the nominal GPU"), target == "gpu", "{text}");
     }
 }
