@@ -238,6 +238,31 @@ fn bits_repeat_and_an_average_is_kept() {
     assert_eq!(bits(), bits());
 }
 
+/// With statistics a third kernel writes the gradients, and the weights have the same bits.
+#[test]
+fn statistics_change_no_bit() {
+    let update = Update::new(Optimizer::AdamW(AdamW::default()));
+    let data = classes(96, 20);
+    let bits = |every: Option<u64>| -> (usize, Vec<u32>) {
+        let gpu = adapter::open_with(GpuOptions { family: Some(Family::Tiled), ..GpuOptions::default() });
+        let options = TrainOptions {
+            batch_size: BatchSize::Rows(32),
+            epochs: 2,
+            statistics: every,
+            ..TrainOptions::default()
+        };
+        let mut trainer =
+            Trainer::new(&gpu, &wide, &cross_entropy, update.clone(), &data, &options).expect("a trainer");
+        trainer.advance(5).expect("steps");
+        let state = trainer.state_dict().expect("weights");
+        let kernels = trainer.plan().train[0].plan.steps.len();
+        (kernels, state.iter().flat_map(|t| t.values.iter().map(|x| x.to_bits())).collect())
+    };
+    let ((two, plain), (three, watched)) = (bits(None), bits(Some(2)));
+    assert_eq!((two, three), (2, 3));
+    assert_eq!(plain, watched);
+}
+
 /// The sentence for a net that takes more than two dispatches.
 fn path(model: Model, update: &Update, rows: usize, target: Target) -> String {
     let data = classes(64, 12);
@@ -266,7 +291,7 @@ fn what_does_not_fit_is_named() {
         (norm, &plain, tiled, "kernel by kernel: 0 (layer_norm): sum is not computed sample by sample"),
         (large, &plain, tiled, "kernel by kernel: it has 2000007 parameters, and at most 300000 fit"),
         (odd as Model, &clipped, tiled, "kernel by kernel: its gradients are checked before the update"),
-        (odd, &plain, tiled.with_statistics(true), "kernel by kernel: statistics of its gradients are taken"),
+        (odd, &plain, tiled.with_statistics(true), "whole net in two dispatches, and one for the statistics of gradients"),
         (odd, &plain, tiled.kernel_by_kernel(), "kernel by kernel: whole nets are for GPUs, or switched off"),
         (odd, &plain, Target::new(Family::Subgroup), ""),
         (odd, &plain, tiled, "whole net in two dispatches"),

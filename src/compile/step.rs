@@ -13,7 +13,7 @@ use crate::kernel::feed::{
     AT_ONCE, BUFFERS, MAX_WINDOW_STEPS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit,
 };
 use crate::kernel::mlp::{self, Mlp};
-use crate::kernel::update::{AVERAGE, BLOCK_BYTES, PARAMETERS, blocks};
+use crate::kernel::update::{AVERAGE, BLOCK_BYTES, GRADIENTS, PARAMETERS, blocks};
 use crate::kernel::{Family, Precision, Rounding, Target, eight_bit, gradients};
 use crate::metrics::{Metric, MetricPlan, correct, is_classification};
 use crate::nn::Net;
@@ -292,7 +292,6 @@ impl<'a> StepBuilder<'a> {
             (self.in_parts, "its batches go in micro-batches"),
             (self.checked, "its gradients are checked before the update"),
             (kernel.passes != Passes::One, "its optimizer takes several passes"),
-            (self.target.statistics, "statistics of its gradients are taken"),
             (graph.has_checkpoints(), "activations are recomputed"),
             (!graph.buffers().is_empty(), "it has running statistics"),
             (self.data.train().fields().count() > AT_ONCE, "samples have more than two fields"),
@@ -311,10 +310,17 @@ impl<'a> StepBuilder<'a> {
         stride: usize,
     ) -> Result<Plan> {
         let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
-        "whole net in two dispatches".clone_into(&mut plan.path);
+        let beside = if self.target.statistics { ", and one for the statistics of gradients" } else { "" };
+        plan.path = format!("whole net in two dispatches{beside}");
         let stage = self.streaming.train.as_ref();
         let feed = Feed { sources: &self.sources, stage, part: self.data.train(), stride };
         inputs::add_rows(&mut plan, net, feed);
+        if self.target.statistics {
+            let trained = plan.arena.trained;
+            let kernel = mlp::gradients(net, trained);
+            let shape = Shape::from([trained as usize / 4]);
+            plan.add_kernel_after(kernel, "gradients", shape, &[(GRADIENTS, trained), (STATE, STATE_BYTES)]);
+        }
         let computed = mlp::computed(net);
         let ending =
             UpdateBuilder { computed: Some(&computed), ..self.update_builder(update, groups, parameters) };

@@ -12,7 +12,7 @@
 //! bindings suffice. It takes the only reader of a value, link by link. Where a value has several readers, it takes the
 //! first value in memory to which every path is elementwise. One value on the way may be read by others that come later;
 //! the kernel writes it as its side output. So a layer's pre-activation, its activation and the activation's whole
-//! derivative cost no dispatch: a training step of a three-layer perceptron is 12 dispatches.
+//! derivative cost no dispatch: kernel by kernel, a training step of a three-layer perceptron is 12 dispatches.
 
 use std::collections::HashMap;
 

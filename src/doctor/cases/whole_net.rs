@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Tensor};
 use crate::kernel::feed::{FROM, Gather, ORDER};
 use crate::kernel::mlp::{self, Fed, TARGETS, VALUES};
-use crate::kernel::update::{PARAMETERS, UpdateContext, kernel};
+use crate::kernel::update::{GRADIENTS, PARAMETERS, UpdateContext, kernel};
 use crate::kernel::{Family, Target};
 use crate::nn::loss::{self, CrossEntropy};
 use crate::optim::{Optimizer, Sgd};
@@ -79,7 +79,11 @@ fn case(what: &str, widths: &[usize], classes: bool, objective: Objective) -> Re
     let computed = mlp::computed(&net);
     let around =
         UpdateContext { gradients: VALUES, computed: Some(&computed), ..super::optim::plain(arena.bytes, 1) };
-    let kernels = vec![mlp::rows(&net, &fields, BATCH), kernel(&optimizer.kernel(), &around, 1)];
+    let kernels = vec![
+        mlp::rows(&net, &fields, BATCH),
+        mlp::gradients(&net, arena.bytes),
+        kernel(&optimizer.kernel(), &around, 1),
+    ];
 
     let mut held = vec![0; arena.bytes as usize];
     let mut claims = Vec::new();
@@ -92,6 +96,10 @@ fn case(what: &str, widths: &[usize], classes: bool, objective: Objective) -> Re
             Near { bound: 4.0 * near.bound, ..near }
         });
         claims.push(Claim { buffer: PARAMETERS.into(), offset, want: Want::Numbers(after.collect()) });
+    }
+    for (i, gradient) in results[1..].iter().enumerate() {
+        let near = gradient.iter().map(|near| Near { bound: 4.0 * near.bound, ..*near }).collect();
+        claims.push(Claim { buffer: GRADIENTS.into(), offset: arena.offsets[i], want: Want::Numbers(near) });
     }
     let loss = results[0].iter().map(|near| Near { bound: 4.0 * near.bound, ..*near }).collect();
     claims.push(Claim { buffer: METRICS.into(), offset: 0, want: Want::Numbers(loss) });
@@ -109,6 +117,7 @@ fn case(what: &str, widths: &[usize], classes: bool, objective: Objective) -> Re
         (VALUES, 4 * net.values as u64),
         (TARGETS, net.targets_bytes()),
         (METRICS, RING.bytes()),
+        (GRADIENTS, arena.bytes),
         (crate::kernel::feed::STATE, crate::kernel::feed::STATE_BYTES),
     ];
     Ok(Case::of_kernels("mlp_rows", what, kernels, given, &sizes, claims))

@@ -6,9 +6,11 @@ use super::{Gradient, Metric, Mlp, Place, TARGETS, VALUES};
 use crate::gpu::{Access, wgsl};
 use crate::graph::{Fold, NodeId, Op};
 use crate::kernel::expr::{Coordinates, Printer};
+use crate::kernel::feed::STATE;
 use crate::kernel::gradients::RING;
 use crate::kernel::matmul::MatrixView;
-use crate::kernel::update::Computed;
+use crate::kernel::update::{Computed, GRADIENTS};
+use crate::kernel::{Kernel, Operand, grid};
 use crate::shape::Shape;
 
 /// The open step, which a kernel before this one has written.
@@ -17,8 +19,36 @@ const OPEN: &str = "state[1]";
 /// The first binding after those of an update.
 const FIRST: u32 = 8;
 
-/// The gradients of a net, in the order of its arena.
+/// The kernel that writes the gradients to memory, of `bytes` with padding, for who else reads them.
+pub fn gradients(net: &Mlp, bytes: u64) -> Kernel {
+    let Computed { mut slots, bound, flops, iterations } = sums(net, &[]);
+    slots.retain(|(slot, _)| *slot == "raw_gradient");
+    let fours = bytes as usize / 16;
+    let named = |slot, access, name| (slot, access, Operand::Named(name));
+    let mut operands = vec![
+        named(0, Access::Read, VALUES),
+        named(1, Access::Write, GRADIENTS),
+        named(2, Access::Read, STATE),
+    ];
+    operands.extend(bound.iter().map(|&(slot, access, name)| named(slot, access, name)));
+    Kernel {
+        entry: "mlp_gradients",
+        wgsl: wgsl::compose("mlp_gradients", &slots),
+        constants: vec![("LENGTH", fours as u32)],
+        operands,
+        reads_old: false,
+        grid: grid(fours.div_ceil(64)),
+        flops,
+        iterations,
+    }
+}
+
+/// The gradients of a net, in the order of its arena, and its metrics.
 pub fn computed(net: &Mlp) -> Computed {
+    sums(net, &net.metrics)
+}
+
+fn sums(net: &Mlp, metrics: &[Metric]) -> Computed {
     let mut text = String::new();
     let mut pick = String::new();
     let mut flops = 0;
@@ -38,18 +68,21 @@ pub fn computed(net: &Mlp) -> Computed {
     }
     let _ = write!(text, "fn raw_gradient(i: u32) -> vec4<f32> {{\n{pick}    return vec4<f32>();\n}}\n");
     let (mut closing, mut folded) = (String::new(), 0);
-    for (i, metric) in net.metrics.iter().enumerate() {
+    for (i, metric) in metrics.iter().enumerate() {
         flops += self::metric(&mut text, net, i, metric);
         folded += net.nodes[net.nodes[metric.node.0].inputs[0].0].shape.elements().div_ceil(64);
         let _ = writeln!(closing, "    if (block == 0u) {{ metric_{i}(lane); }}");
     }
-    let mut bound = vec![(FIRST, Access::Read, VALUES), (FIRST + 1, Access::Write, RING)];
-    let mut declared = format!(
-        "@group(0) @binding({FIRST}) var<storage, read> values: array<f32>;\n\
-         @group(0) @binding({}) var<storage, read_write> metrics: array<f32>;\n\
-         var<workgroup> parts: array<f32, 64>;\n",
-        FIRST + 1
-    );
+    let mut bound = vec![(FIRST, Access::Read, VALUES)];
+    let mut declared = format!("@group(0) @binding({FIRST}) var<storage, read> values: array<f32>;\n");
+    if !metrics.is_empty() {
+        bound.push((FIRST + 1, Access::Write, RING));
+        let _ = writeln!(
+            declared,
+            "@group(0) @binding({}) var<storage, read_write> metrics: array<f32>;\nvar<workgroup> parts: array<f32, 64>;",
+            FIRST + 1
+        );
+    }
     if text.contains("targets_in[") {
         bound.push((FIRST + 2, Access::Read, TARGETS));
         let _ = writeln!(
