@@ -273,14 +273,14 @@ fn matmul_tiled() {
     hunt("matmul_tiled", Family::Tiled, &body("matmul_tiled", "\nfn store"), &cases, EDGES);
 }
 
-/// The lines of the texts that are printed for these cases, each once, from the function `store` on.
-fn printed(cases: &[Case], entry: &str) -> Vec<String> {
+/// The lines of the texts that are printed for these cases, each once, from `start` on.
+fn printed(cases: &[Case], entry: &str, start: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for case in cases {
         let plan = planned(case, Target::new(Family::Tiled));
         for step in plan.steps.iter().filter(|step| step.kernel.entry == entry) {
             let text = &step.kernel.wgsl;
-            let start = text.find("\nfn store").expect("the function store");
+            let start = text.find(start).unwrap_or_else(|| panic!("{entry} has no {start}"));
             let code = |line: &&str| !line.trim_start().starts_with("//") && !line.contains("override ");
             for line in text[start..].lines().filter(code) {
                 if !lines.iter().any(|known| known == line) {
@@ -306,7 +306,7 @@ fn matmul_block() {
         backward(132, 12, 8),
         backward(40, 36, 28),
     ];
-    let lines = printed(&cases, "matmul_block");
+    let lines = printed(&cases, "matmul_block", "\nfn store");
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let spared = [
         ("(s ^ ", "another order of the same cells; src/kernel/matmul/block/tests.rs sees its banks"),
@@ -357,6 +357,42 @@ fn reduce_rows_fold() {
         ("lane == 0u && inside", "the other lanes would write the same"),
     ];
     hunt("reduce_rows", Family::Tiled, &lines, &reductions(), &[FOLDED, &spared].concat());
+}
+
+/// x - mean and its variance over some axes, with both numbers a row: two passes, numbers of a row, and outputs of both kinds.
+fn normalised(shape: &[usize], axes: &[isize]) -> Case {
+    let x = uniform(8, shape);
+    let mean = reduce::mean(&x, axes, true);
+    let wide = |row: &Array| view::broadcast_to(row, shape);
+    let centred = el::zip(&x, &wide(&mean), |x, mean| x - mean);
+    let var = reduce::mean(&centred.map(|x| x * x), axes, true);
+    let y = el::zip(&centred, &wide(&var), |x, var| x / (var + 0.5).sqrt());
+    let want = vec![y, el::zip(&mean, &var, |mean, var| mean + var), reduce::amax(&x, axes, true)];
+    let axes = axes.to_vec();
+    let build = move |t: &[Tensor]| {
+        let mean = t[0].mean(&axes, true);
+        let centred = t[0].sub(&mean);
+        let var = centred.square().mean(&axes, true);
+        let y = centred.mul(&var.add_scalar(0.5).pow_scalar(-0.5));
+        vec![y, mean.add(&var), t[0].amax(&axes, true)]
+    };
+    case(vec![("x", x)], build, want)
+}
+
+#[test]
+fn reduce_chain() {
+    let cases =
+        [normalised(&[40, 70], &[1]), normalised(&[6, 5, 31, 3], &[0, 2]), normalised(&[3, 300], &[1])];
+    let lines = printed(&cases, "reduce_chain_fold", "\nfn value");
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let spared = [
+        ("group.y", "one row of workgroups"),
+        ("min(row", "only groups past the last"),
+        ("row < OUTPUTS", "there are no groups past the last"),
+        ("lane == 0u", "the other lanes would write the same"),
+        ("tree2[lane] = fold2", "a largest value is the same, however often it is met"),
+    ];
+    hunt("reduce_chain", Family::Tiled, &lines, &cases, &spared);
 }
 
 #[test]

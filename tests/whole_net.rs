@@ -287,11 +287,16 @@ fn what_does_not_fit_is_named() {
         net.linear("1", x, 7).mul(&shift).exp().add(&shift)
     };
     for (model, update, target, reason) in [
-        (shifted, &plain, tiled, "kernel by kernel: loss: cross_entropy is not computed sample by sample"),
+        (shifted, &plain, tiled, "kernel by kernel: sum is no plain sum over samples"),
         (norm, &plain, tiled, "kernel by kernel: 0 (layer_norm): sum is not computed sample by sample"),
         (large, &plain, tiled, "kernel by kernel: it has 2000007 parameters, and at most 300000 fit"),
         (odd as Model, &clipped, tiled, "kernel by kernel: its gradients are checked before the update"),
-        (odd, &plain, tiled.with_statistics(true), "whole net in two dispatches, and one for the statistics of gradients"),
+        (
+            odd,
+            &plain,
+            tiled.with_statistics(true),
+            "whole net in two dispatches, and one for the statistics of gradients",
+        ),
         (odd, &plain, tiled.kernel_by_kernel(), "kernel by kernel: whole nets are for GPUs, or switched off"),
         (odd, &plain, Target::new(Family::Subgroup), ""),
         (odd, &plain, tiled, "whole net in two dispatches"),

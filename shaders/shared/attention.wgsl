@@ -71,11 +71,13 @@ fn scores_of(s: vec4<f32>, n: u32, h: u32, row: u32, col: u32) -> vec4<f32> {
         score(s.z, n, h, row + 2u, col), score(s.w, n, h, row + 3u, col),
     );
 }
+// Past the edges the weight is 0, but what lies there may be no number.
+fn keep_at(n: u32, h: u32, row: u32, col: u32) -> f32 { return keep(n, h, min(row, TQ - 1u), min(col, TK - 1u)); }
 fn keeps(n: u32, h: u32, row: u32, col: u32) -> vec4<f32> {
-    return vec4<f32>(keep(n, h, row, col), keep(n, h, row, col + 1u), keep(n, h, row, col + 2u), keep(n, h, row, col + 3u));
+    return vec4<f32>(keep_at(n, h, row, col), keep_at(n, h, row, col + 1u), keep_at(n, h, row, col + 2u), keep_at(n, h, row, col + 3u));
 }
 fn keeps_of(n: u32, h: u32, row: u32, col: u32) -> vec4<f32> {
-    return vec4<f32>(keep(n, h, row, col), keep(n, h, row + 1u, col), keep(n, h, row + 2u, col), keep(n, h, row + 3u, col));
+    return vec4<f32>(keep_at(n, h, row, col), keep_at(n, h, row + 1u, col), keep_at(n, h, row + 2u, col), keep_at(n, h, row + 3u, col));
 }
 fn exps(s: vec4<f32>) -> vec4<f32> { return vec4<f32>(exp_(s.x), exp_(s.y), exp_(s.z), exp_(s.w)); }
 fn total(x: vec4<f32>) -> f32 { return (x.x + x.y) + (x.z + x.w); }

@@ -5,7 +5,7 @@ use crate::graph::Graph;
 use crate::kernel::factored::{Factored, LAYOUT};
 use crate::kernel::orthogonal::{Class, DIRECTIONS, ORTHOGONAL, Orthogonal};
 use crate::kernel::update::{self, BLOCK_BYTES, BLOCK_SUMS, NORMS, SPANS, Tensor, UpdateContext};
-use crate::kernel::{Family, Kernel, Target, eight_bit};
+use crate::kernel::{Family, Kernel, ProductTiles, Target, eight_bit};
 use crate::optim::{self, NewtonSchulz, UpdateKernel};
 use crate::plan::{Location, Plan, Ring, Sink, input_buffer};
 use crate::shape::Shape;
@@ -123,7 +123,9 @@ fn make_orthogonal(
     let graph = Graph::new();
     let x = newton_schulz(&graph.input(MATRICES, &class.shape), schulz);
     let sink = [(x, Sink::Buffer(MATRICES.to_owned()))];
-    let part = Plan::new(&graph, &sink, Ring { columns: 1, rows: 1 }, Target::new(family))?;
+    // SwiftShader cannot compile the larger tiles, and a family does not tell it from a GPU.
+    let target = Target::new(family).with_tiles(ProductTiles::Plain);
+    let part = Plan::new(&graph, &sink, Ring { columns: 1, rows: 1 }, target)?;
     for mut step in part.steps {
         for (_, _, place) in &mut step.bindings {
             let own = &part.buffers[place.buffer];

@@ -135,6 +135,11 @@ const OF_TILED: &[Mutant] = &[
     ("matmul_block", "c1_0 += ", "c1_0 -= "),
     ("matmul_tiled", "c1 += ", "c1 -= "),
     ("attention_tiled", "sum * shrink", "sum"),
+    ("mlp_rows", "acc0 += dot", "acc0 -= dot"),
+    ("mlp_rows", "order[step + row]", "order[step + row / 2u]"),
+    ("mlp_rows", "sum += select(exp_(", "sum += 1.001 * select(exp_("),
+    ("mlp_rows", "parts[lane] += ", "parts[lane] -= "),
+    ("mlp_rows", "return (s0 + s1)", "return (s0 - s1)"),
 ];
 
 /// True where the doctor reports the kernel with this change as wrong and names the right number.
@@ -178,6 +183,69 @@ fn a_wrong_kernel_of_either_family_is_told() {
     if gpu.family() == Family::Subgroup {
         hunt(&gpu, OF_LANES);
     }
+}
+
+/// The texts of whole nets are printed, so each of their lines is changed: all with `DOWNHILL_CASES=7`, else every seventh.
+#[test]
+fn lines_of_whole_nets_count() {
+    const OPERATORS: [(&str, &str); 6] =
+        [(" += ", " -= "), (" - ", " + "), (" + ", " - "), (" * ", " + "), (" / ", " * "), (" % ", " / ")];
+    let spared = [
+        ("min(", "keeps a load inside, of what is not stored"),
+        ("for (", "a longer stride or another start meets what is there"),
+        ("/ 8u * 9u", "another order of the same cells"),
+        ("state[1] = state[0]", "the next step is not run"),
+    ];
+    let options = GpuOptions { shader_checks: true, family: Some(Family::Tiled), ..device("software") };
+    let gpu = Gpu::open(&options)
+        .or_else(|_| Gpu::open(&GpuOptions { adapter: "auto".into(), ..options }))
+        .unwrap();
+    let cases: Vec<Case> = all(Target::new(Family::Tiled), false)
+        .unwrap()
+        .into_iter()
+        .filter(|case| case.kernel == "mlp_rows")
+        .collect();
+    let mut lines: Vec<String> = Vec::new();
+    for step in cases.iter().flat_map(|case| &case.plan.steps) {
+        let text = &step.kernel.wgsl;
+        let start = text.find("\nfn open_step").or_else(|| text.find("\nfn gradient_0")).unwrap();
+        let end = text.find("\n@compute").unwrap();
+        // The update's own functions have tests of their own.
+        let end = text[start..].find("\nfn gradient(").map_or(end.max(start), |own| start + own);
+        for line in text[start..end].lines().filter(|line| !line.trim_start().starts_with("//")) {
+            if !lines.iter().any(|known| known == line) && spared.iter().all(|(part, _)| !line.contains(part))
+            {
+                lines.push(line.to_owned());
+            }
+        }
+    }
+    let every = if std::env::var("DOWNHILL_CASES").is_ok_and(|n| n == "7") { 1 } else { 7 };
+    let (mut number, mut seen, mut missed) = (0, 0, Vec::new());
+    for line in &lines {
+        for (from, to) in OPERATORS.iter().filter(|(from, _)| line.contains(from)) {
+            number += 1;
+            if number % every != 0 {
+                continue;
+            }
+            let mutant = line.replacen(from, to, 1);
+            let told = cases.iter().any(|case| {
+                let mut own = case.clone();
+                for step in &mut own.plan.steps {
+                    step.kernel.wgsl =
+                        step.kernel.wgsl.replace(&format!("\n{line}\n"), &format!("\n{mutant}\n"));
+                }
+                let reports = judge(&gpu, &[own], |_| {});
+                matches!(&reports[0].verdict, Verdict::Wrong(fault) if !fault.contains("does not compile"))
+            });
+            if told {
+                seen += 1;
+            } else {
+                missed.push(mutant.trim().to_owned());
+            }
+        }
+    }
+    println!("{seen} of {} mutants seen", seen + missed.len());
+    assert!(seen > 5 && missed.is_empty(), "not seen:\n{}", missed.join("\n"));
 }
 
 #[test]

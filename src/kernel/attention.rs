@@ -45,6 +45,12 @@ pub struct Attention<'a> {
     pub second: Option<NodeId>,
 }
 
+/// Loop iterations of the kernel that makes all gradients, of heads of width `d`.
+pub fn joined_iterations(queries: usize, keys: usize, d: usize) -> usize {
+    let fours = d.div_ceil(4);
+    queries.max(keys).div_ceil(8) * (4 * fours + 1) + 4 * fours
+}
+
 /// The kernel of an attention node or of one of its gradients.
 pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
     let node = &a.nodes[a.node.0];
@@ -139,7 +145,10 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
             n as u32,
         ],
         flops: pairs as u64 * (2 * (products * d) as u64 + 12 + flops),
-        iterations: other.div_ceil(8) * (if both { 5 } else { 3 } * d.div_ceil(4) + 1) + 4 * d.div_ceil(4),
+        iterations: match both {
+            true => joined_iterations(tq, tk, d),
+            false => other.div_ceil(8) * (3 * d.div_ceil(4) + 1) + 4 * d.div_ceil(4),
+        },
     }
 }
 

@@ -58,7 +58,7 @@ pub const MAX_ITERATIONS: usize = 20_000;
 pub const MAX_BUFFERS: usize = 10;
 
 /// Most workgroups along one dimension of a grid.
-const MAX_GROUPS: u32 = 65_535;
+pub(crate) const MAX_GROUPS: u32 = 65_535;
 
 /// The most bindings of printed inputs. With output, second output and state a kernel has at most eight storage buffers.
 pub const MAX_INPUTS: usize = 5;

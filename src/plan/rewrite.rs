@@ -2,6 +2,8 @@
 
 use super::group;
 use crate::graph::{Binary, Fold, Node, NodeId, Op};
+use crate::kernel::MAX_ITERATIONS;
+use crate::kernel::attention::joined_iterations;
 
 /// A slice that is a whole part of a concatenation in memory reads the part itself. Norms join small tensors for kernels
 /// with few bindings; a group binds them apart.
@@ -59,6 +61,11 @@ pub(super) fn join_attention(nodes: &mut [Node], outputs: &[NodeId]) {
     }
     for q in 0..nodes.len() {
         let Op::AttentionGradQ(attrs) = nodes[q].op else { continue };
+        let shape = |i: usize| &nodes[nodes[q].inputs[i].0].shape;
+        // Long contexts stay apart, within the loop limit.
+        if joined_iterations(shape(0)[1], shape(1)[1], shape(0)[3]) > MAX_ITERATIONS {
+            continue;
+        }
         let twin = |n: &Node| n.op == Op::AttentionGradKv(attrs) && n.inputs == nodes[q].inputs;
         let Some(kv) = (0..nodes.len()).find(|&i| live[i] && twin(&nodes[i])) else { continue };
         let (true, Some((softmax, out))) = (live[q], forward(nodes, &nodes[q])) else { continue };
@@ -84,4 +91,34 @@ fn forward(nodes: &[Node], grad: &Node) -> Option<(NodeId, NodeId)> {
     let (Op::Binary(Binary::Mul), [3]) = (&product.op, &axes[..]) else { return None };
     let out = if product.inputs[0] == dout { product.inputs[1] } else { product.inputs[0] };
     (product.inputs.contains(&dout)).then_some((softmax, out))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::gpu::Family;
+    use crate::graph::{AttentionOptions, Graph};
+    use crate::kernel::Target;
+    use crate::plan::{Plan, Ring, Sink};
+
+    /// The kernels of attention's gradients over this many places.
+    fn gradients(places: usize, width: usize) -> Vec<&'static str> {
+        let graph = Graph::new();
+        let [q, k, v] = ["q", "k", "v"].map(|name| graph.input(name, [1, places, 1, width]));
+        let options = AttentionOptions { causal: true, ..AttentionOptions::default() };
+        let loss = q.attention(&k, &v, &options).square().sum_all();
+        let sinks = graph.grad(&loss, &[&q, &k, &v]).into_iter().zip(["dq", "dk", "dv"]);
+        let sinks: Vec<_> = sinks.map(|(t, name)| (t, Sink::Buffer(name.into()))).collect();
+        let ring = Ring { columns: 1, rows: 1 };
+        let plan = Plan::new(&graph, &sinks, ring, Target::new(Family::Tiled)).unwrap();
+        let entries = plan.steps.iter().map(|step| step.kernel.entry);
+        entries.filter(|entry| entry.starts_with("attention_tiled_grad")).collect()
+    }
+
+    #[test]
+    fn gradients_of_long_contexts_stay_apart() {
+        for (places, width) in [(64, 32), (2048, 64), (1024, 128), (4096, 32)] {
+            assert_eq!(gradients(places, width), ["attention_tiled_grad"], "{places} x {width}");
+        }
+        assert_eq!(gradients(3000, 64), ["attention_tiled_grad_q", "attention_tiled_grad_kv"]);
+    }
 }

@@ -1,6 +1,7 @@
 //! Chooses tile and parts of K for a product on GPUs, by predicted time.
 
 use super::tile::{TILES, Tile};
+use crate::kernel::MAX_GROUPS;
 use crate::kernel::MAX_ITERATIONS;
 use crate::kernel::cost::Work;
 
@@ -100,7 +101,15 @@ pub fn choose(s: Sizes, row_sum: bool) -> Choice {
     let doubled =
         std::iter::successors(Some(least), |parts| Some(parts * 2)).take_while(|parts| *parts <= most);
     let all = doubled.flat_map(|parts| TILES.iter().map(move |tile| candidate(s, tile, parts)));
-    all.min_by(|a, b| a.microseconds.total_cmp(&b.microseconds).then_with(|| padded(s, a).cmp(&padded(s, b))))
+    // A grid has no more workgroups along an axis.
+    let fits = |c: &Choice| {
+        let groups = [s.m.div_ceil(c.tile.rows), s.n.div_ceil(c.tile.cols), s.batch * c.parts];
+        groups.iter().all(|&n| n <= MAX_GROUPS as usize)
+    };
+    all.filter(fits)
+        .min_by(|a, b| {
+            a.microseconds.total_cmp(&b.microseconds).then_with(|| padded(s, a).cmp(&padded(s, b)))
+        })
         .unwrap_or_else(|| candidate(s, &TILES[0], least))
 }
 
@@ -109,6 +118,14 @@ mod tests {
     use super::*;
 
     /// The bits of a run follow from these.
+    #[test]
+    fn tall_products_fit_a_grid() {
+        for m in [1_100_000, 2_000_000, 8_000_000] {
+            let tile = choose(Sizes { m, n: 10, k: 64, batch: 1 }, false).tile;
+            assert!(m.div_ceil(tile.rows) <= MAX_GROUPS as usize, "{m} rows by {}", tile.rows);
+        }
+    }
+
     #[test]
     fn choices_are_pinned() {
         // m, n, k; the tile and the parts of K.
