@@ -137,7 +137,7 @@ const OF_TILED: &[Mutant] = &[
     ("attention_tiled", "sum * shrink", "sum"),
     ("mlp_rows", "acc0 += dot", "acc0 -= dot"),
     ("mlp_rows", "order[step + row]", "order[step + row / 2u]"),
-    ("mlp_rows", "sum += select(exp_(", "sum += 1.001 * select(exp_("),
+    ("mlp_rows", "sum += select(exp_(", "sum += 1.02 * select(exp_("),
     ("mlp_rows", "parts[lane] += ", "parts[lane] -= "),
     ("mlp_rows", "return (s0 + s1)", "return (s0 - s1)"),
 ];
@@ -166,8 +166,7 @@ fn is_told(gpu: &Gpu, cases: &[Case], (kernel, from, to): Mutant) -> bool {
 
 fn hunt(gpu: &Gpu, mutants: &[Mutant]) {
     let cases = all(Target::for_gpu(gpu), gpu.has_f16()).unwrap();
-    let missed: Vec<&str> =
-        mutants.iter().filter(|mutant| !is_told(gpu, &cases, **mutant)).map(|mutant| mutant.0).collect();
+    let missed: Vec<&Mutant> = mutants.iter().filter(|mutant| !is_told(gpu, &cases, **mutant)).collect();
     assert!(missed.is_empty(), "not seen: {missed:?}");
 }
 
@@ -185,7 +184,7 @@ fn a_wrong_kernel_of_either_family_is_told() {
     }
 }
 
-/// The texts of whole nets are printed, so each of their lines is changed: all with `DOWNHILL_CASES=7`, else every seventh.
+/// The texts of whole nets are printed, so each of their lines is changed: all with `DOWNHILL_CASES=7`, else every twentieth.
 #[test]
 fn lines_of_whole_nets_count() {
     const OPERATORS: [(&str, &str); 6] =
@@ -195,6 +194,9 @@ fn lines_of_whole_nets_count() {
         ("for (", "a longer stride or another start meets what is there"),
         ("/ 8u * 9u", "another order of the same cells"),
         ("state[1] = state[0]", "the next step is not run"),
+        ("let v0 = i / ", "the row of a value whose column alone is read"),
+        (" + 0u", "adds nothing"),
+        ("i - 0u", "the first parameter begins at 0"),
     ];
     let options = GpuOptions { shader_checks: true, family: Some(Family::Tiled), ..device("software") };
     let gpu = Gpu::open(&options)
@@ -205,6 +207,8 @@ fn lines_of_whole_nets_count() {
         .into_iter()
         .filter(|case| case.kernel == "mlp_rows")
         .collect();
+    let as_they_are = judge(&gpu, &cases, |_| {});
+    assert!(as_they_are.iter().all(|r| !matches!(r.verdict, Verdict::Wrong(_))), "{as_they_are:?}");
     let mut lines: Vec<String> = Vec::new();
     for step in cases.iter().flat_map(|case| &case.plan.steps) {
         let text = &step.kernel.wgsl;
@@ -219,7 +223,7 @@ fn lines_of_whole_nets_count() {
             }
         }
     }
-    let every = if std::env::var("DOWNHILL_CASES").is_ok_and(|n| n == "7") { 1 } else { 7 };
+    let every = if std::env::var("DOWNHILL_CASES").is_ok_and(|n| n == "7") { 1 } else { 20 };
     let (mut number, mut seen, mut missed) = (0, 0, Vec::new());
     for line in &lines {
         for (from, to) in OPERATORS.iter().filter(|(from, _)| line.contains(from)) {
@@ -245,7 +249,7 @@ fn lines_of_whole_nets_count() {
         }
     }
     println!("{seen} of {} mutants seen", seen + missed.len());
-    assert!(seen > 5 && missed.is_empty(), "not seen:\n{}", missed.join("\n"));
+    assert!(seen > 15 && missed.is_empty(), "not seen:\n{}", missed.join("\n"));
 }
 
 #[test]

@@ -35,6 +35,17 @@ fn tile(n: usize) -> (usize, usize) {
     }
 }
 
+/// The stores of `each` rows of an invocation, one for each accumulator.
+fn store_rows(i: usize, each: usize) -> String {
+    let store = |r: usize| {
+        format!(
+            "            let at{r} = row0 + part * {each}u + {r}u;\n\
+             \x20           if (at{r} < BATCH) {{ end_{i}(at{r}, col, acc{r}); }}\n"
+        )
+    };
+    (0..each).map(store).collect()
+}
+
 /// The kernel for batches whose rows of the order table are `stride` long.
 pub fn rows(net: &Mlp, fields: &[Fed<'_>], stride: usize) -> Kernel {
     let mut text = Text { net, values: String::new(), calls: String::new(), flops: 0, iterations: 0 };
@@ -238,9 +249,7 @@ impl Text<'_> {
                 format!("                acc{r} += dot(w, rows[(part * {each}u + {r}u) * {fours}u + q]);\n")
             })
             .collect();
-        let stores: String = (0..each)
-            .map(|r| format!("            if (row0 + part * {each}u + {r}u < BATCH) {{ end_{i}(row0 + part * {each}u + {r}u, col, acc{r}); }}\n"))
-            .collect();
+        let stores = store_rows(i, each);
         let step = 4 * fours;
         let _ = write!(
             self.values,
@@ -269,9 +278,7 @@ impl Text<'_> {
                 format!("                acc{r} += dot(w, rows[(part * {each}u + {r}u) * {fours}u + q]);\n")
             })
             .collect();
-        let stores: String = (0..each)
-            .map(|r| format!("            if (row0 + part * {each}u + {r}u < BATCH) {{ end_{i}(row0 + part * {each}u + {r}u, col, acc{r}); }}\n"))
-            .collect();
+        let stores = store_rows(i, each);
         let step = 4 * fours;
         let weight =
             |c: usize| format!("parameters[{first}u + min(k + {c}u, {k}u - 1u) * {row}u + at * {col}u]");
