@@ -145,7 +145,7 @@ pub(super) const OUTPUT: &str = "made";
 #[derive(Debug, Clone)]
 pub(super) enum Task {
     Call(Call),
-    Made(Made),
+    Made(Box<Made>),
 }
 
 /// Ops in order, on the arrays of a tensor.
@@ -232,7 +232,7 @@ impl List {
         let sinks = [(made, Sink::Buffer(OUTPUT.into()))];
         let plan = Plan::new(&graph, &sinks, Ring { columns: 0, rows: 0 }, self.target)?;
         let inputs = inputs.map(|(array, _)| array).to_vec();
-        self.tasks.push(Task::Made(Made { plan, inputs, output }));
+        self.tasks.push(Task::Made(Box::new(Made { plan, inputs, output })));
         Ok(())
     }
 

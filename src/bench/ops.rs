@@ -40,7 +40,8 @@ impl<'l> Ops<'l> {
                     planned.push(None);
                     *x
                 }
-                Task::Made(Made { plan, output, .. }) => {
+                Task::Made(made) => {
+                    let Made { plan, output, .. } = &**made;
                     let input = input_buffer("");
                     let outside = |name: &str| name == OUTPUT || name.starts_with(&input);
                     planned.push(Some(Planned::new(gpu, plan.clone(), outside)?));

@@ -249,7 +249,7 @@ impl<'a> StepBuilder<'a> {
         }
         let path = self
             .misfit(&graph, update)
-            .map_or_else(|| whole_net(&graph, &outputs, self.ring(), &arena, batch), |reason| Err(reason));
+            .map_or_else(|| whole_net(&graph, &outputs, self.ring(), &arena, batch), Err);
         let path = match path {
             Ok(net) => {
                 let plan = self.whole_net(&net, &arena, update, &groups, &parameters, stride)?;

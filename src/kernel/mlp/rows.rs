@@ -243,6 +243,20 @@ impl Text<'_> {
         };
         let (columns, fours, parts, each) = Self::share(n);
         let (slab, padded) = (columns * fours, fours + 1);
+        // All loads of a slab are on their way before the first is stored.
+        let place = |c: usize| format!("lane + {}u", c * THREADS);
+        let load_of = |c: usize| {
+            let at = place(c);
+            format!(
+                "            let w{c} = weights_{i}(col0 + ({at}) / {fours}u, k0 + ({at}) % {fours}u * 4u);\n"
+            )
+        };
+        let store_of = |c: usize| {
+            let at = place(c);
+            format!("            slab[({at}) / {fours}u * {padded}u + ({at}) % {fours}u] = w{c};\n")
+        };
+        let turns = slab / THREADS;
+        let loads: String = (0..turns).map(load_of).chain((0..turns).map(store_of)).collect();
         let sums: String = (0..each).map(|r| format!("        var acc{r} = 0.0;\n")).collect();
         let adds: String = (0..each)
             .map(|r| {
@@ -257,14 +271,13 @@ impl Text<'_> {
              fn stage_{i}(row0: u32, lane: u32) {{\n    let column = lane % {columns}u;\n    let part = lane / {columns}u;\n\
              \x20   for (var col0 = 0u; col0 < {n}u; col0 += {columns}u) {{\n{sums}\
              \x20       for (var k0 = 0u; k0 < {k}u; k0 += {step}u) {{\n            workgroupBarrier();\n\
-             \x20           for (var i = lane; i < {slab}u; i += {THREADS}u) {{\n\
-             \x20               slab[i / {fours}u * {padded}u + i % {fours}u] = weights_{i}(col0 + i / {fours}u, k0 + i % {fours}u * 4u);\n            }}\n\
+{loads}\
              \x20           if (lane < ROWS * {fours}u) {{ rows[lane] = rows_{i}(row0 + lane / {fours}u, k0 + lane % {fours}u * 4u); }}\n\
              \x20           workgroupBarrier();\n            if (part < {parts}u) {{\n\
              \x20           for (var q = 0u; q < {fours}u; q++) {{\n                let w = slab[column * {padded}u + q];\n{adds}            }}\n            }}\n        }}\n\
              \x20       let col = col0 + column;\n        if (part < {parts}u && col < {n}u) {{\n{stores}        }}\n    }}\n}}\n"
         );
-        self.iterations += n.div_ceil(columns) * k.div_ceil(step) * (slab.div_ceil(THREADS) + fours);
+        self.iterations += n.div_ceil(columns) * k.div_ceil(step) * (1 + fours);
     }
 
     /// A product whose weights lie along N: neighbouring invocations read neighbours.
@@ -273,16 +286,22 @@ impl Text<'_> {
         let (first, row, col) = (self.parameter(b), b.row, b.col);
         let (columns, fours, parts, each) = Self::share(n);
         let sums: String = (0..each).map(|r| format!("        var acc{r} = 0.0;\n")).collect();
-        let adds: String = (0..each)
-            .map(|r| {
-                format!("                acc{r} += dot(w, rows[(part * {each}u + {r}u) * {fours}u + q]);\n")
-            })
-            .collect();
+        // Sixteen loads are on their way before the first is used.
+        const AT_ONCE: usize = 4;
+        let add = |r: usize, u: usize| {
+            format!(
+                "                acc{r} += dot(w{u}, rows[(part * {each}u + {r}u) * {fours}u + q + {u}u]);\n"
+            )
+        };
+        let adds: String =
+            (0..AT_ONCE).flat_map(|u| (0..each).map(move |r| (r, u))).map(|(r, u)| add(r, u)).collect();
         let stores = store_rows(i, each);
         let step = 4 * fours;
         let weight =
             |c: usize| format!("parameters[{first}u + min(k + {c}u, {k}u - 1u) * {row}u + at * {col}u]");
-        let weights: Vec<String> = (0..4).map(weight).collect();
+        let four = |u: usize| (4 * u..4 * u + 4).map(weight).collect::<Vec<_>>().join(", ");
+        let weights: String =
+            (0..AT_ONCE).map(|u| format!("                let w{u} = vec4<f32>({});\n", four(u))).collect();
         let _ = write!(
             self.values,
             "fn stage_{i}(row0: u32, lane: u32) {{\n    let column = lane % {columns}u;\n    let part = lane / {columns}u;\n\
@@ -291,12 +310,11 @@ impl Text<'_> {
              \x20       for (var k0 = 0u; k0 < {k}u; k0 += {step}u) {{\n            workgroupBarrier();\n\
              \x20           if (lane < ROWS * {fours}u) {{ rows[lane] = rows_{i}(row0 + lane / {fours}u, k0 + lane % {fours}u * 4u); }}\n\
              \x20           workgroupBarrier();\n            if (part < {parts}u) {{\n\
-             \x20           for (var q = 0u; q < {fours}u; q++) {{\n                let k = k0 + 4u * q;\n\
-             \x20               let w = vec4<f32>({});\n{adds}            }}\n            }}\n        }}\n\
-             \x20       if (part < {parts}u && col < {n}u) {{\n{stores}        }}\n    }}\n}}\n",
-            weights.join(", ")
+             \x20           for (var q = 0u; q < {fours}u; q += {AT_ONCE}u) {{\n                let k = k0 + 4u * q;\n\
+{weights}{adds}            }}\n            }}\n        }}\n\
+             \x20       if (part < {parts}u && col < {n}u) {{\n{stores}        }}\n    }}\n}}\n"
         );
-        self.iterations += n.div_ceil(columns) * k.div_ceil(step) * (fours + 1);
+        self.iterations += n.div_ceil(columns) * k.div_ceil(step) * (fours / AT_ONCE + 1);
     }
 
     fn chain(&mut self, i: usize, root: NodeId) {

@@ -101,7 +101,8 @@ fn sums(net: &Mlp, metrics: &[Metric]) -> Computed {
         slots: vec![("raw_gradient", declared + &text), ("closing", closing)],
         bound,
         flops,
-        iterations: net.batch + 64 + folded,
+        // Eight samples a turn.
+        iterations: net.batch.div_ceil(8) + 8 + folded,
     }
 }
 
