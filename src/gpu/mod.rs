@@ -144,6 +144,7 @@ impl Gpu {
         let (adapter, description, why) = adapter::open(&options.adapter).await?;
         let mut wanted =
             wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
+        wanted |= wgpu::Features::MEMORY_DECORATION_COHERENT;
         wanted.set(wgpu::Features::PIPELINE_CACHE, options.pipeline_cache.is_some());
         let desc = wgpu::DeviceDescriptor {
             label: Some("downhill"),
@@ -217,6 +218,11 @@ impl Gpu {
     /// True where kernels may use f16.
     pub fn has_f16(&self) -> bool {
         self.inner.device.features().contains(wgpu::Features::SHADER_F16)
+    }
+
+    /// True where one invocation of a workgroup sees in a buffer what another has written, after a barrier.
+    pub fn has_coherent_buffers(&self) -> bool {
+        self.inner.device.features().contains(wgpu::Features::MEMORY_DECORATION_COHERENT)
     }
 
     /// Refuses f16 where the adapter lacks it.

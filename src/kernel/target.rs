@@ -137,7 +137,7 @@ impl Target {
         let is_plain = adapter.kind == AdapterKind::Software && adapter.family() == Family::Tiled;
         let tiles = if is_plain { ProductTiles::Plain } else { ProductTiles::Predicted };
         let target = Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads()).with_tiles(tiles);
-        if is_plain { target.kernel_by_kernel() } else { target }
+        if is_plain || !gpu.has_coherent_buffers() { target.kernel_by_kernel() } else { target }
     }
 
     /// The same with another memory budget.

@@ -109,8 +109,10 @@ struct Bindings {
 impl Bindings {
     fn add(&mut self, name: &str, ty: &str, access: Access, role: &'static str) {
         let slot = self.operands.len() as u32;
-        let mode = if access == Access::Write { "read_write" } else { "read" };
-        let _ = writeln!(self.text, "@group(0) @binding({slot}) var<storage, {mode}> {name}: {ty};");
+        // What one invocation writes, others of its workgroup read after a barrier.
+        let mode =
+            if access == Access::Write { "@coherent var<storage, read_write>" } else { "var<storage, read>" };
+        let _ = writeln!(self.text, "@group(0) @binding({slot}) {mode} {name}: {ty};");
         self.operands.push((slot, access, Operand::Named(role)));
     }
 }
