@@ -317,7 +317,7 @@ impl<'a> StepBuilder<'a> {
         inputs::add_rows(&mut plan, net, feed);
         if self.target.statistics {
             let trained = plan.arena.trained;
-            let kernel = mlp::gradients(net, trained);
+            let kernel = mlp::stored_gradients(net, trained);
             let shape = Shape::from([trained as usize / 4]);
             plan.add_kernel_after(kernel, "gradients", shape, &[(GRADIENTS, trained), (STATE, STATE_BYTES)]);
         }

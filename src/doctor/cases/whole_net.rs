@@ -82,7 +82,7 @@ fn case(what: &str, widths: &[usize], classes: bool, objective: Objective) -> Re
         UpdateContext { gradients: VALUES, computed: Some(&computed), ..super::optim::plain(arena.bytes, 1) };
     let kernels = vec![
         mlp::rows(&net, &fields, BATCH),
-        mlp::gradients(&net, arena.bytes),
+        mlp::stored_gradients(&net, arena.bytes),
         kernel(&optimizer.kernel(), &around, 1),
     ];
 

@@ -16,7 +16,7 @@ use super::matmul::MatrixView;
 use crate::graph::{CrossEntropyAttrs, Node, NodeId};
 
 pub use rows::{Fed, rows};
-pub use update::{computed, gradients};
+pub use update::{computed, stored_gradients};
 
 /// The buffer of all values of a step.
 pub const VALUES: &str = "activations 0";

@@ -20,7 +20,7 @@ const OPEN: &str = "state[1]";
 const FIRST: u32 = 8;
 
 /// The kernel that writes the gradients to memory, of `bytes` with padding, for who else reads them.
-pub fn gradients(net: &Mlp, bytes: u64) -> Kernel {
+pub fn stored_gradients(net: &Mlp, bytes: u64) -> Kernel {
     let Computed { mut slots, bound, flops, iterations } = sums(net, &[]);
     slots.retain(|(slot, _)| *slot == "raw_gradient");
     let fours = bytes as usize / 16;
