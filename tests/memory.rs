@@ -329,8 +329,8 @@ fn what_statistics_take_is_planned() {
         assert_eq!(new, own, "{family:?} {micro_batch:?}");
         let peak = with.peak_bytes();
         let gpu = gpu(family, Some(peak));
-        let mut trainer = Trainer::new(&gpu, &relu, &cross_entropy, &sgd, &data, &options(Some(3)))
-            .expect("it fits exactly");
+        let mut trainer =
+            Trainer::from_plan(&gpu, with.clone(), &data, &options(Some(3))).expect("it fits exactly");
         trainer.run(&mut ()).expect("a run");
         assert_eq!((gpu.ledger().total(), gpu.ledger().peak()), (peak, peak));
         held_as_planned(&gpu, &with);
