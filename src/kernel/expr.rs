@@ -537,18 +537,22 @@ impl<'a> Printer<'a> {
     }
 }
 
+/// The type of a node's numbers in memory.
+pub(super) fn scalar(node: &Node) -> &'static str {
+    match node {
+        node if node.dtype == DType::I32 => "i32",
+        node if node.half => "f16",
+        _ => "f32",
+    }
+}
+
 /// The type aliases of the printed inputs and of other bindings by number: `alias T0 = f32;` … An entry of `others`
 /// takes the place of the input with its number.
 pub fn types(nodes: &[Node], inputs: &[NodeId], others: &[(u32, Option<NodeId>)]) -> String {
     let inputs = (0..super::MAX_INPUTS).map(|i| (i as u32, inputs.get(i).copied()));
     let inputs = inputs.filter(|(slot, _)| others.iter().all(|(other, _)| other != slot));
     let alias = |(slot, node): (u32, Option<NodeId>)| {
-        let scalar = match node.map(|n| &nodes[n.0]) {
-            Some(node) if node.dtype == DType::I32 => "i32",
-            Some(node) if node.half => "f16",
-            _ => "f32",
-        };
-        format!("alias T{slot} = {scalar};\n")
+        format!("alias T{slot} = {};\n", node.map_or("f32", |node| scalar(&nodes[node.0])))
     };
     inputs.chain(others.iter().copied()).map(alias).collect()
 }

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::expr::{Coordinates, Printer};
+use super::expr::{Coordinates, Printer, scalar};
 use super::reduce::fold_text;
 use super::{Kernel, Operand, grid};
 use crate::gpu::{Access, wgsl};
-use crate::graph::{DType, Fold, Node, NodeId, Op};
+use crate::graph::{Fold, Node, NodeId, Op};
 use crate::shape::Shape;
 
 /// A value over rows and the elements of a row.
@@ -58,11 +58,9 @@ pub struct ReduceChain {
     pub length: usize,
 }
 
-impl ReduceChain {
-    /// Invocations of a workgroup: four elements each, as far as sizes allow.
-    pub fn width(&self) -> usize {
-        (self.length / 4).next_power_of_two().clamp(32, 256)
-    }
+/// Invocations of a workgroup for rows of `length`: four elements each, as far as sizes allow.
+pub fn width(length: usize) -> usize {
+    (length / 4).next_power_of_two().clamp(32, 256)
 }
 
 /// Prints functions that share inputs and the names of variables.
@@ -208,16 +206,11 @@ pub fn kernel(nodes: &[Node], stored: &dyn Fn(NodeId) -> bool, chain: &ReduceCha
     }
 
     let mut bindings = String::new();
-    let scalar = |node: NodeId| match &nodes[node.0] {
-        node if node.dtype == DType::I32 => "i32",
-        node if node.half => "f16",
-        _ => "f32",
-    };
     let mut operands = Vec::new();
     let mut bind = |access: Access, letter: char, name: String, node: NodeId, operand: Operand| {
         let slot = operands.len() as u32;
         let mode = if access == Access::Write { "read_write" } else { "read" };
-        let (alias, ty) = (name.replace(|c: char| c.is_ascii_alphabetic(), ""), scalar(node));
+        let (alias, ty) = (name.replace(|c: char| c.is_ascii_alphabetic(), ""), scalar(&nodes[node.0]));
         let _ = write!(
             bindings,
             "alias {letter}{alias} = {ty};\n@group(0) @binding({slot}) var<storage, {mode}> {name}: array<{letter}{alias}>;\n"
@@ -230,7 +223,7 @@ pub fn kernel(nodes: &[Node], stored: &dyn Fn(NodeId) -> bool, chain: &ReduceCha
     for (k, output) in chain.outputs.iter().enumerate() {
         bind(Access::Write, 'U', format!("out{k}"), output.node(), Operand::Made(output.node()));
     }
-    let width = chain.width();
+    let width = width(length);
     let passes = chain.passes.len() + usize::from(!all.is_empty());
     Kernel {
         entry: "reduce_chain_fold",

@@ -19,7 +19,7 @@ use super::axes::{Axes, own, through};
 use super::fuse::{Fusion, Group};
 use crate::graph::{DType, Node, NodeId, Op};
 use crate::kernel::MAX_BUFFERS;
-use crate::kernel::reduce_chain::{Member, Output, ReduceChain};
+use crate::kernel::reduce_chain::{Member, Output, ReduceChain, width};
 
 /// Rows shorter than this leave most of a workgroup idle.
 const SHORTEST: usize = 32;
@@ -33,10 +33,18 @@ const ROUND: usize = 145;
 
 /// True where a normalisation over `count` rows of `length` would be a group.
 pub(super) fn may_group(count: usize, length: usize) -> bool {
-    let width = (length / 4).next_power_of_two().clamp(32, 256);
-    // Three passes in place of seven kernels.
-    let quick = count >= ENOUGH_ROWS || length.div_ceil(width) * 3 * ROUND <= 4 * DISPATCH;
-    count >= 2 && (SHORTEST..=LONGEST).contains(&length) && quick
+    // Three passes in place of at least five kernels.
+    has_rows(count, length) && is_quick(count, length, 3, 4)
+}
+
+/// True for rows that a group takes.
+fn has_rows(count: usize, length: usize) -> bool {
+    count >= 2 && (SHORTEST..=LONGEST).contains(&length)
+}
+
+/// True where so many passes over the rows by one kernel take no longer than the dispatches that they save.
+fn is_quick(count: usize, length: usize, passes: usize, saved: usize) -> bool {
+    count >= ENOUGH_ROWS || length.div_ceil(width(length)) * passes * ROUND <= saved * DISPATCH
 }
 
 /// What a value is computed from.
@@ -170,7 +178,7 @@ impl Fusion {
                 continue;
             }
             let (count, length) = sizes(nodes, seed);
-            if count < 2 || !(SHORTEST..=LONGEST).contains(&length) {
+            if !has_rows(count, length) {
                 continue;
             }
             let mut draft = Draft { seed, members: vec![seed], count, length };
@@ -369,7 +377,7 @@ impl Draft {
         if reductions == 1 && !full {
             return false;
         }
-        let rounds = self.length.div_ceil(chain.width()) * (chain.passes.len() + usize::from(full));
-        self.count >= ENOUGH_ROWS || rounds * ROUND <= (self.members.len() - 1) * DISPATCH
+        let passes = chain.passes.len() + usize::from(full);
+        is_quick(self.count, self.length, passes, self.members.len() - 1)
     }
 }

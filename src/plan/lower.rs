@@ -159,12 +159,7 @@ impl<'a> Lowering<'a> {
                 epilogue.nodes.iter().map(|n| &self.nodes[n.0].op).filter(|op| op.is_elementwise());
             names.extend(computed.map(Op::name));
         }
-        if names.len() > 5 {
-            names.splice(3..names.len() - 1, ["..".to_owned()]);
-        }
-        let scope = &self.nodes[start.0].scope;
-        let names = names.join(" ");
-        if scope.is_empty() { names } else { format!("{scope}: {names}") }
+        titled(&self.nodes[start.0].scope, names)
     }
 
     fn emit(&mut self, root: NodeId) {
@@ -241,12 +236,7 @@ impl<'a> Lowering<'a> {
         let scope = &self.nodes[members[0].0].scope;
         members.extend(chain.outputs.last().map(reduce_chain::Output::node));
         members.dedup();
-        let mut names: Vec<String> = members.iter().map(|node| self.nodes[node.0].op.name()).collect();
-        if names.len() > 5 {
-            names.splice(3..names.len() - 1, ["..".to_owned()]);
-        }
-        let names = names.join(" ");
-        if scope.is_empty() { names } else { format!("{scope}: {names}") }
+        titled(scope, members.iter().map(|node| self.nodes[node.0].op.name()).collect())
     }
 
     /// A second kernel that folds the partial results of the one just drafted.
@@ -398,6 +388,15 @@ impl<'a> Lowering<'a> {
         }
         self.nodes[id.0].inputs.iter().all(|&n| self.ready(n))
     }
+}
+
+/// `layer: sum mul`. Of many names the middle ones are left out.
+fn titled(scope: &str, mut names: Vec<String>) -> String {
+    if names.len() > 5 {
+        names.splice(3..names.len() - 1, ["..".to_owned()]);
+    }
+    let names = names.join(" ");
+    if scope.is_empty() { names } else { format!("{scope}: {names}") }
 }
 
 /// True where the kernel that makes `id` can write to the ring of metrics.
