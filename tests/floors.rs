@@ -34,7 +34,7 @@ const WITHOUT_DEVICE: [(&str, &[&str], &[&str]); 8] = [
     ("nn", &[], &[]),
     ("optim", &[], &[]),
     // Texts, bindings, the family of a kernel and the ways to read a buffer; the memory budget is what an open device has left.
-    ("kernel", &["Access", "Family", "Reads", "wgsl"], &["kernel/target.rs"]),
+    ("kernel", &["Access", "Family", "Reads", "reads", "wgsl", "wgsl_items"], &["kernel/target.rs"]),
     ("plan", &["Access", "Reads", "reads"], &["plan/function.rs", "plan/program.rs"]),
     ("metrics", &[], &[]),
     ("compile", &[], &[]),

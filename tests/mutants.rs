@@ -37,6 +37,7 @@ struct Case {
     build: StepPlan,
     want: Vec<Array>,
     tiles: ProductTiles,
+    side_by_side: bool,
 }
 
 fn case(
@@ -44,7 +45,8 @@ fn case(
     build: impl Fn(&[Tensor]) -> Vec<Tensor> + 'static,
     want: Vec<Array>,
 ) -> Case {
-    Case { inputs, labels: None, build: Box::new(build), want, tiles: ProductTiles::Predicted }
+    let tiles = ProductTiles::Predicted;
+    Case { inputs, labels: None, build: Box::new(build), want, tiles, side_by_side: false }
 }
 
 /// A case as a plan.
@@ -57,7 +59,8 @@ fn planned(case: &Case, target: Target) -> Plan {
     let sinks: Vec<(Tensor, Sink)> =
         outputs.into_iter().enumerate().map(|(i, t)| (t, Sink::Buffer(format!("output {i}")))).collect();
     let ring = Ring { columns: 0, rows: 0 };
-    Plan::new(&graph, &sinks, ring, target.with_tiles(case.tiles)).expect("a plan")
+    let target = Target { side_by_side: case.side_by_side, tiles: case.tiles, ..target };
+    Plan::new(&graph, &sinks, ring, target).expect("a plan")
 }
 
 /// A case planned once, its buffers filled; run with any change to its kernels' text.
@@ -393,6 +396,37 @@ fn reduce_chain() {
         ("tree2[lane] = fold2", "a largest value is the same, however often it is met"),
     ];
     hunt("reduce_chain", Family::Tiled, &lines, &cases, &spared);
+}
+
+/// A batched product by a tile, an elementwise value, sums of few numbers, and in workgroups of 64 sums of many: none reads
+/// another.
+fn beside_each_other(index: usize, with_rows: bool) -> Case {
+    let (a, b) = (uniform(9, &[3, 100, 40]), uniform(10, &[3, 40, 50]));
+    let c = uniform(11, &[130, 3]).map(|x| x * 0.25);
+    let few = reduce::sum(&c, &[1], false);
+    let mut want = vec![matmul::matmul(&a, &b), b.map(|x| x * 0.5 + 1.0), few];
+    want.extend(with_rows.then(|| reduce::sum(&a, &[2], false)));
+    let build = move |t: &[Tensor]| {
+        let few = t[2].sum(&[1], false);
+        let mut all = vec![t[0].matmul(&t[1]), t[1].mul_scalar(0.5).add_scalar(1.0), few];
+        all.extend(with_rows.then(|| t[0].sum(&[2], false)));
+        all
+    };
+    let tiles = ProductTiles::Given { index, parts: 1 };
+    Case { side_by_side: true, tiles, ..case(vec![("a", a), ("b", b), ("c", c)], build, want) }
+}
+
+#[test]
+fn side_by_side() {
+    let cases = [beside_each_other(2, true), beside_each_other(1, false)];
+    for case in &cases {
+        assert_eq!(planned(case, Target::new(Family::Tiled)).steps.len(), 1, "one dispatch");
+    }
+    let lines = printed(&cases, "side_by_side", "\nfn side_by_side");
+    let start = |line: &&String| ["all_", "own_group", "small_"].iter().any(|name| line.contains(name));
+    let lines: Vec<&str> = lines.iter().filter(start).map(String::as_str).collect();
+    let spared = [("- 0u", "subtracts nothing"), ("all_groups.y", "one row of workgroups")];
+    hunt("side_by_side", Family::Tiled, &lines, &cases, &spared);
 }
 
 #[test]

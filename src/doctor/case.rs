@@ -113,7 +113,7 @@ impl Case {
 
     /// Its entry points.
     pub fn entries(&self) -> impl Iterator<Item = &'static str> {
-        self.plan.steps.iter().map(|step| step.kernel.entry)
+        self.plan.steps.iter().flat_map(|step| step.kernel.each()).map(|kernel| kernel.entry)
     }
 
     /// Runs the kernels and compares the results.

@@ -24,6 +24,8 @@ mod unchecked;
 mod wait;
 #[doc(hidden)]
 pub mod wgsl;
+#[doc(hidden)]
+pub mod wgsl_items;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -218,6 +220,11 @@ impl Gpu {
     /// True where kernels may use f16.
     pub fn has_f16(&self) -> bool {
         self.inner.device.features().contains(wgpu::Features::SHADER_F16)
+    }
+
+    /// Bytes of workgroup memory that a kernel may use.
+    pub fn workgroup_bytes(&self) -> usize {
+        self.inner.device.limits().max_compute_workgroup_storage_size as usize
     }
 
     /// True where one invocation of a workgroup sees in a buffer what another has written, after a barrier.

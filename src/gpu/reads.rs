@@ -90,7 +90,7 @@ fn declarations(wgsl: &str, slot: u32) -> Vec<Declaration<'_>> {
 }
 
 /// A type with its aliases replaced, that of a vector's numbers too.
-fn resolved(wgsl: &str, kind: &str) -> String {
+pub fn resolved(wgsl: &str, kind: &str) -> String {
     if let Some((vector, number)) = kind.strip_suffix('>').and_then(|k| k.split_once('<')) {
         return format!("{vector}<{}>", resolved(wgsl, number));
     }

@@ -71,6 +71,7 @@ pub fn kernel(nodes: &[Node], root: NodeId, stored: &dyn Fn(NodeId) -> bool, sin
         constants,
         operands: operands(&printed.inputs, sink),
         reads_old: false,
+        parts: vec![],
         grid: grid(n.div_ceil(64)),
         flops: printed.flops * n as u64,
         iterations: 1,

@@ -46,6 +46,24 @@ pub struct Work {
 }
 
 impl Work {
+    /// The work of two kernels whose workgroups follow each other in one grid.
+    pub fn beside(self, other: Work) -> Work {
+        let groups = self.groups + other.groups;
+        let mean = |of: fn(&Work) -> f64| {
+            (of(&self) * self.groups as f64 + of(&other) * other.groups as f64) / groups.max(1) as f64
+        };
+        Work {
+            groups,
+            invocations: self.invocations.max(other.invocations),
+            registers: self.registers.max(other.registers),
+            rounds: self.rounds.max(other.rounds),
+            multiply_adds: mean(|work| work.multiply_adds),
+            shared_cycles: mean(|work| work.shared_cycles),
+            bytes: self.bytes + other.bytes,
+            loaded_bytes: self.loaded_bytes + other.loaded_bytes,
+        }
+    }
+
     /// Microseconds on the nominal card: launch and barrier, and the longest of latency, arithmetic with workgroup memory,
     /// and bandwidth.
     pub fn microseconds(&self) -> f64 {

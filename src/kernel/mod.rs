@@ -39,6 +39,8 @@ pub mod reduce_chain;
 #[doc(hidden)]
 pub mod scaling;
 #[doc(hidden)]
+pub mod side_by_side;
+#[doc(hidden)]
 pub mod statistics;
 mod target;
 
@@ -74,6 +76,8 @@ pub enum Operand {
     Second,
     /// The value of a node that the kernel makes, where it makes several.
     Made(NodeId),
+    /// The partial results of this number, which a kernel leaves for a later one.
+    Partial(usize),
     /// A buffer of the engine by name: the step counter, tables, arenas.
     Named(&'static str),
 }
@@ -97,6 +101,15 @@ pub struct Kernel {
     pub flops: u64,
     /// Loop iterations of one invocation.
     pub iterations: usize,
+    /// The kernels that it runs side by side; empty for one kernel.
+    pub parts: Vec<Kernel>,
+}
+
+impl Kernel {
+    /// The kernels that it runs side by side, or itself alone.
+    pub fn each(&self) -> &[Kernel] {
+        if self.parts.is_empty() { std::slice::from_ref(self) } else { &self.parts }
+    }
 }
 
 /// A grid of `n` workgroups, folded into y past the limit of one dimension.

@@ -18,14 +18,24 @@ pub fn microseconds(kernel: &Kernel, bytes: u64, family: Family) -> Option<f64> 
     if family != Family::Tiled {
         return None;
     }
+    side_by_side(kernel.each(), bytes)
+}
+
+/// Microseconds of kernels side by side that read and write `bytes`; `None` for no kernel.
+pub fn side_by_side<'a>(kernels: impl IntoIterator<Item = &'a Kernel>, bytes: u64) -> Option<f64> {
+    let work = kernels.into_iter().map(work_of).reduce(Work::beside)?;
+    Some(Work { bytes: bytes as f64, ..work }.microseconds())
+}
+
+/// What a kernel asks of the card, besides the bytes of its operands.
+fn work_of(kernel: &Kernel) -> Work {
     let groups = kernel.grid.iter().map(|&n| n as usize).product();
     let constant = |name: &str| {
         kernel.constants.iter().find(|(known, _)| *known == name).map(|(_, value)| *value as usize)
     };
     let chunk = constant("CHUNK").unwrap_or(0).min(constant("K").unwrap_or(0));
-    let bytes = bytes as f64;
     if let Some(tile) = Tile::of(&kernel.constants) {
-        return Some(work(tile, groups, chunk, bytes).microseconds());
+        return work(tile, groups, chunk, 0.0);
     }
     let mut work = Work {
         groups,
@@ -34,7 +44,7 @@ pub fn microseconds(kernel: &Kernel, bytes: u64, family: Family) -> Option<f64> 
         rounds: kernel.iterations,
         multiply_adds: kernel.flops as f64 / 2.0 / groups as f64,
         shared_cycles: 0.0,
-        bytes,
+        bytes: 0.0,
         loaded_bytes: 0.0,
     };
     if let (Some(threads), Some(slab)) = (constant("THREADS"), constant("SLAB")) {
@@ -42,7 +52,7 @@ pub fn microseconds(kernel: &Kernel, bytes: u64, family: Family) -> Option<f64> 
         work.invocations = threads * threads;
         work.rounds = chunk.div_ceil(TILED_SLAB) * (slab / work.invocations);
     }
-    Some(work.microseconds())
+    work
 }
 
 #[cfg(test)]
@@ -58,6 +68,7 @@ mod tests {
             constants: constants.to_vec(),
             operands: vec![],
             reads_old: false,
+            parts: vec![],
             grid,
             flops: 1000,
             iterations,

@@ -58,9 +58,10 @@ pub struct ReduceChain {
     pub length: usize,
 }
 
-/// Invocations of a workgroup for rows of `length`: four elements each, as far as sizes allow.
+/// Invocations of a workgroup for rows of `length`: as many as most kernels have, beside which it can run then; more where
+/// rows are long.
 pub fn width(length: usize) -> usize {
-    (length / 4).next_power_of_two().clamp(32, 256)
+    if length <= 1024 { 64 } else { 256 }
 }
 
 /// Prints functions that share inputs and the names of variables.
@@ -234,6 +235,7 @@ pub fn kernel(nodes: &[Node], stored: &dyn Fn(NodeId) -> bool, chain: &ReduceCha
         constants: vec![("OUTPUTS", count as u32), ("LENGTH", length as u32), ("WIDTH", width as u32)],
         operands,
         reads_old: false,
+        parts: vec![],
         grid: grid(count),
         flops: text.flops,
         iterations: length.div_ceil(width) * passes + 8 * chain.passes.len(),

@@ -30,6 +30,7 @@ pub fn weights(bytes: u64, rounding: Rounding) -> Kernel {
         constants: vec![("LENGTH", fours as u32)],
         operands,
         reads_old: false,
+        parts: vec![],
         grid: grid(fours.div_ceil(64)),
         flops: 0,
         iterations: 1,

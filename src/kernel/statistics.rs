@@ -97,6 +97,7 @@ impl Layout {
                 constants,
                 operands,
                 reads_old: false,
+                parts: vec![],
                 grid: [x, y, KINDS as u32],
                 flops,
                 iterations,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::side_by_side;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterKind, Family, Gpu, Reads};
 
@@ -106,6 +107,8 @@ pub struct Target {
     pub statistics: bool,
     /// False where small nets are not trained in two dispatches, but kernel by kernel as others are.
     pub whole_nets: bool,
+    /// False where no kernels run side by side in a dispatch.
+    pub side_by_side: bool,
     /// The kernels of products in the tiled family.
     pub tiles: ProductTiles,
 }
@@ -123,6 +126,7 @@ impl Target {
             reads,
             statistics: false,
             whole_nets: true,
+            side_by_side: true,
             tiles: ProductTiles::Predicted,
         }
     }
@@ -137,7 +141,11 @@ impl Target {
         let is_plain = adapter.kind == AdapterKind::Software && adapter.family() == Family::Tiled;
         let tiles = if is_plain { ProductTiles::Plain } else { ProductTiles::Predicted };
         let target = Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads()).with_tiles(tiles);
-        if is_plain || !gpu.has_coherent_buffers() { target.kernel_by_kernel() } else { target }
+        Target {
+            whole_nets: !is_plain && gpu.has_coherent_buffers(),
+            side_by_side: !is_plain && gpu.workgroup_bytes() >= side_by_side::WORKGROUP_BYTES,
+            ..target
+        }
     }
 
     /// The same with another memory budget.
@@ -165,9 +173,9 @@ impl Target {
         Target { statistics, ..self }
     }
 
-    /// The same without whole nets in two dispatches.
+    /// The same with a dispatch for each kernel: without whole nets in two dispatches, and without kernels side by side.
     pub fn kernel_by_kernel(self) -> Self {
-        Target { whole_nets: false, ..self }
+        Target { whole_nets: false, side_by_side: false, ..self }
     }
 
     /// The same with other kernels of products.

@@ -150,6 +150,7 @@ pub(super) fn tensor_norms(around: &UpdateContext<'_>, tensors: usize) -> Kernel
             (2, Access::Write, Operand::Named(NORMS)),
         ],
         reads_old: false,
+        parts: vec![],
         grid: grid(tensors),
         flops: 2 * blocks as u64,
         iterations: 2 * blocks.div_ceil(64),
@@ -212,6 +213,7 @@ pub(super) fn pass_with(
         constants,
         operands,
         reads_old: true,
+        parts: vec![],
         grid: grid(fours.div_ceil(BLOCK * around.blocks as usize)),
         flops: u64::from(update.flops_per_parameter) * parameters as u64
             + around.computed.map_or(0, |computed| computed.flops),
@@ -235,6 +237,7 @@ pub fn average(update: &UpdateKernel, bytes: u64) -> Option<Kernel> {
             (2, Access::Write, Operand::Named(AVERAGE)),
         ],
         reads_old: false,
+        parts: vec![],
         grid: grid(fours.div_ceil(BLOCK)),
         flops: 3 * bytes / 4,
         iterations: 1,

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use super::buffers::{Ring, Sink, fixed, sink_buffer};
 use super::fuse::Fusion;
+use super::side_by_side::SideBySide;
 use super::view::Views;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::chain::{self, Sink as KernelSink};
 use crate::kernel::matmul::{self, Matrix, Product};
-use crate::kernel::reduce::Reduction;
-use crate::kernel::{Family, Kernel, Target, cross_entropy, reduce, reduce_chain};
+use crate::kernel::reduce::{PARTIAL, Reduction};
+use crate::kernel::{Family, Kernel, Operand, ProductTiles, Target, cross_entropy, reduce, reduce_chain};
 
 /// The node behind reshapes, which hold the same elements in the same order.
 pub(super) fn strip(nodes: &[Node], mut id: NodeId) -> NodeId {
@@ -28,9 +29,29 @@ pub(super) struct KernelDraft {
     pub second: Option<(NodeId, Option<Sink>)>,
     /// The other nodes of a kernel that makes several.
     pub also: Vec<(NodeId, Option<Sink>)>,
-    /// Bytes of the partial results it leaves for the kernel after it.
-    pub partial: u64,
+    /// Numbers and bytes of partial results that it leaves for later kernels.
+    pub partials: Vec<(usize, u64)>,
+    /// First and last node of a product whose kernel has other tiles too.
+    pub product: Option<(NodeId, NodeId)>,
     pub title: String,
+    /// Titles and nodes of the kernels that it runs side by side; empty for one kernel.
+    pub parts: Vec<(String, NodeId)>,
+}
+
+impl KernelDraft {
+    fn new(kernel: Kernel, output: NodeId, sink: Option<Sink>, title: String) -> KernelDraft {
+        KernelDraft {
+            kernel,
+            output,
+            sink,
+            second: None,
+            also: vec![],
+            partials: vec![],
+            product: None,
+            title,
+            parts: vec![],
+        }
+    }
 }
 
 /// The fusion's decisions, and the values whose own kernel writes to a sink.
@@ -118,16 +139,12 @@ impl<'a> Lowering<'a> {
                 let stored = |n: NodeId| self.fusion.stored[n.0];
                 let kernel = chain::kernel(self.nodes, *id, &stored, self.kernel_sink(Some(sink)));
                 let title = format!("copy to {}", sink_buffer(sink));
-                self.drafts.push(KernelDraft {
-                    kernel,
-                    output: *id,
-                    sink: Some(sink.clone()),
-                    second: None,
-                    also: vec![],
-                    partial: 0,
-                    title,
-                });
+                self.drafts.push(KernelDraft::new(kernel, *id, Some(sink.clone()), title));
             }
+        }
+        if self.target.side_by_side && self.target.family == Family::Tiled {
+            let drafts = std::mem::take(&mut self.drafts);
+            self.drafts = SideBySide::new(&self).join(drafts);
         }
         self
     }
@@ -148,7 +165,7 @@ impl<'a> Lowering<'a> {
         let title = self.title(start);
         let sink = self.owned.get(&output).cloned();
         self.done[output.0] = true;
-        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: vec![], partial: 0, title });
+        self.drafts.push(KernelDraft::new(kernel, output, sink, title));
     }
 
     /// `layer: matmul add relu`, from the first op of the kernel to the last. Of many ops the middle ones are left out.
@@ -227,7 +244,7 @@ impl<'a> Lowering<'a> {
         made.iter().for_each(|(node, _)| self.done[node.0] = true);
         let title = self.group_title(chain);
         let Some((output, sink)) = made.pop() else { unreachable!("a group without outputs") };
-        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: made, partial: 0, title });
+        self.drafts.push(KernelDraft { also: made, ..KernelDraft::new(kernel, output, sink, title) });
     }
 
     /// `layer: sum sum mul`: the reductions of a group, and the last value that it makes.
@@ -240,37 +257,32 @@ impl<'a> Lowering<'a> {
     }
 
     /// A second kernel that folds the partial results of the one just drafted.
-    fn follow(&mut self, kernel: Kernel, root: NodeId, bytes: u64) {
+    fn follow(&mut self, mut kernel: Kernel, root: NodeId, bytes: u64) {
+        let number = self.drafts.len();
         if let Some(first) = self.drafts.last_mut() {
-            first.partial = bytes;
+            first.partials.push((number, bytes));
+            number_partial(&mut first.kernel, number);
         }
+        number_partial(&mut kernel, number);
         let title =
             format!("{}: fold of parts", self.nodes[root.0].scope).trim_start_matches(": ").to_owned();
         let sink = self.owned.get(&root).cloned();
-        self.drafts.push(KernelDraft {
-            kernel,
-            output: root,
-            sink,
-            second: None,
-            also: vec![],
-            partial: bytes,
-            title,
-        });
+        self.drafts.push(KernelDraft::new(kernel, root, sink, title));
     }
 
     fn matrix(&self, id: NodeId, turned: bool) -> Matrix {
         Views::new(self.nodes, &self.fusion.stored).operand(id, turned)
     }
 
-    fn emit_matmul(&mut self, start: NodeId, root: NodeId) {
+    /// What `make` makes of the product of `start` with its epilogue up to `root`.
+    fn with_product<T>(&self, start: NodeId, root: NodeId, make: impl FnOnce(&Product<'_>) -> T) -> T {
         let node = &self.nodes[start.0];
         let Op::Matmul { trans_a, trans_b } = node.op else { unreachable!("not a matmul") };
         let rank = node.shape.len();
         let a_shape = &self.nodes[node.inputs[0].0].shape;
-        let sum = self.row_sums.get(&start).copied();
         let side_output = self.side_output(start);
         let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
-        let product = Product {
+        make(&Product {
             nodes: self.nodes,
             node: start,
             root,
@@ -282,9 +294,27 @@ impl<'a> Lowering<'a> {
             m: node.shape[rank - 2],
             n: node.shape[rank - 1],
             k: a_shape[if trans_a { rank - 2 } else { rank - 1 }],
-            row_sum: sum.is_some(),
-        };
-        let (kernel, parts) = matmul::kernel(&product, self.target);
+            row_sum: self.row_sums.contains_key(&start),
+        })
+    }
+
+    /// The kernel of a product with workgroups of `invocations`, if there is one.
+    pub(super) fn product_of(&self, start: NodeId, root: NodeId, invocations: usize) -> Option<Kernel> {
+        self.with_product(start, root, |product| {
+            let index = matmul::choose_among(product.sizes(), invocations)?;
+            let tiles = ProductTiles::Given { index, parts: 1 };
+            let (kernel, parts) = matmul::kernel(product, self.target.with_tiles(tiles));
+            parts.is_none().then_some(kernel)
+        })
+    }
+
+    fn emit_matmul(&mut self, start: NodeId, root: NodeId) {
+        let node = &self.nodes[start.0];
+        let sum = self.row_sums.get(&start).copied();
+        let side_output = self.side_output(start);
+        let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
+        let target = self.target;
+        let (kernel, parts) = self.with_product(start, root, |product| matmul::kernel(product, target));
         if let Some(parts) = parts {
             let outputs = node.shape.elements();
             let sink = self.kernel_sink(self.owned.get(&root));
@@ -294,7 +324,11 @@ impl<'a> Lowering<'a> {
             self.draft(kernel, root, start);
             self.follow(second, root, (outputs * parts * 4) as u64);
         } else {
+            let product = (kernel.entry == "matmul_block").then_some((start, root));
             self.draft(kernel, root, start);
+            if let Some(draft) = self.drafts.last_mut() {
+                draft.product = product;
+            }
         }
         self.draft_side_output(start);
         if let (Some(sum), Some(draft)) = (sum, self.drafts.last_mut()) {
@@ -387,6 +421,15 @@ impl<'a> Lowering<'a> {
             return self.done[id.0] || fixed(&self.nodes[id.0]).is_some();
         }
         self.nodes[id.0].inputs.iter().all(|&n| self.ready(n))
+    }
+}
+
+/// Gives the partial results that a kernel writes or reads their number.
+fn number_partial(kernel: &mut Kernel, number: usize) {
+    for (.., operand) in &mut kernel.operands {
+        if *operand == Operand::Named(PARTIAL) {
+            *operand = Operand::Partial(number);
+        }
     }
 }
 

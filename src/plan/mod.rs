@@ -16,6 +16,7 @@ mod program;
 mod reads;
 mod rewrite;
 mod row_sum;
+mod side_by_side;
 mod steps;
 mod view;
 mod weights;

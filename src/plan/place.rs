@@ -15,11 +15,9 @@ use super::buffers::{ACTIVATIONS, Location, METRICS, Sink, TALLY, fixed, input_b
 use super::lower::Lowering;
 use super::memory::{Arena, Life, share};
 use super::steps::{Plan, Step};
-use crate::gpu::Access;
 use crate::graph::{NodeId, Op};
 use crate::kernel::Operand;
 use crate::kernel::feed::{BUFFERS, STATE, STATE_BYTES};
-use crate::kernel::reduce::PARTIAL;
 
 impl Lowering<'_> {
     /// Gives every value its location.
@@ -35,7 +33,7 @@ impl Lowering<'_> {
         // Lives of values without a fixed location, and of partial results under a key of their own.
         let mut lives: Vec<Life> = Vec::new();
         let mut index: HashMap<NodeId, usize> = HashMap::new();
-        let mut partials: HashMap<usize, usize> = HashMap::new();
+        let mut partials: HashMap<usize, usize> = HashMap::new(); // by their number
         for (k, draft) in self.drafts.iter().enumerate() {
             let others = draft.second.iter().chain(&draft.also).map(|(n, s)| (*n, s));
             let made = [(draft.output, &draft.sink)].into_iter().chain(others);
@@ -47,20 +45,17 @@ impl Lowering<'_> {
                     });
                 }
             }
-            let writes_partial = draft
-                .kernel
-                .operands
-                .iter()
-                .any(|(_, access, o)| *o == Operand::Named(PARTIAL) && *access == Access::Write);
-            if writes_partial {
-                lives.push(Life { first: k, last: k + 1, bytes: draft.partial.next_multiple_of(16) });
-                partials.insert(k, lives.len() - 1);
-                partials.insert(k + 1, lives.len() - 1);
+            for &(number, bytes) in &draft.partials {
+                lives.push(Life { first: k, last: k, bytes: bytes.next_multiple_of(16) });
+                partials.insert(number, lives.len() - 1);
             }
             for (_, _, operand) in &draft.kernel.operands {
-                if let Operand::Node(node) = operand
-                    && let Some(&life) = index.get(node)
-                {
+                let life = match operand {
+                    Operand::Node(node) => index.get(node),
+                    Operand::Partial(number) => partials.get(number),
+                    _ => None,
+                };
+                if let Some(&life) = life {
                     lives[life].last = k;
                 }
             }
@@ -69,7 +64,7 @@ impl Lowering<'_> {
         let shared: Vec<usize> =
             sizes.iter().enumerate().map(|(i, &b)| plan.buffer(&format!("{}{i}", ACTIVATIONS), b)).collect();
 
-        for (k, draft) in self.drafts.iter().enumerate() {
+        for draft in &self.drafts {
             let locate =
                 |plan: &mut Plan, node: NodeId, sink: Option<&Sink>| match (sink, &self.nodes[node.0].op) {
                     (Some(Sink::Gradient(p)), _) => {
@@ -127,8 +122,8 @@ impl Lowering<'_> {
                         None => unreachable!("a second output without a node"),
                     },
                     Operand::Made(node) => locate(&mut plan, node, self.owned.get(&node)),
-                    Operand::Named(PARTIAL) => {
-                        let life = partials[&k];
+                    Operand::Partial(number) => {
+                        let life = partials[&number];
                         Location { buffer: shared[places[life]], offset: 0, bytes: lives[life].bytes }
                     }
                     Operand::Named(name) => {
@@ -144,6 +139,11 @@ impl Lowering<'_> {
                 images: Vec::new(),
                 title: draft.title.clone(),
                 shape: self.nodes[draft.output.0].shape.clone(),
+                parts: draft
+                    .parts
+                    .iter()
+                    .map(|(title, node)| (title.clone(), self.nodes[node.0].shape.clone()))
+                    .collect(),
             });
         }
         plan

@@ -46,6 +46,8 @@ pub struct Step {
     pub title: String,
     /// Shape of the output.
     pub shape: Shape,
+    /// Titles and shapes of the kernels that it runs side by side; empty for one kernel.
+    pub parts: Vec<(String, Shape)>,
 }
 
 impl Step {
@@ -53,6 +55,24 @@ impl Step {
     /// in part.
     pub fn bytes(&self) -> u64 {
         self.bindings.iter().filter(|(slot, ..)| *slot < OLD).map(|(_, _, l)| l.bytes).sum()
+    }
+
+    /// The kernels that it runs side by side, or itself.
+    fn one_by_one(mut self) -> Vec<Step> {
+        if self.parts.is_empty() {
+            return vec![self];
+        }
+        let parts = std::mem::take(&mut self.kernel.parts).into_iter().zip(std::mem::take(&mut self.parts));
+        let single = parts.map(|(kernel, (title, shape))| {
+            let places = self.kernel.operands.iter().zip(&self.bindings);
+            let bindings = kernel.operands.iter().filter_map(|&(slot, access, operand)| {
+                let place = places.clone().find(|((.., own), _)| *own == operand);
+                place.map(|(_, binding)| (slot, access, binding.2))
+            });
+            let bindings = bindings.collect();
+            Step { kernel, bindings, images: Vec::new(), title, shape, parts: Vec::new() }
+        });
+        single.collect()
     }
 
     /// The ways in which it reads what it reads.
@@ -146,7 +166,12 @@ impl Plan {
             let bytes = self.buffers[buffer].bytes;
             bindings.push((slot, access, Location { buffer, offset: 0, bytes }));
         }
-        Step { kernel, bindings, images: Vec::new(), title: title.to_owned(), shape }
+        Step { kernel, bindings, images: Vec::new(), title: title.to_owned(), shape, parts: Vec::new() }
+    }
+
+    /// Gives kernels that run side by side a dispatch each. Results have the same bits.
+    pub fn one_by_one(&mut self) {
+        self.steps = std::mem::take(&mut self.steps).into_iter().flat_map(Step::one_by_one).collect();
     }
 
     /// Bytes of the largest buffer that grows with the batch, an activation or an input.

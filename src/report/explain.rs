@@ -8,8 +8,9 @@ use super::align;
 use crate::compile::{Recomputation, StepPlan, TrainPlan};
 use crate::gpu::reads::OLD;
 use crate::gpu::{Access, Family, Reads};
-use crate::kernel::prediction;
+use crate::kernel::{Kernel, prediction};
 use crate::plan::{Plan, ReadCounts, Step};
+use crate::shape::Shape;
 use crate::units;
 
 fn read_and_written(step: &Step) -> (u64, u64) {
@@ -48,6 +49,15 @@ fn predicted_sum(plan: &Plan, family: Family) -> Option<f64> {
     plan.steps.iter().map(|step| predicted(step, family)).sum()
 }
 
+/// The kernels of a step, each with its title and the shape of its output.
+fn each(step: &Step) -> Vec<(&Kernel, &str, &Shape)> {
+    if step.parts.is_empty() {
+        return vec![(&step.kernel, &step.title, &step.shape)];
+    }
+    let parts = step.kernel.parts.iter().zip(&step.parts);
+    parts.map(|(kernel, (title, shape))| (kernel, title.as_str(), shape)).collect()
+}
+
 fn kernels(plan: &Plan, family: Family) -> String {
     let mut header = vec!["#", "kernel", "what", "makes", "grid", "FLOPs", "reads", "writes"];
     let read_as: Vec<String> = plan.steps.iter().map(read_as).collect();
@@ -58,19 +68,22 @@ fn kernels(plan: &Plan, family: Family) -> String {
     let mut rows = vec![header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()];
     for (i, step) in plan.steps.iter().enumerate() {
         let (read, written) = read_and_written(step);
-        let [x, y, z] = step.kernel.grid;
-        rows.push(vec![
-            (i + 1).to_string(),
-            step.kernel.entry.to_owned(),
-            step.title.clone(),
-            step.shape.to_string(),
-            format!("{x}x{y}x{z}"),
-            units::count(step.kernel.flops as f64),
-            units::bytes(read),
-            units::bytes(written),
-        ]);
-        rows[i + 1].extend(is_read_otherwise.then(|| read_as[i].clone()));
-        rows[i + 1].extend(predicted(step, family).map(|us| format!("{us:.1} µs")));
+        let first = rows.len();
+        for (place, (kernel, title, shape)) in each(step).into_iter().enumerate() {
+            let [x, y, z] = kernel.grid;
+            rows.push(vec![
+                // Kernels that run side by side share the number of their dispatch.
+                if place == 0 { (i + 1).to_string() } else { "+".into() },
+                kernel.entry.to_owned(),
+                title.to_owned(),
+                shape.to_string(),
+                format!("{x}x{y}x{z}"),
+                units::count(kernel.flops as f64),
+            ]);
+        }
+        rows[first].extend([units::bytes(read), units::bytes(written)]);
+        rows[first].extend(is_read_otherwise.then(|| read_as[i].clone()));
+        rows[first].extend(predicted(step, family).map(|us| format!("{us:.1} µs")));
     }
     align(&rows, &[false, true, true, true, true, false, false, false, is_read_otherwise])
 }
@@ -260,6 +273,15 @@ fn plan_json(plan: &Plan, family: Family) -> Value {
         .iter()
         .map(|step| {
             let (read, written) = read_and_written(step);
+            let parts = each(step).into_iter().map(|(kernel, title, shape)| {
+                json!({
+                    "kernel": kernel.entry,
+                    "what": title,
+                    "shape": shape.to_vec(),
+                    "grid": kernel.grid,
+                    "flops": kernel.flops,
+                })
+            });
             json!({
                 "kernel": step.kernel.entry,
                 "what": step.title,
@@ -270,6 +292,7 @@ fn plan_json(plan: &Plan, family: Family) -> Value {
                 "bytes_written": written,
                 "reads": step.reads(),
                 "predicted_us": predicted(step, family),
+                "parts": if step.parts.is_empty() { vec![] } else { parts.collect::<Vec<_>>() },
             })
         })
         .collect();

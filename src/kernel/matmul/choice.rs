@@ -113,6 +113,13 @@ pub fn choose(s: Sizes, row_sum: bool) -> Choice {
         .unwrap_or_else(|| candidate(s, &TILES[0], least))
 }
 
+/// The index of the tile of least predicted time among those with workgroups of `invocations`, with K in one part.
+pub fn choose_among(s: Sizes, invocations: usize) -> Option<usize> {
+    let all = (0..).zip(&TILES).filter(|(_, tile)| tile.invocations() == invocations);
+    let all = all.map(|(index, tile)| (index, candidate(s, tile, 1)));
+    all.min_by(|(_, a), (_, b)| a.microseconds.total_cmp(&b.microseconds)).map(|(index, _)| index)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

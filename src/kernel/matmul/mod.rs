@@ -23,7 +23,7 @@ mod tile;
 mod variant;
 
 pub use block::Layout;
-pub use choice::{Choice, Sizes, choose, work};
+pub use choice::{Choice, Sizes, choose, choose_among, work};
 pub use product::{Matrix, MatrixView, Product};
 pub use tile::{TILES, Tile};
 
@@ -129,6 +129,7 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         constants,
         operands,
         reads_old: false,
+        parts: vec![],
         grid: [p.n.div_ceil(v.cols) as u32, p.m.div_ceil(v.rows) as u32, (p.batch * splits) as u32],
         flops,
         iterations: v.iterations,

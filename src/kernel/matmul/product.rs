@@ -1,5 +1,6 @@
 //! A matrix product as the planner asks for it.
 
+use super::choice::Sizes;
 use crate::graph::{Node, NodeId};
 
 /// A matrix operand in memory: element (z, i, j) is at `offset + z·batch + i·row + j·col` of `node`.
@@ -82,4 +83,11 @@ pub struct Product<'a> {
     pub k: usize,
     /// Also write the sum of each row of A to the second output.
     pub row_sum: bool,
+}
+
+impl Product<'_> {
+    /// Its sizes.
+    pub fn sizes(&self) -> Sizes {
+        Sizes { batch: self.batch, m: self.m, n: self.n, k: self.k }
+    }
 }

@@ -1,7 +1,7 @@
 //! Chooses the kernel of a product by family, shape and strides.
 
 use super::block::Layout;
-use super::choice::{Sizes, candidate, choose};
+use super::choice::{candidate, choose};
 use super::product::{MatrixView, Product};
 use super::tile::{TILES, Tile};
 use crate::kernel::{Family, MAX_ITERATIONS, ProductTiles, Target};
@@ -58,7 +58,7 @@ fn block(p: &Product<'_>, tiles: ProductTiles) -> Variant {
         Layout { along_k: k_stride == 1 || line_stride != 1, fours: false }
     };
     let layouts = [layout(&a, a.col, a.row, p.m), layout(&b, b.row, b.col, p.n)];
-    let sizes = Sizes { batch: p.batch, m: p.m, n: p.n, k: p.k };
+    let sizes = p.sizes();
     let choice = match tiles {
         ProductTiles::Given { index, parts } => {
             candidate(sizes, &TILES[index], if p.row_sum { 1 } else { parts })

@@ -94,6 +94,7 @@ pub fn rows(net: &Mlp, fields: &[Fed<'_>], stride: usize) -> Kernel {
         constants: vec![("BATCH", net.batch as u32)],
         operands: bindings.operands,
         reads_old: false,
+        parts: vec![],
         grid: [net.batch.div_ceil(ROWS) as u32, 1, 1],
         flops: text.flops,
         iterations: text.iterations,

@@ -37,6 +37,7 @@ pub fn stored_gradients(net: &Mlp, bytes: u64) -> Kernel {
         constants: vec![("LENGTH", fours as u32)],
         operands,
         reads_old: false,
+        parts: vec![],
         grid: grid(fours.div_ceil(64)),
         flops,
         iterations,
