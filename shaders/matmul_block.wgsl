@@ -1,4 +1,4 @@
-// Matrix product for GPUs, operands by strides: out[z] = epilogue(A[z] B[z]), [M, K] by [K, N].
+// Matrix product for GPUs, operands by strides or through views: out[z] = epilogue(A[z] B[z]), [M, K] by [K, N].
 // A workgroup makes a tile of ROWS by COLS from slabs of SLAB along K, which lie in workgroup memory as cells of four
 // numbers. The next slab is loaded into registers before the product of the present one. With two slabs in turn (SWAP > 0)
 // there is one barrier a slab. Where the tile is small, SLICES groups of invocations each take their share of every slab,
@@ -71,6 +71,10 @@ fn store(z: u32, row: u32, col: u32, acc: f32) {
     }
 }
 
+//#slot a_map
+//#end
+//#slot b_map
+//#end
 //#slot layout
 // The ith row of an invocation in its tile, and its jth column.
 fn row_of(y: u32, i: u32) -> u32 { return y + TALL * i; }

@@ -55,7 +55,7 @@ alias ALine = u32;
 alias AStep = u32;
 fn a_line(z: u32, i: u32) -> ALine { return A_OFFSET + z * A_BATCH + i * A_ROW; }
 fn a_step(k: u32) -> AStep { return k * A_COL; }
-fn a_at(line: ALine, step: AStep) -> f32 { return f32(a[line + step]); }
+fn a_number(line: ALine, step: AStep) -> f32 { return f32(a[line + step]); }
 //#end
 
 //#slot b_map
@@ -63,7 +63,7 @@ alias BLine = u32;
 alias BStep = u32;
 fn b_line(z: u32, i: u32) -> BLine { return B_OFFSET + z * B_BATCH + i * B_COL; }
 fn b_step(k: u32) -> BStep { return k * B_ROW; }
-fn b_at(line: BLine, step: BStep) -> f32 { return f32(b[line + step]); }
+fn b_number(line: BLine, step: BStep) -> f32 { return f32(b[line + step]); }
 //#end
 
 override ROWS: u32 = 16u;
@@ -114,12 +114,12 @@ fn matmul_subgroup_map(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_i
     for (var k = start; k + 1u < start + length; k += 2u) {
         let j0 = b_step(k);
         let j1 = b_step(k + 1u);
-        let b0 = vec4<f32>(b_at(s0, j0), b_at(s1, j0), b_at(s2, j0), b_at(s3, j0));
-        let b1 = vec4<f32>(b_at(s0, j1), b_at(s1, j1), b_at(s2, j1), b_at(s3, j1));
+        let b0 = vec4<f32>(b_number(s0, j0), b_number(s1, j0), b_number(s2, j0), b_number(s3, j0));
+        let b1 = vec4<f32>(b_number(s0, j1), b_number(s1, j1), b_number(s2, j1), b_number(s3, j1));
         let i0 = a_step(k);
         let i1 = a_step(k + 1u);
-        let u0 = a_at(p, i0);
-        let u1 = a_at(p, i1);
+        let u0 = a_number(p, i0);
+        let u1 = a_number(p, i1);
         c0 = twos(c0, subgroupBroadcast(u0, 0u), subgroupBroadcast(u1, 0u), b0, b1);
         c1 = twos(c1, subgroupBroadcast(u0, 1u), subgroupBroadcast(u1, 1u), b0, b1);
         c2 = twos(c2, subgroupBroadcast(u0, 2u), subgroupBroadcast(u1, 2u), b0, b1);
@@ -130,8 +130,8 @@ fn matmul_subgroup_map(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_i
         c7 = twos(c7, subgroupBroadcast(u0, 7u), subgroupBroadcast(u1, 7u), b0, b1);
         if (ROW_SUM) { sum0 += u0 + u1; }
         if (ROWS == 16u) {
-            let v0 = a_at(q, i0);
-            let v1 = a_at(q, i1);
+            let v0 = a_number(q, i0);
+            let v1 = a_number(q, i1);
             c8 = twos(c8, subgroupBroadcast(v0, 0u), subgroupBroadcast(v1, 0u), b0, b1);
             c9 = twos(c9, subgroupBroadcast(v0, 1u), subgroupBroadcast(v1, 1u), b0, b1);
             c10 = twos(c10, subgroupBroadcast(v0, 2u), subgroupBroadcast(v1, 2u), b0, b1);
@@ -146,8 +146,8 @@ fn matmul_subgroup_map(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_i
     if (length % 2u == 1u) {
         let k = start + length - 1u;
         let j = b_step(k);
-        let b0 = vec4<f32>(b_at(s0, j), b_at(s1, j), b_at(s2, j), b_at(s3, j));
-        let u = a_at(p, a_step(k));
+        let b0 = vec4<f32>(b_number(s0, j), b_number(s1, j), b_number(s2, j), b_number(s3, j));
+        let u = a_number(p, a_step(k));
         c0 += subgroupBroadcast(u, 0u) * b0;
         c1 += subgroupBroadcast(u, 1u) * b0;
         c2 += subgroupBroadcast(u, 2u) * b0;
@@ -158,7 +158,7 @@ fn matmul_subgroup_map(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_i
         c7 += subgroupBroadcast(u, 7u) * b0;
         if (ROW_SUM) { sum0 += u; }
         if (ROWS == 16u) {
-            let v = a_at(q, a_step(k));
+            let v = a_number(q, a_step(k));
             c8 += subgroupBroadcast(v, 0u) * b0;
             c9 += subgroupBroadcast(v, 1u) * b0;
             c10 += subgroupBroadcast(v, 2u) * b0;

@@ -55,7 +55,7 @@ alias ALine = u32;
 alias AStep = u32;
 fn a_line(z: u32, i: u32) -> ALine { return A_OFFSET + z * A_BATCH + i * A_ROW; }
 fn a_step(k: u32) -> AStep { return k * A_COL; }
-fn a_at(line: ALine, step: AStep) -> f32 { return f32(a[line + step]); }
+fn a_number(line: ALine, step: AStep) -> f32 { return f32(a[line + step]); }
 //#end
 
 //#slot b_map
@@ -63,7 +63,7 @@ alias BLine = u32;
 alias BStep = u32;
 fn b_line(z: u32, i: u32) -> BLine { return B_OFFSET + z * B_BATCH + i * B_COL; }
 fn b_step(k: u32) -> BStep { return k * B_ROW; }
-fn b_at(line: BLine, step: BStep) -> f32 { return f32(b[line + step]); }
+fn b_number(line: BLine, step: BStep) -> f32 { return f32(b[line + step]); }
 //#end
 
 override THREADS: u32 = 8u;
@@ -95,11 +95,11 @@ fn matmul_tiled(
         for (var i = lane; i < SLAB; i += THREADS * THREADS) {
             let ak = select(i / TILE, i % 16u, A_ALONG_K);
             let am = select(i % TILE, i / 16u, A_ALONG_K);
-            let a_value = a_at(a_line(batch, min(row0 + am, M - 1u)), a_step(min(k0 + ak, end - 1u)));
+            let a_value = a_number(a_line(batch, min(row0 + am, M - 1u)), a_step(min(k0 + ak, end - 1u)));
             a_slab[ak * TILE + am] = select(0.0, a_value, k0 + ak < end);
             let bk = select(i / TILE, i % 16u, B_ALONG_K);
             let bn = select(i % TILE, i / 16u, B_ALONG_K);
-            let b_value = b_at(b_line(batch, min(col0 + bn, N - 1u)), b_step(min(k0 + bk, end - 1u)));
+            let b_value = b_number(b_line(batch, min(col0 + bn, N - 1u)), b_step(min(k0 + bk, end - 1u)));
             b_slab[bk * TILE + bn] = select(0.0, b_value, k0 + bk < end);
         }
         workgroupBarrier();

@@ -222,6 +222,11 @@ impl Gpu {
         self.inner.device.features().contains(wgpu::Features::SHADER_F16)
     }
 
+    /// Storage buffers that a kernel may bind.
+    pub fn buffers_of_a_kernel(&self) -> usize {
+        self.inner.device.limits().max_storage_buffers_per_shader_stage as usize
+    }
+
     /// Bytes of workgroup memory that a kernel may use.
     pub fn workgroup_bytes(&self) -> usize {
         self.inner.device.limits().max_compute_workgroup_storage_size as usize

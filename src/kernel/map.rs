@@ -148,7 +148,7 @@ pub fn operand(
         "{line_struct}{step_struct}\
          fn {array}_line(z: u32, i: u32) -> {upper}Line {{\n{}{line_return}}}\n\
          fn {array}_step(k: u32) -> {upper}Step {{\n{}{step_return}}}\n\
-         fn {array}_at(line: {upper}Line, step: {upper}Step) -> f32 {{\n{}{}{}    return {value};\n}}\n",
+         fn {array}_number(line: {upper}Line, step: {upper}Step) -> f32 {{\n{}{}{}    return {value};\n}}\n",
         body(&sorter.line),
         body(&sorter.step),
         opened(&line, "line"),

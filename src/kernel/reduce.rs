@@ -67,6 +67,18 @@ fn form(target: Target, outputs: usize, length: usize) -> Form {
     }
 }
 
+/// Elements of a part where a GPU would otherwise be mostly idle: 16 loads of an invocation, one after the other.
+const PART: usize = 16 * 64;
+/// The shortest row that is cut: a second kernel costs as much as about 25 loads.
+const SHORTEST_CUT: usize = 4 * PART;
+/// Workgroups that occupy a card.
+const ENOUGH_GROUPS: usize = 512;
+
+/// Parts of each of `outputs` rows that are a workgroup each, so that enough workgroups share the work.
+fn wanted_parts(outputs: usize, length: usize) -> usize {
+    if length < SHORTEST_CUT { 1 } else { length.div_ceil(PART).min(ENOUGH_GROUPS / outputs).max(1) }
+}
+
 /// The sizes of a fold: `outputs` rows of `length`, each cut into `parts` of `chunk`.
 struct Sizes {
     outputs: usize,
@@ -138,8 +150,9 @@ pub fn kernels(r: &Reduction<'_>, target: Target) -> (Kernel, Option<(Kernel, u6
     let value = printer.finish(input, at);
 
     let form = form(target, outputs, length);
-    let chunk = CHUNK.max(length.isqrt()) * form.width;
-    let chunk = length.div_ceil(length.div_ceil(chunk));
+    let least = length.div_ceil(CHUNK.max(length.isqrt()) * form.width);
+    let wanted = if form.width > 1 { wanted_parts(outputs, length) } else { 1 };
+    let chunk = length.div_ceil(least.max(wanted));
     // Even chunks may leave the last ones empty.
     let parts = length.div_ceil(chunk);
 

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::{Kernel, MAX_BUFFERS, MAX_GROUPS, Operand, grid};
+use super::{Kernel, MAX_GROUPS, Operand, grid};
 use crate::gpu::Access;
 use crate::gpu::reads::resolved;
 use crate::gpu::wgsl_items::{Item, Kind, items, reached, renamed};
@@ -21,6 +21,8 @@ use crate::gpu::wgsl_items::{Item, Kind, items, reached, renamed};
 pub const ENTRY: &str = "side_by_side";
 /// Workgroup memory of all adapters for which kernels are put side by side.
 pub const WORKGROUP_BYTES: usize = 32 << 10;
+/// Buffers that kernels side by side bind, at most: 16 are there on adapters of Vulkan, Metal and DX12, but for SwiftShader.
+pub const BUFFERS: usize = 16;
 /// The most kernels: more make a text that takes long to compile.
 pub const MOST_KERNELS: usize = 6;
 
@@ -295,7 +297,7 @@ pub fn kernel(parts: &[&Part]) -> Option<Kernel> {
         joint.branch(part, invocations, &names)?;
     }
     let bytes: Option<usize> = joint.shared.iter().map(|(shared, _)| shared.bytes()).sum();
-    if bytes? > WORKGROUP_BYTES || joint.operands.len() > MAX_BUFFERS {
+    if bytes? > WORKGROUP_BYTES || joint.operands.len() > BUFFERS {
         return None;
     }
     if joint.groups > (MAX_GROUPS as usize).pow(2) {

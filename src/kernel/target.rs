@@ -105,7 +105,8 @@ pub struct Target {
     pub reads: Reads,
     /// True where statistics of some steps are computed, which need a copy of the weights before the step.
     pub statistics: bool,
-    /// False where small nets are not trained in two dispatches, but kernel by kernel as others are.
+    /// False where small nets are not trained in two dispatches, but kernel by kernel as others are, and no net's last layer
+    /// and loss are one kernel.
     pub whole_nets: bool,
     /// False where no kernels run side by side in a dispatch.
     pub side_by_side: bool,
@@ -143,7 +144,9 @@ impl Target {
         let target = Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads()).with_tiles(tiles);
         Target {
             whole_nets: !is_plain && gpu.has_coherent_buffers(),
-            side_by_side: !is_plain && gpu.workgroup_bytes() >= side_by_side::WORKGROUP_BYTES,
+            side_by_side: !is_plain
+                && gpu.workgroup_bytes() >= side_by_side::WORKGROUP_BYTES
+                && gpu.buffers_of_a_kernel() >= side_by_side::BUFFERS,
             ..target
         }
     }

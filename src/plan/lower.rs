@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::buffers::{Ring, Sink, fixed, sink_buffer};
 use super::fuse::Fusion;
+use super::memory::Arena;
 use super::side_by_side::SideBySide;
+use super::tail::{Tail, tail};
 use super::view::Views;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::attention::{self, Attention, RowsView};
@@ -31,11 +33,20 @@ pub(super) struct KernelDraft {
     pub also: Vec<(NodeId, Option<Sink>)>,
     /// Numbers and bytes of partial results that it leaves for later kernels.
     pub partials: Vec<(usize, u64)>,
-    /// First and last node of a product whose kernel has other tiles too.
-    pub product: Option<(NodeId, NodeId)>,
+    /// The product, where its kernel has other tiles too.
+    pub product: Option<ProductDraft>,
     pub title: String,
     /// Titles and nodes of the kernels that it runs side by side; empty for one kernel.
     pub parts: Vec<(String, NodeId)>,
+}
+
+/// A product whose kernel has other tiles too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProductDraft {
+    /// The product's node; the last node of its epilogue is the draft's output.
+    start: NodeId,
+    /// Parts of K.
+    parts: usize,
 }
 
 impl KernelDraft {
@@ -89,6 +100,8 @@ pub(super) struct Lowering<'a> {
     pub(super) owned: HashMap<NodeId, Sink>,
     /// The sum over its first operand's rows that a matmul's kernel also writes.
     row_sums: HashMap<NodeId, NodeId>,
+    /// The kernels of cross-entropies that make more than a loss and its gradient.
+    tails: HashMap<NodeId, Tail>,
     pub(super) drafts: Vec<KernelDraft>,
     done: Vec<bool>,
 }
@@ -100,6 +113,7 @@ impl<'a> Lowering<'a> {
         places: Places,
         ring: Ring,
         target: Target,
+        arena: &Arena,
     ) -> Self {
         let mut lowering = Lowering {
             nodes,
@@ -109,16 +123,66 @@ impl<'a> Lowering<'a> {
             fusion: places.fusion,
             owned: places.owned,
             row_sums: HashMap::new(),
+            tails: HashMap::new(),
             drafts: Vec::new(),
             done: vec![false; nodes.len()],
         };
+        if target.family == Family::Tiled && target.whole_nets && target.tiles != ProductTiles::Plain {
+            lowering.find_tails(arena);
+        }
         for start in (0..nodes.len()).map(NodeId).filter(|id| lowering.fusion.live[id.0]) {
-            if let Some(sum) = lowering.row_sum(start) {
+            if let Some(sum) = lowering.row_sum(start).filter(|_| !lowering.is_of_tail(start)) {
                 lowering.row_sums.insert(start, sum);
                 lowering.done[sum.0] = true;
             }
         }
         lowering
+    }
+
+    /// Finds the kernels at the end of the net, whose logits are not made before.
+    fn find_tails(&mut self, arena: &Arena) {
+        for loss in (0..self.nodes.len()).map(NodeId).filter(|id| self.fusion.live[id.0]) {
+            let in_ring = matches!(self.owned.get(&loss), Some(Sink::Metric(_) | Sink::Tally { .. }));
+            let grad = self.gradient_of(loss);
+            if let Some(tail) = tail(self.nodes, &self.fusion, arena, loss, grad).filter(|_| !in_ring) {
+                if let Some(logits) = tail.logits {
+                    self.done[logits.0] = true;
+                }
+                self.tails.insert(loss, tail);
+            }
+        }
+    }
+
+    /// True for a product that a kernel at the end of the net computes.
+    fn is_of_tail(&self, start: NodeId) -> bool {
+        let mut made = self.tails.values().flat_map(|tail| &tail.made);
+        made.any(|id| self.fusion.producer[id.0].unwrap_or(*id) == start)
+    }
+
+    /// The gradient of a cross-entropy that one kernel makes with it: what is above is there by now.
+    fn gradient_of(&self, loss: NodeId) -> Option<NodeId> {
+        let node = &self.nodes[loss.0];
+        let twin = |other: &Node| match (&node.op, &other.op) {
+            (Op::CrossEntropy(a), Op::CrossEntropyGrad(b)) => a == b && node.inputs[..2] == other.inputs[..2],
+            _ => false,
+        };
+        let made_before = |id: NodeId| self.fusion.position(id) < loss;
+        (0..self.nodes.len()).map(NodeId).find(|&g| {
+            self.fusion.live[g.0]
+                && twin(&self.nodes[g.0])
+                && self.depends_on(self.nodes[g.0].inputs[2]).into_iter().all(made_before)
+        })
+    }
+
+    /// The values in memory that a value is computed from, besides those that are always there.
+    fn depends_on(&self, id: NodeId) -> Vec<NodeId> {
+        if fixed(&self.nodes[id.0]).is_some() {
+            return vec![];
+        }
+        if self.fusion.stored[id.0] {
+            return vec![id];
+        }
+        self.nodes[id.0].inputs.iter().flat_map(|&input| self.depends_on(input)).collect()
     }
 
     pub fn run(mut self) -> Self {
@@ -298,14 +362,23 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// The kernel of a product with workgroups of `invocations`, if there is one.
-    pub(super) fn product_of(&self, start: NodeId, root: NodeId, invocations: usize) -> Option<Kernel> {
-        self.with_product(start, root, |product| {
-            let index = matmul::choose_among(product.sizes(), invocations)?;
-            let tiles = ProductTiles::Given { index, parts: 1 };
-            let (kernel, parts) = matmul::kernel(product, self.target.with_tiles(tiles));
-            parts.is_none().then_some(kernel)
+    /// The kernel of a draft's product with workgroups of `invocations` and K in as many parts, if there is one.
+    pub(super) fn product_of(&self, draft: &KernelDraft, invocations: usize) -> Option<Kernel> {
+        let ProductDraft { start, parts } = draft.product?;
+        self.with_product(start, draft.output, |product| {
+            let index = matmul::choose_among(product.sizes(), invocations, parts)?;
+            let tiles = ProductTiles::Given { index, parts };
+            let (mut kernel, _) = matmul::kernel(product, self.target.with_tiles(tiles));
+            draft.partials.iter().for_each(|(number, _)| number_partial(&mut kernel, *number));
+            Some(kernel)
         })
+    }
+
+    /// Enters the product of the kernel drafted last.
+    fn set_product(&mut self, product: Option<ProductDraft>) {
+        if let Some(draft) = self.drafts.last_mut() {
+            draft.product = product;
+        }
     }
 
     fn emit_matmul(&mut self, start: NodeId, root: NodeId) {
@@ -315,6 +388,8 @@ impl<'a> Lowering<'a> {
         let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
         let target = self.target;
         let (kernel, parts) = self.with_product(start, root, |product| matmul::kernel(product, target));
+        let is_block = kernel.entry == "matmul_block";
+        let product = is_block.then_some(ProductDraft { start, parts: parts.unwrap_or(1) });
         if let Some(parts) = parts {
             let outputs = node.shape.elements();
             let sink = self.kernel_sink(self.owned.get(&root));
@@ -322,13 +397,11 @@ impl<'a> Lowering<'a> {
             let index = "r * OUTPUTS + o"; // partial results are [parts, batch, m, n]
             let second = reduce::fold_partials(&r, Fold::Sum, outputs, parts, index, self.target);
             self.draft(kernel, root, start);
+            self.set_product(product);
             self.follow(second, root, (outputs * parts * 4) as u64);
         } else {
-            let product = (kernel.entry == "matmul_block").then_some((start, root));
             self.draft(kernel, root, start);
-            if let Some(draft) = self.drafts.last_mut() {
-                draft.product = product;
-            }
+            self.set_product(product);
         }
         self.draft_side_output(start);
         if let (Some(sum), Some(draft)) = (sum, self.drafts.last_mut()) {
@@ -345,15 +418,17 @@ impl<'a> Lowering<'a> {
     }
 
     fn emit_cross_entropy(&mut self, id: NodeId) {
+        if let Some(tail) = self.tails.remove(&id) {
+            let title = titled(&self.nodes[id.0].scope, tail.names);
+            let sinks: Vec<_> = tail.made.iter().map(|n| (*n, self.owned.get(n).cloned())).collect();
+            sinks.iter().for_each(|(node, _)| self.done[node.0] = true);
+            let also = sinks[1..].to_vec();
+            let draft = KernelDraft::new(tail.kernel, id, sinks[0].1.clone(), title);
+            self.drafts.push(KernelDraft { also, ..draft });
+            return;
+        }
         let node = &self.nodes[id.0];
-        let twin = |other: &Node| match (&node.op, &other.op) {
-            (Op::CrossEntropy(a), Op::CrossEntropyGrad(b)) => a == b && node.inputs[..2] == other.inputs[..2],
-            _ => false,
-        };
-        // One kernel makes losses and gradient where the upstream value is ready by now.
-        let grad = (0..self.nodes.len()).map(NodeId).find(|&g| {
-            self.fusion.live[g.0] && twin(&self.nodes[g.0]) && self.ready(self.nodes[g.0].inputs[2])
-        });
+        let grad = self.gradient_of(id);
         let stored = |n: NodeId| self.fusion.stored[n.0];
         let is_loss = matches!(node.op, Op::CrossEntropy(_));
         let views = Views::new(self.nodes, &self.fusion.stored);
@@ -413,14 +488,6 @@ impl<'a> Lowering<'a> {
             draft.second = Some((second, self.owned.get(&second).cloned()));
             self.done[second.0] = true;
         }
-    }
-
-    /// True where all values in memory that `id` is computed from are made already.
-    fn ready(&self, id: NodeId) -> bool {
-        if self.fusion.stored[id.0] {
-            return self.done[id.0] || fixed(&self.nodes[id.0]).is_some();
-        }
-        self.nodes[id.0].inputs.iter().all(|&n| self.ready(n))
     }
 }
 

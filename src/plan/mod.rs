@@ -18,6 +18,7 @@ mod rewrite;
 mod row_sum;
 mod side_by_side;
 mod steps;
+mod tail;
 mod view;
 mod weights;
 mod whole_net;
@@ -79,7 +80,8 @@ impl Plan {
             let sunk: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
             half::mark(&mut nodes, &places.fusion, &sunk);
         }
-        let mut plan = lower::Lowering::new(&nodes, &outputs, places, ring, target).run().place(arena, state);
+        let mut plan =
+            lower::Lowering::new(&nodes, &outputs, places, ring, target, &arena).run().place(&arena, state);
         if plan.buffers.iter().any(|b| b.name == scaling::HALF_PARAMETERS) {
             let bytes = plan.arena.bytes;
             let sizes = [(PARAMETERS, bytes), (scaling::HALF_PARAMETERS, bytes / 2), (STATE, STATE_BYTES)];

@@ -18,11 +18,12 @@ use super::steps::{Plan, Step};
 use crate::graph::{NodeId, Op};
 use crate::kernel::Operand;
 use crate::kernel::feed::{BUFFERS, STATE, STATE_BYTES};
+use crate::kernel::update::PARAMETERS;
 
 impl Lowering<'_> {
     /// Gives every value its location.
-    pub(super) fn place(self, arena: Arena, state: Arena) -> Plan {
-        let mut plan = Plan { arena, state, ..Plan::default() };
+    pub(super) fn place(self, arena: &Arena, state: Arena) -> Plan {
+        let mut plan = Plan { arena: arena.clone(), state, ..Plan::default() };
         let bytes = |id: NodeId| {
             let each = if self.nodes[id.0].half { 2 } else { 4 };
             (self.nodes[id.0].shape.elements() as u64 * each).next_multiple_of(16)
@@ -127,7 +128,12 @@ impl Lowering<'_> {
                         Location { buffer: shared[places[life]], offset: 0, bytes: lives[life].bytes }
                     }
                     Operand::Named(name) => {
-                        let buffer = plan.buffer(name, if name == STATE { STATE_BYTES } else { 8 });
+                        let bytes = match name {
+                            STATE => STATE_BYTES,
+                            PARAMETERS => plan.arena.bytes,
+                            _ => 8,
+                        };
+                        let buffer = plan.buffer(name, bytes);
                         Location { buffer, offset: 0, bytes: plan.buffers[buffer].bytes }
                     }
                 };

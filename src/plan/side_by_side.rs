@@ -113,12 +113,8 @@ impl<'a> SideBySide<'a> {
             return None;
         }
         let fits = part.fits(invocations) || joint.parts.iter().all(|other| other.fits(part.invocations()));
-        let part = if fits {
-            part.clone()
-        } else {
-            let (start, root) = draft.product?;
-            named(draft, &self.lowering.product_of(start, root, invocations)?)?
-        };
+        let part =
+            if fits { part.clone() } else { named(draft, &self.lowering.product_of(draft, invocations)?)? };
         let parts: Vec<&Part> = joint.parts.iter().chain([&part]).collect();
         let kernels: Vec<&Kernel> = parts.iter().map(|part| part.kernel()).collect();
         let together = self.predicted(&kernels);

@@ -42,17 +42,7 @@ pub(crate) fn whole_net(
         fusion: &fusion,
         batch,
         sinks: HashMap::new(),
-        net: Mlp {
-            nodes: nodes.clone(),
-            batch,
-            stages: Vec::new(),
-            places: HashMap::new(),
-            values: 0,
-            gradients: Vec::new(),
-            metrics: Vec::new(),
-            columns: ring.columns,
-            inputs: Vec::new(),
-        },
+        net: Mlp::new(nodes.clone(), batch, ring.columns),
     };
     for (id, sink) in sinks {
         if search.sinks.insert(id, sink).is_some() {
@@ -74,11 +64,11 @@ pub(crate) fn whole_net(
     Ok(search.net)
 }
 
-struct Search<'a> {
-    fusion: &'a Fusion,
-    batch: usize,
-    sinks: HashMap<NodeId, &'a Sink>,
-    net: Mlp,
+pub(super) struct Search<'a> {
+    pub fusion: &'a Fusion,
+    pub batch: usize,
+    pub sinks: HashMap<NodeId, &'a Sink>,
+    pub net: Mlp,
 }
 
 impl Search<'_> {
@@ -218,7 +208,7 @@ impl Search<'_> {
     }
 
     fn is_value(&self, id: NodeId) -> bool {
-        matches!(self.net.places.get(&id), Some(Place::Values(_)))
+        matches!(self.net.places.get(&id), Some(Place::Values(_) | Place::Made(_)))
     }
 
     fn title(&self, nodes: &[Node], id: NodeId) -> String {
@@ -237,9 +227,9 @@ impl Search<'_> {
     }
 
     /// True where element (row, ..) of `id` needs no other row. `lead`: its first axis is that of samples.
-    fn is_of_samples(&self, nodes: &[Node], id: NodeId, lead: bool) -> bool {
+    pub(super) fn is_of_samples(&self, nodes: &[Node], id: NodeId, lead: bool) -> bool {
         if let Some(place) = self.net.places.get(&id) {
-            return lead || !matches!(place, Place::Values(_) | Place::Targets);
+            return lead || !matches!(place, Place::Values(_) | Place::Made(_) | Place::Targets);
         }
         let node = &nodes[id.0];
         match &node.op {
@@ -271,6 +261,9 @@ impl Search<'_> {
 
     /// A matrix whose `rows` are samples: its stride from sample to sample is a sample's numbers.
     fn is_by_sample(&self, nodes: &[Node], view: &MatrixView, stride: usize) -> bool {
+        if matches!(self.net.places.get(&view.node), Some(Place::Given(_))) {
+            return view.batch == 0; // made before, so any number may be read
+        }
         let width = nodes[view.node.0].shape.elements() / self.batch;
         self.is_value(view.node) && view.batch == 0 && stride == width && (view.offset < width || width == 0)
     }
@@ -287,7 +280,7 @@ impl Search<'_> {
         Some([strided(0, trans_a)?, strided(1, trans_b)?])
     }
 
-    fn product(&self, nodes: &[Node], start: NodeId, root: NodeId) -> Result<Stage, Reason> {
+    pub(super) fn product(&self, nodes: &[Node], start: NodeId, root: NodeId) -> Result<Stage, Reason> {
         let node = &nodes[start.0];
         let title = || self.title(nodes, start);
         let Some([a, b]) = self.operands(nodes, start) else {

@@ -11,6 +11,8 @@ pub struct Layout {
     pub along_k: bool,
     /// A cell is a vec4 in memory; else it is loaded as four numbers, by any strides.
     pub fours: bool,
+    /// A number's address is computed from its coordinates (`kernel/map.rs`), and strides mean nothing.
+    pub mapped: bool,
 }
 
 /// Elements of an invocation whose epilogues stand in the text, where they are short. Loads of unrolled epilogues do not
@@ -375,7 +377,23 @@ fn load_function(side: &Side, layout: Layout, across: usize) -> String {
         "vec4<f32>(f32({name}[p + q.x]), f32({name}[p + q.y]), f32({name}[p + q.z]), f32({name}[p + q.w]))"
     );
     let upwards = "vec4<u32>(0u, 1u, 2u, 3u)";
+    let of_each = |number: &dyn Fn(char) -> String| ['x', 'y', 'z', 'w'].map(number).join(", ");
     let body = match (layout.along_k, layout.fours) {
+        (true, _) if layout.mapped => format!(
+            "let line = {name}_line(z, min(first + id / {across}u, {count} - 1u));
+    let k = vec4<u32>(k0 + id % {across}u * 4u) + {upwards};
+    let q = min(k, vec4<u32>(end - 1u));
+    return select(vec4<f32>(), vec4<f32>({}), k < vec4<u32>(end));",
+            of_each(&|c| format!("{name}_number(line, {name}_step(q.{c}))"))
+        ),
+        (false, _) if layout.mapped => format!(
+            "let line = vec4<u32>(first + id % {across}u * 4u) + {upwards};
+    let k = k0 + id / {across}u;
+    let step = {name}_step(min(k, end - 1u));
+    let q = min(line, vec4<u32>({count} - 1u));
+    return select(vec4<f32>(), vec4<f32>({}), k < end);",
+            of_each(&|c| format!("{name}_number({name}_line(z, q.{c}), step)"))
+        ),
         (true, true) => format!(
             "let line = min(first + id / {across}u, {count} - 1u);
     let k = k0 + id % {across}u * 4u;

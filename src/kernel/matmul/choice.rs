@@ -113,11 +113,12 @@ pub fn choose(s: Sizes, row_sum: bool) -> Choice {
         .unwrap_or_else(|| candidate(s, &TILES[0], least))
 }
 
-/// The index of the tile of least predicted time among those with workgroups of `invocations`, with K in one part.
-pub fn choose_among(s: Sizes, invocations: usize) -> Option<usize> {
+/// The index of the tile of least predicted time among those with workgroups of `invocations` and K in as many parts.
+pub fn choose_among(s: Sizes, invocations: usize, parts: usize) -> Option<usize> {
     let all = (0..).zip(&TILES).filter(|(_, tile)| tile.invocations() == invocations);
-    let all = all.map(|(index, tile)| (index, candidate(s, tile, 1)));
-    all.min_by(|(_, a), (_, b)| a.microseconds.total_cmp(&b.microseconds)).map(|(index, _)| index)
+    let all = all.map(|(index, tile)| (index, candidate(s, tile, parts)));
+    let fitting = all.filter(|(_, choice)| choice.parts == parts);
+    fitting.min_by(|(_, a), (_, b)| a.microseconds.total_cmp(&b.microseconds)).map(|(index, _)| index)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! - `block`, for GPUs: workgroup memory and barriers, by tiles of 16 by 16 to 128 by 128 whose text is printed (`tile.rs`,
 //!   `block.rs`). `choice.rs` chooses the tile, and the parts of K, by predicted time.
-//! - `tiled`, for operands on GPUs whose addresses are computed, and for software adapters without the next ones. Tiles are 32 by 32, or 64 by 64 where both sides of the
-//!   result are at least 512. K is cut in parts where it is long and the result is small.
+//! - `tiled`, for software adapters without the next ones. Tiles are 32 by 32, or 64 by 64 where both sides of the result
+//!   are at least 512. K is cut in parts where it is long and the result is small.
 //! - `subgroup`, for software adapters with subgroups of eight, where barriers are ruinous: a workgroup is one subgroup,
 //!   and values pass by broadcast. A tile is 16 rows by 16 (`nt`: both operands along K), 32 (`n`: B along N) or 8 columns
 //!   (`any` strides).

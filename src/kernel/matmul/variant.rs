@@ -2,7 +2,7 @@
 
 use super::block::Layout;
 use super::choice::{candidate, choose};
-use super::product::{MatrixView, Product};
+use super::product::{Matrix, MatrixView, Product};
 use super::tile::{TILES, Tile};
 use crate::kernel::{Family, MAX_ITERATIONS, ProductTiles, Target};
 
@@ -33,9 +33,7 @@ pub fn flag(b: bool) -> u32 {
 /// The kernel for a product.
 pub fn variant(p: &Product<'_>, target: Target) -> Variant {
     match target.family {
-        Family::Tiled if p.a.is_mapped() || p.b.is_mapped() || target.tiles == ProductTiles::Plain => {
-            tiled(p)
-        }
+        Family::Tiled if target.tiles == ProductTiles::Plain => tiled(p),
         Family::Tiled => block(p, target.tiles),
         Family::Subgroup => subgroup(p),
     }
@@ -48,16 +46,20 @@ fn is_fours(v: &MatrixView, stride: usize, extent: usize) -> bool {
 
 fn block(p: &Product<'_>, tiles: ProductTiles) -> Variant {
     let (a, b) = (p.a.strides(), p.b.strides());
-    let layout = |v: &MatrixView, k_stride: usize, line_stride: usize, lines: usize| {
+    let layout = |m: &Matrix, v: &MatrixView, k_stride: usize, line_stride: usize, lines: usize| {
+        if m.is_mapped() {
+            // The places of a convolution are more than its taps, and neighbours in memory.
+            return Layout { along_k: p.k > lines, fours: false, mapped: true };
+        }
         if k_stride == 1 && is_fours(v, line_stride, p.k) {
-            return Layout { along_k: true, fours: true };
+            return Layout { along_k: true, fours: true, mapped: false };
         }
         if line_stride == 1 && is_fours(v, k_stride, lines) {
-            return Layout { along_k: false, fours: true };
+            return Layout { along_k: false, fours: true, mapped: false };
         }
-        Layout { along_k: k_stride == 1 || line_stride != 1, fours: false }
+        Layout { along_k: k_stride == 1 || line_stride != 1, fours: false, mapped: false }
     };
-    let layouts = [layout(&a, a.col, a.row, p.m), layout(&b, b.row, b.col, p.n)];
+    let layouts = [layout(&p.a, &a, a.col, a.row, p.m), layout(&p.b, &b, b.row, b.col, p.n)];
     let sizes = p.sizes();
     let choice = match tiles {
         ProductTiles::Given { index, parts } => {

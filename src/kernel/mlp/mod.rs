@@ -5,8 +5,12 @@
 //! `plan/whole_net.rs` finds the nets that fit. Values lie in one buffer, so that the first kernel may write and read them
 //! and the second may read them at any place. Products of a sample are sums in the order of K; the gradient of a weight is
 //! four sums over every fourth sample, added at the end. These bits are the path's own, equal from run to run.
+//!
+//! The end of a larger net is a kernel of the same stages: the loss, the last layer before it where it is narrow, and the
+//! gradient of that layer's input. Its values lie in buffers of their own (`plan/tail.rs`).
 
 mod rows;
+mod tail;
 mod update;
 
 use std::collections::HashMap;
@@ -16,6 +20,7 @@ use super::matmul::MatrixView;
 use crate::graph::{CrossEntropyAttrs, Node, NodeId};
 
 pub use rows::{Fed, rows};
+pub use tail::tail;
 pub use update::{computed, stored_gradients};
 
 /// The buffer of all values of a step.
@@ -41,6 +46,10 @@ pub enum Place {
     Parameters(usize),
     /// The words of the step.
     Clock,
+    /// In the buffer of this number among those that the kernel reads.
+    Given(usize),
+    /// In the buffer of this number among those that the kernel makes.
+    Made(usize),
 }
 
 /// A part of the first kernel; a barrier follows it.
@@ -138,6 +147,21 @@ pub struct Mlp {
 }
 
 impl Mlp {
+    /// A net without stages.
+    pub fn new(nodes: Vec<Node>, batch: usize, columns: usize) -> Mlp {
+        Mlp {
+            nodes,
+            batch,
+            stages: Vec::new(),
+            places: HashMap::new(),
+            values: 0,
+            gradients: Vec::new(),
+            metrics: Vec::new(),
+            columns,
+            inputs: Vec::new(),
+        }
+    }
+
     /// Bytes of [`TARGETS`].
     pub fn targets_bytes(&self) -> u64 {
         let targets = self.places.iter().filter(|(_, place)| **place == Place::Targets);
@@ -150,6 +174,8 @@ impl Mlp {
             Place::Values(first) => format!("values[{first}u + {index}]"),
             Place::Targets => format!("targets_in[{index}]"),
             Place::Parameters(first) => format!("parameters[{first}u + {index}]"),
+            Place::Given(number) => format!("given_{number}[{index}]"),
+            Place::Made(number) => format!("made_{number}[{index}]"),
             Place::Clock if index == "1" => format!("bitcast<i32>({open})"),
             Place::Clock => format!("bitcast<i32>(state[{index}])"),
         }

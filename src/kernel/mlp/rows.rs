@@ -48,77 +48,54 @@ fn store_rows(i: usize, each: usize) -> String {
 
 /// The kernel for batches whose rows of the order table are `stride` long.
 pub fn rows(net: &Mlp, fields: &[Fed<'_>], stride: usize) -> Kernel {
-    let mut text = Text { net, values: String::new(), calls: String::new(), flops: 0, iterations: 0 };
+    let mut text = Text::new(net);
     let mut bindings = Bindings::default();
-    bindings.add("state", "array<u32>", Access::Write, STATE);
-    bindings.add("values", "array<f32>", Access::Write, VALUES);
-    bindings.add("parameters", "array<f32>", Access::Read, PARAMETERS);
-    bindings.add("parameters_four", "array<vec4<f32>>", Access::Read, PARAMETERS);
-    bindings.add("order", "array<u32>", Access::Read, ORDER);
+    bindings.add("state", "array<u32>", Access::Write, Operand::Named(STATE));
+    bindings.add("values", "array<f32>", Access::Write, Operand::Named(VALUES));
+    bindings.add("parameters", "array<f32>", Access::Read, Operand::Named(PARAMETERS));
+    bindings.add("parameters_four", "array<vec4<f32>>", Access::Read, Operand::Named(PARAMETERS));
+    bindings.add("order", "array<u32>", Access::Read, Operand::Named(ORDER));
     if net.places.values().any(|place| *place == Place::Targets) {
-        bindings.add("targets_in", "array<i32>", Access::Write, TARGETS);
+        bindings.add("targets_in", "array<i32>", Access::Write, Operand::Named(TARGETS));
     }
     for (i, field) in fields.iter().enumerate() {
         let (name, source) = (["x", "t"][i], ["inputs", "targets"][i]);
         let (types, function) = field.gather.text(name, source);
         let _ = writeln!(bindings.text, "{types}");
-        bindings.add(source, &format!("array<{}From>", name.to_uppercase()), Access::Read, FROM[i]);
+        bindings.add(
+            source,
+            &format!("array<{}From>", name.to_uppercase()),
+            Access::Read,
+            Operand::Named(FROM[i]),
+        );
         text.values += &function;
         text.values.push('\n');
         text.feed(i, name, field, stride);
     }
     text.values += "fn open_step(row0: u32, lane: u32) {\n    if (row0 == 0u && lane == 0u) { state[1] = state[0] + 1u; }\n}\n";
     text.call("open_step(row0, lane);", true);
-    for (i, stage) in net.stages.iter().enumerate() {
-        match stage {
-            Stage::Product { node, root, side_output, a, b, n, k } => {
-                let end = text.epilogue(i, *node, *root, *side_output, *n);
-                if b.row == 1 {
-                    text.along_k(i, a, b, *n, *k);
-                } else {
-                    text.along_n(i, a, b, *n, *k);
-                }
-                text.flops += (net.batch * n) as u64 * (2 * *k as u64 + end);
-            }
-            Stage::Chain(root) => text.chain(i, *root),
-            Stage::CrossEntropy { loss, grad, logits, targets, attrs } => {
-                text.cross_entropy(i, *loss, *grad, *logits, *targets, attrs);
-            }
-        }
-        text.call(&format!("stage_{i}(row0, lane);"), i + 1 < net.stages.len());
-    }
-    let stages = format!("{}\nfn stages(row0: u32, lane: u32) {{\n{}}}\n", text.values, text.calls);
-    Kernel {
-        entry: "mlp_rows",
-        wgsl: wgsl::compose("mlp_rows", &[("bindings", bindings.text), ("stages", stages)]),
-        constants: vec![("BATCH", net.batch as u32)],
-        operands: bindings.operands,
-        reads_old: false,
-        parts: vec![],
-        grid: [net.batch.div_ceil(ROWS) as u32, 1, 1],
-        flops: text.flops,
-        iterations: text.iterations,
-    }
+    text.stages();
+    text.kernel(bindings)
 }
 
 #[derive(Default)]
-struct Bindings {
+pub(super) struct Bindings {
     text: String,
     operands: Vec<(u32, Access, Operand)>,
 }
 
 impl Bindings {
-    fn add(&mut self, name: &str, ty: &str, access: Access, role: &'static str) {
+    pub(super) fn add(&mut self, name: &str, ty: &str, access: Access, role: Operand) {
         let slot = self.operands.len() as u32;
         // What one invocation writes, others of its workgroup read after a barrier.
         let mode =
             if access == Access::Write { "@coherent var<storage, read_write>" } else { "var<storage, read>" };
         let _ = writeln!(self.text, "@group(0) @binding({slot}) {mode} {name}: {ty};");
-        self.operands.push((slot, access, Operand::Named(role)));
+        self.operands.push((slot, access, role));
     }
 }
 
-struct Text<'a> {
+pub(super) struct Text<'a> {
     net: &'a Mlp,
     values: String,
     calls: String,
@@ -129,7 +106,50 @@ struct Text<'a> {
 /// The number of the open step, where no kernel before this one has written it.
 const OPEN: &str = "(state[0] + 1u)";
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    pub(super) fn new(net: &'a Mlp) -> Self {
+        Text { net, values: String::new(), calls: String::new(), flops: 0, iterations: 0 }
+    }
+
+    /// The stages of the net, and their calls.
+    pub(super) fn stages(&mut self) {
+        for (i, stage) in self.net.stages.iter().enumerate() {
+            match stage {
+                Stage::Product { node, root, side_output, a, b, n, k } => {
+                    let end = self.epilogue(i, *node, *root, *side_output, *n);
+                    if b.row == 1 {
+                        self.along_k(i, a, b, *n, *k);
+                    } else {
+                        self.along_n(i, a, b, *n, *k);
+                    }
+                    self.flops += (self.net.batch * n) as u64 * (2 * *k as u64 + end);
+                }
+                Stage::Chain(root) => self.chain(i, *root),
+                Stage::CrossEntropy { loss, grad, logits, targets, attrs } => {
+                    self.cross_entropy(i, *loss, *grad, *logits, *targets, attrs);
+                }
+            }
+            self.call(&format!("stage_{i}(row0, lane);"), i + 1 < self.net.stages.len());
+        }
+    }
+
+    /// The kernel of all that was printed.
+    pub(super) fn kernel(self, bindings: Bindings) -> Kernel {
+        let batch = self.net.batch;
+        let stages = format!("{}\nfn stages(row0: u32, lane: u32) {{\n{}}}\n", self.values, self.calls);
+        Kernel {
+            entry: "mlp_rows",
+            wgsl: wgsl::compose("mlp_rows", &[("bindings", bindings.text), ("stages", stages)]),
+            constants: vec![("BATCH", batch as u32)],
+            operands: bindings.operands,
+            reads_old: false,
+            parts: vec![],
+            grid: [batch.div_ceil(ROWS) as u32, 1, 1],
+            flops: self.flops,
+            iterations: self.iterations,
+        }
+    }
+
     fn call(&mut self, call: &str, barrier: bool) {
         let _ = writeln!(self.calls, "    {call}");
         if barrier {
@@ -174,20 +194,16 @@ impl Text<'_> {
         let net = self.net;
         let stored = |id: NodeId| id != root && Some(id) != side && net.places.contains_key(&id);
         let load = |id: NodeId, index: &str| net.load(id, index, OPEN);
-        let offset = |id: NodeId| match net.places.get(&id) {
-            Some(Place::Values(first)) => *first,
-            _ => unreachable!("a result of a stage lies among the values"),
-        };
-        let store = side.map(|side| format!("values[{}u + i]", offset(side)));
+        let store = side.map(|side| load(side, "i"));
         let printed = Printer::new(&net.nodes, &stored, Some(node), vec![])
             .loads(&load)
             .side_output_at(side, store)
             .finish(root, Coordinates::Linear("i".into()));
         let _ = write!(
             self.values,
-            "fn end_{i}(row: u32, col: u32, acc: f32) {{\n    let i = row * {n}u + col;\n{}    values[{}u + i] = {};\n}}\n",
+            "fn end_{i}(row: u32, col: u32, acc: f32) {{\n    let i = row * {n}u + col;\n{}    {} = {};\n}}\n",
             printed.body,
-            offset(root),
+            load(root, "i"),
             printed.value
         );
         printed.flops
@@ -195,15 +211,14 @@ impl Text<'_> {
 
     /// The function that loads four numbers of a row of A, 0 past its end.
     fn load_rows(&mut self, i: usize, a: &MatrixView, k: usize) {
-        let Some(Place::Values(first)) = self.net.places.get(&a.node) else {
-            unreachable!("rows lie among the values")
-        };
-        let (first, row, col) = (first + a.offset, a.row, a.col);
+        let (first, row, col) = (a.offset, a.row, a.col);
+        let load = |index: String| self.net.load(a.node, &index, OPEN);
         let each: Vec<String> = (0..4)
             .map(|c| match k.is_multiple_of(4) {
-                true => format!("values[at + {}u]", c * col),
+                true => load(format!("at + {}u", c * col)),
                 false => {
-                    format!("select(0.0, values[at + min({c}u, {k}u - 1u - k) * {col}u], k + {c}u < {k}u)")
+                    let number = load(format!("at + min({c}u, {k}u - 1u - k) * {col}u"));
+                    format!("select(0.0, {number}, k + {c}u < {k}u)")
                 }
             })
             .collect();
@@ -324,13 +339,13 @@ impl Text<'_> {
         let net = self.net;
         let shape = &net.nodes[root.0].shape;
         let width = shape.elements() / net.batch;
-        let Some(Place::Values(offset)) = net.places.get(&root) else { unreachable!("a value of its own") };
+        let store = net.load(root, "i", OPEN);
         let printed = net.print(root, None, Coordinates::Linear("i".into()), OPEN);
         let _ = write!(
             self.values,
             "fn chain_{i}(i: u32) -> f32 {{\n{}    return {};\n}}\n\
              fn stage_{i}(row0: u32, lane: u32) {{\n    let end = min(row0 + ROWS, BATCH) * {width}u;\n\
-             \x20   for (var i = row0 * {width}u + lane; i < end; i += {THREADS}u) {{ values[{offset}u + i] = chain_{i}(i); }}\n}}\n",
+             \x20   for (var i = row0 * {width}u + lane; i < end; i += {THREADS}u) {{ {store} = chain_{i}(i); }}\n}}\n",
             printed.body, printed.value
         );
         self.flops += printed.flops * shape.elements() as u64;

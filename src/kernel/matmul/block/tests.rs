@@ -88,10 +88,10 @@ fn cycles(cells: &[usize]) -> usize {
 }
 
 const LAYOUTS: [Layout; 4] = [
-    Layout { along_k: true, fours: true },
-    Layout { along_k: false, fours: true },
-    Layout { along_k: true, fours: false },
-    Layout { along_k: false, fours: false },
+    Layout { along_k: true, fours: true, mapped: false },
+    Layout { along_k: false, fours: true, mapped: false },
+    Layout { along_k: true, fours: false, mapped: false },
+    Layout { along_k: false, fours: false, mapped: false },
 ];
 
 fn blocks() -> impl Iterator<Item = Block<'static>> {
