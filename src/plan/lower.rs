@@ -8,7 +8,7 @@ use super::view::Views;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::chain::{self, Sink as KernelSink};
-use crate::kernel::matmul::{self, Matrix, Product};
+use crate::kernel::matmul::{self, Matrix, Product, ProductTile, TunedProducts};
 use crate::kernel::reduce::Reduction;
 use crate::kernel::{Family, Kernel, Target, cross_entropy, reduce, reduce_chain};
 
@@ -30,6 +30,8 @@ pub(super) struct KernelDraft {
     pub also: Vec<(NodeId, Option<Sink>)>,
     /// Bytes of the partial results it leaves for the kernel after it.
     pub partial: u64,
+    /// The product and its tile, of a kernel that has one.
+    pub tile: Option<ProductTile>,
     pub title: String,
 }
 
@@ -64,6 +66,8 @@ pub(super) struct Lowering<'a> {
     outputs: &'a [(NodeId, Sink)],
     pub(super) ring: Ring,
     target: Target,
+    /// The tiles that are named for products.
+    tuned: &'a TunedProducts,
     fusion: Fusion,
     pub(super) owned: HashMap<NodeId, Sink>,
     /// The sum over its first operand's rows that a matmul's kernel also writes.
@@ -79,12 +83,14 @@ impl<'a> Lowering<'a> {
         places: Places,
         ring: Ring,
         target: Target,
+        tuned: &'a TunedProducts,
     ) -> Self {
         let mut lowering = Lowering {
             nodes,
             outputs,
             ring,
             target,
+            tuned,
             fusion: places.fusion,
             owned: places.owned,
             row_sums: HashMap::new(),
@@ -125,6 +131,7 @@ impl<'a> Lowering<'a> {
                     second: None,
                     also: vec![],
                     partial: 0,
+                    tile: None,
                     title,
                 });
             }
@@ -148,7 +155,7 @@ impl<'a> Lowering<'a> {
         let title = self.title(start);
         let sink = self.owned.get(&output).cloned();
         self.done[output.0] = true;
-        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: vec![], partial: 0, title });
+        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: vec![], partial: 0, tile: None, title });
     }
 
     /// `layer: matmul add relu`, from the first op of the kernel to the last. Of many ops the middle ones are left out.
@@ -204,6 +211,11 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// Enters the tile of the kernel drafted last.
+    fn draft_tile(&mut self, tile: Option<ProductTile>) {
+        self.drafts.last_mut().into_iter().for_each(|draft| draft.tile = tile);
+    }
+
     fn emit_reduce(&mut self, start: NodeId, root: NodeId) {
         let side_output = self.side_output(start);
         let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
@@ -227,7 +239,7 @@ impl<'a> Lowering<'a> {
         made.iter().for_each(|(node, _)| self.done[node.0] = true);
         let title = self.group_title(chain);
         let Some((output, sink)) = made.pop() else { unreachable!("a group without outputs") };
-        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: made, partial: 0, title });
+        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: made, partial: 0, tile: None, title });
     }
 
     /// `layer: sum sum mul`: the reductions of a group, and the last value that it makes.
@@ -254,6 +266,7 @@ impl<'a> Lowering<'a> {
             second: None,
             also: vec![],
             partial: bytes,
+            tile: None,
             title,
         });
     }
@@ -284,7 +297,7 @@ impl<'a> Lowering<'a> {
             k: a_shape[if trans_a { rank - 2 } else { rank - 1 }],
             row_sum: sum.is_some(),
         };
-        let (kernel, parts) = matmul::kernel(&product, self.target);
+        let matmul::ProductKernel { kernel, parts, tile } = matmul::kernel(&product, self.target, self.tuned);
         if let Some(parts) = parts {
             let outputs = node.shape.elements();
             let sink = self.kernel_sink(self.owned.get(&root));
@@ -292,9 +305,11 @@ impl<'a> Lowering<'a> {
             let index = "r * OUTPUTS + o"; // partial results are [parts, batch, m, n]
             let second = reduce::fold_partials(&r, Fold::Sum, outputs, parts, index, self.target);
             self.draft(kernel, root, start);
+            self.draft_tile(tile);
             self.follow(second, root, (outputs * parts * 4) as u64);
         } else {
             self.draft(kernel, root, start);
+            self.draft_tile(tile);
         }
         self.draft_side_output(start);
         if let (Some(sum), Some(draft)) = (sum, self.drafts.last_mut()) {

@@ -34,6 +34,7 @@ pub(crate) use whole_net::whole_net;
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Tensor};
 use crate::kernel::feed::{STATE, STATE_BYTES};
+use crate::kernel::matmul::{NONE_TUNED, TunedProducts};
 use crate::kernel::update::PARAMETERS;
 use crate::kernel::{Family, Precision, Target, scaling};
 use crate::shape::Shape;
@@ -45,10 +46,10 @@ impl Plan {
     /// The graph's first shape error, or a kernel that would pass the loop limit.
     pub fn new(graph: &Graph, outputs: &[(Tensor, Sink)], ring: Ring, target: Target) -> Result<Plan> {
         let arena = Arena::aligned(graph.parameters().iter().map(|p| &p.shape), alignment(target));
-        Self::with_arena(graph, outputs, ring, target, arena)
+        Self::with_arena(graph, outputs, ring, target, arena, NONE_TUNED)
     }
 
-    /// [`Plan::new`] with a layout of the parameters.
+    /// [`Plan::new`] with a layout of the parameters, and with tiles named for products.
     ///
     /// # Errors
     /// As [`Plan::new`].
@@ -58,6 +59,7 @@ impl Plan {
         ring: Ring,
         target: Target,
         arena: Arena,
+        tuned: &TunedProducts,
     ) -> Result<Plan> {
         graph.check()?;
         let mut nodes = graph.nodes();
@@ -78,7 +80,8 @@ impl Plan {
             let sunk: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
             half::mark(&mut nodes, &places.fusion, &sunk);
         }
-        let mut plan = lower::Lowering::new(&nodes, &outputs, places, ring, target).run().place(arena, state);
+        let lowering = lower::Lowering::new(&nodes, &outputs, places, ring, target, tuned);
+        let mut plan = lowering.run().place(arena, state);
         if plan.buffers.iter().any(|b| b.name == scaling::HALF_PARAMETERS) {
             let bytes = plan.arena.bytes;
             let sizes = [(PARAMETERS, bytes), (scaling::HALF_PARAMETERS, bytes / 2), (STATE, STATE_BYTES)];

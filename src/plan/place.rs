@@ -142,6 +142,7 @@ impl Lowering<'_> {
                 kernel: draft.kernel.clone(),
                 bindings,
                 images: Vec::new(),
+                tile: draft.tile,
                 title: draft.title.clone(),
                 shape: self.nodes[draft.output.0].shape.clone(),
             });

@@ -5,6 +5,7 @@ use super::memory::Arena;
 use crate::error::{Error, Result};
 use crate::gpu::Access;
 use crate::gpu::reads::OLD;
+use crate::kernel::matmul::ProductTile;
 use crate::kernel::{Kernel, MAX_ITERATIONS, Operand};
 use crate::shape::Shape;
 use serde::Serialize;
@@ -42,6 +43,8 @@ pub struct Step {
     pub bindings: Vec<(u32, Access, Location)>,
     /// The images that bindings with [`Access::Image`] read.
     pub images: Vec<ImageUse>,
+    /// The product and its tile, of a kernel that has one. Where K is in parts, the next step adds them.
+    pub tile: Option<ProductTile>,
     /// The layer and the ops: `1 (linear): matmul add relu`.
     pub title: String,
     /// Shape of the output.
@@ -146,7 +149,7 @@ impl Plan {
             let bytes = self.buffers[buffer].bytes;
             bindings.push((slot, access, Location { buffer, offset: 0, bytes }));
         }
-        Step { kernel, bindings, images: Vec::new(), title: title.to_owned(), shape }
+        Step { kernel, bindings, images: Vec::new(), tile: None, title: title.to_owned(), shape }
     }
 
     /// Bytes of the largest buffer that grows with the batch, an activation or an input.
