@@ -8,7 +8,7 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializ
 use serde::ser::Serialize;
 use toml::{Table, Value};
 
-use super::Init;
+use super::{Init, Tune};
 use super::data::Batches;
 use super::described::Described;
 use super::optimizer::{Beside, Ema, Swa};
@@ -58,6 +58,7 @@ pub fn sections() -> Vec<Section> {
         with_defaults::<EarlyStopping>("early_stopping"),
         with_defaults::<Watch>("watch"),
         with_defaults::<Eval>("eval"),
+        with_defaults::<Tune>("tune"),
     ]
 }
 

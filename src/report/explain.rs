@@ -8,6 +8,7 @@ use super::align;
 use crate::compile::{Recomputation, StepPlan, TrainPlan};
 use crate::gpu::reads::OLD;
 use crate::gpu::{Access, Family, Reads};
+use crate::kernel::matmul::ProductTile;
 use crate::kernel::prediction;
 use crate::plan::{Plan, ReadCounts, Step};
 use crate::units;
@@ -38,6 +39,13 @@ fn read_as(step: &Step) -> String {
     [uniform, image, storage].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
+/// `64x32x16 in 4 parts tuned`: the tile of a product.
+fn tile(step: &Step) -> String {
+    step.tile.map_or(String::new(), |ProductTile { choice, is_tuned, .. }| {
+        if is_tuned { format!("{choice} tuned") } else { choice.to_string() }
+    })
+}
+
 /// Microseconds of a kernel on the nominal GPU; `None` for kernels of software adapters.
 fn predicted(step: &Step, family: Family) -> Option<f64> {
     prediction::microseconds(&step.kernel, step.bytes(), family)
@@ -53,6 +61,8 @@ fn kernels(plan: &Plan, family: Family) -> String {
     let read_as: Vec<String> = plan.steps.iter().map(read_as).collect();
     let is_read_otherwise = read_as.iter().any(|text| !text.is_empty());
     header.extend(is_read_otherwise.then_some("read as"));
+    let has_tiles = plan.steps.iter().any(|step| step.tile.is_some());
+    header.extend(has_tiles.then_some("tile"));
     let is_predicted = predicted_sum(plan, family).is_some();
     header.extend(is_predicted.then_some("predicted"));
     let mut rows = vec![header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()];
@@ -70,9 +80,12 @@ fn kernels(plan: &Plan, family: Family) -> String {
             units::bytes(written),
         ]);
         rows[i + 1].extend(is_read_otherwise.then(|| read_as[i].clone()));
+        rows[i + 1].extend(has_tiles.then(|| tile(step)));
         rows[i + 1].extend(predicted(step, family).map(|us| format!("{us:.1} µs")));
     }
-    align(&rows, &[false, true, true, true, true, false, false, false, is_read_otherwise])
+    let mut is_text = vec![false, true, true, true, true, false, false, false];
+    is_text.extend([is_read_otherwise, has_tiles].into_iter().filter(|is| *is));
+    align(&rows, &is_text)
 }
 
 fn section(out: &mut String, title: &str, plan: &Plan, family: Family) {
@@ -270,6 +283,9 @@ fn plan_json(plan: &Plan, family: Family) -> Value {
                 "bytes_written": written,
                 "reads": step.reads(),
                 "predicted_us": predicted(step, family),
+                "product": step.tile.map(|tile| tile.kind.to_string()),
+                "tile": step.tile.map(|tile| tile.choice.to_string()),
+                "tuned": step.tile.is_some_and(|tile| tile.is_tuned),
             })
         })
         .collect();
