@@ -57,7 +57,10 @@ pub(super) fn introduce(session: &Session) {
     let tuned = plan.tuned_products();
     if tuned > 0 {
         let all = units::plural(plan.product_tiles().count(), "product");
-        println(&format!("tiles    {tuned} of {all} as [tune] says, measured on {}", session.config().tune.adapter));
+        println(&format!(
+            "tiles    {tuned} of {all} as [tune] says, measured on {}",
+            session.config().tune.adapter
+        ));
     }
     for choice in &plan.budget_choice.choices {
         println(&format!("memory   {choice}"));

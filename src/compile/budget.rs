@@ -41,8 +41,15 @@ pub(super) fn plan_within_budget(
 ) -> Result<TrainPlan> {
     update.validate()?;
     target.check()?;
-    let search =
-        BudgetSearch { objectives, update: &update, data, batches, target, tuned, eval_batch: OnceCell::new() };
+    let search = BudgetSearch {
+        objectives,
+        update: &update,
+        data,
+        batches,
+        target,
+        tuned,
+        eval_batch: OnceCell::new(),
+    };
     let whole = match search.attempt(batches, 1)? {
         Ok(train_plan) => return Ok(train_plan),
         Err(refused) => refused,

@@ -134,7 +134,14 @@ pub(super) fn add_feed(plan: &mut Plan, feed: Feed<'_>, batch: usize) {
             let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
             format!("feed {}", names.join(" "))
         };
-        steps.push(Step { kernel, bindings, images: Vec::new(), tile: None, title, shape: batched(batch, fields[0].1) });
+        steps.push(Step {
+            kernel,
+            bindings,
+            images: Vec::new(),
+            tile: None,
+            title,
+            shape: batched(batch, fields[0].1),
+        });
     }
     plan.steps.splice(0..0, steps);
 }
@@ -161,5 +168,12 @@ pub(super) fn add_rows(plan: &mut Plan, net: &Mlp, feed: Feed<'_>) {
     };
     let bindings = kernel.operands.iter().map(|&(slot, access, role)| (slot, access, bind(role))).collect();
     let shape = batched(net.batch, fields[0].1);
-    plan.steps.push(Step { kernel, bindings, images: Vec::new(), tile: None, title: "whole net".to_owned(), shape });
+    plan.steps.push(Step {
+        kernel,
+        bindings,
+        images: Vec::new(),
+        tile: None,
+        title: "whole net".to_owned(),
+        shape,
+    });
 }

@@ -8,12 +8,12 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializ
 use serde::ser::Serialize;
 use toml::{Table, Value};
 
-use super::{Init, Tune};
 use super::data::Batches;
 use super::described::Described;
 use super::optimizer::{Beside, Ema, Swa};
 use super::schedule::Timing;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
+use super::{Init, Tune};
 use crate::compile::EarlyStopping;
 
 /// A section of the config file.

@@ -124,7 +124,8 @@ mod tests {
     use crate::config::Config;
     use crate::gpu::AdapterKind;
 
-    const PRODUCTS: &str = "[tune.products]\n\"64x16x64 NT\" = \"32x32x32\"\n\"16x64x64 TN row sums\" = \"64x32x16\"\n";
+    const PRODUCTS: &str =
+        "[tune.products]\n\"64x16x64 NT\" = \"32x32x32\"\n\"16x64x64 TN row sums\" = \"64x32x16\"\n";
 
     fn adapter() -> AdapterDescription {
         AdapterDescription::fake(0, "made up", AdapterKind::Discrete)
@@ -176,8 +177,16 @@ mod tests {
         let (tune, here) = (tune(), adapter());
         assert!(tune.is_of(&here) && tune.difference(&here).is_none());
         let others = [
-            (AdapterDescription { name: "other card".into(), ..adapter() }, tune.clone(), ["made up", "other card"]),
-            (AdapterDescription { driver: "570.1".into(), ..adapter() }, tune.clone(), ["made up", "driver 570.1"]),
+            (
+                AdapterDescription { name: "other card".into(), ..adapter() },
+                tune.clone(),
+                ["made up", "other card"],
+            ),
+            (
+                AdapterDescription { driver: "570.1".into(), ..adapter() },
+                tune.clone(),
+                ["made up", "driver 570.1"],
+            ),
             (adapter(), Tune { template: "0".into(), ..tune.clone() }, ["another text", "this version"]),
         ];
         for (here, tune, words) in others {

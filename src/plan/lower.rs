@@ -155,7 +155,16 @@ impl<'a> Lowering<'a> {
         let title = self.title(start);
         let sink = self.owned.get(&output).cloned();
         self.done[output.0] = true;
-        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: vec![], partial: 0, tile: None, title });
+        self.drafts.push(KernelDraft {
+            kernel,
+            output,
+            sink,
+            second: None,
+            also: vec![],
+            partial: 0,
+            tile: None,
+            title,
+        });
     }
 
     /// `layer: matmul add relu`, from the first op of the kernel to the last. Of many ops the middle ones are left out.
@@ -239,7 +248,16 @@ impl<'a> Lowering<'a> {
         made.iter().for_each(|(node, _)| self.done[node.0] = true);
         let title = self.group_title(chain);
         let Some((output, sink)) = made.pop() else { unreachable!("a group without outputs") };
-        self.drafts.push(KernelDraft { kernel, output, sink, second: None, also: made, partial: 0, tile: None, title });
+        self.drafts.push(KernelDraft {
+            kernel,
+            output,
+            sink,
+            second: None,
+            also: made,
+            partial: 0,
+            tile: None,
+            title,
+        });
     }
 
     /// `layer: sum sum mul`: the reductions of a group, and the last value that it makes.

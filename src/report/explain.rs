@@ -41,9 +41,12 @@ fn read_as(step: &Step) -> String {
 
 /// `64x32x16 in 4 parts tuned`: the tile of a product.
 fn tile(step: &Step) -> String {
-    step.tile.map_or(String::new(), |ProductTile { choice, is_tuned, .. }| {
-        if is_tuned { format!("{choice} tuned") } else { choice.to_string() }
-    })
+    step.tile.map_or(
+        String::new(),
+        |ProductTile { choice, is_tuned, .. }| {
+            if is_tuned { format!("{choice} tuned") } else { choice.to_string() }
+        },
+    )
 }
 
 /// Microseconds of a kernel on the nominal GPU; `None` for kernels of software adapters.

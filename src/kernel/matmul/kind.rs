@@ -120,10 +120,7 @@ mod tests {
             (kind, "128x64x784 NT"),
             (ProductKind { b: lines, ..kind }, "128x64x784 NN"),
             (ProductKind { a: lines, b: lines, row_sum: true, ..kind }, "128x64x784 TN row sums"),
-            (
-                ProductKind { a: Layout { fours: false, ..lines }, half: true, ..kind },
-                "128x64x784 T1T f16",
-            ),
+            (ProductKind { a: Layout { fours: false, ..lines }, half: true, ..kind }, "128x64x784 T1T f16"),
             (
                 ProductKind {
                     sizes: Sizes { batch: 12, ..sizes },

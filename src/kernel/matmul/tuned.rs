@@ -72,7 +72,10 @@ impl TileChoice {
         let choice = self.of(kind.sizes);
         let least = least_parts(kind.sizes, kind.row_sum);
         if kind.row_sum && self.parts > 1 {
-            return Err(format!("\"{self}\": a product with row sums has K in one part; \"{}\" does", self.tile.name()));
+            return Err(format!(
+                "\"{self}\": a product with row sums has K in one part; \"{}\" does",
+                self.tile.name()
+            ));
         }
         if self.parts < least {
             return Err(format!(
@@ -90,7 +93,9 @@ impl TileChoice {
             ));
         }
         if !fits(kind.sizes, &choice) {
-            return Err(format!("\"{self}\": the product has more of these tiles than a grid; take a larger tile"));
+            return Err(format!(
+                "\"{self}\": the product has more of these tiles than a grid; take a larger tile"
+            ));
         }
         Ok(())
     }
