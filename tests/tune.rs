@@ -213,3 +213,39 @@ fn tiles_that_were_changed_by_hand_are_refused() {
         assert!(text.contains(word), "{word}: {text}");
     }
 }
+
+/// Measured on the device under test, written, read, trained with: every product has the tile that was named.
+#[cfg(feature = "diagnostics")]
+#[test]
+fn measured_tiles_are_those_of_a_run() {
+    use downhill::bench::{Effort, Options, Tuning};
+    use downhill::kernel::TunedProducts;
+
+    if !has_tiles() {
+        return;
+    }
+    let gpu = adapter::open_with(GpuOptions { shader_checks: false, ..options() });
+    let plain = config("");
+    let data = plain.dataset().expect("digits");
+    let plan = |products: &TunedProducts| {
+        let mut config = plain.clone();
+        config.tune.products = products.clone();
+        config.plan(&data, Target::for_gpu(&gpu))
+    };
+    let effort = Effort { rounds: 3, least: 1e-4, most: 0.02 };
+    let options = Options { effort, ..Options::new(true) };
+    let tuned = Tuning { plan: &plan, known: TunedProducts::default() }.run(&gpu, &options).expect("times");
+    tuned.sheets().iter().for_each(|sheet| println!("{}", sheet.markdown()));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("net.tune.toml");
+    let tune = Tune::measured_on(gpu.adapter(), tuned.products.clone());
+    std::fs::write(&file, tune.to_toml()).expect("a file");
+    let mut config = plain.clone();
+    config.tune = Tune::load(&file).expect("the tiles");
+    assert_eq!(config.tune.products, tuned.products);
+    let plan = planned(&config);
+    assert_eq!(plan.tuned_products(), plan.product_tiles().count());
+    // A note would say that they are of another adapter, or of other products.
+    assert_eq!(train(config, &folder.path().join("run")), Vec::<String>::new());
+}

@@ -76,7 +76,10 @@ impl TuneArgs {
         let known = known.map(|tune| tune.products).unwrap_or_default();
         let tuned = self.measure(&config, &data, &gpu, known)?;
         if tuned.steps.is_empty() {
-            self.nothing("no product of this config has a tile of its own: small nets are trained whole, and convolutions are products of windows");
+            self.nothing(
+                "no product of this config has a tile: small nets are trained whole, and convolutions are products of \
+                 windows",
+            );
             return Ok(());
         }
         let tune = Tune::measured_on(gpu.adapter(), tuned.products.clone());

@@ -199,7 +199,7 @@ mod tests {
     fn a_config_keeps_the_section() {
         let config = |more: &str| {
             let text = format!(
-                "[data]\nsource = \"digits\"\n[model]\nlayers = [\"flatten\", {{ linear = 10 }}]\nloss = \"cross_entropy\"\n{more}"
+                "[data]\nsource = \"digits\"\n[model]\nlayers = [\"flatten\", {{ linear = 10 }}]\nloss = \"cross_entropy\"\n[optimizer]\nname = \"adamw\"\n{more}"
             );
             Config::parse(&text, &[])
         };

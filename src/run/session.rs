@@ -380,7 +380,8 @@ impl Session {
         Ok(())
     }
 
-    /// Notes for the user on how the run is resumed: damaged checkpoints that were skipped, another adapter.
+    /// Notes for the user on how the run is resumed (damaged checkpoints that were skipped, another adapter), and on tiles of
+    /// products that were measured elsewhere or are not used.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -8,10 +8,15 @@ use crate::check::noise;
 use crate::data::Kind;
 use crate::error::Result;
 use crate::gpu::{Access, Buffer, Gpu};
-use crate::plan::{BufferPlan, Memory, Plan, Program};
+use crate::kernel::MAX_INPUTS;
+use crate::plan::{BufferPlan, Location, Memory, Plan, Program, Step};
 
 /// The bindings of A and B.
 const OPERANDS: [u32; 2] = [8, 9];
+/// The bindings of what an epilogue reads, from 0 on.
+const INPUTS: u32 = MAX_INPUTS as u32;
+/// The seed of all that epilogues read: an input may have another binding where K is in parts.
+const INPUT: u64 = 7;
 /// Numbers of an operand before they come again: a prime, so that rows differ.
 const NUMBERS: usize = 65_521;
 /// Quarters from 0 to 1 as f16.
@@ -33,9 +38,10 @@ pub(super) struct Stand {
     made: Vec<Made>,
 }
 
-/// The type of the numbers of a binding.
-fn kind(wgsl: &str, slot: u32) -> Kind {
-    if wgsl.contains(&format!("alias T{slot} = f16;")) { Kind::F16 } else { Kind::F32 }
+/// The type of the numbers of a binding; `None` where they are no floats.
+fn kind(wgsl: &str, slot: u32) -> Option<Kind> {
+    let is = |name: &str| wgsl.contains(&format!("alias T{slot} = {name};"));
+    if is("f16") { Some(Kind::F16) } else { is("f32").then_some(Kind::F32) }
 }
 
 /// Quarters from -1 to 1, as words that hold one f32 or two f16. A sum of a million products of them is exact.
@@ -87,20 +93,28 @@ impl Stand {
     pub fn new(gpu: &Gpu, plan: &Plan, at: usize) -> Result<Stand> {
         let own = own_plan(plan, at);
         let memory = Memory::allocate(gpu, &own.buffers)?;
-        let (first, last) = (&own.steps[0], &own.steps[own.steps.len() - 1]);
         let buffer = |index: usize| memory.get(&own.buffers[index].name);
-        for (slot, _, place) in first.bindings.iter().filter(|(slot, ..)| OPERANDS.contains(slot)) {
-            let numbers = quarters(u64::from(*slot), kind(&first.kernel.wgsl, *slot));
-            let place =
-                Place { buffer: buffer(place.buffer).clone(), offset: place.offset, bytes: place.bytes };
-            fill(gpu, &place, &numbers, 0)?;
+        let put = |step: &Step, (slot, _, place): &(u32, Access, Location), seed: u64| {
+            let Some(kind) = kind(&step.kernel.wgsl, *slot) else { return Ok(()) };
+            let buffer = buffer(place.buffer).clone();
+            fill(gpu, &Place { buffer, offset: place.offset, bytes: place.bytes }, &quarters(seed, kind), 0)
+        };
+        // A and B last, for an epilogue may read one of them too.
+        for step in &own.steps {
+            for binding in step.bindings.iter().filter(|(slot, ..)| *slot < INPUTS) {
+                put(step, binding, INPUT)?;
+            }
+        }
+        let (first, last) = (&own.steps[0], &own.steps[own.steps.len() - 1]);
+        for binding in first.bindings.iter().filter(|(slot, ..)| OPERANDS.contains(slot)) {
+            put(first, binding, binding.0.into())?;
         }
         let made = last.bindings.iter().filter(|(_, access, _)| *access == Access::Write);
         let made = made.map(|(slot, _, place)| Made {
             buffer: buffer(place.buffer).clone(),
             offset: place.offset,
             bytes: place.bytes,
-            kind: kind(&last.kernel.wgsl, *slot),
+            kind: kind(&last.kernel.wgsl, *slot).unwrap_or(Kind::F32),
         });
         let made = made.collect();
         let dispatches = Program::new(gpu, &own, &memory)?.dispatches;

@@ -212,6 +212,7 @@ impl<'de> Deserialize<'de> for TunedProducts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Layout, long, ranked};
     use super::*;
 
     fn kind(text: &str) -> ProductKind {
@@ -254,6 +255,23 @@ mod tests {
             assert!(err.contains(tile) && err.contains(word), "{err}");
         }
         choice("16x16x128 in 8 parts").check(&kind("16x16x65536 NN")).unwrap();
+    }
+
+    /// A tile with its parts says all of a choice, also where K is not a multiple of the parts.
+    #[test]
+    fn every_ranked_choice_can_be_named() {
+        for k in (1..300).chain([1000, 12_345, 65_536, 1_000_003]) {
+            for row_sum in [false, true] {
+                let sizes = Sizes { batch: 1, m: 24, n: 40, k };
+                let sides = Layout { along_k: true, fours: false };
+                let kind = ProductKind { sizes, a: sides, b: sides, row_sum, half: false };
+                for choice in ranked(sizes, row_sum).into_iter().filter(|_| !row_sum || !long(k)) {
+                    let named = TileChoice::from(choice);
+                    assert_eq!(named.check(&kind), Ok(()), "{k}");
+                    assert_eq!(named.of(sizes), choice);
+                }
+            }
+        }
     }
 
     #[test]
