@@ -9,7 +9,7 @@ use downhill::config::{Config, Tune};
 use downhill::gpu::{Family, Reads};
 use downhill::kernel::{ProductTiles, Target};
 use downhill::plan::{NamedTensor, Plan, Step};
-use downhill::run::{Session, load};
+use downhill::run::{RunDir, Session, load};
 use downhill::{Error, GpuOptions};
 
 /// 15 steps an epoch, the last of a short batch. With running statistics it goes kernel by kernel.
@@ -181,6 +181,11 @@ fn a_run_and_its_resumed_run_keep_their_tiles() {
     let stored = Config::load(&path("one").join("config.toml"), &[]).expect("its config");
     assert_eq!((&stored.tune, planned(&stored).tuned_products()), (&tuned.tune, 3));
     assert_eq!(Tune::load(&path("one").join("config.toml")).expect("its tiles"), tuned.tune);
+    let mut evaluated = stored.trainer(&here, &stored.dataset().expect("digits")).expect("a trainer");
+    evaluated.load_state_dict(&load(&path("one").join("model.safetensors")).expect("weights")).expect("it");
+    let found = evaluated.evaluate().expect("an evaluation").expect("a part to evaluate on");
+    let last = RunDir::last_epoch(&path("one")).expect("metrics").expect("an epoch");
+    assert_eq!((Some(found.loss), found.accuracy), (last.eval_loss, last.eval_accuracy));
     train(stored, &path("again"));
     assert!(bits(&path("whole")) == bits(&path("again")));
 
