@@ -61,6 +61,8 @@ mod sample;
 #[cfg(target_os = "linux")]
 #[path = "cli/streams.rs"]
 mod streams;
+#[path = "cli/tune.rs"]
+mod tune;
 #[path = "cli/view.rs"]
 mod view;
 #[path = "cli/words.rs"]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use downhill::config::Tune;
 use downhill::gpu::Reads;
 use downhill::kernel::{Family, Target};
 use downhill::report;
@@ -18,6 +19,10 @@ Examples:
   downhill explain examples/digits.toml
   downhill explain examples/digits.toml --set data.batch_size=512 --json
   downhill explain examples/digits.toml --memory 512KiB
+  downhill explain examples/tiny_gpt.toml --tune examples/tiny_gpt.tune.toml
+
+A product by matmul_block has a tile: rows, columns and K of a slab, as 64x32x16, and the parts of K where it is cut;
+\"tuned\" stands after one that --tune or the config's [tune] names.
 
 With --memory it shows how the run would keep to that limit: streamed samples, micro-batches.
 
@@ -39,6 +44,9 @@ pub struct ExplainArgs {
     /// Limit of all buffers on the device together, as 256MiB, in place of the config's
     #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
     memory: Option<u64>,
+    /// Make products by the tiles of this file, as downhill tune writes it, or of a run's config.toml
+    #[arg(long, value_name = "FILE")]
+    tune: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -46,7 +54,10 @@ pub struct ExplainArgs {
 
 impl ExplainArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let config = self.data.load(&self.config, &self.settings)?;
+        let mut config = self.data.load(&self.config, &self.settings)?;
+        if let Some(file) = &self.tune {
+            config.tune = Tune::load(file)?;
+        }
         let data = config.dataset()?;
         let family = if self.target == "software" { Family::Subgroup } else { Family::Tiled };
         // As on Mesa's software adapter before version 25, on a processor without AVX-512.

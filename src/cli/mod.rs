@@ -35,6 +35,8 @@ mod sample;
 mod summary;
 mod targets;
 mod train;
+#[cfg(feature = "diagnostics")]
+mod tune;
 mod view;
 
 pub use exit::{already_reported, exit_code};
@@ -56,6 +58,8 @@ commands! {
         Export(export::ExportArgs),
         Compare(compare::CompareArgs),
         Explain(explain::ExplainArgs),
+        #[cfg(feature = "diagnostics")]
+        Tune(tune::TuneArgs),
         Adapters(adapters::AdaptersArgs),
         #[cfg(feature = "diagnostics")]
         Doctor(doctor::DoctorArgs),
@@ -82,6 +86,7 @@ Examples:
   downhill export runs/digits-1 --format pytorch
   downhill compare runs/digits-1 runs/digits-2
   downhill explain examples/digits.toml
+  downhill tune examples/tiny_gpt.toml
   downhill doctor
   downhill data synth digits28 --count 60000 --out data/digits28
   downhill bench optim")]

@@ -18,7 +18,8 @@ Examples:
 
 Resumes from the newest checkpoint that is whole, or from the beginning where there is none. The result has the bits of
 a run that never stopped. A changed config or changed data are refused; checkpoint, watch, data.workers,
-train.device_timeout, and more epochs or steps may change. Data that were moved with the run are found; others are
+train.device_timeout, and more epochs or steps may change. Tiles of products ([tune]) are those of the run's config.toml,
+whatever --set names. Data that were moved with the run are found; others are
 named by their folder (--data-root), and taken if their fingerprint is that of the run.
 Exit code: 0; 1 the run failed or cannot resume; 2 the command line is wrong; 130 it was stopped by Ctrl-C or SIGTERM.")]
 pub struct ResumeArgs {

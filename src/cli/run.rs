@@ -44,7 +44,7 @@ pub(super) fn resume(
     let is_changed = match &config {
         Some(config) => {
             let stored = Config::load(&path.join("config.toml"), &[])?.with_places_of(config);
-            config.clone().filled_from(&stored) != stored
+            config.clone().filled_from(&stored).with_tiles_of(&stored) != stored
         }
         None => !settings.is_empty(),
     };

@@ -54,6 +54,14 @@ pub(super) fn introduce(session: &Session) {
         units::plural(plan.dispatches(), "dispatch"),
         units::bytes(gpu.ledger().total())
     ));
+    let tuned = plan.tuned_products();
+    if tuned > 0 {
+        let all = units::plural(plan.product_tiles().count(), "product");
+        println(&format!(
+            "tiles    {tuned} of {all} as [tune] says, measured on {}",
+            session.config().tune.adapter
+        ));
+    }
     for choice in &plan.budget_choice.choices {
         println(&format!("memory   {choice}"));
     }

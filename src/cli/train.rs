@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use downhill::Error;
+use downhill::config::{Config, Tune};
 use downhill::run::{RunDir, Session};
 
 use super::parse;
@@ -19,6 +20,7 @@ Examples:
   downhill train examples/digits.toml --init runs/digits-1/model.safetensors --steps 100
   downhill train examples/digits.toml --init pretrained.safetensors --init-map \"model.=>\" --set init.strict=false
   downhill train examples/digits.toml --adapter software
+  downhill train examples/digits.toml --tune examples/digits.tune.toml
   downhill train examples/digits.toml --memory 1MiB --set train.micro_batch=auto
   downhill train examples/digits.toml --assert \"eval_accuracy >= 0.95\" --assert \"eval_loss < 0.2\"
   downhill train examples/digits.toml --json | jq .eval_loss
@@ -68,6 +70,9 @@ pub struct TrainArgs {
     /// commas) [sets init.map]
     #[arg(long, value_name = "FROM=>TO", value_delimiter = ',')]
     init_map: Vec<String>,
+    /// Make products by the tiles of this file, as downhill tune writes it, or of a run's config.toml [sets tune]
+    #[arg(long, value_name = "FILE")]
+    tune: Option<PathBuf>,
 }
 
 impl TrainArgs {
@@ -81,16 +86,17 @@ impl TrainArgs {
             let Some(Some(run)) = named else {
                 return Err(Error::Config("a config, or the run to resume, is needed".into()).into());
             };
-            return resume(run, &self.as_settings()?, None, &self.how);
+            return self.resume(run);
         };
         if file.is_dir() && named.is_some() {
-            return resume(file, &self.as_settings()?, None, &self.how);
+            return self.resume(file);
         }
         let settings = [self.settings.clone(), self.init_settings()?].concat();
         let mut config = self.how.data.load(file, &settings)?;
         config.options.seed = self.seed.unwrap_or(config.options.seed);
         config.options.steps = self.steps.or(config.options.steps);
         config.memory = self.memory.or(config.memory);
+        self.name_tiles(&mut config)?;
         if let Some(named) = named {
             let last = match named.or(self.out.as_ref()) {
                 Some(path) => Some(path.clone()).filter(|path| RunDir::exists(path)),
@@ -107,6 +113,22 @@ impl TrainArgs {
             None => Session::start_next(config, &name_of(file), &options, None, &check),
         }?;
         run_session(session, &self.how, Some(file))
+    }
+
+    /// Resumes a run by its own config.
+    fn resume(&self, run: &Path) -> anyhow::Result<()> {
+        let settings = self.as_settings()?;
+        if self.tune.is_none() || !RunDir::exists(run) {
+            return resume(run, &settings, None, &self.how);
+        }
+        let mut config = self.how.data.load(&run.join("config.toml"), &settings)?;
+        self.name_tiles(&mut config)?;
+        resume(run, &settings, Some(config), &self.how)
+    }
+
+    /// Puts the tiles of `--tune` into a config.
+    fn name_tiles(&self, config: &mut Config) -> Result<(), Error> {
+        self.tune.iter().try_for_each(|file| Tune::load(file).map(|tune| config.tune = tune))
     }
 
     /// `--init` and `--init-map` as settings.

@@ -9,6 +9,7 @@ use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::kernel::feed::MAX_WINDOW_STEPS;
+use crate::kernel::matmul::TunedProducts;
 use crate::kernel::{Family, Precision, Reads, Target};
 use crate::optim::{Clip, Groups, Update};
 use crate::plan::{Memory, Plan};
@@ -23,7 +24,7 @@ pub(super) struct Choice {
     pub eval_batch: Option<usize>,
 }
 
-/// Plans a run in these batches, under this choice.
+/// Plans a run in these batches, under this choice, with the tiles that are named for products.
 pub(super) fn assemble(
     forward: Objectives<'_>,
     update: Update,
@@ -31,6 +32,7 @@ pub(super) fn assemble(
     batches: BatchPlan,
     mut target: Target,
     Choice { streaming, blocks, eval_batch }: Choice,
+    tuned: &TunedProducts,
 ) -> Result<TrainPlan> {
     target.memory.eval_batch = target.memory.eval_batch.or(eval_batch);
     let most = batches.parts(batches.rows).count();
@@ -53,6 +55,7 @@ pub(super) fn assemble(
         in_parts,
         sources,
         streaming,
+        tuned,
         blocks,
         ..StepBuilder::new(forward, data, target)
     };

@@ -16,6 +16,7 @@ use super::train_plan::{BudgetChoice, TrainPlan};
 use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
 use crate::kernel::feed::MAX_WINDOW_STEPS;
+use crate::kernel::matmul::TunedProducts;
 use crate::kernel::{Residence, Target};
 use crate::optim::Update;
 use crate::plan::BufferPlan;
@@ -26,7 +27,7 @@ const LINES: usize = 12;
 /// Numbers of blocks that the search tries for recomputation.
 const BLOCKS: [usize; 5] = [2, 3, 4, 6, 8];
 
-/// Plans a run that fits its memory budget.
+/// Plans a run that fits its memory budget. `tuned` names tiles of products.
 ///
 /// # Errors
 /// [`Error::Budget`] with the plan and what would fit; errors of model and data.
@@ -36,11 +37,19 @@ pub(super) fn plan_within_budget(
     data: &Dataset,
     batches: BatchPlan,
     target: Target,
+    tuned: &TunedProducts,
 ) -> Result<TrainPlan> {
     update.validate()?;
     target.check()?;
-    let search =
-        BudgetSearch { objectives, update: &update, data, batches, target, eval_batch: OnceCell::new() };
+    let search = BudgetSearch {
+        objectives,
+        update: &update,
+        data,
+        batches,
+        target,
+        tuned,
+        eval_batch: OnceCell::new(),
+    };
     let whole = match search.attempt(batches, 1)? {
         Ok(train_plan) => return Ok(train_plan),
         Err(refused) => refused,
@@ -61,6 +70,7 @@ struct BudgetSearch<'a> {
     data: &'a Dataset,
     batches: BatchPlan,
     target: Target,
+    tuned: &'a TunedProducts,
     /// Samples evaluated at once in these batches, whatever the budget is; known once the first plan is assembled.
     eval_batch: OnceCell<Option<usize>>,
 }
@@ -79,7 +89,8 @@ struct OverBudget {
 impl BudgetSearch<'_> {
     fn assemble(&self, batches: BatchPlan, choice: Choice) -> Result<TrainPlan> {
         let (objectives, update) = (self.objectives, self.update.clone());
-        let mut train_plan = assemble(objectives, update, self.data, batches, self.target, choice)?;
+        let mut train_plan =
+            assemble(objectives, update, self.data, batches, self.target, choice, self.tuned)?;
         // The first plan has the batches of the config, whole.
         self.eval_batch.get_or_init(|| train_plan.eval_batches.map(|batches| batches.rows));
         train_plan.budget_choice = BudgetChoice { budget: self.target.memory.budget, choices: Vec::new() };

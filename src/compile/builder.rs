@@ -7,6 +7,7 @@ use super::step::{ModelFn, Objectives};
 use super::train_plan::TrainPlan;
 use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
+use crate::kernel::matmul::TunedProducts;
 use crate::kernel::{Family, Target};
 use crate::metrics::Metric;
 use crate::nn::Net;
@@ -31,6 +32,7 @@ pub struct TrainPlanBuilder<'a> {
     metrics: Option<Vec<Metric>>,
     batches: Option<BatchPlan>,
     target: Target,
+    tuned: TunedProducts,
 }
 
 impl TrainPlan {
@@ -59,6 +61,7 @@ impl TrainPlan {
             metrics: None,
             batches: None,
             target: Target::new(Family::Tiled),
+            tuned: TunedProducts::default(),
         }
     }
 }
@@ -107,6 +110,14 @@ impl<'a> TrainPlanBuilder<'a> {
         self
     }
 
+    /// Makes these products by the tiles that are named for them, in place of the predicted ones, on adapters whose products
+    /// have tiles. Results may have other bits.
+    #[must_use]
+    pub fn tuned(mut self, tuned: &TunedProducts) -> Self {
+        self.tuned = tuned.clone();
+        self
+    }
+
     /// Plans the run.
     ///
     /// # Errors
@@ -130,7 +141,7 @@ impl<'a> TrainPlanBuilder<'a> {
         };
         let own = self.options.as_ref().map_or(&[][..], |options| &options.metrics);
         let objectives = Objectives { model, metrics: self.metrics.as_deref().unwrap_or(own) };
-        let plan = plan_within_budget(objectives, self.update, self.data, batches, target)?;
+        let plan = plan_within_budget(objectives, self.update, self.data, batches, target, &self.tuned)?;
         Ok(plan.reading(target))
     }
 }

@@ -32,7 +32,7 @@ impl StepBuilder<'_> {
             return Ok((Plan::default(), layers));
         }
         let target = self.target.with_rounding(Rounding::Nearest);
-        let plan = Plan::with_arena(&graph, &outputs, self.ring(), target, model.arena.clone())?;
+        let plan = Plan::with_arena(&graph, &outputs, self.ring(), target, model.arena.clone(), self.tuned)?;
         Ok((plan, layers))
     }
 }

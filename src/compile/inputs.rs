@@ -135,7 +135,15 @@ pub(super) fn add_feed(plan: &mut Plan, feed: Feed<'_>, batch: usize) {
             format!("feed {}", names.join(" "))
         };
         let shape = batched(batch, fields[0].1);
-        steps.push(Step { kernel, bindings, images: Vec::new(), title, shape, parts: Vec::new() });
+        steps.push(Step {
+            kernel,
+            bindings,
+            images: Vec::new(),
+            tile: None,
+            title,
+            shape,
+            parts: Vec::new(),
+        });
     }
     plan.steps.splice(0..0, steps);
 }
@@ -166,6 +174,7 @@ pub(super) fn add_rows(plan: &mut Plan, net: &Mlp, feed: Feed<'_>) {
         kernel,
         bindings,
         images: Vec::new(),
+        tile: None,
         title: "whole net".to_owned(),
         shape,
         parts: Vec::new(),

@@ -12,6 +12,7 @@ use crate::kernel::MAX_BUFFERS;
 use crate::kernel::feed::{
     AT_ONCE, BUFFERS, MAX_WINDOW_STEPS, NEXT_BUFFERS, STATE, STATE_BYTES, close, commit,
 };
+use crate::kernel::matmul::{NONE_TUNED, TunedProducts};
 use crate::kernel::mlp::{self, Mlp};
 use crate::kernel::update::{AVERAGE, BLOCK_BYTES, GRADIENTS, PARAMETERS, blocks};
 use crate::kernel::{Family, Precision, Rounding, Target, eight_bit, gradients};
@@ -71,6 +72,8 @@ pub(super) struct StepBuilder<'a> {
     /// The slots that streamed samples pass.
     pub streaming: Streaming,
     pub target: Target,
+    /// The tiles that are named for products.
+    pub tuned: &'a TunedProducts,
     /// Steps may be skipped.
     pub checked: bool,
     /// Batches go in micro-batches.
@@ -122,6 +125,7 @@ impl<'a> StepBuilder<'a> {
             sources: inputs::sources(data, |_| false),
             streaming: Streaming::default(),
             target,
+            tuned: NONE_TUNED,
             checked: false,
             in_parts: false,
             blocks: 1,
@@ -260,7 +264,7 @@ impl<'a> StepBuilder<'a> {
             }
             Err(reason) => Err::<Mlp, _>(reason),
         };
-        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, arena)?;
+        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), self.target, arena, self.tuned)?;
         if let (Err(reason), Family::Tiled) = (path, self.target.family) {
             plan.path = format!("kernel by kernel: {reason}");
         }
@@ -390,7 +394,8 @@ impl<'a> StepBuilder<'a> {
             outputs.push((correct(y, t), Sink::Metric(1)));
         }
         let target = self.target.with_rounding(Rounding::Nearest);
-        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), target, model.arena.clone())?;
+        let arena = model.arena.clone();
+        let mut plan = Plan::with_arena(&graph, &outputs, self.ring(), target, arena, self.tuned)?;
         if let Some(weights) = plan.buffers.iter_mut().find(|b| model.average && b.name == PARAMETERS) {
             weights.name = AVERAGE.into();
         }

@@ -6,6 +6,7 @@ use super::step::StepPlan;
 use crate::data::BatchPlan;
 use crate::error::{Error, Result};
 use crate::graph::{LayerSummary, Parameter, StateBuffer};
+use crate::kernel::matmul::ProductTile;
 use crate::kernel::{Family, Precision, Reads, Target};
 use crate::metrics::{MetricPlan, Metrics, matches_name};
 use crate::optim::{Groups, Update};
@@ -162,6 +163,16 @@ impl TrainPlan {
         let steps = self.train.iter().chain(&self.eval).map(|step| &step.plan);
         let statistics = self.statistics.iter().flat_map(Statistics::plans);
         steps.chain(&self.update).chain(&self.average).chain(statistics)
+    }
+
+    /// The tile of each product of the run that has one, plan by plan.
+    pub fn product_tiles(&self) -> impl Iterator<Item = &ProductTile> {
+        self.plans().flat_map(|plan| &plan.steps).flat_map(Step::tiles)
+    }
+
+    /// How many products have the tile that a table names.
+    pub fn tuned_products(&self) -> usize {
+        self.product_tiles().filter(|tile| tile.is_tuned).count()
     }
 
     fn plans_mut(&mut self) -> impl Iterator<Item = &mut Plan> {

@@ -14,6 +14,7 @@ pub mod reference;
 mod schedule;
 mod sections;
 mod syntax;
+mod tune;
 
 use std::cell::RefCell;
 use std::io::Read;
@@ -32,6 +33,7 @@ pub use loss::LossSpec;
 use read::{kind, read};
 pub use sections::Watch;
 use sections::{Checkpoint, Eval, File, Model, Train, check_early_stopping};
+pub use tune::Tune;
 
 use crate::compile::{TrainOptions, TrainPlan};
 use crate::data::{Dataset, Encoding};
@@ -71,6 +73,8 @@ pub struct Config {
     pub checkpoints: CheckpointOptions,
     /// The records beside the metrics. `options` also has the interval of statistics, and that one is used.
     pub watch: Watch,
+    /// Tiles of products, in place of the predicted ones.
+    pub tune: Tune,
     /// Relative paths of `data` begin in it. Empty where there are none.
     root: PathBuf,
 }
@@ -166,6 +170,7 @@ impl Config {
             device_timeout,
             checkpoints,
             watch,
+            tune: file.tune,
             root,
         })
     }
@@ -192,6 +197,7 @@ impl Config {
             )
             .options(&self.options)
             .target(target)
+            .tuned(&self.tune.products)
             .build()?;
         let stopping = self.options.early_stopping.as_ref().and_then(|rule| rule.metric.as_ref());
         let watched =
@@ -267,6 +273,12 @@ impl Config {
         Config { init: run.init.clone(), ..self }
     }
 
+    /// The same config with the tiles of its run, whatever it names itself: bits depend on them.
+    #[must_use]
+    pub fn with_tiles_of(self, run: &Config) -> Config {
+        Config { tune: run.tune.clone(), ..self }
+    }
+
     /// The whole config as TOML, every default written out; reading it back gives the same run.
     pub fn to_toml(&self) -> String {
         self.written_for(None)
@@ -308,6 +320,7 @@ impl Config {
             early_stopping: options.early_stopping,
             watch: self.watch.clone(),
             eval: Eval { batch_size: options.eval_batch, metrics: options.metrics },
+            tune: self.tune.clone(),
         };
         // Every value of a config is one that TOML has.
         toml::to_string(&file).unwrap_or_default()

@@ -8,12 +8,12 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializ
 use serde::ser::Serialize;
 use toml::{Table, Value};
 
-use super::Init;
 use super::data::Batches;
 use super::described::Described;
 use super::optimizer::{Beside, Ema, Swa};
 use super::schedule::Timing;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
+use super::{Init, Tune};
 use crate::compile::EarlyStopping;
 
 /// A section of the config file.
@@ -58,6 +58,7 @@ pub fn sections() -> Vec<Section> {
         with_defaults::<EarlyStopping>("early_stopping"),
         with_defaults::<Watch>("watch"),
         with_defaults::<Eval>("eval"),
+        with_defaults::<Tune>("tune"),
     ]
 }
 

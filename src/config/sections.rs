@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
 use super::described::{Described, section};
-use super::{Init, LossSpec};
+use super::{Init, LossSpec, Tune};
 use crate::compile::{EarlyStopping, MicroBatch};
 use crate::error::{Error, Result};
 use crate::kernel::{Precision, Rounding};
@@ -46,6 +46,9 @@ section! {
         /// What evaluation computes.
         #[serde(skip_serializing_if = "Eval::is_empty")]
         pub eval: Eval = Eval::default(),
+        /// Tiles of products that were measured.
+        #[serde(skip_serializing_if = "Tune::is_empty")]
+        pub tune: Tune = Tune::default(),
     }
 }
 

@@ -47,6 +47,7 @@ mod target;
 #[doc(hidden)]
 pub mod update;
 
+pub use matmul::{ProductKind, TileChoice, TunedProducts};
 pub use target::{MemoryBudget, Precision, ProductTiles, Residence, Rounding, Target};
 
 use crate::gpu::Access;

@@ -11,7 +11,7 @@ use super::view::Views;
 use crate::graph::{Fold, Node, NodeId, Op};
 use crate::kernel::attention::{self, Attention, RowsView};
 use crate::kernel::chain::{self, Sink as KernelSink};
-use crate::kernel::matmul::{self, Matrix, Product};
+use crate::kernel::matmul::{self, Matrix, Product, ProductTile, TunedProducts};
 use crate::kernel::reduce::{PARTIAL, Reduction};
 use crate::kernel::{Family, Kernel, Operand, ProductTiles, Target, cross_entropy, reduce, reduce_chain};
 
@@ -35,9 +35,18 @@ pub(super) struct KernelDraft {
     pub partials: Vec<(usize, u64)>,
     /// The product, where its kernel has other tiles too.
     pub product: Option<ProductDraft>,
+    /// The product and its tile, of a kernel that has one.
+    pub tile: Option<ProductTile>,
     pub title: String,
-    /// Titles and nodes of the kernels that it runs side by side; empty for one kernel.
-    pub parts: Vec<(String, NodeId)>,
+    /// The kernels that it runs side by side; empty for one kernel.
+    pub parts: Vec<PartDraft>,
+}
+
+/// One of the kernels that a draft runs side by side.
+pub(super) struct PartDraft {
+    pub title: String,
+    pub output: NodeId,
+    pub tile: Option<ProductTile>,
 }
 
 /// A product whose kernel has other tiles too.
@@ -59,6 +68,7 @@ impl KernelDraft {
             also: vec![],
             partials: vec![],
             product: None,
+            tile: None,
             title,
             parts: vec![],
         }
@@ -96,6 +106,8 @@ pub(super) struct Lowering<'a> {
     outputs: &'a [(NodeId, Sink)],
     pub(super) ring: Ring,
     target: Target,
+    /// The tiles that are named for products.
+    tuned: &'a TunedProducts,
     fusion: Fusion,
     pub(super) owned: HashMap<NodeId, Sink>,
     /// The sum over its first operand's rows that a matmul's kernel also writes.
@@ -114,12 +126,14 @@ impl<'a> Lowering<'a> {
         ring: Ring,
         target: Target,
         arena: &Arena,
+        tuned: &'a TunedProducts,
     ) -> Self {
         let mut lowering = Lowering {
             nodes,
             outputs,
             ring,
             target,
+            tuned,
             fusion: places.fusion,
             owned: places.owned,
             row_sums: HashMap::new(),
@@ -363,21 +377,25 @@ impl<'a> Lowering<'a> {
     }
 
     /// The kernel of a draft's product with workgroups of `invocations` and K in as many parts, if there is one.
-    pub(super) fn product_of(&self, draft: &KernelDraft, invocations: usize) -> Option<Kernel> {
+    pub(super) fn product_of(
+        &self,
+        draft: &KernelDraft,
+        invocations: usize,
+    ) -> Option<(Kernel, Option<ProductTile>)> {
         let ProductDraft { start, parts } = draft.product?;
         self.with_product(start, draft.output, |product| {
             let index = matmul::choose_among(product.sizes(), invocations, parts)?;
             let tiles = ProductTiles::Given { index, parts };
-            let (mut kernel, _) = matmul::kernel(product, self.target.with_tiles(tiles));
-            draft.partials.iter().for_each(|(number, _)| number_partial(&mut kernel, *number));
-            Some(kernel)
+            let mut made = matmul::kernel(product, self.target.with_tiles(tiles), self.tuned);
+            draft.partials.iter().for_each(|(number, _)| number_partial(&mut made.kernel, *number));
+            Some((made.kernel, made.tile))
         })
     }
 
-    /// Enters the product of the kernel drafted last.
-    fn set_product(&mut self, product: Option<ProductDraft>) {
+    /// Enters the product of the kernel drafted last, and its tile.
+    fn set_product(&mut self, product: Option<ProductDraft>, tile: Option<ProductTile>) {
         if let Some(draft) = self.drafts.last_mut() {
-            draft.product = product;
+            (draft.product, draft.tile) = (product, tile);
         }
     }
 
@@ -387,9 +405,11 @@ impl<'a> Lowering<'a> {
         let side_output = self.side_output(start);
         let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
         let target = self.target;
-        let (kernel, parts) = self.with_product(start, root, |product| matmul::kernel(product, target));
-        let is_block = kernel.entry == "matmul_block";
-        let product = is_block.then_some(ProductDraft { start, parts: parts.unwrap_or(1) });
+        let matmul::ProductKernel { kernel, parts, tile } =
+            self.with_product(start, root, |product| matmul::kernel(product, target, self.tuned));
+        // Another tile that a table names stays.
+        let is_free = kernel.entry == "matmul_block" && tile.is_none_or(|tile| tile.is_predicted());
+        let product = is_free.then_some(ProductDraft { start, parts: parts.unwrap_or(1) });
         if let Some(parts) = parts {
             let outputs = node.shape.elements();
             let sink = self.kernel_sink(self.owned.get(&root));
@@ -397,11 +417,11 @@ impl<'a> Lowering<'a> {
             let index = "r * OUTPUTS + o"; // partial results are [parts, batch, m, n]
             let second = reduce::fold_partials(&r, Fold::Sum, outputs, parts, index, self.target);
             self.draft(kernel, root, start);
-            self.set_product(product);
+            self.set_product(product, tile);
             self.follow(second, root, (outputs * parts * 4) as u64);
         } else {
             self.draft(kernel, root, start);
-            self.set_product(product);
+            self.set_product(product, tile);
         }
         self.draft_side_output(start);
         if let (Some(sum), Some(draft)) = (sum, self.drafts.last_mut()) {

@@ -28,7 +28,7 @@ pub use function::{Function, Value};
 pub use memory::{ALIGNMENT, Arena, Layout};
 pub use program::{Memory, Program};
 pub(crate) use reads::IMAGE_LIMITS;
-pub use steps::{ImageUse, Plan, ReadCounts, Step};
+pub use steps::{ImageUse, Part, Plan, ReadCounts, Step};
 pub use weights::NamedTensor;
 pub(crate) use weights::{TensorLocation, WeightLayout, check_weights};
 pub(crate) use whole_net::whole_net;
@@ -36,6 +36,7 @@ pub(crate) use whole_net::whole_net;
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, Tensor};
 use crate::kernel::feed::{STATE, STATE_BYTES};
+use crate::kernel::matmul::{NONE_TUNED, TunedProducts};
 use crate::kernel::update::PARAMETERS;
 use crate::kernel::{Family, Precision, Target, scaling};
 use crate::shape::Shape;
@@ -47,10 +48,10 @@ impl Plan {
     /// The graph's first shape error, or a kernel that would pass the loop limit.
     pub fn new(graph: &Graph, outputs: &[(Tensor, Sink)], ring: Ring, target: Target) -> Result<Plan> {
         let arena = Arena::aligned(graph.parameters().iter().map(|p| &p.shape), alignment(target));
-        Self::with_arena(graph, outputs, ring, target, arena)
+        Self::with_arena(graph, outputs, ring, target, arena, NONE_TUNED)
     }
 
-    /// [`Plan::new`] with a layout of the parameters.
+    /// [`Plan::new`] with a layout of the parameters, and with tiles named for products.
     ///
     /// # Errors
     /// As [`Plan::new`].
@@ -60,6 +61,7 @@ impl Plan {
         ring: Ring,
         target: Target,
         arena: Arena,
+        tuned: &TunedProducts,
     ) -> Result<Plan> {
         graph.check()?;
         let mut nodes = graph.nodes();
@@ -80,8 +82,8 @@ impl Plan {
             let sunk: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();
             half::mark(&mut nodes, &places.fusion, &sunk);
         }
-        let mut plan =
-            lower::Lowering::new(&nodes, &outputs, places, ring, target, &arena).run().place(&arena, state);
+        let lowering = lower::Lowering::new(&nodes, &outputs, places, ring, target, &arena, tuned);
+        let mut plan = lowering.run().place(&arena, state);
         if plan.buffers.iter().any(|b| b.name == scaling::HALF_PARAMETERS) {
             let bytes = plan.arena.bytes;
             let sizes = [(PARAMETERS, bytes), (scaling::HALF_PARAMETERS, bytes / 2), (STATE, STATE_BYTES)];

@@ -12,9 +12,9 @@
 use std::collections::HashMap;
 
 use super::buffers::{ACTIVATIONS, Location, METRICS, Sink, TALLY, fixed, input_buffer, sink_buffer};
-use super::lower::Lowering;
+use super::lower::{Lowering, PartDraft};
 use super::memory::{Arena, Life, share};
-use super::steps::{Plan, Step};
+use super::steps::{Part, Plan, Step};
 use crate::graph::{NodeId, Op};
 use crate::kernel::Operand;
 use crate::kernel::feed::{BUFFERS, STATE, STATE_BYTES};
@@ -143,15 +143,17 @@ impl Lowering<'_> {
                 kernel: draft.kernel.clone(),
                 bindings,
                 images: Vec::new(),
+                tile: draft.tile,
                 title: draft.title.clone(),
                 shape: self.nodes[draft.output.0].shape.clone(),
-                parts: draft
-                    .parts
-                    .iter()
-                    .map(|(title, node)| (title.clone(), self.nodes[node.0].shape.clone()))
-                    .collect(),
+                parts: draft.parts.iter().map(|part| self.part(part)).collect(),
             });
         }
         plan
+    }
+
+    fn part(&self, part: &PartDraft) -> Part {
+        let shape = self.nodes[part.output.0].shape.clone();
+        Part { title: part.title.clone(), shape, tile: part.tile }
     }
 }

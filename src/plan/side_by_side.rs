@@ -9,9 +9,9 @@
 
 use std::collections::HashMap;
 
-use super::lower::{KernelDraft, Lowering};
+use super::lower::{KernelDraft, Lowering, PartDraft};
 use crate::gpu::Access;
-use crate::graph::NodeId;
+use crate::kernel::matmul::ProductTile;
 use crate::kernel::side_by_side::{MOST_KERNELS, Part, kernel};
 use crate::kernel::{Kernel, Operand, prediction};
 
@@ -34,6 +34,8 @@ struct Joint {
 struct Found {
     at: usize,
     part: Part,
+    /// The tile of the part, of a product.
+    tile: Option<ProductTile>,
     kernel: Kernel,
     microseconds: f64,
 }
@@ -79,7 +81,7 @@ impl<'a> SideBySide<'a> {
             let joint = &mut self.joints[at];
             (joint.kernel, joint.microseconds) = (Some(found.kernel), found.microseconds);
             joint.parts.push(found.part);
-            joint.drafts.push(draft);
+            joint.drafts.push(KernelDraft { tile: found.tile, ..draft });
             return;
         }
         if part.is_none() {
@@ -113,15 +115,19 @@ impl<'a> SideBySide<'a> {
             return None;
         }
         let fits = part.fits(invocations) || joint.parts.iter().all(|other| other.fits(part.invocations()));
-        let part =
-            if fits { part.clone() } else { named(draft, &self.lowering.product_of(draft, invocations)?)? };
+        let (part, tile) = if fits {
+            (part.clone(), draft.tile)
+        } else {
+            let (kernel, tile) = self.lowering.product_of(draft, invocations)?;
+            (named(draft, &kernel)?, tile)
+        };
         let parts: Vec<&Part> = joint.parts.iter().chain([&part]).collect();
         let kernels: Vec<&Kernel> = parts.iter().map(|part| part.kernel()).collect();
         let together = self.predicted(&kernels);
         if together >= joint.microseconds + microseconds {
             return None;
         }
-        Some(Found { at, kernel: kernel(&parts)?, part, microseconds: together })
+        Some(Found { at, kernel: kernel(&parts)?, part, tile, microseconds: together })
     }
 
     /// True where what a kernel makes is small, or lies in an arena.
@@ -172,13 +178,17 @@ impl Joint {
     fn draft(mut self) -> KernelDraft {
         let Some(kernel) = self.kernel else { return self.drafts.remove(0) };
         let title = self.drafts.iter().map(|draft| draft.title.as_str()).collect::<Vec<_>>().join(" | ");
-        let parts: Vec<(String, NodeId)> =
-            self.drafts.iter().map(|draft| (draft.title.clone(), draft.output)).collect();
+        let part = |draft: &KernelDraft| PartDraft {
+            title: draft.title.clone(),
+            output: draft.output,
+            tile: draft.tile,
+        };
+        let parts = self.drafts.iter().map(part).collect();
         let mut joint = self.drafts.remove(0);
         for other in self.drafts {
             joint.partials.extend(other.partials);
             joint.also.extend([(other.output, other.sink)].into_iter().chain(other.second).chain(other.also));
         }
-        KernelDraft { kernel, title, parts, product: None, ..joint }
+        KernelDraft { kernel, title, parts, product: None, tile: None, ..joint }
     }
 }

@@ -5,6 +5,7 @@ use super::memory::Arena;
 use crate::error::{Error, Result};
 use crate::gpu::Access;
 use crate::gpu::reads::OLD;
+use crate::kernel::matmul::ProductTile;
 use crate::kernel::{Kernel, MAX_ITERATIONS, Operand};
 use crate::shape::Shape;
 use serde::Serialize;
@@ -42,12 +43,25 @@ pub struct Step {
     pub bindings: Vec<(u32, Access, Location)>,
     /// The images that bindings with [`Access::Image`] read.
     pub images: Vec<ImageUse>,
+    /// The product and its tile, of a kernel that has one. Where K is in parts, the next step adds them.
+    pub tile: Option<ProductTile>,
     /// The layer and the ops: `1 (linear): matmul add relu`.
     pub title: String,
     /// Shape of the output.
     pub shape: Shape,
-    /// Titles and shapes of the kernels that it runs side by side; empty for one kernel.
-    pub parts: Vec<(String, Shape)>,
+    /// The kernels that it runs side by side, in the order of [`Kernel::parts`]; empty for one kernel.
+    pub parts: Vec<Part>,
+}
+
+/// One of the kernels that a step runs side by side.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The layer and the ops.
+    pub title: String,
+    /// Shape of the output.
+    pub shape: Shape,
+    /// The product and its tile, of a kernel that has one.
+    pub tile: Option<ProductTile>,
 }
 
 impl Step {
@@ -57,20 +71,25 @@ impl Step {
         self.bindings.iter().filter(|(slot, ..)| *slot < OLD).map(|(_, _, l)| l.bytes).sum()
     }
 
+    /// The tiles of its products.
+    pub fn tiles(&self) -> impl Iterator<Item = &ProductTile> {
+        self.tile.iter().chain(self.parts.iter().filter_map(|part| part.tile.as_ref()))
+    }
+
     /// The kernels that it runs side by side, or itself.
     fn one_by_one(mut self) -> Vec<Step> {
         if self.parts.is_empty() {
             return vec![self];
         }
         let parts = std::mem::take(&mut self.kernel.parts).into_iter().zip(std::mem::take(&mut self.parts));
-        let single = parts.map(|(kernel, (title, shape))| {
+        let single = parts.map(|(kernel, Part { title, shape, tile })| {
             let places = self.kernel.operands.iter().zip(&self.bindings);
             let bindings = kernel.operands.iter().filter_map(|&(slot, access, operand)| {
                 let place = places.clone().find(|((.., own), _)| *own == operand);
                 place.map(|(_, binding)| (slot, access, binding.2))
             });
             let bindings = bindings.collect();
-            Step { kernel, bindings, images: Vec::new(), title, shape, parts: Vec::new() }
+            Step { kernel, bindings, images: Vec::new(), tile, title, shape, parts: Vec::new() }
         });
         single.collect()
     }
@@ -166,7 +185,15 @@ impl Plan {
             let bytes = self.buffers[buffer].bytes;
             bindings.push((slot, access, Location { buffer, offset: 0, bytes }));
         }
-        Step { kernel, bindings, images: Vec::new(), title: title.to_owned(), shape, parts: Vec::new() }
+        Step {
+            kernel,
+            bindings,
+            images: Vec::new(),
+            tile: None,
+            title: title.to_owned(),
+            shape,
+            parts: Vec::new(),
+        }
     }
 
     /// Gives kernels that run side by side a dispatch each. Results have the same bits.

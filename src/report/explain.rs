@@ -8,8 +8,9 @@ use super::align;
 use crate::compile::{Recomputation, StepPlan, TrainPlan};
 use crate::gpu::reads::OLD;
 use crate::gpu::{Access, Family, Reads};
+use crate::kernel::matmul::ProductTile;
 use crate::kernel::{Kernel, prediction};
-use crate::plan::{Plan, ReadCounts, Step};
+use crate::plan::{Part, Plan, ReadCounts, Step};
 use crate::shape::Shape;
 use crate::units;
 
@@ -39,6 +40,14 @@ fn read_as(step: &Step) -> String {
     [uniform, image, storage].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
+/// `64x32x16 in 4 parts tuned`: the tile of a product.
+fn tile_text(tile: Option<ProductTile>) -> String {
+    let text = |ProductTile { choice, is_tuned, .. }| {
+        if is_tuned { format!("{choice} tuned") } else { choice.to_string() }
+    };
+    tile.map_or(String::new(), text)
+}
+
 /// Microseconds of a kernel on the nominal GPU; `None` for kernels of software adapters.
 fn predicted(step: &Step, family: Family) -> Option<f64> {
     prediction::microseconds(&step.kernel, step.bytes(), family)
@@ -49,13 +58,22 @@ fn predicted_sum(plan: &Plan, family: Family) -> Option<f64> {
     plan.steps.iter().map(|step| predicted(step, family)).sum()
 }
 
-/// The kernels of a step, each with its title and the shape of its output.
-fn each(step: &Step) -> Vec<(&Kernel, &str, &Shape)> {
+/// A kernel of a step.
+struct Each<'a> {
+    kernel: &'a Kernel,
+    title: &'a str,
+    shape: &'a Shape,
+    tile: Option<ProductTile>,
+}
+
+/// The kernels of a step: several where they run side by side.
+fn each(step: &Step) -> Vec<Each<'_>> {
     if step.parts.is_empty() {
-        return vec![(&step.kernel, &step.title, &step.shape)];
+        let Step { kernel, title, shape, tile, .. } = step;
+        return vec![Each { kernel, title, shape, tile: *tile }];
     }
     let parts = step.kernel.parts.iter().zip(&step.parts);
-    parts.map(|(kernel, (title, shape))| (kernel, title.as_str(), shape)).collect()
+    parts.map(|(kernel, Part { title, shape, tile })| Each { kernel, title, shape, tile: *tile }).collect()
 }
 
 fn kernels(plan: &Plan, family: Family) -> String {
@@ -63,29 +81,37 @@ fn kernels(plan: &Plan, family: Family) -> String {
     let read_as: Vec<String> = plan.steps.iter().map(read_as).collect();
     let is_read_otherwise = read_as.iter().any(|text| !text.is_empty());
     header.extend(is_read_otherwise.then_some("read as"));
+    let has_tiles = plan.steps.iter().flat_map(each).any(|each| each.tile.is_some());
+    header.extend(has_tiles.then_some("tile"));
     let is_predicted = predicted_sum(plan, family).is_some();
     header.extend(is_predicted.then_some("predicted"));
     let mut rows = vec![header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()];
     for (i, step) in plan.steps.iter().enumerate() {
         let (read, written) = read_and_written(step);
-        let first = rows.len();
-        for (place, (kernel, title, shape)) in each(step).into_iter().enumerate() {
+        for (place, Each { kernel, title, shape, tile }) in each(step).into_iter().enumerate() {
+            let is_first = place == 0;
+            let once = |text: String| if is_first { text } else { String::new() };
             let [x, y, z] = kernel.grid;
-            rows.push(vec![
+            let mut row = vec![
                 // Kernels that run side by side share the number of their dispatch.
-                if place == 0 { (i + 1).to_string() } else { "+".into() },
+                if is_first { (i + 1).to_string() } else { "+".into() },
                 kernel.entry.to_owned(),
                 title.to_owned(),
                 shape.to_string(),
                 format!("{x}x{y}x{z}"),
                 units::count(kernel.flops as f64),
-            ]);
+                once(units::bytes(read)),
+                once(units::bytes(written)),
+            ];
+            row.extend(is_read_otherwise.then(|| once(read_as[i].clone())));
+            row.extend(has_tiles.then(|| tile_text(tile)));
+            row.extend(predicted(step, family).map(|us| once(format!("{us:.1} µs"))));
+            rows.push(row);
         }
-        rows[first].extend([units::bytes(read), units::bytes(written)]);
-        rows[first].extend(is_read_otherwise.then(|| read_as[i].clone()));
-        rows[first].extend(predicted(step, family).map(|us| format!("{us:.1} µs")));
     }
-    align(&rows, &[false, true, true, true, true, false, false, false, is_read_otherwise])
+    let mut is_text = vec![false, true, true, true, true, false, false, false];
+    is_text.extend([is_read_otherwise, has_tiles].into_iter().filter(|is| *is));
+    align(&rows, &is_text)
 }
 
 fn section(out: &mut String, title: &str, plan: &Plan, family: Family) {
@@ -273,13 +299,16 @@ fn plan_json(plan: &Plan, family: Family) -> Value {
         .iter()
         .map(|step| {
             let (read, written) = read_and_written(step);
-            let parts = each(step).into_iter().map(|(kernel, title, shape)| {
+            let parts = each(step).into_iter().map(|Each { kernel, title, shape, tile }| {
                 json!({
                     "kernel": kernel.entry,
                     "what": title,
                     "shape": shape.to_vec(),
                     "grid": kernel.grid,
                     "flops": kernel.flops,
+                    "product": tile.map(|tile| tile.kind.to_string()),
+                    "tile": tile.map(|tile| tile.choice.to_string()),
+                    "tuned": tile.is_some_and(|tile| tile.is_tuned),
                 })
             });
             json!({
@@ -293,6 +322,9 @@ fn plan_json(plan: &Plan, family: Family) -> Value {
                 "reads": step.reads(),
                 "predicted_us": predicted(step, family),
                 "parts": if step.parts.is_empty() { vec![] } else { parts.collect::<Vec<_>>() },
+                "product": step.tile.map(|tile| tile.kind.to_string()),
+                "tile": step.tile.map(|tile| tile.choice.to_string()),
+                "tuned": step.tile.is_some_and(|tile| tile.is_tuned),
             })
         })
         .collect();

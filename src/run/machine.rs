@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::gpu::{Gpu, threads};
 use crate::train::Trainer;
 
-/// The adapter of a run, and the choices that follow from it. Only the family of kernels changes bits of the results.
+/// The adapter of a run, and the choices that follow from it. Only the family of kernels and
+/// the tiles of products change bits of the results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Machine {
     version: &'static str,
@@ -21,6 +22,8 @@ pub(super) struct Machine {
     /// Threads of Mesa's software adapter as the environment or this program set them; 0 is the thread that submits. `None`
     /// where the driver chooses.
     software_threads: Option<usize>,
+    /// Products of all plans whose tile the config's `[tune]` names.
+    tuned_products: usize,
     dispatches_per_step: usize,
     peak_bytes: u64,
 }
@@ -37,6 +40,7 @@ impl Machine {
             reads: plan.read_as(),
             robust_buffers: gpu.has_robust_buffers(),
             software_threads: adapter.mesa_version().and_then(|_| threads::given()),
+            tuned_products: plan.tuned_products(),
             dispatches_per_step: plan.dispatches(),
             peak_bytes: plan.peak_bytes(),
         }

@@ -12,6 +12,7 @@ mod session;
 mod state;
 mod summary;
 mod tensorboard;
+mod tiles;
 mod weights;
 
 pub use assertion::Assertion;

@@ -6,6 +6,7 @@ use super::dir::{CHECKPOINTS, CONFIG, Claim, RunDir};
 use super::init::{InitReport, initialise};
 use super::machine::Machine;
 use super::tensorboard::EventFile;
+use super::tiles;
 use super::weights::{load, save};
 use crate::compile::TrainPlan;
 use crate::config::Config;
@@ -176,6 +177,7 @@ impl Session {
         report.as_ref().map_or(Ok(()), |report| dir.keep_init(report))?;
         let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
+        let notes = tiles::notes(&config, &gpu, trainer.plan());
         let session = Session {
             config,
             options: options.clone(),
@@ -185,7 +187,7 @@ impl Session {
             trainer,
             checkpoints,
             handle,
-            notes: Vec::new(),
+            notes,
             from: None,
             init: report,
         };
@@ -234,7 +236,8 @@ impl Session {
         let stored = Config::load(&path.join(CONFIG), &[])?;
         // Files may lie elsewhere: the fingerprint of the data decides.
         let stored = stored.with_places_of(&config);
-        let mut config = config.filled_from(&stored);
+        let kept = tiles::kept(&config, &stored);
+        let mut config = config.filled_from(&stored).with_tiles_of(&stored);
         check_same_run(&stored.to_toml(), &config.to_toml(), &path)?;
         let is_changed = stored != config;
         let finished = RunDir::is_finished(&path);
@@ -252,7 +255,8 @@ impl Session {
         let own = identity(&config, &gpu, &trainer);
         let mut checkpoints =
             Checkpointer::open(&dir.checkpoints(), config.checkpoints.clone(), own.clone(), &data)?;
-        let (saved, notes) = find_checkpoint(&config, &own, &trainer, &checkpoints)?;
+        let (saved, mut notes) = find_checkpoint(&config, &own, &trainer, &checkpoints)?;
+        notes.extend(kept.into_iter().chain(tiles::notes(&config, &gpu, trainer.plan())));
         // Before anything is changed.
         saved.iter().try_for_each(|saved| checkpoints.check_data(saved))?;
         if finished {
@@ -376,7 +380,8 @@ impl Session {
         Ok(())
     }
 
-    /// Notes for the user on how the run is resumed: damaged checkpoints that were skipped, another adapter.
+    /// Notes for the user on how the run is resumed (damaged checkpoints that were skipped, another adapter), and on tiles of
+    /// products that were measured elsewhere or are not used.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::tile::Tile;
 
 /// How an operand lies in memory, and how it is loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Layout {
     /// A cell holds four of K of one line (a row of A, a column of B); else four lines at one place of K.
     pub along_k: bool,

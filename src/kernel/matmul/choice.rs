@@ -1,12 +1,14 @@
 //! Chooses tile and parts of K for a product on GPUs, by predicted time.
 
+use std::cmp::Ordering;
+
 use super::tile::{TILES, Tile};
 use crate::kernel::MAX_GROUPS;
 use crate::kernel::MAX_ITERATIONS;
 use crate::kernel::cost::Work;
 
 /// The sizes of a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sizes {
     /// Products in the batch.
     pub batch: usize,
@@ -93,24 +95,50 @@ fn padded(s: Sizes, c: &Choice) -> usize {
     up(s.m, c.tile.rows) * up(s.n, c.tile.cols) * up(c.chunk, c.tile.slab) * c.parts
 }
 
+/// The fewest parts of K that keep within the loop limit. K is in one part where the kernel also sums rows.
+pub fn least_parts(s: Sizes, row_sum: bool) -> usize {
+    if row_sum { 1 } else { s.k.div_ceil(MOST_CHUNK) }
+}
+
+/// A grid has no more workgroups along an axis.
+pub fn fits(s: Sizes, c: &Choice) -> bool {
+    let groups = [s.m.div_ceil(c.tile.rows), s.n.div_ceil(c.tile.cols), s.batch * c.parts];
+    groups.iter().all(|&n| n <= MAX_GROUPS as usize)
+}
+
+/// Every tile with every number of parts that can make the product.
+fn all(s: Sizes, row_sum: bool) -> impl Iterator<Item = Choice> {
+    let least = least_parts(s, row_sum);
+    let most = if row_sum { 1 } else { MOST_PARTS.max(least) };
+    let doubled =
+        std::iter::successors(Some(least), |parts| Some(parts * 2)).take_while(move |parts| *parts <= most);
+    let all = doubled.flat_map(move |parts| TILES.iter().map(move |tile| candidate(s, tile, parts)));
+    all.filter(move |c| fits(s, c))
+}
+
+/// By predicted time, then by work.
+fn order(s: Sizes, a: &Choice, b: &Choice) -> Ordering {
+    a.microseconds.total_cmp(&b.microseconds).then_with(|| padded(s, a).cmp(&padded(s, b)))
+}
+
 /// The choice of the least predicted time; of equal ones that of the least work, then the first. K is in one part where the
 /// kernel also sums rows.
 pub fn choose(s: Sizes, row_sum: bool) -> Choice {
-    let least = if row_sum { 1 } else { s.k.div_ceil(MOST_CHUNK) };
-    let most = if row_sum { 1 } else { MOST_PARTS.max(least) };
-    let doubled =
-        std::iter::successors(Some(least), |parts| Some(parts * 2)).take_while(|parts| *parts <= most);
-    let all = doubled.flat_map(|parts| TILES.iter().map(move |tile| candidate(s, tile, parts)));
-    // A grid has no more workgroups along an axis.
-    let fits = |c: &Choice| {
-        let groups = [s.m.div_ceil(c.tile.rows), s.n.div_ceil(c.tile.cols), s.batch * c.parts];
-        groups.iter().all(|&n| n <= MAX_GROUPS as usize)
-    };
-    all.filter(fits)
-        .min_by(|a, b| {
-            a.microseconds.total_cmp(&b.microseconds).then_with(|| padded(s, a).cmp(&padded(s, b)))
-        })
-        .unwrap_or_else(|| candidate(s, &TILES[0], least))
+    let least = all(s, row_sum).min_by(|a, b| order(s, a, b));
+    least.unwrap_or_else(|| candidate(s, &TILES[0], least_parts(s, row_sum)))
+}
+
+/// The choice of each tile, in the parts of K that are predicted to be the fastest: [`choose`]'s first, then by predicted time.
+pub fn ranked(s: Sizes, row_sum: bool) -> Vec<Choice> {
+    let mut sorted: Vec<Choice> = all(s, row_sum).collect();
+    sorted.sort_by(|a, b| order(s, a, b));
+    let mut best: Vec<Choice> = Vec::new();
+    for choice in sorted {
+        if best.iter().all(|known| known.tile != choice.tile) {
+            best.push(choice);
+        }
+    }
+    best
 }
 
 /// The index of the tile of least predicted time among those with workgroups of `invocations` and K in as many parts.
@@ -201,6 +229,21 @@ mod tests {
             let parts = long.k.div_ceil(MOST_CHUNK);
             let c = candidate(Sizes { m: 4096, n: 4096, ..long }, tile, parts);
             assert!(tile.iterations(c.chunk) <= MAX_ITERATIONS && c.chunk.is_multiple_of(4), "{c:?}");
+        }
+    }
+
+    /// What is measured begins with what is predicted, and has each tile once.
+    #[test]
+    fn the_first_of_a_ranking_is_the_choice() {
+        for (m, n, k) in [(128, 64, 784), (10, 512, 512), (16, 16, 65_536), (2048, 2048, 2048), (3, 5, 7)] {
+            for row_sum in [false, true] {
+                let s = Sizes { batch: 1, m, n, k };
+                let ranked = ranked(s, row_sum);
+                assert_eq!(ranked[0], choose(s, row_sum));
+                assert_eq!(ranked.len(), TILES.len());
+                assert!(ranked.is_sorted_by(|a, b| a.microseconds <= b.microseconds));
+                assert!(ranked.iter().all(|c| TILES.iter().filter(|t| *t == c.tile).count() == 1));
+            }
         }
     }
 

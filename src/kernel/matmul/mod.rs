@@ -1,7 +1,8 @@
 //! `matmul_*.wgsl`: batched matrix products over strided operands, with their epilogue.
 //!
 //! - `block`, for GPUs: workgroup memory and barriers, by tiles of 16 by 16 to 128 by 128 whose text is printed (`tile.rs`,
-//!   `block.rs`). `choice.rs` chooses the tile, and the parts of K, by predicted time.
+//!   `block.rs`). `choice.rs` chooses the tile, and the parts of K, by predicted time, where `tuned.rs` has none for the
+//!   product (`kind.rs`).
 //! - `tiled`, for software adapters without the next ones. Tiles are 32 by 32, or 64 by 64 where both sides of the result
 //!   are at least 512. K is cut in parts where it is long and the result is small.
 //! - `subgroup`, for software adapters with subgroups of eight, where barriers are ruinous: a workgroup is one subgroup,
@@ -18,14 +19,20 @@
 
 mod block;
 mod choice;
+mod kind;
 mod product;
+mod template;
 mod tile;
+mod tuned;
 mod variant;
 
 pub use block::Layout;
-pub use choice::{Choice, Sizes, choose, choose_among, work};
+pub use choice::{Choice, Sizes, choose, choose_among, ranked, work};
+pub use kind::ProductKind;
 pub use product::{Matrix, MatrixView, Product};
+pub use template::template;
 pub use tile::{TILES, Tile};
+pub use tuned::{NONE_TUNED, ProductTile, TileChoice, TunedProducts};
 
 use super::chain::{OUTPUT, SECOND, function};
 use super::expr::{Coordinates, Printer, types};
@@ -42,10 +49,20 @@ pub fn long(k: usize) -> bool {
     k > MAX_ITERATIONS / 2
 }
 
-/// The kernel, and the shape [parts, batch·m·n] of its partial results where K is cut: then the caller folds
-/// them, with the epilogue, by a reduction over the first axis.
-pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
-    let v = variant(p, target);
+/// The kernel of a product.
+pub struct ProductKernel {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The first axis of the shape [parts, batch·m·n] of its partial results where K is cut: then the caller folds them, with
+    /// the epilogue, by a reduction over that axis.
+    pub parts: Option<usize>,
+    /// The product and its tile, where the kernel is `matmul_block` and its operands have strides.
+    pub tile: Option<ProductTile>,
+}
+
+/// The kernel of a product. `tuned` names tiles in place of the predicted ones.
+pub fn kernel(p: &Product<'_>, target: Target, tuned: &TunedProducts) -> ProductKernel {
+    let v = variant(p, target, tuned);
     let splits = p.k.div_ceil(v.chunk);
     let split = splits > 1;
 
@@ -76,8 +93,8 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         slots.push(("row_sum", wgsl::source("shared/row_sum").unwrap_or_default().to_owned()));
         flops += (p.m * p.k) as u64;
     }
-    if let Some((tile, [a, b])) = v.block {
-        let block = Block { tile, a, b, row_sum: p.row_sum, epilogue_flops };
+    if let Some(ProductTile { kind, choice, .. }) = v.block {
+        let block = Block { tile: choice.tile, a: kind.a, b: kind.b, row_sum: p.row_sum, epilogue_flops };
         slots.extend(block.slots());
     }
     if v.by_one {
@@ -134,5 +151,6 @@ pub fn kernel(p: &Product<'_>, target: Target) -> (Kernel, Option<usize>) {
         flops,
         iterations: v.iterations,
     };
-    (kernel, split.then_some(splits))
+    let tile = v.block.filter(|_| !p.a.is_mapped() && !p.b.is_mapped());
+    ProductKernel { kernel, parts: split.then_some(splits), tile }
 }

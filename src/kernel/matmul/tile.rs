@@ -89,6 +89,11 @@ impl Tile {
         chunk.div_ceil(self.slab) * (1 + self.steps()) + self.slices + self.each_rows
     }
 
+    /// Its name, which no other tile has: rows by columns by K of a slab, as `64x32x16`.
+    pub fn name(&self) -> String {
+        format!("{}x{}x{}", self.rows, self.cols, self.slab)
+    }
+
     /// The override constants of the shader.
     pub fn constants(&self) -> [(&'static str, u32); 10] {
         let swap = if self.buffers == 2 { self.a_cells() + self.b_cells() } else { 0 };

@@ -2,8 +2,10 @@
 
 use super::block::Layout;
 use super::choice::{candidate, choose};
+use super::kind::ProductKind;
 use super::product::{Matrix, MatrixView, Product};
-use super::tile::{TILES, Tile};
+use super::tile::TILES;
+use super::tuned::{ProductTile, TunedProducts};
 use crate::kernel::{Family, MAX_ITERATIONS, ProductTiles, Target};
 
 /// A kernel, and how it covers the product.
@@ -22,19 +24,19 @@ pub struct Variant {
     pub iterations: usize,
     /// True where A is read one number at a time, because its strides are no multiples of 4.
     pub by_one: bool,
-    /// Tile and layouts of `matmul_block`.
-    pub block: Option<(&'static Tile, [Layout; 2])>,
+    /// Product and tile of `matmul_block`.
+    pub block: Option<ProductTile>,
 }
 
 pub fn flag(b: bool) -> u32 {
     u32::from(b)
 }
 
-/// The kernel for a product.
-pub fn variant(p: &Product<'_>, target: Target) -> Variant {
+/// The kernel for a product. `tuned` names tiles in place of the predicted ones.
+pub fn variant(p: &Product<'_>, target: Target, tuned: &TunedProducts) -> Variant {
     match target.family {
         Family::Tiled if target.tiles == ProductTiles::Plain => tiled(p),
-        Family::Tiled => block(p, target.tiles),
+        Family::Tiled => block(p, target.tiles, tuned),
         Family::Subgroup => subgroup(p),
     }
 }
@@ -44,7 +46,7 @@ fn is_fours(v: &MatrixView, stride: usize, extent: usize) -> bool {
     [v.offset, v.batch, stride, extent].iter().all(|x| x.is_multiple_of(4))
 }
 
-fn block(p: &Product<'_>, tiles: ProductTiles) -> Variant {
+fn block(p: &Product<'_>, tiles: ProductTiles, tuned: &TunedProducts) -> Variant {
     let (a, b) = (p.a.strides(), p.b.strides());
     let layout = |m: &Matrix, v: &MatrixView, k_stride: usize, line_stride: usize, lines: usize| {
         if m.is_mapped() {
@@ -59,13 +61,21 @@ fn block(p: &Product<'_>, tiles: ProductTiles) -> Variant {
         }
         Layout { along_k: k_stride == 1 || line_stride != 1, fours: false, mapped: false }
     };
-    let layouts = [layout(&p.a, &a, a.col, a.row, p.m), layout(&p.b, &b, b.row, b.col, p.n)];
     let sizes = p.sizes();
-    let choice = match tiles {
-        ProductTiles::Given { index, parts } => {
+    let kind = ProductKind {
+        sizes,
+        a: layout(&p.a, &a, a.col, a.row, p.m),
+        b: layout(&p.b, &b, b.row, b.col, p.n),
+        row_sum: p.row_sum,
+        half: [&p.a, &p.b].iter().any(|operand| p.nodes[operand.node().0].half),
+    };
+    let named = tuned.get(&kind).filter(|_| tiles == ProductTiles::Predicted);
+    let choice = match (named, tiles) {
+        (Some(named), _) => named.of(sizes),
+        (None, ProductTiles::Given { index, parts }) => {
             candidate(sizes, &TILES[index], if p.row_sum { 1 } else { parts })
         }
-        ProductTiles::Predicted | ProductTiles::Plain => choose(sizes, p.row_sum),
+        (None, ProductTiles::Predicted | ProductTiles::Plain) => choose(sizes, p.row_sum),
     };
     let tile = choice.tile;
     Variant {
@@ -76,7 +86,7 @@ fn block(p: &Product<'_>, tiles: ProductTiles) -> Variant {
         chunk: choice.chunk,
         iterations: tile.iterations(choice.chunk),
         by_one: false,
-        block: Some((tile, layouts)),
+        block: Some(ProductTile { kind, choice: choice.into(), is_tuned: named.is_some() }),
     }
 }
 

@@ -90,7 +90,9 @@ fn columns(table: &RunTable) -> Vec<Column> {
         columns.push(Column::new("in epoch", 3, false, each(&|run| of(run, epoch))));
     }
     columns.push(Column::new("time", 4, false, each(&|run| run.seconds.map(units::seconds))));
-    for (at, (key, values)) in table.settings.iter().enumerate() {
+    // Of tiles a table has dozens; `compare` lists them.
+    let few = table.settings.iter().filter(|(key, _)| !key.starts_with("tune.products."));
+    for (at, (key, values)) in few.enumerate() {
         let rank = if at < KEPT { 5 + at } else { 10 + at };
         columns.push(Column::new(key.as_str(), rank, true, settings(values)));
     }
