@@ -140,6 +140,7 @@ pub fn kernel(a: &Attention<'_>, target: Target) -> Kernel {
         operands,
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: [
             (own.div_ceil(width) + if both { tk.div_ceil(width) } else { 0 }) as u32,
             heads as u32,
@@ -211,6 +212,7 @@ pub fn segment_sum(nodes: &[Node], node: NodeId, [x, head, next]: [NodeId; 3]) -
         operands: vec![(OUTPUT, Access::Write, Operand::Output), read(8, x), read(9, head), read(10, next)],
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: grid(shape.elements().div_ceil(64)),
         flops: (rows * shape[1]) as u64,
         iterations: rows,

@@ -72,6 +72,7 @@ pub fn kernel(nodes: &[Node], root: NodeId, stored: &dyn Fn(NodeId) -> bool, sin
         operands: operands(&printed.inputs, sink),
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: grid(n.div_ceil(64)),
         flops: printed.flops * n as u64,
         iterations: 1,

@@ -77,6 +77,7 @@ pub fn kernel(r: &Rows<'_>) -> Kernel {
         operands,
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: grid(rows.div_ceil(64)),
         flops,
         iterations: 4 * classes,

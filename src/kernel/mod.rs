@@ -104,6 +104,8 @@ pub struct Kernel {
     pub iterations: usize,
     /// The kernels that it runs side by side; empty for one kernel.
     pub parts: Vec<Kernel>,
+    /// Loop iterations that wait for a load from memory, one after the other; `None` for all of them.
+    pub waits: Option<usize>,
 }
 
 impl Kernel {

@@ -118,6 +118,7 @@ fn build(
         operands: operands(inputs, sink),
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: grid(invocations.div_ceil(64)),
         flops: (sizes.outputs * sizes.length) as u64,
         iterations: sizes.chunk / if form.width == 1 { 4 } else { form.width } + 8,

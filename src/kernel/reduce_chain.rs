@@ -236,6 +236,7 @@ pub fn kernel(nodes: &[Node], stored: &dyn Fn(NodeId) -> bool, chain: &ReduceCha
         operands,
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: grid(count),
         flops: text.flops,
         iterations: length.div_ceil(width) * passes + 8 * chain.passes.len(),

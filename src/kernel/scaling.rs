@@ -31,6 +31,7 @@ pub fn weights(bytes: u64, rounding: Rounding) -> Kernel {
         operands,
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: grid(fours.div_ceil(64)),
         flops: 0,
         iterations: 1,

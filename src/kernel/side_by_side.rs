@@ -327,5 +327,6 @@ pub fn kernel(parts: &[&Part]) -> Option<Kernel> {
         flops: kernels.clone().map(|kernel| kernel.flops).sum(),
         iterations: kernels.clone().map(|kernel| kernel.iterations).max()?,
         parts: kernels.cloned().collect(),
+        waits: None,
     })
 }

@@ -98,6 +98,7 @@ impl Layout {
                 operands,
                 reads_old: false,
                 parts: vec![],
+                waits: None,
                 grid: [x, y, KINDS as u32],
                 flops,
                 iterations,

@@ -151,6 +151,7 @@ pub(super) fn tensor_norms(around: &UpdateContext<'_>, tensors: usize) -> Kernel
         ],
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: grid(tensors),
         flops: 2 * blocks as u64,
         iterations: 2 * blocks.div_ceil(64),
@@ -214,6 +215,7 @@ pub(super) fn pass_with(
         operands,
         reads_old: true,
         parts: vec![],
+        waits: None,
         grid: grid(fours.div_ceil(BLOCK * around.blocks as usize)),
         flops: u64::from(update.flops_per_parameter) * parameters as u64
             + around.computed.map_or(0, |computed| computed.flops),
@@ -238,6 +240,7 @@ pub fn average(update: &UpdateKernel, bytes: u64) -> Option<Kernel> {
         ],
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: grid(fours.div_ceil(BLOCK)),
         flops: 3 * bytes / 4,
         iterations: 1,

@@ -147,6 +147,7 @@ pub fn kernel(p: &Product<'_>, target: Target, tuned: &TunedProducts) -> Product
         operands,
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: [p.n.div_ceil(v.cols) as u32, p.m.div_ceil(v.rows) as u32, (p.batch * splits) as u32],
         flops,
         iterations: v.iterations,

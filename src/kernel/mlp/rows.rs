@@ -101,6 +101,8 @@ pub(super) struct Text<'a> {
     calls: String,
     flops: u64,
     iterations: usize,
+    /// Turns that wait for a load, in sixths: about as long takes one that reads workgroup memory.
+    sixths: usize,
 }
 
 /// The number of the open step, where no kernel before this one has written it.
@@ -108,7 +110,7 @@ const OPEN: &str = "(state[0] + 1u)";
 
 impl<'a> Text<'a> {
     pub(super) fn new(net: &'a Mlp) -> Self {
-        Text { net, values: String::new(), calls: String::new(), flops: 0, iterations: 0 }
+        Text { net, values: String::new(), calls: String::new(), flops: 0, iterations: 0, sixths: 0 }
     }
 
     /// The stages of the net, and their calls.
@@ -144,10 +146,17 @@ impl<'a> Text<'a> {
             operands: bindings.operands,
             reads_old: false,
             parts: vec![],
+            waits: Some(self.sixths / 6),
             grid: [batch.div_ceil(ROWS) as u32, 1, 1],
             flops: self.flops,
             iterations: self.iterations,
         }
+    }
+
+    /// Counts the turns of loops: those that load from memory, and those that only read workgroup memory.
+    fn turns(&mut self, loads: usize, reads: usize) {
+        self.iterations += loads + reads;
+        self.sixths += 6 * loads + reads;
     }
 
     fn call(&mut self, call: &str, barrier: bool) {
@@ -185,7 +194,7 @@ impl<'a> Text<'a> {
              \x20           let word = {name}_at({first}u + order[step + row] * {hop}u + unit, unit);\n\
              \x20           let at = (row * {words}u + unit) * {unit}u;\n            {stores}\n        }}\n    }}\n}}\n"
         );
-        self.iterations += (ROWS * words).div_ceil(THREADS);
+        self.turns((ROWS * words).div_ceil(THREADS), 0);
         self.call(&format!("feed_{i}(row0, lane);"), false);
     }
 
@@ -295,7 +304,8 @@ impl<'a> Text<'a> {
              \x20           for (var q = 0u; q < {fours}u; q++) {{\n                let w = slab[column * {padded}u + q];\n{adds}            }}\n            }}\n        }}\n\
              \x20       let col = col0 + column;\n        if (part < {parts}u && col < {n}u) {{\n{stores}        }}\n    }}\n}}\n"
         );
-        self.iterations += n.div_ceil(columns) * k.div_ceil(step) * (1 + fours);
+        let slabs = n.div_ceil(columns) * k.div_ceil(step);
+        self.turns(slabs, slabs * fours);
     }
 
     /// A product whose weights lie along N: neighbouring invocations read neighbours.
@@ -332,7 +342,7 @@ impl<'a> Text<'a> {
 {weights}{adds}            }}\n            }}\n        }}\n\
              \x20       if (part < {parts}u && col < {n}u) {{\n{stores}        }}\n    }}\n}}\n"
         );
-        self.iterations += n.div_ceil(columns) * k.div_ceil(step) * (fours / AT_ONCE + 1);
+        self.turns(n.div_ceil(columns) * k.div_ceil(step) * (fours / AT_ONCE + 1), 0);
     }
 
     fn chain(&mut self, i: usize, root: NodeId) {
@@ -349,7 +359,7 @@ impl<'a> Text<'a> {
             printed.body, printed.value
         );
         self.flops += printed.flops * shape.elements() as u64;
-        self.iterations += (ROWS * width).div_ceil(THREADS);
+        self.turns((ROWS * width).div_ceil(THREADS), 0);
     }
 
     fn cross_entropy(
@@ -393,6 +403,7 @@ impl<'a> Text<'a> {
             .replace("LANES", &format!("{}u", THREADS / ROWS))
             .replace("STAGE", &i.to_string());
         self.flops += 24 * (net.batch * classes) as u64;
-        self.iterations += 5 * classes.div_ceil(THREADS / ROWS) + 20;
+        // Three passes over the classes and their trees.
+        self.turns(5 * classes.div_ceil(THREADS / ROWS), 20);
     }
 }

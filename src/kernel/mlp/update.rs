@@ -38,6 +38,7 @@ pub fn stored_gradients(net: &Mlp, bytes: u64) -> Kernel {
         operands,
         reads_old: false,
         parts: vec![],
+        waits: None,
         grid: grid(fours.div_ceil(64)),
         flops,
         iterations,
