@@ -11,7 +11,7 @@ use crate::kernel::Target;
 use crate::optim::Optimizer;
 
 fn planned(family: Family) -> Vec<Case> {
-    all(Target::new(family), true).unwrap()
+    all(Target::new(family).with_subgroups(true), true).unwrap()
 }
 
 /// No GPU is needed: the plans name the kernels before anything runs.
@@ -95,8 +95,8 @@ const MUTANTS: &[Mutant] = &[
     ("accumulate", "share.y != 0.0", "share.y == 0.0"),
     ("shared/update", "clamp(g, -most, most)", "min(g, most)"),
     ("statistics", "(a.x * share)", "(b.x * share)"),
-    ("tensor_norms", "sqrt(added(lane, own))", "added(lane, own)"),
-    ("optim/sgd", "row.keep * momentum_buffer[i]", "row.momentum * momentum_buffer[i]"),
+    ("tensor_norms", "let norm = sqrt(", "let norm = abs("),
+    ("optim/sgd", "row.keep * old.b", "row.momentum * old.b"),
     ("optim/rmsprop", "row.unbias", "1.0"),
     ("optim/adam", "row.eps;", "1e-3;"),
     ("optim/adam_8bit", "round(255.0", "floor(255.0"),

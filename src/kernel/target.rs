@@ -108,6 +108,8 @@ pub struct Target {
     pub whole_nets: bool,
     /// The kernels of products in the tiled family.
     pub tiles: ProductTiles,
+    /// True where the tiled family may pass values between the lanes of a subgroup. The bits are the same without.
+    pub subgroups: bool,
 }
 
 impl Target {
@@ -124,6 +126,7 @@ impl Target {
             statistics: false,
             whole_nets: true,
             tiles: ProductTiles::Predicted,
+            subgroups: false,
         }
     }
 
@@ -137,6 +140,7 @@ impl Target {
         let is_plain = adapter.kind == AdapterKind::Software && adapter.family() == Family::Tiled;
         let tiles = if is_plain { ProductTiles::Plain } else { ProductTiles::Predicted };
         let target = Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads()).with_tiles(tiles);
+        let target = target.with_subgroups(adapter.subgroup_min > 0);
         if is_plain || !gpu.has_coherent_buffers() { target.kernel_by_kernel() } else { target }
     }
 
@@ -173,6 +177,11 @@ impl Target {
     /// The same with other kernels of products.
     pub fn with_tiles(self, tiles: ProductTiles) -> Self {
         Target { tiles, ..self }
+    }
+
+    /// The same with or without values that pass between the lanes of a subgroup.
+    pub fn with_subgroups(self, subgroups: bool) -> Self {
+        Target { subgroups, ..self }
     }
 
     /// Refuses stochastic rounding of f32 weights.

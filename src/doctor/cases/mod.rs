@@ -25,10 +25,10 @@ pub(super) fn all(target: Target, has_f16: bool) -> Result<Vec<Case>> {
     let mut all = graphs::cases(target)?;
     all.extend(nets::cases(target)?);
     all.extend(feed::cases());
-    all.extend(engine::cases()?);
+    all.extend(engine::cases(target.family)?);
     all.extend(optim::cases(target.family)?);
     all.extend(tensors::cases(target.family)?);
-    all.extend(eight_bit::cases(target.family)?);
+    all.extend(eight_bit::cases(target)?);
     all.extend(statistics::cases());
     all.extend(whole_net::cases(target)?);
     if has_f16 {
