@@ -8,8 +8,8 @@ use downhill::compile::TrainPlan;
 use downhill::config::Config;
 use downhill::data::Dataset;
 use downhill::gpu::Family;
-use downhill::kernel::Target;
-use downhill::kernel::side_by_side::{BUFFERS, ENTRY, WORKGROUP_BYTES};
+use downhill::kernel::side_by_side::ENTRY;
+use downhill::kernel::{JOINT_BUFFERS, JOINT_WORKGROUP_BYTES, Target};
 use downhill::plan::{Plan, Ring, Sink};
 use downhill::train::Trainer;
 use example_configs::StandIn;
@@ -94,10 +94,10 @@ fn limits_hold() {
         let joined = plan.train[0].plan.steps.iter().filter(|step| step.kernel.entry == ENTRY);
         let mut count = 0;
         for step in joined {
-            assert!(step.bindings.len() <= BUFFERS, "{}", step.title);
+            assert!(step.bindings.len() <= JOINT_BUFFERS, "{}", step.title);
             let shared = step.kernel.wgsl.lines().filter_map(|line| line.strip_prefix("var<workgroup> "));
             let bytes: usize = shared.map(bytes).sum();
-            assert!(bytes <= WORKGROUP_BYTES, "{}: {bytes} bytes", step.title);
+            assert!(bytes <= JOINT_WORKGROUP_BYTES, "{}: {bytes} bytes", step.title);
             assert_eq!(step.kernel.parts.len(), step.parts.len());
             count += 1;
         }

@@ -7,7 +7,7 @@
 //   w <- w - lr delta
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: torch.optim.Adadelta, single-tensor path, in its order of operations
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -35,25 +35,33 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x);
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    s: vec4<f32>,
+    a: vec4<f32>,
+}
+
+fn adadelta_old(i: u32) -> Old { return Old(raw_gradient(i), param[i], square_avg[i], acc_delta[i]); }
+
+fn adadelta_step(at: u32, row: Row, i: u32, old: Old) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    let s = row.rho * old.s + row.one_minus_rho * g * g;
+    let a = old.a;
+    let delta = sqrt(a + row.eps) / sqrt(s + row.eps) * g;
+    square_avg[i] = s;
+    acc_delta[i] = row.rho * a + row.one_minus_rho * delta * delta;
+    put(at, i, w - row.lr * delta);
+}
+
+@compute @workgroup_size(LANES)
 fn adadelta_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        let s = row.rho * square_avg[i] + row.one_minus_rho * g * g;
-        let a = acc_delta[i];
-        let delta = sqrt(a + row.eps) / sqrt(s + row.eps) * g;
-        square_avg[i] = s;
-        acc_delta[i] = row.rho * a + row.one_minus_rho * delta * delta;
-        put(at, i, w - row.lr * delta);
-    }
+    //#slot pass
+    //#end
 }

@@ -14,11 +14,11 @@
 // shapes: grad, param [LENGTH] vec4, padding included; variance: for each tensor R, C and the means of R;
 //         places: for each block its tensor, from SHAPES the words of Shape for each tensor, from LINES [tensor, kind,
 //         first line] for each workgroup of adafactor_lines, from MEANS [tensor, matrix] for each matrix
-// grid:   lines: one workgroup an entry; means: one a matrix; the others: one a block of 64 vec4s; folded from x into y
+// grid:   lines: one workgroup an entry; means: one a matrix; folded from x into y; the others: shared/block_sums_*.wgsl and
+//         shared/pass_*.wgsl
 // source: Shazeer and Stern 2018, as torch.optim.Adafactor has it
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
-@group(0) @binding(0) var<storage, read> numbers: array<f32>; // the same, of the lines
 @group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> state: array<u32>; // the words of Clock
 @group(0) @binding(3) var<storage, read_write> param: array<vec4<f32>>;
@@ -33,13 +33,16 @@ override LINES: u32;
 override MEANS: u32;
 override LINE_GROUPS: u32;
 override MATRICES: u32;
+override BATCHES: bool = true; // a tensor has more than one matrix
+override WHOLE_FOURS: bool = false; // four elements that are loaded together are of one line
 
 //#import update
 //#import added
 
-// Kinds of an entry of LINES, added up.
-const COLUMNS: u32 = 1u; // columns, not rows
-const TOGETHER: u32 = 2u; // one line by all lanes, not a line a lane
+// The kind of an entry of LINES: columns or rows, long or short lines; then the logarithm of the number of its lines.
+const COLUMNS: u32 = 1u;
+const LONG: u32 = 2u;
+const LINES_FROM: u32 = 2u;
 
 struct Shape {
     first: u32, // element
@@ -76,7 +79,38 @@ fn shape_of(tensor: u32) -> Shape {
     );
 }
 
-@compute @workgroup_size(64)
+// The square of a gradient's element.
+fn square(at: u32, g: f32) -> f32 {
+    let own = clipped(at, vec4<f32>(g)).x;
+    return own * own;
+}
+
+//#slot lines
+@group(0) @binding(0) var<storage, read> numbers: array<f32>; // grad
+
+// The sums of squares of the workgroup's lines, each to its first invocation: the lines' elements go round the others.
+fn line_sum(lane: u32, at: u32, kind: u32, base: u32, stride: u32, length: u32) -> f32 {
+    let lines = 1u << (kind >> LINES_FROM);
+    var own = 0.0;
+    for (var k = lane / lines; k < length; k += LANES / lines) { own += square(at, numbers[base + k * stride]); }
+    sums[lane] = vec2<f32>(own);
+    workgroupBarrier();
+    for (var half = LANES / 2u; half > 0u; half >>= 1u) {
+        if half >= lines && lane < half { sums[lane] += sums[lane + half]; }
+        workgroupBarrier();
+    }
+    return sums[lane].x;
+}
+
+// The sum of the means of a matrix's rows.
+fn means_sum(lane: u32, first: u32, height: u32) -> f32 {
+    var own = 0.0;
+    for (var k = lane; k < height; k += LANES) { own += variance[first + k]; }
+    return added_among(lane, LANES, vec2<f32>(own)).x;
+}
+//#end
+
+@compute @workgroup_size(LANES)
 fn adafactor_lines(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -87,11 +121,10 @@ fn adafactor_lines(
     let entry = LINES + 3u * work;
     let shape = shape_of(places[entry]);
     let kind = places[entry + 1u];
-    let together = (kind & TOGETHER) != 0u;
     let at = row_at(shape.block);
+    let own = lane % (1u << (kind >> LINES_FROM));
     // A row's elements are neighbours, a column's a row apart.
-    var line = places[entry + 2u];
-    if !together { line += lane; }
+    let line = places[entry + 2u] + own;
     var lines = shape.rows;
     var base = shape.first + line * shape.width;
     var stride = 1u;
@@ -105,22 +138,15 @@ fn adafactor_lines(
         place += shape.rows;
     }
     let inside = line < lines;
-    var sum = 0.0;
-    if inside {
-        for (var k = select(0u, lane, together); k < length; k += select(1u, 64u, together)) {
-            let g = clipped(at, vec4<f32>(numbers[base + k * stride])).x;
-            sum += g * g;
-        }
-    }
-    let all = added(lane, vec2<f32>(sum)).x;
-    if inside && !step_skipped() && (!together || lane == 0u) {
-        let mean = select(sum, all, together) / f32(length);
+    let sum = line_sum(lane, at, kind, base, stride, select(0u, length, inside));
+    if inside && lane == own && !step_skipped() {
+        let mean = sum / f32(length);
         let weight = table[at].y;
         variance[place] = blend(vec4<f32>(variance[place]), vec4<f32>(mean), weight).x;
     }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn adafactor_means(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -130,69 +156,124 @@ fn adafactor_means(
     if work >= MATRICES { return; }
     let shape = shape_of(places[MEANS + 2u * work]);
     let matrix = places[MEANS + 2u * work + 1u];
-    var own = 0.0;
-    for (var k = lane; k < shape.height; k += 64u) { own += variance[shape.at + matrix * shape.height + k]; }
-    let sum = added(lane, vec2<f32>(own)).x;
+    let sum = means_sum(lane, shape.at + matrix * shape.height, shape.height);
     if lane == 0u { variance[shape.at + shape.rows + shape.columns + matrix] = sum / f32(shape.height); }
 }
 
-// v of an element of the tensor, counted from its first.
-fn second_moment(shape: Shape, row: Row, element: u32) -> f32 {
-    if shape.rows == 0u { return variance[shape.at + element]; }
+// What a block's vec4s have in common: the row of the step, the tensor, and where the block begins in it.
+struct BlockRow {
+    row: Row,
+    shape: Shape,
+    element: u32, // of the tensor
+    line: u32,
+    column: u32,
+    matrix: u32,
+    line_in_matrix: u32,
+    rate: f32, // of the update
+}
+
+fn block_row(at: u32, block: u32) -> BlockRow {
+    let shape = shape_of(places[block]);
+    let element = 256u * block - shape.first;
     let line = element / shape.width;
-    let matrix = line / shape.height;
-    let column = variance[shape.at + shape.rows + matrix * shape.width + element % shape.width];
-    let mean = variance[shape.at + shape.rows + shape.columns + matrix];
-    return variance[shape.at + line] * column / max(mean, row.eps1);
+    var matrix = 0u;
+    if BATCHES { matrix = line / shape.height; }
+    let column = element - line * shape.width;
+    return BlockRow(open_row(at), shape, element, line, column, matrix, line - matrix * shape.height, 0.0);
+}
+
+// n / d for n < d + 256, without integer divisions, which software adapters do one by one. With a small d the quotient is
+// below 512 and half an element or more from a whole number, and so exact in f32.
+fn quotient(n: vec4<u32>, d: u32) -> vec4<u32> {
+    return select(vec4<u32>((vec4<f32>(n) + 0.5) / f32(d)), vec4<u32>(n >= vec4<u32>(d)), d >= 256u);
+}
+
+// v of four neighbours, the first of which is element `first` of the block; past the tensor's end any number.
+fn second_moments(own: BlockRow, first: u32) -> vec4<f32> {
+    let shape = own.shape;
+    let last = shape.count - 1u - own.element;
+    let four = min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(last));
+    let along = own.column + four;
+    let lines = quotient(along, shape.width);
+    var line = own.line + lines;
+    var matrix = vec4<u32>(0u);
+    if BATCHES { matrix = own.matrix + quotient(own.line_in_matrix + lines, shape.height); }
+    var column = shape.at + shape.rows + matrix * shape.width + along - lines * shape.width;
+    var mean = shape.at + shape.rows + shape.columns + matrix;
+    // A tensor that is no matrix has no rows: what stands for them is its first number, and not used.
+    if shape.rows == 0u {
+        line = vec4<u32>(0u);
+        mean = vec4<u32>(shape.at);
+        column = shape.at + own.element + four;
+    }
+    let c = vec4<f32>(variance[column.x], variance[column.y], variance[column.z], variance[column.w]);
+    var r = vec4<f32>(variance[shape.at + line.x]);
+    var of_matrix = vec4<f32>(variance[mean.x]);
+    if !WHOLE_FOURS {
+        r = vec4<f32>(r.x, variance[shape.at + line.y], variance[shape.at + line.z], variance[shape.at + line.w]);
+        of_matrix = vec4<f32>(of_matrix.x, variance[mean.y], variance[mean.z], variance[mean.w]);
+    }
+    return select(r * c / max(of_matrix, vec4<f32>(own.row.eps1)), c, shape.rows == 0u);
+}
+
+// What both passes read of a vec4.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
 }
 
 // u; 0 past the tensor's end.
-fn direction(shape: Shape, row: Row, at: u32, i: u32) -> vec4<f32> {
-    let g = gradient(at, i);
-    var u = vec4<f32>(0.0);
-    for (var c = 0u; c < 4u; c++) {
-        let element = 4u * i + c - shape.first;
-        if element < shape.count { u[c] = g[c] / sqrt(max(second_moment(shape, row, element), row.least)); }
-    }
-    return u;
+fn direction(own: BlockRow, at: u32, i: u32, old: Old) -> vec4<f32> {
+    let first = 4u * (i % 64u);
+    let element = own.element + first;
+    let u = clipped(at, old.g) / sqrt(max(second_moments(own, first), vec4<f32>(own.row.least)));
+    let inside = vec4<u32>(element, element + 1u, element + 2u, element + 3u) < vec4<u32>(own.shape.count);
+    return select(vec4<f32>(0.0), u, inside);
 }
 
-@compute @workgroup_size(64)
+fn adafactor_sums_old(i: u32) -> Old { return Old(raw_gradient(i), param[i]); }
+
+fn adafactor_sums_row(at: u32, block: u32) -> BlockRow { return block_row(at, block); }
+
+// The squares of w and u.
+fn adafactor_sums_step(at: u32, row: BlockRow, i: u32, old: Old) -> vec2<f32> {
+    let w = old.w;
+    let u = direction(row, at, i, old);
+    return vec2<f32>(dot(w, w), dot(u, u));
+}
+
+@compute @workgroup_size(LANES)
 fn adafactor_sums(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    var own = vec2<f32>(0.0);
-    if i < LENGTH && !step_skipped() {
-        let at = row_at(block);
-        let w = param[i];
-        let u = direction(shape_of(places[block]), open_row(at), at, i);
-        own = vec2<f32>(dot(w, w), dot(u, u));
-    }
-    let sum = added(lane, own);
-    if lane == 0u && block * 64u < LENGTH { block_sums[block] = sum; }
+    //#slot sums
+    //#end
 }
 
-@compute @workgroup_size(64)
+fn adafactor_row(at: u32, block: u32) -> BlockRow {
+    var own = block_row(at, block);
+    let row = own.row;
+    let rms = norms[block] / sqrt(f32(own.shape.count));
+    own.rate = row.rho * max(row.eps2, rms.x) / max(1.0, rms.y / row.d);
+    return own;
+}
+
+fn adafactor_old(i: u32) -> Old { return Old(raw_gradient(i), param[i]); }
+
+fn adafactor_step(at: u32, own: BlockRow, i: u32, old: Old) {
+    let row = own.row;
+    let w = old.w;
+    put(at, i, w - (row.shrink * w + own.rate * direction(own, at, i, old)));
+}
+
+@compute @workgroup_size(LANES)
 fn adafactor_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    let shape = shape_of(places[block]);
-    let rms = norms[block] / sqrt(f32(shape.count));
-    let rate = row.rho * max(row.eps2, rms.x) / max(1.0, rms.y / row.d);
-    let w = param[i];
-    put(at, i, w - (row.shrink * w + rate * direction(shape, row, at, i)));
+    //#slot pass
+    //#end
 }

@@ -5,7 +5,7 @@
 //   w <- w - step_size g / (sqrt(s) + eps),   step_size = lr / (1 + (t - 1) lr_decay)
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: torch.optim.Adagrad, single-tensor path, in its order of operations
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -30,22 +30,29 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w);
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    s: vec4<f32>,
+}
+
+fn adagrad_old(i: u32) -> Old { return Old(raw_gradient(i), param[i], sum[i]); }
+
+fn adagrad_step(at: u32, row: Row, i: u32, old: Old) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    let s = old.s + row.first + g * g;
+    sum[i] = s;
+    put(at, i, w - row.step_size * g / (sqrt(s) + row.eps));
+}
+
+@compute @workgroup_size(LANES)
 fn adagrad_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        let s = sum[i] + row.first + g * g;
-        sum[i] = s;
-        put(at, i, w - row.step_size * g / (sqrt(s) + row.eps));
-    }
+    //#slot pass
+    //#end
 }

@@ -8,7 +8,7 @@
 //   step_size = lr / (1 - beta1^t),   unbias = 1 / sqrt(1 - beta2^t)
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: torch.optim.Adam and AdamW, single-tensor path, in its order of operations but for the decoupled
 //         decay: torch first multiplies w by 1 - lr weight_decay, whose own rounding biases w by up to 3e-8
 //         of itself a step; here decay and step are subtracted as one number, with one rounding of w
@@ -27,47 +27,64 @@ override LENGTH: u32;
 //#import adam
 
 // Both moments with the gradient in them.
-fn moved_moments(row: Row, i: u32, g: vec4<f32>) -> Moments {
-    let next = next_moments(row, Moments(exp_avg[i], exp_avg_sq[i]), g);
+fn moved_moments(row: Row, i: u32, old: Moments, g: vec4<f32>) -> Moments {
+    let next = next_moments(row, old, g);
     exp_avg[i] = next.m;
     exp_avg_sq[i] = next.v;
     return next;
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    moments: Moments,
+}
+
+// The same with the peak of v.
+struct AmsgradOld {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    moments: Moments,
+    peak: vec4<f32>,
+}
+
+fn adam_old(i: u32) -> Old { return Old(raw_gradient(i), param[i], Moments(exp_avg[i], exp_avg_sq[i])); }
+
+fn adam_step(at: u32, row: Row, i: u32, old: Old) {
+    let w = old.w;
+    let next = moved_moments(row, i, old.moments, clipped(at, old.g) + row.decay * w);
+    put(at, i, next_weight(row, w, next.m, next.v));
+}
+
+@compute @workgroup_size(LANES)
 fn adam_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let next = moved_moments(row, i, gradient(at, i) + row.decay * w);
-        put(at, i, next_weight(row, w, next.m, next.v));
-    }
+    //#slot pass
+    //#end
 }
 
-@compute @workgroup_size(64)
+fn adam_amsgrad_old(i: u32) -> AmsgradOld {
+    return AmsgradOld(raw_gradient(i), param[i], Moments(exp_avg[i], exp_avg_sq[i]), max_exp_avg_sq[i]);
+}
+
+fn adam_amsgrad_step(at: u32, row: Row, i: u32, old: AmsgradOld) {
+    let w = old.w;
+    let next = moved_moments(row, i, old.moments, clipped(at, old.g) + row.decay * w);
+    let peak = max(old.peak, next.v);
+    max_exp_avg_sq[i] = peak;
+    put(at, i, next_weight(row, w, next.m, peak));
+}
+
+@compute @workgroup_size(LANES)
 fn adam_amsgrad_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let next = moved_moments(row, i, gradient(at, i) + row.decay * w);
-        let peak = max(max_exp_avg_sq[i], next.v);
-        max_exp_avg_sq[i] = peak;
-        put(at, i, next_weight(row, w, next.m, peak));
-    }
+    //#slot pass
+    //#end
 }

@@ -9,7 +9,7 @@
 //
 // shapes: grad, param [LENGTH] vec4, padding included; table: rows of shared/update.wgsl; absmax a pair a block in 8
 //         bits; exp_avg, exp_avg_sq block after block: 64 words of four codes, or, of tensors too small, 256 f32s
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   one workgroup of LANES a block of 64 vec4s, folded from x into y
 // source: Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization", but for the codes, which are powers here
 //         in place of their tree, and for blocks of 256 in place of 2048
 
@@ -34,7 +34,6 @@ fn wide_before(block: u32) -> u32 { return 0u; }
 
 // The largest of a block, to each of its LANES invocations, which have PER vec4s each.
 //#slot largest
-const LANES: u32 = 64u;
 const PER: u32 = 1u;
 
 var<workgroup> parts: array<vec2<f32>, 64>;
@@ -89,7 +88,11 @@ fn adam_8bit_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
+    //#slot subgroup
+    //#end
 ) {
+    //#slot which_subgroup
+    //#end
     let block = group.y * groups.x + group.x;
     let at = row_at(block);
     let row = open_row(at);

@@ -6,7 +6,7 @@
 //   w <- w - step_size m / u,   step_size = lr / (1 - beta1^t)
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: torch.optim.Adamax, single-tensor path, in its order of operations
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -34,24 +34,32 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x);
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    m: vec4<f32>,
+    u: vec4<f32>,
+}
+
+fn adamax_old(i: u32) -> Old { return Old(raw_gradient(i), param[i], exp_avg[i], exp_inf[i]); }
+
+fn adamax_step(at: u32, row: Row, i: u32, old: Old) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    let m = blend(old.m, g, row.one_minus_beta1);
+    let u = max(row.beta2 * old.u, abs(g) + row.eps);
+    exp_avg[i] = m;
+    exp_inf[i] = u;
+    put(at, i, w - row.step_size * m / u);
+}
+
+@compute @workgroup_size(LANES)
 fn adamax_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        let m = blend(exp_avg[i], g, row.one_minus_beta1);
-        let u = max(row.beta2 * exp_inf[i], abs(g) + row.eps);
-        exp_avg[i] = m;
-        exp_inf[i] = u;
-        put(at, i, w - row.step_size * m / u);
-    }
+    //#slot pass
+    //#end
 }

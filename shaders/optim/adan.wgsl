@@ -11,7 +11,7 @@
 //   no_prox:        s = 1,                           shrink = lr weight_decay
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: Xie et al. 2022, "Adan: Adaptive Nesterov Momentum Algorithm", and the authors' package adan, single-tensor path,
 //         but for one rounding of w, as in adam.wgsl
 
@@ -49,30 +49,42 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w, c.x, c.y, c.z);
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    m: vec4<f32>,
+    n: vec4<f32>,
+    v: vec4<f32>,
+    neg_g: vec4<f32>,
+}
+
+fn adan_old(i: u32) -> Old {
+    return Old(raw_gradient(i), param[i], exp_avg[i], exp_avg_sq[i], exp_avg_diff[i], neg_pre_grad[i]);
+}
+
+fn adan_step(at: u32, row: Row, i: u32, old: Old) {
+    let w = old.w;
+    let g = clipped(at, old.g);
+    let d = row.has_old * (g + old.neg_g);
+    let m = blend(old.m, g, row.one_minus_beta1);
+    let v = blend(old.v, d, row.one_minus_beta2);
+    let u = g + row.beta2 * d;
+    let n = row.beta3 * old.n + row.one_minus_beta3 * u * u;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = n;
+    exp_avg_diff[i] = v;
+    neg_pre_grad[i] = -g;
+    let root = sqrt(n) * row.unbias + row.eps;
+    put(at, i, w - (row.shrink * w + (row.step * m + row.step_diff * v) / root));
+}
+
+@compute @workgroup_size(LANES)
 fn adan_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i);
-        let d = row.has_old * (g + neg_pre_grad[i]);
-        let m = blend(exp_avg[i], g, row.one_minus_beta1);
-        let v = blend(exp_avg_diff[i], d, row.one_minus_beta2);
-        let u = g + row.beta2 * d;
-        let n = row.beta3 * exp_avg_sq[i] + row.one_minus_beta3 * u * u;
-        exp_avg[i] = m;
-        exp_avg_sq[i] = n;
-        exp_avg_diff[i] = v;
-        neg_pre_grad[i] = -g;
-        let root = sqrt(n) * row.unbias + row.eps;
-        put(at, i, w - (row.shrink * w + (row.step * m + row.step_diff * v) / root));
-    }
+    //#slot pass
+    //#end
 }

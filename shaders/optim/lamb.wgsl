@@ -10,7 +10,7 @@
 // lamb_update, which computes u again in place of storing it.
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   shared/block_sums_*.wgsl and shared/pass_*.wgsl
 // source: You et al. 2020, "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes", algorithm 2
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -48,48 +48,69 @@ fn direction(row: Row, w: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
     return m * row.unbias1 / (sqrt(v) * row.unbias2 + row.eps) + row.decay * w;
 }
 
-@compute @workgroup_size(64)
+// What the sums read of a vec4.
+struct SumsOld {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    m: vec4<f32>,
+    v: vec4<f32>,
+}
+
+fn lamb_sums_old(i: u32) -> SumsOld { return SumsOld(raw_gradient(i), param[i], exp_avg[i], exp_avg_sq[i]); }
+
+fn lamb_sums_row(at: u32, block: u32) -> Row { return open_row(at); }
+
+// The moments; the squares of w and u.
+fn lamb_sums_step(at: u32, row: Row, i: u32, old: SumsOld) -> vec2<f32> {
+    let w = old.w;
+    let g = clipped(at, old.g);
+    let m = blend(old.m, g, row.one_minus_beta1);
+    let v = row.beta2 * old.v + row.one_minus_beta2 * g * g;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = v;
+    let u = direction(row, w, m, v);
+    return vec2<f32>(dot(w, w), dot(u, u));
+}
+
+@compute @workgroup_size(LANES)
 fn lamb_sums(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    let at = row_at(block);
-    let row = open_row(at);
-    var own = vec2<f32>(0.0);
-    if i < LENGTH && !step_skipped() {
-        let w = param[i];
-        let g = gradient(at, i);
-        let m = blend(exp_avg[i], g, row.one_minus_beta1);
-        let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
-        exp_avg[i] = m;
-        exp_avg_sq[i] = v;
-        let u = direction(row, w, m, v);
-        own = vec2<f32>(dot(w, w), dot(u, u));
-    }
-    let sum = added(lane, own);
-    if lane == 0u && block * 64u < LENGTH { block_sums[block] = sum; }
+    //#slot sums
+    //#end
 }
 
-@compute @workgroup_size(64)
+// What the update reads of a vec4.
+struct Old {
+    w: vec4<f32>,
+    m: vec4<f32>,
+    v: vec4<f32>,
+}
+
+// The row of a block, its rate times the quotient of its tensor's norms.
+fn lamb_row(at: u32, block: u32) -> Row {
+    let norm = norms[block];
+    var ratio = 1.0;
+    if norm.x > 0.0 && norm.y > 0.0 { ratio = norm.x / norm.y; }
+    var row = open_row(at);
+    row.lr *= ratio;
+    return row;
+}
+
+fn lamb_old(i: u32) -> Old { return Old(param[i], exp_avg[i], exp_avg_sq[i]); }
+
+fn lamb_step(at: u32, row: Row, i: u32, old: Old) {
+    put(at, i, old.w - row.lr * direction(row, old.w, old.m, old.v));
+}
+
+@compute @workgroup_size(LANES)
 fn lamb_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    let w = param[i];
-    let norm = norms[block];
-    var ratio = 1.0;
-    if norm.x > 0.0 && norm.y > 0.0 { ratio = norm.x / norm.y; }
-    put(at, i, w - row.lr * ratio * direction(row, w, exp_avg[i], exp_avg_sq[i]));
+    //#slot pass
+    //#end
 }

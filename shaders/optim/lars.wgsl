@@ -7,7 +7,7 @@
 // Three dispatches: lars_sums (sums of squares of each block), tensor_norms (norms of each tensor), lars_update.
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   shared/block_sums_*.wgsl and shared/pass_*.wgsl
 // source: You et al. 2017, "Large Batch Training of Convolutional Networks"; momentum as torch.optim.SGD's, whose first
 //         step is b = d
 
@@ -41,52 +41,74 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z);
 }
 
-fn decayed(row: Row, at: u32, i: u32, w: vec4<f32>) -> vec4<f32> {
-    return gradient(at, i) + row.decay * w;
+// What the sums read of a vec4.
+struct SumsOld {
+    g: vec4<f32>,
+    w: vec4<f32>,
 }
 
-@compute @workgroup_size(64)
+fn decayed(at: u32, row: Row, w: vec4<f32>, g: vec4<f32>) -> vec4<f32> { return clipped(at, g) + row.decay * w; }
+
+fn lars_sums_old(i: u32) -> SumsOld { return SumsOld(raw_gradient(i), param[i]); }
+
+fn lars_sums_row(at: u32, block: u32) -> Row { return open_row(at); }
+
+// The squares of w and g.
+fn lars_sums_step(at: u32, row: Row, i: u32, old: SumsOld) -> vec2<f32> {
+    let w = old.w;
+    let g = decayed(at, row, w, old.g);
+    return vec2<f32>(dot(w, w), dot(g, g));
+}
+
+@compute @workgroup_size(LANES)
 fn lars_sums(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    let at = row_at(block);
-    let row = open_row(at);
-    var own = vec2<f32>(0.0);
-    if i < LENGTH && !step_skipped() {
-        let w = param[i];
-        let g = decayed(row, at, i, w);
-        own = vec2<f32>(dot(w, w), dot(g, g));
-    }
-    let sum = added(lane, own);
-    if lane == 0u && block * 64u < LENGTH { block_sums[block] = sum; }
+    //#slot sums
+    //#end
 }
 
-@compute @workgroup_size(64)
+// What the update reads of a vec4.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    b: vec4<f32>,
+}
+
+// The row of a block, and the length of its tensor's step relative to its gradient.
+struct BlockRow {
+    row: Row,
+    local: f32,
+}
+
+fn lars_row(at: u32, block: u32) -> BlockRow {
+    let row = open_row(at);
+    let norm = norms[block];
+    var local = 1.0;
+    if norm.x > 0.0 && norm.y > 0.0 { local = row.trust * norm.x / (norm.y + row.eps); }
+    return BlockRow(row, local);
+}
+
+fn lars_old(i: u32) -> Old { return Old(raw_gradient(i), param[i], momentum_buffer[i]); }
+
+fn lars_step(at: u32, of_block: BlockRow, i: u32, old: Old) {
+    let row = of_block.row;
+    let d = of_block.local * decayed(at, row, old.w, old.g);
+    let b = row.keep * old.b + row.take * d;
+    momentum_buffer[i] = b;
+    var direction = b;
+    if NESTEROV { direction = d + row.momentum * b; }
+    put(at, i, old.w - row.lr * direction);
+}
+
+@compute @workgroup_size(LANES)
 fn lars_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    let w = param[i];
-    let norm = norms[block];
-    var local = 1.0;
-    if norm.x > 0.0 && norm.y > 0.0 { local = row.trust * norm.x / (norm.y + row.eps); }
-    let d = local * decayed(row, at, i, w);
-    let b = row.keep * momentum_buffer[i] + row.take * d;
-    momentum_buffer[i] = b;
-    var direction = b;
-    if NESTEROV { direction = d + row.momentum * b; }
-    put(at, i, w - row.lr * direction);
+    //#slot pass
+    //#end
 }

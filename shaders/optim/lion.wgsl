@@ -6,7 +6,7 @@
 // The sign of NaN is NaN here, so that a gradient of NaN is seen in the loss; WGSL leaves it open.
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", program 1
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -34,24 +34,31 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x, b.y);
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    m: vec4<f32>,
+}
+
+fn lion_old(i: u32) -> Old { return Old(raw_gradient(i), param[i], exp_avg[i]); }
+
+fn lion_step(at: u32, row: Row, i: u32, old: Old) {
+    let w = old.w;
+    let g = clipped(at, old.g);
+    let m = old.m;
+    let c = row.beta1 * m + row.one_minus_beta1 * g;
+    exp_avg[i] = row.beta2 * m + row.one_minus_beta2 * g;
+    let direction = select(sign(c), c, not_numbers(c));
+    put(at, i, w - (row.shrink * w + row.lr * direction));
+}
+
+@compute @workgroup_size(LANES)
 fn lion_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i);
-        let m = exp_avg[i];
-        let c = row.beta1 * m + row.one_minus_beta1 * g;
-        exp_avg[i] = row.beta2 * m + row.one_minus_beta2 * g;
-        let direction = select(sign(c), c, not_numbers(c));
-        put(at, i, w - (row.shrink * w + row.lr * direction));
-    }
+    //#slot pass
+    //#end
 }

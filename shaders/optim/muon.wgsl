@@ -10,7 +10,7 @@
 // shapes: grad, param: every arena [LENGTH] vec4, padding included, the matrices' blocks first; momentum_buffer those,
 //         exp_avg and exp_avg_sq the blocks from FIRST on; directions: d, then X; places: for each block of a matrix its
 //         tensor, from SHAPES [first element, elements, place of its directions] for each
-// grid:   one workgroup a block of 64 vec4s, folded from x into y
+// grid:   shared/pass_*.wgsl: the passes of matrices up to FIRST, muon_others from there on
 // source: Jordan et al. 2024, as torch.optim.Muon has it, in f32 where torch has bfloat16
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -21,85 +21,117 @@
 @group(0) @binding(4) var<storage, read_write> exp_avg: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> exp_avg_sq: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> places: array<u32>;
-@group(0) @binding(6) var<storage, read_write> directions: array<f32>;
 
 override LENGTH: u32;
 override SHAPES: u32 = 0u;
-override FIRST: u32 = 0u; // block that belongs to no matrix
 override NESTEROV: bool = true;
 
 //#import update
 //#import adam
 
-// Where the directions of the vec4 i of a block begin, and how many of its four are the tensor's.
-fn span(block: u32, i: u32) -> vec2<u32> {
-    let s = SHAPES + 3u * places[block];
-    let element = 4u * i - places[s];
-    let count = places[s + 1u];
-    return vec2<u32>(places[s + 2u] + element, min(4u, max(count, element) - element));
+// The row of a block of a matrix, lr, mu, 1 - mu and shrink, the place of its directions, and how many are the matrix's.
+struct BlockRow {
+    row: vec4<f32>,
+    place: u32,
+    left: u32,
 }
 
-@compute @workgroup_size(64)
+fn muon_row(at: u32, block: u32) -> BlockRow {
+    let s = SHAPES + 3u * places[block];
+    let element = 256u * block - places[s];
+    return BlockRow(table[at], places[s + 2u] + element, places[s + 1u] - min(places[s + 1u], element));
+}
+
+//#slot directions
+@group(0) @binding(6) var<storage, read_write> directions: array<f32>;
+
+fn put_directions(own: BlockRow, first: u32, d: vec4<f32>) {
+    for (var c = 0u; c < 4u && first + c < own.left; c++) { directions[own.place + first + c] = d[c]; }
+}
+
+fn directions_of(own: BlockRow, first: u32) -> vec4<f32> {
+    var x = vec4<f32>(0.0);
+    for (var c = 0u; c < 4u && first + c < own.left; c++) { x[c] = directions[own.place + first + c]; }
+    return x;
+}
+//#end
+
+// What the momentum's pass reads of a vec4.
+struct MomentumOld {
+    g: vec4<f32>,
+    b: vec4<f32>,
+}
+
+fn muon_momentum_row(at: u32, block: u32) -> BlockRow { return muon_row(at, block); }
+
+fn muon_momentum_old(i: u32) -> MomentumOld { return MomentumOld(raw_gradient(i), momentum_buffer[i]); }
+
+fn muon_momentum_step(at: u32, own: BlockRow, i: u32, old: MomentumOld) {
+    let row = own.row;
+    let g = clipped(at, old.g);
+    let b = blend(old.b, g, row.z);
+    momentum_buffer[i] = b;
+    var d = b;
+    if NESTEROV { d = blend(g, b, row.y); }
+    put_directions(own, 4u * (i % 64u), d);
+}
+
+@compute @workgroup_size(LANES)
 fn muon_momentum(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if block >= FIRST || step_skipped() {
-        return;
-    }
-    let at = row_at(block);
-    let row = table[at]; // lr, mu, 1 - mu, shrink
-    let g = gradient(at, i);
-    let b = blend(momentum_buffer[i], g, row.z);
-    momentum_buffer[i] = b;
-    var d = b;
-    if NESTEROV { d = blend(g, b, row.y); }
-    let place = span(block, i);
-    for (var c = 0u; c < place.y; c++) { directions[place.x + c] = d[c]; }
+    //#slot pass
+    //#end
 }
 
-@compute @workgroup_size(64)
+fn muon_old(i: u32) -> vec4<f32> { return param[i]; }
+
+fn muon_step(at: u32, own: BlockRow, i: u32, w: vec4<f32>) {
+    let row = own.row;
+    let x = directions_of(own, 4u * (i % 64u));
+    put(at, i, w - (row.w * w + row.x * x));
+}
+
+@compute @workgroup_size(LANES)
 fn muon_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    let i = block * 64u + lane;
-    if block >= FIRST || step_skipped() {
-        return;
-    }
-    let at = row_at(block);
-    let row = table[at];
-    close(block, lane);
-    let place = span(block, i);
-    var x = vec4<f32>(0.0);
-    for (var c = 0u; c < place.y; c++) { x[c] = directions[place.x + c]; }
-    let w = param[i];
-    put(at, i, w - (row.w * w + row.x * x));
+    //#slot pass
+    //#end
 }
 
-@compute @workgroup_size(64)
+// What AdamW reads of a vec4.
+struct OthersOld {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    moments: Moments,
+}
+
+fn muon_others_row(at: u32, block: u32) -> Row { return open_row(at); }
+
+fn muon_others_old(i: u32) -> OthersOld {
+    let slot = i - 64u * FIRST;
+    return OthersOld(raw_gradient(i), param[i], Moments(exp_avg[slot], exp_avg_sq[slot]));
+}
+
+fn muon_others_step(at: u32, row: Row, i: u32, old: OthersOld) {
+    let slot = i - 64u * FIRST;
+    let next = next_moments(row, old.moments, clipped(at, old.g));
+    exp_avg[slot] = next.m;
+    exp_avg_sq[slot] = next.v;
+    put(at, i, next_weight(row, old.w, next.m, next.v));
+}
+
+@compute @workgroup_size(LANES)
 fn muon_others(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let own = group.y * groups.x + group.x;
-    let block = FIRST + own;
-    let i = block * 64u + lane;
-    if i >= LENGTH || step_skipped() {
-        return;
-    }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(own, lane);
-    let slot = own * 64u + lane;
-    let next = next_moments(row, Moments(exp_avg[slot], exp_avg_sq[slot]), gradient(at, i));
-    exp_avg[slot] = next.m;
-    exp_avg_sq[slot] = next.v;
-    put(at, i, next_weight(row, param[i], next.m, next.v));
+    //#slot pass
+    //#end
 }

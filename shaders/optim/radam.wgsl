@@ -8,7 +8,7 @@
 //   step_size = lr / (1 - beta1^t), where adaptive times r_t sqrt(1 - beta2^t)
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: torch.optim.RAdam, single-tensor path, but for one rounding of w, as in adam.wgsl
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -39,28 +39,36 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    m: vec4<f32>,
+    v: vec4<f32>,
+}
+
+fn radam_old(i: u32) -> Old { return Old(raw_gradient(i), param[i], exp_avg[i], exp_avg_sq[i]); }
+
+fn radam_step(at: u32, row: Row, i: u32, old: Old) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    let m = blend(old.m, g, row.one_minus_beta1);
+    let v = row.beta2 * old.v + row.one_minus_beta2 * g * g;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = v;
+    var d = vec4<f32>(1.0);
+    if row.adaptive != 0.0 {
+        d = sqrt(v) + row.eps;
+    }
+    put(at, i, w - (row.shrink * w + row.step_size * m / d));
+}
+
+@compute @workgroup_size(LANES)
 fn radam_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        let m = blend(exp_avg[i], g, row.one_minus_beta1);
-        let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
-        exp_avg[i] = m;
-        exp_avg_sq[i] = v;
-        var d = vec4<f32>(1.0);
-        if row.adaptive != 0.0 {
-            d = sqrt(v) + row.eps;
-        }
-        put(at, i, w - (row.shrink * w + row.step_size * m / d));
-    }
+    //#slot pass
+    //#end
 }

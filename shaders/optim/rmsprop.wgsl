@@ -8,7 +8,7 @@
 //   momentum:  b <- momentum b + g / d;   w <- w - lr b
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: torch.optim.RMSprop, single-tensor path, in its order of operations. Where rounding makes
 //         s - m^2 negative torch's step is NaN; here the variance is 0. bias_correction is not torch's
 
@@ -43,96 +43,134 @@ fn open_row(at: u32) -> Row {
 }
 
 // The running mean square with g in it.
-fn next_square(row: Row, i: u32, g: vec4<f32>) -> vec4<f32> {
-    let s = row.alpha * square_avg[i] + row.one_minus_alpha * g * g;
+fn next_square(row: Row, i: u32, old: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
+    let s = row.alpha * old + row.one_minus_alpha * g * g;
     square_avg[i] = s;
     return s;
 }
 
 // The running variance with g in it, never negative.
-fn next_variance(row: Row, i: u32, g: vec4<f32>) -> vec4<f32> {
-    let s = next_square(row, i, g);
-    let m = blend(grad_avg[i], g, row.one_minus_alpha);
+fn next_variance(row: Row, i: u32, old: vec4<f32>, mean: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
+    let s = next_square(row, i, old, g);
+    let m = blend(mean, g, row.one_minus_alpha);
     grad_avg[i] = m;
     return max(s - m * m, vec4<f32>(0.0));
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    s: vec4<f32>,
+}
+
+fn rmsprop_old(i: u32) -> Old { return Old(raw_gradient(i), param[i], square_avg[i]); }
+
+fn rmsprop_step(at: u32, row: Row, i: u32, old: Old) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    let d = sqrt(next_square(row, i, old.s, g) * row.unbias) + row.eps;
+    put(at, i, w - row.lr * g / d);
+}
+
+@compute @workgroup_size(LANES)
 fn rmsprop_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        let d = sqrt(next_square(row, i, g) * row.unbias) + row.eps;
-        put(at, i, w - row.lr * g / d);
-    }
+    //#slot pass
+    //#end
 }
 
-@compute @workgroup_size(64)
+// The same with momentum.
+struct MomentumOld {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    s: vec4<f32>,
+    b: vec4<f32>,
+}
+
+fn rmsprop_momentum_old(i: u32) -> MomentumOld {
+    return MomentumOld(raw_gradient(i), param[i], square_avg[i], momentum_buffer[i]);
+}
+
+fn rmsprop_momentum_step(at: u32, row: Row, i: u32, old: MomentumOld) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    let d = sqrt(next_square(row, i, old.s, g) * row.unbias) + row.eps;
+    let b = row.momentum * old.b + g / d;
+    momentum_buffer[i] = b;
+    put(at, i, w - row.lr * b);
+}
+
+@compute @workgroup_size(LANES)
 fn rmsprop_momentum_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        let d = sqrt(next_square(row, i, g) * row.unbias) + row.eps;
-        let b = row.momentum * momentum_buffer[i] + g / d;
-        momentum_buffer[i] = b;
-        put(at, i, w - row.lr * b);
-    }
+    //#slot pass
+    //#end
 }
 
-@compute @workgroup_size(64)
+// The same with the mean.
+struct CenteredOld {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    s: vec4<f32>,
+    m: vec4<f32>,
+}
+
+fn rmsprop_centered_old(i: u32) -> CenteredOld {
+    return CenteredOld(raw_gradient(i), param[i], square_avg[i], grad_avg[i]);
+}
+
+fn rmsprop_centered_step(at: u32, row: Row, i: u32, old: CenteredOld) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    let d = sqrt(next_variance(row, i, old.s, old.m, g)) + row.eps;
+    put(at, i, w - row.lr * g / d);
+}
+
+@compute @workgroup_size(LANES)
 fn rmsprop_centered_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        let d = sqrt(next_variance(row, i, g)) + row.eps;
-        put(at, i, w - row.lr * g / d);
-    }
+    //#slot pass
+    //#end
 }
 
-@compute @workgroup_size(64)
+// The same with both.
+struct CenteredMomentumOld {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    s: vec4<f32>,
+    m: vec4<f32>,
+    b: vec4<f32>,
+}
+
+fn rmsprop_centered_momentum_old(i: u32) -> CenteredMomentumOld {
+    return CenteredMomentumOld(raw_gradient(i), param[i], square_avg[i], grad_avg[i], centered_momentum_buffer[i]);
+}
+
+fn rmsprop_centered_momentum_step(at: u32, row: Row, i: u32, old: CenteredMomentumOld) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    let d = sqrt(next_variance(row, i, old.s, old.m, g)) + row.eps;
+    let b = row.momentum * old.b + g / d;
+    centered_momentum_buffer[i] = b;
+    put(at, i, w - row.lr * b);
+}
+
+@compute @workgroup_size(LANES)
 fn rmsprop_centered_momentum_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        let d = sqrt(next_variance(row, i, g)) + row.eps;
-        let b = row.momentum * centered_momentum_buffer[i] + g / d;
-        centered_momentum_buffer[i] = b;
-        put(at, i, w - row.lr * b);
-    }
+    //#slot pass
+    //#end
 }

@@ -10,7 +10,7 @@
 // beta: beta1 or momentum. z starts at the weights.
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: Defazio et al. 2024, "The Road Less Scheduled", and their package schedulefree 1.4.1
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -41,47 +41,60 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    z: vec4<f32>,
+    v: vec4<f32>,
+}
+
+fn schedule_free_adamw_old(i: u32) -> Old { return Old(raw_gradient(i), param[i], z[i], exp_avg_sq[i]); }
+
+fn schedule_free_adamw_step(at: u32, row: Row, i: u32, old: Old) {
+    let y = old.w;
+    let g = clipped(at, old.g);
+    let v = row.beta2 * old.v + row.one_minus_beta2 * g * g;
+    exp_avg_sq[i] = v;
+    let d = g / (sqrt(v) * row.unbias + row.eps) + row.decay * y;
+    z[i] = old.z - row.step * d;
+    put(at, i, blend(y, old.z, row.take) - row.back * d);
+}
+
+@compute @workgroup_size(LANES)
 fn schedule_free_adamw_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let y = param[i];
-        let g = gradient(at, i);
-        let v = row.beta2 * exp_avg_sq[i] + row.one_minus_beta2 * g * g;
-        exp_avg_sq[i] = v;
-        let d = g / (sqrt(v) * row.unbias + row.eps) + row.decay * y;
-        let old = z[i];
-        z[i] = old - row.step * d;
-        put(at, i, blend(y, old, row.take) - row.back * d);
-    }
+    //#slot pass
+    //#end
 }
 
-@compute @workgroup_size(64)
+// The same without a second moment.
+struct SgdOld {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    z: vec4<f32>,
+}
+
+fn schedule_free_sgd_old(i: u32) -> SgdOld { return SgdOld(raw_gradient(i), param[i], z[i]); }
+
+fn schedule_free_sgd_step(at: u32, row: Row, i: u32, old: SgdOld) {
+    let y = old.w;
+    let d = clipped(at, old.g) + row.decay * y;
+    z[i] = old.z - row.step * d;
+    put(at, i, blend(y, old.z, row.take) - row.back * d);
+}
+
+@compute @workgroup_size(LANES)
 fn schedule_free_sgd_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let y = param[i];
-        let d = gradient(at, i) + row.decay * y;
-        let old = z[i];
-        z[i] = old - row.step * d;
-        put(at, i, blend(y, old, row.take) - row.back * d);
-    }
+    //#slot pass
+    //#end
 }
 
 @group(0) @binding(0) var<storage, read> y: array<vec4<f32>>;

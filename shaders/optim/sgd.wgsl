@@ -8,7 +8,7 @@
 // src/optim/sgd.rs says which numbers stand for which.
 //
 // shapes: every arena [LENGTH] vec4, padding included; table: rows of shared/update.wgsl
-// grid:   one workgroup a block of 64 EACH vec4s, folded from x into y
+// grid:   shared/pass_blocks.wgsl, or shared/pass_ahead.wgsl
 // source: torch.optim.SGD, single-tensor path, in its order of operations
 
 @group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;
@@ -36,44 +36,59 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x);
 }
 
-@compute @workgroup_size(64)
+// What a step reads of a vec4: its gradient, its weights, its slots.
+struct Old {
+    g: vec4<f32>,
+    w: vec4<f32>,
+}
+
+fn sgd_old(i: u32) -> Old { return Old(raw_gradient(i), param[i]); }
+
+fn sgd_step(at: u32, row: Row, i: u32, old: Old) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    put(at, i, w - row.scale * g);
+}
+
+@compute @workgroup_size(LANES)
 fn sgd_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        put(at, i, w - row.scale * g);
-    }
+    //#slot pass
+    //#end
 }
 
-@compute @workgroup_size(64)
+// The same with momentum.
+struct MomentumOld {
+    g: vec4<f32>,
+    w: vec4<f32>,
+    b: vec4<f32>,
+}
+
+fn sgd_momentum_old(i: u32) -> MomentumOld {
+    return MomentumOld(raw_gradient(i), param[i], momentum_buffer[i]);
+}
+
+fn sgd_momentum_step(at: u32, row: Row, i: u32, old: MomentumOld) {
+    let w = old.w;
+    let g = clipped(at, old.g) + row.decay * w;
+    let b = row.keep * old.b + row.take * g;
+    momentum_buffer[i] = b;
+    var direction = b;
+    if NESTEROV {
+        direction = g + row.momentum * b;
+    }
+    put(at, i, w - row.scale * direction);
+}
+
+@compute @workgroup_size(LANES)
 fn sgd_momentum_update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let block = group.y * groups.x + group.x;
-    if step_skipped() { return; }
-    let at = row_at(block);
-    let row = open_row(at);
-    close(block, lane);
-    for (var i = first_of(block, lane); i < end_of(block); i += 64u) {
-        let w = param[i];
-        let g = gradient(at, i) + row.decay * w;
-        let b = row.keep * momentum_buffer[i] + row.take * g;
-        momentum_buffer[i] = b;
-        var direction = b;
-        if NESTEROV {
-            direction = g + row.momentum * b;
-        }
-        put(at, i, w - row.scale * direction);
-    }
+    //#slot pass
+    //#end
 }

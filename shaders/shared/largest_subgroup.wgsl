@@ -1,5 +1,4 @@
 // A block to eight invocations, which are a subgroup: no barrier.
-const LANES: u32 = 8u;
 const PER: u32 = 8u;
 
 fn largest(lane: u32, own: vec2<f32>) -> vec2<f32> {

@@ -1,12 +1,18 @@
-// Shared by every update. A block is 64 EACH vec4s, a workgroup's, and belongs to one group of parameters. The table has
+// Shared by every update. A block is 64 EACH vec4s and belongs to one group of parameters. The table has
 // a row of four vec4s for each group of each update: three for the optimizer, the last for what is below. Where the
 // step is CHECKED, gradients_settle has written to the state whether the step is skipped (state[11]), the row of its
 // update in the table (state[13]) and the factor of its gradients (state[12], an f32).
 override CHECKED: bool = false;
 override CLIP_VALUE: bool = false;
 override GROUPS: u32 = 1u;
-// vec4s an invocation, 64 apart, so that neighbours touch neighbours.
+// vec4s of a block, in units of 64.
 override EACH: u32 = 1u;
+// Invocations of a workgroup. Where it updates block after block, a block's vec4s are LANES apart in an invocation, so that
+// neighbours touch neighbours.
+override LANES: u32 = 64u;
+
+// The first block of a pass that is not over all of them; EACH is 1 then.
+override FIRST: u32 = 0u;
 
 // The group of a block: the number of groups that end before it.
 //#slot groups
@@ -28,7 +34,7 @@ fn first_of(block: u32, lane: u32) -> u32 { return block * EACH * 64u + lane; }
 fn end_of(block: u32) -> u32 { return min(LENGTH, (block + 1u) * EACH * 64u); }
 // The step is done.
 fn close(block: u32, lane: u32) {
-    if (block == 0u && lane == 0u) { state[0] = state[1]; }
+    if (block == FIRST && lane == 0u) { state[0] = state[1]; }
     //#slot closing
     //#end
 }

@@ -4,7 +4,7 @@ use super::optimizer_passes::OptimizerPasses;
 use crate::error::Result;
 use crate::kernel::Family;
 use crate::kernel::feed::{STATE, STATE_BYTES};
-use crate::kernel::update::{self, BLOCK_BYTES, GRADIENTS, PARAMETERS, TABLE, Tensor, UpdateContext};
+use crate::kernel::update::{BLOCK_BYTES, GRADIENTS, PARAMETERS, TABLE, Tensor, UpdateContext};
 use crate::optim::{self, ROW, UpdateKernel};
 use crate::plan::Plan;
 use crate::shape::Shape;
@@ -24,8 +24,10 @@ pub(crate) fn of_equal_tensors(
     let around = UpdateContext {
         gradients: GRADIENTS,
         bytes,
+        first_block: 0,
         ends: &[],
-        blocks: update::blocks(update, family),
+        family,
+        subgroups: false,
         checked: false,
         clip_value: false,
         average: false,

@@ -55,7 +55,7 @@ impl<'a> OptimizerPasses<'a> {
                 let small = plan.arena.small_ranges.clone();
                 let bytes = |slot| eight_bit::slot_bytes(slot, around.bytes, &small);
                 sizes.extend(update.slots.iter().map(|&slot| (slot, bytes(slot))));
-                put(plan, eight_bit::kernel(update, around, &small, self.family, count), &sizes);
+                put(plan, eight_bit::kernel(update, around, &small, count), &sizes);
             }
             optim::Passes::Norms(entry) => {
                 sizes.extend(update.slots.iter().map(|&slot| (slot, around.bytes)));
@@ -66,7 +66,7 @@ impl<'a> OptimizerPasses<'a> {
                 plan.constants.push((SPANS, self.spans()));
             }
             optim::Passes::Factored => {
-                let layout = Factored::new(&self.tensors, blocks as usize);
+                let layout = Factored::new(&self.tensors, blocks as usize, self.family);
                 sizes.extend(update.slots.iter().map(|&slot| (slot, 4 * layout.numbers as u64)));
                 sizes.push((LAYOUT, 4 * layout.words.len() as u64));
                 sizes.extend(norms);

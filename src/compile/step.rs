@@ -191,6 +191,7 @@ impl<'a> StepBuilder<'a> {
             count: groups.trained().map(|i| parameters[i].shape.elements()).sum(),
             parameters,
             family: self.target.family,
+            subgroups: self.target.subgroups,
             scaled: self.scaled(),
             checked: self.checked,
             in_parts: self.in_parts,

@@ -22,6 +22,8 @@ pub(super) struct UpdateBuilder<'a> {
     pub count: usize,
     pub parameters: &'a [Parameter],
     pub family: Family,
+    /// Kernels of GPUs may pass values between the lanes of a subgroup.
+    pub subgroups: bool,
     /// The loss is scaled.
     pub scaled: bool,
     /// Gradients are checked, and the step may be skipped.
@@ -93,8 +95,10 @@ impl UpdateBuilder<'_> {
         let around = UpdateContext {
             gradients,
             bytes: trained,
+            first_block: 0,
             ends: &ends,
-            blocks: update::blocks(&kernel, self.family),
+            family: self.family,
+            subgroups: self.subgroups,
             checked: self.checked,
             clip_value: matches!(self.update.clip, Some(Clip::Value(_))),
             average: self.update.average.is_some(),

@@ -1,13 +1,14 @@
 //! Moments in 8 bits, block by block: their memory, and the blocks that stay in f32.
 //!
-//! A block is a workgroup, or a subgroup where barriers are ruinous; one dispatch reads, moves and writes its codes.
+//! A block is a workgroup, or a subgroup where barriers are ruinous; a workgroup finds its largest by subgroups where the
+//! adapter has them, which takes one barrier in place of six and gives the same bits, for a maximum is not rounded; one dispatch reads, moves and writes its codes.
 //! `optim/adam_8bit.wgsl` defines the codes. Tensors of fewer than [`LEAST`] numbers stay in f32, as in bitsandbytes: they
 //! would save little, and biases and the factors of norms are the most sensitive. They come last in their group, so a few
 //! printed comparisons separate their blocks.
 
 use std::ops::Range;
 
-use super::update::{BLOCK, BLOCK_BYTES, UpdateContext, pass_with};
+use super::update::{BLOCK, BLOCK_BYTES, Body, UpdateContext, pass_with};
 use super::{Family, Kernel};
 use crate::gpu::wgsl;
 use crate::optim::{ABSMAX, UpdateKernel};
@@ -20,14 +21,30 @@ pub fn kernel(
     update: &UpdateKernel,
     around: &UpdateContext<'_>,
     wide: &[Range<u64>],
-    family: Family,
     parameters: usize,
 ) -> Kernel {
     let mut text = vec![("wide", wide_text(wide))];
-    if family == Family::Subgroup {
-        text.push(("largest", wgsl::source("shared/largest_subgroup").unwrap_or_default().to_owned()));
+    let largest = |file| ("largest", wgsl::source(file).unwrap_or_default().to_owned());
+    let is_subgroup = around.family == Family::Subgroup;
+    if is_subgroup {
+        text.push(largest("shared/largest_subgroup"));
+    } else if around.subgroups {
+        let which = "@builtin(subgroup_id) which: u32, @builtin(num_subgroups) of_all: u32,".to_owned();
+        text.extend([
+            ("subgroup", which),
+            ("which_subgroup", "subgroup = vec2<u32>(which, of_all);".to_owned()),
+        ]);
+        text.push(largest("shared/largest_subgroups"));
     }
-    let kernel = pass_with(update, around, update.entry, &update.bound(), parameters, text);
+    let kernel = pass_with(
+        update,
+        around,
+        update.entry,
+        &update.bound(),
+        parameters,
+        Body::Own(if is_subgroup { 8 } else { BLOCK as u32 }),
+        text,
+    );
     // Two loops over eight vec4s, each with four numbers.
     Kernel { iterations: 48, ..kernel }
 }

@@ -48,7 +48,7 @@ mod target;
 pub mod update;
 
 pub use matmul::{ProductKind, TileChoice, TunedProducts};
-pub use target::{MemoryBudget, Precision, ProductTiles, Residence, Rounding, Target};
+pub use target::{JOINT_BUFFERS, JOINT_WORKGROUP_BYTES, MemoryBudget, Precision, ProductTiles, Residence, Rounding, Target};
 
 use crate::gpu::Access;
 pub use crate::gpu::{Family, Reads};
@@ -57,7 +57,8 @@ use crate::graph::NodeId;
 /// The most loop iterations of one invocation that are not unrolled. lavapipe silently ends loops at 65,535.
 pub const MAX_ITERATIONS: usize = 20_000;
 
-/// The most buffers that a kernel of GPUs binds: SwiftShader has 10, other adapters of Vulkan, Metal and DX12 16 and more.
+/// The most buffers that one kernel of GPUs binds: SwiftShader has 10, other adapters of Vulkan, Metal and DX12 16 and more,
+/// as many as kernels side by side bind.
 pub const MAX_BUFFERS: usize = 10;
 
 /// Most workgroups along one dimension of a grid.

@@ -1,10 +1,10 @@
 //! `optim/muon.wgsl`: the passes before and after Newton–Schulz makes matrices orthogonal, and the pass over all other
 //! parameters.
 
+use super::Kernel;
 use super::factored::LAYOUT;
-use super::update::{self, BLOCK, Bound, Tensor, UpdateContext, tensor_of_blocks};
-use super::{Kernel, grid};
-use crate::gpu::Access;
+use super::update::{self, BLOCK_BYTES, Body, Tensor, UpdateContext, tensor_of_blocks};
+use crate::gpu::{Access, wgsl};
 use crate::optim::UpdateKernel;
 use crate::shape::Shape;
 
@@ -74,26 +74,37 @@ impl Orthogonal {
         layout
     }
 
-    fn constants(&self, kernel: Kernel) -> Kernel {
-        let mut kernel = kernel;
-        kernel.constants.extend([("SHAPES", self.blocks as u32), ("FIRST", self.blocks as u32)]);
+    /// A pass over the matrices, with [`DIRECTIONS`] or [`ORTHOGONAL`] as `last`.
+    fn pass(
+        &self,
+        update: &UpdateKernel,
+        around: &UpdateContext<'_>,
+        entry: &'static str,
+        last: &'static str,
+        parameters: usize,
+    ) -> Kernel {
+        let bytes = around.bytes.min(self.blocks as u64 * BLOCK_BYTES);
+        let around = UpdateContext { bytes, ..around.clone() };
+        let bound =
+            [(4, Access::Write, "momentum_buffer"), (5, Access::Read, LAYOUT), (6, Access::Write, last)];
+        let whole =
+            self.classes.iter().all(|class| class.shape[1..].iter().product::<usize>().is_multiple_of(4));
+        let text = whole.then(|| wgsl::source("shared/whole_directions").unwrap_or_default().to_owned());
+        let text = text.into_iter().map(|text| ("directions", text)).collect();
+        let mut kernel = update::pass_with(update, &around, entry, &bound, parameters, Body::Update, text);
+        kernel.constants.push(("SHAPES", self.blocks as u32));
         kernel
-    }
-
-    fn bound(last: &'static str) -> [Bound; 3] {
-        [(4, Access::Write, "momentum_buffer"), (5, Access::Read, LAYOUT), (6, Access::Write, last)]
     }
 
     /// The pass that writes [`DIRECTIONS`].
     pub fn momentum(&self, update: &UpdateKernel, around: &UpdateContext<'_>) -> Kernel {
-        let kernel = update::pass_before(update, around, "muon_momentum", &Self::bound(DIRECTIONS));
-        self.constants(Kernel { grid: grid(self.blocks), ..kernel })
+        let around = UpdateContext { average: false, ..around.clone() };
+        self.pass(update, &around, "muon_momentum", DIRECTIONS, 0)
     }
 
     /// The pass that takes the step along [`ORTHOGONAL`].
     pub fn update(&self, update: &UpdateKernel, around: &UpdateContext<'_>, parameters: usize) -> Kernel {
-        let kernel = update::pass(update, around, update.entry, &Self::bound(ORTHOGONAL), parameters);
-        self.constants(Kernel { grid: grid(self.blocks), ..kernel })
+        self.pass(update, around, update.entry, ORTHOGONAL, parameters)
     }
 
     /// The pass over all other parameters; `None` if there are none.
@@ -103,11 +114,12 @@ impl Orthogonal {
         around: &UpdateContext<'_>,
         parameters: usize,
     ) -> Option<Kernel> {
-        let fours = around.bytes as usize / 16;
-        let rest = fours.saturating_sub(self.blocks * BLOCK);
+        if around.bytes <= self.blocks as u64 * BLOCK_BYTES {
+            return None;
+        }
+        let around = UpdateContext { first_block: self.blocks, ..around.clone() };
         let bound = [(4, Access::Write, "exp_avg"), (5, Access::Write, "exp_avg_sq")];
-        let kernel = update::pass(update, around, "muon_others", &bound, parameters);
-        (rest > 0).then(|| self.constants(Kernel { grid: grid(rest.div_ceil(BLOCK)), ..kernel }))
+        Some(update::pass(update, &around, "muon_others", &bound, parameters, Body::Update))
     }
 }
 

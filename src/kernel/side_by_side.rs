@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use super::target::{JOINT_BUFFERS, JOINT_WORKGROUP_BYTES};
 use super::{Kernel, MAX_GROUPS, Operand, grid};
 use crate::gpu::Access;
 use crate::gpu::reads::resolved;
@@ -19,10 +20,6 @@ use crate::gpu::wgsl_items::{Item, Kind, items, reached, renamed};
 
 /// The entry point.
 pub const ENTRY: &str = "side_by_side";
-/// Workgroup memory of all adapters for which kernels are put side by side.
-pub const WORKGROUP_BYTES: usize = 32 << 10;
-/// Buffers that kernels side by side bind, at most: 16 are there on adapters of Vulkan, Metal and DX12, but for SwiftShader.
-pub const BUFFERS: usize = 16;
 /// The most kernels: more make a text that takes long to compile.
 pub const MOST_KERNELS: usize = 6;
 
@@ -115,7 +112,7 @@ impl Part {
         self.kernel.grid.iter().map(|&n| n as usize).product()
     }
 
-    /// The address space, and what the binding holds, of a buffer's variable.
+    /// The binding of a buffer's variable, and the type of its elements.
     fn buffer(&self, item: &Item) -> Option<(u32, String)> {
         let slot = item.text.split_once("@binding(")?.1.split_once(')')?.0.parse().ok()?;
         let declared = item.text.split_once(": array<")?.1.strip_suffix(">;")?;
@@ -297,7 +294,7 @@ pub fn kernel(parts: &[&Part]) -> Option<Kernel> {
         joint.branch(part, invocations, &names)?;
     }
     let bytes: Option<usize> = joint.shared.iter().map(|(shared, _)| shared.bytes()).sum();
-    if bytes? > WORKGROUP_BYTES || joint.operands.len() > BUFFERS {
+    if bytes? > JOINT_WORKGROUP_BYTES || joint.operands.len() > JOINT_BUFFERS {
         return None;
     }
     if joint.groups > (MAX_GROUPS as usize).pow(2) {

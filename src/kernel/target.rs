@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::side_by_side;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterKind, Family, Gpu, Reads};
 
@@ -72,6 +71,11 @@ pub enum Residence {
     Streamed,
 }
 
+/// Workgroup memory of kernels side by side, at most.
+pub const JOINT_WORKGROUP_BYTES: usize = 32 << 10;
+/// Buffers that kernels side by side bind, at most: 16 are there on adapters of Vulkan, Metal and DX12, but for SwiftShader.
+pub const JOINT_BUFFERS: usize = 16;
+
 /// The kernels of products in the tiled family, of operands with strides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProductTiles {
@@ -112,6 +116,8 @@ pub struct Target {
     pub side_by_side: bool,
     /// The kernels of products in the tiled family.
     pub tiles: ProductTiles,
+    /// True where the tiled family may pass values between the lanes of a subgroup. The bits are the same without.
+    pub subgroups: bool,
 }
 
 impl Target {
@@ -129,6 +135,7 @@ impl Target {
             whole_nets: true,
             side_by_side: true,
             tiles: ProductTiles::Predicted,
+            subgroups: false,
         }
     }
 
@@ -145,8 +152,9 @@ impl Target {
         Target {
             whole_nets: !is_plain && gpu.has_coherent_buffers(),
             side_by_side: !is_plain
-                && gpu.workgroup_bytes() >= side_by_side::WORKGROUP_BYTES
-                && gpu.buffers_of_a_kernel() >= side_by_side::BUFFERS,
+                && gpu.workgroup_bytes() >= JOINT_WORKGROUP_BYTES
+                && gpu.buffers_of_a_kernel() >= JOINT_BUFFERS,
+            subgroups: adapter.subgroup_min > 0,
             ..target
         }
     }
@@ -184,6 +192,11 @@ impl Target {
     /// The same with other kernels of products.
     pub fn with_tiles(self, tiles: ProductTiles) -> Self {
         Target { tiles, ..self }
+    }
+
+    /// The same with or without values that pass between the lanes of a subgroup.
+    pub fn with_subgroups(self, subgroups: bool) -> Self {
+        Target { subgroups, ..self }
     }
 
     /// Refuses stochastic rounding of f32 weights.

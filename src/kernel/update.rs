@@ -20,13 +20,83 @@ pub const BLOCK: usize = 64;
 /// Bytes of a block.
 pub const BLOCK_BYTES: u64 = 16 * BLOCK as u64;
 
-/// Blocks that a workgroup updates, which belong to one group of parameters. A software adapter pays for each
-/// workgroup, and each reads its row of the table.
+/// Blocks that have one row of the table, and so belong to one group of parameters. A software adapter pays for each
+/// workgroup and for its row, and its workgroups have several.
 pub fn blocks(update: &UpdateKernel, family: Family) -> u32 {
     match family {
         Family::Subgroup if update.passes == Passes::One => 8,
         _ => 1,
     }
+}
+
+/// Invocations of a workgroup of GPUs' passes over the arena, and how many of them share a block: each has four vec4s.
+const AHEAD: usize = 128;
+const AHEAD_OF_A_BLOCK: usize = 16;
+/// Invocations of a workgroup that is a subgroup.
+const SUBGROUP: u32 = 8;
+
+/// The body of a pass's entry point, with its workgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// `shared/pass_*.wgsl`: the update of every vec4.
+    Update,
+    /// `shared/block_sums_*.wgsl`: a sum of every block.
+    Sums,
+    /// Its own, in the file: a workgroup of this number of invocations for each block or line.
+    Own(u32),
+}
+
+impl Body {
+    /// The slot that it fills, and the file that it is in.
+    fn source(self, around: &UpdateContext<'_>) -> Option<(&'static str, &'static str)> {
+        match (self, around.family) {
+            (Body::Update, Family::Tiled) if around.computed.is_none() => Some(("pass", "shared/pass_ahead")),
+            (Body::Update, _) => Some(("pass", "shared/pass_blocks")),
+            (Body::Sums, Family::Tiled) => Some(("sums", "shared/block_sums_ahead")),
+            (Body::Sums, Family::Subgroup) => Some(("sums", "shared/block_sums_subgroup")),
+            (Body::Own(_), _) => None,
+        }
+    }
+
+    /// Invocations of a workgroup, and the blocks that it has, of a pass whose blocks share rows by `each`.
+    fn workgroup(self, around: &UpdateContext<'_>, each: usize) -> (u32, usize) {
+        match (self, around.family) {
+            (Body::Update, Family::Tiled) if around.computed.is_some() => (BLOCK as u32, each),
+            (Body::Update | Body::Sums, Family::Tiled) => (AHEAD as u32, AHEAD / AHEAD_OF_A_BLOCK),
+            (Body::Update, Family::Subgroup) => (SUBGROUP, each),
+            (Body::Sums, Family::Subgroup) => (SUBGROUP, 1),
+            (Body::Own(lanes), _) => (lanes, 1),
+        }
+    }
+
+    /// Loop iterations of an invocation.
+    fn iterations(self, lanes: u32, blocks: usize) -> usize {
+        match self {
+            // A tree over 64 lanes, or a subgroup's over eight vec4s.
+            Body::Own(_) | Body::Sums => 8,
+            Body::Update => (blocks * BLOCK).div_ceil(lanes as usize),
+        }
+    }
+}
+
+/// The slot and the text of an entry point's body, for functions that begin with its name less `_update`.
+fn body_text(update: &UpdateKernel, entry: &str, slot: &'static str, file: &str) -> (&'static str, String) {
+    let pass = entry.strip_suffix("_update").unwrap_or(entry);
+    let row = if update.passes.by_tensor() { "PASS_row(at, block)" } else { "open_row(at)" };
+    let text = wgsl::source(file).unwrap_or_default();
+    (slot, text.replace("OPEN_ROW", row).replace("PASS", pass))
+}
+
+/// The text of an optimizer's update of one pass, block after block.
+#[cfg(test)]
+pub(crate) fn text_by_blocks(update: &UpdateKernel) -> String {
+    wgsl::compose(update.shader, &[body_text(update, update.entry, "pass", "shared/pass_blocks")])
+}
+
+/// The sums of `shared/added.wgsl` without barriers, for the slot there.
+pub(super) fn subgroup_sums(around: &UpdateContext<'_>) -> Option<(&'static str, String)> {
+    let text = || wgsl::source("shared/added_subgroup").unwrap_or_default().to_owned();
+    (around.family == Family::Subgroup).then(|| ("added", text()))
 }
 
 /// What takes the place of a buffer of gradients.
@@ -49,10 +119,14 @@ pub struct UpdateContext<'a> {
     pub gradients: &'static str,
     /// Bytes of the trained part of the arena, padding included.
     pub bytes: u64,
-    /// The byte at which each group of parameters but the last ends, a multiple of what a workgroup updates.
+    /// Blocks before those of the pass, where it is not over all.
+    pub first_block: usize,
+    /// The byte at which each group of parameters but the last ends, a multiple of [`blocks`].
     pub ends: &'a [u64],
-    /// [`blocks`] that a workgroup updates.
-    pub blocks: u32,
+    /// The family of kernels.
+    pub family: Family,
+    /// True where kernels of GPUs may pass values between the lanes of a subgroup.
+    pub subgroups: bool,
     /// True where a kernel before it settles the step.
     pub checked: bool,
     /// True where gradients are clipped by value.
@@ -108,7 +182,7 @@ impl UpdateKernel {
 
 /// The update of an optimizer of one pass; `parameters` of the arena's numbers are in use.
 pub fn kernel(update: &UpdateKernel, around: &UpdateContext<'_>, parameters: usize) -> Kernel {
-    pass(update, around, update.entry, &update.bound(), parameters)
+    pass(update, around, update.entry, &update.bound(), parameters, Body::Update)
 }
 
 /// The update of an optimizer with norms over `tensors` tensors, `entry` being the pass that sums squares.
@@ -121,9 +195,9 @@ pub fn kernels_with_norms(
 ) -> Vec<Kernel> {
     let with = |name| update.bound().into_iter().chain([(6, Access::Write, name)]).collect::<Vec<Bound>>();
     vec![
-        pass_before(update, around, entry, &with(BLOCK_SUMS)),
+        pass_before(update, around, entry, &with(BLOCK_SUMS), Body::Sums),
         tensor_norms(around, tensors),
-        pass(update, around, update.entry, &with(NORMS), parameters),
+        pass(update, around, update.entry, &with(NORMS), parameters, Body::Update),
     ]
 }
 
@@ -133,16 +207,22 @@ pub(super) fn pass_before(
     around: &UpdateContext<'_>,
     entry: &'static str,
     bound: &[Bound],
+    body: Body,
 ) -> Kernel {
-    pass(update, &UpdateContext { average: false, ..around.clone() }, entry, bound, 0)
+    pass(update, &UpdateContext { average: false, ..around.clone() }, entry, bound, 0, body)
 }
 
 /// Computes the norms of tensors from the sums of blocks.
 pub(super) fn tensor_norms(around: &UpdateContext<'_>, tensors: usize) -> Kernel {
     let blocks = around.bytes.div_ceil(BLOCK_BYTES) as usize;
+    let mut text = Vec::new();
+    if let Some(sums) = subgroup_sums(around) {
+        let own = wgsl::source("shared/tensor_norms_subgroup").unwrap_or_default().to_owned();
+        text.extend([sums, ("lanes", own)]);
+    }
     Kernel {
         entry: "tensor_norms",
-        wgsl: wgsl::compose("tensor_norms", &[]),
+        wgsl: wgsl::compose("tensor_norms", &text),
         constants: vec![("TENSORS", tensors as u32)],
         operands: vec![
             (0, Access::Read, Operand::Named(SPANS)),
@@ -154,7 +234,8 @@ pub(super) fn tensor_norms(around: &UpdateContext<'_>, tensors: usize) -> Kernel
         waits: None,
         grid: grid(tensors),
         flops: 2 * blocks as u64,
-        iterations: 2 * blocks.div_ceil(64),
+        // Of a lane of eight, whose turns have eight blocks; those of a larger workgroup are fewer.
+        iterations: 2 * blocks.div_ceil(BLOCK),
     }
 }
 
@@ -165,8 +246,10 @@ pub(super) fn pass(
     entry: &'static str,
     bound: &[Bound],
     parameters: usize,
+    body: Body,
 ) -> Kernel {
-    pass_with(update, around, entry, bound, parameters, vec![])
+    let sums = (body == Body::Sums).then(|| subgroup_sums(around)).flatten();
+    pass_with(update, around, entry, bound, parameters, body, sums.into_iter().collect())
 }
 
 /// [`pass`] for a shader with slots of its own, which `text` fills.
@@ -176,8 +259,14 @@ pub(super) fn pass_with(
     entry: &'static str,
     bound: &[Bound],
     parameters: usize,
-    mut text: Vec<(&str, String)>,
+    body: Body,
+    mut text: Vec<(&'static str, String)>,
 ) -> Kernel {
+    let each = blocks(update, around.family);
+    let (lanes, blocks) = body.workgroup(around, each as usize);
+    if let Some((slot, file)) = body.source(around) {
+        text.push(body_text(update, entry, slot, file));
+    }
     let named = |slot, access, name| (slot, access, Operand::Named(name));
     let mut operands = vec![
         named(0, Access::Read, around.gradients),
@@ -191,7 +280,7 @@ pub(super) fn pass_with(
         text.extend(computed.slots.iter().cloned());
     }
     if !around.ends.is_empty() {
-        text.push(("groups", group_of(around.ends, u64::from(around.blocks) * BLOCK_BYTES)));
+        text.push(("groups", group_of(around.ends, u64::from(each) * BLOCK_BYTES)));
     }
     if around.average {
         operands.push(named(AVERAGE_SLOT, Access::Write, AVERAGE));
@@ -204,7 +293,9 @@ pub(super) fn pass_with(
     constants.extend([
         ("LENGTH", fours as u32),
         ("GROUPS", around.ends.len() as u32 + 1),
-        ("EACH", around.blocks),
+        ("EACH", each),
+        ("LANES", lanes),
+        ("FIRST", around.first_block as u32),
         ("CHECKED", u32::from(around.checked)),
         ("CLIP_VALUE", u32::from(around.clip_value)),
     ]);
@@ -216,10 +307,11 @@ pub(super) fn pass_with(
         reads_old: true,
         parts: vec![],
         waits: None,
-        grid: grid(fours.div_ceil(BLOCK * around.blocks as usize)),
+        grid: grid((fours - BLOCK * around.first_block).div_ceil(BLOCK * blocks)),
         flops: u64::from(update.flops_per_parameter) * parameters as u64
             + around.computed.map_or(0, |computed| computed.flops),
-        iterations: 6.max(around.blocks as usize) + around.computed.map_or(0, |computed| computed.iterations),
+        iterations: body.iterations(lanes, blocks)
+            + around.computed.map_or(0, |computed| computed.iterations),
     }
 }
 

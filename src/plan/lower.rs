@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::buffers::{Ring, Sink, fixed, sink_buffer};
 use super::fuse::Fusion;
 use super::memory::Arena;
-use super::side_by_side::SideBySide;
 use super::tail::{Tail, tail};
 use super::view::Views;
 use crate::graph::{Fold, Node, NodeId, Op};
@@ -155,7 +154,9 @@ impl<'a> Lowering<'a> {
 
     /// Finds the kernels at the end of the net, whose logits are not made before.
     fn find_tails(&mut self, arena: &Arena) {
-        for loss in (0..self.nodes.len()).map(NodeId).filter(|id| self.fusion.live[id.0]) {
+        let is_loss = |id: &NodeId| self.fusion.live[id.0] && matches!(self.nodes[id.0].op, Op::CrossEntropy(_));
+        let losses: Vec<NodeId> = (0..self.nodes.len()).map(NodeId).filter(is_loss).collect();
+        for loss in losses {
             let in_ring = matches!(self.owned.get(&loss), Some(Sink::Metric(_) | Sink::Tally { .. }));
             let grad = self.gradient_of(loss);
             if let Some(tail) = tail(self.nodes, &self.fusion, arena, loss, grad).filter(|_| !in_ring) {
@@ -219,10 +220,6 @@ impl<'a> Lowering<'a> {
                 let title = format!("copy to {}", sink_buffer(sink));
                 self.drafts.push(KernelDraft::new(kernel, *id, Some(sink.clone()), title));
             }
-        }
-        if self.target.side_by_side && self.target.family == Family::Tiled {
-            let drafts = std::mem::take(&mut self.drafts);
-            self.drafts = SideBySide::new(&self).join(drafts);
         }
         self
     }

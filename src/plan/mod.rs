@@ -83,7 +83,11 @@ impl Plan {
             half::mark(&mut nodes, &places.fusion, &sunk);
         }
         let lowering = lower::Lowering::new(&nodes, &outputs, places, ring, target, &arena, tuned);
-        let mut plan = lowering.run().place(&arena, state);
+        let mut lowering = lowering.run();
+        if target.side_by_side && target.family == Family::Tiled {
+            lowering = side_by_side::join(lowering);
+        }
+        let mut plan = lowering.place(&arena, state);
         if plan.buffers.iter().any(|b| b.name == scaling::HALF_PARAMETERS) {
             let bytes = plan.arena.bytes;
             let sizes = [(PARAMETERS, bytes), (scaling::HALF_PARAMETERS, bytes / 2), (STATE, STATE_BYTES)];

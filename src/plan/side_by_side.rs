@@ -18,6 +18,9 @@ use crate::kernel::{Kernel, Operand, prediction};
 /// Bytes of values that may be made long before they are read.
 const SMALL: u64 = 64 << 10;
 
+/// Dispatches that a small value may come earlier where it reads what kernels make. With recomputed activations it could
+/// else be made again long before it is needed.
+const SMALL_AHEAD: usize = 8;
 /// Dispatches that a larger value may come earlier.
 const AHEAD: usize = 2;
 
@@ -41,20 +44,27 @@ struct Found {
 }
 
 /// The dispatches so far.
-pub(super) struct SideBySide<'a> {
+struct SideBySide<'a> {
     lowering: &'a Lowering<'a>,
     joints: Vec<Joint>,
     /// The dispatch that makes a value, or leaves partial results.
     makers: HashMap<Operand, usize>,
 }
 
+/// Puts the drafted kernels together that run side by side.
+pub(super) fn join(mut lowering: Lowering<'_>) -> Lowering<'_> {
+    let drafts = std::mem::take(&mut lowering.drafts);
+    lowering.drafts = SideBySide::new(&lowering).join(drafts);
+    lowering
+}
+
 impl<'a> SideBySide<'a> {
-    pub fn new(lowering: &'a Lowering<'a>) -> Self {
+    fn new(lowering: &'a Lowering<'a>) -> Self {
         SideBySide { lowering, joints: Vec::new(), makers: HashMap::new() }
     }
 
     /// The drafts in order, those put together that run side by side.
-    pub fn join(mut self, drafts: Vec<KernelDraft>) -> Vec<KernelDraft> {
+    fn join(mut self, drafts: Vec<KernelDraft>) -> Vec<KernelDraft> {
         for draft in drafts {
             self.add(draft);
         }
@@ -88,6 +98,8 @@ impl<'a> SideBySide<'a> {
             let made =
                 [draft.output].into_iter().chain(draft.second.iter().chain(&draft.also).map(|(n, _)| *n));
             self.makers.extend(made.map(|node| (Operand::Node(node), at)));
+            let left = draft.partials.iter().map(|(number, _)| Operand::Partial(*number));
+            self.makers.extend(left.map(|operand| (operand, at)));
         } else if let Some(part) = &part {
             draft.kernel = part.kernel().clone();
         }
@@ -104,7 +116,14 @@ impl<'a> SideBySide<'a> {
         let read = part.kernel().operands.iter().filter(|(_, access, _)| *access == Access::Read);
         let after = read.filter_map(|(.., operand)| self.makers.get(operand)).max();
         let first = after.map_or(0, |at| at + 1);
-        let earliest = if self.is_small(draft, part) { 0 } else { self.joints.len().saturating_sub(AHEAD) };
+        let bytes = self.made_bytes(draft, part);
+        let ahead = match bytes {
+            0 => usize::MAX,
+            _ if bytes <= SMALL && after.is_none() => usize::MAX,
+            _ if bytes <= SMALL => SMALL_AHEAD,
+            _ => AHEAD,
+        };
+        let earliest = self.joints.len().saturating_sub(ahead);
         (first.max(earliest)..self.joints.len()).find_map(|at| self.joined(at, draft, part, microseconds))
     }
 
@@ -130,14 +149,14 @@ impl<'a> SideBySide<'a> {
         Some(Found { at, kernel: kernel(&parts)?, part, tile, microseconds: together })
     }
 
-    /// True where what a kernel makes is small, or lies in an arena.
-    fn is_small(&self, draft: &KernelDraft, part: &Part) -> bool {
+    /// Bytes of what a kernel makes for other kernels. What it writes to an arena is alive all the time.
+    fn made_bytes(&self, draft: &KernelDraft, part: &Part) -> u64 {
         let partial: u64 = draft.partials.iter().map(|(_, bytes)| bytes).sum();
         let made = part.kernel().operands.iter().filter_map(|(.., operand)| match operand {
             Operand::Made(node) if !self.lowering.owned.contains_key(node) => Some(self.bytes(*operand)),
             _ => None,
         });
-        made.sum::<u64>() + partial <= SMALL
+        made.sum::<u64>() + partial
     }
 
     fn bytes(&self, operand: Operand) -> u64 {

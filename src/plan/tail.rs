@@ -51,7 +51,7 @@ pub(super) fn tail(
     let mut draft = Draft { nodes, fusion, arena, loss, given: Vec::new(), made: Vec::new() };
     search.net.places.insert(targets, Place::Targets);
     let mut names = vec!["cross_entropy".to_owned()];
-    let layer = grad.and_then(|_| draft.layer(&mut search, logits, rows, classes));
+    let layer = grad.and_then(|grad| draft.layer(&mut search, [logits, grad], [rows, classes]));
     if layer.is_none() {
         draft.give(&mut search.net, logits)?;
     }
@@ -135,22 +135,18 @@ impl Draft<'_> {
         node.inputs.clone().iter().try_for_each(|&input| self.give_leaves(net, input))
     }
 
-    /// The layer that makes the logits, where only the loss reads them.
+    /// The layer that makes the logits, where only this loss and its gradient read them: others would read them earlier.
     fn layer(
         &mut self,
         search: &mut Search<'_>,
-        logits: NodeId,
-        rows: usize,
-        classes: usize,
+        [logits, grad]: [NodeId; 2],
+        [rows, classes]: [usize; 2],
     ) -> Option<Stage> {
         let start = self.fusion.producer[logits.0].unwrap_or(logits);
-        let reads_loss = |id: &NodeId| {
-            let node = &self.nodes[id.0];
-            matches!(node.op, Op::CrossEntropy(_) | Op::CrossEntropyGrad(_))
-                && node.inputs[1] == self.nodes[self.loss.0].inputs[1]
-        };
-        let own = self.fusion.consumers[logits.0].iter().all(reads_loss);
-        if !own || classes > MOST_CLASSES || self.nodes[logits.0].shape[..] != [rows, classes] {
+        let own = self.fusion.consumers[logits.0].iter().all(|id| [self.loss, grad].contains(id));
+        let beside = self.fusion.epilogues.get(&start).is_some_and(|e| e.side_output.is_some());
+        let is_narrow = classes <= MOST_CLASSES && self.nodes[logits.0].shape[..] == [rows, classes];
+        if !own || beside || !is_narrow {
             return None;
         }
         self.product(search, start, logits)

@@ -2,7 +2,7 @@
 
 use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::data::{BatchSize, Dataset};
-use downhill::gpu::Reads;
+use downhill::gpu::{Family, Reads};
 use downhill::kernel::Target;
 use downhill::nn::Net;
 use downhill::optim::Update;
@@ -30,19 +30,22 @@ pub struct Driven {
 ///
 /// The loss is Σ sum(p · g), whose gradient for p is g exactly. A sample is the gradients of one step, in file
 /// order and a batch of one, so that step t, from 0, sees `grads[t]`, at the rate `lrs[t]`.
+#[allow(dead_code, reason = "one of the test binaries drives plans of a family only")]
 pub fn drive(update: impl Into<Update>, lrs: &[f64], params: &[Param]) -> Result<Driven, downhill::Error> {
     drive_with(GpuOptions::default(), update, lrs, params, |_| ())
 }
 
-/// [`drive`] with plans that `change` has changed. Kernels read storage buffers, so that their texts are those of the files.
+/// [`drive`] with plans that `change` has changed, by the kernels of a family. They read storage buffers, so that their texts
+/// are those of the files.
 #[allow(dead_code, reason = "one of the test binaries drives unchanged plans only")]
 pub fn drive_changed(
+    family: Family,
     update: impl Into<Update>,
     lrs: &[f64],
     params: &[Param],
     change: impl FnOnce(&mut TrainPlan),
 ) -> Result<Driven, downhill::Error> {
-    let device = GpuOptions { reads: Some(Reads::Storage), ..GpuOptions::default() };
+    let device = GpuOptions { family: Some(family), reads: Some(Reads::Storage), ..GpuOptions::default() };
     drive_with(device, update, lrs, params, change)
 }
 

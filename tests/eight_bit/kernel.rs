@@ -31,7 +31,7 @@ fn optimizer() -> AdamW {
     AdamW { lr: 0.01, betas: [0.8, 0.95], eps: 1e-4, weight_decay: 0.1, state_bits: 8, ..AdamW::default() }
 }
 
-fn train_plan(family: Family) -> TrainPlan {
+fn train_plan(target: Target) -> TrainPlan {
     let width = TENSORS.iter().map(|t| t.1).sum::<usize>();
     let data = Dataset::from_arrays("gradients", [width], vec![0.0; width], [], vec![0.0]).expect("a sample");
     let model = |net: &Net, x: &Tensor| {
@@ -50,7 +50,7 @@ fn train_plan(family: Family) -> TrainPlan {
     TrainPlan::builder(&data, &update)
         .model(&model, &|y, _| y.clone())
         .batches(batches)
-        .target(Target::new(family))
+        .target(target)
         .build()
         .expect("a plan")
 }
@@ -101,6 +101,7 @@ fn homes(plan: &Plan) -> Vec<Home> {
 }
 
 /// Everything on the device.
+#[derive(Debug, PartialEq)]
 struct State {
     weights: Vec<f32>,
     moments: [Vec<u8>; 2],
@@ -161,9 +162,9 @@ fn code(what: &str, have: i32, value: f64, off: f64, most: f64, steps: f64, root
 }
 
 /// Takes `STEPS` steps and compares each with its oracle; `mutate` changes the kernel's text.
-fn follow(family: Family, mutate: impl Fn(String) -> String) -> Result<(), String> {
-    let gpu = open(family);
-    let train_plan = train_plan(family);
+fn follow(target: Target, mutate: impl Fn(String) -> String) -> Result<State, String> {
+    let gpu = open(target.family);
+    let train_plan = train_plan(target);
     let mut plan = train_plan.train[0].plan.clone();
     let update = plan.steps.iter().position(|s| s.kernel.entry == "adam_8bit_update").expect("the update");
     plan.steps = vec![plan.steps.swap_remove(update)];
@@ -198,7 +199,7 @@ fn follow(family: Family, mutate: impl Fn(String) -> String) -> Result<(), Strin
         compare(&homes, &train_plan, t, &grads, &before, &after)
             .map_err(|text| format!("step {t}: {text}"))?;
     }
-    Ok(())
+    Ok(State::read(&gpu, &memory))
 }
 
 fn compare(
@@ -265,10 +266,19 @@ fn compare(
 }
 
 #[test]
-fn each_step_is_the_one_in_f64() {
-    for &family in families() {
-        follow(family, |text| text).unwrap_or_else(|err| panic!("{family:?}: {err}"));
+fn each_step_is_the_one_in_f64_with_equal_bits_in_every_kernel() {
+    let follow = |target| follow(target, |text| text).unwrap_or_else(|err| panic!("{target:?}: {err}"));
+    let ends: Vec<State> = targets().into_iter().map(follow).collect();
+    assert!(ends.iter().all(|end| *end == ends[0]), "a maximum has no rounding");
+}
+
+/// Each family, and that of GPUs with subgroups where the adapter has them.
+fn targets() -> Vec<Target> {
+    let mut all: Vec<Target> = families().iter().map(|&family| Target::new(family)).collect();
+    if open(Family::Tiled).adapter().subgroup_min > 0 {
+        all.push(Target::new(Family::Tiled).with_subgroups(true));
     }
+    all
 }
 
 #[test]
@@ -290,16 +300,26 @@ fn mutants_of_the_kernel_are_noticed() {
         ("close(block, lane);", ""),
     ];
     let lanes = [("subgroupMax(own.x)", "own.x"), ("subgroupMax(own.y)", "own.y"), ("k * LANES", "k")];
-    for &family in families() {
-        let mutants: &[(&str, &str)] = if family == Family::Tiled { &tiled } else { &lanes };
+    let subgroups = [
+        ("subgroupMax(own.x)", "own.x"),
+        ("subgroupMax(own.y)", "own.y"),
+        ("k < subgroup.y", "k + 1u < subgroup.y"),
+        ("parts[subgroup.x] = part", "parts[0] = part"),
+    ];
+    for target in targets() {
+        let mutants: &[(&str, &str)] = match target.family {
+            Family::Tiled if target.subgroups => &subgroups,
+            Family::Tiled => &tiled,
+            Family::Subgroup => &lanes,
+        };
         for (from, to) in mutants {
             let mutate = |text: String| {
                 assert!(text.contains(from), "no `{from}` left to mutate");
                 text.replace(from, to)
             };
-            let noticed = follow(family, mutate);
-            println!("{from} -> {to}: {noticed:?}");
-            assert!(noticed.is_err(), "{family:?}: nobody notices {from} -> {to}");
+            let noticed = follow(target, mutate);
+            println!("{from} -> {to}: {:?}", noticed.as_ref().err());
+            assert!(noticed.is_err(), "{target:?}: nobody notices {from} -> {to}");
         }
     }
 }

@@ -4,9 +4,9 @@ use super::super::case::{Case, Claim, Want, bytes};
 use super::optim::{in_any_order, opened, optimizer, plain, range};
 use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::Result;
-use crate::kernel::Family;
 use crate::kernel::eight_bit::kernel;
-use crate::kernel::update::{BLOCK_BYTES, GRADIENTS, PARAMETERS};
+use crate::kernel::update::{BLOCK_BYTES, GRADIENTS, PARAMETERS, UpdateContext};
+use crate::kernel::{Family, Target};
 use crate::optim::ABSMAX;
 
 /// Blocks of codes, before one in f32.
@@ -40,12 +40,22 @@ fn second_code(v: Near, most: Near) -> Near {
     if v.value > 0.0 { root.max(Near::exact(1.0)) } else { root }
 }
 
-pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
+pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
+    let around = plain((4 * COUNT) as u64, target.family);
+    let mut all = vec![case(&around, "codes, and a block in f32")?];
+    if target.subgroups && target.family == Family::Tiled {
+        let around = UpdateContext { subgroups: true, ..around };
+        all.push(case(&around, "codes, and a block in f32, by subgroups")?);
+    }
+    Ok(all)
+}
+
+fn case(around: &UpdateContext<'_>, what: &str) -> Result<Case> {
     let adamw = optimizer("name = 'adamw'; state_bits = 8; weight_decay = 0.1")?;
     let (update, settings, t) = (adamw.kernel(), Settings::from_optimizer(&adamw)?, 10);
     let size = (4 * COUNT) as u64;
     let wide = BLOCK_BYTES * NARROW as u64..size;
-    let kernel = kernel(&update, &plain(size, 1), std::slice::from_ref(&wide), family, COUNT);
+    let kernel = kernel(&update, around, std::slice::from_ref(&wide), COUNT);
 
     let numbers = |seed, name, count| {
         let [low, high] = range(name);
@@ -99,5 +109,5 @@ pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
         (ABSMAX, bytes(&most)),
     ];
     given.extend(opened(&adamw, t));
-    Ok(vec![Case::of_kernels(update.shader, "codes, and a block in f32", vec![kernel], given, &[], claims)])
+    Ok(Case::of_kernels(update.shader, what, vec![kernel], given, &[], claims))
 }

@@ -6,14 +6,17 @@ use super::optim::{in_any_order, range};
 use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::Result;
 use crate::graph::Clock;
+use crate::kernel::Family;
 use crate::kernel::feed::STATE;
 use crate::kernel::gradients::{
     COLUMNS, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
-use crate::kernel::update::{AVERAGE, BLOCK_BYTES, GRADIENTS, PARAMETERS, TABLE, UpdateContext, kernel};
+use crate::kernel::update::{
+    AVERAGE, BLOCK_BYTES, GRADIENTS, PARAMETERS, TABLE, UpdateContext, blocks, kernel,
+};
 use crate::optim::{AdamW, Optimizer, table_row};
 
-pub(super) fn cases() -> Result<Vec<Case>> {
+pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
     let mut all = vec![
         settled(
             "one dispatch, clipped",
@@ -25,7 +28,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         settled("two dispatches", 70_000, Settling { scaled: true, max_norm: Some(2.0), infinite: false }),
     ];
     all.extend([false, true].map(added));
-    all.push(around()?);
+    all.push(around(family)?);
     Ok(all)
 }
 
@@ -130,16 +133,19 @@ fn added(to_others: bool) -> Case {
 }
 
 /// AdamW of two groups in the second update of a table, its gradients scaled and clipped, with an average.
-fn around() -> Result<Case> {
-    let count = 3 * BLOCK_BYTES as usize / 4;
+fn around(family: Family) -> Result<Case> {
     let (factor, most, keep) = (0.5_f32, 0.3_f32, 0.75_f32);
     let groups = [0.0, 0.1].map(|weight_decay| Optimizer::AdamW(AdamW { weight_decay, ..AdamW::default() }));
     let update = groups[0].kernel();
+    let block = u64::from(blocks(&update, family)) * BLOCK_BYTES;
+    let count = 3 * block as usize / 4;
     let how = UpdateContext {
         gradients: GRADIENTS,
         bytes: 4 * count as u64,
-        ends: &[2 * BLOCK_BYTES],
-        blocks: 1,
+        first_block: 0,
+        ends: &[2 * block],
+        family,
+        subgroups: false,
         checked: true,
         clip_value: true,
         average: true,

@@ -5,6 +5,7 @@ mod engine;
 mod feed;
 mod graphs;
 mod half;
+mod joint;
 mod nets;
 mod optim;
 mod statistics;
@@ -22,13 +23,15 @@ use crate::optim::Optimizer;
 /// # Errors
 /// A test that cannot be planned: a fault of its own.
 pub(super) fn all(target: Target, has_f16: bool) -> Result<Vec<Case>> {
-    let mut all = graphs::cases(target)?;
-    all.extend(nets::cases(target)?);
+    // Each kernel in a dispatch of its own, then those that share one.
+    let mut all = graphs::cases(target.kernel_by_kernel())?;
+    all.extend(nets::cases(target.kernel_by_kernel())?);
+    all.extend(joint::cases(target)?);
     all.extend(feed::cases());
-    all.extend(engine::cases()?);
+    all.extend(engine::cases(target.family)?);
     all.extend(optim::cases(target.family)?);
     all.extend(tensors::cases(target.family)?);
-    all.extend(eight_bit::cases(target.family)?);
+    all.extend(eight_bit::cases(target)?);
     all.extend(statistics::cases());
     all.extend(whole_net::cases(target)?);
     if has_f16 {

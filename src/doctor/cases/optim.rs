@@ -5,7 +5,7 @@ use crate::check::{Element, Near, Settings, TensorTerms, noise};
 use crate::error::{Error, Result};
 use crate::kernel::feed::STATE;
 use crate::kernel::orthogonal::Orthogonal;
-use crate::kernel::update::{AVERAGE, GRADIENTS, PARAMETERS, TABLE, UpdateContext, average, blocks, kernel};
+use crate::kernel::update::{AVERAGE, GRADIENTS, PARAMETERS, TABLE, UpdateContext, average, kernel};
 use crate::kernel::{Family, Kernel};
 use crate::optim::{AdamW, Muon, Optimizer, UpdateKernel, table_row};
 
@@ -41,12 +41,14 @@ pub(super) fn opened(optimizer: &Optimizer, t: u64) -> [(&'static str, Vec<u8>);
 }
 
 /// The optimizer's kernel over an arena of `bytes` and nothing else.
-pub(super) fn plain(bytes: u64, blocks: u32) -> UpdateContext<'static> {
+pub(super) fn plain(bytes: u64, family: Family) -> UpdateContext<'static> {
     UpdateContext {
         gradients: GRADIENTS,
         bytes,
+        first_block: 0,
         ends: &[],
-        blocks,
+        family,
+        subgroups: false,
         checked: false,
         clip_value: false,
         average: false,
@@ -74,7 +76,7 @@ pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
     for (what, optimizer) in variants() {
         let optimizer = optimizer?;
         let update = optimizer.kernel();
-        let around = plain(4 * COUNT as u64, blocks(&update, family));
+        let around = plain(4 * COUNT as u64, family);
         for t in STEPS {
             let kernels = vec![kernel(&update, &around, COUNT)];
             all.push(case([&optimizer; 2], &update, kernels, &format!("step {t} of {what}"), t)?);
@@ -83,7 +85,7 @@ pub(super) fn cases(family: Family) -> Result<Vec<Case>> {
     // Muon updates parameters that are no matrices by AdamW's rule, with these numbers.
     let muon = Optimizer::Muon(Muon { use_muon: false, ..Muon::default() });
     let adamw = Optimizer::AdamW(AdamW::default());
-    let kernels = Orthogonal::new(&[]).others(&muon.kernel(), &plain(4 * COUNT as u64, 1), COUNT);
+    let kernels = Orthogonal::new(&[]).others(&muon.kernel(), &plain(4 * COUNT as u64, family), COUNT);
     let update = UpdateKernel { slots: vec!["exp_avg", "exp_avg_sq"], ..muon.kernel() };
     all.push(case([&muon, &adamw], &update, kernels.into_iter().collect(), "what is no matrix", 10)?);
     for keys in ["name = 'schedule_free_adamw'", "name = 'schedule_free_sgd'; momentum = 0.8"] {

@@ -17,6 +17,7 @@ pub(super) const VARIANTS: &[(&str, [usize; 2])] = &[
     ("name = 'lars'; weight_decay = 0.1; momentum = 0.9; dampening = 0.3", [20, 23]),
     ("name = 'lars'; weight_decay = 0.1; momentum = 0.9; nesterov = true", [20, 23]),
     ("name = 'adafactor'; weight_decay = 0.1", [20, 23]),
+    ("name = 'adafactor'; weight_decay = 0.1", [36, 24]),
     ("name = 'adafactor'; weight_decay = 0.1", [1030, 35]),
     ("name = 'muon'; nesterov = false; adjust_lr_fn = 'match_rms_adamw'", [16, 40]),
     ("name = 'muon'", [41, 15]),

@@ -78,8 +78,11 @@ fn case(what: &str, widths: &[usize], classes: bool, objective: Objective) -> Re
         [Fed { name: "x", gather: gather(widths[0], Kind::F32) }, Fed { name: "t", gather: of_targets }];
     let optimizer = Optimizer::Sgd(Sgd { lr: 1.0, ..Sgd::default() });
     let computed = mlp::computed(&net);
-    let around =
-        UpdateContext { gradients: VALUES, computed: Some(&computed), ..super::optim::plain(arena.bytes, 1) };
+    let around = UpdateContext {
+        gradients: VALUES,
+        computed: Some(&computed),
+        ..super::optim::plain(arena.bytes, Family::Tiled)
+    };
     let kernels = vec![
         mlp::rows(&net, &fields, BATCH),
         mlp::stored_gradients(&net, arena.bytes),
