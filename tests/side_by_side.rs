@@ -3,15 +3,17 @@
 mod adapter;
 mod example_configs;
 
-use downhill::Graph;
 use downhill::compile::TrainPlan;
 use downhill::config::Config;
 use downhill::data::Dataset;
 use downhill::gpu::Family;
 use downhill::kernel::side_by_side::ENTRY;
-use downhill::kernel::{JOINT_BUFFERS, JOINT_WORKGROUP_BYTES, Target};
-use downhill::plan::{Plan, Ring, Sink};
+use downhill::kernel::{JOINT_BUFFERS, JOINT_WORKGROUP_BYTES, ProductTiles, Target};
+use downhill::nn::loss;
+use downhill::plan::{NamedTensor, Plan, Ring, Sink};
+use downhill::shape::Shape;
 use downhill::train::Trainer;
+use downhill::{Function, Graph, Init, Tensor, Value};
 use example_configs::StandIn;
 
 fn config(example: &str, settings: &[&str]) -> (Config, Dataset) {
@@ -23,12 +25,15 @@ fn config(example: &str, settings: &[&str]) -> (Config, Dataset) {
     (config, data)
 }
 
-/// Three steps: how many dispatches one has, the losses, and the weights.
-fn steps(
-    config: &Config,
-    data: &Dataset,
-    one_by_one: bool,
-) -> (TrainPlan, Vec<u32>, Vec<(String, Vec<u32>)>) {
+/// What steps leave.
+struct Run {
+    plan: TrainPlan,
+    losses: Vec<u32>,
+    weights: Vec<(String, Vec<u32>)>,
+}
+
+/// Three steps.
+fn steps(config: &Config, data: &Dataset, one_by_one: bool) -> Run {
     let gpu = adapter::open(Family::Tiled);
     let target = Target::for_gpu(&gpu).kernel_by_kernel().with_precision(config.options.precision);
     let mut plan = config.plan(data, Target { side_by_side: true, ..target }).expect("a plan");
@@ -40,7 +45,7 @@ fn steps(
     let losses = trainer.advance(3).expect("steps").iter().map(|record| record.loss.to_bits()).collect();
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
     let weights = trainer.state_dict().expect("weights").into_iter().map(|t| (t.name, bits(t.values)));
-    (trainer.plan().clone(), losses, weights.collect())
+    Run { weights: weights.collect(), plan: trainer.plan().clone(), losses }
 }
 
 /// An example saves so many dispatches a step, and computes the same.
@@ -48,11 +53,11 @@ fn check(example: &str, settings: &[&str], least: usize) {
     let (config, data) = config(example, settings);
     let [single, joined] = [true, false].map(|one_by_one| steps(&config, &data, one_by_one));
     let dispatches = |plan: &TrainPlan| plan.train[0].plan.steps.len();
-    assert!(single.0.train[0].plan.steps.iter().all(|step| step.kernel.entry != ENTRY));
-    let saved = dispatches(&single.0) - dispatches(&joined.0);
+    assert!(single.plan.train[0].plan.steps.iter().all(|step| step.kernel.entry != ENTRY));
+    let saved = dispatches(&single.plan) - dispatches(&joined.plan);
     assert!(saved >= least, "{example}: {saved} dispatches fewer");
-    assert!(single.1 == joined.1, "{example}: losses {:?} and {:?}", single.1, joined.1);
-    for (one, other) in single.2.iter().zip(&joined.2) {
+    assert!(single.losses == joined.losses, "{example}: losses {:?} and {:?}", single.losses, joined.losses);
+    for (one, other) in single.weights.iter().zip(&joined.weights) {
         assert!(one == other, "{example}: {}", one.0);
     }
 }
@@ -134,4 +139,109 @@ fn what_depends_on_each_other_is_apart() {
     };
     assert_eq!((plan.steps.len(), places("output 0")), (2, vec![0, 1]));
     assert_eq!((places("output 1"), places("output 2")), (vec![1], vec![0]));
+}
+
+/// The outputs of a graph with one parameter [k, 5] named w, and the kernels of its plan.
+fn outputs(
+    target: Target,
+    [rows, k]: [usize; 2],
+    build: &dyn Fn(&Graph, [&Tensor; 3]) -> Vec<Tensor>,
+) -> (Vec<Vec<f32>>, Vec<&'static str>) {
+    let gpu = adapter::open(Family::Tiled);
+    let graph = Graph::new();
+    let (x, t) = (graph.input("x", [rows, k]), graph.input_i32("t", [rows]));
+    let w = graph.parameter("w", [k, 5], Init::Constant(0.0));
+    let made = build(&graph, [&x, &t, &w]);
+    let mut function =
+        Function::for_target(&gpu, &graph, &made.iter().collect::<Vec<_>>(), target).expect("a function");
+    let numbers = |n: usize| -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919 + i / 13) % 1000) as f32 / 500.0 - 1.0).collect()
+    };
+    let shape = Shape::from([k, 5]);
+    let weights = [NamedTensor { name: "w".into(), shape, values: numbers(5 * k) }];
+    function.load_state_dict(&weights).expect("weights");
+    let labels: Vec<i32> = (0..rows as i32).map(|i| i * 3 % 5).collect();
+    let given = [("x", Value::F32(&numbers(rows * k))), ("t", Value::I32(&labels))];
+    let got = function.call(&given).expect("a call");
+    let kernels = function.plan().steps.iter().flat_map(|step| step.kernel.each()).map(|kernel| kernel.entry);
+    (got, kernels.collect())
+}
+
+/// Graphs at which the end of a net, or kernels side by side, could go wrong: results are those of one kernel after the
+/// other within rounding.
+fn near(
+    what: &str,
+    sizes: [usize; 2],
+    build: &dyn Fn(&Graph, [&Tensor; 3]) -> Vec<Tensor>,
+) -> Vec<&'static str> {
+    let gpu = adapter::open(Family::Tiled);
+    if Target::for_gpu(&gpu).tiles != ProductTiles::Predicted {
+        return vec!["mlp_rows", "cross_entropy_both"]; // a software adapter without such kernels
+    }
+    let target = Target::for_gpu(&gpu);
+    let ((got, kernels), (want, _)) =
+        (outputs(target, sizes, build), outputs(target.kernel_by_kernel(), sizes, build));
+    for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+        let largest = want.iter().fold(0.0_f32, |a, x| a.max(x.abs()));
+        for (got, want) in got.iter().zip(want) {
+            assert!((got - want).abs() <= 4e-6 * largest, "{what}, output {i}: {got} and {want}");
+        }
+    }
+    kernels
+}
+
+fn gradients(graph: &Graph, loss: Tensor, of: [&Tensor; 2]) -> Vec<Tensor> {
+    let gradients = graph.grad(&loss, &of);
+    [vec![loss], gradients].concat()
+}
+
+#[test]
+fn the_end_of_a_net() {
+    let plain = loss::CrossEntropy::default;
+    let smooth = || loss::CrossEntropy { label_smoothing: 0.1, ..plain() };
+    let sizes = [37, 24];
+    let kernels = near("a layer", sizes, &|graph, [x, t, w]| {
+        gradients(graph, loss::cross_entropy(&x.tanh().matmul(w), t, &smooth()), [x, w])
+    });
+    assert!(kernels.contains(&"mlp_rows"), "{kernels:?}");
+    near("a value of the layer that is read again", sizes, &|graph, [x, t, w]| {
+        let y = x.matmul(w).tanh().mul_scalar(30.0);
+        gradients(graph, loss::cross_entropy(&y, t, &plain()), [x, w])
+    });
+    near("a loss beside that reads the same logits", sizes, &|graph, [x, t, w]| {
+        let y = x.tanh().matmul(w);
+        let other = loss::cross_entropy(&y, t, &plain());
+        let all = gradients(graph, loss::cross_entropy(&y, t, &smooth()), [x, w]);
+        [all, vec![other]].concat()
+    });
+    near("two losses of the same logits", sizes, &|graph, [x, t, w]| {
+        let y = x.tanh().matmul(w);
+        let both = loss::cross_entropy(&y, t, &plain()).mul_scalar(0.3);
+        gradients(graph, both.add(&loss::cross_entropy(&y, t, &smooth()).mul_scalar(0.7)), [x, w])
+    });
+    near("logits that are an output too", sizes, &|graph, [x, t, w]| {
+        let y = x.tanh().matmul(w);
+        let all = gradients(graph, loss::cross_entropy(&y, t, &plain()), [x, w]);
+        [all, vec![y]].concat()
+    });
+}
+
+/// A product that reads one value twice has two names for it.
+#[test]
+fn a_product_of_a_value_with_itself() {
+    near("a Gram matrix beside a layer", [40, 32], &|_, [x, _, w]| {
+        vec![x.matmul(w).exp(), x.matmul(&x.permute(&[1, 0])).maximum(&x.sum_all())]
+    });
+}
+
+/// Classes that no kernel of one invocation a row could loop over.
+#[test]
+fn many_classes() {
+    let graph = Graph::new();
+    let (y, t) = (graph.input("y", [4, 100_000]), graph.input_i32("t", [4]));
+    let loss = loss::cross_entropy(&y, &t, &loss::CrossEntropy::default());
+    let ring = Ring { columns: 0, rows: 0 };
+    let sinks = [(loss, Sink::Buffer("loss".into()))];
+    assert!(Plan::new(&graph, &sinks, ring, Target::new(Family::Tiled)).is_ok());
+    assert!(Plan::new(&graph, &sinks, ring, Target::new(Family::Tiled).kernel_by_kernel()).is_err());
 }

@@ -48,7 +48,9 @@ mod target;
 pub mod update;
 
 pub use matmul::{ProductKind, TileChoice, TunedProducts};
-pub use target::{JOINT_BUFFERS, JOINT_WORKGROUP_BYTES, MemoryBudget, Precision, ProductTiles, Residence, Rounding, Target};
+pub use target::{
+    JOINT_BUFFERS, JOINT_WORKGROUP_BYTES, MemoryBudget, Precision, ProductTiles, Residence, Rounding, Target,
+};
 
 use crate::gpu::Access;
 pub use crate::gpu::{Family, Reads};

@@ -80,7 +80,7 @@ impl Part {
             Some((name.split(':').next()?.trim().to_owned(), builtin.to_owned()))
         });
         let body = body.strip_suffix('}')?.to_owned();
-        let has_shared = items.iter().any(|item| is_shared(item));
+        let has_shared = items.iter().any(is_shared);
         Some(Part {
             parameters: parameters.by_ref().collect::<Option<Vec<_>>>()?,
             width: sizes[0],

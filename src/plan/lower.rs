@@ -14,14 +14,6 @@ use crate::kernel::matmul::{self, Matrix, Product, ProductTile, TunedProducts};
 use crate::kernel::reduce::{PARTIAL, Reduction};
 use crate::kernel::{Family, Kernel, Operand, ProductTiles, Target, cross_entropy, reduce, reduce_chain};
 
-/// The node behind reshapes, which hold the same elements in the same order.
-pub(super) fn strip(nodes: &[Node], mut id: NodeId) -> NodeId {
-    while nodes[id.0].op == Op::Reshape {
-        id = nodes[id.0].inputs[0];
-    }
-    id
-}
-
 /// A kernel with the nodes it makes.
 pub(super) struct KernelDraft {
     pub kernel: Kernel,
@@ -154,7 +146,8 @@ impl<'a> Lowering<'a> {
 
     /// Finds the kernels at the end of the net, whose logits are not made before.
     fn find_tails(&mut self, arena: &Arena) {
-        let is_loss = |id: &NodeId| self.fusion.live[id.0] && matches!(self.nodes[id.0].op, Op::CrossEntropy(_));
+        let is_loss =
+            |id: &NodeId| self.fusion.live[id.0] && matches!(self.nodes[id.0].op, Op::CrossEntropy(_));
         let losses: Vec<NodeId> = (0..self.nodes.len()).map(NodeId).filter(is_loss).collect();
         for loss in losses {
             let in_ring = matches!(self.owned.get(&loss), Some(Sink::Metric(_) | Sink::Tally { .. }));

@@ -71,7 +71,7 @@ impl Plan {
         let buffers = graph.buffers();
         let state = Arena::new(buffers.iter().map(|b| if b.node.is_some() { &b.shape } else { &none }));
         let outputs: Vec<(NodeId, Sink)> =
-            outputs.iter().map(|(t, sink)| (lower::strip(&nodes, t.id()), sink.clone())).collect();
+            outputs.iter().map(|(t, sink)| (view::strip(&nodes, t.id()), sink.clone())).collect();
         if target.family == Family::Tiled {
             rewrite::take_apart(&mut nodes);
             let roots: Vec<NodeId> = outputs.iter().map(|(id, _)| *id).collect();

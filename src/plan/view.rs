@@ -5,6 +5,14 @@ use crate::kernel::attention::RowsView;
 use crate::kernel::matmul::{Matrix, MatrixView};
 use crate::shape::Shape;
 
+/// The node behind reshapes, which hold the same elements in the same order.
+pub(super) fn strip(nodes: &[Node], mut id: NodeId) -> NodeId {
+    while nodes[id.0].op == Op::Reshape {
+        id = nodes[id.0].inputs[0];
+    }
+    id
+}
+
 /// Resolves views against the values in memory.
 pub(super) struct Views<'a> {
     nodes: &'a [Node],

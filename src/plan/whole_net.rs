@@ -35,7 +35,7 @@ pub(crate) fn whole_net(
         return Err(format!("a batch has {batch} samples, and at most {LARGEST_BATCH} fit"));
     }
     let sinks: Vec<(NodeId, &Sink)> =
-        outputs.iter().map(|(t, sink)| (super::lower::strip(&nodes, t.id()), sink)).collect();
+        outputs.iter().map(|(t, sink)| (super::view::strip(&nodes, t.id()), sink)).collect();
     let roots: Vec<NodeId> = sinks.iter().map(|(id, _)| *id).collect();
     let fusion = Fusion::new(&nodes, &roots, false);
     let mut search = Search {

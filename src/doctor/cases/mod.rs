@@ -14,7 +14,7 @@ mod whole_net;
 
 use super::case::Case;
 use crate::error::Result;
-use crate::kernel::Target;
+use crate::kernel::{Family, ProductTiles, Target};
 #[cfg(test)]
 use crate::optim::Optimizer;
 
@@ -27,6 +27,11 @@ pub(super) fn all(target: Target, has_f16: bool) -> Result<Vec<Case>> {
     let mut all = graphs::cases(target.kernel_by_kernel())?;
     all.extend(nets::cases(target.kernel_by_kernel())?);
     all.extend(joint::cases(target)?);
+    if target.family == Family::Tiled && target.tiles == ProductTiles::Predicted {
+        // Muon's products have the kernel of software adapters.
+        let target = target.kernel_by_kernel().with_tiles(ProductTiles::Plain);
+        all.extend(nets::convolutions(target)?);
+    }
     all.extend(feed::cases());
     all.extend(engine::cases(target.family)?);
     all.extend(optim::cases(target.family)?);

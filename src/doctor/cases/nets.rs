@@ -15,7 +15,7 @@ pub(super) fn cases(target: Target) -> Result<Vec<Case>> {
 }
 
 /// y, dx and dw of convolutions, all products of views.
-fn convolutions(target: Target) -> Result<Vec<Case>> {
+pub(super) fn convolutions(target: Target) -> Result<Vec<Case>> {
     let stem =
         if target.family == crate::kernel::Family::Subgroup { "matmul_subgroup_map" } else { "matmul" };
     let mut all = Vec::new();
