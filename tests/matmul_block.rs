@@ -35,7 +35,7 @@ fn tiles(gpu: &Gpu) -> Vec<usize> {
 }
 
 fn target(gpu: &Gpu, index: usize, parts: usize) -> Target {
-    Target::for_gpu(gpu).with_tiles(ProductTiles::Given { index, parts })
+    Target::for_gpu(gpu).kernel_by_kernel().with_tiles(ProductTiles::Given { index, parts })
 }
 
 /// Multiples of a sixteenth between -2 and 2.

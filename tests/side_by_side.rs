@@ -178,7 +178,7 @@ fn near(
     if Target::for_gpu(&gpu).tiles != ProductTiles::Predicted {
         return vec!["mlp_rows", "cross_entropy_both"]; // a software adapter without such kernels
     }
-    let target = Target::for_gpu(&gpu);
+    let target = Target { side_by_side: true, ..Target::for_gpu(&gpu) };
     let ((got, kernels), (want, _)) =
         (outputs(target, sizes, build), outputs(target.kernel_by_kernel(), sizes, build));
     for (i, (got, want)) in got.iter().zip(&want).enumerate() {

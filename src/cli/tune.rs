@@ -75,7 +75,7 @@ impl TuneArgs {
         let known = before.filter(|tune| !self.again && tune.is_of(gpu.adapter()));
         let known = known.map(|tune| tune.products).unwrap_or_default();
         let tuned = self.measure(&config, &data, &gpu, known)?;
-        if tuned.steps.is_empty() {
+        if tuned.products.is_empty() {
             self.nothing(
                 "no product of this config has a tile: small nets are trained whole, and convolutions are products of \
                  windows",

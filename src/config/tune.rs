@@ -30,7 +30,7 @@ section! {
 /// The head of a file of tiles.
 const HEAD: &str = "\
 # Tiles of products, measured by downhill tune; for train and explain with --tune. A tile changes the order of sums, and so
-# the last bits of results, and nothing else.
+# the last bits of results.
 
 ";
 

@@ -184,6 +184,19 @@ fn a_wrong_kernel_of_either_family_is_told() {
     }
 }
 
+/// Software adapters of the tiled family have no such cases of their own.
+#[test]
+fn what_shares_a_dispatch_is_right() {
+    let gpu = software(Some(Family::Tiled));
+    let cases = all(Target::new(Family::Tiled), false).unwrap().into_iter();
+    let cases: Vec<Case> =
+        cases.filter(|case| case.what.contains("beside") || case.what.contains("the end of a net")).collect();
+    let entries: Vec<&str> = cases.iter().flat_map(|case| &case.plan.steps).map(|s| s.kernel.entry).collect();
+    assert!(entries.contains(&"side_by_side") && entries.contains(&"mlp_rows"), "{entries:?}");
+    let reports = judge(&gpu, &cases, |_| {});
+    assert!(reports.iter().all(|r| !matches!(r.verdict, Verdict::Wrong(_))), "{reports:?}");
+}
+
 /// The texts of whole nets are printed, so each of their lines is changed: all with `DOWNHILL_CASES=7`, else every twentieth.
 #[test]
 fn lines_of_whole_nets_count() {

@@ -151,7 +151,8 @@ impl Target {
         let target = Self::new(gpu.family()).with_memory(memory).with_reads(gpu.reads()).with_tiles(tiles);
         Target {
             whole_nets: !is_plain && gpu.has_coherent_buffers(),
-            side_by_side: !is_plain
+            // A software adapter gains nothing: it runs every branch of a kernel for every workgroup.
+            side_by_side: adapter.kind != AdapterKind::Software
                 && gpu.workgroup_bytes() >= JOINT_WORKGROUP_BYTES
                 && gpu.buffers_of_a_kernel() >= JOINT_BUFFERS,
             subgroups: adapter.subgroup_min > 0,

@@ -76,12 +76,18 @@ fn layouts(text: &str) -> Option<[Layout; 2]> {
 /// Sizes such as `128x64x784`, or `12x64x64x16` with a batch.
 fn sizes(text: &str) -> Option<Sizes> {
     let numbers: Option<Vec<usize>> = text.split('x').map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
-    match numbers?[..] {
-        [m, n, k] => Some(Sizes { batch: 1, m, n, k }),
-        [batch, m, n, k] => Some(Sizes { batch, m, n, k }),
-        _ => None,
-    }
+    let [batch, m, n, k] = match numbers?[..] {
+        [m, n, k] => [1, m, n, k],
+        [batch, m, n, k] => [batch, m, n, k],
+        _ => return None,
+    };
+    // Larger ones have no plan, and their work is no number of 64 bits.
+    let work = [batch, m, n, k].iter().try_fold(1_usize, |work, n| work.checked_mul(*n))?;
+    (work <= MOST_WORK).then_some(Sizes { batch, m, n, k })
 }
+
+/// The most multiply-adds of a product.
+const MOST_WORK: usize = 1 << 52;
 
 impl FromStr for ProductKind {
     type Err = String;
@@ -144,6 +150,8 @@ mod tests {
             "",
             "128x64x784",
             "128x64 NT",
+            "16x16x18446744073709551615 NT",
+            "10000000x10000000x1000000000000 NT",
             "128x64x0 NT",
             "1x128x64x784 NT",
             "0128x64x784 NT",

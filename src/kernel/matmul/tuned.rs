@@ -1,7 +1,8 @@
 //! Tiles that are named for single products, in place of the predicted ones.
 //!
-//! They are data of a run, as its config is: what `downhill tune` measured on an adapter is right on every other one, and
-//! gives the same bits there.
+//! They are data of a run, as its config is: what `downhill tune` measured on an adapter is right on every other one. A
+//! product whose tile is named stays in it; one that is named with the predicted tile counts as not named, and may take
+//! another where it shares a dispatch.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -70,7 +71,8 @@ impl TileChoice {
     /// Why, and what would do.
     pub fn check(self, kind: &ProductKind) -> Result<(), String> {
         let choice = self.of(kind.sizes);
-        let least = least_parts(kind.sizes, kind.row_sum);
+        // Whole slabs may make a part fewer of the least number.
+        let least = candidate(kind.sizes, self.tile, least_parts(kind.sizes, kind.row_sum)).parts;
         if kind.row_sum && self.parts > 1 {
             return Err(format!(
                 "\"{self}\": a product with row sums has K in one part; \"{}\" does",
@@ -267,7 +269,7 @@ mod tests {
     /// A tile with its parts says all of a choice, also where K is not a multiple of the parts.
     #[test]
     fn every_ranked_choice_can_be_named() {
-        for k in (1..300).chain([1000, 12_345, 65_536, 1_000_003]) {
+        for k in (1..300).chain([1000, 12_345, 65_536, 910_000, 1_000_000, 1_000_003, 1_048_576]) {
             for row_sum in [false, true] {
                 let sizes = Sizes { batch: 1, m: 24, n: 40, k };
                 let sides = Layout { along_k: true, fours: false, mapped: false };
