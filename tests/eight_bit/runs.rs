@@ -187,12 +187,15 @@ fn the_plan_and_the_ledger_have_the_true_bytes() {
     for &family in families() {
         let batches = BatchPlan::new(1, BatchSize::Full, false).expect("batches");
         let gpu = open(family);
+        // Software adapters run kernels one by one.
+        let side_by_side = Target::for_gpu(&gpu).side_by_side;
+        let target = Target { side_by_side, ..Target::new(family) };
         let of = |bits| {
             let update = Update::new(adamw(0.01, bits));
             TrainPlan::builder(&data, &update)
                 .model(&model, &|y, _| y.clone())
                 .batches(batches)
-                .target(Target::new(family).with_reads(gpu.reads()))
+                .target(target.with_reads(gpu.reads()))
                 .build()
                 .expect("a plan")
         };
