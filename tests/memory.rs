@@ -96,9 +96,7 @@ fn the_ledger_holds_what_the_plan_says() {
 
         // What `explain` says without a device.
         let batches = BatchPlan::new(37, batch_size, false).expect("batches");
-        // Software adapters run kernels one by one.
-        let side_by_side = Target::for_gpu(&adapter::open(family)).side_by_side;
-        let target = Target { side_by_side, ..Target::new(family) };
+        let target = adapter::target(family);
         let plan = TrainPlan::builder(&data, optimizer)
             .model(&model, &cross_entropy)
             .batches(batches)

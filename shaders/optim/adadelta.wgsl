@@ -35,7 +35,7 @@ fn open_row(at: u32) -> Row {
     return Row(a.x, a.y, a.z, a.w, b.x);
 }
 
-// What a step reads of a vec4: its gradient, its weights, its slots.
+// A step reads this of a vec4: its gradient, its weights, its slots.
 struct Old {
     g: vec4<f32>,
     w: vec4<f32>,

@@ -34,7 +34,7 @@ fn moved_moments(row: Row, i: u32, old: Moments, g: vec4<f32>) -> Moments {
     return next;
 }
 
-// What a step reads of a vec4: its gradient, its weights, its slots.
+// A step reads this of a vec4: its gradient, its weights, its slots.
 struct Old {
     g: vec4<f32>,
     w: vec4<f32>,

@@ -57,7 +57,7 @@ fn next_variance(row: Row, i: u32, old: vec4<f32>, mean: vec4<f32>, g: vec4<f32>
     return max(s - m * m, vec4<f32>(0.0));
 }
 
-// What a step reads of a vec4: its gradient, its weights, its slots.
+// A step reads this of a vec4: its gradient, its weights, its slots.
 struct Old {
     g: vec4<f32>,
     w: vec4<f32>,

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// What an item declares.
+/// The kind of a declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An extension of the language.
@@ -24,7 +24,7 @@ pub enum Kind {
 /// A declaration of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// What it declares.
+    /// The kind.
     pub kind: Kind,
     /// The name; of [`Kind::Enable`] the extension.
     pub name: String,
@@ -71,7 +71,7 @@ fn item(text: &str) -> Option<Item> {
     Some(Item { kind, name: words.find(is_name)?.to_owned(), text: text.to_owned() })
 }
 
-/// What stands between `var` and the name of a variable.
+/// Words between `var` and the name of a variable.
 const ADDRESS_SPACES: [&str; 7] =
     ["storage", "read", "read_write", "uniform", "workgroup", "private", "function"];
 

@@ -27,7 +27,7 @@ pub fn side_by_side<'a>(kernels: impl IntoIterator<Item = &'a Kernel>, bytes: u6
     Some(Work { bytes: bytes as f64, ..work }.microseconds())
 }
 
-/// What a kernel asks of the card, besides the bytes of its operands.
+/// The work of a kernel, without the bytes of its operands.
 fn work_of(kernel: &Kernel) -> Work {
     let groups = kernel.grid.iter().map(|&n| n as usize).product();
     let constant = |name: &str| {

@@ -27,7 +27,7 @@ pub const MOST_KERNELS: usize = 6;
 #[derive(Debug, Clone)]
 pub struct Part {
     kernel: Kernel,
-    /// What the entry point reaches, constants with their values.
+    /// The items that the entry point reaches; constants have their values.
     items: Vec<Item>,
     /// Names and kinds of the entry point's parameters, as `("lane", "local_invocation_index")`.
     parameters: Vec<(String, String)>,
@@ -60,7 +60,7 @@ impl Shared {
 
 impl Part {
     /// Takes a kernel apart; `None` where it cannot stand beside another.
-    pub fn new(kernel: &Kernel) -> Option<Part> {
+    pub fn new(kernel: Kernel) -> Option<Part> {
         if kernel.reads_old || kernel.wgsl.contains("subgroup") || kernel.wgsl.contains("@coherent") {
             return None;
         }
@@ -75,18 +75,18 @@ impl Part {
         let sizes = sizes.split(',').map(|text| size(text.trim())).collect::<Option<Vec<usize>>>()?;
         let (head, body) = rest.split_once('{')?;
         let parameters = head.split_once('(')?.1;
-        let mut parameters = parameters.split("@builtin(").skip(1).map(|text| {
+        let parameters = parameters.split("@builtin(").skip(1).map(|text| {
             let (builtin, name) = text.split_once(')')?;
             Some((name.split(':').next()?.trim().to_owned(), builtin.to_owned()))
         });
         let body = body.strip_suffix('}')?.to_owned();
         let has_shared = items.iter().any(is_shared);
         Some(Part {
-            parameters: parameters.by_ref().collect::<Option<Vec<_>>>()?,
+            parameters: parameters.collect::<Option<Vec<_>>>()?,
             width: sizes[0],
             invocations: sizes.iter().product(),
             has_barriers: has_shared || body.contains("Barrier("),
-            kernel: kernel.clone(),
+            kernel,
             items,
             body,
         })
@@ -158,7 +158,7 @@ fn number(text: &str, items: &[Item]) -> Option<usize> {
     })
 }
 
-/// What is put together so far.
+/// The kernels put together so far.
 #[derive(Default)]
 struct Joint {
     extensions: String,

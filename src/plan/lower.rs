@@ -281,6 +281,11 @@ impl<'a> Lowering<'a> {
         self.fusion.epilogues.get(&start).and_then(|a| a.side_output)
     }
 
+    /// True for a value in memory, unless the kernel from `start` to `root` makes it.
+    fn is_before(&self, start: NodeId, root: NodeId, id: NodeId) -> bool {
+        id != root && Some(id) != self.side_output(start) && self.fusion.stored[id.0]
+    }
+
     /// Enters the side output as the second output of the kernel drafted last.
     fn draft_side_output(&mut self, start: NodeId) {
         if let (Some(side_output), Some(draft)) = (self.side_output(start), self.drafts.last_mut()) {
@@ -291,7 +296,7 @@ impl<'a> Lowering<'a> {
 
     fn emit_reduce(&mut self, start: NodeId, root: NodeId) {
         let side_output = self.side_output(start);
-        let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
+        let stored = |n: NodeId| self.is_before(start, root, n);
         let sink = self.kernel_sink(self.owned.get(&root));
         let r = Reduction { nodes: self.nodes, node: start, root, side_output, stored: &stored, sink };
         let (kernel, more) = reduce::kernels(&r, self.target);
@@ -342,14 +347,14 @@ impl<'a> Lowering<'a> {
         Views::new(self.nodes, &self.fusion.stored).operand(id, turned)
     }
 
-    /// What `make` makes of the product of `start` with its epilogue up to `root`.
+    /// Calls `make` with the product of `start` and its epilogue up to `root`.
     fn with_product<T>(&self, start: NodeId, root: NodeId, make: impl FnOnce(&Product<'_>) -> T) -> T {
         let node = &self.nodes[start.0];
         let Op::Matmul { trans_a, trans_b } = node.op else { unreachable!("not a matmul") };
         let rank = node.shape.len();
         let a_shape = &self.nodes[node.inputs[0].0].shape;
         let side_output = self.side_output(start);
-        let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
+        let stored = |n: NodeId| self.is_before(start, root, n);
         make(&Product {
             nodes: self.nodes,
             node: start,
@@ -393,7 +398,7 @@ impl<'a> Lowering<'a> {
         let node = &self.nodes[start.0];
         let sum = self.row_sums.get(&start).copied();
         let side_output = self.side_output(start);
-        let stored = |n: NodeId| n != root && Some(n) != side_output && self.fusion.stored[n.0];
+        let stored = |n: NodeId| self.is_before(start, root, n);
         let target = self.target;
         let matmul::ProductKernel { kernel, parts, tile } =
             self.with_product(start, root, |product| matmul::kernel(product, target, self.tuned));

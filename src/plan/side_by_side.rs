@@ -4,8 +4,8 @@
 //! Kernels are taken in order. One joins an earlier dispatch that comes after all that it reads, where that is predicted
 //! to be faster than a dispatch of its own. So the gradient of a layer's weights joins that of its inputs, and the
 //! gradient of a norm's factors that of its inputs. A product whose workgroups have another size takes the best of the
-//! tiles whose size fits. What a kernel makes is alive for longer where it is made earlier; so a large value that other
-//! kernels read joins the last dispatch only.
+//! tiles whose size fits. A value that is made earlier is alive for longer. So its kernel joins one of the last few
+//! dispatches only, unless the value lies in an arena, or is small and reads nothing that kernels make.
 
 use std::collections::HashMap;
 
@@ -71,44 +71,31 @@ impl<'a> SideBySide<'a> {
         self.joints.into_iter().map(Joint::draft).collect()
     }
 
-    fn add(&mut self, mut draft: KernelDraft) {
+    fn add(&mut self, draft: KernelDraft) {
         // A kernel that copies a value to its sink does not make it.
         let is_copy = draft.sink.as_ref() != self.lowering.owned.get(&draft.output);
         let part = if is_copy { None } else { named(&draft, &draft.kernel) };
         let microseconds = self.predicted(&[&draft.kernel]);
         let found = part.as_ref().and_then(|part| self.find(&draft, part, microseconds));
         let at = found.as_ref().map_or(self.joints.len(), |found| found.at);
-        for (_, access, operand) in part.iter().flat_map(|part| &part.kernel().operands) {
-            if *access == Access::Write {
-                self.makers.insert(maker(*operand), at);
+        if !is_copy {
+            let others = draft.second.iter().chain(&draft.also).map(|(node, _)| *node);
+            let made = [draft.output].into_iter().chain(others).map(Operand::Node);
+            let left = draft.partials.iter().map(|(number, _)| Operand::Partial(*number));
+            self.makers.extend(made.chain(left).map(|operand| (operand, at)));
+        }
+        match found {
+            Some(found) => {
+                let joint = &mut self.joints[at];
+                (joint.kernel, joint.microseconds) = (Some(found.kernel), found.microseconds);
+                joint.parts.push(found.part);
+                joint.drafts.push(KernelDraft { tile: found.tile, ..draft });
+            }
+            None => {
+                let parts = part.into_iter().collect();
+                self.joints.push(Joint { drafts: vec![draft], parts, microseconds, kernel: None });
             }
         }
-        if is_copy {
-            self.joints.push(Joint { drafts: vec![draft], parts: vec![], microseconds, kernel: None });
-            return;
-        }
-        if let Some(found) = found {
-            let joint = &mut self.joints[at];
-            (joint.kernel, joint.microseconds) = (Some(found.kernel), found.microseconds);
-            joint.parts.push(found.part);
-            joint.drafts.push(KernelDraft { tile: found.tile, ..draft });
-            return;
-        }
-        if part.is_none() {
-            let made =
-                [draft.output].into_iter().chain(draft.second.iter().chain(&draft.also).map(|(n, _)| *n));
-            self.makers.extend(made.map(|node| (Operand::Node(node), at)));
-            let left = draft.partials.iter().map(|(number, _)| Operand::Partial(*number));
-            self.makers.extend(left.map(|operand| (operand, at)));
-        } else if let Some(part) = &part {
-            draft.kernel = part.kernel().clone();
-        }
-        self.joints.push(Joint {
-            drafts: vec![draft],
-            parts: part.into_iter().collect(),
-            microseconds,
-            kernel: None,
-        });
     }
 
     /// The first dispatch that a kernel can join.
@@ -175,11 +162,6 @@ impl<'a> SideBySide<'a> {
     }
 }
 
-/// What a kernel that reads this operand waits for.
-fn maker(operand: Operand) -> Operand {
-    if let Operand::Made(node) = operand { Operand::Node(node) } else { operand }
-}
-
 /// A draft's kernel taken apart. Its operands are nodes, since an output of several kernels is not "the output".
 fn named(draft: &KernelDraft, kernel: &Kernel) -> Option<Part> {
     let mut kernel = kernel.clone();
@@ -190,7 +172,7 @@ fn named(draft: &KernelDraft, kernel: &Kernel) -> Option<Part> {
             other => other,
         };
     }
-    Part::new(&kernel)
+    Part::new(kernel)
 }
 
 impl Joint {

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::buffers::fixed;
 use super::fuse::Fusion;
 use super::memory::Arena;
 use super::view::Views;
@@ -16,8 +17,6 @@ use crate::kernel::{Kernel, MAX_BUFFERS, MAX_GROUPS, mlp};
 const MOST_CLASSES: usize = 64;
 /// The most weights of such a layer: a workgroup reads all of them for few rows.
 const MOST_WEIGHTS: usize = 16_384;
-/// Rows of a workgroup.
-const ROWS: usize = 8;
 
 /// Values that one kernel makes.
 pub(super) struct Tail {
@@ -43,7 +42,7 @@ pub(super) fn tail(
     let [logits, targets] = [0, 1].map(|i| views.contiguous(nodes[loss.0].inputs[i]));
     let [rows, classes] = nodes[nodes[loss.0].inputs[0].0].shape[..] else { return None };
     let all = [Some(loss), grad, Some(logits)];
-    if all.iter().flatten().any(|id| nodes[id.0].half) || rows > ROWS * MAX_GROUPS as usize {
+    if all.iter().flatten().any(|id| nodes[id.0].half) || rows > mlp::ROWS * MAX_GROUPS as usize {
         return None;
     }
     let mut search =
@@ -84,7 +83,7 @@ pub(super) fn tail(
     (kernel.operands.len() <= MAX_BUFFERS).then_some(Tail { kernel, made, logits, names })
 }
 
-/// What the kernel reads and makes so far.
+/// The values that the kernel reads and makes so far.
 struct Draft<'a> {
     nodes: &'a [Node],
     fusion: &'a Fusion,
@@ -127,12 +126,10 @@ impl Draft<'_> {
             return Some(());
         }
         let node = &self.nodes[id.0];
-        if self.fusion.stored[id.0]
-            || matches!(node.op, Op::Input(_) | Op::Parameter(_) | Op::Clock | Op::Buffer(_))
-        {
+        if self.fusion.stored[id.0] || fixed(node).is_some() {
             return self.give(net, id);
         }
-        node.inputs.clone().iter().try_for_each(|&input| self.give_leaves(net, input))
+        node.inputs.iter().try_for_each(|&input| self.give_leaves(net, input))
     }
 
     /// The layer that makes the logits, where only this loss and its gradient read them: others would read them earlier.

@@ -1,4 +1,4 @@
-//! What a user must know of the tiles of a run's products: measured elsewhere, without effect, kept from the run's start.
+//! Notes on the tiles of a run's products: measured elsewhere, without effect, kept from the run's start.
 
 use crate::compile::TrainPlan;
 use crate::config::Config;

@@ -5,6 +5,7 @@
 use std::sync::OnceLock;
 
 use downhill::gpu::{Family, Reads};
+use downhill::kernel::Target;
 use downhill::{Gpu, GpuOptions};
 
 /// As `--adapter` takes it.
@@ -42,6 +43,13 @@ pub fn open_with(options: GpuOptions) -> Gpu {
     let (reads, robust_buffers) = (options.reads.or(reads()), options.robust_buffers && robust());
     Gpu::open(&GpuOptions { adapter: wanted(), reads, robust_buffers, ..options })
         .expect("the adapter under test")
+}
+
+/// The target of a plan that is made without a device, for a family of the adapter under test. Software adapters run kernels
+/// one by one.
+pub fn target(family: Family) -> Target {
+    let side_by_side = Target::for_gpu(&open(family)).side_by_side;
+    Target { side_by_side, ..Target::new(family) }
 }
 
 /// Tiled, and where subgroups are of eight lanes as well.

@@ -5,14 +5,13 @@ use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::config::Config;
 use downhill::data::{BatchPlan, BatchSize, Dataset};
 use downhill::gpu::Family;
-use downhill::kernel::Target;
 use downhill::nn::Net;
 use downhill::optim::{AdamW, Average, Clip, Optimizer, ParamGroup, Update};
 use downhill::plan::NamedTensor;
 use downhill::train::Trainer;
 use downhill::{Gpu, Init, Tensor};
 
-use super::adapter::{families, open};
+use super::adapter::{families, open, target};
 use super::noise;
 
 const STEPS: usize = 6;
@@ -187,15 +186,12 @@ fn the_plan_and_the_ledger_have_the_true_bytes() {
     for &family in families() {
         let batches = BatchPlan::new(1, BatchSize::Full, false).expect("batches");
         let gpu = open(family);
-        // Software adapters run kernels one by one.
-        let side_by_side = Target::for_gpu(&gpu).side_by_side;
-        let target = Target { side_by_side, ..Target::new(family) };
         let of = |bits| {
             let update = Update::new(adamw(0.01, bits));
             TrainPlan::builder(&data, &update)
                 .model(&model, &|y, _| y.clone())
                 .batches(batches)
-                .target(target.with_reads(gpu.reads()))
+                .target(target(family).with_reads(gpu.reads()))
                 .build()
                 .expect("a plan")
         };

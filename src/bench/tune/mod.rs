@@ -64,7 +64,7 @@ pub struct TunedProduct {
     pub left_out: Vec<(TileChoice, String)>,
 }
 
-/// What the named tiles change in a step or an evaluation.
+/// The change that named tiles make in a step or an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepChange {
     /// The step, with its batch.
@@ -228,7 +228,7 @@ fn measure(gpu: &Gpu, options: &Options, kind: ProductKind, plans: &[TrainPlan])
     Ok(TunedProduct { kind, title, candidates: candidates.collect(), chosen, left_out })
 }
 
-/// What the tiles of measured products change in each step of the run.
+/// The change that the tiles of measured products make in each step of the run.
 fn changes(plan: &TrainPlan, measured: &[TunedProduct]) -> Vec<StepChange> {
     let times: BTreeMap<ProductKind, [f64; 2]> = measured
         .iter()

@@ -145,7 +145,7 @@ pub fn ranked(s: Sizes, row_sum: bool) -> Vec<Choice> {
 pub fn choose_among(s: Sizes, invocations: usize, parts: usize) -> Option<usize> {
     let all = (0..).zip(&TILES).filter(|(_, tile)| tile.invocations() == invocations);
     let all = all.map(|(index, tile)| (index, candidate(s, tile, parts)));
-    let fitting = all.filter(|(_, choice)| choice.parts == parts);
+    let fitting = all.filter(|(_, choice)| choice.parts == parts && fits(s, choice));
     fitting.min_by(|(_, a), (_, b)| a.microseconds.total_cmp(&b.microseconds)).map(|(index, _)| index)
 }
 

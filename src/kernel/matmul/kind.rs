@@ -1,4 +1,4 @@
-//! What tells one product from another when its tile is chosen: sizes, layouts, row sums.
+//! Kinds of products, each of which has one tile: sizes, layouts, row sums.
 
 use std::fmt;
 use std::str::FromStr;

@@ -19,7 +19,7 @@ use super::expr::{Coordinates, Printer};
 use super::matmul::MatrixView;
 use crate::graph::{CrossEntropyAttrs, Node, NodeId};
 
-pub use rows::{Fed, rows};
+pub use rows::{Fed, ROWS, rows};
 pub use tail::tail;
 pub use update::{computed, stored_gradients};
 

@@ -14,7 +14,7 @@ use crate::kernel::{Kernel, Operand};
 /// Invocations of a workgroup.
 const THREADS: usize = 256;
 /// Samples of a workgroup.
-const ROWS: usize = 8;
+pub const ROWS: usize = 8;
 
 /// A field that the kernel gathers, and the input of the graph that it becomes.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +87,7 @@ pub(super) struct Bindings {
 impl Bindings {
     pub(super) fn add(&mut self, name: &str, ty: &str, access: Access, role: Operand) {
         let slot = self.operands.len() as u32;
-        // What one invocation writes, others of its workgroup read after a barrier.
+        // Others of a workgroup read after a barrier what one invocation writes.
         let mode =
             if access == Access::Write { "@coherent var<storage, read_write>" } else { "var<storage, read>" };
         let _ = writeln!(self.text, "@group(0) @binding({slot}) {mode} {name}: {ty};");
