@@ -6,7 +6,8 @@
 // Shapes: x [BATCH, X], t [BATCH, T], order [steps, STRIDE]. inputs and targets are samples one after the other
 // (the hop is a sample long), or sequences that samples are windows over, perhaps the same one.
 // state[0] counts the steps done within the window and is the row; state[1] becomes state[0] + 1, where OPENS is
-// not 0. Further fields are gathered by further dispatches, which do not open.
+// not 0. Further fields are gathered by further dispatches, which do not open. Nets that train at once on the same samples
+// have OPENS states, STATE_HOP words apart, and all of them are opened.
 // Grid: one invocation a unit of x and t, 64 a workgroup, folded into y.
 
 //#import unpack
@@ -27,6 +28,7 @@ alias XUnit = u32; alias XFrom = u32; alias TUnit = u32; alias TFrom = u32;
 override BATCH: u32;
 override STRIDE: u32;
 override OPENS: u32;
+override STATE_HOP: u32 = 0u;
 override X: u32;
 override X_FIRST: u32;
 override X_HOP: u32;
@@ -55,5 +57,5 @@ fn feed_gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
         t[j] = t_at(T_FIRST + order[row * STRIDE + j / T] * T_HOP + j % T, j % T);
     }
     //#end
-    if (i == 0u && OPENS != 0u) { state[1] = row + 1u; }
+    if (i < OPENS) { state[i * STATE_HOP + 1u] = row + 1u; }
 }

@@ -35,7 +35,7 @@ const WITHOUT_DEVICE: [(&str, &[&str], &[&str]); 8] = [
     ("optim", &[], &[]),
     // Texts, bindings, the family of a kernel and the ways to read a buffer; the memory budget is what an open device has left.
     ("kernel", &["Access", "Family", "Reads", "reads", "wgsl", "wgsl_items"], &["kernel/target.rs"]),
-    ("plan", &["Access", "Reads", "reads"], &["plan/function.rs", "plan/program.rs"]),
+    ("plan", &["Access", "Reads", "reads", "replicas"], &["plan/function.rs", "plan/program.rs"]),
     ("metrics", &[], &[]),
     ("compile", &[], &[]),
 ];

@@ -151,6 +151,7 @@ pub(super) fn assemble(
         recomputation,
         staging,
         budget_choice: BudgetChoice::default(),
+        replicas: None,
     };
     plan.memory = Memory::plan(plan.plans());
     Ok(plan)

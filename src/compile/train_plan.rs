@@ -10,7 +10,7 @@ use crate::kernel::matmul::ProductTile;
 use crate::kernel::{Family, Precision, Reads, Target};
 use crate::metrics::{MetricPlan, Metrics, matches_name};
 use crate::optim::{Groups, Update};
-use crate::plan::{BufferPlan, IMAGE_LIMITS, Memory, Plan, Ring, Step};
+use crate::plan::{BufferPlan, IMAGE_LIMITS, Memory, Plan, Replicas, Ring, Step};
 use crate::units;
 use std::sync::Arc;
 
@@ -80,6 +80,8 @@ pub struct TrainPlan {
     pub staging: Vec<StagingLayout>,
     /// The choices that make the run fit its budget.
     pub budget_choice: BudgetChoice,
+    /// Nets that train at once; `None` for one.
+    pub replicas: Option<Replicas>,
 }
 
 /// The choices that make a run fit its budget.
@@ -116,7 +118,8 @@ impl Recomputation {
 impl TrainPlan {
     /// The plan with operands read in the target's way. Images take memory that the budget leaves; where it does not suffice
     /// for all, the largest operands are read from storage.
-    pub(super) fn reading(mut self, target: Target) -> TrainPlan {
+    #[must_use]
+    pub fn reading(mut self, target: Target) -> TrainPlan {
         if target.reads == Reads::Storage {
             return self;
         }
@@ -175,7 +178,7 @@ impl TrainPlan {
         self.product_tiles().filter(|tile| tile.is_tuned).count()
     }
 
-    fn plans_mut(&mut self) -> impl Iterator<Item = &mut Plan> {
+    pub(super) fn plans_mut(&mut self) -> impl Iterator<Item = &mut Plan> {
         let steps = self.train.iter_mut().chain(&mut self.eval).map(|step| &mut step.plan);
         let statistics = self.statistics.iter_mut().flat_map(Statistics::plans_mut);
         steps.chain(&mut self.update).chain(&mut self.average).chain(statistics)
@@ -220,15 +223,20 @@ impl TrainPlan {
 
     /// Every buffer of the run, those of the host that the device reads and writes included.
     pub fn all_buffers(&self) -> Vec<BufferPlan> {
-        let readback = READBACK.map(|name| BufferPlan { name: name.into(), bytes: self.ring.bytes() });
         let slots = self.staging.iter().flat_map(StagingLayout::slots);
+        self.memory.iter().cloned().chain(self.read_back()).chain([self.saving()]).chain(slots).collect()
+    }
+
+    /// The buffers through which results come back.
+    pub(super) fn read_back(&self) -> Vec<BufferPlan> {
+        let readback = READBACK.map(|name| BufferPlan { name: name.into(), bytes: self.ring.bytes() });
         let sums = self
             .eval_metrics
             .iter()
             .map(|plan| BufferPlan { name: TALLIED.into(), bytes: plan.ring.bytes() });
         let statistics = self.statistics.iter().map(Statistics::readback);
-        let memory = self.memory.iter().cloned();
-        memory.chain(readback).chain(sums).chain(statistics).chain([self.saving()]).chain(slots).collect()
+        let all = readback.into_iter().chain(sums).chain(statistics);
+        all.map(|buffer| self.for_each_replica(buffer)).collect()
     }
 
     /// The buffer through which weights and state come back.

@@ -16,6 +16,8 @@ mod pipeline;
 #[doc(hidden)]
 pub mod reads;
 mod recorder;
+#[doc(hidden)]
+pub mod replicas;
 mod staging;
 mod stopwatch;
 mod submissions;

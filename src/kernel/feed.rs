@@ -45,6 +45,14 @@ pub const STATE: &str = "state";
 pub const STATE_BYTES: u64 = Clock::WORDS as u64 * 4;
 /// Tensors that are kept from step to step and not trained.
 pub const BUFFERS: &str = "running buffers";
+/// The entry point that gathers samples.
+pub const GATHER: &str = "feed_gather";
+/// The constant with the number of states that a gathering opens.
+pub const OPENS: &str = "OPENS";
+/// The constant with the words from one state that is opened to the next.
+pub const STATE_HOP: &str = "STATE_HOP";
+/// Invocations of a workgroup that gathers.
+pub const INVOCATIONS: u32 = 64;
 /// The values of [`BUFFERS`] after the step.
 pub const NEXT_BUFFERS: &str = "running buffers next";
 
@@ -108,7 +116,7 @@ impl Gather<'_> {
 pub fn gather(batch: usize, stride: usize, x: Gather<'_>, t: Option<Gather<'_>>, opens: bool) -> Kernel {
     let (types, x_at) = x.text("x", "inputs");
     let mut slots = vec![("units", types), ("x_at", x_at)];
-    let mut constants = vec![("BATCH", batch as u32), ("STRIDE", stride as u32), ("OPENS", u32::from(opens))];
+    let mut constants = vec![("BATCH", batch as u32), ("STRIDE", stride as u32), (OPENS, u32::from(opens))];
     let counts = |names: [&'static str; 3], g: Gather<'_>| {
         let numbers = [g.words, g.first, g.hop].map(|n| (n / g.unit()) as u32);
         names.into_iter().zip(numbers)
@@ -134,7 +142,7 @@ pub fn gather(batch: usize, stride: usize, x: Gather<'_>, t: Option<Gather<'_>>,
         }
     }
     Kernel {
-        entry: "feed_gather",
+        entry: GATHER,
         wgsl: wgsl::compose("feed_gather", &slots),
         constants,
         operands,

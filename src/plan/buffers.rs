@@ -79,6 +79,13 @@ pub struct BufferPlan {
     pub bytes: u64,
 }
 
+impl BufferPlan {
+    /// True for an image that operands are copied into.
+    pub(crate) fn is_image(&self) -> bool {
+        image_texel(&self.name).is_some()
+    }
+}
+
 /// A range of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {

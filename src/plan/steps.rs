@@ -116,6 +116,15 @@ impl Step {
     }
 }
 
+/// Who runs a kernel of a replicated plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// Each replica: the grid along z is that of one net times the replicas.
+    Each,
+    /// The first replica alone, for all.
+    Once,
+}
+
 /// Kernels in order, and the buffers they need.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
@@ -131,6 +140,8 @@ pub struct Plan {
     pub path: String,
     /// The contents of buffers that never change.
     pub constants: Vec<(&'static str, Vec<u32>)>,
+    /// Who runs each kernel, of a plan for several replicas; empty for one net.
+    pub spread: Vec<Spread>,
 }
 
 impl Plan {

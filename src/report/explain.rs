@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::align;
-use crate::compile::{Recomputation, StepPlan, TrainPlan};
+use crate::compile::{Recomputation, ReplicaBytes, StepPlan, TrainPlan};
 use crate::gpu::reads::OLD;
 use crate::gpu::{Access, Family, Reads};
 use crate::kernel::matmul::ProductTile;
@@ -257,6 +257,7 @@ pub fn explain_text(plan: &TrainPlan) -> String {
         .collect();
     rows.push(vec!["peak".into(), units::bytes(plan.peak_bytes()), format!("{} B", plan.peak_bytes())]);
     out.push_str(&align(&rows, &[true]));
+    out.push_str(&replicas(plan).unwrap_or_default());
     if let Some(budget) = plan.budget_choice.budget {
         let _ = writeln!(out, "\nbudget {} ({budget} B)", units::bytes(budget));
     }
@@ -264,6 +265,23 @@ pub fn explain_text(plan: &TrainPlan) -> String {
         let _ = writeln!(out, "  {choice}");
     }
     out
+}
+
+/// `64 replicas at once: 12 dispatches a step; peak 1 MiB shared + 64 x 300 KiB of each = 20 MiB (... B)`
+fn replicas(plan: &TrainPlan) -> Option<String> {
+    let ReplicaBytes { shared, private, images } = plan.replica_bytes()?;
+    let (count, once) = (plan.replica_count(), plan.dispatches_for_all());
+    let once = if once == 0 { String::new() } else { format!(", {once} of them once for all") };
+    let images = if images == 0 { String::new() } else { format!(" + {} of images", units::bytes(images)) };
+    Some(format!(
+        "\n{count} replicas at once: {}{once}\n  peak: {} shared ({shared} B) + {count} x {} of each ({private} B){images} = \
+         {} ({} B)\n",
+        units::plural(plan.dispatches(), "dispatch") + " a step",
+        units::bytes(shared),
+        units::bytes(private),
+        units::bytes(plan.peak_bytes()),
+        plan.peak_bytes()
+    ))
 }
 
 /// The settings in which the update of parameter `i` differs from `[optimizer]`.
@@ -387,6 +405,14 @@ pub fn explain_json(plan: &TrainPlan) -> Value {
         "statistics": statistics,
         "buffers": buffers,
         "peak_bytes": plan.peak_bytes(),
+        "replicas": plan.replica_bytes().map(|bytes| json!({
+            "count": plan.replica_count(),
+            "dispatches": plan.dispatches(),
+            "once": plan.dispatches_for_all(),
+            "shared_bytes": bytes.shared,
+            "private_bytes": bytes.private,
+            "image_bytes": bytes.images,
+        })),
         "budget": plan.budget_choice.budget,
         "choices": plan.budget_choice.choices,
         "reads": plan.read_as(),
