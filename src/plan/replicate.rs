@@ -35,6 +35,9 @@ pub struct Replicas {
     strides: BTreeMap<String, u64>,
 }
 
+/// What the text of a kernel follows from: that of one net, entry point, strides of bindings, workgroups along z.
+type TextKey = (String, &'static str, Vec<(u32, u64)>, u32);
+
 /// What a plan's kernels bind.
 struct Spreads {
     spread: Vec<Spread>,
@@ -52,7 +55,9 @@ impl Replicas {
         plans: impl IntoIterator<Item = (&'p Plan, &'p Shared)>,
     ) -> Result<Replicas> {
         if count == 0 {
-            return Err(Error::Config("there are no replicas to run: their number is 0, and the least is 1".into()));
+            return Err(Error::Config(
+                "there are no replicas to run: their number is 0, and the least is 1".into(),
+            ));
         }
         let (mut private, mut sizes) = (BTreeSet::new(), BTreeMap::new());
         for (plan, shared) in plans {
@@ -164,7 +169,7 @@ impl Plan {
         let mut plan = self.clone();
         plan.buffers = replicas.memory(&self.buffers);
         self.check_sizes(replicas)?;
-        let mut texts: HashMap<(String, &'static str, Vec<(u32, u64)>, u32), String> = HashMap::new();
+        let mut texts: HashMap<TextKey, String> = HashMap::new();
         for (i, step) in plan.steps.iter_mut().enumerate() {
             if step.bindings.iter().any(|(_, access, _)| !matches!(access, Access::Read | Access::Write)) {
                 return Err(Error::Gpu(format!(
@@ -214,7 +219,7 @@ impl Plan {
                 )));
             }
             // Numbers of 16 bits are the smallest elements.
-            let most = if stride == 0 { u64::MAX } else { 2 * MOST_ELEMENTS / stride };
+            let most = (2 * MOST_ELEMENTS).checked_div(stride).unwrap_or(u64::MAX);
             if replicas.count as u64 > most {
                 return Err(Error::Config(format!(
                     "{} replicas of buffer \"{name}\" take {}, and a kernel counts {}; at most {most} run at once",

@@ -86,12 +86,23 @@ impl Case<'_> {
             for (name, bytes) in &found {
                 let stride = replicas.stride(name) as usize;
                 // What a kernel computed for all lies in the first part alone.
-                let parts = if stride == 0 || has_once && name.starts_with("activations") { 1 } else { count };
+                let parts =
+                    if stride == 0 || has_once && name.starts_with("activations") { 1 } else { count };
                 for (r, wanted) in wanted.iter().enumerate().take(parts) {
                     let (own, wanted) = (&bytes[r * stride..], &wanted[name]);
-                    let differs = wanted.iter().zip(own).position(|(a, b)| a != b);
                     assert!(own.len() >= wanted.len(), "{what}: {name}");
-                    assert_eq!(differs, None, "{what}: {name} of replica {r} of {count}, {:?}", self.target.family);
+                    let words = wanted.chunks(4).zip(own.chunks(4)).enumerate();
+                    let differing: Vec<String> = words
+                        .filter(|(_, (a, b))| a[..] != b[..a.len()])
+                        .map(|(i, (a, b))| format!("word {i}: {b:?} in place of {a:?}"))
+                        .collect();
+                    assert!(
+                        differing.is_empty(),
+                        "{what}: {name} of replica {r} of {count}, {orders:?}, {:?}: {} words differ: {:?}",
+                        self.target.family,
+                        differing.len(),
+                        &differing[..differing.len().min(8)]
+                    );
                     compared += usize::from(stride > 0);
                 }
             }

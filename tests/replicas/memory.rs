@@ -1,10 +1,10 @@
 //! Peak memory of R replicas is what they share and R times what each has, to the byte, and what is allocated.
 
+use downhill::GpuOptions;
 use downhill::compile::{MicroBatch, Orders, TrainOptions, TrainPlan};
 use downhill::gpu::{Family, Reads};
 use downhill::kernel::Target;
 use downhill::plan::{BufferPlan, Memory};
-use downhill::GpuOptions;
 
 use crate::adapter;
 use crate::nets::{self, MODELS, half, options, plan, targets, update};
@@ -31,9 +31,12 @@ fn peaks_grow_by_what_each_has() {
                 assert_eq!(two.peak_bytes(), bytes.shared + 2 * bytes.private, "{what}");
                 assert_eq!(many.peak_bytes(), bytes.shared + 64 * bytes.private, "{what}");
                 // One net alone has the same buffers without padding between parts.
-                let shared = |b: &BufferPlan| two.all_buffers().iter().any(|other| other == b && other.bytes == b.bytes);
+                let shared = |b: &BufferPlan| {
+                    two.all_buffers().iter().any(|other| other == b && other.bytes == b.bytes)
+                };
                 assert_eq!(padded(&alone, |b| !shared(b)), bytes.shared + bytes.private, "{what}");
-                let names = |plan: &TrainPlan| plan.all_buffers().into_iter().map(|b| b.name).collect::<Vec<_>>();
+                let names =
+                    |plan: &TrainPlan| plan.all_buffers().into_iter().map(|b| b.name).collect::<Vec<_>>();
                 assert_eq!(names(&alone), names(&many), "{what}");
                 assert_eq!(alone.dispatches(), many.dispatches(), "{what}");
             }
@@ -54,7 +57,8 @@ fn what_is_shared_is_there_once() {
         for name in ["train x", "train t", "spans of tensors", "weights readback"] {
             assert_eq!(times(name), 1.0, "{name}");
         }
-        for name in ["parameters", "gradients", "exp_avg", "optimizer table", "metrics", "metrics readback 0"] {
+        for name in ["parameters", "gradients", "exp_avg", "optimizer table", "metrics", "metrics readback 0"]
+        {
             assert_eq!(times(name), 8.0, "{name}");
         }
         assert_eq!(size(&all, "state"), 8 * 256);

@@ -1,14 +1,12 @@
 //! Nets and data of these tests.
 
+use downhill::Tensor;
 use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::data::{BatchSize, Dataset};
 use downhill::gpu::Family;
 use downhill::kernel::{Precision, Target};
-use downhill::nn::{
-    BatchNorm, Conv2d, LayerNorm, MultiHeadAttention, Net, Padding, Pool2d, Recurrent, loss,
-};
+use downhill::nn::{BatchNorm, Conv2d, LayerNorm, MultiHeadAttention, Net, Padding, Pool2d, Recurrent, loss};
 use downhill::optim::{Optimizer, Update};
-use downhill::Tensor;
 
 /// Samples of the data, of 2x6x6 numbers in 5 classes.
 pub const SAMPLES: usize = 24;
