@@ -267,21 +267,23 @@ pub fn explain_text(plan: &TrainPlan) -> String {
     out
 }
 
-/// `64 replicas at once: 12 dispatches a step; peak 1 MiB shared + 64 x 300 KiB of each = 20 MiB (... B)`
+/// What several nets take that train at once: dispatches of a step, bytes that all share, and bytes of each.
 fn replicas(plan: &TrainPlan) -> Option<String> {
     let ReplicaBytes { shared, private, images } = plan.replica_bytes()?;
     let (count, once) = (plan.replica_count(), plan.dispatches_for_all());
+    let dispatches = units::plural(plan.dispatches(), "dispatch");
     let once = if once == 0 { String::new() } else { format!(", {once} of them once for all") };
-    let images = if images == 0 { String::new() } else { format!(" + {} of images", units::bytes(images)) };
-    Some(format!(
-        "\n{count} replicas at once: {}{once}\n  peak: {} shared ({shared} B) + {count} x {} of each ({private} B){images} = \
-         {} ({} B)\n",
-        units::plural(plan.dispatches(), "dispatch") + " a step",
-        units::bytes(shared),
-        units::bytes(private),
-        units::bytes(plan.peak_bytes()),
-        plan.peak_bytes()
-    ))
+    let mut rows = vec![("shared by all".to_owned(), shared), ("of each".to_owned(), private)];
+    rows.extend((images > 0).then(|| ("images of all".to_owned(), images)));
+    rows.push((format!("peak of {count}"), plan.peak_bytes()));
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(name, bytes)| vec![name, units::bytes(bytes), format!("{bytes} B")]).collect();
+    let mut text = format!("\n{count} replicas: {dispatches} a step{once}\n{}", align(&rows, &[true]));
+    if let Some(budget) = plan.budget_choice.budget.filter(|_| images == 0) {
+        let most = budget.saturating_sub(shared) / private.max(1);
+        let _ = writeln!(text, "the budget holds {most} at once");
+    }
+    Some(text)
 }
 
 /// The settings in which the update of parameter `i` differs from `[optimizer]`.

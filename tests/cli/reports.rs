@@ -100,6 +100,33 @@ fn numbers(list: &Value, key: &str) -> u64 {
     list.as_array().expect("a list").iter().map(|item| item[key].as_u64().expect("a number")).sum()
 }
 
+/// Peak memory of R nets at once is what they share and R times what each has; the dispatches are those of one net.
+#[test]
+fn many_nets_take_what_they_share_and_what_each_has() {
+    let folder = Folder::new();
+    let of = |settings: &[&str]| explain(&folder, settings);
+    let alone = of(&[]);
+    assert_eq!((&alone["replicas"], &of(&["--replicas", "1"])), (&Value::Null, &alone));
+    for order in ["own", "shared"] {
+        for count in [2, 64] {
+            let all = of(&["--replicas", &count.to_string(), "--order", order]);
+            let number = |key: &str| all["replicas"][key].as_u64().expect("a number");
+            let peak = number("shared_bytes") + count * number("private_bytes");
+            assert_eq!((number("count"), &all["peak_bytes"]), (count, &peak.into()));
+            assert_eq!(number("image_bytes"), 0);
+            assert_eq!(all["train"][0]["dispatches"], alone["train"][0]["dispatches"]);
+            assert_eq!(numbers(&all["buffers"], "bytes"), peak);
+        }
+    }
+    let few = ["explain", "net.toml", "--replicas", "8", "--memory", "100MiB"];
+    let text = folder.run_without_adapter(&few).stdout;
+    for part in ["\n8 replicas: ", "shared by all", "of each", "peak of 8", "the budget holds "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let none = ["explain", "net.toml", "--replicas", "0"];
+    folder.run_without_adapter(&none).refused(2, &["no replicas to run", "the least is 1"]);
+}
+
 #[test]
 fn a_step_of_a_three_layer_perceptron_is_twelve_dispatches_at_most() {
     let folder = Folder::new();
