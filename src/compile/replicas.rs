@@ -3,10 +3,9 @@
 use super::staging::StagingLayout;
 use super::train_plan::TrainPlan;
 use crate::error::{Error, Result};
-use crate::gpu::Reads;
-use crate::kernel::Operand;
 use crate::kernel::feed::{FROM, ORDER};
 use crate::kernel::gradients::SHARES;
+use crate::kernel::{Operand, Reads};
 use crate::plan::{BufferPlan, Plan, Replicas, Shared, Spread, input_buffer};
 
 /// The orders in which replicas go through the samples.

@@ -15,7 +15,9 @@
 //! changes the sign of zeros. So a term that no driver knows to be 0 is added to the place: `z`, where there are no
 //! workgroups.
 
+mod notation;
 pub mod proof;
+mod walk;
 
 use std::collections::HashSet;
 use std::fmt::Write;

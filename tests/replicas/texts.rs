@@ -22,10 +22,13 @@ fn plans(plan: &TrainPlan) -> Vec<&Plan> {
     steps.chain(rest).chain(plan.statistics_plans().into_iter().map(|(_, plan)| plan)).collect()
 }
 
+/// A text, its entry point, and the strides of its private bindings.
+type Text = (String, &'static str, Vec<(u32, u64)>);
+
 /// What has been proved.
 #[derive(Default)]
 struct Proved {
-    texts: HashSet<(String, &'static str, Vec<(u32, u64)>)>,
+    texts: HashSet<Text>,
     elements: usize,
     once: usize,
 }
