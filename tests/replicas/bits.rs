@@ -188,3 +188,16 @@ fn however_operands_are_read() {
         }
     }
 }
+
+/// The cases have whole nets, kernels side by side and blocked products, where the adapter has them.
+#[test]
+fn kernels_of_gpus_are_among_the_cases() {
+    let target = Target::for_gpu(&open(Family::Tiled, Reads::Storage)).with_reads(Reads::Storage);
+    let entries = |model: Model| -> Vec<&'static str> {
+        let plan = plan(model, &update("adamw", ""), &options(), target);
+        plan.train[0].plan.steps.iter().map(|step| step.kernel.entry).collect()
+    };
+    println!("{:?} {:?}", entries(nets::perceptron), entries(nets::convolutions));
+    assert_eq!(entries(nets::perceptron).contains(&"mlp_rows"), target.whole_nets);
+    assert_eq!(entries(nets::convolutions).contains(&"side_by_side"), target.side_by_side);
+}
