@@ -25,7 +25,6 @@ override LENGTH: u32 = 0u;
 override PARTS: u32 = 1u;
 override SCALED: bool = false;
 override CLIPPED: bool = false;
-override MAX_NORM: u32 = 0u; // the bits of an f32
 override GROWTH: u32 = 2000u;
 override COLUMNS: u32 = 1u;
 override COLUMN: u32 = 0u;
@@ -57,7 +56,7 @@ fn settle(sum: vec2<f32>) {
     metrics[at + 2u] = select(0.0, 1.0, bad);
     metrics[at + 3u] = norm;
     var factor = 1.0 / scale;
-    if (CLIPPED) { factor *= min(1.0, bitcast<f32>(MAX_NORM) / (norm + 1e-6)); }
+    if (CLIPPED) { factor *= min(1.0, bitcast<f32>(state[14]) / (norm + 1e-6)); }
     state[11] = select(0u, 1u, bad);
     state[12] = bitcast<u32>(factor);
     state[13] = state[7] + state[6] - skipped;

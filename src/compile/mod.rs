@@ -27,7 +27,7 @@ pub(crate) use equal_tensors::of_equal_tensors;
 pub(crate) use inputs::{check as check_sources, sources};
 pub use objective::{Batch, BatchLoss, Loss, Model, Objective};
 pub(crate) use optimizer_passes::dispatches_of_a_shape;
-pub use options::{EarlyStopping, MicroBatch, TrainOptions};
+pub use options::{EarlyStopping, MicroBatch, Seeds, TrainOptions};
 pub use replicas::{Orders, ReplicaBytes};
 pub(crate) use staging::SLOTS;
 pub use staging::StagingLayout;

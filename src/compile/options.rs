@@ -22,6 +22,8 @@ pub struct TrainOptions {
     pub steps: Option<u64>,
     /// Seed of initial weights, orders and random numbers. Default: 0.
     pub seed: u64,
+    /// Seeds of one of the three alone, in place of `seed`. Default: none.
+    pub seeds: Seeds,
     /// Format of activations and weights in memory. Default: f32.
     pub precision: Precision,
     /// Rounding of f16 weights. Default: to the nearest.
@@ -42,6 +44,28 @@ pub struct TrainOptions {
     /// Reports the statistics of every tensor after each step whose number this divides, to
     /// [`Observer::statistics`](crate::train::Observer::statistics). Default: never.
     pub statistics: Option<u64>,
+}
+
+/// Seeds of what is random in a run, each the run's own where it is `None`: to vary one, and hold the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Seeds {
+    /// Initial weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<u64>,
+    /// Orders of samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
+    /// Dropout, augmentation, stochastic rounding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chance: Option<u64>,
+}
+
+impl Seeds {
+    /// True where none is given.
+    pub(crate) fn are_the_runs(&self) -> bool {
+        *self == Seeds::default()
+    }
 }
 
 /// The number of samples that go through the model at once.
@@ -69,6 +93,21 @@ impl TrainOptions {
         BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(micro)
     }
 
+    /// The seed of initial weights.
+    pub(crate) fn init_seed(&self) -> u64 {
+        self.seeds.init.unwrap_or(self.seed)
+    }
+
+    /// The seed of orders of samples.
+    pub(crate) fn order_seed(&self) -> u64 {
+        self.seeds.order.unwrap_or(self.seed)
+    }
+
+    /// The seed of what is random in a step.
+    pub(crate) fn chance_seed(&self) -> u64 {
+        self.seeds.chance.unwrap_or(self.seed)
+    }
+
     /// A device's target with what these options ask of it.
     pub fn target(&self, device: Target) -> Target {
         let may_split = self.micro_batch == MicroBatch::Auto;
@@ -89,6 +128,7 @@ impl Default for TrainOptions {
             epochs: 10,
             steps: None,
             seed: 0,
+            seeds: Seeds::default(),
             precision: Precision::F32,
             weight_rounding: Rounding::Nearest,
             micro_batch: MicroBatch::Whole,

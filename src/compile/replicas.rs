@@ -98,6 +98,13 @@ impl TrainPlan {
         self.replicas.as_ref().map_or(1, Replicas::count)
     }
 
+    /// Bytes of a buffer that one net has.
+    pub(crate) fn bytes_of_one(&self, name: &str) -> u64 {
+        let buffer = self.memory.iter().find(|buffer| buffer.name == name);
+        let all = buffer.map_or(0, |buffer| buffer.bytes);
+        self.replicas.as_ref().map_or(all, |replicas| replicas.bytes_of_one(name, all))
+    }
+
     /// A buffer of the host that each replica fills, for all.
     pub(super) fn for_each_replica(&self, buffer: BufferPlan) -> BufferPlan {
         match &self.replicas {

@@ -228,7 +228,7 @@ impl TrainPlan {
     }
 
     /// The buffers through which results come back.
-    pub(super) fn read_back(&self) -> Vec<BufferPlan> {
+    pub(crate) fn read_back(&self) -> Vec<BufferPlan> {
         let readback = READBACK.map(|name| BufferPlan { name: name.into(), bytes: self.ring.bytes() });
         let sums = self
             .eval_metrics

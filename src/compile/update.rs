@@ -81,12 +81,9 @@ impl UpdateBuilder<'_> {
             (PARTIAL_NORMS, partial_bytes(trained)),
         ];
         if self.checked {
-            let max_norm = match self.update.clip {
-                Some(Clip::Norm(max)) => Some(max as f32),
-                _ => None,
-            };
+            let clipped = self.update.max_norm().is_some();
             let columns = self.ring.columns;
-            let how = Settle { scaled: self.scaled, max_norm, columns, column: columns - gradients::COLUMNS };
+            let how = Settle { scaled: self.scaled, clipped, columns, column: columns - gradients::COLUMNS };
             for kernel in settle(gradients, trained, how) {
                 plan.add_kernel_after(kernel, "gradients", self.shape(), &bytes);
             }

@@ -145,6 +145,7 @@ impl Config {
         file.eval.check()?;
         let options = TrainOptions {
             seed: file.seed,
+            seeds: file.seeds,
             epochs,
             steps,
             precision,
@@ -301,6 +302,7 @@ impl Config {
         let average = self.update.average.and_then(|average| Table::try_from(average).ok());
         let file = File {
             seed: options.seed,
+            seeds: options.seeds,
             data,
             model: Some(Model { layers: self.model.clone(), loss: self.loss }),
             init: self.init.written_in(folder),

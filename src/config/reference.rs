@@ -14,7 +14,7 @@ use super::optimizer::{Beside, Ema, Swa};
 use super::schedule::Timing;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
 use super::{Init, Tune};
-use crate::compile::EarlyStopping;
+use crate::compile::{EarlyStopping, Seeds};
 
 /// A section of the config file.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,7 @@ pub fn sections() -> Vec<Section> {
     root.keys.retain(|key| key.name == "seed");
     vec![
         root,
+        with_defaults::<Seeds>("seeds"),
         with_defaults::<Batches>("data"),
         described::<Model>("model", &Table::new()),
         with_defaults::<Init>("init"),

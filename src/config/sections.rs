@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::described::{Described, section};
 use super::{Init, LossSpec, Tune};
-use crate::compile::{EarlyStopping, MicroBatch};
+use crate::compile::{EarlyStopping, MicroBatch, Seeds};
 use crate::error::{Error, Result};
 use crate::kernel::{Precision, Rounding};
 use crate::metrics::Metric;
@@ -20,6 +20,9 @@ section! {
     pub(super) struct File {
         /// Decides initial weights, orders of samples and everything else that is random.
         pub seed: u64 = 0,
+        /// Seeds of one of these alone, in place of `seed`.
+        #[serde(skip_serializing_if = "Seeds::are_the_runs")]
+        pub seeds: Seeds = Seeds::default(),
         /// The samples, and how they make batches.
         pub data: Table = Table::new(),
         /// The layers and the loss.
@@ -173,6 +176,15 @@ impl Described for EarlyStopping {
         ("patience", "Epochs in a row that may be no better than the best."),
         ("min_delta", "How much better a value must be to count."),
         ("restore_best", "Whether the run ends with the weights of its best epoch."),
+    ];
+}
+
+impl Described for Seeds {
+    const ABOUT: &'static str = "Seeds of one kind of randomness alone, each `seed` without it: to vary one, and hold the others.";
+    const KEYS: &'static [(&'static str, &'static str)] = &[
+        ("init", "Decides the initial weights."),
+        ("order", "Decides the order of samples in each epoch."),
+        ("chance", "Decides dropout, augmentation and stochastic rounding."),
     ];
 }
 

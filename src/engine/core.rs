@@ -73,8 +73,20 @@ impl Engine {
             device_wait: Duration::ZERO,
             evaluations: 0,
         };
-        engine.write_initial_values(plan, options.seed);
+        engine.write_initial_values(plan, 0, options.init_seed());
         Ok(engine)
+    }
+
+    /// Has the net of a slot begin anew: from its initial values, in its own order.
+    pub fn begin(&mut self, plan: &TrainPlan, slot: usize, data: &Dataset, options: &TrainOptions) {
+        self.clear_state(plan, slot);
+        self.write_initial_values(plan, slot, options.init_seed());
+        self.loaders.set_order(slot, plan, data, options);
+    }
+
+    /// The first byte of a slot's part of a buffer.
+    pub(super) fn part(plan: &TrainPlan, buffer: &str, slot: usize) -> u64 {
+        plan.replicas.as_ref().map_or(0, |replicas| replicas.stride(buffer) * slot as u64)
     }
 
     /// The device.
@@ -101,7 +113,7 @@ impl Engine {
 
     /// True where the samples of the window's first step can be had without waiting.
     pub fn is_ready(&self, window: &Window) -> bool {
-        self.loaders.train.is_ready(window.epoch, window.step_in_epoch)
+        self.loaders.train[0].is_ready(window.epoch, window.step_in_epoch)
     }
 
     /// Time that the host has waited for the device.
@@ -111,31 +123,35 @@ impl Engine {
 
     /// Time that training has waited for samples, where they are streamed.
     pub fn data_wait(&self) -> Option<Duration> {
-        self.loaders.train.waited()
+        self.loaders.train[0].waited()
     }
 
     /// Threads that read samples, where they are streamed.
     pub fn workers(&self) -> Option<usize> {
-        self.loaders.train.workers()
+        self.loaders.train[0].workers()
     }
 
-    /// Writes the words that the steps of the next submission begin from.
-    pub fn write_clock(&self, clock: WindowClock) {
+    /// Writes the words that the steps of a slot's next submission begin from.
+    pub fn write_clock(&self, plan: &TrainPlan, slot: usize, clock: WindowClock) {
         let mut words = [0u32; Clock::HOST_WORDS];
         words[Clock::Before as usize] = clock.micro_batches as u32;
         words[Clock::SeedLow as usize] = clock.seed as u32;
         words[Clock::SeedHigh as usize] = (clock.seed >> 32) as u32;
         words[Clock::Tracked as usize] = clock.batches_seen as u32;
         words[Clock::Lead as usize] = clock.skipped_offset;
-        self.gpu.write(self.memory.get(STATE), 0, bytemuck::cast_slice(&words));
+        let (state, first) = (self.memory.get(STATE), Self::part(plan, STATE, slot));
+        self.gpu.write(state, first, bytemuck::cast_slice(&words));
+        if let Some(max_norm) = clock.max_norm {
+            self.gpu.write(state, first + 4 * Clock::MaxNorm as u64, &max_norm.to_le_bytes());
+        }
     }
 
-    /// Steps skipped so far, as the device counts them.
+    /// Steps of a slot skipped so far, as the device counts them.
     ///
     /// # Errors
     /// A lost device.
-    pub fn skipped_steps(&self) -> Result<u64> {
-        let offset = 4 * Clock::Skipped as u64;
+    pub fn skipped_steps(&self, plan: &TrainPlan, slot: usize) -> Result<u64> {
+        let offset = Self::part(plan, STATE, slot) + 4 * Clock::Skipped as u64;
         let read = self.gpu.read_by(&self.readback.weights, self.memory.get(STATE), offset, 4);
         Ok(u64::from(bytemuck::pod_read_unaligned::<u32>(&pollster::block_on(read)?)))
     }

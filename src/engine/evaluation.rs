@@ -1,7 +1,7 @@
 //! Evaluation: the batches of a part in order, under the weights as they are.
 
 use super::core::Engine;
-use super::record::{Copy, submit_window};
+use super::record::{Copy, parts_read_back, submit_window};
 use super::steps::add_means;
 use super::window::WindowClock;
 use crate::compile::TrainPlan;
@@ -36,23 +36,22 @@ impl Evaluation {
 }
 
 impl Engine {
-    /// Evaluates the weights, where there is an evaluation part. `is_stopped` is asked between two windows.
+    /// Evaluates the weights of the nets of the first slots, where there is an evaluation part: one evaluation a clock.
+    /// `is_stopped` is asked between two windows.
     ///
     /// # Errors
     /// [`Error::Cancelled`] where it is stopped; a lost device.
     pub async fn evaluate(
         &mut self,
         plan: &TrainPlan,
-        clock: WindowClock,
+        clocks: &[WindowClock],
         is_stopped: &dyn Fn() -> bool,
-    ) -> Result<Option<Evaluation>> {
+    ) -> Result<Option<Vec<Evaluation>>> {
         let (Some(batches), Some(_)) = (plan.eval_batches, &self.loaders.eval) else { return Ok(None) };
         // A run that ended by an error may have left windows in flight.
         self.discard().await?;
         self.compute_average(plan)?;
-        let columns = plan.ring.columns;
-        let (mut sums, mut correct) = (vec![0.0; columns], 0.0);
-        let mut metrics = plan.eval_metrics.as_ref().map(MetricAccumulator::new);
+        let mut totals: Vec<Totals> = clocks.iter().map(|_| Totals::new(plan)).collect();
         let most = plan.eval_metrics.as_ref().map_or(MAX_WINDOW_STEPS, |metrics| metrics.ring.rows);
         let mut batch = 0;
         while batch < batches.steps() {
@@ -61,39 +60,29 @@ impl Engine {
             }
             let count = (batches.steps() - batch).min(most).min(self.eval_pacing.steps());
             self.eval_pacing.restart();
-            let window = self.evaluate_window(plan, clock, batch, count).await?;
-            self.eval_pacing.received(window.passes.len().max(1));
-            for (row, (n, _)) in window.ring.chunks_exact(columns).zip(&window.passes) {
-                add_means(&mut sums, row, *n);
-                correct += f64::from(row[1]);
+            let EvaluatedWindow { passes, nets } = self.evaluate_window(plan, clocks, batch, count).await?;
+            self.eval_pacing.received(passes.len().max(1));
+            for (totals, (ring, sums)) in totals.iter_mut().zip(&nets) {
+                totals.add(plan, &passes, ring, sums);
             }
-            if let (Some(metrics), Some(plans)) = (&mut metrics, &plan.eval_metrics) {
-                let rows = window.sums.chunks_exact(plans.ring.columns).zip(&window.passes);
-                rows.for_each(|(row, (n, _))| metrics.add(row, *n));
-            }
-            batch += window.passes.len();
+            batch += passes.len();
         }
         self.evaluations += 1;
-        let samples = batches.samples();
-        let means: Vec<f64> = sums.iter().map(|sum| sum / samples.max(1) as f64).collect();
-        let accuracy = plan.predictions.map(|each| correct / (samples as f64 * each as f64));
-        let objective = plan.metrics_of(&means);
-        let (metrics, confusion) = match metrics {
-            Some(metrics) => metrics.finish(&objective),
-            None => (objective, None),
-        };
-        Ok(Some(Evaluation { loss: means[0], accuracy, metrics, confusion }))
+        Ok(Some(totals.into_iter().map(|totals| totals.finish(plan, batches.samples())).collect()))
     }
 
     /// Evaluates up to `count` batches from `batch` on, and waits for their numbers.
     async fn evaluate_window(
         &mut self,
         plan: &TrainPlan,
-        clock: WindowClock,
+        clocks: &[WindowClock],
         batch: usize,
         count: usize,
     ) -> Result<EvaluatedWindow> {
-        self.write_clock(clock);
+        for (slot, clock) in clocks.iter().enumerate() {
+            self.write_clock(plan, slot, *clock);
+        }
+        let nets = clocks.len();
         let Engine { gpu, memory, programs, readback, loaders, evaluations, .. } = self;
         let Some(loader) = &mut loaders.eval else { return Ok(EvaluatedWindow::default()) };
         let (samples, _) = loader.take(*evaluations, batch, count)?;
@@ -102,22 +91,30 @@ impl Engine {
         let indices = programs.compile_eval(gpu, plan, memory, &passes)?;
         let dispatches: Vec<&[Dispatch]> = indices.into_iter().map(|index| programs.eval(index)).collect();
         let ring = readback.take_ring()?;
-        let bytes = (passes.len() * plan.ring.columns * 4) as u64;
-        let mut copies = vec![Copy { from: METRICS, into: &ring, bytes }];
-        let sums = plan.eval_metrics.as_ref().zip(readback.eval_sums.as_ref());
-        let sums = sums.map(|(metrics, into)| ((passes.len() * metrics.ring.columns * 4) as u64, into));
-        copies.extend(sums.map(|(bytes, into)| Copy { from: TALLY, into, bytes }));
-        let body = |recorder: &mut crate::gpu::Recorder<'_>| recorder.sequence(&dispatches);
+        let each = (passes.len() * plan.ring.columns * 4) as u64;
+        let copy = Copy { from: METRICS, into: &ring, bytes: each };
+        let tally = plan.eval_metrics.as_ref().zip(readback.eval_sums.as_ref()).map(|(metrics, into)| {
+            let bytes = (passes.len() * metrics.ring.columns * 4) as u64;
+            Copy { from: TALLY, into, bytes }
+        });
+        let summed = tally.map_or(1, |copy| copy.bytes);
+        let copies: Vec<_> = std::iter::once(copy).chain(tally).map(|copy| copy.of_each(plan, nets).0).collect();
+        let body = |recorder: &mut crate::gpu::Recorder<'_>| {
+            recorder.only(nets);
+            recorder.sequence(&dispatches);
+        };
         let submission = submit_window(gpu, memory, loader, body, &copies)?;
-        let sums = sums.map(|(bytes, from)| gpu.map(from, bytes, submission.clone()));
-        let pending = gpu.map(&ring, bytes, submission);
+        let sums = tally.map(|copy| gpu.map(copy.into, copy.bytes * nets as u64, submission.clone()));
+        let pending = gpu.map(&ring, each * nets as u64, submission);
         readback.put_ring(ring);
-        let ring = bytemuck::pod_collect_to_vec(&gpu.finish(pending).await?);
+        let rings = gpu.finish(pending).await?;
         let sums = match sums {
-            Some(pending) => bytemuck::pod_collect_to_vec(&gpu.finish(pending).await?),
+            Some(pending) => gpu.finish(pending).await?,
             None => Vec::new(),
         };
-        Ok(EvaluatedWindow { passes, ring, sums })
+        let mut sums = parts_read_back(&sums, summed);
+        let nets = parts_read_back(&rings, each).map(|ring| (ring, sums.next().unwrap_or_default()));
+        Ok(EvaluatedWindow { nets: nets.collect(), passes })
     }
 }
 
@@ -126,8 +123,42 @@ impl Engine {
 struct EvaluatedWindow {
     /// Samples of each batch, and its number in the window.
     passes: Vec<(usize, usize)>,
-    /// A row of the ring a batch.
-    ring: Vec<f32>,
-    /// A row of the metrics' sums a batch.
-    sums: Vec<f32>,
+    /// Of each net a row of the ring a batch, and a row of the metrics' sums a batch.
+    nets: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+/// The sums of a net over the batches.
+struct Totals<'p> {
+    sums: Vec<f64>,
+    correct: f64,
+    metrics: Option<MetricAccumulator<'p>>,
+}
+
+impl<'p> Totals<'p> {
+    fn new(plan: &'p TrainPlan) -> Totals<'p> {
+        let metrics = plan.eval_metrics.as_ref().map(MetricAccumulator::new);
+        Totals { sums: vec![0.0; plan.ring.columns], correct: 0.0, metrics }
+    }
+
+    fn add(&mut self, plan: &TrainPlan, passes: &[(usize, usize)], ring: &[f32], sums: &[f32]) {
+        for (row, (n, _)) in ring.chunks_exact(plan.ring.columns).zip(passes) {
+            add_means(&mut self.sums, row, *n);
+            self.correct += f64::from(row[1]);
+        }
+        if let (Some(metrics), Some(plans)) = (&mut self.metrics, &plan.eval_metrics) {
+            let rows = sums.chunks_exact(plans.ring.columns).zip(passes);
+            rows.for_each(|(row, (n, _))| metrics.add(row, *n));
+        }
+    }
+
+    fn finish(self, plan: &TrainPlan, samples: usize) -> Evaluation {
+        let means: Vec<f64> = self.sums.iter().map(|sum| sum / samples.max(1) as f64).collect();
+        let accuracy = plan.predictions.map(|each| self.correct / (samples as f64 * each as f64));
+        let objective = plan.metrics_of(&means);
+        let (metrics, confusion) = match self.metrics {
+            Some(metrics) => metrics.finish(&objective),
+            None => (objective, None),
+        };
+        Evaluation { loss: means[0], accuracy, metrics, confusion }
+    }
 }

@@ -22,4 +22,4 @@ pub(crate) use self::core::Engine;
 pub use evaluation::Evaluation;
 pub(crate) use tensors::{BufferContents, WeightLayout};
 pub use window::GradientCheck;
-pub(crate) use window::{CompletedWindow, StepResult, Window, WindowClock};
+pub(crate) use window::{NetWindow, StepResult, Window, WindowClock};

@@ -21,10 +21,13 @@ impl Readback {
     /// # Errors
     /// Too little memory.
     pub fn new(gpu: &Gpu, plan: &TrainPlan) -> Result<Readback> {
-        let rings =
-            READBACK.iter().map(|name| gpu.readback(name, plan.ring.bytes())).collect::<Result<_>>()?;
-        let eval_sums = plan.eval_metrics.as_ref();
-        let eval_sums = eval_sums.map(|metrics| gpu.readback(TALLIED, metrics.ring.bytes())).transpose()?;
+        let planned = plan.read_back();
+        let make = |name: &str| {
+            let buffer = planned.iter().find(|buffer| buffer.name == name);
+            buffer.map(|buffer| gpu.readback(name, buffer.bytes)).transpose()
+        };
+        let rings = READBACK.iter().filter_map(|name| make(name).transpose()).collect::<Result<_>>()?;
+        let eval_sums = make(TALLIED)?;
         let weights = plan.saving();
         let weights = gpu.readback(&weights.name, weights.bytes)?;
         Ok(Readback { rings, eval_sums, weights })

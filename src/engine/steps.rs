@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::core::Engine;
 use super::loader::SampleOrder;
-use super::record::{Copy, submit_window};
-use super::window::{CompletedWindow, GradientCheck, InFlight, StepResult, Window, WindowClock};
+use super::record::{Copy, parts_read_back, submit_window};
+use super::window::{CompletedWindow, GradientCheck, InFlight, NetWindow, StepResult, Window};
 use crate::compile::TrainPlan;
 use crate::error::Result;
 use crate::gpu::Dispatch;
@@ -16,16 +16,23 @@ use crate::kernel::update::TABLE;
 use crate::plan::METRICS;
 
 impl Engine {
-    /// Takes the samples of a window's steps; waits until they are there. The window may come out shorter.
+    /// Takes the samples of the steps of each net's window; waits until they are there. Gives how many steps there are
+    /// samples for, and an order for each net, or one for all.
     ///
     /// # Errors
     /// A sample that cannot be read, at the step it belongs to.
-    pub fn take_samples(&mut self, window: Window) -> Result<(Window, SampleOrder)> {
-        let (order, steps) = self.loaders.train.take(window.epoch, window.step_in_epoch, window.steps)?;
-        Ok((Window { steps, ..window }, order))
+    pub fn take_samples(&mut self, windows: &[Window]) -> Result<(usize, Vec<SampleOrder>)> {
+        let mut fewest = windows.iter().map(|window| window.steps).min().unwrap_or(0);
+        let mut orders = Vec::with_capacity(self.loaders.train.len());
+        for (loader, window) in self.loaders.train.iter_mut().zip(windows) {
+            let (order, steps) = loader.take(window.epoch, window.step_in_epoch, fewest)?;
+            fewest = steps;
+            orders.push(order);
+        }
+        Ok((fewest, orders))
     }
 
-    /// Records and submits the steps of a window. `table` has the rows of the optimizer's table. `with_statistics`: the
+    /// Records and submits the steps of a window: of the net of the first slot, the second and so on. `with_statistics`: the
     /// statistics of the last step are taken.
     ///
     /// # Errors
@@ -33,19 +40,25 @@ impl Engine {
     pub fn submit_steps(
         &mut self,
         plan: &TrainPlan,
-        window: Window,
-        samples: SampleOrder,
-        table: &[f32],
-        clock: WindowClock,
+        nets: &[NetWindow],
+        samples: Vec<SampleOrder>,
         with_statistics: bool,
     ) -> Result<()> {
-        let SampleOrder { order, passes, shares } = samples;
-        self.gpu.write(self.memory.get(ORDER), 0, bytemuck::cast_slice(&order));
-        self.gpu.write(self.memory.get(TABLE), 0, bytemuck::cast_slice(table));
+        for (slot, samples) in samples.iter().enumerate() {
+            let first = Self::part(plan, ORDER, slot);
+            self.gpu.write(self.memory.get(ORDER), first, bytemuck::cast_slice(&samples.order));
+        }
+        for (slot, net) in nets.iter().enumerate() {
+            let first = Self::part(plan, TABLE, slot);
+            self.gpu.write(self.memory.get(TABLE), first, bytemuck::cast_slice(&net.table));
+            self.write_clock(plan, slot, net.clock);
+        }
+        // Batches are as large in every order.
+        let SampleOrder { passes, shares, .. } = samples.into_iter().next().unwrap_or_default();
         if plan.batches.in_parts() {
             self.gpu.write(self.memory.get(SHARES), 0, bytemuck::cast_slice(&shares));
         }
-        self.write_clock(clock);
+        let steps = nets.first().map_or(0, |net| net.window.steps);
 
         let Engine { gpu, memory, programs, readback, loaders, statistics, .. } = self;
         let indices = programs.compile_train(gpu, plan, memory, &passes)?;
@@ -59,20 +72,21 @@ impl Engine {
         let (mut steps_before, mut last_step): (Vec<&[Dispatch]>, Vec<&[Dispatch]>) =
             (Vec::new(), Vec::new());
         for (i, &index) in indices.iter().enumerate() {
-            let is_last_step = pass.is_some() && passes[i].1 + 1 == window.steps;
+            let is_last_step = pass.is_some() && passes[i].1 + 1 == steps;
             let list = if is_last_step { &mut last_step } else { &mut steps_before };
             list.push(programs.train(index));
             let ends_batch = passes.get(i + 1).is_none_or(|next| next.1 != passes[i].1);
             list.extend(programs.update().filter(|_| ends_batch));
         }
         let ring = readback.take_ring()?;
-        let bytes = (passes.len() * plan.ring.columns * 4) as u64;
-        let copies = [Copy { from: METRICS, into: &ring, bytes }];
+        let copies = Copy { from: METRICS, into: &ring, bytes: ring_bytes(plan, passes.len()) };
+        let (copies, bytes) = copies.of_each(plan, nets.len());
         let submission = submit_window(
             gpu,
             memory,
-            &mut loaders.train,
+            &mut loaders.train[0],
             |recorder| {
+                recorder.only(nets.len());
                 recorder.sequence(&steps_before);
                 if let Some((pass, plans)) = &pass {
                     pass.record_before(recorder, memory);
@@ -80,12 +94,13 @@ impl Engine {
                     pass.record_after(recorder, plans, memory, last_program);
                 }
             },
-            &copies,
+            &[copies],
         )?;
         let statistics = pass.map(|(pass, _)| pass.map(gpu, submission.clone()));
         let pending = gpu.map(&ring, bytes, submission);
         readback.put_ring(ring);
-        self.in_flight.push_back(InFlight { window, ring: pending, statistics, passes });
+        let windows = nets.iter().map(|net| net.window).collect();
+        self.in_flight.push_back(InFlight { windows, ring: pending, statistics, passes });
         Ok(())
     }
 
@@ -94,7 +109,7 @@ impl Engine {
     /// # Errors
     /// A lost device.
     pub async fn receive(&mut self, plan: &TrainPlan) -> Result<Option<CompletedWindow>> {
-        let Some(InFlight { window, ring, statistics, passes }) = self.in_flight.pop_front() else {
+        let Some(InFlight { windows, ring, statistics, passes }) = self.in_flight.pop_front() else {
             return Ok(None);
         };
         let waiting = Instant::now();
@@ -104,36 +119,18 @@ impl Engine {
             None => None,
         };
         self.device_wait += waiting.elapsed();
-        let ring: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-        let mut rows = ring.chunks_exact(plan.ring.columns).zip(&passes).peekable();
-        let mut steps = Vec::with_capacity(window.steps);
-        for i in 0..window.steps {
-            let (mut sums, mut samples, mut last) = (vec![0.0; plan.ring.columns], 0, None);
-            while let Some((row, (n, _))) = rows.next_if(|(_, (_, step))| *step == i) {
-                add_means(&mut sums, row, *n);
-                samples += n;
-                last = Some(row);
-            }
-            let means: Vec<f32> = sums.iter().map(|sum| (sum / samples.max(1) as f64) as f32).collect();
-            let is_scaled = plan.precision == Precision::F16;
-            let gradient_check = last.and_then(|row| GradientCheck::from_row(row, is_scaled));
-            steps.push(StepResult {
-                samples,
-                sums,
-                loss: means[0],
-                metrics: plan.metrics_of(&means),
-                gradient_check: gradient_check.filter(|_| plan.checked),
-            });
-        }
-        let last = window.steps_done + window.steps as u64;
+        let last = windows.first().map_or(0, |window| window.steps_done + window.steps as u64);
+        let rings = parts_read_back(&bytes, ring_bytes(plan, passes.len()));
+        let nets = windows.into_iter().zip(rings);
+        let nets = nets.map(|(window, ring)| (window, results(plan, window.steps, &passes, &ring))).collect();
         let statistics = statistics.zip(plan.statistics.as_ref());
         let statistics = statistics.map(|(bytes, plans)| plans.record(last, &plan.parameters, &bytes));
-        Ok(Some(CompletedWindow { window, steps, statistics }))
+        Ok(Some(CompletedWindow { nets, statistics }))
     }
 
     /// Learns from the time that a window took how many steps the next one should have.
-    pub fn pace(&mut self, received: &Window) {
-        self.pacing.received(received.steps);
+    pub fn pace(&mut self, steps: usize) {
+        self.pacing.received(steps);
     }
 
     /// Waits for every window in flight, and drops the results.
@@ -161,6 +158,36 @@ impl Engine {
         let passes = indices.into_iter().flat_map(|index| self.programs.train(index));
         Ok(passes.chain(self.programs.update().into_iter().flatten()).collect())
     }
+}
+
+/// Bytes of the rows of the ring that so many passes write.
+fn ring_bytes(plan: &TrainPlan, passes: usize) -> u64 {
+    (passes * plan.ring.columns * 4) as u64
+}
+
+/// The results of a net's steps from the rows of its ring, one a pass.
+fn results(plan: &TrainPlan, steps: usize, passes: &[(usize, usize)], ring: &[f32]) -> Vec<StepResult> {
+    let mut rows = ring.chunks_exact(plan.ring.columns).zip(passes).peekable();
+    let mut results = Vec::with_capacity(steps);
+    for i in 0..steps {
+        let (mut sums, mut samples, mut last) = (vec![0.0; plan.ring.columns], 0, None);
+        while let Some((row, (n, _))) = rows.next_if(|(_, (_, step))| *step == i) {
+            add_means(&mut sums, row, *n);
+            samples += n;
+            last = Some(row);
+        }
+        let means: Vec<f32> = sums.iter().map(|sum| (sum / samples.max(1) as f64) as f32).collect();
+        let is_scaled = plan.precision == Precision::F16;
+        let gradient_check = last.and_then(|row| GradientCheck::from_row(row, is_scaled));
+        results.push(StepResult {
+            samples,
+            sums,
+            loss: means[0],
+            metrics: plan.metrics_of(&means),
+            gradient_check: gradient_check.filter(|_| plan.checked),
+        });
+    }
+    results
 }
 
 /// Adds a row of the ring, means over `samples` samples, to sums over samples.

@@ -50,29 +50,38 @@ fn tensors(plan: &TrainPlan) -> Tensors {
 }
 
 impl Engine {
+    /// Has everything of a slot that outlives a step be 0, as in a new buffer.
+    pub(super) fn clear_state(&self, plan: &TrainPlan, slot: usize) {
+        for name in self.state_buffers(plan) {
+            let zeros = vec![0; plan.bytes_of_one(name) as usize];
+            self.gpu.write(self.memory.get(name), Self::part(plan, name, slot), &zeros);
+        }
+    }
+
     /// Writes the values that training starts from.
-    pub(super) fn write_initial_values(&self, plan: &TrainPlan, seed: u64) {
+    pub(super) fn write_initial_values(&self, plan: &TrainPlan, slot: usize, seed: u64) {
         let parameters =
             plan.parameters.iter().enumerate().map(|(i, parameter)| init::draw(parameter, i, seed));
         let buffers = plan.buffers.iter().map(|buffer| vec![buffer.init; buffer.shape.elements()]);
         let values: Vec<Vec<f32>> = parameters.chain(buffers).collect();
-        let scale = 4 * Clock::Scale as u64;
+        let scale = Self::part(plan, STATE, slot) + 4 * Clock::Scale as u64;
         self.gpu.write(self.memory.get(STATE), scale, bytemuck::cast_slice(&[FIRST_SCALE, 0, 0, 0]));
         for ((_, _, location), values) in tensors(plan).iter().zip(&values) {
             if let TensorLocation::Device(buffer, offset) = *location {
-                self.write_tensor(plan, buffer, offset, values);
+                self.write_tensor(plan, slot, buffer, offset, values);
             }
         }
     }
 
     /// Writes a tensor. A parameter is its own average at first, and a schedule-free optimizer starts from it.
-    fn write_tensor(&self, plan: &TrainPlan, buffer: &str, offset: u64, values: &[f32]) {
+    fn write_tensor(&self, plan: &TrainPlan, slot: usize, buffer: &str, offset: u64, values: &[f32]) {
         let is_trained = offset < plan.train[0].plan.arena.trained;
         let base = plan.rule.optimizer.kernel().average.map(|average| average.base);
         let copies = [Some(AVERAGE), base.filter(|_| is_trained)].into_iter().flatten();
-        let copies = copies.filter(|_| buffer == PARAMETERS).filter_map(|name| self.memory.find(name));
-        for buffer in std::iter::once(self.memory.get(buffer)).chain(copies) {
-            self.gpu.write(buffer, offset, bytemuck::cast_slice(values));
+        let copies = copies.filter(|name| buffer == PARAMETERS && self.memory.find(name).is_some());
+        for name in std::iter::once(buffer).chain(copies) {
+            let offset = Self::part(plan, name, slot) + offset;
+            self.gpu.write(self.memory.get(name), offset, bytemuck::cast_slice(values));
         }
     }
 
@@ -80,26 +89,35 @@ impl Engine {
     ///
     /// # Errors
     /// A lost device.
-    pub fn read_model(&self, plan: &TrainPlan, batches_seen: u64) -> Result<Vec<NamedTensor>> {
-        self.read_model_of(plan, PARAMETERS, batches_seen)
+    pub fn read_model(&self, plan: &TrainPlan, slot: usize, batches_seen: u64) -> Result<Vec<NamedTensor>> {
+        self.read_model_of(plan, slot, PARAMETERS, batches_seen)
     }
 
     /// [`Engine::read_model`] with the average of the parameters in their place, where one is kept.
     ///
     /// # Errors
     /// A lost device.
-    pub fn read_average(&self, plan: &TrainPlan, batches_seen: u64) -> Result<Option<Vec<NamedTensor>>> {
+    pub fn read_average(
+        &self,
+        plan: &TrainPlan,
+        slot: usize,
+        batches_seen: u64,
+    ) -> Result<Option<Vec<NamedTensor>>> {
         self.compute_average(plan)?;
-        self.memory.find(AVERAGE).map(|_| self.read_model_of(plan, AVERAGE, batches_seen)).transpose()
+        self.memory.find(AVERAGE).map(|_| self.read_model_of(plan, slot, AVERAGE, batches_seen)).transpose()
     }
 
-    fn read_model_of(&self, plan: &TrainPlan, weights: &str, batches_seen: u64) -> Result<Vec<NamedTensor>> {
+    fn read_model_of(
+        &self,
+        plan: &TrainPlan,
+        slot: usize,
+        weights: &str,
+        batches_seen: u64,
+    ) -> Result<Vec<NamedTensor>> {
         let layout = &plan.train[0].plan;
         let read = |name, bytes| match bytes {
             0 => Ok(Vec::new()),
-            bytes => {
-                pollster::block_on(self.gpu.read_by(&self.readback.weights, self.memory.get(name), 0, bytes))
-            }
+            bytes => self.read_part(plan, slot, name, bytes),
         };
         let (parameters, state) = (read(weights, layout.arena.bytes)?, read(BUFFERS, layout.state.bytes)?);
         Ok(tensors(plan).read(&parameters, &state, batches_seen))
@@ -109,7 +127,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
-    pub fn write_model(&self, plan: &TrainPlan, weights: &[NamedTensor]) -> Result<Option<u64>> {
+    pub fn write_model(
+        &self,
+        plan: &TrainPlan,
+        slot: usize,
+        weights: &[NamedTensor],
+    ) -> Result<Option<u64>> {
         let model = tensors(plan);
         let names: Vec<_> = model.iter().map(|(name, shape, _)| (name, shape)).collect();
         check_weights(&names, weights)?;
@@ -118,7 +141,7 @@ impl Engine {
             let Some(tensor) = weights.iter().find(|tensor| tensor.name == *name) else { continue };
             match *location {
                 TensorLocation::Device(buffer, offset) => {
-                    self.write_tensor(plan, buffer, offset, &tensor.values);
+                    self.write_tensor(plan, slot, buffer, offset, &tensor.values);
                 }
                 TensorLocation::StepCount => batches_seen = Some(tensor.values[0].max(0.0) as u64),
             }
@@ -144,21 +167,30 @@ impl Engine {
         all.filter(|name| self.memory.find(name).is_some()).collect()
     }
 
-    fn read_buffers(&self, names: impl IntoIterator<Item = &'static str>) -> Result<BufferContents> {
+    /// Reads the first bytes of a slot's part of a buffer.
+    fn read_part(&self, plan: &TrainPlan, slot: usize, name: &str, bytes: u64) -> Result<Vec<u8>> {
+        let (buffer, first) = (self.memory.get(name), Self::part(plan, name, slot));
+        pollster::block_on(self.gpu.read_by(&self.readback.weights, buffer, first, bytes))
+    }
+
+    fn read_buffers(
+        &self,
+        plan: &TrainPlan,
+        slot: usize,
+        names: impl IntoIterator<Item = &'static str>,
+    ) -> Result<BufferContents> {
         let read = |name: &'static str| {
-            let buffer = self.memory.get(name);
-            let read = self.gpu.read_by(&self.readback.weights, buffer, 0, buffer.bytes());
-            Ok((name.to_owned(), pollster::block_on(read)?))
+            Ok((name.to_owned(), self.read_part(plan, slot, name, plan.bytes_of_one(name))?))
         };
         names.into_iter().map(read).collect()
     }
 
-    /// Reads everything that outlives a step.
+    /// Reads everything of a slot that outlives a step.
     ///
     /// # Errors
     /// A lost device.
-    pub fn read_state(&self, plan: &TrainPlan) -> Result<BufferContents> {
-        self.read_buffers(self.state_buffers(plan))
+    pub fn read_state(&self, plan: &TrainPlan, slot: usize) -> Result<BufferContents> {
+        self.read_buffers(plan, slot, self.state_buffers(plan))
     }
 
     /// Reads the buffers that weights files are made of. `with_base`: and the slot that a schedule-free optimizer's average
@@ -166,17 +198,17 @@ impl Engine {
     ///
     /// # Errors
     /// A lost device.
-    pub fn read_weights(&self, plan: &TrainPlan, with_base: bool) -> Result<BufferContents> {
+    pub fn read_weights(&self, plan: &TrainPlan, slot: usize, with_base: bool) -> Result<BufferContents> {
         self.compute_average(plan)?;
         let base = plan.rule.optimizer.kernel().average.map(|average| average.base).filter(|_| with_base);
         let names = [PARAMETERS, BUFFERS, AVERAGE].into_iter().chain(base);
-        self.read_buffers(names.filter(|name| self.memory.find(name).is_some()))
+        self.read_buffers(plan, slot, names.filter(|name| self.memory.find(name).is_some()))
     }
 
-    /// Writes buffers that were read before.
-    pub fn write_buffers(&self, buffers: &BufferContents) {
+    /// Writes buffers that were read before, of this or another slot.
+    pub fn write_buffers(&self, plan: &TrainPlan, slot: usize, buffers: &BufferContents) {
         for (name, bytes) in buffers {
-            self.gpu.write(self.memory.get(name), 0, bytes);
+            self.gpu.write(self.memory.get(name), Self::part(plan, name, slot), bytes);
         }
     }
 
@@ -185,7 +217,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout.
     pub fn check_state(&self, plan: &TrainPlan, state: &BufferContents) -> Result<()> {
-        let own = self.state_buffers(plan).into_iter().map(|name| (name, self.memory.get(name).bytes()));
+        let own = self.state_buffers(plan).into_iter().map(|name| (name, plan.bytes_of_one(name)));
         let theirs = state.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
         let (mut own, mut theirs): (Vec<_>, Vec<_>) = (own.collect(), theirs.collect());
         own.sort_unstable();

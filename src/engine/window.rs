@@ -29,6 +29,17 @@ pub(crate) struct WindowClock {
     pub seed: u64,
     /// Rows of the optimizer's table before that of the window's first update, if no step of the run is skipped.
     pub skipped_offset: u32,
+    /// The norm that gradients are clipped to.
+    pub max_norm: Option<f32>,
+}
+
+/// What the host decides of a net's steps in a window.
+#[derive(Debug)]
+pub(crate) struct NetWindow {
+    pub window: Window,
+    /// The rows of the optimizer's table.
+    pub table: Vec<f32>,
+    pub clock: WindowClock,
 }
 
 /// The check of a step's gradients. Gradients are checked in f16, under clipping by norm, with `skip_nonfinite`, and in
@@ -74,17 +85,24 @@ pub(crate) struct StepResult {
 /// A window that the device has done.
 #[derive(Debug)]
 pub(crate) struct CompletedWindow {
-    pub window: Window,
-    /// A result a step.
-    pub steps: Vec<StepResult>,
+    /// Each net's steps, with a result a step.
+    pub nets: Vec<(Window, Vec<StepResult>)>,
     /// Statistics of the last step, where they were asked for.
     pub statistics: Option<StatisticsRecord>,
+}
+
+impl CompletedWindow {
+    /// Steps of each net.
+    pub fn steps(&self) -> usize {
+        self.nets.first().map_or(0, |(window, _)| window.steps)
+    }
 }
 
 /// A window that the device works on.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pub window: Window,
+    /// Of each net.
+    pub windows: Vec<Window>,
     pub ring: Pending,
     pub statistics: Option<Pending>,
     /// Samples of each pass through the model, and its step, counted from the window's first.

@@ -54,6 +54,8 @@ pub struct Dispatch {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) bind_group: wgpu::BindGroup,
     pub(super) grid: [u32; 3],
+    /// Workgroups along z of one replica, where each replica has some.
+    pub(super) each: Option<u32>,
     /// Copied before it.
     pub(super) copies: Arc<[ImageCopy]>,
     /// Floating-point operations and bytes written, about.
@@ -68,6 +70,21 @@ impl Dispatch {
     #[must_use]
     pub fn with_work(self, work: u64) -> Dispatch {
         Dispatch { work, ..self }
+    }
+
+    /// Of several replicas, each with `z` workgroups along z: [`Recorder::only`](super::Recorder::only) runs fewer of them.
+    #[must_use]
+    pub fn of_each_replica(self, z: u32) -> Dispatch {
+        Dispatch { each: Some(z), ..self }
+    }
+
+    /// The grid of the first `replicas`, or of all.
+    pub(super) fn grid_of(&self, replicas: Option<u32>) -> [u32; 3] {
+        let [x, y, all] = self.grid;
+        match (self.each, replicas) {
+            (Some(z), Some(replicas)) => [x, y, all.min(z * replicas)],
+            _ => self.grid,
+        }
     }
 }
 
@@ -178,6 +195,7 @@ impl Gpu {
             Some(ImageCopy::new(read.image, &b.buffer.raw, b.offset, b.bytes))
         });
         let copies = copies.collect();
-        Dispatch { pipeline: pipeline.clone(), bind_group, grid, copies, work: workgroups * WORKGROUP_WORK }
+        let (pipeline, work) = (pipeline.clone(), workgroups * WORKGROUP_WORK);
+        Dispatch { pipeline, bind_group, grid, each: None, copies, work }
     }
 }

@@ -16,6 +16,8 @@ pub struct Recorder<'g> {
     work: u64,
     kernels: u64,
     most: u64,
+    /// Replicas that run; all where it is `None`.
+    only: Option<u32>,
 }
 
 /// A copy on its way to the host.
@@ -31,7 +33,7 @@ impl Gpu {
     /// A new, empty recorder.
     pub fn recorder(&self) -> Recorder<'_> {
         let most = self.inner.submissions.limit();
-        Recorder { gpu: self, encoder: self.encoder(), work: 0, kernels: 0, most }
+        Recorder { gpu: self, encoder: self.encoder(), work: 0, kernels: 0, most, only: None }
     }
 
     fn encoder(&self) -> wgpu::CommandEncoder {
@@ -100,6 +102,11 @@ impl Gpu {
 }
 
 impl Recorder<'_> {
+    /// Runs the first `replicas` alone, in every dispatch from here on that each replica has a part of.
+    pub fn only(&mut self, replicas: usize) {
+        self.only = u32::try_from(replicas).ok();
+    }
+
     /// The dispatches in order, `times` over.
     pub fn pass(&mut self, dispatches: &[Dispatch], times: usize) {
         self.sequence(&vec![dispatches; times]);
@@ -123,7 +130,8 @@ impl Recorder<'_> {
                 is_first = false;
                 pass.set_pipeline(&dispatch.pipeline.raw);
                 pass.set_bind_group(0, &dispatch.bind_group, &[]);
-                pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);
+                let [x, y, z] = dispatch.grid_of(self.only);
+                pass.dispatch_workgroups(x, y, z);
                 (work, kernels) = (work + dispatch.work, kernels + 1);
             }
             drop(pass);

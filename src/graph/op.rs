@@ -153,7 +153,7 @@ pub enum Clock {
     Lead = 6,
     /// Updates of this window, skipped ones included, where steps may be skipped.
     Updates = 7,
-    /// The loss scale, a power of two. The device alone keeps this word and those after it from the first step on.
+    /// The loss scale, a power of two. The device alone keeps this word and those up to `Row` from the first step on.
     Scale = 8,
     /// Steps since the scale last changed.
     Good = 9,
@@ -165,12 +165,14 @@ pub enum Clock {
     Factor = 12,
     /// The row of the table that the open step uses.
     Row = 13,
+    /// The norm that gradients are clipped to, as the bits of an f32. The host writes it for each window of a clipped run.
+    MaxNorm = 14,
 }
 
 impl Clock {
     /// Words in all.
     pub const WORDS: usize = 16;
-    /// Words that the host writes for each window; the device keeps the rest.
+    /// Words that the host writes for each window, beside [`Clock::MaxNorm`]; the device keeps the rest.
     pub const HOST_WORDS: usize = Clock::Scale as usize;
 }
 

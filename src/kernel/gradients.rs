@@ -37,8 +37,8 @@ const ALONE: usize = 16_384;
 pub struct Settle {
     /// The loss is scaled.
     pub scaled: bool,
-    /// The norm of the whole gradient is at most this.
-    pub max_norm: Option<f32>,
+    /// The norm of the whole gradient is at most that of [`Clock::MaxNorm`](crate::graph::Clock::MaxNorm).
+    pub clipped: bool,
     /// Columns of the ring.
     pub columns: usize,
     /// The first column that is written here.
@@ -66,8 +66,7 @@ pub fn settle(gradients: &'static str, bytes: u64, how: Settle) -> Vec<Kernel> {
         ("COLUMN", how.column as u32),
         ("SCALED", u32::from(how.scaled)),
         ("GROWTH", GROWTH),
-        ("CLIPPED", u32::from(how.max_norm.is_some())),
-        ("MAX_NORM", how.max_norm.unwrap_or_default().to_bits()),
+        ("CLIPPED", u32::from(how.clipped)),
     ];
     let flops = 2 * bytes / 4;
     let kernel = |entry, constants, operands, groups, flops, iterations| Kernel {

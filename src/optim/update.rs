@@ -238,6 +238,14 @@ impl Update {
         Ok(())
     }
 
+    /// The norm that the whole gradient is clipped to.
+    pub(crate) fn max_norm(&self) -> Option<f32> {
+        match self.clip {
+            Some(Clip::Norm(max)) => Some(max as f32),
+            _ => None,
+        }
+    }
+
     /// True where evaluation uses the average.
     pub fn evaluates_average(&self) -> bool {
         self.average.is_some_and(|average| average.eval()) || self.optimizer.kernel().average.is_some()
@@ -293,7 +301,8 @@ impl Update {
                 }
             }
         }
-        let mut groups: Vec<Group> = Vec::new();
+        // By structure: groups whose numbers happen to be equal stay apart, so that a plan does not depend on numbers.
+        let (mut groups, mut keys): (Vec<Group>, Vec<_>) = (Vec::new(), Vec::new());
         let mut of = Vec::with_capacity(parameters.len());
         for (parameter, owner) in parameters.iter().zip(owner) {
             if owner.is_some_and(|i| self.groups[i].frozen) {
@@ -311,9 +320,11 @@ impl Update {
                 group.optimizer = group.optimizer.without_decay();
             }
             group.optimizer = group.optimizer.for_axes(parameter.shape.len());
-            let known = groups.iter().position(|other| *other == group);
+            let key = (owner, decays, group.optimizer.of_matrices());
+            let known = keys.iter().position(|other| *other == key);
             of.push(Some(known.unwrap_or(groups.len())));
             if known.is_none() {
+                keys.push(key);
                 groups.push(group);
             }
         }

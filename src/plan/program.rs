@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::buffers::image_texel;
-use super::{BufferPlan, Plan};
+use super::{BufferPlan, Plan, Spread};
 use crate::error::Result;
 use crate::gpu::{Access, Binding, Buffer, Dispatch, Gpu, Image, ImageBinding, ShaderKey};
 
@@ -100,7 +100,7 @@ impl Program {
         place: impl Fn(&str) -> (Buffer, u64, u64),
     ) -> Result<Program> {
         let mut dispatches = Vec::with_capacity(plan.steps.len());
-        for step in &plan.steps {
+        for (i, step) in plan.steps.iter().enumerate() {
             let key = ShaderKey {
                 entry: step.kernel.entry.into(),
                 wgsl: step.kernel.wgsl.as_str().into(),
@@ -128,7 +128,11 @@ impl Program {
                     Binding { slot: *slot, buffer, offset: first + l.offset, bytes, image }
                 })
                 .collect();
-            dispatches.push(gpu.dispatch(&pipeline, &bindings, step.kernel.grid).with_work(step.work()));
+            let dispatch = gpu.dispatch(&pipeline, &bindings, step.kernel.grid).with_work(step.work());
+            dispatches.push(match plan.spread.get(i) {
+                Some(Spread::Each { z }) => dispatch.of_each_replica(*z),
+                Some(Spread::Once) | None => dispatch,
+            });
         }
         Ok(Program { dispatches })
     }

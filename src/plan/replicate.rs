@@ -33,6 +33,8 @@ pub type Shared = BTreeSet<String>;
 pub struct Replicas {
     count: usize,
     strides: BTreeMap<String, u64>,
+    /// Bytes of each private buffer that one net has.
+    sizes: BTreeMap<String, u64>,
 }
 
 /// What the text of a kernel follows from: that of one net, entry point, strides of bindings, workgroups along z.
@@ -75,11 +77,9 @@ impl Replicas {
             let unbound = (0..plan.buffers.len()).filter(|&i| !bound(i)).map(|i| &plan.buffers[i].name);
             private.extend(unbound.filter(|name| !shared.contains(*name)).cloned());
         }
-        let strides = private.into_iter().map(|name| {
-            let bytes = sizes.get(&name).copied().unwrap_or_default();
-            (name, part(bytes))
-        });
-        Ok(Replicas { count, strides: strides.collect() })
+        sizes.retain(|name, _| private.contains(name));
+        let strides = sizes.iter().map(|(name, bytes)| (name.clone(), part(*bytes))).collect();
+        Ok(Replicas { count, strides, sizes })
     }
 
     /// How many there are.
@@ -90,6 +90,11 @@ impl Replicas {
     /// Bytes from a replica's part of a buffer to the next one's; 0 where all have the same.
     pub fn stride(&self, buffer: &str) -> u64 {
         self.strides.get(buffer).copied().unwrap_or(0)
+    }
+
+    /// Bytes of a buffer that one net has, of one of which there are `all`.
+    pub fn bytes_of_one(&self, buffer: &str, all: u64) -> u64 {
+        self.sizes.get(buffer).map_or(all, |bytes| (*bytes).max(4).next_multiple_of(4))
     }
 
     /// Bytes of the parts of all replicas, of a buffer of which one net has `bytes`.
@@ -142,7 +147,8 @@ impl Plan {
                 common[place.buffer] = is_once;
             }
             let is_private = |buffer: usize| !common[buffer];
-            spreads.spread.push(if is_once { Spread::Once } else { Spread::Each });
+            let z = step.kernel.grid[2];
+            spreads.spread.push(if is_once { Spread::Once } else { Spread::Each { z } });
             spreads.private.push(step.bindings.iter().map(|b| is_private(b.2.buffer)).collect());
         }
         Ok(spreads)

@@ -120,7 +120,10 @@ impl Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spread {
     /// Each replica: the grid along z is that of one net times the replicas.
-    Each,
+    Each {
+        /// Workgroups along z of one net.
+        z: u32,
+    },
     /// The first replica alone, for all.
     Once,
 }

@@ -1,7 +1,7 @@
 //! The learning rate of each update, and the rows of the optimizer's table that follow from it.
 
 use super::records::EpochRecord;
-use crate::compile::TrainPlan;
+use super::results::Rule;
 use crate::optim::schedule::{Exponential, Metric, PlateauState};
 use crate::optim::{Clip, Group, Interval, ROW, SCALARS, Schedule, Update, table_row};
 use serde::{Deserialize, Serialize};
@@ -99,17 +99,17 @@ impl LearningRate {
 
     /// Rows of the optimizer's table, f64 rounded once: a row for each group and each of the `count` updates after the
     /// first `done`, in an epoch, counted from 0.
-    pub fn table(&self, plan: &TrainPlan, done: u64, count: usize, epoch: u64) -> Vec<f32> {
-        let clip = match plan.rule.clip {
+    pub fn table(&self, rule: Rule<'_>, steps_per_epoch: u64, done: u64, count: usize, epoch: u64) -> Vec<f32> {
+        let Rule { update: rule, groups, .. } = rule;
+        let clip = match rule.clip {
             Some(Clip::Value(max)) => max,
             _ => 0.0,
         };
-        let steps = plan.batches.steps() as u64;
-        let mut table = Vec::with_capacity(count * plan.groups.groups.len() * ROW);
+        let mut table = Vec::with_capacity(count * groups.groups.len() * ROW);
         for update in done + 1..=done + count as u64 {
-            let keep = plan.rule.average.map_or(1.0, |average| average.keep(update, steps));
-            for group in &plan.groups.groups {
-                table.extend(table_row(&self.scalars(&plan.rule, group, update, epoch), clip, keep));
+            let keep = rule.average.map_or(1.0, |average| average.keep(update, steps_per_epoch));
+            for group in &groups.groups {
+                table.extend(table_row(&self.scalars(rule, group, update, epoch), clip, keep));
             }
         }
         table

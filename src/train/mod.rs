@@ -11,6 +11,7 @@ mod observer;
 mod profile;
 mod progress;
 mod records;
+mod results;
 mod run_loop;
 mod skipped;
 mod trace;

@@ -71,7 +71,7 @@ impl Trainer {
             .flat_map(|plan| &plan.steps)
             .map(|step| KernelTimes { step: step.clone(), seconds: Vec::new() })
             .collect();
-        let (gpu, clock) = (self.engine.gpu().clone(), self.progress.clock(self.options.seed));
+        let (gpu, clock) = (self.engine.gpu().clone(), self.progress.clock(self.rule()));
         let dispatches: Vec<Dispatch> =
             self.engine.step_dispatches(&self.plan)?.into_iter().cloned().collect();
         let mut profile =
@@ -91,7 +91,7 @@ impl Trainer {
         };
         for _ in 0..count {
             let from = Instant::now();
-            self.engine.write_clock(clock);
+            self.engine.write_clock(&self.plan, 0, clock);
             let mut recorder = gpu.recorder();
             for (lap, dispatch) in dispatches.iter().enumerate() {
                 recorder.lap(Some(&watch), lap, &[std::slice::from_ref(dispatch)]);
@@ -129,13 +129,13 @@ impl Trainer {
     pub fn profile(&mut self, steps: usize) -> Result<Option<Vec<Vec<f64>>>> {
         // A step of the usual kind leaves orders and scalars on the device.
         self.advance(1)?;
-        let (gpu, clock) = (self.engine.gpu().clone(), self.progress.clock(self.options.seed));
+        let (gpu, clock) = (self.engine.gpu().clone(), self.progress.clock(self.rule()));
         let dispatches: Vec<Dispatch> =
             self.engine.step_dispatches(&self.plan)?.into_iter().cloned().collect();
         let Some(watch) = gpu.stopwatch(dispatches.len())? else { return Ok(None) };
         let mut all = Vec::with_capacity(steps);
         for _ in 0..steps {
-            self.engine.write_clock(clock);
+            self.engine.write_clock(&self.plan, 0, clock);
             let mut recorder = gpu.recorder();
             for lap in 0..dispatches.len() {
                 recorder.lap(Some(&watch), lap, &[&dispatches[lap..=lap]]);

@@ -4,7 +4,7 @@
 use super::early_stopping::EarlyStoppingState;
 use super::lr::LearningRate;
 use super::skipped::SkippedSteps;
-use crate::engine::{BufferContents, StepResult, Window, WindowClock};
+use crate::engine::{BufferContents, StepResult, Window};
 use serde::{Deserialize, Serialize};
 
 /// The progress of a run, as the host counts it.
@@ -65,16 +65,6 @@ impl Progress {
     /// The next `steps` steps, which lie in the current epoch.
     pub(super) fn window(&self, steps: usize) -> Window {
         Window { epoch: self.epoch, step_in_epoch: self.step_in_epoch, steps_done: self.step, steps }
-    }
-
-    /// The device's clock at the next submission.
-    pub(super) fn clock(&self, seed: u64) -> WindowClock {
-        WindowClock {
-            micro_batches: self.micro_batches,
-            batches_seen: self.batches_seen(),
-            seed,
-            skipped_offset: self.skipped.skipped_offset(self.step),
-        }
     }
 
     /// Counts a window that was submitted, in `passes` passes through the model.

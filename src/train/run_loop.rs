@@ -4,8 +4,6 @@ use super::checkpointing::Checkpointing;
 use super::observer::Observer;
 use super::records::{EpochRecord, Outcome, RunEnd, RunStart, StepRecord};
 use super::trainer::Trainer;
-use crate::compile::table_updates;
-use crate::engine::CompletedWindow;
 use crate::error::{Error, Result};
 use crate::metrics::StatisticsRecord;
 use std::time::{Duration, Instant};
@@ -164,20 +162,12 @@ impl Trainer {
 
     /// Submits the next `steps` steps, or as many as there are samples for.
     fn submit(&mut self, steps: usize, statistics: Option<u64>) -> Result<()> {
-        let (plan, progress) = (&self.plan, &mut self.progress);
-        let (window, samples) = self.engine.take_samples(progress.window(steps))?;
-        // If steps may be skipped, the table also has the rows before the first that the device may still need.
-        let (unknown, updates) =
-            if plan.checked { progress.skipped.table(progress.step) } else { (0, progress.step) };
-        debug_assert!(
-            unknown + window.steps <= table_updates(plan.checked),
-            "the table has a row for each update"
-        );
-        let table = progress.lr.table(plan, updates, unknown + window.steps, progress.epoch);
+        let (steps, samples) = self.engine.take_samples(&[self.progress.window(steps)])?;
+        let net = self.progress.next(&self.plan, self.rule(), steps);
+        let (window, passes) = (net.window, samples[0].passes());
         let with_statistics = statistics == Some(window.steps_done + window.steps as u64);
-        let (clock, passes) = (progress.clock(self.options.seed), samples.passes());
-        self.engine.submit_steps(plan, window, samples, &table, clock, with_statistics)?;
-        progress.advance(&window, passes, plan.batches.steps());
+        self.engine.submit_steps(&self.plan, &[net], samples, with_statistics)?;
+        self.progress.advance(&window, passes, self.plan.batches.steps());
         Ok(())
     }
 
@@ -194,50 +184,13 @@ impl Trainer {
     async fn receive(&mut self, observer: &mut dyn Observer) -> Result<Option<StatisticsRecord>> {
         let Some(completed) = self.engine.receive(&self.plan).await? else { return Ok(None) };
         self.handle.waited(self.engine.device_wait(), self.engine.data_wait());
-        let window = completed.window;
-        let (steps, fault) = self.take_results(&completed);
+        let Some((window, results)) = completed.nets.first() else { return Ok(None) };
+        let (steps, fault) = self.progress.take_results(&self.plan.rule, window, results);
         self.handle.steps(&steps, self.clock.total());
         self.hear(observer.steps(&steps))?;
         fault.map_or(Ok(()), Err)?;
-        self.engine.pace(&window);
+        self.engine.pace(window.steps);
         Ok(completed.statistics)
-    }
-
-    /// Adds the results of a window to the progress: the records of its good steps, and the error that ends the run
-    /// at the first other one.
-    fn take_results(&mut self, completed: &CompletedWindow) -> (Vec<StepRecord>, Option<Error>) {
-        let (window, progress) = (completed.window, &mut self.progress);
-        let mut records = Vec::with_capacity(window.steps);
-        for (step, result) in (window.steps_done + 1..).zip(&completed.steps) {
-            let epoch = window.epoch + 1;
-            let skipped_before = result.gradient_check.map_or(0, |check| check.skipped_steps);
-            let lr = progress.lr.lr_of_run(&self.plan.rule, step - skipped_before, window.epoch);
-            progress.epoch_totals.begin(epoch);
-            let goes_on = match result.gradient_check {
-                None => result.loss.is_finite(),
-                Some(check) => match progress.skipped.observe(step, check) {
-                    Ok(goes_on) => goes_on,
-                    Err(err) => return (records, Some(err)),
-                },
-            };
-            if !goes_on {
-                return (records, Some(Error::Diverged { step, epoch, lr, loss: result.loss }));
-            }
-            // A step that is skipped for its loss adds nothing to the epoch.
-            if result.loss.is_finite() {
-                progress.epoch_totals.add(result);
-            }
-            let (loss, metrics) = (result.loss, result.metrics.clone());
-            records.push(StepRecord {
-                step,
-                epoch,
-                loss,
-                lr,
-                metrics,
-                gradient_check: result.gradient_check,
-            });
-        }
-        (records, None)
     }
 
     /// An observer that cancels stops the run: steps in flight are still received, and kept.
@@ -253,31 +206,11 @@ impl Trainer {
 
     /// Evaluates, updates plateau and early stopping, and reports the epoch.
     async fn finish_epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochRecord> {
-        let epoch = self.progress.epochs_reported + 1;
-        let (clock, handle) = (self.progress.clock(self.options.seed), self.handle.clone());
-        let evaluated = self.engine.evaluate(&self.plan, clock, &|| handle.is_stopped()).await?;
-        if let Some(bad) = evaluated.as_ref().filter(|evaluated| !evaluated.loss.is_finite()) {
-            let (step, loss) = (self.progress.step, bad.loss as f32);
-            return Err(Error::Diverged { step, epoch, lr: self.lr(), loss });
-        }
-        let totals = &self.progress.epoch_totals;
-        let (means, seconds) = (totals.means(), totals.seconds.max(1e-9));
-        let record = EpochRecord {
-            epoch,
-            step: self.progress.step,
-            train_loss: means[0],
-            eval_loss: evaluated.as_ref().map(|evaluated| evaluated.loss),
-            eval_accuracy: evaluated.as_ref().and_then(|evaluated| evaluated.accuracy),
-            eval_confusion: evaluated.as_ref().and_then(|evaluated| evaluated.confusion.clone()),
-            train_metrics: self.plan.metrics_of(&means),
-            eval_metrics: evaluated.map(|evaluated| evaluated.metrics).unwrap_or_default(),
-            samples_per_second: totals.samples as f64 / seconds,
-            data_wait: self.engine.data_wait().map(|_| totals.data_wait / seconds),
-        };
-        self.progress.lr.observe(&self.plan.rule, &record);
-        self.progress.epochs_reported = epoch;
-        let totals = &mut self.progress.epoch_totals;
-        (totals.seconds, totals.data_wait) = (0.0, 0.0);
+        let (clock, handle) = (self.progress.clock(self.rule()), self.handle.clone());
+        let evaluated = self.engine.evaluate(&self.plan, &[clock], &|| handle.is_stopped()).await?;
+        let evaluated = evaluated.and_then(|nets| nets.into_iter().next());
+        let waits = self.engine.data_wait().is_some();
+        let record = self.progress.end_epoch(&self.plan, &self.plan.rule, evaluated, waits)?;
         if let (Some(rule), Some(monitor)) = (&self.options.early_stopping, self.monitor())
             && self.progress.early_stopping.observe(rule, &monitor, &record)
             && rule.restore_best

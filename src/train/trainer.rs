@@ -4,6 +4,7 @@ use super::handle::RunHandle;
 use super::lr::LearningRate;
 use super::monitor::Monitor;
 use super::progress::{BestWeights, Progress, Snapshot};
+use super::results::Rule;
 use crate::compile::{BatchLoss, Loss, Model, Objective, TrainOptions, TrainPlan};
 use crate::data::Dataset;
 use crate::engine::{Engine, Evaluation, WeightLayout};
@@ -192,8 +193,14 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn evaluate(&mut self) -> Result<Option<Evaluation>> {
-        let clock = self.progress.clock(self.options.seed);
-        pollster::block_on(self.engine.evaluate(&self.plan, clock, &|| false))
+        let clock = self.progress.clock(self.rule());
+        let evaluated = pollster::block_on(self.engine.evaluate(&self.plan, &[clock], &|| false))?;
+        Ok(evaluated.and_then(|nets| nets.into_iter().next()))
+    }
+
+    /// What decides its steps.
+    pub(super) fn rule(&self) -> Rule<'_> {
+        Rule { update: &self.plan.rule, groups: &self.plan.groups, options: &self.options }
     }
 
     /// Steps skipped so far because their gradients were not finite. A skipped step makes no update, and bias corrections
@@ -202,7 +209,7 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn skipped_steps(&self) -> Result<u64> {
-        if self.plan.checked { self.engine.skipped_steps() } else { Ok(0) }
+        if self.plan.checked { self.engine.skipped_steps(&self.plan, 0) } else { Ok(0) }
     }
 
     /// Reads the model: parameters in the order they were made, then buffers, as torch's `state_dict`.
@@ -210,7 +217,7 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn state_dict(&self) -> Result<Vec<NamedTensor>> {
-        self.engine.read_model(&self.plan, self.progress.batches_seen())
+        self.engine.read_model(&self.plan, 0, self.progress.batches_seen())
     }
 
     /// [`Trainer::state_dict`] with the average of the parameters in their place, where one is kept.
@@ -218,7 +225,7 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn average_state_dict(&self) -> Result<Option<Vec<NamedTensor>>> {
-        self.engine.read_average(&self.plan, self.progress.batches_seen())
+        self.engine.read_average(&self.plan, 0, self.progress.batches_seen())
     }
 
     /// Replaces every tensor of the model. Names and shapes must be the model's.
@@ -226,7 +233,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
     pub fn load_state_dict(&mut self, tensors: &[NamedTensor]) -> Result<()> {
-        if let Some(batches) = self.engine.write_model(&self.plan, tensors)? {
+        if let Some(batches) = self.engine.write_model(&self.plan, 0, tensors)? {
             self.progress.set_batches_seen(batches);
         }
         Ok(())
@@ -238,7 +245,7 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn weights(&self) -> Result<(Vec<NamedTensor>, Option<Vec<NamedTensor>>)> {
-        let buffers = self.engine.read_weights(&self.plan, false)?;
+        let buffers = self.engine.read_weights(&self.plan, 0, false)?;
         Ok(self.weight_layout().weights(&buffers))
     }
 
@@ -253,7 +260,7 @@ impl Trainer {
 
     /// Keeps the weights as those of the best epoch.
     pub(super) fn keep_best(&mut self) -> Result<()> {
-        let buffers = self.engine.read_weights(&self.plan, true)?;
+        let buffers = self.engine.read_weights(&self.plan, 0, true)?;
         self.best = Some(BestWeights { buffers, batches_seen: self.progress.batches_seen() });
         Ok(())
     }
@@ -261,7 +268,7 @@ impl Trainer {
     /// Replaces the weights by those of the best epoch, where they are kept.
     pub(super) fn restore_best(&mut self) {
         let Some(best) = self.best.take() else { return };
-        self.engine.write_buffers(&best.buffers);
+        self.engine.write_buffers(&self.plan, 0, &best.buffers);
         self.progress.set_batches_seen(best.batches_seen);
     }
 
@@ -270,7 +277,7 @@ impl Trainer {
     /// # Errors
     /// A lost device.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let buffers = self.engine.read_state(&self.plan)?;
+        let buffers = self.engine.read_state(&self.plan, 0)?;
         Ok(Snapshot { buffers, best: self.best.clone(), progress: self.progress.clone() })
     }
 
@@ -296,7 +303,7 @@ impl Trainer {
         }
         self.engine.check_state(&self.plan, &snapshot.buffers)?;
         pollster::block_on(self.engine.discard())?;
-        self.engine.write_buffers(&snapshot.buffers);
+        self.engine.write_buffers(&self.plan, 0, &snapshot.buffers);
         self.progress = snapshot.progress.clone();
         self.best.clone_from(&snapshot.best);
         Ok(())
@@ -324,6 +331,6 @@ impl Trainer {
     }
 }
 
-fn total_steps(plan: &TrainPlan, options: &TrainOptions) -> u64 {
+pub(super) fn total_steps(plan: &TrainPlan, options: &TrainOptions) -> u64 {
     options.steps.unwrap_or(options.epochs.saturating_mul(plan.batches.steps() as u64))
 }

@@ -46,7 +46,8 @@ fn settled(what: &str, count: usize, how: Settling) -> Case {
     }
     let size = 4 * count as u64;
     let columns = COLUMNS + 1;
-    let kernels = settle(GRADIENTS, size, Settle { scaled, max_norm, columns, column: 1 });
+    let how = Settle { scaled, clipped: max_norm.is_some(), columns, column: 1 };
+    let kernels = settle(GRADIENTS, size, how);
     let mut state = [0u32; Clock::WORDS];
     let set = |state: &mut [u32], word: Clock, value: u32| state[word as usize] = value;
     let (open, lead, updates, skipped) = (2, 5, 3, 1);
@@ -57,6 +58,7 @@ fn settled(what: &str, count: usize, how: Settling) -> Case {
     set(&mut state, Clock::Skipped, skipped);
     set(&mut state, Clock::Scale, 1024);
     set(&mut state, Clock::Good, 1999);
+    set(&mut state, Clock::MaxNorm, max_norm.unwrap_or_default().to_bits());
     let before = state;
 
     let scale = Near::exact(if scaled { 1024.0 } else { 1.0 });

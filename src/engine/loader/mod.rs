@@ -4,6 +4,7 @@ mod order;
 mod prefetch;
 mod sample_loader;
 
+use std::sync::Arc;
 use std::thread;
 
 use order::EpochOrder;
@@ -15,6 +16,8 @@ use crate::compile::{StagingLayout, TrainOptions, TrainPlan};
 use crate::data::{Dataset, Part, epoch_order};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::kernel::feed::ORDER;
+use crate::plan::Replicas;
 
 /// The default limit of threads that read samples.
 const MOST_WORKERS: usize = 8;
@@ -24,7 +27,8 @@ const ALLOWED_WORKERS: usize = 256;
 /// The loaders of a run.
 #[derive(Debug)]
 pub(super) struct Loaders {
-    pub train: SampleLoader,
+    /// One for each net that has an order of its own, or one for all.
+    pub train: Vec<SampleLoader>,
     pub eval: Option<SampleLoader>,
 }
 
@@ -38,18 +42,17 @@ impl Loaders {
         let staging = |name| plan.staging.iter().find(|staging| staging.name == name);
         check_staging(plan, data)?;
         let workers = if plan.staging.is_empty() { 1 } else { workers(options)? };
-        let (part, seed, shuffle) = (data.train().clone(), options.seed, options.shuffle);
-        let order: EpochOrder = Box::new(move |epoch| {
-            let mut order = epoch_order(part.len(), seed, epoch, shuffle);
-            order.iter_mut().for_each(|sample| *sample = part.source_index(*sample));
-            order
-        });
+        let order = || shuffled(data.train().clone(), options);
         let train = match staging("train") {
             Some(staging) => {
-                let prefetcher = Prefetcher::new(gpu, data.train(), plan.batches, staging, workers, order)?;
-                SampleLoader::streamed(prefetcher)
+                let prefetcher = Prefetcher::new(gpu, data.train(), plan.batches, staging, workers, order())?;
+                vec![SampleLoader::streamed(prefetcher)]
             }
-            None => SampleLoader::resident(plan.batches, order),
+            None => {
+                let own = plan.replicas.as_ref().filter(|replicas| replicas.stride(ORDER) > 0);
+                let orders = own.map_or(1, Replicas::count);
+                (0..orders).map(|_| SampleLoader::resident(plan.batches, order())).collect()
+            }
         };
         let eval = match (data.eval(), plan.eval_batches) {
             (Some(part), Some(batches)) => {
@@ -65,11 +68,31 @@ impl Loaders {
         };
         Ok(Loaders { train, eval })
     }
+
+    /// Has the net of a slot go through its samples by these options, where it has an order of its own.
+    pub fn set_order(&mut self, slot: usize, plan: &TrainPlan, data: &Dataset, options: &TrainOptions) {
+        if self.train.len() > 1 || !plan.is_streamed("train") {
+            let order = shuffled(data.train().clone(), options);
+            self.train.get_mut(slot).into_iter().for_each(|own| {
+                *own = SampleLoader::resident(plan.batches, order.clone());
+            });
+        }
+    }
+}
+
+/// The order of each epoch, drawn by the options' seed.
+fn shuffled(part: Part, options: &TrainOptions) -> EpochOrder {
+    let (seed, shuffle) = (options.order_seed(), options.shuffle);
+    Arc::new(move |epoch| {
+        let mut order = epoch_order(part.len(), seed, epoch, shuffle);
+        order.iter_mut().for_each(|sample| *sample = part.source_index(*sample));
+        order
+    })
 }
 
 /// Every epoch of evaluation has all samples in their order.
 fn in_order(part: Part) -> EpochOrder {
-    Box::new(move |_| (0..part.len() as u32).map(|sample| part.source_index(sample)).collect())
+    Arc::new(move |_| (0..part.len() as u32).map(|sample| part.source_index(sample)).collect())
 }
 
 /// Checks that the plan's slots are those of this data set.

@@ -1,9 +1,11 @@
 //! From batches to the rows of the order table: the samples that each pass through the model takes.
 
+use std::sync::Arc;
+
 use crate::data::BatchPlan;
 
 /// The samples of an epoch, in the order they are trained on.
-pub(super) type EpochOrder = Box<dyn Fn(u64) -> Vec<u32> + Send + Sync>;
+pub(super) type EpochOrder = Arc<dyn Fn(u64) -> Vec<u32> + Send + Sync>;
 
 /// Fills the places of a row that a short batch leaves over.
 pub(super) const PADDING: u32 = u32::MAX;
