@@ -18,6 +18,7 @@ mod replicas;
 mod staging;
 mod statistics;
 mod step;
+mod structure;
 mod train_plan;
 mod update;
 

@@ -5,7 +5,8 @@ use super::train_plan::TrainPlan;
 use crate::error::{Error, Result};
 use crate::kernel::feed::{FROM, ORDER};
 use crate::kernel::gradients::SHARES;
-use crate::kernel::{Operand, Reads};
+use crate::kernel::{MAX_GROUPS, Operand, Reads, Target};
+use crate::units;
 use crate::plan::{BufferPlan, Plan, Replicas, Shared, Spread, input_buffer};
 
 /// The orders in which replicas go through the samples.
@@ -63,6 +64,34 @@ impl TrainPlan {
         all.memory = replicas.memory(&self.memory);
         all.replicas = Some(replicas);
         Ok(all)
+    }
+
+    /// How many of `wanted` nets of this plan run at once within the target's memory, in waves of even size.
+    ///
+    /// # Errors
+    /// [`Error::Budget`] where not one fits; as [`TrainPlan::replicated`].
+    pub fn replicas_at_once(&self, wanted: usize, orders: Orders, target: Target) -> Result<usize> {
+        if wanted < 2 {
+            return Ok(wanted.max(1));
+        }
+        let two = self.replicated(2, orders)?;
+        let Some(bytes) = two.replica_bytes() else { return Ok(1) };
+        let room = target.memory.budget.map_or(u64::MAX, |budget| budget.saturating_sub(bytes.shared));
+        let longest = two.memory.iter().map(|buffer| buffer.bytes / 2).max().unwrap_or(1).max(1);
+        let tallest = self.plans().flat_map(|plan| &plan.steps).map(|step| step.kernel.grid[2]).max();
+        let most = (room / bytes.private.max(1))
+            .min(target.memory.largest_buffer.min(2 * u64::from(u32::MAX)) / longest)
+            .min(u64::from(MAX_GROUPS / tallest.unwrap_or(1).max(1)));
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        if most == 0 {
+            return Err(Error::Budget(format!(
+                "a net takes {} beside the {} that all have in common, and the budget is {}",
+                units::bytes(bytes.private),
+                units::bytes(bytes.shared),
+                units::bytes(target.memory.budget.unwrap_or(u64::MAX))
+            )));
+        }
+        Ok(wanted.div_ceil(wanted.div_ceil(most)))
     }
 
     fn is_eval(&self, plan: &Plan) -> bool {

@@ -81,7 +81,19 @@ impl Engine {
     pub fn begin(&mut self, plan: &TrainPlan, slot: usize, data: &Dataset, options: &TrainOptions) {
         self.clear_state(plan, slot);
         self.write_initial_values(plan, slot, options.init_seed());
+        self.set_order(plan, slot, data, options);
+    }
+
+    /// Has the net of a slot go through its samples by these options, where it has an order of its own.
+    pub fn set_order(&mut self, plan: &TrainPlan, slot: usize, data: &Dataset, options: &TrainOptions) {
         self.loaders.set_order(slot, plan, data, options);
+    }
+
+    /// Has two slots change their orders.
+    pub fn swap_orders(&mut self, a: usize, b: usize) {
+        if self.loaders.train.len() > a.max(b) {
+            self.loaders.train.swap(a, b);
+        }
     }
 
     /// The first byte of a slot's part of a buffer.

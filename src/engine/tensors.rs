@@ -9,6 +9,7 @@ use crate::kernel::scaling::FIRST_SCALE;
 use crate::kernel::update::{AVERAGE, PARAMETERS};
 use crate::nn::init;
 use crate::plan::{NamedTensor, TensorLocation, WeightLayout as Tensors, check_weights};
+use crate::shape::Shape;
 
 /// Contents of the device's buffers, by name.
 pub(crate) type BufferContents = Vec<(String, Vec<u8>)>;
@@ -41,6 +42,20 @@ impl WeightLayout {
                 (self.tensors.read(weights, state, self.batches_seen), average)
             }
         }
+    }
+}
+
+impl WeightLayout {
+    /// Names and shapes of a model's tensors.
+    pub fn names(&self) -> Vec<(&String, &Shape)> {
+        self.tensors.iter().map(|(name, shape, _)| (name, shape)).collect()
+    }
+
+    /// The weights that are trained, and buffers.
+    pub fn model(&self, buffers: &BufferContents) -> Vec<NamedTensor> {
+        let find = |name: &str| buffers.iter().find(|(other, _)| other == name).map(|(_, bytes)| &bytes[..]);
+        let [weights, state] = [PARAMETERS, BUFFERS].map(|name| find(name).unwrap_or_default());
+        self.tensors.read(weights, state, self.batches_seen)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod checkpointing;
 mod early_stopping;
+mod fleet;
 mod handle;
 mod lr;
 mod lr_curve;
@@ -18,6 +19,9 @@ mod trace;
 mod trainer;
 
 pub use checkpointing::{CheckpointOptions, Checkpointing};
+pub use fleet::{
+    Fleet, FleetEnd, FleetObserver, FleetOptions, Halving, Judgement, ReplicaEnd, Variant,
+};
 pub use handle::{RunHandle, RunProgress};
 pub use lr_curve::{LrEnd, LrPoint, LrSuggestion, LrSweep, NoDescent};
 pub use lr_find::LrFinder;

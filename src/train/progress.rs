@@ -67,6 +67,12 @@ impl Progress {
         Window { epoch: self.epoch, step_in_epoch: self.step_in_epoch, steps_done: self.step, steps }
     }
 
+    /// Adds time that its steps took to that of the epoch. `waited`: the time of it that the device waited for samples.
+    pub(super) fn count_time(&mut self, seconds: f64, waited: Option<f64>) {
+        self.epoch_totals.seconds += seconds;
+        self.epoch_totals.data_wait += waited.unwrap_or(0.0);
+    }
+
     /// Counts a window that was submitted, in `passes` passes through the model.
     pub(super) fn advance(&mut self, window: &Window, passes: usize, steps_per_epoch: usize) {
         self.micro_batches += passes as u64;
@@ -142,6 +148,11 @@ impl Snapshot {
     /// Steps done when it was taken.
     pub fn steps_done(&self) -> u64 {
         self.progress.step
+    }
+
+    /// The device's buffers that outlive a step, by name.
+    pub fn buffers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.buffers.iter().map(|(name, bytes)| (name.as_str(), &bytes[..]))
     }
 
     /// Bytes that it holds of the device's buffers.

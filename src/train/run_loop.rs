@@ -154,10 +154,9 @@ impl Trainer {
 
     /// Adds the time since the clock was started to that of the epoch. `waited`: the wait for samples at that time.
     fn count_time(&mut self, waited: Option<Duration>) {
-        let totals = &mut self.progress.epoch_totals;
-        totals.seconds += self.clock.stop().as_secs_f64();
+        let seconds = self.clock.stop().as_secs_f64();
         let waited = self.engine.data_wait().zip(waited).map(|(now, then)| (now - then).as_secs_f64());
-        totals.data_wait += waited.unwrap_or(0.0);
+        self.progress.count_time(seconds, waited);
     }
 
     /// Submits the next `steps` steps, or as many as there are samples for.

@@ -8,6 +8,7 @@ mod example_configs;
 
 mod bits;
 mod fill;
+mod fleet;
 mod memory;
 mod nets;
 mod texts;

@@ -1,0 +1,3 @@
+//! Sweep.
+pub mod points;
+pub mod values;
