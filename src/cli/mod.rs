@@ -33,6 +33,7 @@ mod run_args;
 mod runs;
 mod sample;
 mod summary;
+mod sweep;
 mod targets;
 mod train;
 #[cfg(feature = "diagnostics")]
@@ -50,6 +51,7 @@ commands! {
     Command {
         Train(train::TrainArgs),
         Resume(resume::ResumeArgs),
+        Sweep(sweep::SweepArgs),
         LrFind(lr_find::LrFindArgs),
         Eval(eval::EvalArgs),
         Predict(predict::PredictArgs),
@@ -78,6 +80,7 @@ commands! {
 Examples:
   downhill train examples/digits.toml
   downhill train examples/digits.toml --set optimizer.lr=3e-3 --seed 1 --out runs/lr3
+  downhill sweep examples/digits.toml --grid optimizer.lr=1e-4..1e-1:log:8 --seeds 0..8
   downhill lr-find examples/digits.toml
   downhill eval runs/digits-1
   downhill predict runs/tabular-1 rows.csv

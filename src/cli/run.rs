@@ -71,7 +71,7 @@ pub(super) fn resume(
 }
 
 /// The first Ctrl-C or SIGTERM stops the run after its step; the second ends the process at once.
-fn stop_on_signals(handle: RunHandle) -> anyhow::Result<()> {
+pub(super) fn stop_on_signals(handle: RunHandle) -> anyhow::Result<()> {
     ctrlc::set_handler(move || {
         if handle.is_stopped() {
             std::process::exit(STOPPED.into());

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::kernel::feed::{FROM, ORDER};
 use crate::kernel::gradients::SHARES;
 use crate::kernel::{MAX_GROUPS, Operand, Reads, Target};
-use crate::units;
 use crate::plan::{BufferPlan, Plan, Replicas, Shared, Spread, input_buffer};
+use crate::units;
 
 /// The orders in which replicas go through the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

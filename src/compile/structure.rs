@@ -27,7 +27,8 @@ impl TrainPlan {
         if (self.batches, self.eval_batches) != (other.batches, other.eval_batches) {
             return Some("their batches".into());
         }
-        if self.groups.of != other.groups.of || self.rule.optimizer.kernel() != other.rule.optimizer.kernel() {
+        if self.groups.of != other.groups.of || self.rule.optimizer.kernel() != other.rule.optimizer.kernel()
+        {
             return Some("their optimizer, its options or its groups".into());
         }
         let is_same = self.checked == other.checked

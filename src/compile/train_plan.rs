@@ -9,8 +9,10 @@ use crate::graph::{LayerSummary, Parameter, StateBuffer};
 use crate::kernel::matmul::ProductTile;
 use crate::kernel::{Family, Precision, Reads, Target};
 use crate::metrics::{MetricPlan, Metrics, matches_name};
+use crate::nn::init;
 use crate::optim::{Groups, Update};
-use crate::plan::{BufferPlan, IMAGE_LIMITS, Memory, Plan, Replicas, Ring, Step};
+use crate::plan::{BufferPlan, IMAGE_LIMITS, Memory, NamedTensor, Plan, Replicas, Ring, Step};
+use crate::shape::Shape;
 use crate::units;
 use std::sync::Arc;
 
@@ -214,6 +216,20 @@ impl TrainPlan {
         let Some(statistics) = &self.statistics else { return Vec::new() };
         let units = statistics.units.iter().map(|b| (format!("dead units, batch {}", b.batch), &b.plan));
         std::iter::once(("statistics, after a step".to_owned(), &statistics.plan)).chain(units).collect()
+    }
+
+    /// The model that training starts from, drawn by a seed: parameters in the order they were made, then buffers.
+    pub fn initial_state(&self, seed: u64) -> Vec<NamedTensor> {
+        let tensor = |name: &String, shape: &Shape, values| NamedTensor {
+            name: name.clone(),
+            shape: shape.clone(),
+            values,
+        };
+        let parameters = self.parameters.iter().enumerate();
+        let parameters = parameters.map(|(i, own)| tensor(&own.name, &own.shape, init::draw(own, i, seed)));
+        let filled = |own: &StateBuffer| vec![own.init; own.shape.elements()];
+        let buffers = self.buffers.iter().map(|own| tensor(&own.name, &own.shape, filled(own)));
+        parameters.chain(buffers).collect()
     }
 
     /// How many numbers the model's parameters have.

@@ -13,6 +13,7 @@ mod read;
 pub mod reference;
 mod schedule;
 mod sections;
+mod sweep;
 mod syntax;
 mod tune;
 
@@ -33,6 +34,7 @@ pub use loss::LossSpec;
 use read::{kind, read};
 pub use sections::Watch;
 use sections::{Checkpoint, Eval, File, Model, Train, check_early_stopping};
+pub use sweep::{Axes, Axis, Keep, Point, Range, Recorded, Scale, Sweep, Values, folder, seeds, written};
 pub use tune::Tune;
 
 use crate::compile::{TrainOptions, TrainPlan};
@@ -73,6 +75,8 @@ pub struct Config {
     pub checkpoints: CheckpointOptions,
     /// The records beside the metrics. `options` also has the interval of statistics, and that one is used.
     pub watch: Watch,
+    /// The runs of a sweep, which other commands leave alone.
+    pub sweep: Sweep,
     /// Tiles of products, in place of the predicted ones.
     pub tune: Tune,
     /// Relative paths of `data` begin in it. Empty where there are none.
@@ -171,6 +175,7 @@ impl Config {
             device_timeout,
             checkpoints,
             watch,
+            sweep: file.sweep,
             tune: file.tune,
             root,
         })
@@ -322,6 +327,7 @@ impl Config {
             early_stopping: options.early_stopping,
             watch: self.watch.clone(),
             eval: Eval { batch_size: options.eval_batch, metrics: options.metrics },
+            sweep: self.sweep.clone(),
             tune: self.tune.clone(),
         };
         // Every value of a config is one that TOML has.

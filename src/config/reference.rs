@@ -13,7 +13,7 @@ use super::described::Described;
 use super::optimizer::{Beside, Ema, Swa};
 use super::schedule::Timing;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
-use super::{Init, Tune};
+use super::{Init, Sweep, Tune};
 use crate::compile::{EarlyStopping, Seeds};
 
 /// A section of the config file.
@@ -59,6 +59,7 @@ pub fn sections() -> Vec<Section> {
         with_defaults::<EarlyStopping>("early_stopping"),
         with_defaults::<Watch>("watch"),
         with_defaults::<Eval>("eval"),
+        with_defaults::<Sweep>("sweep"),
         with_defaults::<Tune>("tune"),
     ]
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
 use super::described::{Described, section};
-use super::{Init, LossSpec, Tune};
+use super::{Init, LossSpec, Sweep, Tune};
 use crate::compile::{EarlyStopping, MicroBatch, Seeds};
 use crate::error::{Error, Result};
 use crate::kernel::{Precision, Rounding};
@@ -49,6 +49,9 @@ section! {
         /// What evaluation computes.
         #[serde(skip_serializing_if = "Eval::is_empty")]
         pub eval: Eval = Eval::default(),
+        /// The runs of a sweep.
+        #[serde(skip_serializing_if = "Sweep::is_absent")]
+        pub sweep: Sweep = Sweep::default(),
         /// Tiles of products that were measured.
         #[serde(skip_serializing_if = "Tune::is_empty")]
         pub tune: Tune = Tune::default(),
@@ -180,7 +183,8 @@ impl Described for EarlyStopping {
 }
 
 impl Described for Seeds {
-    const ABOUT: &'static str = "Seeds of one kind of randomness alone, each `seed` without it: to vary one, and hold the others.";
+    const ABOUT: &'static str =
+        "Seeds of one kind of randomness alone, each `seed` without it: to vary one, and hold the others.";
     const KEYS: &'static [(&'static str, &'static str)] = &[
         ("init", "Decides the initial weights."),
         ("order", "Decides the order of samples in each epoch."),

@@ -98,7 +98,8 @@ impl Engine {
             Copy { from: TALLY, into, bytes }
         });
         let summed = tally.map_or(1, |copy| copy.bytes);
-        let copies: Vec<_> = std::iter::once(copy).chain(tally).map(|copy| copy.of_each(plan, nets).0).collect();
+        let copies: Vec<_> =
+            std::iter::once(copy).chain(tally).map(|copy| copy.of_each(plan, nets).0).collect();
         let body = |recorder: &mut crate::gpu::Recorder<'_>| {
             recorder.only(nets);
             recorder.sequence(&dispatches);

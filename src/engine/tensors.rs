@@ -7,7 +7,6 @@ use crate::graph::Clock;
 use crate::kernel::feed::{BUFFERS, STATE};
 use crate::kernel::scaling::FIRST_SCALE;
 use crate::kernel::update::{AVERAGE, PARAMETERS};
-use crate::nn::init;
 use crate::plan::{NamedTensor, TensorLocation, WeightLayout as Tensors, check_weights};
 use crate::shape::Shape;
 
@@ -75,15 +74,12 @@ impl Engine {
 
     /// Writes the values that training starts from.
     pub(super) fn write_initial_values(&self, plan: &TrainPlan, slot: usize, seed: u64) {
-        let parameters =
-            plan.parameters.iter().enumerate().map(|(i, parameter)| init::draw(parameter, i, seed));
-        let buffers = plan.buffers.iter().map(|buffer| vec![buffer.init; buffer.shape.elements()]);
-        let values: Vec<Vec<f32>> = parameters.chain(buffers).collect();
+        let values = plan.initial_state(seed);
         let scale = Self::part(plan, STATE, slot) + 4 * Clock::Scale as u64;
         self.gpu.write(self.memory.get(STATE), scale, bytemuck::cast_slice(&[FIRST_SCALE, 0, 0, 0]));
-        for ((_, _, location), values) in tensors(plan).iter().zip(&values) {
+        for ((_, _, location), tensor) in tensors(plan).iter().zip(&values) {
             if let TensorLocation::Device(buffer, offset) = *location {
-                self.write_tensor(plan, slot, buffer, offset, values);
+                self.write_tensor(plan, slot, buffer, offset, &tensor.values);
             }
         }
     }
@@ -142,12 +138,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Weights`] listing both sides where a name or shape does not fit, or where a tensor lacks values.
-    pub fn write_model(
-        &self,
-        plan: &TrainPlan,
-        slot: usize,
-        weights: &[NamedTensor],
-    ) -> Result<Option<u64>> {
+    pub fn write_model(&self, plan: &TrainPlan, slot: usize, weights: &[NamedTensor]) -> Result<Option<u64>> {
         let model = tensors(plan);
         let names: Vec<_> = model.iter().map(|(name, shape, _)| (name, shape)).collect();
         check_weights(&names, weights)?;

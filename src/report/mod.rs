@@ -14,6 +14,7 @@ mod profile;
 mod reference;
 mod runs;
 mod schedules;
+mod sweep;
 
 pub use adapters::{adapter_json, adapter_table};
 pub use columns::{column_remarks, columns_text};
@@ -29,6 +30,7 @@ pub use profile::{profile_json, profile_text};
 pub use reference::{Page, pages as reference_pages};
 pub use runs::{RunTable, runs_csv, runs_json, runs_text};
 pub use schedules::schedules_page;
+pub use sweep::{Setting, ends as sweep_ends, settings as sweep_settings, sweep_json, sweep_text};
 
 /// Rows of cells as lines of aligned columns: left where `left` says so, else right.
 fn align(rows: &[Vec<String>], left: &[bool]) -> String {

@@ -69,7 +69,7 @@ impl Claim {
 }
 
 /// Takes the lock of a directory that is there.
-fn lock(path: &Path) -> Result<File> {
+pub(super) fn lock(path: &Path) -> Result<File> {
     let name = path.join(LOCK);
     let open = || {
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&name)?;
@@ -104,6 +104,11 @@ fn lock(path: &Path) -> Result<File> {
 
 /// The bytes of `metrics.jsonl` that report at most `step` steps and `epochs` epochs, and the numbers of both in them.
 fn reported_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)> {
+    reported(path, step, epochs, false)
+}
+
+/// [`reported_up_to`]. `some`: steps may be left out between two that are there.
+fn reported(path: &Path, step: u64, epochs: u64, some: bool) -> Result<(u64, u64, u64)> {
     let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
     let mut lines = BufReader::new(File::open(path).map_err(fault)?);
     let (mut line, mut kept, mut steps, mut told) = (Vec::new(), 0, 0, 0);
@@ -116,7 +121,7 @@ fn reported_up_to(path: &Path, step: u64, epochs: u64) -> Result<(u64, u64, u64)
             break;
         }
         match head.event.as_str() {
-            "step" if head.step == steps + 1 => steps += 1,
+            "step" if head.step == steps + 1 || some && head.step > steps => steps = head.step,
             "epoch" if head.epoch <= epochs && head.epoch == told + 1 => told += 1,
             // The lines after it belong to another attempt.
             "step" | "epoch" | FAILED => break,
@@ -265,7 +270,13 @@ impl RunDir {
         self.flush()?;
         let path = self.path.join(METRICS);
         let (kept, steps, told) = reported_up_to(&path, step, epochs)?;
-        if (steps, told) != (step, epochs) {
+        self.cut(&path, kept, (steps, told), (step, epochs))
+    }
+
+    /// Cuts the metrics after so many bytes, which tell of steps and epochs up to `told`, where `wanted` are needed.
+    fn cut(&mut self, path: &Path, kept: u64, told: (u64, u64), wanted: (u64, u64)) -> Result<()> {
+        if told != wanted {
+            let ((step, epochs), (steps, told)) = (wanted, told);
             return Err(Error::Checkpoint(format!(
                 "{}: the run goes on after step {step} and epoch {epochs}, and the lines up to there end at step {steps} \
                  and epoch {told}: the file was changed. Bring it back, or begin a new run",
@@ -277,7 +288,18 @@ impl RunDir {
             self.metrics.seek(SeekFrom::Start(kept))?;
             self.metrics.get_ref().sync_all()
         };
-        cut().map_err(|err: std::io::Error| Error::io("cannot write", &path, &err))
+        cut().map_err(|err: std::io::Error| Error::io("cannot write", path, &err))
+    }
+
+    /// [`RunDir::rewind`] where some steps are left out.
+    ///
+    /// # Errors
+    /// As there, for epochs alone.
+    pub(super) fn rewind_some(&mut self, step: u64, epochs: u64) -> Result<()> {
+        self.flush()?;
+        let path = self.path.join(METRICS);
+        let (kept, steps, told) = reported(&path, step, epochs, true)?;
+        self.cut(&path, kept, (steps.max(step), told), (step, epochs))
     }
 
     /// The file of the metrics, for [`Checkpointer::after`](super::Checkpointer::after).
@@ -367,7 +389,17 @@ impl RunDir {
 
     /// The path of the weights.
     pub fn weights(&self) -> PathBuf {
-        self.path.join(WEIGHTS)
+        Self::weights_in(&self.path)
+    }
+
+    /// The path of the weights of a run.
+    pub(super) fn weights_in(run: &Path) -> PathBuf {
+        run.join(WEIGHTS)
+    }
+
+    /// The path of the averaged weights of a run.
+    pub(super) fn average_weights_in(run: &Path) -> PathBuf {
+        run.join(AVERAGE)
     }
 
     /// The path of the initial weights, if they were given.

@@ -71,11 +71,22 @@ impl InitReport {
 /// [`Error::Weights`] for a file that cannot be read, and, listing every tensor, one that does not fit; [`Error::Config`]
 /// for a rename or a pattern that names nothing.
 pub fn initialise(trainer: &mut Trainer, init: &Init) -> Result<Option<InitReport>> {
-    let Some(file) = &init.file else { return Ok(None) };
-    let path = if file.is_dir() { file.join("model.safetensors") } else { file.clone() };
-    let (weights, report) = merged(trainer.state_dict()?, read(&path)?, init, &path)?;
+    if init.file.is_none() {
+        return Ok(None);
+    }
+    let Some((weights, report)) = merged_into(trainer.state_dict()?, init)? else { return Ok(None) };
     trainer.load_state_dict(&weights)?;
     Ok(Some(report))
+}
+
+/// A model with the weights of `[init]` in the place of its own; `None` where the section names no file.
+pub(super) fn merged_into(
+    model: Vec<NamedTensor>,
+    init: &Init,
+) -> Result<Option<(Vec<NamedTensor>, InitReport)>> {
+    let Some(file) = &init.file else { return Ok(None) };
+    let path = if file.is_dir() { file.join("model.safetensors") } else { file.clone() };
+    merged(model, read(&path)?, init, &path).map(Some)
 }
 
 /// The file's tensors under the names of the model, each with its name in the file.

@@ -11,6 +11,7 @@ mod present;
 mod session;
 mod state;
 mod summary;
+mod sweep;
 mod tensorboard;
 mod tiles;
 mod weights;
@@ -23,6 +24,7 @@ pub use init::{InitFate, InitReport, InitTensor, initialise};
 pub use session::{OnDeviceLost, Session};
 pub use state::RunState;
 pub use summary::{MetricSummary, RunSummary, find_runs};
+pub use sweep::{Ended, Row, Sweep, SweepObserver, SweepSource, SweepStart, ranked};
 pub use tensorboard::{EventFile, Histogram};
 pub use weights::{load, save};
 

@@ -34,6 +34,19 @@ fn numbers(name: &str) -> Result<Vec<u32>> {
     Ok(numbers)
 }
 
+/// Makes `runs/<name>-<number>`, whose number is above every other.
+pub(super) fn make_next(name: &str) -> Result<PathBuf> {
+    let mut number = numbers(name)?.last().map_or(1, |last| u64::from(*last) + 1);
+    loop {
+        let path = numbered(name, number);
+        match fs::create_dir_all(RUNS).and_then(|()| fs::create_dir(&path)) {
+            Ok(()) => return Ok(path),
+            Err(err) if err.kind() == ErrorKind::AlreadyExists && Path::new(RUNS).is_dir() => number += 1,
+            Err(err) => return Err(Error::io("cannot make the directory", &path, &err)),
+        }
+    }
+}
+
 impl RunDir {
     /// Makes and locks `runs/<name>-<number>`, whose number is above every other. To make the directory is to own the
     /// number: runs that start at once get one each.
@@ -41,15 +54,7 @@ impl RunDir {
     /// # Errors
     /// As [`RunDir::claim`].
     pub fn claim_next(name: &str) -> Result<Claim> {
-        let mut number = numbers(name)?.last().map_or(1, |last| u64::from(*last) + 1);
-        loop {
-            let path = numbered(name, number);
-            match fs::create_dir_all(RUNS).and_then(|()| fs::create_dir(&path)) {
-                Ok(()) => return Self::claim(&path),
-                Err(err) if err.kind() == ErrorKind::AlreadyExists && Path::new(RUNS).is_dir() => number += 1,
-                Err(err) => return Err(Error::io("cannot make the directory", &path, &err)),
-            }
-        }
+        Self::claim(&make_next(name)?)
     }
 
     /// The `runs/<name>-<number>` of the highest number that holds a run.

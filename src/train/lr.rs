@@ -99,7 +99,14 @@ impl LearningRate {
 
     /// Rows of the optimizer's table, f64 rounded once: a row for each group and each of the `count` updates after the
     /// first `done`, in an epoch, counted from 0.
-    pub fn table(&self, rule: Rule<'_>, steps_per_epoch: u64, done: u64, count: usize, epoch: u64) -> Vec<f32> {
+    pub fn table(
+        &self,
+        rule: Rule<'_>,
+        steps_per_epoch: u64,
+        done: u64,
+        count: usize,
+        epoch: u64,
+    ) -> Vec<f32> {
         let Rule { update: rule, groups, .. } = rule;
         let clip = match rule.clip {
             Some(Clip::Value(max)) => max,

@@ -20,7 +20,7 @@ mod trainer;
 
 pub use checkpointing::{CheckpointOptions, Checkpointing};
 pub use fleet::{
-    Fleet, FleetEnd, FleetObserver, FleetOptions, Halving, Judgement, ReplicaEnd, Variant,
+    Fleet, FleetEnd, FleetObserver, FleetOptions, FleetPlan, Halving, Judgement, ReplicaEnd, Variant,
 };
 pub use handle::{RunHandle, RunProgress};
 pub use lr_curve::{LrEnd, LrPoint, LrSuggestion, LrSweep, NoDescent};

@@ -98,11 +98,11 @@ impl Runs {
 }
 
 impl FleetObserver for Runs {
-    fn steps(&mut self, net: usize, steps: &[StepRecord]) -> Result<(), Error> {
+    fn steps(&mut self, _: &Fleet, net: usize, steps: &[StepRecord]) -> Result<(), Error> {
         self.runs[net].steps(steps)
     }
 
-    fn epoch(&mut self, net: usize, epoch: &EpochRecord) -> Result<(), Error> {
+    fn epoch(&mut self, _: &Fleet, net: usize, epoch: &EpochRecord) -> Result<(), Error> {
         self.runs[net].epoch(epoch)
     }
 
@@ -170,7 +170,10 @@ fn same(what: &str, net: usize, found: &Run, wanted: &Run, whole: bool) {
     assert!(differing(&found.average, &wanted.average).is_empty(), "{what}, net {net}: averages differ");
     let pairs = found.state.iter().zip(&wanted.state);
     let other: Vec<&String> = pairs.filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
-    assert!(other.is_empty() && found.state.len() == wanted.state.len(), "{what}, net {net}: {other:?} differ");
+    assert!(
+        other.is_empty() && found.state.len() == wanted.state.len(),
+        "{what}, net {net}: {other:?} differ"
+    );
 }
 
 /// A few epochs of each variant, all at once and in slots that are fewer, have the bits of each alone.
@@ -343,7 +346,13 @@ fn the_worse_half_ends() {
         let kept: Vec<Vec<usize>> = runs.judged.iter().map(|judged| sorted(judged.kept.clone())).collect();
         assert_eq!(kept[..2], [first.clone(), second.clone()], "{at_once:?}");
         for (net, run) in runs.runs.iter().enumerate() {
-            let epochs = if second.contains(&net) { 4 } else if first.contains(&net) { 2 } else { 1 };
+            let epochs = if second.contains(&net) {
+                4
+            } else if first.contains(&net) {
+                2
+            } else {
+                1
+            };
             assert_eq!(run.epochs.len(), epochs, "{at_once:?}, net {net}");
             same("halved", net, run, &wanted[net], epochs == 4);
         }
@@ -410,7 +419,14 @@ fn nets_come_and_go() {
 fn weights_to_start_from() {
     let gpu = adapter::open(Family::Tiled);
     let all = variants("adamw", "", &few(2));
-    let trained = Trainer::new(&gpu, &(nets::perceptron as Model), &cross_entropy, &all[0].update, &data(), &all[0].options);
+    let trained = Trainer::new(
+        &gpu,
+        &(nets::perceptron as Model),
+        &cross_entropy,
+        &all[0].update,
+        &data(),
+        &all[0].options,
+    );
     let mut trained = trained.expect("a trainer");
     trained.advance(2).expect("steps");
     let weights = Arc::new(trained.state_dict().expect("weights"));
@@ -418,7 +434,14 @@ fn weights_to_start_from() {
     fleet.load_state_dict(1, &weights).expect("weights");
     let mut runs = Runs::of(2);
     fleet.run(&mut runs).expect("a run");
-    let alone = Trainer::new(&gpu, &(nets::perceptron as Model), &cross_entropy, &all[1].update, &data(), &all[1].options);
+    let alone = Trainer::new(
+        &gpu,
+        &(nets::perceptron as Model),
+        &cross_entropy,
+        &all[1].update,
+        &data(),
+        &all[1].options,
+    );
     let mut alone = alone.expect("a trainer");
     alone.load_state_dict(&weights).expect("weights");
     let mut run = Run::default();
@@ -439,7 +462,10 @@ fn what_cannot_train_at_once_is_refused_by_name() {
     };
     let own = FleetOptions::default;
     let err = refused(&|all| all[1].update = update("adam", ""), own());
-    assert!(err.contains("\"lr 0.01, seed 0\" and \"lr 0.003, seed 1\"") && err.contains("optimizer"), "{err}");
+    assert!(
+        err.contains("\"lr 0.01, seed 0\" and \"lr 0.003, seed 1\"") && err.contains("optimizer"),
+        "{err}"
+    );
     let err = refused(&|all| all[2].update = update("sgd", "momentum = 0.9, nesterov = true"), own());
     assert!(err.contains("differ in"), "{err}");
     let err = refused(&|all| all[3].options.batch_size = BatchSize::Rows(4), own());

@@ -9,6 +9,7 @@ mod plain;
 mod render;
 mod screen;
 mod state;
+mod sweep;
 
 use std::io::IsTerminal;
 
@@ -21,6 +22,7 @@ pub(super) use json::Json;
 use plain::Plain;
 pub(super) use plain::evaluated;
 use screen::Screen;
+pub(super) use sweep::SweepView;
 
 /// Shows a run. Dropping it clears its drawing from the terminal.
 pub(super) enum View {

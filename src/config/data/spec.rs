@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::arrays::ArraysSpec;
 use super::images::ImagesSpec;
+use super::keys::HoldoutKeys;
 use super::pack::PackSpec;
 use super::source::{Other, Run, Source, last_part};
 use super::table::TableSpec;
@@ -112,6 +113,22 @@ impl DataSpec {
             DataSpec::Images(spec) => Some(spec),
             DataSpec::Inputs(own) => own.images_mut(),
             _ => None,
+        }
+    }
+
+    /// True where a part of the samples is held out for evaluation.
+    pub(in super::super) fn holds_out(&self) -> bool {
+        self.source().holds_out()
+    }
+
+    /// The keys of the part held out for evaluation, where it has them.
+    pub(in super::super) fn holdout_mut(&mut self) -> Option<&mut HoldoutKeys> {
+        match self {
+            DataSpec::Table(spec) => Some(&mut spec.holdout),
+            DataSpec::Arrays(spec) => Some(&mut spec.holdout),
+            DataSpec::Images(spec) => Some(&mut spec.holdout),
+            DataSpec::Inputs(own) => own.holdout_mut(),
+            DataSpec::Digits | DataSpec::Text(_) | DataSpec::Pack(_) => None,
         }
     }
 

@@ -234,7 +234,7 @@ mod tests {
 
     fn axes(grid: &[&str], zip: &[&str], random: Option<usize>, seeds: &[u64]) -> Axes {
         let [grid, zip] =
-            [grid, zip].map(|texts| texts.iter().map(|text| Axis::parse(text).unwrap()).collect());
+            [grid, zip].map(|texts| texts.iter().map(|text| Axis::parse("--grid", text).unwrap()).collect());
         Axes { grid, zip, random, seeds: seeds.to_vec() }
     }
 

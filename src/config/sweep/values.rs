@@ -62,9 +62,9 @@ impl Axis {
     /// - `1e-3,3e-3` or `adam,sgd`: values with commas between. What is not TOML is a string.
     ///
     /// # Errors
-    /// [`Error::Config`] that begins with `--grid KEY=VALUES`.
-    pub fn parse(text: &str) -> Result<Axis> {
-        let place = format!("--grid {}", short(text));
+    /// [`Error::Config`] that begins with `FLAG KEY=VALUES`.
+    pub fn parse(flag: &str, text: &str) -> Result<Axis> {
+        let place = format!("{flag} {}", short(text));
         let Some((key, values)) = text.split_once('=') else {
             let wanted = "a key and its values are needed, as --grid optimizer.lr=1e-4..1e-1:log:8";
             return Err(Error::Config(format!("{place}: {wanted}")));
@@ -331,7 +331,7 @@ mod tests {
             ("\"a..b\"", "[\"a..b\"]"),
             ("7", "[7]"),
         ] {
-            let axis = Axis::parse(&format!(" a.b = {text}")).unwrap();
+            let axis = Axis::parse("--grid", &format!(" a.b = {text}")).unwrap();
             let all = axis.values.all();
             assert_eq!((axis.key.as_str(), all.len()), ("a.b", axis.values.count()));
             assert_eq!(Value::Array(all).to_string(), want, "{text}");
@@ -377,11 +377,11 @@ mod tests {
             ("a=0..1:lin:5", "0 appears twice after rounding to whole numbers; give a smaller count"),
             ("a=1.0..1.000001:lin:9", "1.0 appears twice"),
         ] {
-            let err = Axis::parse(text).unwrap_err().to_string();
+            let err = Axis::parse("--grid", text).unwrap_err().to_string();
             assert!(err.starts_with(&format!("--grid {text}: ")) && err.contains(words), "{err}");
         }
         for long in ["x".repeat(1 << 20), format!("a={}", "[".repeat(1 << 20))] {
-            let err = Axis::parse(&long).unwrap_err().to_string();
+            let err = Axis::parse("--grid", &long).unwrap_err().to_string();
             assert!(err.len() < 400, "{} bytes", err.len());
         }
         let err = Axis::from_value("a.b", &Value::Integer(3)).unwrap_err().to_string();
@@ -400,7 +400,7 @@ mod tests {
             ("0..8", 0.5, "4"),
             ("1..15:log:3", 0.5, "4"),
         ] {
-            let drawn = Axis::parse(&format!("a={text}")).unwrap().values.draw(uniform);
+            let drawn = Axis::parse("--grid", &format!("a={text}")).unwrap().values.draw(uniform);
             assert_eq!(drawn.to_string(), want, "{text}");
         }
     }
@@ -415,7 +415,7 @@ mod tests {
         ) {
             let read = [format!("a={text}"), format!("a=[{text}]"), format!("a={range}"), format!("a={list}")];
             for text in read.into_iter().chain([text, list]) {
-                let Ok(axis) = Axis::parse(&text) else { continue };
+                let Ok(axis) = Axis::parse("--grid", &text) else { continue };
                 prop_assert_eq!(axis.values.all().len(), axis.values.count());
                 let drawn = axis.values.draw(uniform);
                 if let Values::Range(Range { from, to, .. }) = axis.values {

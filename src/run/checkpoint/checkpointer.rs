@@ -30,7 +30,6 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Debug)]
 pub struct Checkpointer {
-    folder: PathBuf,
     rule: CheckpointOptions,
     identity: Identity,
     monitor: Monitor,
@@ -65,8 +64,8 @@ impl Checkpointer {
             data: data.clone(),
             fingerprint: Fingerprint::Unknown,
         });
-        let (folder, last) = (folder.to_owned(), Instant::now());
-        Ok(Checkpointer { folder, rule, identity, monitor, store, writer, last, saved: None, is_owed: false })
+        let last = Instant::now();
+        Ok(Checkpointer { rule, identity, monitor, store, writer, last, saved: None, is_owed: false })
     }
 
     /// Syncs `metrics` before each checkpoint, so that this file is never behind a checkpoint.
@@ -81,23 +80,7 @@ impl Checkpointer {
     /// # Errors
     /// [`Error::Checkpoint`] where there are checkpoints and every one is damaged.
     pub fn latest(&self) -> Result<(Option<Checkpoint>, Vec<Error>)> {
-        let mut damaged = Vec::new();
-        for entry in self.store.entries.iter().rev() {
-            match self.store.read(entry.step) {
-                Ok(saved) => return Ok((Some(saved), damaged)),
-                Err(err @ Error::Checkpoint(_)) => damaged.push(err),
-                Err(other) => return Err(other),
-            }
-        }
-        if damaged.is_empty() {
-            return Ok((None, damaged));
-        }
-        let each: Vec<String> = damaged.iter().map(|err| format!("  {err}")).collect();
-        Err(Error::Checkpoint(format!(
-            "no checkpoint in {} is whole:\n{}\nRemove that folder to begin the run anew",
-            self.folder.display(),
-            each.join("\n")
-        )))
+        self.store.latest()
     }
 
     /// Checks that the data are those that a checkpoint was made with.

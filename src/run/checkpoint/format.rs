@@ -105,7 +105,7 @@ impl Checkpoint {
 
 /// The contents of a checkpoint.
 #[derive(Debug)]
-pub(super) struct Contents {
+pub(in crate::run) struct Contents {
     pub layout: WeightLayout,
     pub monitor: Monitor,
     pub checkpoint: Checkpoint,

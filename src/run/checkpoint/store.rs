@@ -23,10 +23,10 @@ const GONE: &str = ".gone-";
 
 /// The folder `checkpoints` of a run.
 #[derive(Debug, Clone)]
-pub(super) struct CheckpointStore {
+pub(in crate::run) struct CheckpointStore {
     folder: PathBuf,
     /// By step.
-    pub entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
 }
 
 fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
@@ -67,6 +67,30 @@ impl CheckpointStore {
 
     pub fn read(&self, step: u64) -> Result<Checkpoint> {
         format::read(&self.path(step))
+    }
+
+    /// The newest complete checkpoint, if there is one, and the faults of the newer ones.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where there are checkpoints and every one is damaged.
+    pub fn latest(&self) -> Result<(Option<Checkpoint>, Vec<Error>)> {
+        let mut damaged = Vec::new();
+        for entry in self.entries.iter().rev() {
+            match self.read(entry.step) {
+                Ok(saved) => return Ok((Some(saved), damaged)),
+                Err(err @ Error::Checkpoint(_)) => damaged.push(err),
+                Err(other) => return Err(other),
+            }
+        }
+        if damaged.is_empty() {
+            return Ok((None, damaged));
+        }
+        let each: Vec<String> = damaged.iter().map(|err| format!("  {err}")).collect();
+        Err(Error::Checkpoint(format!(
+            "no checkpoint in {} is whole:\n{}\nRemove that folder to begin the run anew",
+            self.folder.display(),
+            each.join("\n")
+        )))
     }
 
     /// Writes a checkpoint: all of it or, after an error, nothing.

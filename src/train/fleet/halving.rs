@@ -133,7 +133,11 @@ impl Rungs {
     }
 
     /// Judges the nets that wait: `goes_on` says whether a net has not ended yet, `epochs` how many it has trained.
-    pub fn judge(&mut self, goes_on: impl Fn(usize) -> bool, epochs: impl Fn(usize) -> u64) -> Vec<Judgement> {
+    pub fn judge(
+        &mut self,
+        goes_on: impl Fn(usize) -> bool,
+        epochs: impl Fn(usize) -> u64,
+    ) -> Vec<Judgement> {
         let Some(rule) = self.rule.clone() else { return Vec::new() };
         let mut judgements = Vec::new();
         let mut entered = self.nets;
@@ -147,8 +151,7 @@ impl Rungs {
             if waiting.is_empty() || !rule.asynchronous && (0..self.nets).any(is_awaited) {
                 continue;
             }
-            let best: Vec<usize> =
-                rule.ranked(&rung.values).into_iter().take(rule.survivors(most)).collect();
+            let best: Vec<usize> = rule.ranked(&rung.values).into_iter().take(rule.survivors(most)).collect();
             let has_value = |net: usize| rung.values.iter().any(|(i, value)| *i == net && value.is_some());
             let (kept, dropped): (Vec<usize>, Vec<usize>) =
                 waiting.iter().partition(|&&net| best.contains(&net) && has_value(net));
@@ -164,7 +167,9 @@ impl Rungs {
     pub fn recall(&mut self, judgements: &[Judgement], nets: usize) -> Result<()> {
         for Judgement { rung, kept, dropped, values } in judgements {
             if kept.iter().chain(dropped).any(|net| *net >= nets) {
-                return Err(Error::Config(format!("a judgement after {rung} epochs is of nets that are not there")));
+                return Err(Error::Config(format!(
+                    "a judgement after {rung} epochs is of nets that are not there"
+                )));
             }
             let own = self.rung(*rung);
             own.values.extend(values);
@@ -197,14 +202,21 @@ mod tests {
         for net in 0..6 {
             rungs.arrived(net, 2, (net != 5).then_some(f64::from(10 - net as u32)));
         }
-        assert!(rungs.judge(|_| true, |net| if net == 6 { 1 } else { 2 }).is_empty(), "the seventh is awaited");
+        assert!(
+            rungs.judge(|_| true, |net| if net == 6 { 1 } else { 2 }).is_empty(),
+            "the seventh is awaited"
+        );
         let [judged] = &rungs.judge(|net| net != 6, |net| if net == 6 { 1 } else { 2 })[..] else { panic!() };
         assert_eq!((&judged.kept[..], &judged.dropped[..]), (&[3, 4][..], &[0, 1, 2, 5][..]));
         assert!(!rungs.holds(3, 2) && rungs.holds(0, 2) && !rungs.holds(3, 3) && rungs.holds(3, 6));
         rungs.arrived(3, 6, Some(1.0));
         rungs.arrived(4, 6, Some(0.5));
         let [judged] = &rungs.judge(|_| true, |net| if net < 5 { 6 } else { 9 })[..] else { panic!() };
-        assert_eq!((&judged.kept[..], &judged.dropped[..]), (&[4][..], &[3][..]), "of two, a third is one at least");
+        assert_eq!(
+            (&judged.kept[..], &judged.dropped[..]),
+            (&[4][..], &[3][..]),
+            "of two, a third is one at least"
+        );
     }
 
     #[test]

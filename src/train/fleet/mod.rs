@@ -7,6 +7,7 @@
 
 mod halving;
 mod net;
+mod planned;
 mod run;
 mod slots;
 mod variant;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use halving::{Halving, Judgement};
 pub use net::ReplicaEnd;
 use net::{Net, Place};
+pub use planned::FleetPlan;
 pub use run::{FleetEnd, FleetObserver};
 pub use variant::Variant;
 
@@ -83,15 +85,6 @@ pub struct Fleet {
     clock: TrainClock,
 }
 
-/// What variants differ in where they may not, in words.
-fn unlike(first: &Variant, other: &Variant, what: &str) -> Error {
-    Error::Config(format!(
-        "\"{}\" and \"{}\" differ in {what}: nets that train at once differ in numbers of the optimizer, seeds and lengths \
-         alone; make a fleet of each kind",
-        first.name, other.name
-    ))
-}
-
 impl Fleet {
     /// Plans, allocates and compiles a fleet. `model` and `loss` are as those of [`Trainer::new`](super::Trainer::new).
     ///
@@ -105,58 +98,33 @@ impl Fleet {
         data: &Dataset,
         options: &FleetOptions,
     ) -> Result<Fleet> {
-        let plans = variants.iter().map(|variant| {
+        let target = Target { reads: Reads::Storage, ..Target::for_gpu(gpu) };
+        let mut together: Option<FleetPlan> = None;
+        for variant in variants {
             let builder = TrainPlan::builder(data, &variant.update).model(model, loss);
-            let target = Target { reads: Reads::Storage, ..Target::for_gpu(gpu) };
-            Ok((variant.clone(), builder.options(&variant.options).target(target).build()?))
-        });
-        Self::from_plans(gpu, plans, data, options)
+            let plan = builder.options(&variant.options).target(target).build()?;
+            match &mut together {
+                None => together = Some(FleetPlan::new(variant.clone(), plan, options.orders)?),
+                Some(together) => together.add(variant.clone(), &plan)?,
+            }
+        }
+        let together = together.ok_or_else(|| Error::Config("a fleet needs at least one variant".into()))?;
+        Self::from_plan(gpu, together, data, options)
     }
 
-    /// [`Fleet::new`] from the plan of each variant alone, made for a target that reads storage buffers.
+    /// [`Fleet::new`] from plans that were made before.
     ///
     /// # Errors
     /// As [`Fleet::new`].
-    pub fn from_plans(
-        gpu: &Gpu,
-        plans: impl IntoIterator<Item = Result<(Variant, TrainPlan)>>,
-        data: &Dataset,
-        options: &FleetOptions,
-    ) -> Result<Fleet> {
-        let mut first: Option<(Variant, TrainPlan)> = None;
-        let mut nets = Vec::new();
-        for made in plans {
-            let (variant, plan) = made?;
-            match &first {
-                None => first = Some((variant.clone(), plan.clone())),
-                Some((own, with)) => {
-                    if let Some(what) = with.difference(&plan) {
-                        return Err(unlike(own, &variant, &what));
-                    }
-                    if options.orders == Orders::Shared && !own.has_order_of(&variant) {
-                        return Err(unlike(own, &variant, "the seed of their order, which they share"));
-                    }
-                }
-            }
-            nets.push(Net::new(variant, &plan)?);
-        }
-        let Some((_, plan)) = first else {
-            return Err(Error::Config("a fleet needs at least one variant".into()));
-        };
-        if plan.statistics.is_some() {
-            return Err(Error::Config(
-                "watch.statistics: several nets at once take no statistics of tensors; leave it out, and train the net of \
-                 interest alone with it"
-                    .into(),
-            ));
-        }
+    pub fn from_plan(gpu: &Gpu, plan: FleetPlan, data: &Dataset, options: &FleetOptions) -> Result<Fleet> {
+        let FleetPlan { plan, nets, orders } = plan;
         let target = Target::for_gpu(gpu).with_precision(plan.precision);
         if options.at_once == Some(0) {
             return Err(Error::Config("at once 0 nets would train: the least is 1".into()));
         }
         let wanted = options.at_once.unwrap_or(nets.len()).min(nets.len());
-        let count = plan.replicas_at_once(wanted, options.orders, target)?;
-        let plan = plan.replicated(count, options.orders)?.reading(target);
+        let count = plan.replicas_at_once(wanted, orders, target)?;
+        let plan = plan.replicated(count, orders)?.reading(target);
         let engine = Engine::new(gpu, &plan, data, &nets[0].variant.options)?;
         Ok(Fleet {
             judged: halving::Rungs::new(options.halving.clone(), nets.len()),
@@ -165,7 +133,7 @@ impl Fleet {
             data: data.clone(),
             nets,
             slots: Vec::new(),
-            options: options.clone(),
+            options: FleetOptions { orders, ..options.clone() },
             handle: RunHandle::default(),
             clock: TrainClock::default(),
         })
@@ -221,6 +189,11 @@ impl Fleet {
         &self.slots
     }
 
+    /// True where a net has a state, and has not been forgotten.
+    pub fn has_begun(&self, net: usize) -> bool {
+        matches!(self.nets[net].place, Place::Slot(_) | Place::Host(_))
+    }
+
     /// The best epoch of a net so far, as its value and its number, where early stopping keeps its weights.
     pub fn best_epoch(&self, net: usize) -> Option<(f64, u64)> {
         let net = &self.nets[net];
@@ -254,7 +227,10 @@ impl Fleet {
             Place::Slot(slot) => self.engine.read_state(&self.plan, *slot)?,
             Place::Host(buffers) => buffers.as_ref().clone(),
             Place::New(_) => {
-                return Err(Error::Config(format!("\"{}\" has not begun, so it has no state", own.variant.name)));
+                return Err(Error::Config(format!(
+                    "\"{}\" has not begun, so it has no state",
+                    own.variant.name
+                )));
             }
             Place::Dropped => {
                 return Err(Error::Config(format!(
@@ -352,10 +328,10 @@ impl Fleet {
         self.judged.recall(judgements, self.nets.len())
     }
 
-    /// Has a net be one that ended before, which is told from its last epoch on no more.
-    pub fn ended_before(&mut self, net: usize, end: ReplicaEnd, last: Option<super::EpochRecord>) {
+    /// Has a net be one that ended in a run before this one.
+    pub fn ended_before(&mut self, net: usize) {
         let own = &mut self.nets[net];
-        (own.end, own.last, own.place) = (Some(end), last, Place::Dropped);
+        (own.end, own.place) = (Some(ReplicaEnd::Before), Place::Dropped);
     }
 
     /// The options of a net.

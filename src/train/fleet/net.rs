@@ -28,6 +28,8 @@ pub enum ReplicaEnd {
     },
     /// [`Fleet::stop`](super::Fleet::stop) ended it.
     Stopped,
+    /// It ended in a run of the fleet before this one.
+    Before,
     /// It failed, as its run alone would: its loss was no longer finite.
     Failed(Error),
 }
@@ -40,6 +42,7 @@ impl ReplicaEnd {
             ReplicaEnd::EarlyStopped => "early stopped",
             ReplicaEnd::Dropped { .. } => "dropped",
             ReplicaEnd::Stopped => "stopped",
+            ReplicaEnd::Before => "ended",
             ReplicaEnd::Failed(Error::Diverged { .. }) => "diverged",
             ReplicaEnd::Failed(_) => "failed",
         }

@@ -1,9 +1,9 @@
 //! The loop of a fleet, from top to bottom: report finished epochs, end nets where it is time, fill slots, train up to where
 //! the first of them has something due.
 
+use super::Fleet;
 use super::halving::Judgement;
 use super::net::{Place, ReplicaEnd};
-use super::Fleet;
 use crate::engine::Window;
 use crate::error::{Error, Result};
 use crate::train::{EpochRecord, Monitor, StepRecord};
@@ -12,14 +12,14 @@ use crate::train::{EpochRecord, Monitor, StepRecord};
 /// [`RunHandle::stop`](crate::train::RunHandle::stop) does.
 pub trait FleetObserver {
     /// After steps of a net whose losses were received.
-    fn steps(&mut self, net: usize, steps: &[StepRecord]) -> Result<()> {
-        let _ = (net, steps);
+    fn steps(&mut self, fleet: &Fleet, net: usize, steps: &[StepRecord]) -> Result<()> {
+        let _ = (fleet, net, steps);
         Ok(())
     }
 
     /// After an epoch of a net and its evaluation.
-    fn epoch(&mut self, net: usize, epoch: &EpochRecord) -> Result<()> {
-        let _ = (net, epoch);
+    fn epoch(&mut self, fleet: &Fleet, net: usize, epoch: &EpochRecord) -> Result<()> {
+        let _ = (fleet, net, epoch);
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl Fleet {
                     own.keep_best(buffers);
                 }
             }
-            match observer.epoch(net, &record) {
+            match observer.epoch(self, net, &record) {
                 Err(Error::Cancelled) => is_cancelled = true,
                 other => other?,
             }
@@ -205,7 +205,8 @@ impl Fleet {
     /// Trains up to the first end of an epoch or of a net, or until the fleet is stopped; receives everything.
     async fn train(&mut self, observer: &mut dyn FleetObserver) -> Result<()> {
         let steps_per_epoch = self.plan.batches.steps();
-        let left = self.slots.iter().map(|&net| self.nets[net].steps_left(steps_per_epoch)).min().unwrap_or(0);
+        let left =
+            self.slots.iter().map(|&net| self.nets[net].steps_left(steps_per_epoch)).min().unwrap_or(0);
         let waited = self.engine.data_wait();
         self.clock.start();
         self.engine.restart_pacing();
@@ -271,7 +272,7 @@ impl Fleet {
             }
             let (steps, fault) = own.progress.take_results(&own.variant.update, window, results);
             own.fault = fault;
-            match observer.steps(net, &steps) {
+            match observer.steps(self, net, &steps) {
                 Err(Error::Cancelled) => self.handle.stop(),
                 other => other?,
             }

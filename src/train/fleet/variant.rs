@@ -27,10 +27,4 @@ impl Variant {
         self.options.seed = seed;
         self
     }
-
-    /// True where both go through the samples in one order.
-    pub(super) fn has_order_of(&self, other: &Variant) -> bool {
-        let order = |own: &Variant| (own.options.order_seed(), own.options.shuffle);
-        order(self) == order(other)
-    }
 }

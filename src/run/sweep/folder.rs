@@ -1,0 +1,175 @@
+//! The files of a sweep: `sweep.toml`, what it is; `sweep.jsonl`, what has happened; `replicas.csv`, the table.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::row::{Ended, Row};
+use crate::atomic_file::write_whole;
+use crate::error::{Error, Result};
+use crate::run::dir::lock;
+use crate::train::{EpochRecord, Judgement};
+
+/// What the sweep is.
+pub(super) const SWEEP: &str = "sweep.toml";
+const EVENTS: &str = "sweep.jsonl";
+const TABLE: &str = "replicas.csv";
+
+/// A line of `sweep.jsonl`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub(super) enum Event {
+    /// An epoch of a run.
+    Epoch {
+        replica: usize,
+        #[serde(flatten)]
+        epoch: EpochRecord,
+    },
+    /// Runs were judged.
+    Judged { rung: u64, kept: Vec<usize>, dropped: Vec<usize>, values: Vec<(usize, Option<f64>)> },
+    /// A run ended.
+    End {
+        replica: usize,
+        #[serde(flatten)]
+        ended: Ended,
+    },
+}
+
+/// The judgements of runs that are the members of a fleet, by their numbers in it.
+pub(super) fn judgements(events: &[Event], members: &[usize]) -> Vec<Judgement> {
+    let net = |replica: &usize| members.iter().position(|member| member == replica);
+    let nets = |replicas: &[usize]| replicas.iter().filter_map(net).collect::<Vec<_>>();
+    let judged = events.iter().filter_map(|event| match event {
+        Event::Judged { rung, kept, dropped, values } => Some(Judgement {
+            rung: *rung,
+            kept: nets(kept),
+            dropped: nets(dropped),
+            values: values.iter().filter_map(|(replica, value)| Some((net(replica)?, *value))).collect(),
+        }),
+        _ => None,
+    });
+    judged.filter(|judged| !judged.values.is_empty()).collect()
+}
+
+/// The open folder of a sweep. No other process opens it meanwhile.
+#[derive(Debug)]
+pub(super) struct SweepDir {
+    path: PathBuf,
+    events: File,
+    _lock: File,
+}
+
+impl SweepDir {
+    /// True where a folder holds a sweep.
+    pub fn exists(path: &Path) -> bool {
+        path.join(SWEEP).exists()
+    }
+
+    /// Makes the folder, or takes an empty one.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it holds a sweep or a run; [`Error::Io`] where it cannot be written.
+    pub fn create(path: &Path, sweep: &str) -> Result<SweepDir> {
+        let place = path.display();
+        if Self::exists(path) {
+            return Err(Error::Config(format!(
+                "{place} holds a sweep already; downhill sweep --resume {place} goes on with it; or choose another --out, or \
+                 remove it"
+            )));
+        }
+        if super::RunDir::exists(path) {
+            return Err(Error::Config(format!("{place} holds a run; choose another --out, or remove it")));
+        }
+        fs::create_dir_all(path).map_err(|err| Error::io("cannot make the directory", path, &err))?;
+        let lock = lock(path)?;
+        let events = open(path)?;
+        write_whole(&path.join(SWEEP), sweep.as_bytes())?;
+        Ok(SweepDir { path: path.to_owned(), events, _lock: lock })
+    }
+
+    /// Opens the folder of a sweep again.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it holds none; [`Error::Checkpoint`] where another process has it.
+    pub fn reopen(path: &Path) -> Result<SweepDir> {
+        if !Self::exists(path) {
+            let what = if path.is_dir() { "it holds no sweep.toml" } else { "there is no such directory" };
+            return Err(Error::Config(format!(
+                "{}: {what}; the folder of a sweep is needed, as downhill sweep made it",
+                path.display()
+            )));
+        }
+        let lock = lock(path)?;
+        // A killed process may have left a part of a line.
+        let file = path.join(EVENTS);
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let events = open(path)?;
+        events.set_len(whole as u64).map_err(|err| Error::io("cannot write", &file, &err))?;
+        Ok(SweepDir { path: path.to_owned(), events, _lock: lock })
+    }
+
+    /// The path of the folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What has happened before.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for a line that is none of a sweep.
+    pub fn events(&self) -> Result<Vec<Event>> {
+        let file = self.path.join(EVENTS);
+        let text = fs::read_to_string(&file).map_err(|err| Error::io("cannot read", &file, &err))?;
+        let read = |line: &str| {
+            serde_json::from_str(line).map_err(|err| {
+                Error::Checkpoint(format!("{}: a line is none of a sweep: {err}", file.display()))
+            })
+        };
+        text.lines().map(read).collect()
+    }
+
+    /// Appends a line.
+    ///
+    /// # Errors
+    /// [`Error::Io`], a full disk for instance.
+    pub fn tell(&mut self, event: &Event) -> Result<()> {
+        let text = serde_json::to_string(event).unwrap_or_default();
+        let write = self.events.write_all(format!("{text}\n").as_bytes());
+        write.map_err(|err| Error::io("cannot write", self.path.join(EVENTS), &err))
+    }
+
+    /// Writes the table.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written.
+    pub fn write_table(&self, swept: &[String], rows: &[Row]) -> Result<()> {
+        let path = self.path.join(TABLE);
+        let fault =
+            |err: csv::Error| Error::io("cannot write", &path, &std::io::Error::other(err.to_string()));
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let head = ["replica", "folder"].into_iter().chain(swept.iter().map(String::as_str));
+        table.write_record(head.chain(["end", "epochs", "eval_loss", "eval_accuracy"])).map_err(fault)?;
+        for row in rows {
+            let number = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:?}"));
+            let last = row.last();
+            let mut cells = vec![row.replica.to_string(), row.folder.clone()];
+            cells.extend(row.values.iter().cloned());
+            cells.push(row.ended.as_ref().map_or("", |ended| &ended.end).to_owned());
+            cells.push(last.map_or(0, |last| last.epoch).to_string());
+            cells.push(number(last.and_then(|last| last.eval_loss)));
+            cells.push(number(last.and_then(|last| last.eval_accuracy)));
+            table.write_record(cells).map_err(fault)?;
+        }
+        let bytes = table.into_inner().map_err(|err| fault(err.into_error().into()))?;
+        write_whole(&path, &bytes)
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    let file = path.join(EVENTS);
+    let open = File::options().append(true).create(true).open(&file);
+    open.map_err(|err| Error::io("cannot write", &file, &err))
+}

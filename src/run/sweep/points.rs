@@ -1,0 +1,215 @@
+//! The runs of a sweep: their configs, and which of them can train at once.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::SweepSource;
+use super::folder::SWEEP;
+use super::replica::Replica;
+use crate::config::{Config, DataSpec, Point, Sweep, folder, written};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, GpuOptions, Reads};
+use crate::kernel::{Family, Target};
+use crate::run::dir::CONFIG;
+use crate::train::{FleetPlan, Variant};
+
+/// The runs of a sweep.
+#[derive(Debug)]
+pub(super) struct Points {
+    pub sweep: Sweep,
+    points: Vec<Point>,
+    configs: Vec<Config>,
+}
+
+/// Runs that can train at once.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Their numbers.
+    pub members: Vec<usize>,
+    pub plan: FleetPlan,
+    pub data: Dataset,
+}
+
+/// `sweep.toml`
+const HEAD: &str = "# What downhill sweep trains here. Each run has its config in its folder.\n";
+
+impl Points {
+    /// Reads the configs of all runs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for axes that cannot be, and for a config that cannot, with the run's settings.
+    pub fn read(source: &SweepSource<'_>) -> Result<Points> {
+        let base = Config::load_from(source.config, source.settings, source.data_root)?;
+        let seed = base.options.seed;
+        let points = source.keys.axes()?.points(seed)?;
+        let order = base.options.seeds.order.unwrap_or(seed);
+        let read = |point: &Point| {
+            let own = point.iter().map(|(key, value)| format!("{key}={}", written(value)));
+            let settings: Vec<String> = source.settings.iter().cloned().chain(own).collect();
+            let config = Config::load_from(source.config, &settings, source.data_root)
+                .map_err(|err| told_with(err, point))?;
+            let mut config = config.in_sweep_of(seed);
+            if source.keys.order == crate::compile::Orders::Shared {
+                config.options.seeds.order = Some(order);
+            }
+            refuse(&config).map_err(|err| told_with(err, point))?;
+            Ok(config)
+        };
+        let configs = points.iter().map(read).collect::<Result<Vec<Config>>>()?;
+        source.keys.halving(true)?;
+        Ok(Points { sweep: source.keys.clone(), points, configs })
+    }
+
+    /// The runs of a sweep that is there.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where its files are not those of a sweep.
+    pub fn stored(path: &Path) -> Result<Points> {
+        let file = path.join(SWEEP);
+        let text = std::fs::read_to_string(&file).map_err(|err| Error::io("cannot read", &file, &err))?;
+        let wrong = |what: String| Error::Config(format!("{}: {what}", file.display()));
+        let mut table: Table = text.parse().map_err(|err: toml::de::Error| wrong(err.to_string()))?;
+        let listed = table.remove("run").and_then(|runs| runs.as_array().cloned());
+        let listed = listed.ok_or_else(|| wrong("it has no [[run]]".into()))?;
+        let sweep = Sweep::read(table.remove("sweep").unwrap_or(Value::Table(Table::new())))?;
+        let point = |run: &Value| -> Option<Point> {
+            Some(run.as_table()?.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+        };
+        let points: Option<Vec<Point>> = listed.iter().map(point).collect();
+        let points = points.ok_or_else(|| wrong("a [[run]] is no table".into()))?;
+        let many = points.len();
+        let load =
+            |(i, point): (usize, &Point)| Config::load(&path.join(folder(i, many, point)).join(CONFIG), &[]);
+        let configs = points.iter().enumerate().map(load).collect::<Result<Vec<Config>>>()?;
+        Ok(Points { sweep, points, configs })
+    }
+
+    /// `sweep.toml`: the section, and each run's settings.
+    pub fn to_toml(&self) -> String {
+        let runs = self.points.iter().map(|point| Value::Table(point.iter().cloned().collect()));
+        let mut table = Table::new();
+        table.insert("sweep".into(), Value::try_from(&self.sweep).unwrap_or(Value::Table(Table::new())));
+        table.insert("run".into(), Value::Array(runs.collect()));
+        format!("{HEAD}{}", toml::to_string(&table).unwrap_or_default())
+    }
+
+    /// The keys that differ.
+    pub fn keys(&self) -> Vec<String> {
+        self.points.first().map_or_else(Vec::new, |point| point.iter().map(|(key, _)| key.clone()).collect())
+    }
+
+    /// Refuses to be another sweep than one that is there.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with what differs.
+    pub fn check_same(&self, stored: &Points, path: &Path) -> Result<()> {
+        let other = |what: &str| {
+            Error::Config(format!(
+                "--resume: {} holds a sweep with other {what}; leave the config and the options out to go on with it, or \
+                 choose another --out",
+                path.display()
+            ))
+        };
+        if self.points != stored.points {
+            return Err(other("runs"));
+        }
+        if self.sweep != stored.sweep {
+            return Err(other("options"));
+        }
+        let differs = self.configs.iter().zip(&stored.configs).any(|(own, theirs)| {
+            own.clone().filled_from(theirs).with_places_of(theirs).to_toml() != theirs.to_toml()
+        });
+        if differs { Err(other("settings of a run")) } else { Ok(()) }
+    }
+
+    /// Opens the device, loads the data, plans every run, and gathers those that can train at once.
+    ///
+    /// # Errors
+    /// Errors of the device, the data and the plans, with the settings of the run.
+    pub fn planned(&self, options: &GpuOptions) -> Result<(Gpu, Vec<Group>, Vec<Replica>)> {
+        let (first, point) = (&self.configs[0], &self.points[0]);
+        let device = |config: &Config| (config.memory, config.device_timeout);
+        if self.configs.iter().any(|config| device(config) != device(first)) {
+            return Err(Error::Config(
+                "train.memory and train.device_timeout are of the device, which all runs of a sweep share: give one for all"
+                    .into(),
+            ));
+        }
+        let mut sets: Vec<(&DataSpec, Dataset)> = vec![(&first.data, first.dataset()?)];
+        let gpu = Gpu::open(&first.gpu_options(options)).or_else(|err| {
+            // Reports a config that cannot work before a missing adapter.
+            first.plan(&sets[0].1, Target::new(Family::Tiled)).map_err(|err| told_with(err, point))?;
+            Err(err)
+        })?;
+        let target = Target { reads: Reads::Storage, ..Target::for_gpu(&gpu) };
+        let (mut groups, mut replicas): (Vec<Group>, Vec<Replica>) = (Vec::new(), Vec::new());
+        for (i, (config, point)) in self.configs.iter().zip(&self.points).enumerate() {
+            let known = sets.iter().position(|(spec, _)| **spec == config.data);
+            let set = match known {
+                Some(set) => set,
+                None => {
+                    sets.push((&config.data, config.dataset().map_err(|err| told_with(err, point))?));
+                    sets.len() - 1
+                }
+            };
+            let data = &sets[set].1;
+            let plan = config.plan(data, target).map_err(|err| told_with(err, point))?;
+            let mut config = config.clone();
+            config.options.eval_batch =
+                config.options.eval_batch.or(plan.eval_batches.map(|batches| batches.rows));
+            let name = folder(i, self.points.len(), point);
+            let variant = Variant::new(name.clone(), &config.update, &config.options);
+            let is_set = |group: &&mut Group| self.configs[group.members[0]].data == config.data;
+            let fits = |group: &&mut Group| group.plan.difference(&variant, &plan).is_none();
+            match groups.iter_mut().find(|group| is_set(group) && fits(group)) {
+                Some(group) => {
+                    group.plan.add(variant, &plan)?;
+                    group.members.push(i);
+                }
+                None => {
+                    let plan = FleetPlan::new(variant, plan, self.sweep.order)?;
+                    groups.push(Group { members: vec![i], plan, data: data.clone() });
+                }
+            }
+            let values = point.iter().map(|(_, value)| written(value)).collect();
+            replicas.push(Replica::new(i, name, values, config));
+        }
+        Ok((gpu, groups, replicas))
+    }
+}
+
+/// Refuses what a sweep does not do.
+fn refuse(config: &Config) -> Result<()> {
+    if config.watch.statistics > 0 {
+        return Err(Error::Config(
+            "watch.statistics: a sweep takes no statistics of tensors; leave it out, and train the run of interest alone \
+             with it"
+                .into(),
+        ));
+    }
+    if config.checkpoints.keep_best > 0 {
+        return Err(Error::Config(
+            "checkpoint.keep_best: a sweep keeps the last state of each run alone; early_stopping.restore_best keeps the \
+             weights of the best epoch"
+                .into(),
+        ));
+    }
+    Ok(())
+}
+
+/// An error with the settings of the run that it is of.
+fn told_with(err: Error, point: &Point) -> Error {
+    let settings: Vec<String> =
+        point.iter().map(|(key, value)| format!("{key}={}", written(value))).collect();
+    match err {
+        Error::Config(text) => Error::Config(format!("the run with {}: {text}", settings.join(" "))),
+        Error::Budget(text) => Error::Budget(format!("the run with {}: {text}", settings.join(" "))),
+        Error::Data(text) => Error::Data(format!("the run with {}: {text}", settings.join(" "))),
+        Error::Shape { context, message } => {
+            Error::Shape { context: format!("the run with {}: {context}", settings.join(" ")), message }
+        }
+        other => other,
+    }
+}
