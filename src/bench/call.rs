@@ -125,7 +125,7 @@ fn bound(
     let bindings: Vec<Binding<'_>> = (0..)
         .zip(places.iter().zip(read))
         .map(|(slot, ((_, place), image))| Binding {
-            image: image.as_ref().map(|(_, image)| ImageBinding { image, copied: true }),
+            image: image.as_ref().map(|(_, image)| ImageBinding { image, copied: true, parts: None }),
             ..bind(slot, place)
         })
         .collect();

@@ -128,7 +128,8 @@ impl TrainPlan {
         self.reads = target.reads;
         let with = |most: u64| {
             let mut plan = self.clone();
-            plan.plans_mut().for_each(|plan| plan.read_by(target.reads, most));
+            let replicas = self.replicas.as_ref();
+            plan.plans_mut().for_each(|plan| plan.read_by(target.reads, most, replicas));
             plan.memory = Memory::plan(plan.plans());
             plan.image_limit = most;
             plan

@@ -46,6 +46,8 @@ pub struct ImageBinding<'a> {
     pub image: &'a Image,
     /// False where the image holds the range already.
     pub copied: bool,
+    /// How many parts of the range are copied, and the bytes from one to the next; `None` for the whole range.
+    pub parts: Option<(u64, u64)>,
 }
 
 /// A kernel with its buffers and grid: what a step is made of.
@@ -192,7 +194,7 @@ impl Gpu {
         let workgroups: u64 = grid.iter().map(|&n| u64::from(n)).product();
         let copies = bindings.iter().filter_map(|b| {
             let read = b.image.filter(|read| read.copied)?;
-            Some(ImageCopy::new(read.image, &b.buffer.raw, b.offset, b.bytes))
+            Some(ImageCopy::new(read.image, &b.buffer.raw, b.offset, b.bytes, read.parts))
         });
         let copies = copies.collect();
         let (pipeline, work) = (pipeline.clone(), workgroups * WORKGROUP_WORK);

@@ -22,6 +22,8 @@ pub(super) struct ImageCopy {
     buffer: wgpu::Buffer,
     offset: u64,
     bytes: u64,
+    /// How many such ranges are copied, and the bytes from one to the next.
+    parts: (u64, u64),
     image: Image,
 }
 
@@ -68,20 +70,30 @@ impl Gpu {
 }
 
 impl ImageCopy {
-    pub(super) fn new(image: &Image, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> ImageCopy {
-        ImageCopy { buffer: buffer.clone(), offset, bytes, image: image.clone() }
+    pub(super) fn new(
+        image: &Image,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        bytes: u64,
+        parts: Option<(u64, u64)>,
+    ) -> ImageCopy {
+        let parts = parts.filter(|(count, _)| *count > 1);
+        let bytes = parts.map_or(bytes, |(count, stride)| bytes - (count - 1) * stride);
+        ImageCopy { buffer: buffer.clone(), offset, bytes, parts: parts.unwrap_or((1, 0)), image: image.clone() }
     }
 
-    /// Records the copy: whole rows, then the rest.
+    /// Records the copy: whole rows, then the rest. Of several parts the rows of all stand together, the first of each, then
+    /// the second of each.
     pub(super) fn record(&self, encoder: &mut wgpu::CommandEncoder) {
         let texel = self.image.texel;
         let (rows, rest) = (self.bytes / ROW_BYTES, self.bytes % ROW_BYTES);
-        let mut copy = |row: u64, width: u64, height: u64| {
+        let (parts, stride) = self.parts;
+        let mut copy = |from: u64, row: u64, bytes_per_row: u64, width: u64, height: u64| {
             let from = wgpu::TexelCopyBufferInfo {
                 buffer: &self.buffer,
                 layout: wgpu::TexelCopyBufferLayout {
-                    offset: self.offset + row * ROW_BYTES,
-                    bytes_per_row: Some(ROW_BYTES as u32),
+                    offset: self.offset + from * ROW_BYTES,
+                    bytes_per_row: Some(bytes_per_row as u32),
                     rows_per_image: None,
                 },
             };
@@ -93,11 +105,16 @@ impl ImageCopy {
                 wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
             encoder.copy_buffer_to_texture(from, to, size);
         };
-        if rows > 0 {
-            copy(0, texel.width(), rows);
+        if parts > 1 {
+            for row in 0..rows {
+                copy(row, row * parts, stride, texel.width(), parts);
+            }
+        } else if rows > 0 {
+            copy(0, 0, ROW_BYTES, texel.width(), rows);
         }
         if rest > 0 {
-            copy(rows, rest / texel.bytes(), 1);
+            let bytes_per_row = if parts > 1 { stride } else { ROW_BYTES };
+            copy(rows, rows * parts, bytes_per_row, rest / texel.bytes(), parts);
         }
     }
 }

@@ -12,6 +12,8 @@ pub enum ReadAs {
     Uniform(u64),
     /// From an image that holds the buffer's words in order.
     Image(Texel),
+    /// From an image that holds the parts of so many replicas: a row of each one's first words, then a row of each one's next.
+    Parts(Texel, u32),
 }
 
 /// What a pixel of an image holds.
@@ -162,6 +164,34 @@ pub fn old(slot: u32) -> u32 {
     OLD + slot
 }
 
+/// The part of a buffer that a replica has, as its text says.
+struct Part<'t> {
+    /// The variable that holds its first element.
+    first: &'t str,
+    /// Elements from a replica's part to the next, as a number of WGSL.
+    stride: &'t str,
+}
+
+impl<'t> Part<'t> {
+    /// That of a buffer of this name; `None` in a text of one net, and for a buffer that all replicas have in common.
+    fn of(wgsl: &'t str, name: &str) -> Option<Part<'t>> {
+        let head = format!("\nvar<private> {name}_first");
+        let rest = &wgsl[wgsl.rfind(&head)? + "\nvar<private> ".len()..];
+        let first = &rest[..rest.find(':')?];
+        let is_its = first[name.len()..].trim_end_matches('_') == "_first";
+        let set = format!("    {first} = replica");
+        let line = &wgsl[wgsl.find(&set).filter(|_| is_its)?..];
+        let stride = line[..line.find(';')?].rsplit(" * ").next()?;
+        Some(Part { first, stride })
+    }
+}
+
+/// True where each replica has a part of a binding, by its text.
+pub fn is_in_parts(wgsl: &str, slot: u32) -> bool {
+    let declared = declarations(wgsl, slot);
+    !declared.is_empty() && declared.iter().all(|d| Part::of(wgsl, d.name).is_some())
+}
+
 /// The text with binding `slot` read in another way; `None` where its declaration or its elements do not allow that. What
 /// is read of a binding that is written comes from an image at the binding [`old`], and is what was there before the kernel.
 pub fn rebind(wgsl: &str, slot: u32, way: ReadAs) -> Option<String> {
@@ -181,6 +211,13 @@ fn rebound(wgsl: &str, slot: u32, declared: Declaration<'_>, way: ReadAs) -> Opt
     if wgsl.contains(&format!("&{name}")) {
         return None;
     }
+    let part = Part::of(wgsl, name);
+    let own = match (way, &part) {
+        (ReadAs::Parts(..), Some(Part { first, .. })) => format!("let i = element - {first}; "),
+        (ReadAs::Parts(..), None) => return None,
+        _ => String::new(),
+    };
+    let index = if own.is_empty() { "i" } else { "element" };
     let (binding, source) =
         if written { (old(slot), format!("old_{name}")) } else { (slot, name.to_owned()) };
     let (declared, word, four) = match way {
@@ -189,9 +226,15 @@ fn rebound(wgsl: &str, slot: u32, declared: Declaration<'_>, way: ReadAs) -> Opt
             format!("{source}[n >> 2u][n & 3u]"),
             format!("{source}[n]"),
         ),
-        ReadAs::Image(texel) => {
+        ReadAs::Image(texel) | ReadAs::Parts(texel, _) => {
             let (mask, shift) = (texel.width() - 1, texel.width().trailing_zeros());
-            let load = format!("textureLoad({source}, vec2<u32>(n & {mask}u, n >> {shift}u))");
+            let row = match (way, &part) {
+                (ReadAs::Parts(_, replicas), Some(Part { first, stride })) => {
+                    format!("(n >> {shift}u) * {replicas}u + {first} / {stride}")
+                }
+                _ => format!("n >> {shift}u"),
+            };
+            let load = format!("textureLoad({source}, vec2<u32>(n & {mask}u, {row}))");
             let declared = format!("var {source}: texture_storage_2d<{}, read>", texel.format());
             (declared, format!("{load}.x"), load)
         }
@@ -201,7 +244,7 @@ fn rebound(wgsl: &str, slot: u32, declared: Declaration<'_>, way: ReadAs) -> Opt
         Texel::One => ("word", "u32", word),
     };
     let functions = format!(
-        "\nfn read_{name}_{}(n: u32) -> {} {{ return {}; }}\nfn read_{name}(i: u32) -> {element} {{ return {}; }}\n",
+        "\nfn read_{name}_{}(n: u32) -> {} {{ return {}; }}\nfn read_{name}({index}: u32) -> {element} {{ {own}return {}; }}\n",
         unit.0,
         unit.1,
         unit.2,
@@ -273,6 +316,21 @@ mod tests {
         assert!(text.contains("textureLoad(b, vec2<u32>(n & 4095u, n >> 12u)).x"), "{text}");
         assert!(text.contains("a[read_b(u32(i)) + read_b(u32(0))].x"), "{text}");
         assert!(text.contains(" // [n]\n"));
+    }
+
+    #[test]
+    fn replicas_have_rows_of_an_image() {
+        let text = "@group(0) @binding(3) var<storage, read> a: array<vec4<f32>>;\n\
+            @group(0) @binding(4) var<storage, read_write> b: array<f32>;\n\
+            @compute @workgroup_size(1)\nfn f(@builtin(workgroup_id) g: vec3<u32>) { b[g.x] = a[g.x].x; }\n";
+        let text = crate::gpu::replicas::rebased(text, "f", &[(3, 256)], 1).unwrap();
+        assert!(is_in_parts(&text, 3) && !is_in_parts(&text, 4), "{text}");
+        assert!(rebind(&text, 4, ReadAs::Parts(Texel::One, 5)).is_none());
+        let text = rebind(&text, 3, ReadAs::Parts(Texel::Four, 5)).unwrap();
+        let row = "vec2<u32>(n & 1023u, (n >> 10u) * 5u + a_first / 16u)";
+        assert!(text.contains(row), "{text}");
+        let read = "fn read_a(element: u32) -> vec4<f32> { let i = element - a_first; return bitcast<vec4<f32>>(read_a_four(i)); }";
+        assert!(text.contains(read), "{text}");
     }
 
     #[test]

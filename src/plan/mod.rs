@@ -30,7 +30,7 @@ pub use memory::{ALIGNMENT, Arena, Layout};
 pub use program::{Memory, Program};
 pub(crate) use reads::IMAGE_LIMITS;
 pub use replicate::{Replicas, Shared};
-pub use steps::{ImageUse, Part, Plan, ReadCounts, Spread, Step};
+pub use steps::{ImageParts, ImageUse, Part, Plan, ReadCounts, Spread, Step};
 pub use weights::NamedTensor;
 pub(crate) use weights::{TensorLocation, WeightLayout, check_weights};
 pub(crate) use whole_net::whole_net;

@@ -123,7 +123,8 @@ impl Program {
                     let used = step.images.iter().find(|used| used.slot == *slot);
                     let image = used.and_then(|used| {
                         let image = memory.images.get(&plan.buffers[used.image].name)?;
-                        Some(ImageBinding { image, copied: used.copied })
+                        let parts = used.parts.map(|parts| (parts.count, parts.stride));
+                        Some(ImageBinding { image, copied: used.copied, parts })
                     });
                     Binding { slot: *slot, buffer, offset: first + l.offset, bytes, image }
                 })

@@ -5,9 +5,10 @@
 //! shared: each holds the operand that was read last through it.
 
 use super::buffers::{BufferPlan, Location, image_buffer};
-use super::steps::{ImageUse, Plan, Step};
+use super::replicate::Replicas;
+use super::steps::{ImageParts, ImageUse, Plan, Step};
 use crate::gpu::reads::{
-    MAX_IMAGES, MAX_ROWS, MAX_UNIFORM_BYTES, MAX_UNIFORMS, ROW_BYTES, ReadAs, Texel, old, rebind, texel,
+    MAX_IMAGES, MAX_ROWS, MAX_UNIFORM_BYTES, MAX_UNIFORMS, ROW_BYTES, ReadAs, Texel, is_in_parts, old, rebind, texel,
 };
 use crate::gpu::{Access, Reads};
 
@@ -21,12 +22,40 @@ const WORDS_OF_A_LOAD: u64 = 12;
 /// The largest operand that gets an image, where memory is short: the first of these limits that fits the budget.
 pub const IMAGE_LIMITS: [u64; 5] = [u64::MAX, 16 << 20, 2 << 20, 256 << 10, 0];
 
+/// A range, and the parts of it that replicas have.
+#[derive(Clone, Copy, PartialEq)]
+struct Content {
+    location: Location,
+    parts: Option<ImageParts>,
+}
+
+impl Content {
+    /// Bytes that are copied.
+    fn bytes(&self) -> u64 {
+        self.parts.map_or(self.location.bytes, |parts| parts.count * parts.bytes)
+    }
+
+    /// Rows of its image.
+    fn rows(&self) -> u64 {
+        match self.parts {
+            Some(parts) => parts.count * parts.bytes.div_ceil(ROW_BYTES),
+            None => self.location.bytes.div_ceil(ROW_BYTES),
+        }
+    }
+
+    /// True where whole pixels hold it, and an image is as large.
+    fn fits(&self, texel: Texel, most: u64) -> bool {
+        let own = self.parts.map_or(self.location.bytes, |parts| parts.bytes);
+        own.is_multiple_of(texel.bytes()) && self.bytes() <= most && self.rows() <= MAX_ROWS
+    }
+}
+
 /// An image, and what it holds.
 struct Held {
     texel: Texel,
     /// Index into the plan's buffers.
     image: usize,
-    content: Option<Location>,
+    content: Option<Content>,
     /// The step that read it last.
     used: usize,
 }
@@ -50,15 +79,16 @@ impl Plan {
         let least = self.clone();
         for most in IMAGE_LIMITS {
             *self = least.clone();
-            self.read_by(reads, most);
+            self.read_by(reads, most, None);
             if budget.is_none_or(|budget| self.bytes() <= budget) {
                 return;
             }
         }
     }
 
-    /// Binds read-only operands in the way of an adapter, with images of operands of at most `most` bytes.
-    pub fn read_by(&mut self, reads: Reads, most: u64) {
+    /// Binds read-only operands in the way of an adapter, with images of operands of at most `most` bytes. `replicas`: those
+    /// that the plan is of.
+    pub fn read_by(&mut self, reads: Reads, most: u64, replicas: Option<&Replicas>) {
         let (above, reuse) = match reads {
             Reads::Storage => return,
             Reads::Products => (MAX_UNIFORM_BYTES, REUSE),
@@ -67,11 +97,11 @@ impl Plan {
         let mut held: Vec<Held> = Vec::new();
         for i in 0..self.steps.len() {
             self.bind_uniforms(i, above, reuse);
-            self.bind_images(i, most, above == 0, reuse, &mut held);
+            self.bind_images(i, most, (above == 0, reuse), replicas, &mut held);
             let written: Vec<usize> =
                 self.steps[i].bindings.iter().filter(|b| b.1 == Access::Write).map(|b| b.2.buffer).collect();
             for image in &mut held {
-                image.content = image.content.filter(|l| !written.contains(&l.buffer));
+                image.content = image.content.filter(|held| !written.contains(&held.location.buffer));
             }
         }
     }
@@ -97,40 +127,58 @@ impl Plan {
         }
     }
 
-    fn bind_images(&mut self, i: usize, most: u64, always: bool, reuse: u64, held: &mut Vec<Held>) {
+    /// What a binding reads.
+    fn content(&self, i: usize, binding: usize, replicas: Option<&Replicas>) -> Content {
+        let Step { kernel, bindings, .. } = &self.steps[i];
+        let (slot, _, location) = bindings[binding];
+        let parts = replicas.filter(|_| is_in_parts(&kernel.wgsl, slot)).map(|replicas| {
+            let (count, stride) = (replicas.count() as u64, replicas.stride(&self.buffers[location.buffer].name));
+            ImageParts { count, stride, bytes: location.bytes - (count - 1) * stride }
+        });
+        Content { location, parts }
+    }
+
+    fn bind_images(
+        &mut self,
+        i: usize,
+        most: u64,
+        (always, reuse): (bool, u64),
+        replicas: Option<&Replicas>,
+        held: &mut Vec<Held>,
+    ) {
         let step = &self.steps[i];
-        let worth = |l: &Location| always || step.loads() >= LOADS_OF_A_COPY + l.bytes / 4 / WORDS_OF_A_LOAD;
+        let worth = |bytes: u64| {
+            (always || step.loads() >= LOADS_OF_A_COPY + bytes / 4 / WORDS_OF_A_LOAD)
+                && step.kernel.flops >= reuse * bytes / 4
+        };
         let most = most.min(MAX_ROWS * ROW_BYTES);
-        let fits = |l: &Location, texel: Texel| l.bytes.is_multiple_of(texel.bytes()) && l.bytes <= most;
-        let wanted: Vec<(usize, Texel)> = (0..step.bindings.len())
+        let wanted: Vec<(usize, Texel, Content)> = (0..step.bindings.len())
             .filter(|&b| match step.bindings[b].1 {
                 Access::Read => true,
                 Access::Write => step.kernel.reads_old,
                 Access::Uniform | Access::Image(_) => false,
             })
-            .filter(|&b| {
-                worth(&step.bindings[b].2) && step.kernel.flops >= reuse * step.bindings[b].2.bytes / 4
+            .map(|b| (b, self.content(i, b, replicas)))
+            .filter(|(_, content)| worth(content.bytes()))
+            .filter_map(|(b, content)| {
+                Some((b, texel(&step.kernel.wgsl, step.kernel.entry, step.bindings[b].0)?, content))
             })
-            .filter_map(|b| Some((b, texel(&step.kernel.wgsl, step.kernel.entry, step.bindings[b].0)?)))
-            .filter(|&(b, texel)| fits(&step.bindings[b].2, texel))
+            .filter(|(_, texel, content)| content.fits(*texel, most))
             .take(MAX_IMAGES)
             .collect();
         // What is held already comes first, so that it is not overwritten.
-        let (kept, copied): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|&(b, texel)| {
-            let holds = |h: &&mut Held| h.texel == texel && h.content == Some(self.steps[i].bindings[b].2);
+        let (kept, copied): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|&(_, texel, content)| {
+            let holds = |h: &&mut Held| h.texel == texel && h.content == Some(content);
             held.iter_mut().find(holds).map(|h| h.used = i).is_some()
         });
-        for (b, texel) in kept {
-            let location = self.steps[i].bindings[b].2;
-            let image =
-                held.iter().find(|h| h.texel == texel && h.content == Some(location)).map(|h| h.image);
-            self.bind_image(i, b, texel, image, false);
+        for (b, texel, content) in kept {
+            let image = held.iter().find(|h| h.texel == texel && h.content == Some(content)).map(|h| h.image);
+            self.bind_image(i, b, texel, image, (false, content.parts));
         }
-        for (b, texel) in copied {
-            let location = self.steps[i].bindings[b].2;
+        for (b, texel, content) in copied {
             let free =
-                held.iter_mut().filter(|h| h.texel == texel && (h.used < i || h.content == Some(location)));
-            let slot = match free.min_by_key(|h| (h.content != Some(location), h.used)) {
+                held.iter_mut().filter(|h| h.texel == texel && (h.used < i || h.content == Some(content)));
+            let slot = match free.min_by_key(|h| (h.content != Some(content), h.used)) {
                 Some(slot) => slot,
                 None => {
                     let number = held.iter().filter(|h| h.texel == texel).count();
@@ -140,26 +188,34 @@ impl Plan {
                     &mut held[last]
                 }
             };
-            let copied = slot.content != Some(location);
-            (slot.content, slot.used) = (Some(location), i);
-            let (image, rows) = (slot.image, location.bytes.div_ceil(ROW_BYTES));
+            let copied = slot.content != Some(content);
+            (slot.content, slot.used) = (Some(content), i);
+            let image = slot.image;
             let buffer: &mut BufferPlan = &mut self.buffers[image];
-            buffer.bytes = buffer.bytes.max(rows * ROW_BYTES);
-            self.bind_image(i, b, texel, Some(image), copied);
+            buffer.bytes = buffer.bytes.max(content.rows() * ROW_BYTES);
+            self.bind_image(i, b, texel, Some(image), (copied, content.parts));
         }
     }
 
-    fn bind_image(&mut self, i: usize, binding: usize, texel: Texel, image: Option<usize>, copied: bool) {
+    fn bind_image(
+        &mut self,
+        i: usize,
+        binding: usize,
+        texel: Texel,
+        image: Option<usize>,
+        (copied, parts): (bool, Option<ImageParts>),
+    ) {
         let Step { kernel, bindings, images, .. } = &mut self.steps[i];
         let (slot, access, location) = bindings[binding];
-        if let (Some(image), Some(text)) = (image, rebind(&kernel.wgsl, slot, ReadAs::Image(texel))) {
+        let way = parts.map_or(ReadAs::Image(texel), |parts| ReadAs::Parts(texel, parts.count as u32));
+        if let (Some(image), Some(text)) = (image, rebind(&kernel.wgsl, slot, way)) {
             kernel.wgsl = text;
             let slot = if access == Access::Write { old(slot) } else { slot };
             match access {
                 Access::Write => bindings.push((slot, Access::Image(texel), location)),
                 _ => bindings[binding].1 = Access::Image(texel),
             }
-            images.push(ImageUse { slot, image, copied });
+            images.push(ImageUse { slot, image, copied, parts });
         }
     }
 }

@@ -32,6 +32,19 @@ pub struct ImageUse {
     pub image: usize,
     /// The range is copied into it before the kernel. False where it holds it already.
     pub copied: bool,
+    /// The parts of the range that replicas have, where each has one.
+    pub parts: Option<ImageParts>,
+}
+
+/// The parts of a range that replicas have: equal bytes at equal distances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageParts {
+    /// How many.
+    pub count: u64,
+    /// Bytes from one to the next.
+    pub stride: u64,
+    /// Bytes of one.
+    pub bytes: u64,
 }
 
 /// A kernel of the plan with its bindings.
