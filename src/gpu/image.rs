@@ -79,7 +79,13 @@ impl ImageCopy {
     ) -> ImageCopy {
         let parts = parts.filter(|(count, _)| *count > 1);
         let bytes = parts.map_or(bytes, |(count, stride)| bytes - (count - 1) * stride);
-        ImageCopy { buffer: buffer.clone(), offset, bytes, parts: parts.unwrap_or((1, 0)), image: image.clone() }
+        ImageCopy {
+            buffer: buffer.clone(),
+            offset,
+            bytes,
+            parts: parts.unwrap_or((1, 0)),
+            image: image.clone(),
+        }
     }
 
     /// Records the copy: whole rows, then the rest. Of several parts the rows of all stand together, the first of each, then

@@ -8,7 +8,8 @@ use super::buffers::{BufferPlan, Location, image_buffer};
 use super::replicate::Replicas;
 use super::steps::{ImageParts, ImageUse, Plan, Step};
 use crate::gpu::reads::{
-    MAX_IMAGES, MAX_ROWS, MAX_UNIFORM_BYTES, MAX_UNIFORMS, ROW_BYTES, ReadAs, Texel, is_in_parts, old, rebind, texel,
+    MAX_IMAGES, MAX_ROWS, MAX_UNIFORM_BYTES, MAX_UNIFORMS, ROW_BYTES, ReadAs, Texel, is_in_parts, old,
+    rebind, texel,
 };
 use crate::gpu::{Access, Reads};
 
@@ -132,7 +133,8 @@ impl Plan {
         let Step { kernel, bindings, .. } = &self.steps[i];
         let (slot, _, location) = bindings[binding];
         let parts = replicas.filter(|_| is_in_parts(&kernel.wgsl, slot)).map(|replicas| {
-            let (count, stride) = (replicas.count() as u64, replicas.stride(&self.buffers[location.buffer].name));
+            let (count, stride) =
+                (replicas.count() as u64, replicas.stride(&self.buffers[location.buffer].name));
             ImageParts { count, stride, bytes: location.bytes - (count - 1) * stride }
         });
         Content { location, parts }

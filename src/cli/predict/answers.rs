@@ -175,7 +175,7 @@ impl Answers {
 }
 
 /// The index of the largest; of equal ones the first, as in `torch.argmax`.
-fn likeliest(values: &[f32]) -> usize {
+pub(super) fn likeliest(values: &[f32]) -> usize {
     (1..values.len()).fold(0, |best, index| if values[index] > values[best] { index } else { best })
 }
 

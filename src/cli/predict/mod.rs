@@ -1,6 +1,7 @@
 //! `downhill predict`
 
 mod answers;
+mod ensemble;
 mod inputs;
 mod output;
 
@@ -10,13 +11,15 @@ use clap::Args;
 use downhill::data::{BatchSize, Fit, ImageChanges};
 use downhill::error::Result;
 use downhill::graph::DType;
-use downhill::infer::Predictor;
+use downhill::infer::Ensemble;
 use downhill::{Error, Value};
 
 use self::answers::Answers;
+use self::ensemble::Members;
 use self::inputs::Inputs;
 use self::output::{Output, Row};
 use super::finished::Finished;
+use super::output::eprintln;
 use super::run_args::FinishedArgs;
 
 /// Largest default batch.
@@ -31,6 +34,7 @@ Examples:
   downhill predict runs/cats-1 photos/ --top 3
   downhill predict runs/digits-1 images.npy
   downhill predict runs/digits-1 scan.png --fit stretch --invert
+  downhill predict runs/digits-sweep-1 images.npy --ensemble best:5
 
 The run of a table takes CSV with the columns it was trained on, from a file or standard input. The run of images takes
 PNG and JPEG files, and folders of them. The run of arrays, or of the digits, takes an NPY or IDX file with the samples
@@ -59,6 +63,10 @@ pub struct PredictArgs {
     /// Make black white in images, as for a net of white digits on black
     #[arg(long)]
     invert: bool,
+    /// RUN is a sweep: average the answers of its best K runs, as best:5; on standard error it says how often they are right
+    /// together, and the best alone
+    #[arg(long, value_name = "best:K", value_parser = ensemble::best, conflicts_with_all = ["weights", "average"])]
+    ensemble: Option<usize>,
     /// Print the K likeliest classes only
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     top: Option<u32>,
@@ -66,11 +74,12 @@ pub struct PredictArgs {
 
 impl PredictArgs {
     pub fn run(&self) -> anyhow::Result<()> {
-        let run = Finished::open(&self.finished.run)?;
+        let members = self.ensemble.map(|best| Members::find(&self.finished.run, best)).transpose()?;
+        let first = members.as_ref().map_or(&self.finished.run, |members| &members.runs[0]);
+        let run = Finished::open(first)?;
         let fit = self.fit.as_ref().map(|how| if how == "crop" { Fit::Crop } else { Fit::Stretch });
         let changes = ImageChanges { fit, invert: self.invert };
         let mut inputs = Inputs::open(&run, &self.inputs, changes)?;
-        let (_, weights) = run.weights(&self.finished)?;
         let gpu = run.gpu(&self.finished.adapter)?;
         let own = match run.config.options.batch_size {
             BatchSize::Rows(rows) => rows.min(MAX_BATCH),
@@ -78,7 +87,27 @@ impl PredictArgs {
         };
         let batch = self.finished.batch.map_or(own, |rows| rows as usize).min(inputs.most());
         let (sample, dtype) = inputs.sample();
-        let mut predictor = run.config.predictor(&gpu, &sample.into(), dtype, batch, &weights)?;
+        let sample = sample.into();
+        let mut predictor = match &members {
+            None => {
+                let (_, weights) = run.weights(&self.finished)?;
+                Ensemble::new(vec![run.config.predictor(&gpu, &sample, dtype, batch, &weights)?])?
+            }
+            Some(members) => {
+                let open = |path: &PathBuf| {
+                    let run = Finished::open(path)?;
+                    run.config.predictor(&gpu, &sample, dtype, batch, &run.own_weights()?)
+                };
+                Ensemble::new(members.runs.iter().map(open).collect::<Result<Vec<_>>>()?)?
+            }
+        };
+        if let Some(members) = &members {
+            // The data may lie elsewhere by now: the answers do not depend on it.
+            match members.accuracy(&run.config, &mut predictor) {
+                Ok(told) => told.iter().for_each(|text| eprintln(text)),
+                Err(err) => eprintln(&format!("note: the ensemble's accuracy is not known: {err}")),
+            }
+        }
         let top = self.top.map(|k| k as usize);
         let answers = Answers::new(&run.config, run.encoding.as_ref(), predictor.output(), top)?;
         let json = match self.format.as_deref() {
@@ -99,7 +128,7 @@ impl PredictArgs {
 /// Reads and writes batch by batch; false where the reader of the output went away before the end.
 fn predict_all(
     inputs: &mut Inputs,
-    predictor: &mut Predictor,
+    predictor: &mut Ensemble,
     answers: &Answers,
     output: &mut Output,
 ) -> Result<bool> {

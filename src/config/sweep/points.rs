@@ -173,11 +173,11 @@ fn mix(state: u64) -> u64 {
 }
 
 /// The name of a point's folder, such as `007-lr=0.001-weight_decay=0.01-seed=3`. The index makes it unique. Of each key it
-/// has the last part. Other characters than `A-Z a-z 0-9 . _ = + -` become `_`, and a long name is cut to 100 bytes.
+/// has the last part; lists and tables are left out. Other characters than `A-Z a-z 0-9 . _ = + -` become `_`, and a long name is cut to 100 bytes.
 pub fn folder(index: usize, count: usize, point: &Point) -> String {
     let width = count.saturating_sub(1).to_string().len();
     let mut name = format!("{index:0width$}");
-    for (key, value) in point {
+    for (key, value) in point.iter().filter(|(_, value)| !(value.is_array() || value.is_table())) {
         let key = key.rsplit('.').next().unwrap_or_default();
         let value = value.as_str().map_or_else(|| written(value), str::to_owned);
         let is_safe = |c: char| c.is_ascii_alphanumeric() || "._=+-".contains(c);

@@ -89,11 +89,11 @@ impl SweepDir {
         Ok(SweepDir { path: path.to_owned(), events, _lock: lock })
     }
 
-    /// Opens the folder of a sweep again.
+    /// Refuses a folder that holds no sweep.
     ///
     /// # Errors
-    /// [`Error::Config`] where it holds none; [`Error::Checkpoint`] where another process has it.
-    pub fn reopen(path: &Path) -> Result<SweepDir> {
+    /// [`Error::Config`].
+    pub fn check(path: &Path) -> Result<()> {
         if !Self::exists(path) {
             let what = if path.is_dir() { "it holds no sweep.toml" } else { "there is no such directory" };
             return Err(Error::Config(format!(
@@ -101,6 +101,15 @@ impl SweepDir {
                 path.display()
             )));
         }
+        Ok(())
+    }
+
+    /// Opens the folder of a sweep again.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it holds none; [`Error::Checkpoint`] where another process has it.
+    pub fn reopen(path: &Path) -> Result<SweepDir> {
+        Self::check(path)?;
         let lock = lock(path)?;
         // A killed process may have left a part of a line.
         let file = path.join(EVENTS);
@@ -114,21 +123,6 @@ impl SweepDir {
     /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// What has happened before.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`] for a line that is none of a sweep.
-    pub fn events(&self) -> Result<Vec<Event>> {
-        let file = self.path.join(EVENTS);
-        let text = fs::read_to_string(&file).map_err(|err| Error::io("cannot read", &file, &err))?;
-        let read = |line: &str| {
-            serde_json::from_str(line).map_err(|err| {
-                Error::Checkpoint(format!("{}: a line is none of a sweep: {err}", file.display()))
-            })
-        };
-        text.lines().map(read).collect()
     }
 
     /// Appends a line.
@@ -166,6 +160,21 @@ impl SweepDir {
         let bytes = table.into_inner().map_err(|err| fault(err.into_error().into()))?;
         write_whole(&path, &bytes)
     }
+}
+
+/// What has happened in a sweep. A part of a line at the end, of a process that was killed, is left out.
+///
+/// # Errors
+/// [`Error::Checkpoint`] for a line that is none of a sweep.
+pub(super) fn events(path: &Path) -> Result<Vec<Event>> {
+    let file = path.join(EVENTS);
+    let text = fs::read_to_string(&file).map_err(|err| Error::io("cannot read", &file, &err))?;
+    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    let read = |line: &str| {
+        serde_json::from_str(line)
+            .map_err(|err| Error::Checkpoint(format!("{}: a line is none of a sweep: {err}", file.display())))
+    };
+    whole.lines().map(read).collect()
 }
 
 fn open(path: &Path) -> Result<File> {

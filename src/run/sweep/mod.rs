@@ -104,6 +104,20 @@ impl Sweep {
         SweepDir::exists(path)
     }
 
+    /// The rows of a sweep that is there, and the number that says which runs are best. Nothing is opened or locked.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where `path` holds no sweep.
+    pub fn table(path: &Path) -> Result<(Vec<Row>, Monitor)> {
+        SweepDir::check(path)?;
+        let points = Points::stored(path)?;
+        let mut replicas = points.replicas();
+        recall(&mut replicas, &folder::events(path)?)?;
+        let rows: Vec<Row> = replicas.iter().map(Replica::row).collect();
+        let evaluates = rows.iter().any(|row| row.last().is_some_and(|last| last.eval_loss.is_some()));
+        Ok((rows, points.sweep.monitor(evaluates)))
+    }
+
     /// Refuses to resume a sweep as another one.
     ///
     /// # Errors
@@ -171,7 +185,7 @@ impl Sweep {
 
     /// The rows of the table, in the order of the runs.
     pub fn rows(&self) -> Vec<Row> {
-        self.replicas.iter().map(|replica| replica.row(&self.swept)).collect()
+        self.replicas.iter().map(Replica::row).collect()
     }
 
     /// Trains every run to its end, one fleet after the other.
@@ -179,8 +193,8 @@ impl Sweep {
     /// # Errors
     /// A lost device; files that cannot be written; the observer's own.
     pub fn run(&mut self, observer: &mut dyn SweepObserver) -> Result<FleetEnd> {
-        let events = self.dir.events()?;
-        self.recall(&events)?;
+        let events = folder::events(self.dir.path())?;
+        recall(&mut self.replicas, &events)?;
         observer.start(&SweepStart {
             runs: self.replicas.len(),
             fleets: self.groups.len(),
@@ -197,22 +211,6 @@ impl Sweep {
         }
         self.dir.write_table(&self.swept, &self.rows())?;
         Ok(FleetEnd::Finished)
-    }
-
-    /// Has runs that ended before count as ended.
-    fn recall(&mut self, events: &[Event]) -> Result<()> {
-        let many = self.replicas.len();
-        for event in events {
-            if let Event::End { replica, ended } = event {
-                let own = self.replicas.get_mut(*replica).ok_or_else(|| {
-                    Error::Config(format!(
-                        "sweep.jsonl tells the end of run {replica}, and there are {many} runs"
-                    ))
-                })?;
-                own.ended = Some(ended.clone());
-            }
-        }
-        Ok(())
     }
 
     fn run_fleet(
@@ -252,6 +250,22 @@ impl Sweep {
         let mut watch = Watch::new(self, &members, &data, observer, fingerprint)?;
         fleet.run(&mut watch)
     }
+}
+
+/// Has runs that ended before count as ended.
+fn recall(replicas: &mut [Replica], events: &[Event]) -> Result<()> {
+    let many = replicas.len();
+    for event in events {
+        if let Event::End { replica, ended } = event {
+            let own = replicas.get_mut(*replica).ok_or_else(|| {
+                Error::Config(format!(
+                    "sweep.jsonl tells the end of run {replica}, and there are {many} runs"
+                ))
+            })?;
+            own.ended = Some(ended.clone());
+        }
+    }
+    Ok(())
 }
 
 /// Has a run begin from the weights of its `[init]`, where it names some; its folder keeps them.

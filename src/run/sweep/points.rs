@@ -59,6 +59,9 @@ impl Points {
         };
         let configs = points.iter().map(read).collect::<Result<Vec<Config>>>()?;
         source.keys.halving(true)?;
+        if source.keys.at_once == Some(0) {
+            return Err(Error::Config("at once 0 runs would train: the least is 1".into()));
+        }
         Ok(Points { sweep: source.keys.clone(), points, configs })
     }
 
@@ -124,6 +127,16 @@ impl Points {
         if differs { Err(other("settings of a run")) } else { Ok(()) }
     }
 
+    /// The runs, in the order of their numbers.
+    pub fn replicas(&self) -> Vec<Replica> {
+        let many = self.points.len();
+        let replica = |(i, (point, config)): (usize, (&Point, &Config))| {
+            let values = point.iter().map(|(_, value)| written(value)).collect();
+            Replica::new(i, folder(i, many, point), values, config.clone())
+        };
+        self.points.iter().zip(&self.configs).enumerate().map(replica).collect()
+    }
+
     /// Opens the device, loads the data, plans every run, and gathers those that can train at once.
     ///
     /// # Errors
@@ -144,7 +157,7 @@ impl Points {
             Err(err)
         })?;
         let target = Target { reads: Reads::Storage, ..Target::for_gpu(&gpu) };
-        let (mut groups, mut replicas): (Vec<Group>, Vec<Replica>) = (Vec::new(), Vec::new());
+        let (mut groups, mut replicas) = (Vec::<Group>::new(), self.replicas());
         for (i, (config, point)) in self.configs.iter().zip(&self.points).enumerate() {
             let known = sets.iter().position(|(spec, _)| **spec == config.data);
             let set = match known {
@@ -156,11 +169,17 @@ impl Points {
             };
             let data = &sets[set].1;
             let plan = config.plan(data, target).map_err(|err| told_with(err, point))?;
+            let halving = self.sweep.halving(data.eval().is_some())?;
+            let metrics = [("sweep.metric", self.sweep.metric.as_ref())].into_iter();
+            let metrics = metrics.chain([("halving", halving.as_ref().map(|rule| &rule.monitor.metric))]);
+            for (key, metric) in metrics {
+                let checked = metric.map_or(Ok(()), |metric| plan.check_metric(key, metric));
+                checked.map_err(|err| told_with(err, point))?;
+            }
             let mut config = config.clone();
             config.options.eval_batch =
                 config.options.eval_batch.or(plan.eval_batches.map(|batches| batches.rows));
-            let name = folder(i, self.points.len(), point);
-            let variant = Variant::new(name.clone(), &config.update, &config.options);
+            let variant = Variant::new(&replicas[i].folder, &config.update, &config.options);
             let is_set = |group: &&mut Group| self.configs[group.members[0]].data == config.data;
             let fits = |group: &&mut Group| group.plan.difference(&variant, &plan).is_none();
             match groups.iter_mut().find(|group| is_set(group) && fits(group)) {
@@ -173,8 +192,7 @@ impl Points {
                     groups.push(Group { members: vec![i], plan, data: data.clone() });
                 }
             }
-            let values = point.iter().map(|(_, value)| written(value)).collect();
-            replicas.push(Replica::new(i, name, values, config));
+            replicas[i].config = config;
         }
         Ok((gpu, groups, replicas))
     }

@@ -60,7 +60,7 @@ impl Replica {
         }
     }
 
-    pub fn row(&self, _: &[String]) -> Row {
+    pub fn row(&self) -> Row {
         Row {
             replica: self.index,
             folder: self.folder.clone(),

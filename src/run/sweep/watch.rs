@@ -164,7 +164,7 @@ impl FleetObserver for Watch<'_> {
         self.sweep.replicas[run].ended = Some(ended.clone());
         // Told last: it marks the run as done.
         self.sweep.dir.tell(&Event::End { replica: run, ended })?;
-        let row = self.sweep.replicas[run].row(&self.sweep.swept);
+        let row = self.sweep.replicas[run].row();
         self.observer.end(&row)
     }
 
