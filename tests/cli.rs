@@ -61,6 +61,8 @@ mod sample;
 #[cfg(target_os = "linux")]
 #[path = "cli/streams.rs"]
 mod streams;
+#[path = "cli/sweep.rs"]
+mod sweep;
 #[path = "cli/tune.rs"]
 mod tune;
 #[path = "cli/view.rs"]

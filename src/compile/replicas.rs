@@ -45,12 +45,7 @@ impl TrainPlan {
                 "a plan is replicated once, and before it is chosen how operands are read: plan for storage buffers".into(),
             ));
         }
-        if count > 1 && orders == Orders::Own && self.is_streamed("train") {
-            return Err(Error::Config(format!(
-                "{count} replicas in orders of their own would each stream their samples; share the order, or keep the \
-                 samples on the device (data.residence = \"device\", or more memory)"
-            )));
-        }
+        self.check_orders(count, orders)?;
         let (train, eval) = (self.shared(orders, false), self.shared(orders, true));
         let plans = self.plans().map(|plan| (plan, if self.is_eval(plan) { &eval } else { &train }));
         let replicas = Replicas::new(count, plans)?;
@@ -64,6 +59,17 @@ impl TrainPlan {
         all.memory = replicas.memory(&self.memory);
         all.replicas = Some(replicas);
         Ok(all)
+    }
+
+    /// Refuses samples that each of several nets would stream in its own order.
+    pub(crate) fn check_orders(&self, count: usize, orders: Orders) -> Result<()> {
+        if count > 1 && orders == Orders::Own && self.is_streamed("train") {
+            return Err(Error::Config(format!(
+                "{count} nets in orders of their own would each stream their samples; share the order (--order shared), or \
+                 keep the samples on the device (data.residence = \"device\", or more memory)"
+            )));
+        }
+        Ok(())
     }
 
     /// How many of `wanted` nets of this plan run at once within the target's memory, in waves of even size.

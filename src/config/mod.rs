@@ -327,7 +327,8 @@ impl Config {
             early_stopping: options.early_stopping,
             watch: self.watch.clone(),
             eval: Eval { batch_size: options.eval_batch, metrics: options.metrics },
-            sweep: self.sweep.clone(),
+            // A run is no sweep.
+            sweep: Sweep::default(),
             tune: self.tune.clone(),
         };
         // Every value of a config is one that TOML has.

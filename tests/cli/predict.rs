@@ -15,7 +15,7 @@ use crate::rows::{self, GARDEN, csv, predict, predictions};
 const NEW: &str = "sun,soil,id,rain\n3,clay,a,1\n9,sand,b,6\n0,loam,c,0\n7,moss,d,2\n3,clay,e,1\n";
 
 /// An NPY file of floats.
-fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
     let extents: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({extents}), }}\n");
     let mut bytes =

@@ -194,6 +194,10 @@ impl Points {
             }
             replicas[i].config = config;
         }
+        for Group { members, plan, .. } in &groups {
+            let at_once = self.sweep.at_once.unwrap_or(members.len()).min(members.len());
+            plan.plan().check_orders(at_once, self.sweep.order)?;
+        }
         Ok((gpu, groups, replicas))
     }
 }
