@@ -16,7 +16,7 @@ impl TrainPlan {
             return Some("their layers".into());
         }
         let starts = |plan: &TrainPlan| -> Vec<_> {
-            let own = plan.parameters.iter().map(|p| p.init.clone());
+            let own = plan.parameters.iter().map(|p| p.init);
             own.map(|init| format!("{init:?}"))
                 .chain(plan.buffers.iter().map(|b| b.init.to_bits().to_string()))
                 .collect()
