@@ -283,7 +283,6 @@ fn introduce(sweep: &Sweep) {
     };
     println(&format!("sweep    {}{by}{in_fleets}", units::plural(runs, "run")));
     println(&format!("folder   {}/", sweep.path().display()));
-    sweep.notes().iter().for_each(|note| println(&format!("note     {note}")));
 }
 
 fn conclude(sweep: &Sweep) {

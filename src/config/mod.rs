@@ -1,5 +1,6 @@
 //! The config file of a run: data, model, optimizer, training. Unknown keys are refused.
 
+mod any_of;
 mod augment;
 mod data;
 mod described;
@@ -263,6 +264,15 @@ impl Config {
         let data = self.data.load(self.options.seed)?;
         data.check_classes()?;
         Ok(data)
+    }
+
+    /// The config as a run of a sweep has it: its part held out for evaluation is that of `seed`, whatever its own seed, so
+    /// that runs are compared on the same samples.
+    #[must_use]
+    pub fn in_sweep_of(mut self, seed: u64) -> Config {
+        self.data.hold_out_by(seed);
+        self.sweep = Sweep::default();
+        self
     }
 
     /// The same config with the files of its data where another config's are, if both have the same kind of source.

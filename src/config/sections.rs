@@ -1,10 +1,11 @@
 //! The sections of the config file that have no file of their own: `[model]`, `[train]`, `[checkpoint]`, `[watch]`,
 //! `[eval]`, and the file itself.
 
-use serde::de::{Deserializer, Error as _, Unexpected};
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
+use super::any_of::any_of;
 use super::described::{Described, section};
 use super::{Init, LossSpec, Sweep, Tune};
 use crate::compile::{EarlyStopping, MicroBatch, Seeds};
@@ -236,16 +237,6 @@ impl Eval {
         }
         Metric::check(&self.metrics)
     }
-}
-
-/// Reads a value of several kinds by `read`. The error for a value that it refuses says what is `wanted`.
-pub(super) fn any_of<'de, D: Deserializer<'de>, T>(
-    deserializer: D,
-    wanted: &'static str,
-    read: impl FnOnce(&Value) -> Option<T>,
-) -> Result<T, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    read(&value).ok_or_else(|| D::Error::invalid_value(Unexpected::Other("another value"), &wanted))
 }
 
 fn whole(value: &Value) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! The learning rate of each update, and the rows of the optimizer's table that follow from it.
 
 use super::records::EpochRecord;
-use super::results::Rule;
+use super::rule::Rule;
 use crate::optim::schedule::{Exponential, Metric, PlateauState};
 use crate::optim::{Clip, Group, Interval, ROW, SCALARS, Schedule, Update, table_row};
 use serde::{Deserialize, Serialize};

@@ -13,6 +13,7 @@ mod profile;
 mod progress;
 mod records;
 mod results;
+mod rule;
 mod run_loop;
 mod skipped;
 mod trace;

@@ -3,18 +3,11 @@
 
 use super::progress::Progress;
 use super::records::{EpochRecord, StepRecord};
-use crate::compile::{TrainOptions, TrainPlan, table_updates};
+use super::rule::Rule;
+use crate::compile::{TrainPlan, table_updates};
 use crate::engine::{Evaluation, NetWindow, StepResult, Window, WindowClock};
 use crate::error::Error;
-use crate::optim::{Groups, Update};
-
-/// What decides the steps of a net.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rule<'r> {
-    pub update: &'r Update,
-    pub groups: &'r Groups,
-    pub options: &'r TrainOptions,
-}
+use crate::optim::Update;
 
 impl Progress {
     /// The device's clock at the next submission.

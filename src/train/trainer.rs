@@ -4,7 +4,7 @@ use super::handle::RunHandle;
 use super::lr::LearningRate;
 use super::monitor::Monitor;
 use super::progress::{BestWeights, Progress, Snapshot};
-use super::results::Rule;
+use super::rule::Rule;
 use crate::compile::{BatchLoss, Loss, Model, Objective, TrainOptions, TrainPlan};
 use crate::data::Dataset;
 use crate::engine::{Engine, Evaluation, WeightLayout};

@@ -116,13 +116,15 @@ impl DataSpec {
         }
     }
 
-    /// True where a part of the samples is held out for evaluation.
-    pub(in super::super) fn holds_out(&self) -> bool {
-        self.source().holds_out()
+    /// Has the seed that decides the part held out be this one, where a part is held out and the config names no seed.
+    pub(in super::super) fn hold_out_by(&mut self, seed: u64) {
+        if let (true, Some(holdout)) = (self.source().holds_out(), self.holdout_mut()) {
+            holdout.split_seed.get_or_insert(seed);
+        }
     }
 
     /// The keys of the part held out for evaluation, where it has them.
-    pub(in super::super) fn holdout_mut(&mut self) -> Option<&mut HoldoutKeys> {
+    fn holdout_mut(&mut self) -> Option<&mut HoldoutKeys> {
         match self {
             DataSpec::Table(spec) => Some(&mut spec.holdout),
             DataSpec::Arrays(spec) => Some(&mut spec.holdout),

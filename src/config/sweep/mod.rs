@@ -10,9 +10,8 @@ use toml::{Table, Value};
 pub use points::{Axes, Point, folder, written};
 pub use values::{Axis, Range, Scale, Values};
 
+use super::any_of::any_of;
 use super::described::section;
-use super::sections::any_of;
-use super::{Config, DataSpec};
 use crate::compile::Orders;
 use crate::error::{Error, Result};
 use crate::train::{Halving, Monitor};
@@ -175,26 +174,6 @@ fn flat<'t>(before: &str, table: &'t Table, all: &mut Vec<(String, &'t Value)>) 
         match value {
             Value::Table(inner) => flat(&key, inner, all),
             value => all.push((key, value)),
-        }
-    }
-}
-
-impl Config {
-    /// The config as a run of a sweep has it: its part held out for evaluation is that of `seed`, whatever its own seed, so
-    /// that runs are compared on the same samples.
-    #[must_use]
-    pub fn in_sweep_of(mut self, seed: u64) -> Config {
-        self.data.hold_out_by(seed);
-        self.sweep = Sweep::default();
-        self
-    }
-}
-
-impl DataSpec {
-    /// Has the seed that decides the part held out be this one, where the config names none.
-    fn hold_out_by(&mut self, seed: u64) {
-        if let (true, Some(holdout)) = (self.holds_out(), self.holdout_mut()) {
-            holdout.split_seed.get_or_insert(seed);
         }
     }
 }

@@ -1,59 +1,44 @@
 //! A sweep: runs of one config with other numbers, trained at once, each in a folder as a run alone leaves it.
 //!
 //! `points` reads the runs and gathers those that can train at once into fleets; `folder` has the files of the sweep,
-//! `replica` those of a run; `watch` writes what a fleet reports; `row` is a line of the table at the end.
+//! `replica` those of a run; `runs` is what all have in common; `watch` writes what a fleet reports; `row` is a line of the
+//! table at the end.
 
 mod folder;
+mod observer;
 mod points;
 mod replica;
 mod row;
+mod runs;
 mod watch;
 
 use std::path::{Path, PathBuf};
 
 use folder::{Event, SweepDir};
+pub use observer::{SweepObserver, SweepStart};
+pub use points::SweepSource;
 use points::{Group, Points};
 use replica::Replica;
 pub use row::{Ended, Row, ranked};
+use runs::Runs;
 use watch::Watch;
-pub use watch::{SweepObserver, SweepStart};
 
 use super::checkpoint::Identity;
 use super::dir::RunDir;
 use super::init::merged_into;
 use super::numbered::make_next;
-use crate::config::{Config, Sweep as Keys};
-use crate::data::Dataset;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::train::{Fleet, FleetEnd, FleetOptions, Monitor, RunHandle};
 
-/// What a sweep is made of: a config file, settings for all runs, and the section `[sweep]` with what the command line adds.
-#[derive(Debug, Clone)]
-pub struct SweepSource<'s> {
-    /// The config file.
-    pub config: &'s Path,
-    /// Settings for all runs, as `train.epochs=5`.
-    pub settings: &'s [String],
-    /// The folder of the data's files, where they are not where the config has them.
-    pub data_root: Option<&'s Path>,
-    /// The section.
-    pub keys: Keys,
-}
-
 /// A sweep in its folder.
 #[derive(Debug)]
 pub struct Sweep {
-    dir: SweepDir,
-    /// The keys that differ, in the order of the table.
-    swept: Vec<String>,
-    keys: Keys,
-    replicas: Vec<Replica>,
+    runs: Runs,
     groups: Vec<Group>,
     gpu: Gpu,
-    monitor: Monitor,
     handle: RunHandle,
-    notes: Vec<String>,
 }
 
 impl Sweep {
@@ -135,22 +120,14 @@ impl Sweep {
         replicas: Vec<Replica>,
     ) -> Result<Sweep> {
         let evaluates = groups.iter().all(|group| group.data.eval().is_some());
-        Ok(Sweep {
-            dir,
-            swept: points.keys(),
-            monitor: points.sweep.monitor(evaluates),
-            keys: points.sweep.clone(),
-            replicas,
-            groups,
-            gpu,
-            handle: RunHandle::default(),
-            notes: Vec::new(),
-        })
+        let (swept, keys, monitor) = (points.keys(), points.sweep.clone(), points.sweep.monitor(evaluates));
+        let runs = Runs { dir, swept, keys, replicas, monitor };
+        Ok(Sweep { runs, groups, gpu, handle: RunHandle::default() })
     }
 
     /// Its folder.
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        self.runs.path()
     }
 
     /// Its device.
@@ -160,22 +137,17 @@ impl Sweep {
 
     /// The keys that differ between runs.
     pub fn swept(&self) -> &[String] {
-        &self.swept
+        &self.runs.swept
     }
 
     /// The number that says which runs are best.
     pub fn monitor(&self) -> &Monitor {
-        &self.monitor
+        &self.runs.monitor
     }
 
     /// How many runs there are, and in how many fleets they train.
     pub fn counts(&self) -> (usize, usize) {
-        (self.replicas.len(), self.groups.len())
-    }
-
-    /// What the user should know beforehand.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+        (self.runs.replicas.len(), self.groups.len())
     }
 
     /// A handle that stops the sweep, from any thread.
@@ -185,7 +157,7 @@ impl Sweep {
 
     /// The rows of the table, in the order of the runs.
     pub fn rows(&self) -> Vec<Row> {
-        self.replicas.iter().map(Replica::row).collect()
+        self.runs.rows()
     }
 
     /// Trains every run to its end, one fleet after the other.
@@ -193,23 +165,23 @@ impl Sweep {
     /// # Errors
     /// A lost device; files that cannot be written; the observer's own.
     pub fn run(&mut self, observer: &mut dyn SweepObserver) -> Result<FleetEnd> {
-        let events = folder::events(self.dir.path())?;
-        recall(&mut self.replicas, &events)?;
+        let events = folder::events(self.runs.path())?;
+        recall(&mut self.runs.replicas, &events)?;
         observer.start(&SweepStart {
-            runs: self.replicas.len(),
+            runs: self.runs.replicas.len(),
             fleets: self.groups.len(),
-            ended: self.replicas.iter().filter(|replica| replica.ended.is_some()).count(),
+            ended: self.runs.replicas.iter().filter(|replica| replica.ended.is_some()).count(),
         })?;
         for group in std::mem::take(&mut self.groups) {
-            if group.members.iter().all(|&i| self.replicas[i].ended.is_some()) {
+            if group.members.iter().all(|&i| self.runs.replicas[i].ended.is_some()) {
                 continue;
             }
             if self.run_fleet(group, &events, observer)? == FleetEnd::Stopped {
-                self.dir.write_table(&self.swept, &self.rows())?;
+                self.runs.write_table()?;
                 return Ok(FleetEnd::Stopped);
             }
         }
-        self.dir.write_table(&self.swept, &self.rows())?;
+        self.runs.write_table()?;
         Ok(FleetEnd::Finished)
     }
 
@@ -220,10 +192,14 @@ impl Sweep {
         observer: &mut dyn SweepObserver,
     ) -> Result<FleetEnd> {
         let Group { members, plan, data } = group;
-        let halving = self.keys.halving(data.eval().is_some())?;
+        let halving = self.runs.keys.halving(data.eval().is_some())?;
         let own_plan = plan.plan().clone();
-        let options =
-            FleetOptions { orders: self.keys.order, at_once: self.keys.at_once, halving, forget_ended: true };
+        let options = FleetOptions {
+            orders: self.runs.keys.order,
+            at_once: self.runs.keys.at_once,
+            halving,
+            forget_ended: true,
+        };
         let mut fleet = Fleet::from_plan(&self.gpu, plan, &data, &options)?;
         fleet.use_handle(&self.handle);
         let identity = |config: &Config| {
@@ -234,20 +210,21 @@ impl Sweep {
         };
         let mut fingerprint = None;
         for (net, &i) in members.iter().enumerate() {
-            let own = &mut self.replicas[i];
+            let Runs { dir, keys, replicas, .. } = &mut self.runs;
+            let own = &mut replicas[i];
             own.identity = Some(identity(&own.config));
             if own.ended.is_some() {
                 fleet.ended_before(net);
                 continue;
             }
-            match own.reopen(self.dir.path(), &self.keys, &data, &mut fingerprint)? {
+            match own.reopen(dir.path(), keys, &data, &mut fingerprint)? {
                 Some(saved) => fleet.restore(net, &saved)?,
-                None => begin_from(&mut fleet, net, own, self.dir.path(), &own_plan)?,
+                None => begin_from(&mut fleet, net, own, dir.path(), &own_plan)?,
             }
         }
         fleet.recall(&folder::judgements(events, &members))?;
         observer.fleet(&fleet, &members)?;
-        let mut watch = Watch::new(self, &members, &data, observer, fingerprint)?;
+        let mut watch = Watch::new(&mut self.runs, &members, &data, observer, fingerprint)?;
         fleet.run(&mut watch)
     }
 }
@@ -284,12 +261,4 @@ fn begin_from(
     super::weights::save(&RunDir::first_weights(&path), &weights)?;
     replica.init = Some(report);
     fleet.load_state_dict(net, &std::sync::Arc::new(weights))
-}
-
-/// The fingerprint of data, read once.
-fn fingerprint_of(data: &Dataset, known: &mut Option<String>) -> Result<String> {
-    if known.is_none() {
-        *known = Some(format!("{:016x}", data.fingerprint()?));
-    }
-    Ok(known.clone().unwrap_or_default())
 }

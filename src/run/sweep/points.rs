@@ -4,7 +4,6 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::SweepSource;
 use super::folder::SWEEP;
 use super::replica::Replica;
 use crate::config::{Config, DataSpec, Point, Sweep, folder, written};
@@ -14,6 +13,19 @@ use crate::gpu::{Gpu, GpuOptions, Reads};
 use crate::kernel::{Family, Target};
 use crate::run::dir::CONFIG;
 use crate::train::{FleetPlan, Variant};
+
+/// What a sweep is made of: a config file, settings for all runs, and the section `[sweep]` with what the command line adds.
+#[derive(Debug, Clone)]
+pub struct SweepSource<'s> {
+    /// The config file.
+    pub config: &'s Path,
+    /// Settings for all runs, as `train.epochs=5`.
+    pub settings: &'s [String],
+    /// The folder of the data's files, where they are not where the config has them.
+    pub data_root: Option<&'s Path>,
+    /// The section.
+    pub keys: Sweep,
+}
 
 /// The runs of a sweep.
 #[derive(Debug)]

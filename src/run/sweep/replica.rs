@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::fingerprint_of;
 use super::row::{Ended, Row};
 use crate::atomic_file::write_whole;
 use crate::config::{Config, Recorded, Sweep};
@@ -272,4 +271,12 @@ impl Replica {
 /// Checkpoints of a sweep are not rated.
 fn monitor() -> Monitor {
     Monitor::new("train_loss")
+}
+
+/// The fingerprint of data, read once.
+fn fingerprint_of(data: &Dataset, known: &mut Option<String>) -> Result<String> {
+    if known.is_none() {
+        *known = Some(format!("{:016x}", data.fingerprint()?));
+    }
+    Ok(known.clone().unwrap_or_default())
 }

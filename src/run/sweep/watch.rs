@@ -3,69 +3,18 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::Sweep;
 use super::folder::Event;
-use super::row::{Ended, Row, ranked};
+use super::observer::SweepObserver;
+use super::row::{Ended, ranked};
+use super::runs::Runs;
 use crate::config::Keep;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::train::{EpochRecord, Fleet, FleetObserver, Judgement, ReplicaEnd, StepRecord};
 
-/// The sizes of a sweep, before its first step.
-#[derive(Debug, Clone, Copy)]
-pub struct SweepStart {
-    /// Runs.
-    pub runs: usize,
-    /// Fleets that they train in, one after the other.
-    pub fleets: usize,
-    /// Runs that ended before.
-    pub ended: usize,
-}
-
-/// Follows a sweep. Every method may end it by an error; [`Error::Cancelled`] of `steps` and `epoch` stops it.
-pub trait SweepObserver {
-    /// Before the first step.
-    fn start(&mut self, start: &SweepStart) -> Result<()> {
-        let _ = start;
-        Ok(())
-    }
-
-    /// Before a fleet trains the runs `members`.
-    fn fleet(&mut self, fleet: &Fleet, members: &[usize]) -> Result<()> {
-        let _ = (fleet, members);
-        Ok(())
-    }
-
-    /// After steps of a run.
-    fn steps(&mut self, fleet: &Fleet, run: usize, steps: &[StepRecord]) -> Result<()> {
-        let _ = (fleet, run, steps);
-        Ok(())
-    }
-
-    /// After an epoch of a run.
-    fn epoch(&mut self, run: usize, epoch: &EpochRecord) -> Result<()> {
-        let _ = (run, epoch);
-        Ok(())
-    }
-
-    /// After runs were judged: how many go on, and how many end.
-    fn judged(&mut self, rung: u64, kept: usize, dropped: usize) -> Result<()> {
-        let _ = (rung, kept, dropped);
-        Ok(())
-    }
-
-    /// At the end of a run.
-    fn end(&mut self, row: &Row) -> Result<()> {
-        let _ = row;
-        Ok(())
-    }
-}
-
-impl SweepObserver for () {}
-
 /// Writes what a fleet reports.
 pub(super) struct Watch<'s> {
-    sweep: &'s mut Sweep,
+    sweep: &'s mut Runs,
     /// The run of each net.
     members: &'s [usize],
     data: &'s Dataset,
@@ -79,7 +28,7 @@ pub(super) struct Watch<'s> {
 
 impl<'s> Watch<'s> {
     pub fn new(
-        sweep: &'s mut Sweep,
+        sweep: &'s mut Runs,
         members: &'s [usize],
         data: &'s Dataset,
         observer: &'s mut dyn SweepObserver,
@@ -134,14 +83,14 @@ impl<'s> Watch<'s> {
 impl FleetObserver for Watch<'_> {
     fn steps(&mut self, fleet: &Fleet, net: usize, steps: &[StepRecord]) -> Result<()> {
         let (run, total) = (self.members[net], fleet.total_steps(net));
-        let Sweep { replicas, keys, .. } = &mut *self.sweep;
+        let Runs { replicas, keys, .. } = &mut *self.sweep;
         replicas[run].steps(&self.path, keys, self.data, total, steps)?;
         self.observer.steps(fleet, run, steps)
     }
 
     fn epoch(&mut self, fleet: &Fleet, net: usize, epoch: &EpochRecord) -> Result<()> {
         let (run, total) = (self.members[net], fleet.total_steps(net));
-        let Sweep { replicas, keys, dir, .. } = &mut *self.sweep;
+        let Runs { replicas, keys, dir, .. } = &mut *self.sweep;
         replicas[run].epoch(&self.path, keys, self.data, total, epoch)?;
         dir.tell(&Event::Epoch { replica: run, epoch: epoch.clone() })?;
         self.observer.epoch(run, epoch)

@@ -11,7 +11,7 @@ use crate::plan::NamedTensor;
 use crate::train::lr::LearningRate;
 use crate::train::progress::{BestWeights, Progress};
 use crate::train::records::EpochRecord;
-use crate::train::results::Rule;
+use crate::train::rule::Rule;
 use crate::train::trainer::total_steps;
 
 /// The end of a net of a fleet.
