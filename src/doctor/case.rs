@@ -8,7 +8,7 @@ use crate::graph::{DType, Graph, Tensor};
 use crate::kernel::feed::{STATE, STATE_BYTES};
 use crate::kernel::update::PARAMETERS;
 use crate::kernel::{Kernel, Target};
-use crate::plan::{METRICS, Memory, Plan, Program, Ring, Sink, input_buffer};
+use crate::plan::{METRICS, Memory, Plan, Program, Replicas, Ring, Shared, Sink, input_buffer};
 use crate::shape::Shape;
 
 /// The required numbers of a buffer.
@@ -116,36 +116,94 @@ impl Case {
         self.plan.steps.iter().flat_map(|step| step.kernel.each()).map(|kernel| kernel.entry)
     }
 
-    /// Runs the kernels and compares the results.
-    ///
-    /// # Errors
-    /// A kernel that does not compile; a lost device.
-    pub fn run(&self, gpu: &Gpu) -> Result<Outcome> {
-        let mut plan = self.plan.clone();
-        for (name, bytes) in &self.given {
-            plan.buffer(name, bytes.len() as u64);
-        }
-        plan.read_as(gpu.reads(), Target::for_gpu(gpu).memory.budget);
-        let memory = Memory::allocate(gpu, &Memory::plan([&plan]))?;
+    /// Runs the kernels of a plan, which is the case's own or one for several nets, each of which is given the same.
+    fn executed(&self, gpu: &Gpu, plan: &Plan, replicas: Option<&Replicas>) -> Result<Memory> {
+        let memory = Memory::allocate(gpu, &Memory::plan([plan]))?;
         for buffer in &plan.buffers {
             // An unwritten number must not pass for a wanted zero.
             let Some(buffer) = memory.find(&buffer.name) else { continue };
             gpu.write(buffer, 0, &vec![0xcd; buffer.bytes() as usize]);
         }
-        let state = memory.find(STATE).filter(|_| self.given.iter().all(|(name, _)| name != STATE));
-        if let Some(state) = state {
-            gpu.write(state, 0, bytemuck::cast_slice(&WORDS));
+        let write = |name: &str, bytes: &[u8]| {
+            let stride = replicas.map_or(0, |replicas| replicas.stride(name));
+            let parts = if stride == 0 { 1 } else { replicas.map_or(1, Replicas::count) as u64 };
+            (0..parts).for_each(|part| gpu.write(memory.get(name), part * stride, bytes));
+        };
+        if memory.find(STATE).is_some() && self.given.iter().all(|(name, _)| name != STATE) {
+            write(STATE, bytemuck::cast_slice(&WORDS));
         }
         for (name, words) in &plan.constants {
-            gpu.write(memory.get(name), 0, bytemuck::cast_slice(words));
+            write(name, bytemuck::cast_slice(words));
         }
         for (name, bytes) in &self.given {
-            gpu.write(memory.get(name), 0, bytes);
+            write(name, bytes);
         }
-        let program = Program::new(gpu, &plan, &memory)?;
+        let program = Program::new(gpu, plan, &memory)?;
         let mut recorder = gpu.recorder();
         recorder.pass(&program.dispatches, 1);
         recorder.submit()?;
+        Ok(memory)
+    }
+
+    /// Its plan with the buffers that it is given.
+    fn whole_plan(&self) -> Plan {
+        let mut plan = self.plan.clone();
+        for (name, bytes) in &self.given {
+            plan.buffer(name, bytes.len() as u64);
+        }
+        plan
+    }
+
+    /// Runs the kernels for several nets at once, and compares what each has with what the kernels compute for one: every bit
+    /// of what the case claims something about.
+    ///
+    /// # Errors
+    /// As [`Case::run`].
+    pub fn run_replicated(&self, gpu: &Gpu, count: usize) -> Result<Outcome> {
+        let own = self.whole_plan();
+        let shared: Shared = own.constants.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let replicas = Replicas::new(count, [(&own, &shared)])?;
+        let mut all = own.replicated(&replicas, &shared)?;
+        all.read_by(gpu.reads(), u64::MAX, Some(&replicas));
+        let mut one = own;
+        one.read_by(gpu.reads(), u64::MAX, None);
+        let (one, all) = (self.executed(gpu, &one, None)?, self.executed(gpu, &all, Some(&replicas))?);
+        let mut outcome = Outcome { worst: Worst::default(), fault: None };
+        for claim in &self.claims {
+            let (bytes, stride) = (claim.want.bytes(), replicas.stride(&claim.buffer));
+            let read = |memory: &Memory, part: u64| {
+                pollster::block_on(gpu.read(memory.get(&claim.buffer), part * stride + claim.offset, bytes))
+            };
+            let wanted = read(&one, 0)?;
+            let parts = if stride == 0 { 1 } else { count as u64 };
+            for part in 0..parts {
+                let found = read(&all, part)?;
+                let pairs = found.chunks(4).zip(wanted.chunks(4));
+                let differing = pairs.filter(|(a, b)| a != b).count();
+                if differing > 0 && outcome.fault.is_none() {
+                    outcome.fault = Some(format!(
+                        "{}, {}: {differing} of {} words of {} have other bits for net {} of {count} than for one alone; \
+                         a sweep here is equal to rounding",
+                        self.kernel,
+                        self.what,
+                        wanted.len() / 4,
+                        claim.buffer,
+                        part + 1
+                    ));
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Runs the kernels and compares the results.
+    ///
+    /// # Errors
+    /// A kernel that does not compile; a lost device.
+    pub fn run(&self, gpu: &Gpu) -> Result<Outcome> {
+        let mut plan = self.whole_plan();
+        plan.read_as(gpu.reads(), Target::for_gpu(gpu).memory.budget);
+        let memory = self.executed(gpu, &plan, None)?;
         let mut outcome = Outcome { worst: Worst::default(), fault: None };
         for claim in &self.claims {
             let bytes = claim.want.bytes();

@@ -61,15 +61,24 @@ pub(super) fn family_name(family: Family) -> &'static str {
     }
 }
 
-/// Runs the cases and merges those of the same kernel, in the order of the first case of each.
+/// The row of kernels that run for several nets at once.
+const REPLICAS: &str = "replicas";
+/// Nets of that test.
+const NETS: usize = 3;
+
+/// Runs the cases and merges those of the same kernel, in the order of the first case of each; then the first case of each
+/// kernel for several nets at once, as one row.
 pub(super) fn judge(gpu: &Gpu, cases: &[Case], progress: fn(&str)) -> Vec<KernelReport> {
     let mut reports: Vec<(KernelReport, Worst)> = Vec::new();
-    for case in cases {
-        let known = reports.iter().position(|(report, _)| report.kernel == case.kernel);
+    let is_first = |i: usize| !cases[..i].iter().any(|other| other.kernel == cases[i].kernel);
+    let firsts = (0..cases.len()).filter(|&i| is_first(i)).map(|i| (REPLICAS, &cases[i], Some(NETS)));
+    let alone = cases.iter().map(|case| (&*case.kernel, case, None));
+    for (kernel, case, nets) in alone.chain(firsts) {
+        let known = reports.iter().position(|(report, _)| report.kernel == kernel);
         let at = known.unwrap_or(reports.len());
         if known.is_none() {
             let family = family_name(gpu.family());
-            let (kernel, verdict) = (case.kernel.clone(), Verdict::Right);
+            let (kernel, verdict) = (kernel.to_owned(), Verdict::Right);
             let report = KernelReport { kernel, family, variants: 0, error: 0.0, bound: 0.0, verdict };
             reports.push((report, Worst::default()));
         }
@@ -81,8 +90,10 @@ pub(super) fn judge(gpu: &Gpu, cases: &[Case], progress: fn(&str)) -> Vec<Kernel
             }
             continue;
         }
-        progress(&format!("{}: {}", case.kernel, case.what));
-        let fault = match case.run(gpu) {
+        let more = if nets.is_some() { ", several nets at once" } else { "" };
+        progress(&format!("{}: {}{more}", case.kernel, case.what));
+        let outcome = nets.map_or_else(|| case.run(gpu), |nets| case.run_replicated(gpu, nets));
+        let fault = match outcome {
             Ok(outcome) => {
                 if outcome.worst.share() >= worst.share() {
                     *worst = outcome.worst;
