@@ -229,7 +229,12 @@ fn edit_entry(
         let (is_place, known) = match builtin {
             "workgroup_id" | "global_invocation_id" => (true, &mut group),
             "num_workgroups" => (false, &mut groups),
-            "local_invocation_index" | "local_invocation_id" => continue,
+            "local_invocation_index"
+            | "local_invocation_id"
+            | "num_subgroups"
+            | "subgroup_id"
+            | "subgroup_size"
+            | "subgroup_invocation_id" => continue,
             other => return Err(format!("it takes {other}")),
         };
         let own = &code[name.clone()];
