@@ -151,7 +151,7 @@ impl SweepArgs {
     }
 
     fn open(&self) -> anyhow::Result<Sweep> {
-        let options = downhill::GpuOptions { threads_by_work: None, ..self.adapter.gpu_options() };
+        let options = self.adapter.gpu_options();
         if self.resume && self.config.is_dir() {
             let others = !self.settings.is_empty() || self.has_keys() || self.out.is_some();
             if others {

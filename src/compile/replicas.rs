@@ -83,7 +83,9 @@ impl TrainPlan {
         let two = self.replicated(2, orders)?;
         let Some(bytes) = two.replica_bytes() else { return Ok(1) };
         let room = target.memory.budget.map_or(u64::MAX, |budget| budget.saturating_sub(bytes.shared));
-        let longest = two.memory.iter().map(|buffer| buffer.bytes / 2).max().unwrap_or(1).max(1);
+        let strides =
+            two.memory.iter().filter_map(|buffer| Some(two.replicas.as_ref()?.stride(&buffer.name)));
+        let longest = strides.max().unwrap_or(1).max(1);
         let tallest = self.plans().flat_map(|plan| &plan.steps).map(|step| step.kernel.grid[2]).max();
         let most = (room / bytes.private.max(1))
             .min(target.memory.largest_buffer.min(2 * u64::from(u32::MAX)) / longest)

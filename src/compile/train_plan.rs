@@ -207,8 +207,13 @@ impl TrainPlan {
     /// True where a step's dispatches are so small on average that a software adapter's second thread takes longer to wake
     /// than it saves.
     pub fn suits_one_thread(&self) -> bool {
+        self.suits_one_thread_with(1)
+    }
+
+    /// [`TrainPlan::suits_one_thread`] for so many nets of this plan at once.
+    pub(crate) fn suits_one_thread_with(&self, nets: usize) -> bool {
         let steps = &self.train[0].plan.steps;
-        steps.iter().map(Step::work).sum::<u64>() < SMALL_WORK * steps.len() as u64
+        nets as u64 * steps.iter().map(Step::work).sum::<u64>() < SMALL_WORK * steps.len() as u64
     }
 
     /// The plans that run after a step whose statistics are taken, by name: that of the tensors, and that of the units for

@@ -70,16 +70,27 @@ pub struct Session {
     init: Option<InitReport>,
 }
 
-/// An open device with the plans of a run on it.
-fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, Trainer)> {
+/// Leaves out the threads of Mesa's software adapter where so many nets of a config at once give them too little to do.
+pub(super) fn choose_threads(
+    config: &Config,
+    data: &Dataset,
+    options: &GpuOptions,
+    nets: usize,
+) -> Result<()> {
     // Where the environment has a number, there is nothing to choose.
     if options.threads_by_work.is_some()
         && threads::given().is_none()
-        && config.plan(data, Target::new(Family::Subgroup))?.suits_one_thread()
+        && config.plan(data, Target::new(Family::Subgroup))?.suits_one_thread_with(nets)
     {
         // SAFETY: the promise of `OneNet`; the threads that read the data have ended, and those that train have not begun.
         unsafe { threads::without_threads() };
     }
+    Ok(())
+}
+
+/// An open device with the plans of a run on it.
+fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, Trainer)> {
+    choose_threads(config, data, options, 1)?;
     let gpu = match Gpu::open(&config.gpu_options(options)) {
         Ok(gpu) => gpu,
         Err(err) => {

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions, Reads};
 use crate::kernel::{Family, Target};
 use crate::run::dir::CONFIG;
+use crate::run::session::choose_threads;
 use crate::train::{FleetPlan, Variant};
 
 /// What a sweep is made of: a config file, settings for all runs, and the section `[sweep]` with what the command line adds.
@@ -163,6 +164,8 @@ impl Points {
             ));
         }
         let mut sets: Vec<(&DataSpec, Dataset)> = vec![(&first.data, first.dataset()?)];
+        let nets = self.sweep.at_once.unwrap_or(self.configs.len()).min(self.configs.len());
+        choose_threads(first, &sets[0].1, options, nets).map_err(|err| told_with(err, point))?;
         let gpu = Gpu::open(&first.gpu_options(options)).or_else(|err| {
             // Reports a config that cannot work before a missing adapter.
             first.plan(&sets[0].1, Target::new(Family::Tiled)).map_err(|err| told_with(err, point))?;
