@@ -15,7 +15,7 @@ pub struct SweepStart {
     pub ended: usize,
 }
 
-/// Follows a sweep. Every method may end it by an error; [`Error::Cancelled`] of `steps` and `epoch` stops it.
+/// Follows a sweep. Every method may end it by an error; [`crate::Error::Cancelled`] of `steps` and `epoch` stops it.
 pub trait SweepObserver {
     /// Before the first step.
     fn start(&mut self, start: &SweepStart) -> Result<()> {
