@@ -86,5 +86,6 @@ pub fn examine(options: &Options) -> Result<Report> {
 /// Tests every kernel of a device's family.
 fn test(gpu: &Gpu, progress: fn(&str)) -> Result<Vec<KernelReport>> {
     let cases = cases::all(Target::for_gpu(gpu), gpu.has_f16())?;
-    Ok(verdict::judge(gpu, &cases, progress))
+    let alone = verdict::judge(gpu, &cases, progress);
+    Ok(alone.into_iter().chain(verdict::judge_replicas(gpu, &cases, progress)).collect())
 }

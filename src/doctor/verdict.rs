@@ -66,14 +66,26 @@ const REPLICAS: &str = "replicas";
 /// Nets of that test.
 const NETS: usize = 3;
 
-/// Runs the cases and merges those of the same kernel, in the order of the first case of each; then the first case of each
-/// kernel for several nets at once, as one row.
+/// Runs the cases and merges those of the same kernel, in the order of the first case of each.
 pub(super) fn judge(gpu: &Gpu, cases: &[Case], progress: fn(&str)) -> Vec<KernelReport> {
-    let mut reports: Vec<(KernelReport, Worst)> = Vec::new();
+    judged(gpu, cases.iter().map(|case| (&*case.kernel, case, None)), progress)
+}
+
+/// Runs the first case of each kernel for several nets at once: one row.
+pub(super) fn judge_replicas(gpu: &Gpu, cases: &[Case], progress: fn(&str)) -> Vec<KernelReport> {
     let is_first = |i: usize| !cases[..i].iter().any(|other| other.kernel == cases[i].kernel);
-    let firsts = (0..cases.len()).filter(|&i| is_first(i)).map(|i| (REPLICAS, &cases[i], Some(NETS)));
-    let alone = cases.iter().map(|case| (&*case.kernel, case, None));
-    for (kernel, case, nets) in alone.chain(firsts) {
+    let firsts = (0..cases.len()).filter(|&i| is_first(i));
+    judged(gpu, firsts.map(|i| (REPLICAS, &cases[i], Some(NETS))), progress)
+}
+
+/// Runs cases, each under the name of its row, for one net or for several.
+fn judged<'c>(
+    gpu: &Gpu,
+    cases: impl Iterator<Item = (&'c str, &'c Case, Option<usize>)>,
+    progress: fn(&str),
+) -> Vec<KernelReport> {
+    let mut reports: Vec<(KernelReport, Worst)> = Vec::new();
+    for (kernel, case, nets) in cases {
         let known = reports.iter().position(|(report, _)| report.kernel == kernel);
         let at = known.unwrap_or(reports.len());
         if known.is_none() {
