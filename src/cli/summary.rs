@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use downhill::run::{CHECKPOINTS, Outcome, Session};
 use downhill::train::{RunEnd, Trainer};
-use downhill::{report, units};
+use downhill::{Gpu, report, units};
 
 use super::output::println;
 use super::targets::{confusion, named, unit_note};
@@ -20,9 +20,8 @@ const REMARKS: usize = 10;
 /// Classes of a confusion matrix that is printed, at most.
 const MOST_CONFUSED: usize = 20;
 
-/// Prints the adapter, data and model before the first step.
-pub(super) fn introduce(session: &Session) {
-    let (gpu, data, plan) = (session.gpu(), session.data(), session.trainer().plan());
+/// Prints the adapter, and why it was chosen.
+pub(super) fn introduce_adapter(gpu: &Gpu) {
     let adapter = gpu.adapter();
     println(&format!(
         "adapter  {} ({}, {}); {}",
@@ -31,6 +30,12 @@ pub(super) fn introduce(session: &Session) {
         adapter.backend,
         gpu.chosen_because()
     ));
+}
+
+/// Prints the adapter, data and model before the first step.
+pub(super) fn introduce(session: &Session) {
+    let (gpu, data, plan) = (session.gpu(), session.data(), session.trainer().plan());
+    introduce_adapter(gpu);
     println(&format!(
         "data     {}: {} to train on, {} to evaluate on",
         data.name(),

@@ -17,6 +17,7 @@ use super::output::println;
 use super::parse;
 use super::run::stop_on_signals;
 use super::run_args::{AdapterArg, DataRootArg};
+use super::summary::introduce_adapter;
 use super::view::SweepView;
 
 /// Train many runs of a config at once, which differ in learning rates, seeds or other settings
@@ -119,7 +120,7 @@ impl SweepArgs {
             introduce(&sweep);
         }
         let mut view = SweepView::new(self.quiet, self.json, &sweep);
-        let end = sweep.run(view.observer());
+        let end = sweep.run(&mut view);
         view.end();
         let end = end?;
         let (rows, path) = (sweep.rows(), sweep.path().display());
@@ -263,14 +264,7 @@ impl SweepArgs {
 }
 
 fn introduce(sweep: &Sweep) {
-    let adapter = sweep.gpu().adapter();
-    println(&format!(
-        "adapter  {} ({}, {}); {}",
-        adapter.name,
-        adapter.kind.name(),
-        adapter.backend,
-        sweep.gpu().chosen_because()
-    ));
+    introduce_adapter(sweep.gpu());
     let (runs, fleets) = sweep.counts();
     let in_fleets = if fleets > 1 {
         format!(", in {fleets} fleets of like ones, one after the other")

@@ -22,9 +22,9 @@ pub enum Orders {
 /// The bytes of a run of several replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplicaBytes {
-    /// What all have in common: samples, constants, staging.
+    /// All replicas share these: samples, constants, staging.
     pub shared: u64,
-    /// What each has for itself, padding between parts included.
+    /// Each replica has these for itself, padding between parts included.
     pub private: u64,
     /// Images that operands of all are copied into, on adapters that read images.
     pub images: u64,

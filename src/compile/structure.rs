@@ -1,4 +1,4 @@
-//! What two runs must have in common to train at once: everything but the numbers that the host writes.
+//! Two runs can train at once if their plans are alike: everything but the numbers that the host writes.
 
 use super::step::StepPlan;
 use super::train_plan::TrainPlan;

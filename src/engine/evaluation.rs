@@ -2,7 +2,7 @@
 
 use super::core::Engine;
 use super::record::{Copy, parts_read_back, submit_window};
-use super::steps::add_means;
+use super::steps::{add_means, ring_bytes};
 use super::window::WindowClock;
 use crate::compile::TrainPlan;
 use crate::error::{Error, Result};
@@ -91,7 +91,7 @@ impl Engine {
         let indices = programs.compile_eval(gpu, plan, memory, &passes)?;
         let dispatches: Vec<&[Dispatch]> = indices.into_iter().map(|index| programs.eval(index)).collect();
         let ring = readback.take_ring()?;
-        let each = (passes.len() * plan.ring.columns * 4) as u64;
+        let each = ring_bytes(plan, passes.len());
         let copy = Copy { from: METRICS, into: &ring, bytes: each };
         let tally = plan.eval_metrics.as_ref().zip(readback.eval_sums.as_ref()).map(|(metrics, into)| {
             let bytes = (passes.len() * metrics.ring.columns * 4) as u64;
@@ -124,7 +124,7 @@ impl Engine {
 struct EvaluatedWindow {
     /// Samples of each batch, and its number in the window.
     passes: Vec<(usize, usize)>,
-    /// Of each net a row of the ring a batch, and a row of the metrics' sums a batch.
+    /// The rows of each net, one a batch: of the ring, and of the metrics' sums.
     nets: Vec<(Vec<f32>, Vec<f32>)>,
 }
 

@@ -161,7 +161,7 @@ impl Engine {
 }
 
 /// Bytes of the rows of the ring that so many passes write.
-fn ring_bytes(plan: &TrainPlan, passes: usize) -> u64 {
+pub(super) fn ring_bytes(plan: &TrainPlan, passes: usize) -> u64 {
     (passes * plan.ring.columns * 4) as u64
 }
 

@@ -31,31 +31,31 @@ impl WeightLayout {
 
     /// The weights that a run leaves, and their average where that is another file.
     pub fn weights(&self, buffers: &BufferContents) -> (Vec<NamedTensor>, Option<Vec<NamedTensor>>) {
-        let find = |name: &str| buffers.iter().find(|(other, _)| other == name).map(|(_, bytes)| &bytes[..]);
-        let state = find(BUFFERS).unwrap_or_default();
-        let average = find(AVERAGE).map(|bytes| self.tensors.read(bytes, state, self.batches_seen));
+        let average = content(buffers, AVERAGE).map(|average| self.read(average, buffers));
         match average {
             Some(average) if self.uses_average => (average, None),
-            average => {
-                let weights = find(PARAMETERS).unwrap_or_default();
-                (self.tensors.read(weights, state, self.batches_seen), average)
-            }
+            average => (self.model(buffers), average),
         }
-    }
-}
-
-impl WeightLayout {
-    /// Names and shapes of a model's tensors.
-    pub fn names(&self) -> Vec<(&String, &Shape)> {
-        self.tensors.iter().map(|(name, shape, _)| (name, shape)).collect()
     }
 
     /// The weights that are trained, and buffers.
     pub fn model(&self, buffers: &BufferContents) -> Vec<NamedTensor> {
-        let find = |name: &str| buffers.iter().find(|(other, _)| other == name).map(|(_, bytes)| &bytes[..]);
-        let [weights, state] = [PARAMETERS, BUFFERS].map(|name| find(name).unwrap_or_default());
-        self.tensors.read(weights, state, self.batches_seen)
+        self.read(content(buffers, PARAMETERS).unwrap_or_default(), buffers)
     }
+
+    fn read(&self, weights: &[u8], buffers: &BufferContents) -> Vec<NamedTensor> {
+        self.tensors.read(weights, content(buffers, BUFFERS).unwrap_or_default(), self.batches_seen)
+    }
+
+    /// Names and shapes of a model's tensors.
+    pub fn names(&self) -> Vec<(&String, &Shape)> {
+        self.tensors.iter().map(|(name, shape, _)| (name, shape)).collect()
+    }
+}
+
+/// The bytes of a buffer by its name.
+fn content<'b>(buffers: &'b BufferContents, name: &str) -> Option<&'b [u8]> {
+    buffers.iter().find(|(other, _)| other == name).map(|(_, bytes)| &bytes[..])
 }
 
 /// The tensors of the weights file: parameters, then buffers.

@@ -33,7 +33,7 @@ pub(crate) struct WindowClock {
     pub max_norm: Option<f32>,
 }
 
-/// What the host decides of a net's steps in a window.
+/// The numbers that the host writes for a net's steps in a window.
 #[derive(Debug)]
 pub(crate) struct NetWindow {
     pub window: Window,
@@ -101,7 +101,7 @@ impl CompletedWindow {
 /// A window that the device works on.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    /// Of each net.
+    /// One for each net.
     pub windows: Vec<Window>,
     pub ring: Pending,
     pub statistics: Option<Pending>,

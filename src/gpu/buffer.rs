@@ -74,7 +74,7 @@ impl Dispatch {
         Dispatch { work, ..self }
     }
 
-    /// Of several replicas, each with `z` workgroups along z: [`Recorder::only`](super::Recorder::only) runs fewer of them.
+    /// The same for several replicas, each with `z` workgroups along z: [`Recorder::only`](super::Recorder::only) runs fewer of them.
     #[must_use]
     pub fn of_each_replica(self, z: u32) -> Dispatch {
         Dispatch { each: Some(z), ..self }

@@ -5,6 +5,8 @@
 //! image is read without that loop, in 5 to 11 ns. So the same text is bound in another way there: the declaration
 //! changes, and each `name[i]` becomes a call of `read_name(i)`. All ways give the same bits.
 
+use super::replicas::Part;
+
 /// The way in which a kernel's text reads a binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadAs {
@@ -162,28 +164,6 @@ pub const OLD: u32 = 16;
 /// The binding of the image from which the old numbers of a written binding are read.
 pub fn old(slot: u32) -> u32 {
     OLD + slot
-}
-
-/// The part of a buffer that a replica has, as its text says.
-struct Part<'t> {
-    /// The variable that holds its first element.
-    first: &'t str,
-    /// Elements from a replica's part to the next, as a number of WGSL.
-    stride: &'t str,
-}
-
-impl<'t> Part<'t> {
-    /// That of a buffer of this name; `None` in a text of one net, and for a buffer that all replicas have in common.
-    fn of(wgsl: &'t str, name: &str) -> Option<Part<'t>> {
-        let head = format!("\nvar<private> {name}_first");
-        let rest = &wgsl[wgsl.rfind(&head)? + "\nvar<private> ".len()..];
-        let first = &rest[..rest.find(':')?];
-        let is_its = first[name.len()..].trim_end_matches('_') == "_first";
-        let set = format!("    {first} = replica");
-        let line = &wgsl[wgsl.find(&set).filter(|_| is_its)?..];
-        let stride = line[..line.find(';')?].rsplit(" * ").next()?;
-        Some(Part { first, stride })
-    }
 }
 
 /// True where each replica has a part of a binding, by its text.

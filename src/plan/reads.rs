@@ -128,7 +128,7 @@ impl Plan {
         }
     }
 
-    /// What a binding reads.
+    /// The range that a binding reads.
     fn content(&self, i: usize, binding: usize, replicas: Option<&Replicas>) -> Content {
         let Step { kernel, bindings, .. } = &self.steps[i];
         let (slot, _, location) = bindings[binding];

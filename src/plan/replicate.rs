@@ -37,10 +37,10 @@ pub struct Replicas {
     sizes: BTreeMap<String, u64>,
 }
 
-/// What the text of a kernel follows from: that of one net, entry point, strides of bindings, workgroups along z.
+/// The text of a kernel follows from these: that of one net, entry point, strides of bindings, workgroups along z.
 type TextKey = (String, &'static str, Vec<(u32, u64)>, u32);
 
-/// What a plan's kernels bind.
+/// The parts of buffers that a plan's kernels bind.
 struct Spreads {
     spread: Vec<Spread>,
     /// For each binding of each kernel: whether each replica has a part of its own.
@@ -72,7 +72,7 @@ impl Replicas {
                 let own = step.bindings.iter().zip(own).filter(|(_, is_private)| **is_private);
                 private.extend(own.map(|((.., place), _)| plan.buffers[place.buffer].name.clone()));
             }
-            // What no kernel of a plan binds is the run's: the ring of metrics.
+            // A buffer that no kernel of a plan binds is the run's: the ring of metrics.
             let bound = |i: usize| plan.steps.iter().any(|s| s.bindings.iter().any(|b| b.2.buffer == i));
             let unbound = (0..plan.buffers.len()).filter(|&i| !bound(i)).map(|i| &plan.buffers[i].name);
             private.extend(unbound.filter(|name| !shared.contains(*name)).cloned());

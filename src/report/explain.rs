@@ -267,7 +267,7 @@ pub fn explain_text(plan: &TrainPlan) -> String {
     out
 }
 
-/// What several nets take that train at once: dispatches of a step, bytes that all share, and bytes of each.
+/// The cost of several nets that train at once: dispatches of a step, bytes that all share, and bytes of each.
 fn replicas(plan: &TrainPlan) -> Option<String> {
     let ReplicaBytes { shared, private, images } = plan.replica_bytes()?;
     let (count, once) = (plan.replica_count(), plan.dispatches_for_all());

@@ -17,7 +17,7 @@ const SEED: &str = "seed";
 /// The runs of one setting, with other seeds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    /// What it has for each swept key but the seed.
+    /// Its value of each swept key but the seed.
     pub values: Vec<String>,
     /// Runs that came to an end with a number, and all.
     pub runs: (usize, usize),

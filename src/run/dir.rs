@@ -4,10 +4,12 @@ use super::init::InitReport;
 use super::machine::Machine;
 use super::present::check_present;
 use super::state::RunState;
+use super::weights::save;
 use crate::atomic_file::write_whole;
 use crate::data::Encoding;
 use crate::error::{Error, Result};
 use crate::metrics::StatisticsRecord;
+use crate::plan::NamedTensor;
 use crate::train::{EpochRecord, Observer, StepRecord};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
@@ -243,7 +245,15 @@ impl RunDir {
     /// # Errors
     /// [`Error::Io`] where they cannot be removed.
     pub fn unfinish(&self) -> Result<()> {
-        for path in [self.weights(), self.average_weights()] {
+        Self::remove_weights(&self.path)
+    }
+
+    /// Removes the weights of a run, and their average.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where they cannot be removed.
+    pub(super) fn remove_weights(run: &Path) -> Result<()> {
+        for path in [Self::weights_in(run), Self::average_weights_in(run)] {
             match fs::remove_file(&path) {
                 Err(err) if err.kind() != ErrorKind::NotFound => {
                     return Err(Error::io("cannot remove", &path, &err));
@@ -414,7 +424,20 @@ impl RunDir {
 
     /// The path of the averaged weights, where an average is kept.
     pub fn average_weights(&self) -> PathBuf {
-        self.path.join(AVERAGE)
+        Self::average_weights_in(&self.path)
+    }
+
+    /// Writes the weights that a run leaves, and their average where that is another file. The weights come last: they mark
+    /// the run as done.
+    pub(super) fn save_weights(
+        run: &Path,
+        weights: &[NamedTensor],
+        average: Option<&[NamedTensor]>,
+    ) -> Result<()> {
+        if let Some(average) = average {
+            save(&Self::average_weights_in(run), average)?;
+        }
+        save(&Self::weights_in(run), weights)
     }
 
     fn line(&mut self, line: &impl Serialize) -> Result<()> {

@@ -109,10 +109,11 @@ fn fill(config: &mut Config, trainer: &Trainer) {
     config.options.eval_batch = config.options.eval_batch.or(evaluated);
 }
 
-fn identity(config: &Config, gpu: &Gpu, trainer: &Trainer) -> Identity {
+/// The identity of a run of a config by a plan on a device.
+pub(super) fn identity(config: &Config, gpu: &Gpu, plan: &TrainPlan) -> Identity {
     let adapter = gpu.adapter();
     let driver = [&*adapter.name, &adapter.driver, &adapter.backend].join(", ");
-    Identity::new(config.to_toml(), format!("{driver}, kernels: {:?}", gpu.family()), trainer.plan())
+    Identity::new(config.to_toml(), format!("{driver}, kernels: {:?}", gpu.family()), plan)
 }
 
 impl Session {
@@ -169,7 +170,7 @@ impl Session {
         let mut checkpoints = Checkpointer::open(
             &folder,
             config.checkpoints.clone(),
-            identity(&config, &gpu, &trainer),
+            identity(&config, &gpu, trainer.plan()),
             &data,
         )?;
         // Remains of a run that never wrote a first line.
@@ -263,7 +264,7 @@ impl Session {
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
         fill(&mut config, &trainer);
-        let own = identity(&config, &gpu, &trainer);
+        let own = identity(&config, &gpu, trainer.plan());
         let mut checkpoints =
             Checkpointer::open(&dir.checkpoints(), config.checkpoints.clone(), own.clone(), &data)?;
         let (saved, mut notes) = find_checkpoint(&config, &own, &trainer, &checkpoints)?;
@@ -346,11 +347,7 @@ impl Session {
             }
         };
         if let Some((weights, average)) = weights {
-            if let Some(average) = &average {
-                save(&self.dir.average_weights(), average)?;
-            }
-            // Written last: it marks the run as done.
-            save(&self.dir.weights(), &weights)?;
+            RunDir::save_weights(self.dir.path(), &weights, average.as_deref())?;
         }
         let last = match outcome.last {
             Some(last) => Some(last),
@@ -379,7 +376,7 @@ impl Session {
         // Frees the memory of a device that did not answer.
         self.gpu.lose();
         let (gpu, mut trainer) = open(&self.config, &self.data, &self.options)?;
-        let own = identity(&self.config, &gpu, &trainer);
+        let own = identity(&self.config, &gpu, trainer.plan());
         let rule = self.config.checkpoints.clone();
         let mut checkpoints = Checkpointer::open(&self.dir.checkpoints(), rule, own.clone(), &self.data)?;
         let (saved, notes) = find_checkpoint(&self.config, &own, &trainer, &checkpoints)?;

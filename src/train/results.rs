@@ -1,5 +1,5 @@
-//! What the host decides of a net's next steps, and what their results make of its progress: the same for a net alone and
-//! for one of several.
+//! The host prepares a net's next steps, and adds their results to its progress: in one way for a net alone and for one of
+//! several.
 
 use super::progress::Progress;
 use super::records::{EpochRecord, StepRecord};

@@ -1,9 +1,9 @@
-//! What decides the steps of a net, beside its plan.
+//! The rule of a net's steps, beside its plan.
 
 use crate::compile::TrainOptions;
 use crate::optim::{Groups, Update};
 
-/// What decides the steps of a net.
+/// The update, groups and options that decide a net's steps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule<'r> {
     pub update: &'r Update,

@@ -198,7 +198,7 @@ impl Trainer {
         Ok(evaluated.and_then(|nets| nets.into_iter().next()))
     }
 
-    /// What decides its steps.
+    /// The rule of its steps.
     pub(super) fn rule(&self) -> Rule<'_> {
         Rule { update: &self.plan.rule, groups: &self.plan.groups, options: &self.options }
     }

@@ -64,11 +64,15 @@ fn state(snapshot: &Snapshot) -> Vec<(String, Vec<u8>)> {
     buffers
 }
 
+/// A variant alone.
+fn trainer(gpu: &Gpu, model: Model, variant: &Variant) -> Trainer {
+    let made = Trainer::new(gpu, &model, &cross_entropy, &variant.update, &data(), &variant.options);
+    made.expect("a trainer")
+}
+
 /// The run of a variant alone.
 fn alone(gpu: &Gpu, model: Model, variant: &Variant) -> Run {
-    let data = data();
-    let made = Trainer::new(gpu, &model, &cross_entropy, &variant.update, &data, &variant.options);
-    let (mut trainer, mut run) = (made.expect("a trainer"), Run::default());
+    let (mut trainer, mut run) = (trainer(gpu, model, variant), Run::default());
     match trainer.run(&mut run) {
         Ok(_) => {
             let (weights, average) = trainer.weights().expect("weights");
@@ -403,8 +407,7 @@ fn nets_come_and_go() {
         }
     }
     // Alone.
-    let made = Trainer::new(&gpu, &model, &cross_entropy, &all[0].update, &data(), &all[0].options);
-    let mut trainer = made.expect("a trainer");
+    let mut trainer = trainer(&gpu, model, &all[0]);
     trainer.restore(snapshots[0].as_ref().expect("a state")).expect("a state of a fleet");
     trainer.run(&mut ()).expect("a run");
     assert_eq!(state(&trainer.snapshot().expect("a state")), wanted[0].state);
@@ -419,30 +422,14 @@ fn nets_come_and_go() {
 fn weights_to_start_from() {
     let gpu = adapter::open(Family::Tiled);
     let all = variants("adamw", "", &few(2));
-    let trained = Trainer::new(
-        &gpu,
-        &(nets::perceptron as Model),
-        &cross_entropy,
-        &all[0].update,
-        &data(),
-        &all[0].options,
-    );
-    let mut trained = trained.expect("a trainer");
+    let mut trained = trainer(&gpu, nets::perceptron, &all[0]);
     trained.advance(2).expect("steps");
     let weights = Arc::new(trained.state_dict().expect("weights"));
     let mut fleet = fleet(&gpu, nets::perceptron, &all[..2], &FleetOptions::default());
     fleet.load_state_dict(1, &weights).expect("weights");
     let mut runs = Runs::of(2);
     fleet.run(&mut runs).expect("a run");
-    let alone = Trainer::new(
-        &gpu,
-        &(nets::perceptron as Model),
-        &cross_entropy,
-        &all[1].update,
-        &data(),
-        &all[1].options,
-    );
-    let mut alone = alone.expect("a trainer");
+    let mut alone = trainer(&gpu, nets::perceptron, &all[1]);
     alone.load_state_dict(&weights).expect("weights");
     let mut run = Run::default();
     alone.run(&mut run).expect("a run");

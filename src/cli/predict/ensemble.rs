@@ -59,13 +59,7 @@ impl Members {
         while at < part.len() {
             let count = ensemble.batch().min(part.len() - at);
             let (inputs, targets) = samples(part, at, count)?;
-            let each =
-                match part.inputs().is_float() {
-                    true => ensemble
-                        .predict_each(Value::F32(&inputs.iter().map(|x| *x as f32).collect::<Vec<_>>())),
-                    false => ensemble
-                        .predict_each(Value::I32(&inputs.iter().map(|x| *x as i32).collect::<Vec<_>>())),
-                }?;
+            let each = answers(ensemble, &inputs, part.inputs().is_float())?;
             let width = ensemble.output().elements();
             let right = |answers: &[f32]| {
                 let pairs = answers.chunks_exact(width).zip(&targets);
@@ -85,6 +79,15 @@ impl Members {
             part.len(),
             share(alone)
         )))
+    }
+}
+
+/// The answer of each model to numbers that it reads as floats, or as integers.
+pub(super) fn answers(ensemble: &mut Ensemble, numbers: &[f64], are_floats: bool) -> Result<Vec<Vec<f32>>> {
+    if are_floats {
+        ensemble.predict_each(Value::F32(&numbers.iter().map(|v| *v as f32).collect::<Vec<_>>()))
+    } else {
+        ensemble.predict_each(Value::I32(&numbers.iter().map(|v| *v as i32).collect::<Vec<_>>()))
     }
 }
 

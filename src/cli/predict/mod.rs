@@ -8,11 +8,11 @@ mod output;
 use std::path::PathBuf;
 
 use clap::Args;
+use downhill::Error;
 use downhill::data::{BatchSize, Fit, ImageChanges};
 use downhill::error::Result;
 use downhill::graph::DType;
-use downhill::infer::Ensemble;
-use downhill::{Error, Value};
+use downhill::infer::{Ensemble, mean};
 
 use self::answers::Answers;
 use self::ensemble::Members;
@@ -139,14 +139,7 @@ fn predict_all(
         if numbers.is_empty() {
             return Ok(true);
         }
-        let outputs = match inputs.sample().1 {
-            DType::F32 => {
-                predictor.predict(Value::F32(&numbers.iter().map(|v| *v as f32).collect::<Vec<_>>()))
-            }
-            DType::I32 => {
-                predictor.predict(Value::I32(&numbers.iter().map(|v| *v as i32).collect::<Vec<_>>()))
-            }
-        }?;
+        let outputs = mean(&ensemble::answers(predictor, &numbers, inputs.sample().1 == DType::F32)?);
         for values in outputs.chunks_exact(width) {
             done += 1;
             let path = inputs.paths.as_ref().map(|paths| paths[done - 1].as_path());

@@ -28,7 +28,7 @@ enum Kind {
     Quiet,
 }
 
-/// What is shown.
+/// The numbers that are shown.
 struct State {
     monitor: Monitor,
     folders: Vec<String>,
@@ -79,10 +79,6 @@ impl SweepView {
             judged: None,
         };
         SweepView { kind, state }
-    }
-
-    pub fn observer(&mut self) -> &mut dyn SweepObserver {
-        self
     }
 
     /// Clears the bar.
@@ -186,7 +182,7 @@ impl SweepObserver for SweepView {
 
     fn end(&mut self, row: &Row) -> Result<()> {
         self.state.ended += 1;
-        // What a run that ended early has left undone is not waited for.
+        // A run that ended early leaves steps undone, which nobody waits for.
         self.state.steps[row.replica].1 = self.state.steps[row.replica].0;
         self.tell(|| json!({ "event": "run_end", "replica": row.replica, "folder": row.folder, "ended": row.ended }));
         Ok(())

@@ -78,7 +78,7 @@ impl Keep {
     /// Reads "all", "none", or "best:5".
     ///
     /// # Errors
-    /// What is wrong, and what is wanted.
+    /// The fault, and the form that is wanted.
     pub fn parse(text: &str) -> std::result::Result<Keep, String> {
         match text.split_once(':') {
             None if text == "all" => Ok(Keep::All),

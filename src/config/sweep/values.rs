@@ -20,7 +20,7 @@ pub struct Axis {
     pub values: Values,
 }
 
-/// What an axis takes its values from.
+/// The values of an axis: a list, or a range.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
     /// These, at least one.

@@ -1,4 +1,4 @@
-//! What naga read, in words in which handles do not stand.
+//! Naga's reading of a text, in words without handles.
 
 use std::fmt::{Debug, Write};
 

@@ -57,7 +57,7 @@ impl Firsts {
     }
 }
 
-/// What the text for replicas has to do.
+/// The task of the text for replicas.
 pub(super) struct Task<'f> {
     pub firsts: &'f Firsts,
     pub is_entry: bool,
@@ -74,9 +74,9 @@ pub(super) struct Walk<'w> {
     memo: HashMap<Handle<Expression>, usize>,
     /// The turn of each load and each result.
     turns: HashMap<Handle<Expression>, usize>,
-    /// What stands for parameters.
+    /// The words in place of parameters.
     pub known: HashMap<Handle<Expression>, String>,
-    /// Of the text for replicas.
+    /// The one in the text for replicas.
     pub task: Option<Task<'w>>,
     /// First elements that are set.
     pub set: Vec<Handle<GlobalVariable>>,
@@ -346,7 +346,7 @@ impl<'w> Walk<'w> {
         Ok(format!("element {place} of {name}"))
     }
 
-    /// What is added to a first element.
+    /// The index that is added to a first element.
     fn added(&self, first: Handle<GlobalVariable>, index: Handle<Expression>) -> Option<Handle<Expression>> {
         let expressions = &self.function.expressions;
         let Expression::Binary { op: BinaryOperator::Add, left, right } = expressions[index] else {

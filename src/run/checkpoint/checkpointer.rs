@@ -90,16 +90,7 @@ impl Checkpointer {
     pub fn check_data(&mut self, saved: &Checkpoint) -> Result<()> {
         let Some(desk) = self.writer.desk_mut() else { return Ok(()) };
         let now = desk.fingerprint.get(&desk.data)?;
-        if now != saved.identity.data {
-            return Err(Error::Checkpoint(format!(
-                "the data are not those of the run: \"{}\" has the fingerprint {now}, and {} was written with {}. Bring \
-                 the data back as they were, or begin a new run",
-                desk.data.name(),
-                self.store.path(saved.steps_done()).display(),
-                saved.identity.data
-            )));
-        }
-        Ok(())
+        saved.check_data(&now, &desk.data, &self.store.path(saved.steps_done()))
     }
 
     /// Resumes from a checkpoint: the data must be those that it was made with, and newer checkpoints are removed.

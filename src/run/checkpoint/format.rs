@@ -2,6 +2,7 @@
 
 use crate::atomic_file::sync_folder;
 use crate::compile::TrainPlan;
+use crate::data::Dataset;
 use crate::engine::{BufferContents, WeightLayout};
 use crate::error::{Error, Result};
 use crate::run::weights;
@@ -95,6 +96,20 @@ impl Checkpoint {
     pub fn ends_in_an_epoch(&self) -> bool {
         self.snapshot.progress.step_in_epoch > 0
             && self.snapshot.progress.epochs_reported > self.snapshot.progress.epoch
+    }
+
+    /// Refuses to go on from it with data of another fingerprint. `place`: where it is.
+    pub(in crate::run) fn check_data(&self, fingerprint: &str, data: &Dataset, place: &Path) -> Result<()> {
+        if fingerprint == self.identity.data {
+            return Ok(());
+        }
+        Err(Error::Checkpoint(format!(
+            "the data are not those of the run: \"{}\" has the fingerprint {fingerprint}, and {} was written with {}. Bring \
+             the data back as they were, or begin a new run",
+            data.name(),
+            place.display(),
+            self.identity.data
+        )))
     }
 
     /// Epochs reported to observers by then.

@@ -15,16 +15,4 @@ pub use checkpointer::Checkpointer;
 pub(super) use format::Contents;
 pub use format::{Checkpoint, Identity};
 pub(super) use store::CheckpointStore;
-
-use crate::engine::WeightLayout;
-use crate::train::{Monitor, Snapshot};
-
-/// A checkpoint of a state whose epoch is not rated.
-pub(super) fn saved_contents(
-    layout: WeightLayout,
-    monitor: Monitor,
-    identity: Identity,
-    snapshot: Snapshot,
-) -> Contents {
-    Contents { layout, monitor, checkpoint: Checkpoint { identity, metric: None, snapshot } }
-}
+pub(super) use writer::Fingerprint;

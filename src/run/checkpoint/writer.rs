@@ -33,7 +33,7 @@ pub(super) struct Desk {
 
 /// The fingerprint of the data.
 #[derive(Debug)]
-pub(super) enum Fingerprint {
+pub(in crate::run) enum Fingerprint {
     /// Not requested yet.
     Unknown,
     /// The data are being read, in parallel with the run.

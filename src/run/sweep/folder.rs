@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::run::dir::lock;
 use crate::train::{EpochRecord, Judgement};
 
-/// What the sweep is.
+/// The file that describes the sweep.
 pub(super) const SWEEP: &str = "sweep.toml";
 const EVENTS: &str = "sweep.jsonl";
 const TABLE: &str = "replicas.csv";
@@ -162,7 +162,7 @@ impl SweepDir {
     }
 }
 
-/// What has happened in a sweep. A part of a line at the end, of a process that was killed, is left out.
+/// The events of a sweep so far. A part of a line at the end, of a process that was killed, is left out.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] for a line that is none of a sweep.

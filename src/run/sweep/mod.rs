@@ -23,11 +23,12 @@ pub use row::{Ended, Row, ranked};
 use runs::Runs;
 use watch::Watch;
 
-use super::checkpoint::Identity;
+use super::checkpoint::Fingerprint;
 use super::dir::RunDir;
 use super::init::merged_into;
 use super::numbered::make_next;
-use crate::config::Config;
+use super::session::identity;
+use crate::compile::TrainPlan;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::train::{Fleet, FleetEnd, FleetOptions, Monitor, RunHandle};
@@ -70,7 +71,7 @@ impl Sweep {
         for replica in &replicas {
             replica.make(dir.path())?;
         }
-        Self::of(dir, &points, gpu, groups, replicas)
+        Ok(Self::of(dir, &points, gpu, groups, replicas))
     }
 
     /// Resumes a sweep: runs that have ended stay as they are, others go on from their checkpoints, or from their beginning.
@@ -81,7 +82,7 @@ impl Sweep {
         let dir = SweepDir::reopen(path)?;
         let points = Points::stored(dir.path())?;
         let (gpu, groups, replicas) = points.planned(options)?;
-        Self::of(dir, &points, gpu, groups, replicas)
+        Ok(Self::of(dir, &points, gpu, groups, replicas))
     }
 
     /// True where a folder holds a sweep.
@@ -112,17 +113,11 @@ impl Sweep {
         asked.check_same(&stored, path)
     }
 
-    fn of(
-        dir: SweepDir,
-        points: &Points,
-        gpu: Gpu,
-        groups: Vec<Group>,
-        replicas: Vec<Replica>,
-    ) -> Result<Sweep> {
+    fn of(dir: SweepDir, points: &Points, gpu: Gpu, groups: Vec<Group>, replicas: Vec<Replica>) -> Sweep {
         let evaluates = groups.iter().all(|group| group.data.eval().is_some());
         let (swept, keys, monitor) = (points.keys(), points.sweep.clone(), points.sweep.monitor(evaluates));
         let runs = Runs { dir, swept, keys, replicas, monitor };
-        Ok(Sweep { runs, groups, gpu, handle: RunHandle::default() })
+        Sweep { runs, groups, gpu, handle: RunHandle::default() }
     }
 
     /// Its folder.
@@ -202,21 +197,15 @@ impl Sweep {
         };
         let mut fleet = Fleet::from_plan(&self.gpu, plan, &data, &options)?;
         fleet.use_handle(&self.handle);
-        let identity = |config: &Config| {
-            let adapter = self.gpu.adapter();
-            let driver = [&*adapter.name, &adapter.driver, &adapter.backend].join(", ");
-            let driver = format!("{driver}, kernels: {:?}", self.gpu.family());
-            Identity::new(config.to_toml(), driver, &own_plan)
-        };
-        let mut fingerprint = None;
+        let mut fingerprint = Fingerprint::Unknown;
         for (net, &i) in members.iter().enumerate() {
             let Runs { dir, keys, replicas, .. } = &mut self.runs;
             let own = &mut replicas[i];
-            own.identity = Some(identity(&own.config));
             if own.ended.is_some() {
                 fleet.ended_before(net);
                 continue;
             }
+            own.identity = Some(identity(&own.config, &self.gpu, &own_plan));
             match own.reopen(dir.path(), keys, &data, &mut fingerprint)? {
                 Some(saved) => fleet.restore(net, &saved)?,
                 None => begin_from(&mut fleet, net, own, dir.path(), &own_plan)?,
@@ -224,7 +213,7 @@ impl Sweep {
         }
         fleet.recall(&folder::judgements(events, &members))?;
         observer.fleet(&fleet, &members)?;
-        let mut watch = Watch::new(&mut self.runs, &members, &data, observer, fingerprint)?;
+        let mut watch = Watch::new(&mut self.runs, &members, &data, observer, fingerprint);
         fleet.run(&mut watch)
     }
 }
@@ -251,7 +240,7 @@ fn begin_from(
     net: usize,
     replica: &mut Replica,
     folder: &Path,
-    plan: &crate::compile::TrainPlan,
+    plan: &TrainPlan,
 ) -> Result<()> {
     let seed = replica.config.options.init_seed();
     let Some((weights, report)) = merged_into(plan.initial_state(seed), &replica.config.init)? else {

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::folder::SWEEP;
 use super::replica::Replica;
+use crate::compile::Orders;
 use crate::config::{Config, DataSpec, Point, Sweep, folder, written};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::run::dir::CONFIG;
 use crate::run::session::choose_threads;
 use crate::train::{FleetPlan, Variant};
 
-/// What a sweep is made of: a config file, settings for all runs, and the section `[sweep]` with what the command line adds.
+/// The parts of a sweep: a config file, settings for all runs, and the section `[sweep]` with what the command line adds.
 #[derive(Debug, Clone)]
 pub struct SweepSource<'s> {
     /// The config file.
@@ -64,7 +65,7 @@ impl Points {
             let config = Config::load_from(source.config, &settings, source.data_root)
                 .map_err(|err| told_with(err, point))?;
             let mut config = config.in_sweep_of(seed);
-            if source.keys.order == crate::compile::Orders::Shared {
+            if source.keys.order == Orders::Shared {
                 config.options.seeds.order = Some(order);
             }
             refuse(&config).map_err(|err| told_with(err, point))?;
@@ -199,7 +200,7 @@ impl Points {
             let fits = |group: &&mut Group| group.plan.difference(&variant, &plan).is_none();
             match groups.iter_mut().find(|group| is_set(group) && fits(group)) {
                 Some(group) => {
-                    group.plan.add(variant, &plan)?;
+                    group.plan.join(variant, &plan)?;
                     group.members.push(i);
                 }
                 None => {
@@ -240,13 +241,12 @@ fn refuse(config: &Config) -> Result<()> {
 fn told_with(err: Error, point: &Point) -> Error {
     let settings: Vec<String> =
         point.iter().map(|(key, value)| format!("{key}={}", written(value))).collect();
+    let of_run = |text: String| format!("the run with {}: {text}", settings.join(" "));
     match err {
-        Error::Config(text) => Error::Config(format!("the run with {}: {text}", settings.join(" "))),
-        Error::Budget(text) => Error::Budget(format!("the run with {}: {text}", settings.join(" "))),
-        Error::Data(text) => Error::Data(format!("the run with {}: {text}", settings.join(" "))),
-        Error::Shape { context, message } => {
-            Error::Shape { context: format!("the run with {}: {context}", settings.join(" ")), message }
-        }
+        Error::Config(text) => Error::Config(of_run(text)),
+        Error::Budget(text) => Error::Budget(of_run(text)),
+        Error::Data(text) => Error::Data(of_run(text)),
+        Error::Shape { context, message } => Error::Shape { context: of_run(context), message },
         other => other,
     }
 }

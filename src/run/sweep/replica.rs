@@ -8,12 +8,10 @@ use crate::atomic_file::write_whole;
 use crate::config::{Config, Recorded, Sweep};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::plan::NamedTensor;
-use crate::run::checkpoint::{CheckpointStore, Contents, Identity, saved_contents};
-use crate::run::dir::{CONFIG, METRICS, RunDir};
+use crate::run::checkpoint::{Checkpoint, CheckpointStore, Contents, Fingerprint, Identity};
+use crate::run::dir::{CHECKPOINTS, CONFIG, METRICS, RunDir};
 use crate::run::init::InitReport;
 use crate::run::tensorboard::EventFile;
-use crate::run::weights::save;
 use crate::train::{EpochRecord, Fleet, Monitor, Observer, ReplicaEnd, Snapshot, StepRecord};
 
 /// Steps that metrics.jsonl has of a run, at most, where it has not all.
@@ -24,7 +22,7 @@ const MOST_STEPS: u64 = 1_000;
 pub(super) struct Replica {
     pub index: usize,
     pub folder: String,
-    /// What it has for each swept key.
+    /// Its value of each swept key.
     pub values: Vec<String>,
     pub config: Config,
     pub identity: Option<Identity>,
@@ -40,8 +38,6 @@ pub(super) struct Replica {
 struct Open {
     dir: RunDir,
     events: Option<EventFile>,
-    /// One step in so many is written.
-    every: u64,
 }
 
 impl Replica {
@@ -80,12 +76,7 @@ impl Replica {
     }
 
     fn store(&self, sweep: &Path) -> Result<CheckpointStore> {
-        CheckpointStore::open(&self.path(sweep).join(super::super::dir::CHECKPOINTS), &monitor())
-    }
-
-    /// One step in how many is written.
-    fn every(&self, keys: &Sweep, total: u64) -> u64 {
-        if keys.steps == Recorded::All { 1 } else { total.div_ceil(MOST_STEPS).max(1) }
+        CheckpointStore::open(&self.path(sweep).join(CHECKPOINTS), &monitor())
     }
 
     /// Takes a run that was left back to its last checkpoint, or to its beginning; gives its state.
@@ -97,7 +88,7 @@ impl Replica {
         sweep: &Path,
         keys: &Sweep,
         data: &Dataset,
-        fingerprint: &mut Option<String>,
+        fingerprint: &mut Fingerprint,
     ) -> Result<Option<Snapshot>> {
         let path = self.path(sweep);
         if !path.join(METRICS).exists() {
@@ -106,15 +97,7 @@ impl Replica {
         let store = self.store(sweep)?;
         let saved = store.latest()?.0;
         if let Some(saved) = &saved {
-            let now = fingerprint_of(data, fingerprint)?;
-            if saved.identity.data != now {
-                return Err(Error::Checkpoint(format!(
-                    "the data are not those of the sweep: \"{}\" has the fingerprint {now}, and {} was written with {}",
-                    data.name(),
-                    path.display(),
-                    saved.identity.data
-                )));
-            }
+            saved.check_data(&fingerprint.get(data)?, data, &store.path(saved.steps_done()))?;
         }
         let (step, epochs) =
             saved.as_ref().map_or((0, 0), |saved| (saved.steps_done(), saved.epochs_reported()));
@@ -128,14 +111,13 @@ impl Replica {
             true => Some(EventFile::resume(&path, step)?),
             false => None,
         };
-        self.open = Some(Open { dir, events, every: 0 });
+        self.open = Some(Open { dir, events });
         self.saved = saved.as_ref().map(|saved| saved.steps_done());
         Ok(saved.map(|saved| saved.snapshot))
     }
 
     /// Its files; they are made at its first record.
-    fn open(&mut self, sweep: &Path, keys: &Sweep, data: &Dataset, total: u64) -> Result<&mut Open> {
-        let every = self.every(keys, total);
+    fn open(&mut self, sweep: &Path, data: &Dataset) -> Result<&mut Open> {
         if self.open.is_none() {
             let path = self.path(sweep);
             let dir = RunDir::claim(&path)?.begin(&self.config.to_toml_in(&path))?;
@@ -145,11 +127,9 @@ impl Replica {
                 true => Some(EventFile::create(&path)?),
                 false => None,
             };
-            self.open = Some(Open { dir, events, every });
+            self.open = Some(Open { dir, events });
         }
-        let open = self.open.as_mut().ok_or(Error::Cancelled)?;
-        open.every = every;
-        Ok(open)
+        self.open.as_mut().ok_or(Error::Cancelled)
     }
 
     pub fn steps(
@@ -160,26 +140,20 @@ impl Replica {
         total: u64,
         steps: &[StepRecord],
     ) -> Result<()> {
-        let Open { dir, events, every } = self.open(sweep, keys, data, total)?;
+        let Open { dir, events } = self.open(sweep, data)?;
         events.steps(steps)?;
-        if *every == 1 {
-            return dir.steps(steps);
-        }
+        let every = match keys.steps {
+            Recorded::All => return dir.steps(steps),
+            Recorded::Some => total.div_ceil(MOST_STEPS),
+        };
         let is_told =
-            |step: &&StepRecord| step.step == 1 || step.step.is_multiple_of(*every) || step.step == total;
+            |step: &&StepRecord| step.step == 1 || step.step.is_multiple_of(every) || step.step == total;
         let told: Vec<StepRecord> = steps.iter().filter(is_told).cloned().collect();
         dir.steps(&told)
     }
 
-    pub fn epoch(
-        &mut self,
-        sweep: &Path,
-        keys: &Sweep,
-        data: &Dataset,
-        total: u64,
-        epoch: &EpochRecord,
-    ) -> Result<()> {
-        let Open { dir, events, .. } = self.open(sweep, keys, data, total)?;
+    pub fn epoch(&mut self, sweep: &Path, data: &Dataset, epoch: &EpochRecord) -> Result<()> {
+        let Open { dir, events } = self.open(sweep, data)?;
         events.epoch(epoch)?;
         dir.epoch(epoch)
     }
@@ -200,38 +174,17 @@ impl Replica {
         let has_weights = !matches!(end, ReplicaEnd::Failed(_)) && fleet.has_begun(net);
         if keeps && has_weights {
             let (weights, average) = fleet.weights(net)?;
-            self.write_weights(&path, &weights, average.as_deref())?;
+            RunDir::save_weights(&path, &weights, average.as_deref())?;
         }
         self.open = None;
         self.store(sweep)?.clear()?;
-        let _ = fs::remove_dir(path.join(super::super::dir::CHECKPOINTS));
+        let _ = fs::remove_dir(path.join(CHECKPOINTS));
         Ok(())
-    }
-
-    fn write_weights(
-        &self,
-        path: &Path,
-        weights: &[NamedTensor],
-        average: Option<&[NamedTensor]>,
-    ) -> Result<()> {
-        if let Some(average) = average {
-            save(&RunDir::average_weights_in(path), average)?;
-        }
-        save(&RunDir::weights_in(path), weights)
     }
 
     /// Removes its weights.
     pub fn drop_weights(&self, sweep: &Path) -> Result<()> {
-        let path = self.path(sweep);
-        for file in [RunDir::weights_in(&path), RunDir::average_weights_in(&path)] {
-            match fs::remove_file(&file) {
-                Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("cannot remove", &file, &err));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        RunDir::remove_weights(&self.path(sweep))
     }
 
     /// True where its weights are there.
@@ -246,22 +199,22 @@ impl Replica {
         fleet: &Fleet,
         net: usize,
         data: &Dataset,
-        fingerprint: &mut Option<String>,
+        fingerprint: &mut Fingerprint,
     ) -> Result<()> {
         let step = fleet.steps_done(net);
         if step == 0 || self.saved == Some(step) {
             return Ok(());
         }
         let Some(mut identity) = self.identity.clone() else { return Ok(()) };
-        identity.data = fingerprint_of(data, fingerprint)?;
+        identity.data = fingerprint.get(data)?;
         if let Some(open) = &self.open {
             let synced = open.dir.metrics()?.sync_data();
             synced.map_err(|err| Error::io("cannot write", self.path(sweep).join(METRICS), &err))?;
         }
         let (layout, snapshot) = fleet.checkpoint_state(net)?;
-        let contents: Contents = saved_contents(layout, monitor(), identity, snapshot);
+        let checkpoint = Checkpoint { identity, metric: None, snapshot };
         let mut store = self.store(sweep)?;
-        store.put(&contents)?;
+        store.put(&Contents { layout, monitor: monitor(), checkpoint })?;
         store.prune(1, 0, &monitor())?;
         self.saved = Some(step);
         Ok(())
@@ -271,12 +224,4 @@ impl Replica {
 /// Checkpoints of a sweep are not rated.
 fn monitor() -> Monitor {
     Monitor::new("train_loss")
-}
-
-/// The fingerprint of data, read once.
-fn fingerprint_of(data: &Dataset, known: &mut Option<String>) -> Result<String> {
-    if known.is_none() {
-        *known = Some(format!("{:016x}", data.fingerprint()?));
-    }
-    Ok(known.clone().unwrap_or_default())
 }

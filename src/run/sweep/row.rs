@@ -49,7 +49,7 @@ pub struct Row {
     pub replica: usize,
     /// Its folder in that of the sweep.
     pub folder: String,
-    /// What it has for each swept key, as `--set` takes it.
+    /// Its value of each swept key, as `--set` takes it.
     pub values: Vec<String>,
     /// Its end; `None` while it has not ended.
     pub ended: Option<Ended>,

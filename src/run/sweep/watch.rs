@@ -1,4 +1,4 @@
-//! What a fleet reports, written to the folders of its runs and of the sweep.
+//! Writes the reports of a fleet to the folders of its runs and of the sweep.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use super::runs::Runs;
 use crate::config::Keep;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::run::checkpoint::Fingerprint;
 use crate::train::{EpochRecord, Fleet, FleetObserver, Judgement, ReplicaEnd, StepRecord};
 
 /// Writes what a fleet reports.
@@ -19,7 +20,7 @@ pub(super) struct Watch<'s> {
     members: &'s [usize],
     data: &'s Dataset,
     observer: &'s mut dyn SweepObserver,
-    fingerprint: Option<String>,
+    fingerprint: Fingerprint,
     path: PathBuf,
     saved: Instant,
     /// Stretches since the last checkpoint.
@@ -32,10 +33,10 @@ impl<'s> Watch<'s> {
         members: &'s [usize],
         data: &'s Dataset,
         observer: &'s mut dyn SweepObserver,
-        fingerprint: Option<String>,
-    ) -> Result<Watch<'s>> {
+        fingerprint: Fingerprint,
+    ) -> Watch<'s> {
         let path = sweep.path().to_owned();
-        Ok(Watch { sweep, members, data, observer, fingerprint, path, saved: Instant::now(), stretches: 0 })
+        Watch { sweep, members, data, observer, fingerprint, path, saved: Instant::now(), stretches: 0 }
     }
 
     /// True where a run that ended now is to have its weights; drops those of one that it outdoes.
@@ -88,10 +89,10 @@ impl FleetObserver for Watch<'_> {
         self.observer.steps(fleet, run, steps)
     }
 
-    fn epoch(&mut self, fleet: &Fleet, net: usize, epoch: &EpochRecord) -> Result<()> {
-        let (run, total) = (self.members[net], fleet.total_steps(net));
-        let Runs { replicas, keys, dir, .. } = &mut *self.sweep;
-        replicas[run].epoch(&self.path, keys, self.data, total, epoch)?;
+    fn epoch(&mut self, _: &Fleet, net: usize, epoch: &EpochRecord) -> Result<()> {
+        let run = self.members[net];
+        let Runs { replicas, dir, .. } = &mut *self.sweep;
+        replicas[run].epoch(&self.path, self.data, epoch)?;
         dir.tell(&Event::Epoch { replica: run, epoch: epoch.clone() })?;
         self.observer.epoch(run, epoch)
     }

@@ -24,7 +24,7 @@ pub struct Halving {
     pub asynchronous: bool,
 }
 
-/// What was decided of nets that had trained for so many epochs.
+/// The decision on nets that had trained for so many epochs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// The epochs.

@@ -24,7 +24,7 @@ pub use variant::Variant;
 use super::handle::RunHandle;
 use super::progress::Snapshot;
 use super::trainer::TrainClock;
-use crate::compile::{Loss, Model, Orders, TrainOptions, TrainPlan};
+use crate::compile::{Loss, Model, Orders, TrainPlan};
 use crate::data::Dataset;
 use crate::engine::{Engine, Evaluation, WeightLayout};
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ pub struct FleetOptions {
 /// ```
 #[derive(Debug)]
 pub struct Fleet {
-    /// Of all slots.
+    /// The plan of all slots.
     plan: TrainPlan,
     engine: Engine,
     data: Dataset,
@@ -332,10 +332,5 @@ impl Fleet {
     pub fn ended_before(&mut self, net: usize) {
         let own = &mut self.nets[net];
         (own.end, own.place) = (Some(ReplicaEnd::Before), Place::Dropped);
-    }
-
-    /// The options of a net.
-    pub fn train_options(&self, net: usize) -> &TrainOptions {
-        &self.nets[net].variant.options
     }
 }

@@ -49,7 +49,7 @@ impl ReplicaEnd {
     }
 }
 
-/// Where the state of a net is.
+/// The place of a net's state.
 #[derive(Debug)]
 pub(super) enum Place {
     /// Nowhere yet: it begins from these weights, or from its initial ones.
@@ -103,7 +103,7 @@ impl Net {
         })
     }
 
-    /// What decides its steps.
+    /// The rule of its steps.
     pub fn rule(&self) -> Rule<'_> {
         Rule { update: &self.variant.update, groups: &self.groups, options: &self.variant.options }
     }
@@ -126,7 +126,7 @@ impl Net {
         of_epoch.min(self.total.saturating_sub(self.progress.step))
     }
 
-    /// Where it is in the epoch, which nets that train at once have in common; and the epoch.
+    /// Its step in the epoch, which nets that train at once have in common; and the epoch.
     pub fn position(&self) -> (usize, u64) {
         (self.progress.step_in_epoch, self.progress.epoch)
     }

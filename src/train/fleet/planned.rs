@@ -30,7 +30,7 @@ impl FleetPlan {
         Ok(FleetPlan { nets: vec![Net::new(variant, &plan)?], plan, orders })
     }
 
-    /// What keeps a variant from training with the others, in words; `None` where nothing does.
+    /// The difference that keeps a variant from training with the others, in words; `None` where nothing does.
     pub fn difference(&self, variant: &Variant, plan: &TrainPlan) -> Option<String> {
         let order = |own: &Variant| (own.options.order_seed(), own.options.shuffle);
         let is_apart = self.orders == Orders::Shared && order(&self.nets[0].variant) != order(variant);
@@ -50,6 +50,11 @@ impl FleetPlan {
                 self.nets[0].variant.name, variant.name
             )));
         }
+        self.join(variant, plan)
+    }
+
+    /// Adds a variant that [`FleetPlan::difference`] keeps from nothing.
+    pub(crate) fn join(&mut self, variant: Variant, plan: &TrainPlan) -> Result<()> {
         self.nets.push(Net::new(variant, plan)?);
         Ok(())
     }

@@ -41,7 +41,7 @@ pub trait FleetObserver {
         Ok(())
     }
 
-    /// Where the fleet is stopped, after its last steps.
+    /// Called after the last steps of a fleet that is stopped.
     fn stopped(&mut self, fleet: &Fleet) -> Result<()> {
         let _ = fleet;
         Ok(())
