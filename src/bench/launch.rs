@@ -234,19 +234,14 @@ fn expect(gpu: &Gpu, kind: Kind, buffer: &Buffer, want: &[u32]) -> Result<()> {
 
 /// Microseconds of a submission by its dispatches.
 fn figure(gpu: &Gpu, points: Vec<Points>) -> Figure {
-    let series = Kind::ALL.into_iter().zip(points).map(|(kind, points)| Series {
-        name: kind.name().into(),
-        colour: kind as usize,
-        line: true,
-        dash: "",
-        marks: true,
-        points,
-    });
+    let series = Kind::ALL
+        .into_iter()
+        .zip(points)
+        .map(|(kind, points)| Series::both(kind.name(), kind as usize, points));
     Figure {
         title: "Dispatches".into(),
         subtitle: format!("{}; the time of a submission", gpu.adapter().name),
-        x: Axis { label: "dispatches".into(), log: true, ticks: vec![] },
-        y: Axis { label: "µs".into(), log: true, ticks: vec![] },
-        panels: vec![Panel { title: String::new(), series: series.collect() }],
+        panels: vec![Panel::new("", Axis::log("dispatches"), Axis::log("µs")).with_all(series)],
+        ..Figure::default()
     }
 }

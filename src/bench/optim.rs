@@ -355,6 +355,11 @@ fn figure(gpu: &Gpu, roof: &Roof, names: &[String], points: &[Point]) -> Figure 
     tensors.dedup();
     let ends = points.iter().map(|p| p.parameters as f64);
     let (least, most) = ends.fold((f64::MAX, 1.0_f64), |(a, b), n| (a.min(n), b.max(n)));
+    let ticks = (0..10).step_by(2).map(|i| 1_u64 << (10 + 2 * i)).map(|n| {
+        let words = if n < 1 << 20 { format!("{} Ki", n >> 10) } else { format!("{} Mi", n >> 20) };
+        (n as f64, words)
+    });
+    let ticks: Vec<(f64, String)> = ticks.collect();
     let panel = |name: &String| {
         let mut series = Vec::new();
         for way in Way::ALL {
@@ -364,37 +369,22 @@ fn figure(gpu: &Gpu, roof: &Roof, names: &[String], points: &[Point]) -> Figure 
                     points.iter().filter(mine).map(|p| (p.parameters as f64, p.rate / 1e9)).collect();
                 if !points.is_empty() {
                     let plural = if count == 1 { "" } else { "s" };
-                    series.push(Series {
-                        name: format!("{}, {count} tensor{plural}", way.name()),
-                        colour: way as usize,
-                        line: true,
-                        dash: ["", "6 3", "2 3"][i.min(2)],
-                        marks: true,
-                        points,
-                    });
+                    let name = format!("{}, {count} tensor{plural}", way.name());
+                    let dash = ["", "6 3", "2 3"][i.min(2)];
+                    series.push(Series::both(name, way as usize, points).dashed(dash));
                 }
             }
         }
         let line = vec![(least, roof.triad / 1e9), (most, roof.triad / 1e9)];
-        series.push(Series {
-            name: "triad".into(),
-            colour: 6,
-            line: true,
-            dash: "1 3",
-            marks: false,
-            points: line,
-        });
-        Panel { title: name.clone(), series }
+        series.push(Series::line("triad", 6, line).dashed("1 3"));
+        let x = Axis { ticks: ticks.clone(), ..Axis::log("parameters") };
+        Panel::new(name, x, Axis::linear("GB/s")).with_all(series)
     };
-    let ticks = (0..10).map(|i| 1_u64 << (10 + 2 * i)).map(|n| {
-        let words = if n < 1 << 20 { format!("{} Ki", n >> 10) } else { format!("{} Mi", n >> 20) };
-        (n as f64, words)
-    });
     Figure {
         title: "Optimizer updates".into(),
         subtitle: format!("{}; bytes of the update by the book over its time", gpu.adapter().name),
-        x: Axis { label: "parameters".into(), log: true, ticks: ticks.step_by(2).collect() },
-        y: Axis { label: "GB/s".into(), log: false, ticks: vec![] },
         panels: names.iter().map(panel).collect(),
+        shared: true,
+        ..Figure::default()
     }
 }

@@ -81,25 +81,25 @@ pub(super) fn roofline(title: &str, subtitle: String, roof: &Roof, mut series: V
     let (low, high) = (low.min(ridge / 4.0), high.max(ridge * 4.0));
     let at = |x: f64| (x, roof.bound(x) / 1e9);
     let line = vec![at(low), at(ridge), at(high)];
-    let roof = Series { name: "roof".into(), colour: 6, line: true, dash: "", marks: false, points: line };
+    let roof = Series::line("roof", 6, line);
     series.insert(0, roof);
     Figure {
         title: title.into(),
         subtitle,
-        x: Axis { label: "operations a byte".into(), log: true, ticks: vec![] },
-        y: Axis { label: "GFLOP/s".into(), log: true, ticks: vec![] },
-        panels: vec![Panel { title: String::new(), series }],
+        panels: vec![Panel::new("", Axis::log("operations a byte"), Axis::log("GFLOP/s")).with_all(series)],
+        ..Figure::default()
     }
 }
 
 /// Points without a line.
 pub(super) fn dots(name: String, colour: usize, points: Points) -> Series {
-    Series { name, colour, line: false, dash: "", marks: true, points }
+    Series::marks(name, colour, points)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figure::Layer;
 
     const ROOF: Roof = Roof { copy: 10e9, triad: 8e9, flops: 100e9, triad_each: 1, array: 1 << 20 };
 
@@ -117,7 +117,9 @@ mod tests {
     fn the_figure_has_the_ridge() {
         let figure =
             roofline("t", "s".into(), &ROOF, vec![dots("d".into(), 0, vec![(1.0, 5.0), (0.0, 0.0)])]);
-        let [roof, dots] = &figure.panels[0].series[..] else { panic!("two series") };
+        let [Layer::Series(roof), Layer::Series(dots)] = &figure.panels[0].layers[..] else {
+            panic!("two series")
+        };
         assert_eq!(roof.points[1], (10.0, 100.0));
         assert_eq!(dots.points, [(1.0, 5.0)]);
     }

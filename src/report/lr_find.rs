@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::align;
 use super::plot::{Line, Plot};
-use crate::figure::{Axis, Figure, Panel, Series};
+use crate::figure::{At, Axis, Extent, Figure, Layer, Panel, Rule, Series};
 use crate::train::{LrEnd, LrPoint, LrSweep};
 
 /// Rows of the table without those of the suggestions.
@@ -144,36 +144,27 @@ pub fn lr_find_csv(sweep: &LrSweep) -> String {
 /// Both losses over the learning rate, with marks at the suggestions. `name` is that of the config.
 pub fn lr_find_figure(sweep: &LrSweep, name: &str) -> Figure {
     let (low, high) = range(sweep);
-    // A loss outside the picture is skipped.
-    let seen = |y: &f64| (low..=high).contains(y);
-    let curve = |name: &str, colour, line, of: fn(&LrPoint) -> f64| {
-        let points = sweep.points.iter().map(|p| (p.lr, of(p))).filter(|(_, y)| seen(y)).collect();
-        Series { name: name.into(), colour, line, dash: "", marks: !line, points }
-    };
-    let mut series = vec![
-        curve("loss of a batch", 5, false, |p| f64::from(p.loss)),
-        curve("smoothed", 0, true, |p| p.smoothed),
+    let curve = |of: fn(&LrPoint) -> f64| sweep.points.iter().map(|p| (p.lr, of(p))).collect();
+    let mut layers: Vec<Layer> = vec![
+        Series::marks("loss of a batch", 5, curve(|p| f64::from(p.loss))).into(),
+        Series::line("smoothed", 0, curve(|p| p.smoothed)).into(),
     ];
     let subtitle = match sweep.suggestion() {
         Ok(suggestion) => {
             let named = [("valley", 1, suggestion.valley), ("steep", 2, suggestion.steep)];
-            series.extend(named.map(|(name, colour, lr)| Series {
-                name: format!("{name}: {}", rate(lr)),
-                colour,
-                line: true,
-                dash: "5 4",
-                marks: false,
-                points: vec![(lr, low), (lr, high)],
+            layers.extend(named.map(|(name, colour, lr)| {
+                let name = format!("{name}: {}", rate(lr));
+                Layer::Rule(Rule { name, colour, dash: "5 4", at: At::X(lr) })
             }));
             format!("lr = {}", rate(suggestion.valley))
         }
         Err(why) => format!("no suggestion: {why}"),
     };
+    let loss = Axis::linear("loss").showing(Extent::Fixed(low, high));
     Figure {
         title: format!("Learning-rate range test of {name}"),
         subtitle,
-        x: Axis { label: "learning rate".into(), log: true, ticks: vec![] },
-        y: Axis { label: "loss".into(), log: false, ticks: vec![] },
-        panels: vec![Panel { title: String::new(), series }],
+        panels: vec![Panel::new("", Axis::log("learning rate"), loss).with_all(layers)],
+        ..Figure::default()
     }
 }

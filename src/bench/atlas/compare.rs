@@ -133,19 +133,16 @@ pub fn atlas_figure(entries: &[AtlasEntry]) -> Figure {
             let mut points: Vec<(f64, f64)> =
                 mine.map(|product| (product.side as f64, product.flops_per_second / 1e9)).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            Series { name: entry.name.clone(), colour: i, line: true, dash: "", marks: true, points }
+            Series::both(&entry.name, i, points)
         });
-        Panel { title: (*layout).to_owned(), series: series.collect() }
+        let ticks = sides.iter().map(|side| (*side as f64, side.to_string())).collect();
+        Panel::new(*layout, Axis { ticks, ..Axis::log("side") }, Axis::log("GFLOP/s")).with_all(series)
     };
     Figure {
         title: "Products of square matrices".into(),
         subtitle: "f32, each result waited for".into(),
-        x: Axis {
-            label: "side".into(),
-            log: true,
-            ticks: sides.iter().map(|side| (*side as f64, side.to_string())).collect(),
-        },
-        y: Axis { label: "GFLOP/s".into(), log: true, ticks: vec![] },
         panels: layouts.iter().map(panel).collect(),
+        shared: true,
+        ..Figure::default()
     }
 }
