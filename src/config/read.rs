@@ -9,7 +9,7 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializ
 use toml::{Table, Value};
 
 use super::{Augmentation, LossSpec};
-use crate::error::{Error, suggestion};
+use crate::error::{Error, nearest, suggestion};
 use crate::metrics::Metric;
 use crate::nn::{Form, Layer, TableRow};
 
@@ -377,8 +377,11 @@ impl<'de> Deserializer<'de> for Reader {
             value => {
                 let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
                 let (path, value) = (&reader.path, shown(value));
-                let text = format!("{path} = {value}: {} is needed", quoted.join(" or "));
-                Err(Fault::Placed(text))
+                // A name of three letters is near to any.
+                let near =
+                    reader.value.as_str().and_then(|word| nearest(word, names)).filter(|name| name.len() > 3);
+                let hint = near.map_or(String::new(), |name| format!("; did you mean \"{name}\"?"));
+                Err(Fault::Placed(format!("{path} = {value}: {} is needed{hint}", quoted.join(" or "))))
             }
         })
     }
