@@ -86,7 +86,7 @@ mod pages {
 /// What most programs need.
 pub mod prelude {
     pub use crate::compile::{Batch, EarlyStopping, Objective, TrainOptions, TrainPlan};
-    pub use crate::data::{BatchSize, Dataset, Field, Kind, Part, Source, Values};
+    pub use crate::data::{BatchSize, Dataset, Field, Kind, Part, Sampling, Source, Values};
     pub use crate::engine::Evaluation;
     pub use crate::kernel::Precision;
     pub use crate::metrics::{Averaging, Metric, Metrics};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use downhill::compile::{Batch, TrainOptions, TrainPlan};
 use downhill::data::{
-    BatchPlan, BatchSize, Dataset, Field, Holdout, Kind, Part, Scale, TextOptions, Values, Windows,
+    BatchPlan, BatchSize, Dataset, Field, Holdout, Kind, Part, Sampling, Scale, TextOptions, Values, Windows,
     epoch_order, text,
 };
 use downhill::gpu::Family;
@@ -97,7 +97,7 @@ fn check(label: &str, data: &Dataset) {
         let steps = trainer.advance(2 * len.div_ceil(BATCH) as u64).expect("two epochs");
         let mut got = steps.iter();
         for epoch in 0..2 {
-            for rows in epoch_order(len, 5, epoch, true).chunks(BATCH) {
+            for rows in epoch_order(len, 5, epoch, Sampling::Epoch).chunks(BATCH) {
                 let [want, scale] = of_samples(data.train(), &table, rows);
                 let got = f64::from(got.next().expect("a step").loss);
                 assert!((got - want).abs() <= 2e-6 * scale, "{label}, {family:?}: {got} against {want}");

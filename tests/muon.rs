@@ -3,7 +3,7 @@
 mod adapter;
 
 use downhill::compile::{MicroBatch, TrainOptions};
-use downhill::data::{BatchSize, Dataset};
+use downhill::data::{BatchSize, Dataset, Sampling};
 use downhill::nn::Net;
 use downhill::nn::loss::{self, CrossEntropy};
 use downhill::optim::{Muon, Optimizer};
@@ -45,7 +45,7 @@ fn drift(seed: u32) -> f64 {
     let options = TrainOptions {
         batch_size: BatchSize::Full,
         micro_batch: MicroBatch::Rows(12),
-        shuffle: false,
+        sampling: Sampling::File,
         ..TrainOptions::default()
     };
     let gpu = adapter::open_with(GpuOptions::default());

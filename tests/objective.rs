@@ -10,7 +10,7 @@ mod scored;
 use adapter::{families, open};
 use downhill::compile::TrainOptions;
 use downhill::compile::{Batch, Objective, TrainPlan};
-use downhill::data::{BatchSize, Dataset, Field, Part, epoch_order};
+use downhill::data::{BatchSize, Dataset, Field, Part, Sampling, epoch_order};
 use downhill::gpu::Family;
 use downhill::kernel::Target;
 use downhill::metrics::Metrics;
@@ -137,7 +137,7 @@ fn two_inputs_two_outputs_two_losses() {
         assert_eq!(heard.epochs.len(), 3);
         for (epoch, record) in heard.epochs.iter().enumerate() {
             let mut sums = [0.0; 3];
-            for rows in epoch_order(10, 2, epoch as u64, true).chunks(4) {
+            for rows in epoch_order(10, 2, epoch as u64, Sampling::Epoch).chunks(4) {
                 let rows: Vec<Sample> = rows.iter().map(|&s| train[s as usize]).collect();
                 let (want, grad) = by_hand(&w, &rows);
                 let step = steps.next().expect("a step");

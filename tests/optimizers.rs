@@ -13,7 +13,7 @@ mod adapter;
 mod oracle;
 
 use downhill::compile::TrainOptions;
-use downhill::data::{BatchSize, Dataset};
+use downhill::data::{BatchSize, Dataset, Sampling};
 use downhill::nn::Net;
 use downhill::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
 use downhill::plan::NamedTensor;
@@ -41,7 +41,8 @@ fn gpu_trace(optimizer: &Optimizer, init: &[f32], grads: &[Vec<f32>]) -> Vec<Vec
         let w = net.parameter("w", [init.len()], Init::Constant(0.0));
         w.mul(&x.reshape([init.len()])).sum_all()
     };
-    let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
+    let options =
+        TrainOptions { batch_size: BatchSize::Rows(1), sampling: Sampling::File, ..TrainOptions::default() };
     let mut trainer = Trainer::new(
         &adapter::open_with(GpuOptions::default()),
         &model,

@@ -6,7 +6,7 @@ mod adapter;
 use adapter::{families, open};
 use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::config::Config;
-use downhill::data::{BatchPlan, BatchSize, Dataset, TextOptions, digits, text};
+use downhill::data::{BatchPlan, BatchSize, Dataset, Sampling, TextOptions, digits, text};
 use downhill::gpu::Family;
 use downhill::kernel::Precision;
 use downhill::kernel::Target;
@@ -19,7 +19,12 @@ use downhill::{Gpu, Init, Tensor};
 const LR: f64 = 1024.0;
 
 fn options(precision: Precision, rows: usize) -> TrainOptions {
-    TrainOptions { batch_size: BatchSize::Rows(rows), shuffle: false, precision, ..TrainOptions::default() }
+    TrainOptions {
+        batch_size: BatchSize::Rows(rows),
+        sampling: Sampling::File,
+        precision,
+        ..TrainOptions::default()
+    }
 }
 
 fn config(layers: &str) -> Config {

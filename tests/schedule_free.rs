@@ -9,7 +9,7 @@
 mod adapter;
 
 use downhill::compile::TrainOptions;
-use downhill::data::{BatchSize, Dataset};
+use downhill::data::{BatchSize, Dataset, Sampling};
 use downhill::nn::Net;
 use downhill::nn::loss::{CrossEntropy, cross_entropy};
 use downhill::optim::{Average, Optimizer, ParamGroup, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update};
@@ -50,7 +50,8 @@ fn trainer(update: &Update, gradients: &[Vec<f32>]) -> Trainer {
             PARTS.iter().map(|&(name, n)| net.parameter(name, [n], Init::Constant(0.0))).collect();
         Tensor::concat(&parts.iter().collect::<Vec<_>>(), 0).mul(&x.reshape([COUNT])).sum_all()
     };
-    let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
+    let options =
+        TrainOptions { batch_size: BatchSize::Rows(1), sampling: Sampling::File, ..TrainOptions::default() };
     let gpu = adapter::open_with(GpuOptions::default());
     let made = Trainer::new(&gpu, &model, &|loss, _| loss.clone(), update, &data, &options);
     let mut trainer = made.expect("a trainer");

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use downhill::compile::{MicroBatch, TrainOptions};
 use downhill::data::{
-    BatchSize, DataFile, Dataset, Field, FileValues, Part, Scale, TextOptions, Values, Written, digits, text,
+    BatchSize, DataFile, Dataset, Field, FileValues, Part, Sampling, Scale, TextOptions, Values, Written,
+    digits, text,
 };
 use downhill::kernel::Residence;
 use downhill::nn::{Net, loss};
@@ -72,7 +73,8 @@ fn streamed_and_resident_runs_are_one() {
     for (i, data) in sets.iter().enumerate() {
         let all = [
             options(),
-            TrainOptions { batch_size: BatchSize::Rows(33), shuffle: false, ..options() },
+            TrainOptions { batch_size: BatchSize::Rows(33), sampling: Sampling::File, ..options() },
+            TrainOptions { batch_size: BatchSize::Rows(33), sampling: Sampling::Replacement, ..options() },
             TrainOptions { batch_size: BatchSize::Full, ..options() },
             TrainOptions { batch_size: BatchSize::Rows(7), drop_last: true, epochs: 1, ..options() },
             TrainOptions { micro_batch: MicroBatch::Rows(17), ..options() },
@@ -190,22 +192,24 @@ fn what_cannot_be_read_ends_the_run_at_its_step() {
     let want = bits(&mut trainer(&gpu, &made(None).0, &options).expect("a trainer")).0;
     for (panics, words) in [(false, "number 1500 is gone"), (true, "panicked")] {
         for workers in [1, 5] {
-            for (shuffle, first) in [(false, Some(10)), (true, None)] {
+            for (sampling, first) in
+                [(Sampling::File, Some(10)), (Sampling::Epoch, None), (Sampling::Replacement, None)]
+            {
                 let (data, _) = made(Some((1500, panics)));
-                let options = TrainOptions { shuffle, ..options.clone() };
+                let options = TrainOptions { sampling, ..options.clone() };
                 let mut run = trainer(&gpu, &data, &streamed(&options, workers)).expect("a trainer");
                 let state = run.snapshot().expect("a state");
                 let mut told = Told::default();
                 let err = run.run(&mut told).expect_err("a fault").to_string();
                 assert!(err.contains(words), "{err}");
                 // Sample 250 is the first one: in the order of the file in step 11, else where the shuffle has one.
-                let order = downhill::data::epoch_order(300, options.seed, 0, shuffle);
+                let order = downhill::data::epoch_order(300, options.seed, 0, sampling);
                 let at = order.iter().position(|&sample| sample >= 250).expect("a sample") / 25;
                 assert!(first.is_none_or(|first| first == at));
                 // A panic is told by its task.
                 if !panics {
                     assert_eq!(told.0.len(), at, "steps before the fault");
-                    assert!(!shuffle || told.0 == want[..at], "{workers} workers");
+                    assert!(sampling != Sampling::Epoch || told.0 == want[..at], "{workers} workers");
                 }
                 assert!(!run.state_dict().expect("weights").is_empty());
                 assert!(run.evaluate().expect("nothing to evaluate on").is_none());

@@ -9,7 +9,7 @@
 mod adapter;
 
 use downhill::compile::{MicroBatch, TrainOptions};
-use downhill::data::{BatchSize, Dataset};
+use downhill::data::{BatchSize, Dataset, Sampling};
 use downhill::nn::Net;
 use downhill::optim::{Adam, AdamW, Average, Clip, Optimizer, ParamGroup, Sgd, Update};
 use downhill::plan::NamedTensor;
@@ -48,8 +48,11 @@ impl Case {
         let width = shapes.iter().map(|(_, shape)| count(shape)).sum::<usize>();
         let size = |s: usize| 10f64.powf(1.5 * (s as f64 * 0.7).sin() - 1.0);
         let sample = |s| (0..width).map(|i| (size(s) * (noise(s as u64, i) + 0.2)) as f32).collect();
-        let options =
-            TrainOptions { batch_size: BatchSize::Rows(rows), shuffle: false, ..TrainOptions::default() };
+        let options = TrainOptions {
+            batch_size: BatchSize::Rows(rows),
+            sampling: Sampling::File,
+            ..TrainOptions::default()
+        };
         Case { shapes, samples: (0..samples).map(sample).collect(), options }
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use downhill::Tensor;
 use downhill::compile::{TrainOptions, TrainPlan};
-use downhill::data::BatchSize;
+use downhill::data::{BatchSize, Sampling};
 use downhill::gpu::{Family, threads};
 use downhill::kernel::Target;
 use downhill::nn::loss;
@@ -36,7 +36,7 @@ pub fn serve() -> Result<(), Box<dyn Error>> {
     };
     let options = TrainOptions {
         batch_size: BatchSize::Rows(workload.batch),
-        shuffle: false,
+        sampling: Sampling::File,
         ..TrainOptions::default()
     };
     let loss = |y: &Tensor, t: &Tensor| loss::cross_entropy(y, t, &loss::CrossEntropy::default());

@@ -1,6 +1,6 @@
 //! The options of a run beside model, loss, optimizer and data.
 
-use crate::data::{BatchPlan, BatchSize, Dataset};
+use crate::data::{BatchPlan, BatchSize, Dataset, Sampling};
 use crate::error::Result;
 use crate::kernel::{MemoryBudget, Precision, Residence, Rounding, Target};
 use crate::metrics::Metric;
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct TrainOptions {
     /// Samples in a batch. Default: 32.
     pub batch_size: BatchSize,
-    /// Draw a new order for each epoch. Default: true.
-    pub shuffle: bool,
+    /// The samples of each epoch, and their order. Default: every sample once, in a new order for each epoch.
+    pub sampling: Sampling,
     /// Leave out a short last batch. Default: false.
     pub drop_last: bool,
     /// Passes over the training part. Default: 10.
@@ -123,7 +123,7 @@ impl Default for TrainOptions {
     fn default() -> Self {
         TrainOptions {
             batch_size: BatchSize::Rows(32),
-            shuffle: true,
+            sampling: Sampling::Epoch,
             drop_last: false,
             epochs: 10,
             steps: None,

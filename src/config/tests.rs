@@ -147,6 +147,14 @@ fn faults_name_key_value_and_remedy() {
         data.source=digit => digit || "digits"
         data.batch_size=0 => data.batch_size || full
         data.shuffle=1 => data.shuffle || true or false
+        data.sampling=onec => data.sampling = "onec": "epoch" or "once" or "file" or "replacement" is needed; did you mean "once"?
+        data.sampling=replacment => did you mean "replacement"?
+        data.sampling=random => data.sampling = "random": "epoch" or "once"
+        data.sampling=true => data.sampling = true: "epoch" or "once"
+        data.samplign=once => unknown key data.samplign; did you mean "sampling"?
+        data.sampling=once & data.shuffle=true => data.sampling = "once" and data.shuffle = true || short form || one of them
+        data.sampling=epoch & data.shuffle=true => data.sampling = "epoch" and data.shuffle = true
+        data.sampling=file & data.shuffle=false => data.sampling = "file" and data.shuffle = false
         model.layers=["rellu"] => model.layers[0] || "relu"
         model.layers=[{ linear = -4 }] => out_features || -4
         model.layers=[{ linear = { out = 4 } }] => model.layers[0].linear

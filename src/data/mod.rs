@@ -47,7 +47,7 @@ pub use normalise::{ArrayEncoding, Normalise};
 pub use pack::{Packed, pack, verify, write_pack};
 pub use part::{Part, PartBuilder};
 pub use recognise::{ends_in, has_file, is_image_folder, is_pack};
-pub use sampler::{BatchPlan, BatchSize, epoch_order};
+pub use sampler::{BatchPlan, BatchSize, Sampling, epoch_order};
 pub use spill::Spill;
 pub use split::Holdout;
 pub use summary::{FieldSummary, Numbers, PartSummary, Summary};

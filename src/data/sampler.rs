@@ -8,32 +8,86 @@ use super::keys::{Raw, wanted};
 use crate::error::{Error, Result};
 use crate::units::plural;
 
-/// The order of the samples in `epoch`: a permutation of `0..len` drawn from (`seed`, `epoch`) alone, or file
-/// order without `shuffle`.
+/// The choice of the samples of each epoch, and their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampling {
+    /// Every sample once, in a new order for each epoch.
+    #[default]
+    Epoch,
+    /// Every sample once, in the order of the first epoch.
+    Once,
+    /// Every sample once, in the order of the file.
+    File,
+    /// Each place of an epoch draws from all samples, so an epoch has some samples twice and others not at all.
+    Replacement,
+}
+
+impl Sampling {
+    /// The sampling with the short form `shuffle`.
+    pub fn from_shuffle(shuffle: bool) -> Sampling {
+        if shuffle { Sampling::Epoch } else { Sampling::File }
+    }
+
+    /// The short form `shuffle`, where there is one.
+    pub fn as_shuffle(self) -> Option<bool> {
+        match self {
+            Sampling::Epoch => Some(true),
+            Sampling::File => Some(false),
+            Sampling::Once | Sampling::Replacement => None,
+        }
+    }
+}
+
+/// The samples of `epoch` in their order, `len` numbers below `len`, from (`seed`, `epoch`, `sampling`) alone.
 ///
-/// The random numbers are ChaCha8's. Its key is `seed` and `epoch`, 8 little-endian bytes each, and 16 bytes
-/// that say what for, so that no two epochs of any seeds share a stream. From the last place i down to 1, place
-/// i trades with place ⌊(i + 1)·r/2⁶⁴⌋, r being the next u64 (Fisher and Yates). None of this may change: an
-/// old seed must give its old order.
+/// The random numbers are ChaCha8's. Its key is `seed` and `epoch`, 8 little-endian bytes each, and 16 bytes that name
+/// the purpose, so that no two epochs of any seeds share a stream. With r the next u64 of the stream:
+///
+/// - [`Sampling::Epoch`], `downhill:shuffle`: from the last place i down to 1, place i trades with place ⌊(i + 1)·r/2⁶⁴⌋
+///   (Fisher and Yates).
+/// - [`Sampling::Once`]: epoch 0 of [`Sampling::Epoch`], whatever `epoch` is.
+/// - [`Sampling::File`]: 0, 1, 2, ..
+/// - [`Sampling::Replacement`], `downhill:replace`: from the first place on, each place takes sample ⌊`len`·r/2⁶⁴⌋.
+///
+/// None of this may change: an old seed must give its old order.
 ///
 /// # Panics
 /// If `len` is over `u32::MAX`, which no [`Part`](super::Part) is.
-pub fn epoch_order(len: usize, seed: u64, epoch: u64, shuffle: bool) -> Vec<u32> {
-    if shuffle {
-        return shuffled(len, seed, epoch, b"downhill:shuffle");
+pub fn epoch_order(len: usize, seed: u64, epoch: u64, sampling: Sampling) -> Vec<u32> {
+    match sampling {
+        Sampling::Epoch => shuffled(len, seed, epoch, SHUFFLE),
+        Sampling::Once => shuffled(len, seed, 0, SHUFFLE),
+        Sampling::File => (0..checked(len)).collect(),
+        Sampling::Replacement => {
+            let len = checked(len) as usize;
+            let mut random = stream(seed, epoch, REPLACE);
+            (0..len).map(|_| below(len, &mut random) as u32).collect()
+        }
     }
-    let len = u32::try_from(len).expect("a part has at most u32::MAX samples");
-    (0..len).collect()
+}
+
+/// The purpose of a stream that shuffles an epoch.
+const SHUFFLE: &[u8; 16] = b"downhill:shuffle";
+/// The purpose of a stream that draws with replacement.
+const REPLACE: &[u8; 16] = b"downhill:replace";
+
+/// The number of samples, which a `u32` holds.
+fn checked(len: usize) -> u32 {
+    u32::try_from(len).expect("a part has at most u32::MAX samples")
+}
+
+/// ⌊`bound`·r/2⁶⁴⌋, r the next u64: a number below `bound`.
+fn below(bound: usize, random: &mut ChaCha8Rng) -> usize {
+    ((u128::from(random.next_u64()) * bound as u128) >> 64) as usize
 }
 
 /// A permutation of `0..len`, drawn as [`epoch_order`] says from `seed` and `epoch` for a purpose.
 pub(super) fn shuffled(len: usize, seed: u64, epoch: u64, purpose: &[u8; 16]) -> Vec<u32> {
-    let len = u32::try_from(len).expect("a part has at most u32::MAX samples");
-    let mut order: Vec<u32> = (0..len).collect();
+    let mut order: Vec<u32> = (0..checked(len)).collect();
     let mut random = stream(seed, epoch, purpose);
     for i in (1..order.len()).rev() {
-        let j = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
-        order.swap(i, j as usize);
+        order.swap(i, below(i + 1, &mut random));
     }
     order
 }
@@ -160,44 +214,93 @@ impl BatchPlan {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::HashSet;
 
     /// Worked out apart, by a ChaCha8 in Python and the words of [`epoch_order`]'s comment.
     #[test]
     fn orders_are_pinned() {
-        assert_eq!(epoch_order(10, 0, 1, true), [9, 0, 3, 5, 6, 1, 8, 4, 2, 7]);
-        assert_eq!(epoch_order(10, 0x0123_4567_89ab_cdef, 300, true), [1, 9, 8, 3, 6, 5, 7, 0, 4, 2]);
+        const SEED: u64 = 0x0123_4567_89ab_cdef;
+        assert_eq!(epoch_order(10, 0, 1, Sampling::Epoch), [9, 0, 3, 5, 6, 1, 8, 4, 2, 7]);
+        assert_eq!(epoch_order(10, SEED, 300, Sampling::Epoch), [1, 9, 8, 3, 6, 5, 7, 0, 4, 2]);
+        assert_eq!(epoch_order(10, 0, 300, Sampling::Once), [9, 8, 0, 2, 7, 5, 6, 4, 3, 1]);
+        assert_eq!(epoch_order(10, 0, 1, Sampling::Replacement), [9, 2, 1, 1, 0, 1, 2, 9, 9, 3]);
+        assert_eq!(epoch_order(10, SEED, 300, Sampling::Replacement), [1, 3, 3, 7, 2, 8, 1, 2, 9, 6]);
+        let twenty = [6, 0, 13, 5, 17, 17, 17, 2, 4, 17, 0, 19, 11, 19, 18, 17, 3, 2, 12, 11];
+        assert_eq!(epoch_order(20, 7, 2, Sampling::Replacement), twenty);
     }
 
     #[test]
     fn every_place_is_as_likely() {
         // 10,000 orders of 5: how often sample s stands at place p is 2,000, with a deviation of 40.
-        let mut counts = [[0i32; 5]; 5];
-        for epoch in 0..10_000 {
-            for (place, sample) in epoch_order(5, 7, epoch, true).into_iter().enumerate() {
-                counts[place][sample as usize] += 1;
+        for sampling in [Sampling::Epoch, Sampling::Replacement] {
+            let mut counts = [[0i32; 5]; 5];
+            for epoch in 0..10_000 {
+                for (place, sample) in epoch_order(5, 7, epoch, sampling).into_iter().enumerate() {
+                    counts[place][sample as usize] += 1;
+                }
             }
+            assert!(counts.iter().flatten().all(|c| (c - 2000).abs() < 200), "{sampling:?}: {counts:?}");
         }
-        assert!(counts.iter().flatten().all(|c| (c - 2000).abs() < 200), "{counts:?}");
+    }
+
+    #[test]
+    fn places_draw_apart_with_replacement() {
+        // Samples a and b at the first two places: 400 times of 10,000, with a deviation of 20.
+        let mut pairs = [[0i32; 5]; 5];
+        // Samples that an epoch of 1,000 leaves out: 1/e of them, 367.7, with a deviation of 10 an epoch.
+        let mut left_out = 0;
+        for epoch in 0..10_000 {
+            let order = epoch_order(5, 7, epoch, Sampling::Replacement);
+            pairs[order[0] as usize][order[1] as usize] += 1;
+        }
+        for epoch in 0..100 {
+            let drawn: HashSet<u32> =
+                epoch_order(1000, 7, epoch, Sampling::Replacement).into_iter().collect();
+            left_out += 1000 - drawn.len();
+        }
+        assert!(pairs.iter().flatten().all(|c| (c - 400).abs() < 100), "{pairs:?}");
+        assert!(left_out.abs_diff(36_770) < 500, "{left_out}");
+    }
+
+    #[test]
+    fn shuffle_is_a_short_form() {
+        for shuffle in [false, true] {
+            assert_eq!(Sampling::from_shuffle(shuffle).as_shuffle(), Some(shuffle));
+        }
+        assert_eq!([Sampling::Once, Sampling::Replacement].map(Sampling::as_shuffle), [None, None]);
+        assert_eq!(Sampling::from_shuffle(true), Sampling::default());
     }
 
     proptest! {
         #[test]
         fn an_order_is_a_permutation_of_seed_and_epoch_alone(len in 0usize..300, seed: u64, epoch: u64) {
-            let order = epoch_order(len, seed, epoch, true);
-            prop_assert_eq!(&order, &epoch_order(len, seed, epoch, true));
+            let order = epoch_order(len, seed, epoch, Sampling::Epoch);
+            prop_assert_eq!(&order, &epoch_order(len, seed, epoch, Sampling::Epoch));
             let mut sorted = order;
             sorted.sort_unstable();
-            prop_assert_eq!(sorted, epoch_order(len, seed, epoch, false));
+            prop_assert_eq!(sorted, epoch_order(len, seed, epoch, Sampling::File));
+            let once = epoch_order(len, seed, epoch, Sampling::Once);
+            prop_assert_eq!(once, epoch_order(len, seed, 0, Sampling::Epoch));
+        }
+
+        #[test]
+        fn replacement_draws_samples_that_are_there(len in 0usize..300, seed: u64, epoch: u64) {
+            let order = epoch_order(len, seed, epoch, Sampling::Replacement);
+            prop_assert_eq!(&order, &epoch_order(len, seed, epoch, Sampling::Replacement));
+            prop_assert_eq!(order.len(), len);
+            prop_assert!(order.iter().all(|sample| (*sample as usize) < len), "{:?}", order);
         }
 
         #[test]
         fn orders_differ_between_epochs_and_seeds(len in 30usize..300, seed: u64, epoch in 0u64..1000) {
-            let order = epoch_order(len, seed, epoch, true);
-            prop_assert_ne!(&order, &epoch_order(len, seed, epoch + 1, true));
-            prop_assert_ne!(&order, &epoch_order(len, seed.wrapping_add(1), epoch, true));
-            prop_assert_ne!(&order, &epoch_order(len, seed, epoch, false));
-            // Seed and epoch are not interchangeable, nor is their sum what counts.
-            prop_assert_ne!(&order, &epoch_order(len, seed.wrapping_sub(1), epoch + 1, true));
+            for sampling in [Sampling::Epoch, Sampling::Replacement] {
+                let order = epoch_order(len, seed, epoch, sampling);
+                prop_assert_ne!(&order, &epoch_order(len, seed, epoch + 1, sampling));
+                prop_assert_ne!(&order, &epoch_order(len, seed.wrapping_add(1), epoch, sampling));
+                prop_assert_ne!(&order, &epoch_order(len, seed, epoch, Sampling::File));
+                // Seed and epoch are not interchangeable, nor is their sum what counts.
+                prop_assert_ne!(&order, &epoch_order(len, seed.wrapping_sub(1), epoch + 1, sampling));
+            }
         }
 
         #[test]

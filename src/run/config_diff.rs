@@ -1,5 +1,6 @@
 //! The differences of two configs, key by key; and the check that a config is that of a run, but for keys that change no bit.
 
+use crate::data::Sampling;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -88,12 +89,24 @@ pub(super) fn check_same_run(theirs: &str, own: &str, place: &Path) -> Result<()
     )))
 }
 
-/// The settings of a config by their keys, but for `data.root`.
+/// The settings of a config by their keys, but for `data.root`. A short form stands under the key that it is short for.
 fn settings(config: &Table) -> Vec<(String, Value)> {
+    let mut config = config.clone();
+    write_out(&mut config);
     let mut all = Vec::new();
-    flatten("", config, &mut all);
+    flatten("", &config, &mut all);
     all.retain(|(key, _)| key != PLACE);
     all
+}
+
+/// Replaces `data.shuffle` by the `data.sampling` that it is short for.
+pub(super) fn write_out(config: &mut Table) {
+    let Some(Value::Table(data)) = config.get_mut("data") else { return };
+    let Some(shuffle) = data.get("shuffle").and_then(Value::as_bool) else { return };
+    if let Ok(sampling) = Value::try_from(Sampling::from_shuffle(shuffle)) {
+        data.remove("shuffle");
+        data.insert("sampling".into(), sampling);
+    }
 }
 
 fn flatten(path: &str, table: &Table, out: &mut Vec<(String, Value)>) {
@@ -131,6 +144,11 @@ mod tests {
         ];
         assert_eq!(varying, want);
         assert_eq!(varying_settings(&[&a_table]), []);
+        let samplings = ["shuffle = true", "sampling = 'epoch'", "sampling = 'once'"];
+        let [short, long, other] = samplings.map(|line| format!("[data]\n{line}").parse::<Table>().unwrap());
+        assert_eq!(config_differences([&short, &long]), []);
+        let found = config_differences([&short, &other]);
+        assert_eq!(found, [is("data.sampling", Some("epoch".into()), "once".into())]);
         let text = check_same_run(a, b, Path::new("here")).unwrap_err().to_string();
         assert!(text.contains("  optimizer.name: nothing then, \"sgd\" now"), "{text}");
     }

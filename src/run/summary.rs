@@ -1,5 +1,6 @@
 //! A run read from its files, without a device: its state, its metrics, its settings.
 
+use super::config_diff::write_out;
 use super::dir::{CONFIG, FAILED, LOCK, METRICS, RunDir};
 use super::state::RunState;
 use crate::error::{Error, Result};
@@ -49,7 +50,7 @@ pub struct RunSummary {
     pub started: Option<SystemTime>,
     /// Seconds from its first file to the last line of its metrics.
     pub seconds: Option<f64>,
-    /// Its config.
+    /// Its config, with short forms written out.
     pub settings: Table,
     /// Its files that cannot be read. What is read of the others is here.
     pub faults: Vec<Error>,
@@ -107,6 +108,7 @@ impl RunSummary {
             let line = err.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             Error::Config(format!("{}:{line}: {}", path.display(), err.message()))
         })?;
+        write_out(&mut self.settings);
         let limit = |key: &str| u64::try_from(self.settings.get("train")?.get(key)?.as_integer()?).ok();
         self.total_steps = limit("steps");
         self.total_epochs = limit("epochs").filter(|_| self.total_steps.is_none());

@@ -1,7 +1,7 @@
 //! Training with given gradients, to test an update alone.
 
 use downhill::compile::{TrainOptions, TrainPlan};
-use downhill::data::{BatchSize, Dataset};
+use downhill::data::{BatchSize, Dataset, Sampling};
 use downhill::gpu::{Family, Reads};
 use downhill::kernel::Target;
 use downhill::nn::Net;
@@ -69,7 +69,8 @@ fn drive_with(
         };
         params.iter().map(term).reduce(|a, b| a.add(&b)).expect("a parameter")
     };
-    let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
+    let options =
+        TrainOptions { batch_size: BatchSize::Rows(1), sampling: Sampling::File, ..TrainOptions::default() };
     let gpu = adapter::open_with(device);
     let loss = |loss: &Tensor, _: &Tensor| loss.clone();
     let batches = options.batches(&data)?;

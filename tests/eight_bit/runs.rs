@@ -3,7 +3,7 @@
 
 use downhill::compile::{TrainOptions, TrainPlan};
 use downhill::config::Config;
-use downhill::data::{BatchPlan, BatchSize, Dataset};
+use downhill::data::{BatchPlan, BatchSize, Dataset, Sampling};
 use downhill::gpu::Family;
 use downhill::nn::Net;
 use downhill::optim::{AdamW, Average, Clip, Optimizer, ParamGroup, Update};
@@ -44,7 +44,8 @@ fn model(net: &Net, x: &Tensor) -> Tensor {
 
 fn trainer(gpu: &Gpu, update: &Update, gradients: &[Vec<f32>]) -> Trainer {
     let data = Dataset::from_arrays("gradients", [WIDTH], gradients.concat(), [], vec![0.0; gradients.len()]);
-    let options = TrainOptions { batch_size: BatchSize::Rows(1), shuffle: false, ..TrainOptions::default() };
+    let options =
+        TrainOptions { batch_size: BatchSize::Rows(1), sampling: Sampling::File, ..TrainOptions::default() };
     Trainer::new(gpu, &model, &|y, _| y.clone(), update, &data.expect("a data set"), &options)
         .expect("a trainer")
 }

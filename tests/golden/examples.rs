@@ -189,7 +189,7 @@ fn example_vae() {
         .expect("a part");
     let data = Dataset::new("digits and noise", part, None, None).expect("a data set");
     let adam = Optimizer::Adam(Adam { lr: 3e-3, ..Adam::default() });
-    let options = TrainOptions { shuffle: false, ..TrainOptions::default() };
+    let options = TrainOptions { sampling: Sampling::File, ..TrainOptions::default() };
     for &family in adapter::families() {
         let gpu = adapter::open(family);
         let mut trainer = Trainer::for_step(&gpu, &vae, &adam, &data, &options).expect("a trainer");

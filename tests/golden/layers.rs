@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use downhill::compile::TrainOptions;
-use downhill::data::{BatchSize, Dataset};
+use downhill::data::{BatchSize, Dataset, Sampling};
 use downhill::gpu::Family;
 use downhill::nn::Net;
 use downhill::optim::{Optimizer, Sgd};
@@ -84,7 +84,8 @@ fn train(case: &Case, tensors: &Tensors, gpu: &Gpu) -> Result<Got, Error> {
         let u = net.parameter("u", u_shape.clone(), zero);
         layer(case, net.graph(), &x).mul(&u).sum_all()
     };
-    let options = TrainOptions { batch_size: BatchSize::Full, shuffle: false, ..TrainOptions::default() };
+    let options =
+        TrainOptions { batch_size: BatchSize::Full, sampling: Sampling::File, ..TrainOptions::default() };
     let mut trainer = Trainer::new(gpu, &model, &|y, _| y.clone(), sgd(LR), &data, &options)?;
     let mut start = vec![named("u".into(), u_shape.clone(), tensors.f32(&format!("{}/u", case.name)))];
     if let Value::F32(x) = values {
@@ -114,7 +115,7 @@ fn run(case: &Case, tensors: &Tensors, gpu: &Gpu) -> Result<Got, Error> {
         net.parameter("idle", [1], Init::Constant(0.0)).sum_all().add(&layer(case, net.graph(), x).sum_all())
     };
     let batch_size = BatchSize::Rows(batch);
-    let options = TrainOptions { batch_size, shuffle: false, ..TrainOptions::default() };
+    let options = TrainOptions { batch_size, sampling: Sampling::File, ..TrainOptions::default() };
     let mut trainer = Trainer::new(gpu, &model, &|y, _| y.clone(), sgd(0.0), &data, &options)?;
     let mut start = vec![named("idle".into(), vec![1], &[0.0])];
     start.extend(state(case, tensors));

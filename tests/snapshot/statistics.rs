@@ -3,7 +3,7 @@
 use std::fs;
 
 use downhill::compile::{MicroBatch, TrainOptions};
-use downhill::data::{BatchSize, Dataset};
+use downhill::data::{BatchSize, Dataset, Sampling};
 use downhill::gpu::Family;
 use downhill::kernel::Precision;
 use downhill::metrics::{Numbers, StatisticsRecord};
@@ -162,7 +162,7 @@ fn tensors_are_as_naive_sums_have_them() {
         let gpu = adapter::open(family);
         let options = TrainOptions {
             batch_size: BatchSize::Rows(1),
-            shuffle: false,
+            sampling: Sampling::File,
             epochs: 1,
             ..TrainOptions::default()
         };
@@ -200,7 +200,7 @@ fn gradients_are_the_batch_s_before_clipping() {
     let options = TrainOptions {
         batch_size: BatchSize::Rows(4),
         micro_batch: MicroBatch::Rows(2),
-        shuffle: false,
+        sampling: Sampling::File,
         epochs: 1,
         ..TrainOptions::default()
     };
@@ -286,7 +286,7 @@ fn units_are_dead_that_no_sample_of_the_batch_wakes() {
         let gpu = adapter::open(family);
         let options = TrainOptions {
             batch_size: BatchSize::Rows(4),
-            shuffle: false,
+            sampling: Sampling::File,
             epochs: 1,
             statistics: Some(1),
             ..TrainOptions::default()

@@ -174,7 +174,7 @@ impl DataConfig {
         let Value::Table(table) = to_toml(&self.spec, Path::new(""), None, &self.options) else {
             return String::new();
         };
-        let of_the_run = ["batch_size", "shuffle", "drop_last"];
+        let of_the_run = ["batch_size", "sampling", "shuffle", "drop_last"];
         let lines = table.iter().filter(|(key, _)| !of_the_run.contains(&key.as_str()));
         lines.fold("[data]".to_owned(), |text, (key, value)| format!("{text}\n{key} = {value}"))
     }

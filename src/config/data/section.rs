@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::super::described::section;
-use super::super::read::{kind, read as read_value};
+use super::super::read::{kind, read as read_value, shown};
 use super::arrays::{ArrayFiles, ArraysSpec, NpyKeys};
 use super::formats::{DATA_FORMATS, DataFormat};
 use super::keys::{self, HOLDOUT, Keys};
@@ -13,7 +13,7 @@ use super::root::{self, Root, Roots};
 use super::spec::DataSpec;
 use super::table;
 use crate::compile::TrainOptions;
-use crate::data::BatchSize;
+use crate::data::{BatchSize, Sampling};
 use crate::error::{Error, Result, nearest, suggestion};
 use crate::kernel::Residence;
 
@@ -24,8 +24,13 @@ section! {
     pub(in crate::config) struct Batches {
         /// Samples in a batch, or "full" for all of them.
         pub batch_size: BatchSize = TrainOptions::default().batch_size,
-        /// Draws a new order for each epoch.
-        pub shuffle: bool = TrainOptions::default().shuffle,
+        /// The order of samples: a new one for each "epoch", one drawn "once" for all epochs, that of the "file"; "replacement"
+        /// draws each place from all samples.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub sampling: Option<Sampling> = Some(TrainOptions::default().sampling),
+        /// The short form of sampling: true for "epoch", false for "file".
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub shuffle: Option<bool> = None,
         /// Leaves out a short last batch.
         pub drop_last: bool = TrainOptions::default().drop_last,
         /// Where the samples lie: on the device, with the host, or on the device where they fit.
@@ -36,19 +41,47 @@ section! {
 }
 
 /// The keys of every source.
-const COMMON: [&str; 9] =
-    ["source", "root", "target", "augment", "batch_size", "shuffle", "drop_last", "residence", "workers"];
+const COMMON: [&str; 10] = [
+    "source",
+    "root",
+    "target",
+    "augment",
+    "batch_size",
+    "sampling",
+    "shuffle",
+    "drop_last",
+    "residence",
+    "workers",
+];
 
 impl Batches {
+    /// The keys of these options. The sampling is written in its short form where there is one, as it always was: the
+    /// config of a run keeps its text and hash.
     fn of(options: &TrainOptions) -> Batches {
-        let TrainOptions { batch_size, shuffle, drop_last, residence, workers, .. } = *options;
-        Batches { batch_size, shuffle, drop_last, residence, workers }
+        let TrainOptions { batch_size, sampling, drop_last, residence, workers, .. } = *options;
+        let shuffle = sampling.as_shuffle();
+        let sampling = shuffle.is_none().then_some(sampling);
+        Batches { batch_size, sampling, shuffle, drop_last, residence, workers }
     }
 
     fn set(self, options: &mut TrainOptions) {
-        let Batches { batch_size, shuffle, drop_last, residence, workers } = self;
-        *options = TrainOptions { batch_size, shuffle, drop_last, residence, workers, ..options.clone() };
+        let Batches { batch_size, sampling, shuffle, drop_last, residence, workers } = self;
+        let sampling = shuffle.map(Sampling::from_shuffle).or(sampling).unwrap_or_default();
+        *options = TrainOptions { batch_size, sampling, drop_last, residence, workers, ..options.clone() };
     }
+}
+
+/// Refuses a table with both `sampling` and its short form.
+fn check_sampling(table: &Table) -> Result<()> {
+    let (Some(sampling), Some(shuffle)) = (table.get("sampling"), table.get("shuffle")) else {
+        return Ok(());
+    };
+    Err(Error::Config(format!(
+        "data.sampling = {} and data.shuffle = {}: shuffle is the short form of sampling, true for \"epoch\" and false for \
+         \"file\"; give one of them",
+        shown(sampling),
+        shown(shuffle)
+    )))
 }
 
 fn unknown_source(name: &str) -> Error {
@@ -183,6 +216,7 @@ pub(in super::super) fn read(
             format.form
         )));
     }
+    check_sampling(&common)?;
     let batches: Batches = read_value("data", Value::Table(common))?;
     if batches.workers == Some(0) {
         return Err(Error::Config(

@@ -6,6 +6,7 @@ use super::super::Config;
 use super::table::FORM as CSV;
 use super::*;
 use crate::compile::TrainOptions;
+use crate::data::Sampling;
 use crate::error::{Error, Result};
 
 const REST: &str = "[model]\nlayers = [{ linear = 1 }]\nloss = \"mse\"\n[optimizer]\nname = \"sgd\"\n";
@@ -27,6 +28,8 @@ fn assert_refused(data: &str, words: &[&str]) {
 fn every_source_reads_itself_back() {
     for data in [
         "source = \"digits\"\nbatch_size = \"full\"",
+        "source = \"digits\"\nsampling = \"once\"",
+        "source = \"digits\"\nsampling = \"replacement\"",
         "source = \"sources\"\ncontext = 64",
         "source = { text = \"a b/c.txt\" }\ncontext = 64\nhop = 3\neval_fraction = 0.25\nshuffle = false",
         "source = { csv = \"t.csv\", target = \"y\" }",
@@ -282,6 +285,26 @@ fn every_key_of_the_table_is_read() {
             let mut table = example.clone();
             table.insert((*key).to_owned(), odd());
             refused(table, &format!("data.{key}"));
+        }
+    }
+}
+
+/// A run writes the short form where there is one, as runs always did.
+#[test]
+fn sampling_is_written_shortly() {
+    let sampling = |line: &str| parse(&format!("source = \"digits\"\n{line}")).unwrap();
+    for (lines, wanted, written) in [
+        (&["", "shuffle = true", "sampling = \"epoch\""][..], Sampling::Epoch, "shuffle = true"),
+        (&["shuffle = false", "sampling = \"file\""], Sampling::File, "shuffle = false"),
+        (&["sampling = \"once\""], Sampling::Once, "sampling = \"once\""),
+        (&["sampling = \"replacement\""], Sampling::Replacement, "sampling = \"replacement\""),
+    ] {
+        for line in lines {
+            let config = sampling(line);
+            assert_eq!(config.options.sampling, wanted, "{line}");
+            let text = config.to_toml();
+            assert!(text.contains(&format!("batch_size = 32\n{written}\ndrop_last")), "{text}");
+            assert_eq!(text.matches("shuffle").count() + text.matches("sampling").count(), 1, "{text}");
         }
     }
 }

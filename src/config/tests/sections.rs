@@ -161,7 +161,9 @@ fn the_reference_is_what_is_read() {
     assert_eq!(of("train", "precision"), is("\"f32\" or \"f16\"", Some("f32".into())));
     assert_eq!(of("train", "memory"), is("a size, as \"256MiB\"", None));
     assert_eq!(of("early_stopping", "min_delta"), is("a number", Some(0.0.into())));
-    assert_eq!(of("data", "shuffle"), is("true or false", Some(true.into())));
+    let samplings = "\"epoch\" or \"once\" or \"file\" or \"replacement\"";
+    assert_eq!(of("data", "sampling"), is(samplings, Some("epoch".into())));
+    assert_eq!(of("data", "shuffle"), is("true or false", None));
     assert_eq!(of("optimizer", "clip_norm"), is("a number", None));
     assert_eq!(of("schedule", "interval"), is("\"step\" or \"epoch\"", None));
     assert_eq!(of("average", "decay"), is("a number", Some(0.999.into())));

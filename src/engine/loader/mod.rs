@@ -42,7 +42,7 @@ impl Loaders {
         let staging = |name| plan.staging.iter().find(|staging| staging.name == name);
         check_staging(plan, data)?;
         let workers = if plan.staging.is_empty() { 1 } else { workers(options)? };
-        let order = || shuffled(data.train().clone(), options);
+        let order = || training_order(data.train().clone(), options);
         let train = match staging("train") {
             Some(staging) => {
                 let prefetcher = Prefetcher::new(gpu, data.train(), plan.batches, staging, workers, order())?;
@@ -72,7 +72,7 @@ impl Loaders {
     /// Has the net of a slot go through its samples by these options, where it has an order of its own.
     pub fn set_order(&mut self, slot: usize, plan: &TrainPlan, data: &Dataset, options: &TrainOptions) {
         if self.train.len() > 1 || !plan.is_streamed("train") {
-            let order = shuffled(data.train().clone(), options);
+            let order = training_order(data.train().clone(), options);
             self.train.get_mut(slot).into_iter().for_each(|own| {
                 *own = SampleLoader::resident(plan.batches, order.clone());
             });
@@ -80,11 +80,11 @@ impl Loaders {
     }
 }
 
-/// The order of each epoch, drawn by the options' seed.
-fn shuffled(part: Part, options: &TrainOptions) -> EpochOrder {
-    let (seed, shuffle) = (options.order_seed(), options.shuffle);
+/// The order of each epoch, drawn by the options' seed and sampling.
+fn training_order(part: Part, options: &TrainOptions) -> EpochOrder {
+    let (seed, sampling) = (options.order_seed(), options.sampling);
     Arc::new(move |epoch| {
-        let mut order = epoch_order(part.len(), seed, epoch, shuffle);
+        let mut order = epoch_order(part.len(), seed, epoch, sampling);
         order.iter_mut().for_each(|sample| *sample = part.source_index(*sample));
         order
     })

@@ -32,10 +32,17 @@ impl FleetPlan {
 
     /// The difference that keeps a variant from training with the others, in words; `None` where nothing does.
     pub fn difference(&self, variant: &Variant, plan: &TrainPlan) -> Option<String> {
-        let order = |own: &Variant| (own.options.order_seed(), own.options.shuffle);
-        let is_apart = self.orders == Orders::Shared && order(&self.nets[0].variant) != order(variant);
-        let order = is_apart.then(|| "the seed of their order, which they share".to_owned());
-        self.plan.difference(plan).or(order)
+        let (first, own) = (&self.nets[0].variant.options, &variant.options);
+        let order = match self.orders {
+            Orders::Shared if first.sampling != own.sampling => {
+                Some("the sampling of their order, which they share")
+            }
+            Orders::Shared if first.order_seed() != own.order_seed() => {
+                Some("the seed of their order, which they share")
+            }
+            Orders::Shared | Orders::Own => None,
+        };
+        self.plan.difference(plan).or(order.map(str::to_owned))
     }
 
     /// Adds a variant.
