@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use downhill::compile::TrainOptions;
-use downhill::data::{BatchSize, Dataset, digits};
+use downhill::data::{BatchSize, Dataset, Sampling, digits, epoch_order};
 use downhill::gpu::Family;
 use downhill::graph::DType;
 use downhill::infer::{Head, Predictor};
+use downhill::kernel::Residence;
 use downhill::nn::{Net, loss};
-use downhill::optim::{AdamW, Optimizer};
+use downhill::optim::{AdamW, Optimizer, Sgd};
 use downhill::plan::NamedTensor;
 use downhill::train::{EpochRecord, Observer, StepRecord, Trainer};
 use downhill::{Gpu, GpuOptions, Tensor, Value};
@@ -158,6 +159,59 @@ fn seeds_decide_weights_and_order() {
     let mut mixed = trainer(&gpu, &data, 6);
     mixed.load_state_dict(&trainer(&gpu, &data, 5).state_dict().expect("parameters")).expect("they fit");
     assert_ne!(losses(&mixed.advance(20).expect("steps")), first.1);
+}
+
+/// Samples of the data of [`sampled`].
+const SAMPLES: usize = 50;
+
+/// Steps of two epochs of 7, the last of each short, over `order` of some samples; and the losses of each epoch, as bits.
+fn sampled(gpu: &Gpu, order: &[u32], lr: f64, options: &TrainOptions) -> [Vec<u32>; 2] {
+    let x: Vec<f32> =
+        order.iter().flat_map(|s| (0..6).map(move |i| ((s * 37 + i * 11) % 101) as f32 / 40.0)).collect();
+    let t: Vec<i32> = order.iter().map(|s| (s * 7 % 10) as i32).collect();
+    let data =
+        Dataset::from_arrays("made up", [6], x, [], t).expect("data").with_classes(10).expect("classes");
+    let options = TrainOptions { batch_size: BatchSize::Rows(8), epochs: 2, ..options.clone() };
+    let optimizer = Optimizer::Sgd(Sgd { lr, ..Sgd::default() });
+    let mut trainer =
+        Trainer::new(gpu, &model, &cross_entropy, &optimizer, &data, &options).expect("a trainer");
+    [(); 2].map(|()| losses(&trainer.advance(7).expect("steps")))
+}
+
+/// Weights that stay as they are: losses show the samples alone.
+#[test]
+fn once_repeats_its_order_and_others_do_not() {
+    let gpu = gpu(adapter::families()[0]);
+    let file: Vec<u32> = (0..SAMPLES as u32).collect();
+    for residence in [Residence::Resident, Residence::Streamed] {
+        let run = |sampling| {
+            let options = TrainOptions { sampling, residence, seed: 4, ..TrainOptions::default() };
+            sampled(&gpu, &file, 0.0, &options)
+        };
+        let [epoch, once, file, replacement] =
+            [Sampling::Epoch, Sampling::Once, Sampling::File, Sampling::Replacement].map(run);
+        assert_eq!(once[0], once[1], "{residence:?}");
+        assert_eq!(once[0], epoch[0], "the order of the first epoch, {residence:?}");
+        assert_eq!(file[0], file[1], "{residence:?}");
+        assert_ne!(epoch[0], epoch[1], "{residence:?}");
+        assert_ne!(replacement[0], replacement[1], "{residence:?}");
+    }
+}
+
+/// The samples that are drawn, in the order of a file, give the same bits.
+#[test]
+fn replacement_trains_on_the_samples_it_draws() {
+    let gpu = gpu(adapter::families()[0]);
+    let file: Vec<u32> = (0..SAMPLES as u32).collect();
+    for residence in [Residence::Resident, Residence::Streamed] {
+        let options = TrainOptions { residence, seed: 5, ..TrainOptions::default() };
+        let replacement = TrainOptions { sampling: Sampling::Replacement, ..options.clone() };
+        let order = epoch_order(SAMPLES, 5, 0, Sampling::Replacement);
+        let has_twins = |batch: &[u32]| (1..batch.len()).any(|i| batch[..i].contains(&batch[i]));
+        assert!(order.chunks(8).any(has_twins), "a batch has a sample twice");
+        let drawn = sampled(&gpu, &order, 0.1, &TrainOptions { sampling: Sampling::File, ..options });
+        assert_eq!(sampled(&gpu, &file, 0.1, &replacement)[0], drawn[0], "{residence:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod session;
 mod statistics;
 
 use downhill::compile::{MicroBatch, TrainOptions};
-use downhill::data::{BatchSize, Dataset};
+use downhill::data::{BatchSize, Dataset, Sampling};
 use downhill::nn::loss::{self, CrossEntropy};
 use downhill::nn::{BatchNorm, Net};
 use downhill::optim::{Average, Clip, Optimizer, ParamGroup, Schedule, Update};
@@ -101,6 +101,9 @@ fn so_does_all_that_an_update_has_besides() {
     check(&Update { average: Some(swa), ..adamw() }, &options(), "swa");
     let parts = TrainOptions { micro_batch: MicroBatch::Rows(3), ..options() };
     check(&adamw(), &parts, "micro-batches");
+    for sampling in [Sampling::Once, Sampling::Replacement] {
+        check(&adamw(), &TrainOptions { sampling, ..options() }, &format!("{sampling:?}"));
+    }
 }
 
 /// Keeps what epochs report.

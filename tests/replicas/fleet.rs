@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use downhill::compile::{EarlyStopping, MicroBatch, Orders, Seeds, TrainOptions};
-use downhill::data::BatchSize;
+use downhill::data::{BatchSize, Sampling};
 use downhill::gpu::Family;
 use downhill::graph::Clock;
 use downhill::kernel::feed::STATE;
@@ -242,6 +242,23 @@ fn nets_of_every_kind() {
     }
 }
 
+/// Each net draws its samples in its own way.
+#[test]
+fn nets_of_different_sampling() {
+    let mut all = variants("adamw", "", &few(2));
+    let samplings = [Sampling::Replacement, Sampling::Once, Sampling::File, Sampling::Replacement];
+    for (variant, sampling) in all.iter_mut().zip(samplings) {
+        variant.options.sampling = sampling;
+    }
+    check("samplings", nets::perceptron, &all, Orders::Own);
+    // The seeds of weights differ, and the order is drawn by one seed for all.
+    for variant in &mut all {
+        variant.options.sampling = Sampling::Replacement;
+        variant.options.seeds.order = Some(5);
+    }
+    check("a shared order", nets::perceptron, &all, Orders::Shared);
+}
+
 #[test]
 fn every_optimizer() {
     let gpu = adapter::open(adapter::families()[0]);
@@ -459,6 +476,12 @@ fn what_cannot_train_at_once_is_refused_by_name() {
     assert!(err.contains("batches"), "{err}");
     let err = refused(&|_| {}, FleetOptions { orders: Orders::Shared, ..own() });
     assert!(err.contains("the seed of their order"), "{err}");
+    let sampled = |all: &mut Vec<Variant>| {
+        all.iter_mut().for_each(|variant| variant.options.seed = 0);
+        all[1].options.sampling = Sampling::Once;
+    };
+    let err = refused(&sampled, FleetOptions { orders: Orders::Shared, ..own() });
+    assert!(err.contains("the sampling of their order"), "{err}");
     let err = refused(&|all| all.clear(), own());
     assert!(err.contains("at least one variant"), "{err}");
     let err = refused(&|all| all[0].options.epochs = 1, FleetOptions { at_once: Some(0), ..own() });

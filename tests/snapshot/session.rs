@@ -187,6 +187,14 @@ fn another_config_or_data_set_is_refused() {
     let own = fs::read_to_string(run.join("config.toml")).expect("a config");
     fs::write(run.join("config.toml"), config(&["optimizer.lr=0.5".into()]).to_toml()).expect("a config");
     refused(&["optimizer.lr: 0.001 then, 0.5 now"]);
+    // A short form and the word that it is short for are one setting.
+    let sampled = |text: &str| {
+        fs::write(run.join("config.toml"), own.replace("shuffle = true", text)).expect("a config");
+    };
+    sampled("sampling = \"epoch\"");
+    drop(resume(&run).expect("the same run"));
+    sampled("sampling = \"replacement\"");
+    refused(&["data.sampling: \"epoch\" then, \"replacement\" now"]);
     // How often checkpoints are kept may change.
     fs::write(run.join("config.toml"), config(&["checkpoint.every_steps=4".into()]).to_toml())
         .expect("a config");
