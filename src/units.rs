@@ -99,6 +99,30 @@ pub fn duration(s: f64) -> String {
     }
 }
 
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+/// The date in UTC some seconds after 1970 began, as `2026-11-29`, in the Gregorian calendar (Hinnant 2013,
+/// `civil_from_days`).
+pub fn date(seconds: u64) -> String {
+    // Years begin in March, so the leap day is a year's last; eras are of 400 years.
+    let day = seconds / DAY + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march + 2) / 5 + 1;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// The date and time in UTC some seconds after 1970 began, as `2026-11-29 08:05:00 UTC`.
+pub fn date_and_time(seconds: u64) -> String {
+    let (hour, minute, second) = (seconds % DAY / 3_600, seconds % 3_600 / 60, seconds % 60);
+    format!("{} {hour:02}:{minute:02}:{second:02} UTC", date(seconds))
+}
+
 /// Three significant digits.
 pub fn three(n: f64) -> String {
     let decimals = match n.abs() {
@@ -112,6 +136,17 @@ pub fn three(n: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        // date -u -d @$((86400 * N)) +%F
+        let dates = [0, 58, 59, 789, 11_016, 20_786].map(|days| date(days * DAY));
+        assert_eq!(
+            dates,
+            ["1970-01-01", "1970-02-28", "1970-03-01", "1972-02-29", "2000-02-29", "2026-11-29"]
+        );
+        assert_eq!(date_and_time(20_786 * DAY + 29_105), "2026-11-29 08:05:05 UTC");
+    }
 
     #[test]
     fn units_are_readable() {

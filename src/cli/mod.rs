@@ -23,10 +23,12 @@ mod next;
 mod optimizers;
 mod output;
 mod parse;
+mod plot;
 mod predict;
 mod profile;
 mod progress;
 mod reference;
+mod report;
 mod resume;
 mod run;
 mod run_args;
@@ -57,6 +59,8 @@ commands! {
         Predict(predict::PredictArgs),
         Sample(sample::SampleArgs),
         Runs(runs::RunsArgs),
+        Report(report::ReportArgs),
+        Plot(plot::PlotArgs),
         Export(export::ExportArgs),
         Compare(compare::CompareArgs),
         Explain(explain::ExplainArgs),
@@ -86,6 +90,8 @@ Examples:
   downhill predict runs/tabular-1 rows.csv
   downhill sample runs/tiny_gpt-1 --prompt \"pub fn \"
   downhill runs --sort accuracy
+  downhill report runs/digits-1
+  downhill plot runs/digits-1 --metric accuracy
   downhill export runs/digits-1 --format pytorch
   downhill compare runs/digits-1 runs/digits-2
   downhill explain examples/digits.toml

@@ -75,7 +75,7 @@ pub(super) fn layer(out: &mut String, layer: &Layer, frame: &Frame<'_>) {
                 At::X(x) => ((frame.at_x(x), frame.top), (frame.at_x(x), frame.bottom)),
                 At::Y(y) => ((frame.left, frame.at_y(y)), (frame.right, frame.at_y(y))),
             };
-            stroke(out, &[a, b], rule.colour, rule.dash);
+            stroke(out, &[a, b], Pen { colour: rule.colour, dash: rule.dash, faint: false });
         }
         Layer::Heat(heat) => draw_heat(out, heat, frame),
         Layer::Contours(contours) => draw_contours(out, contours, frame),
@@ -89,13 +89,15 @@ pub(super) fn key(out: &mut String, layer: &Layer, x: f64, y: f64) {
     match layer {
         Layer::Series(series) => {
             if series.line {
-                stroke(out, &both, series.colour, series.dash);
+                stroke(out, &both, Pen::of(series));
             }
             if series.marks {
                 mark(out, series.colour, (x + 14.0, y));
             }
         }
-        Layer::Rule(Rule { colour, dash, .. }) => stroke(out, &both, *colour, dash),
+        Layer::Rule(Rule { colour, dash, .. }) => {
+            stroke(out, &both, Pen { colour: *colour, dash, faint: false });
+        }
         Layer::Band(Band { colour, .. }) => area(out, *colour, 0.25, (x, y - 6.0), (28.0, 12.0)),
         Layer::Bars(Bars { colour, .. }) => area(out, *colour, 0.75, (x + 8.0, y - 6.0), (12.0, 12.0)),
         Layer::Contours(_) => contour_path(out, &format!("M{x:.1} {y:.1}h28")),
@@ -112,9 +114,11 @@ fn draw_series(out: &mut String, series: &Series, frame: &Frame<'_>) {
                 None => {
                     match part[..] {
                         // A point between two gaps is a dot.
-                        [(x, y)] if !series.marks => stroke(out, &[(x, y), (x + 0.1, y)], series.colour, ""),
+                        [(x, y)] if !series.marks => {
+                            stroke(out, &[(x, y), (x + 0.1, y)], Pen { dash: "", ..Pen::of(series) });
+                        }
                         [] | [_] => {}
-                        _ => stroke(out, &part, series.colour, series.dash),
+                        _ => stroke(out, &part, Pen::of(series)),
                     }
                     part.clear();
                 }
@@ -130,14 +134,31 @@ fn draw_series(out: &mut String, series: &Series, frame: &Frame<'_>) {
     }
 }
 
-/// A line through these pixels.
-fn stroke(out: &mut String, points: &[(f64, f64)], colour: usize, dash: &str) {
-    let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-    let dash = if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dash}\"") };
-    let (path, colour, hex) = (path.join("L"), colour % COLOURS.len(), COLOURS[colour % COLOURS.len()]);
+/// How a line is drawn.
+#[derive(Clone, Copy)]
+struct Pen<'a> {
+    colour: usize,
+    dash: &'a str,
+    faint: bool,
+}
+
+impl Pen<'_> {
+    fn of(series: &Series) -> Pen<'_> {
+        Pen { colour: series.colour, dash: series.dash, faint: series.faint }
+    }
+}
+
+/// A line through these pixels. Their height has a digit more: a page's logarithmic axis spreads small values.
+fn stroke(out: &mut String, points: &[(f64, f64)], pen: Pen<'_>) {
+    let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.2}")).collect();
+    let dash =
+        if pen.dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{}\"", pen.dash) };
+    let width = if pen.faint { "1\" stroke-opacity=\"0.4" } else { "1.8" };
+    let (path, colour) = (path.join("L"), pen.colour % COLOURS.len());
+    let hex = COLOURS[colour];
     let _ = writeln!(
         out,
-        "<path class=\"s{colour}\" d=\"M{path}\" fill=\"none\" stroke=\"{hex}\" stroke-width=\"1.8\" \
+        "<path class=\"s{colour}\" d=\"M{path}\" fill=\"none\" stroke=\"{hex}\" stroke-width=\"{width}\" \
          stroke-linejoin=\"round\" stroke-linecap=\"round\"{dash}/>"
     );
 }

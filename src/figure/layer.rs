@@ -30,6 +30,8 @@ pub struct Series {
     pub dash: &'static str,
     /// True where each point is marked.
     pub marks: bool,
+    /// True for a thin, pale line behind others.
+    pub faint: bool,
     /// The points.
     pub points: Vec<(f64, f64)>,
 }
@@ -48,6 +50,12 @@ impl Series {
     /// A line through marked points.
     pub fn both(name: impl Into<String>, colour: usize, points: Vec<(f64, f64)>) -> Series {
         Series { marks: true, ..Series::line(name, colour, points) }
+    }
+
+    /// The same series thin and pale.
+    #[must_use]
+    pub fn faintly(self) -> Series {
+        Series { faint: true, ..self }
     }
 
     /// The same series with dashes.

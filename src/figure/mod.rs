@@ -7,6 +7,7 @@ mod axis;
 mod contour;
 mod draw;
 mod layer;
+pub mod page;
 mod panel;
 mod text;
 

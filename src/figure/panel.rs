@@ -146,8 +146,8 @@ impl Panel {
             let at = bottom - y.part(*value) * (bottom - top);
             let _ = writeln!(
                 out,
-                "<path class=\"grid\" d=\"M{left:.1} {at:.1}H{right:.1}\" stroke=\"#e6e6e6\"/><text class=\"ink\" \
-                 x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                "<g class=\"tick-y\"><path class=\"grid\" d=\"M{left:.1} {at:.1}H{right:.1}\" stroke=\"#e6e6e6\"/>\
+                 <text class=\"ink\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text></g>",
                 left - 6.0,
                 at + 4.0,
                 escaped(words)
@@ -175,8 +175,8 @@ impl Panel {
         }
         let _ = writeln!(
             out,
-            "<text class=\"muted\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#555\">{}</text>\n\
-             <text class=\"muted\" transform=\"translate({:.1} {:.1}) rotate(-90)\" text-anchor=\"middle\" \
+            "<text class=\"muted axis-x\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#555\">{}</text>\n\
+             <text class=\"muted axis-y\" transform=\"translate({:.1} {:.1}) rotate(-90)\" text-anchor=\"middle\" \
              fill=\"#555\">{}</text>",
             (left + right) / 2.0,
             bottom + 38.0,

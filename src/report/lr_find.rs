@@ -87,6 +87,7 @@ fn plot(sweep: &LrSweep) -> String {
         y: range(sweep),
         lines: vec![line('.', |p| f64::from(p.loss)), line('o', |p| p.smoothed)],
         rule: suggested,
+        x_log: true,
     };
     let rule = if suggested.is_some() { ", | the suggestion" } else { "" };
     format!("  loss over lr: . of a batch, o smoothed{rule}\n{}", plot.draw())

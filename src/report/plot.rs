@@ -7,7 +7,7 @@ const HIGH: usize = 16;
 /// Points drawn with the same character.
 pub(super) struct Line {
     pub mark: char,
-    /// Points (x, y); x is a logarithm to base 10.
+    /// Points (x, y).
     pub points: Vec<(f64, f64)>,
 }
 
@@ -18,6 +18,8 @@ pub(super) struct Plot {
     pub lines: Vec<Line>,
     /// x of a vertical line of `|`.
     pub rule: Option<f64>,
+    /// True where x is a logarithm to base 10, so that its labels are powers of ten.
+    pub x_log: bool,
 }
 
 impl Plot {
@@ -49,12 +51,27 @@ impl Plot {
             out.push_str(format!("{label:>10} |{line}").trim_end());
             out.push('\n');
         }
-        out + &axis(first, last, column)
+        out + &if self.x_log { powers(first, last, column) } else { numbers(first, last, column) }
     }
 }
 
+/// The horizontal axis, with a `+` and a label at its ends and its middle.
+fn numbers(first: f64, last: f64, column: impl Fn(f64) -> usize) -> String {
+    let (mut line, mut words) = ("-".repeat(WIDE), " ".repeat(WIDE));
+    let middle = (first + last) / 2.0;
+    let all = if last > first { vec![first, middle, last] } else { vec![first] };
+    for value in all {
+        let at = column(value);
+        line.replace_range(at..=at, "+");
+        let word = crate::figure::number(value);
+        let start = at.saturating_sub(word.len() / 2).min(WIDE - word.len().min(WIDE));
+        words.replace_range(start..start + word.len(), &word);
+    }
+    format!("{:>10} +{line}\n{:>10}  {}\n", "", "", words.trim_end())
+}
+
 /// The horizontal axis, with a `+` and a label at each power of ten.
-fn axis(first: f64, last: f64, column: impl Fn(f64) -> usize) -> String {
+fn powers(first: f64, last: f64, column: impl Fn(f64) -> usize) -> String {
     let (mut line, mut words) = ("-".repeat(WIDE), " ".repeat(WIDE + 8));
     // A rounding error from a power of ten counts as one.
     let powers = (first - 1e-9).ceil() as i64..=(last + 1e-9).floor() as i64;
@@ -78,7 +95,8 @@ mod tests {
     #[test]
     fn points_lie_where_the_axes_say() {
         let points = vec![(-2.0, 1.0), (0.0, 0.5), (1.0, 0.0), (2.0, 9.0)];
-        let plot = Plot { y: (0.0, 1.0), lines: vec![Line { mark: 'o', points }], rule: Some(0.0) };
+        let plot =
+            Plot { y: (0.0, 1.0), lines: vec![Line { mark: 'o', points }], rule: Some(0.0), x_log: true };
         let text = plot.draw();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), HIGH + 2);
@@ -104,7 +122,7 @@ mod tests {
     #[test]
     fn one_point_is_a_picture_too() {
         let line = Line { mark: 'o', points: vec![(0.5, 2.0)] };
-        let text = Plot { y: (1.0, 3.0), lines: vec![line], rule: None }.draw();
+        let text = Plot { y: (1.0, 3.0), lines: vec![line], rule: None, x_log: true }.draw();
         assert_eq!(text.matches('o').count(), 1, "{text}");
     }
 }

@@ -1,7 +1,6 @@
 //! The directory of a run: `config.toml`, `data.json`, `metrics.jsonl`, `model.safetensors`.
 
 use super::init::InitReport;
-use super::machine::Machine;
 use super::present::check_present;
 use super::state::RunState;
 use super::weights::save;
@@ -352,15 +351,6 @@ impl RunDir {
     pub fn keep_init(&self, report: &InitReport) -> Result<()> {
         let text = serde_json::to_string_pretty(report).map_err(|err| Error::Weights(err.to_string()))?;
         write_whole(&self.path.join("init.json"), (text + "\n").as_bytes())
-    }
-
-    /// Stores what the run runs on, as `machine.json`.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where it cannot be written.
-    pub(super) fn keep_machine(&self, machine: &Machine) -> Result<()> {
-        let text = serde_json::to_string_pretty(machine).map_err(|err| Error::Config(err.to_string()))?;
-        write_whole(&self.path.join("machine.json"), (text + "\n").as_bytes())
     }
 
     /// Stores the encoding of raw data as numbers, as `data.json`. The model needs it for later inputs.

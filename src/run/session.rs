@@ -4,7 +4,8 @@ use super::checkpoint::{Checkpoint, Checkpointer, Identity};
 use super::config_diff::check_same_run;
 use super::dir::{CHECKPOINTS, CONFIG, Claim, RunDir};
 use super::init::{InitReport, initialise};
-use super::machine::Machine;
+use super::state::RunState;
+use super::system::System;
 use super::tensorboard::EventFile;
 use super::tiles;
 use super::weights::{load, save};
@@ -68,6 +69,8 @@ pub struct Session {
     notes: Vec<String>,
     from: Option<u64>,
     init: Option<InitReport>,
+    /// None until the files of the run are begun.
+    system: Option<System>,
 }
 
 /// Leaves out the threads of Mesa's software adapter where so many nets of a config at once give them too little to do.
@@ -190,7 +193,7 @@ impl Session {
         let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
         let notes = tiles::notes(&config, &gpu, trainer.plan());
-        let session = Session {
+        let mut session = Session {
             config,
             options: options.clone(),
             gpu,
@@ -202,6 +205,7 @@ impl Session {
             notes,
             from: None,
             init: report,
+            system: None,
         };
         session.keep_origins()?;
         Ok(session)
@@ -280,16 +284,28 @@ impl Session {
         let checkpoints = checkpoints.after(dir.metrics()?);
         let handle = trainer.handle();
         let options = options.clone();
-        let init = None;
-        let session =
-            Session { config, options, gpu, data, trainer, checkpoints, dir, handle, notes, from, init };
+        let mut session = Session {
+            config,
+            options,
+            gpu,
+            data,
+            trainer,
+            checkpoints,
+            dir,
+            handle,
+            notes,
+            from,
+            init: None,
+            system: None,
+        };
         session.keep_origins()?;
         Ok(session)
     }
 
     /// Stores how data became numbers, and what the run runs on.
-    fn keep_origins(&self) -> Result<()> {
-        self.dir.keep_machine(&Machine::new(&self.gpu, &self.trainer))?;
+    fn keep_origins(&mut self) -> Result<()> {
+        let system = System::of(&self.gpu, self.trainer.plan(), &self.data);
+        self.system = Some(system.begin(self.dir.path(), self.trainer.steps_done())?);
         self.data.encoding().map_or(Ok(()), |encoding| self.dir.keep_encoding(encoding))
     }
 
@@ -307,7 +323,18 @@ impl Session {
     /// As [`Session::run`].
     pub fn run_or(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
         let result = self.run_through(on_device_lost, observer);
-        result.inspect_err(|err| self.dir.fail(self.trainer.steps_done(), err))
+        let step = self.trainer.steps_done();
+        let end = match &result {
+            Ok(outcome) => outcome.end.name(),
+            Err(err) => {
+                self.dir.fail(step, err);
+                RunState::after(err).name()
+            }
+        };
+        let kept = self.system.as_mut().map_or(Ok(()), |system| system.end(self.dir.path(), step, end));
+        // Of two errors the first counts.
+        let outcome = result?;
+        kept.map(|()| outcome)
     }
 
     fn run_through(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {

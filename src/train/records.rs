@@ -98,6 +98,17 @@ pub enum RunEnd {
     Stopped,
 }
 
+impl RunEnd {
+    /// The reason in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            RunEnd::Finished => "finished",
+            RunEnd::EarlyStopped => "early stopped",
+            RunEnd::Stopped => "stopped",
+        }
+    }
+}
+
 /// The end of a run that did not fail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {

@@ -200,7 +200,7 @@ fn a_loss_that_turns_nan_keeps_the_metrics_so_far() {
     assert!(lines[0]["loss"].as_f64().is_some_and(f64::is_finite));
     assert_eq!(
         folder.listing(),
-        ["net.toml", "run", "run/.lock", "run/config.toml", "run/machine.json", "run/metrics.jsonl"]
+        ["net.toml", "run", "run/.lock", "run/config.toml", "run/metrics.jsonl", "run/system.json"]
     );
 
     // Later, in an epoch that is not the first: an lr that grows weights without bound.

@@ -11,7 +11,7 @@ fn doctor(folder: &Folder, more: &[&str]) -> Value {
 }
 
 fn machine(folder: &Folder, run: &str) -> Value {
-    serde_json::from_slice(&folder.read(&format!("{run}/machine.json"))).expect("JSON")
+    serde_json::from_slice(&folder.read(&format!("{run}/system.json"))).expect("JSON")
 }
 
 #[test]

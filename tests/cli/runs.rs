@@ -72,9 +72,9 @@ fn metrics_have_the_keys_of_the_interface() {
             "run",
             "run/.lock",
             "run/config.toml",
-            "run/machine.json",
             "run/metrics.jsonl",
-            "run/model.safetensors"
+            "run/model.safetensors",
+            "run/system.json"
         ]
     );
 }
@@ -332,9 +332,9 @@ fn a_table_is_learnt_and_its_encoding_kept() {
             "run/.lock",
             "run/config.toml",
             "run/data.json",
-            "run/machine.json",
             "run/metrics.jsonl",
-            "run/model.safetensors"
+            "run/model.safetensors",
+            "run/system.json"
         ]
     );
 

@@ -134,8 +134,8 @@ fn a_limit_of_the_size_of_files_is_an_error() {
         "run",
         "run/.lock",
         "run/config.toml",
-        "run/machine.json",
         "run/metrics.jsonl",
+        "run/system.json",
     ];
     assert_eq!(folder.listing(), left, "half a file is left");
     let last = folder.metrics("run").pop().expect("a line");

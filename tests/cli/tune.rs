@@ -77,7 +77,7 @@ fn a_run_keeps_the_table_and_a_resumed_run_takes_no_other() {
     for line in TABLE.lines().filter(|line| !line.is_empty()) {
         assert!(config.contains(line), "{line}: {config}");
     }
-    let machine: Value = serde_json::from_slice(&folder.read("whole/machine.json")).expect("JSON");
+    let machine: Value = serde_json::from_slice(&folder.read("whole/system.json")).expect("JSON");
     let has_tiles = machine["kernels"] == "Tiled" && machine["tuned_products"] == 3;
     assert!(has_tiles || machine["tuned_products"] == 0, "{machine}");
     assert_eq!(done.stdout.contains("have no effect here"), !has_tiles, "{}", done.stdout);

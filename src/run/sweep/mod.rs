@@ -28,10 +28,11 @@ use super::dir::RunDir;
 use super::init::merged_into;
 use super::numbered::make_next;
 use super::session::identity;
+use super::system::System;
 use crate::compile::TrainPlan;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions};
-use crate::train::{Fleet, FleetEnd, FleetOptions, Monitor, RunHandle};
+use crate::train::{EpochRecord, Fleet, FleetEnd, FleetOptions, Monitor, RunHandle};
 
 /// A sweep in its folder.
 #[derive(Debug)]
@@ -40,6 +41,36 @@ pub struct Sweep {
     groups: Vec<Group>,
     gpu: Gpu,
     handle: RunHandle,
+    /// What it runs on, from its first fleet on.
+    system: Option<System>,
+}
+
+/// What has happened in a sweep.
+#[derive(Debug, Clone)]
+pub struct SweepHistory {
+    /// Its runs.
+    pub rows: Vec<Row>,
+    /// The keys that differ between them.
+    pub swept: Vec<String>,
+    /// The number that says which are best.
+    pub monitor: Monitor,
+    /// The epochs of its runs, by their numbers, in the order in which they came.
+    pub epochs: Vec<(usize, EpochRecord)>,
+    /// Its judgements. A rung may be judged more than once.
+    pub judged: Vec<Judged>,
+}
+
+/// Runs that were judged by halving.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// Epochs done.
+    pub rung: u64,
+    /// The runs that went on.
+    pub kept: Vec<usize>,
+    /// Those that were ended.
+    pub dropped: Vec<usize>,
+    /// The numbers by which they were judged.
+    pub values: Vec<(usize, Option<f64>)>,
 }
 
 impl Sweep {
@@ -104,6 +135,27 @@ impl Sweep {
         Ok((rows, points.sweep.monitor(evaluates)))
     }
 
+    /// What has happened in a sweep that is there: the rows of its table, its epochs and judgements. Nothing is opened or
+    /// locked.
+    ///
+    /// # Errors
+    /// As [`Sweep::table`].
+    pub fn history(path: &Path) -> Result<SweepHistory> {
+        let (rows, monitor) = Self::table(path)?;
+        let swept = Points::stored(path)?.keys();
+        let mut history = SweepHistory { rows, swept, monitor, epochs: Vec::new(), judged: Vec::new() };
+        for event in folder::events(path)? {
+            match event {
+                Event::Epoch { replica, epoch } => history.epochs.push((replica, epoch)),
+                Event::Judged { rung, kept, dropped, values } => {
+                    history.judged.push(Judged { rung, kept, dropped, values });
+                }
+                Event::End { .. } => {}
+            }
+        }
+        Ok(history)
+    }
+
     /// Refuses to resume a sweep as another one.
     ///
     /// # Errors
@@ -117,7 +169,7 @@ impl Sweep {
         let evaluates = groups.iter().all(|group| group.data.eval().is_some());
         let (swept, keys, monitor) = (points.keys(), points.sweep.clone(), points.sweep.monitor(evaluates));
         let runs = Runs { dir, swept, keys, replicas, monitor };
-        Sweep { runs, groups, gpu, handle: RunHandle::default() }
+        Sweep { runs, groups, gpu, handle: RunHandle::default(), system: None }
     }
 
     /// Its folder.
@@ -160,6 +212,20 @@ impl Sweep {
     /// # Errors
     /// A lost device; files that cannot be written; the observer's own.
     pub fn run(&mut self, observer: &mut dyn SweepObserver) -> Result<FleetEnd> {
+        let result = self.run_fleets(observer);
+        let end = match &result {
+            Ok(FleetEnd::Finished) => "finished",
+            Ok(FleetEnd::Stopped) => "stopped",
+            Err(_) => "failed",
+        };
+        let (folder, rows) = (self.runs.path().to_owned(), self.runs.rows());
+        let steps = rows.iter().filter_map(|row| row.ended.as_ref()).map(|ended| ended.steps).sum();
+        let kept = self.system.as_mut().map_or(Ok(()), |system| system.end(&folder, steps, end));
+        let end = result?;
+        kept.map(|()| end)
+    }
+
+    fn run_fleets(&mut self, observer: &mut dyn SweepObserver) -> Result<FleetEnd> {
         let events = folder::events(self.runs.path())?;
         recall(&mut self.runs.replicas, &events)?;
         observer.start(&SweepStart {
@@ -196,6 +262,10 @@ impl Sweep {
             forget_ended: true,
         };
         let mut fleet = Fleet::from_plan(&self.gpu, plan, &data, &options)?;
+        if self.system.is_none() {
+            let system = System::of(&self.gpu, fleet.plan(), &data);
+            self.system = Some(system.begin(self.runs.path(), 0)?);
+        }
         fleet.use_handle(&self.handle);
         let mut fingerprint = Fingerprint::Unknown;
         for (net, &i) in members.iter().enumerate() {
