@@ -20,11 +20,12 @@ const FLOORS: [&[&str]; 11] = [
 ];
 
 /// Rooms of one floor that may look at each other, and why.
-const SIDEWAYS: [(&str, &str, &str); 4] = [
+const SIDEWAYS: [(&str, &str, &str); 5] = [
     ("kernel", "optim", "the update kernel is told by its optimizer which shader and slots it needs"),
     ("atomic_file", "error", "a file that cannot be written is a typed error"),
     ("regular_file", "error", "a file that cannot be read is a typed error"),
     ("atomic_file", "units", "the error of a full disk names the bytes written"),
+    ("figure", "units", "a count in a page's table is grouped"),
 ];
 
 /// Rooms that need no device: the names of `gpu` that they use all the same, and the files that do take one.

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use downhill::Error;
 use downhill::atomic_file::write_whole;
 use downhill::error::Result;
-use downhill::figure::page::document;
+use downhill::figure::page::{Page, document};
 use downhill::report::{RunRecord, Verdict, several_page, single_page, sweep_page};
 use downhill::run::{RunDir, Sweep, find_runs};
 use downhill::units;
+use downhill::{Error, GpuOptions};
 
 use super::output::println;
 use super::run_args::{AdapterArg, DataRootArg};
@@ -64,9 +64,7 @@ impl ReportArgs {
         if let [only] = &self.runs[..]
             && Sweep::exists(only)
         {
-            let out = self.out.clone().unwrap_or_else(|| only.join("report.html"));
-            let size = write(&out, &sweep_page(only, title)?)?;
-            println(&format!("report   {} ({size})", out.display()));
+            println(&write_sweep(only, self.out.as_deref(), title)?);
             return Ok(());
         }
         let paths = runs(&self.runs)?;
@@ -74,27 +72,48 @@ impl ReportArgs {
         let records = paths.iter().map(|path| RunRecord::read(path, points)).collect::<Result<Vec<_>>>()?;
         let (page, default) = match &records[..] {
             [one] => {
-                let verdict = (!self.no_eval).then(|| {
-                    let of =
-                        Verdict::of(&one.path, self.data.data_root.as_deref(), &self.adapter.gpu_options());
-                    of.map_err(|err| err.to_string())
-                });
-                (single_page(one, verdict.as_ref(), title), one.path.join("report.html"))
+                let how = (!self.no_eval).then_some((&self.data, &self.adapter));
+                (single_page(one, verdict(&one.path, how).as_ref(), title), one.path.join(FILE))
             }
-            _ => (several_page(&records, title), PathBuf::from("report.html")),
+            _ => (several_page(&records, title), PathBuf::from(FILE)),
         };
-        let out = self.out.clone().unwrap_or(default);
-        let size = write(&out, &page)?;
-        println(&format!("report   {} ({size})", out.display()));
+        println(&write(self.out.as_deref().unwrap_or(&default), &page)?);
         Ok(())
     }
 }
 
-/// Writes a page; gives its size in words.
-pub(super) fn write(path: &Path, page: &downhill::figure::page::Page) -> Result<String> {
+/// The file of a report.
+const FILE: &str = "report.html";
+
+/// What the weights of a run answer, or why they do not; `None` where nobody asks.
+fn verdict(run: &Path, how: Option<(&DataRootArg, &AdapterArg)>) -> Option<Result<Verdict, String>> {
+    how.map(|(data, adapter)| {
+        let options = GpuOptions { threads_by_work: None, ..adapter.gpu_options() };
+        Verdict::of(run, data.data_root.as_deref(), &options).map_err(|err| err.to_string())
+    })
+}
+
+/// Writes the report of a run to a file, or into its folder; gives the line that names it. `how` has its weights evaluated.
+pub(super) fn write_run(
+    run: &Path,
+    file: Option<&Path>,
+    how: Option<(&DataRootArg, &AdapterArg)>,
+) -> Result<String> {
+    let record = RunRecord::read(run, POINTS as usize)?;
+    let page = single_page(&record, verdict(run, how).as_ref(), None);
+    write(file.unwrap_or(&run.join(FILE)), &page)
+}
+
+/// Writes the report of a sweep to a file, or into its folder; gives the line that names it.
+pub(super) fn write_sweep(sweep: &Path, file: Option<&Path>, title: Option<&str>) -> Result<String> {
+    write(file.unwrap_or(&sweep.join(FILE)), &sweep_page(sweep, title)?)
+}
+
+/// Writes a page; gives the line that names it.
+fn write(path: &Path, page: &Page) -> Result<String> {
     let text = document(page);
     write_whole(path, text.as_bytes())?;
-    Ok(units::bytes(text.len() as u64))
+    Ok(format!("report   {} ({})", path.display(), units::bytes(text.len() as u64)))
 }
 
 /// The runs at and below these folders, each once.

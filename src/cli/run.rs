@@ -13,7 +13,7 @@ use super::exit::{STOPPED, Stopped};
 use super::output::{eprintln, println};
 use super::run_args::RunArgs;
 use super::view::{Json, View};
-use super::{next, profile, summary};
+use super::{next, profile, report, summary};
 
 /// Checks before the run starts that its plans report every metric asserted.
 pub(super) fn check_assertions(how: &RunArgs) -> impl Fn(&TrainPlan) -> Result<(), Error> {
@@ -56,6 +56,7 @@ pub(super) fn resume(
         } else if how.is_verbose() {
             println(&format!("done     {} is finished; there is nothing to resume", path.display()));
         }
+        report_run(path, how, true)?;
         return Ok(assert(how, last.as_ref())?);
     }
     let (options, check) = (how.adapter.gpu_options(), check_assertions(how));
@@ -95,11 +96,16 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
     let path = session.dir().path().display().to_string();
     let program = std::env::args_os().next().unwrap_or_else(|| "downhill".into());
     let program = program.to_string_lossy();
+    let folder = session.dir().path().to_owned();
     let outcome = result.inspect_err(|err| {
         // Errors after which a checkpoint helps.
         let helps = matches!(err, Error::DeviceLost(_) | Error::Io { .. } | Error::Gpu(_));
         if helps && session.dir().is_present() {
             eprintln(&format!("kept     the last checkpoint; resume with: {program} resume {path}"));
+        }
+        if session.dir().is_present() {
+            // The error itself is on its way to the caller.
+            let _ = report_run(&folder, how, false);
         }
     })?;
     if outcome.end == RunEnd::Stopped {
@@ -109,6 +115,7 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
                 "stopped  after step {step}, and saved; resume with:\n         {program} resume {path}"
             ));
         }
+        report_run(&folder, how, false)?;
         return Err(Stopped.into());
     }
     if how.is_verbose() {
@@ -119,8 +126,21 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
     }
     if how.profile {
         profile::profile(session, how.is_verbose())?;
+    } else {
+        drop(session);
     }
+    report_run(&folder, how, true)?;
     Ok(assert(how, outcome.last.as_ref())?)
+}
+
+/// Writes the report that `--report` asks for, and names it in the last line.
+fn report_run(run: &Path, how: &RunArgs, evaluates: bool) -> Result<(), Error> {
+    let Some(file) = &how.report else { return Ok(()) };
+    let line = report::write_run(run, file.as_deref(), evaluates.then_some((&how.data, &how.adapter)))?;
+    if how.is_verbose() {
+        println(&line);
+    }
+    Ok(())
 }
 
 /// Reports the assertions that hold for the last epoch. The error lists the others.

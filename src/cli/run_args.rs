@@ -103,6 +103,9 @@ pub struct RunArgs {
     /// After the run, time each kernel of a step: a table, profile.json, and trace.json for <https://ui.perfetto.dev>
     #[arg(long)]
     pub profile: bool,
+    /// At the end write a report as downhill report does, an HTML file [default: RUN/report.html]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub report: Option<Option<PathBuf>>,
 }
 
 impl RunArgs {

@@ -97,6 +97,9 @@ pub struct SweepArgs {
     /// Go on with a sweep that was stopped: CONFIG is its folder, or --out names it
     #[arg(long)]
     resume: bool,
+    /// At the end write a report as downhill report does, an HTML file [default: report.html in the folder]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    report: Option<Option<PathBuf>>,
     /// The data
     #[command(flatten)]
     data: DataRootArg,
@@ -129,6 +132,7 @@ impl SweepArgs {
                 println(&format!("stopped  {}, and saved; go on with:", report::sweep_ends(&rows)));
                 println(&format!("         downhill sweep {path} --resume"));
             }
+            self.write_report(sweep.path())?;
             return Err(Stopped.into());
         }
         if self.json {
@@ -145,10 +149,21 @@ impl SweepArgs {
             println(report::sweep_text(&rows, sweep.swept(), sweep.monitor()).trim_end());
             conclude(&sweep);
         }
+        self.write_report(sweep.path())?;
         match ranked(&rows, sweep.monitor()).is_empty() {
             true => Err(Error::Data(format!("every run failed; {path}/sweep.jsonl says why")).into()),
             false => Ok(()),
         }
+    }
+
+    /// Writes the report that `--report` asks for, and names it in the last line.
+    fn write_report(&self, folder: &Path) -> Result<(), Error> {
+        let Some(file) = &self.report else { return Ok(()) };
+        let line = super::report::write_sweep(folder, file.as_deref(), None)?;
+        if !self.quiet && !self.json {
+            println(&line);
+        }
+        Ok(())
     }
 
     fn open(&self) -> anyhow::Result<Sweep> {

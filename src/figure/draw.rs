@@ -241,6 +241,7 @@ fn ramp(part: f64) -> String {
 /// Cells of one colour that stand side by side are one rectangle.
 fn draw_heat(out: &mut String, heat: &Heat, frame: &Frame<'_>) {
     let columns = heat.x.len() - 1;
+    out.push_str("<g shape-rendering=\"crispEdges\">\n");
     let colour = |v: f64| v.is_finite().then(|| ramp((v - heat.range.0) / (heat.range.1 - heat.range.0)));
     for (j, row) in heat.values.chunks(columns).enumerate() {
         let colours: Vec<Option<String>> = row.iter().map(|v| colour(*v)).collect();
@@ -252,13 +253,13 @@ fn draw_heat(out: &mut String, heat: &Heat, frame: &Frame<'_>) {
                 let (w, h) = (b - a, bottom - top);
                 let _ = writeln!(
                     out,
-                    "<rect x=\"{a:.1}\" y=\"{top:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" fill=\"{colour}\" \
-                     shape-rendering=\"crispEdges\"/>"
+                    "<rect x=\"{a:.1}\" y=\"{top:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" fill=\"{colour}\"/>"
                 );
             }
             start += cells.len();
         }
     }
+    out.push_str("</g>\n");
 }
 
 /// The key of a heat map's colours, from its lowest value at the bottom, beside a frame.

@@ -40,7 +40,7 @@ pub struct Figure {
 const ALONE: (f64, f64) = (720.0, 420.0);
 const BESIDE: (f64, f64) = (400.0, 290.0);
 /// Those of a panel in a page.
-const IN_PAGE: (f64, f64) = (520.0, 340.0);
+const IN_PAGE: (f64, f64) = (480.0, 322.0);
 
 impl Figure {
     /// The figure as an SVG file.

@@ -63,7 +63,7 @@ class Plot {
         const at = mark.tagName === 'circle' ? [+mark.getAttribute('cx'), +mark.getAttribute('cy')] : mark.getAttribute('d').slice(1).split(/[ a-z]/, 2).map(Number);
         return { mark, at, point: value(at) };
       });
-      return { element, name: element.dataset.name, lines, marks, fixed: all('rect, [fill-opacity]', element).length > 0 };
+      return { element, name: element.dataset.name || svg.querySelector('title').textContent, lines, marks, fixed: all('rect, [fill-opacity]', element).length > 0 };
     });
     this.series = this.layers.filter((layer) => layer.name && (layer.marks.length || layer.lines.some((line) => line.points.length > 2)));
     this.cursor = -1;
@@ -108,7 +108,7 @@ class Plot {
         this.redraw();
       };
     }
-    if (this.series.some((layer) => layer.lines.some((line) => line.points.length > 30))) {
+    if (this.series.some((layer) => layer.lines.some((line) => line.points.length > 60))) {
       const label = made('label', {}, tools);
       label.append('smooth ');
       const select = made('select', { class: 'smooth' }, label);

@@ -79,6 +79,9 @@ impl Cell {
     }
 }
 
+/// Rows of a table that stands in a box of its own height.
+const TALL: usize = 24;
+
 /// A table whose columns can be sorted where a script runs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Table {
@@ -99,8 +102,9 @@ impl Table {
     /// The table as HTML, in a box that scrolls where it is wider than the page.
     pub fn html(&self) -> String {
         let caption = escaped(&self.caption);
+        let class = if self.rows.len() > TALL { "scroll tall" } else { "scroll" };
         let mut out = format!(
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table>\n<caption>{caption}</caption>\n\
+            "<div class=\"{class}\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table>\n<caption>{caption}</caption>\n\
              <thead><tr>"
         );
         let is_number = |column: usize| {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::axis::{Axis, Scale};
 use super::draw::{self, Frame};
 use super::layer::{Heat, Layer, Series};
-use super::text::{escaped, number, width, wrapped};
+use super::text::{escaped, fitted, number, width, wrapped};
 
 /// Layers over one pair of axes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,6 +32,10 @@ pub(super) struct Place {
 }
 
 const LEFT: f64 = 66.0;
+/// The middle of the name of the upward axis.
+const AXIS_NAME: f64 = 16.0;
+/// The size of the words beside ticks, at most.
+const TICK_SIZE: f64 = 13.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 52.0;
@@ -82,10 +86,12 @@ impl Panel {
             Layer::Heat(heat) => Some(heat),
             _ => None,
         });
-        let left = place.left + LEFT;
+        let (mut x, mut y) = self.scales(panels);
+        // Long words beside the ticks push the frame to the right.
+        let words = y.ticks.iter().filter(|(v, _)| y.holds(*v)).map(|(_, words)| width(words, TICK_SIZE));
+        let left = place.left + LEFT.max(AXIS_NAME + 14.0 + words.fold(0.0, f64::max));
         let right = place.left + place.wide - RIGHT - heat.map_or(0.0, |_: &Heat| HEAT_KEY);
         let (top, bottom) = (place.top + TOP, place.top + place.high - BOTTOM);
-        let (mut x, mut y) = self.scales(panels);
         if self.equal {
             let (a, b) = ((x.high - x.low) / (right - left), (y.high - y.low) / (bottom - top));
             if a < b {
@@ -116,7 +122,7 @@ impl Panel {
                 escaped(title)
             );
         }
-        self.draw_grid(out, &frame);
+        self.draw_grid(out, &frame, place.left + AXIS_NAME);
         let _ = writeln!(
             out,
             "<clipPath id=\"{clip}\"><rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></clipPath>\n\
@@ -139,8 +145,8 @@ impl Panel {
         out.push_str("</g>\n");
     }
 
-    /// Grid lines, ticks and the names of both axes.
-    fn draw_grid(&self, out: &mut String, frame: &Frame<'_>) {
+    /// Grid lines, ticks and the names of both axes, that of the upward one at `name` from the left.
+    fn draw_grid(&self, out: &mut String, frame: &Frame<'_>, name: f64) {
         let Frame { left, right, top, bottom, x, y } = *frame;
         for (value, words) in y.ticks.iter().filter(|(v, _)| y.holds(*v)) {
             let at = bottom - y.part(*value) * (bottom - top);
@@ -161,7 +167,7 @@ impl Panel {
                 out,
                 "<path class=\"grid\" d=\"M{at:.1} {top:.1}V{bottom:.1}\" stroke=\"#eeeeee\"/>"
             );
-            let half = width(words, 13.0) / 2.0;
+            let half = width(words, TICK_SIZE) / 2.0;
             if at - half < free {
                 continue;
             }
@@ -180,10 +186,10 @@ impl Panel {
              fill=\"#555\">{}</text>",
             (left + right) / 2.0,
             bottom + 38.0,
-            escaped(&self.x.label),
-            left - 50.0,
+            escaped(&fitted(&self.x.label, TICK_SIZE, right - left + 2.0 * RIGHT)),
+            name,
             (top + bottom) / 2.0,
-            escaped(&self.y.label)
+            escaped(&fitted(&self.y.label, TICK_SIZE, bottom - top + 2.0 * TOP))
         );
     }
 }
@@ -202,7 +208,7 @@ pub(super) fn legend(panels: &[Panel]) -> Vec<&Layer> {
 /// The places of the legend's entries: line and column of each, and the width of a column.
 fn rows(legend: &[&Layer], most: f64) -> (usize, f64) {
     let each = legend.iter().map(|l| 54.0 + width(l.name(), LEGEND_SIZE)).fold(110.0, f64::max);
-    (((most / each).floor() as usize).max(1), each)
+    (((most / each).floor() as usize).max(1), each.min(most))
 }
 
 /// The height of a legend within a width.
@@ -215,8 +221,8 @@ pub(super) fn draw_legend(out: &mut String, legend: &[&Layer], (x, y): (f64, f64
     let (columns, each) = rows(legend, most);
     for (i, layer) in legend.iter().enumerate() {
         let (x, y) = (x + each * (i % columns) as f64, y + LEGEND_LINE * (i / columns) as f64);
-        let name = escaped(layer.name());
-        let _ = writeln!(out, "<g class=\"key\" data-name=\"{name}\">");
+        let name = escaped(&fitted(layer.name(), LEGEND_SIZE, each - 44.0));
+        let _ = writeln!(out, "<g class=\"key\" data-name=\"{}\">", escaped(layer.name()));
         draw::key(out, layer, x, y);
         let _ = writeln!(
             out,

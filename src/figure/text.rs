@@ -37,15 +37,30 @@ pub(super) fn trimmed(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
-/// The width of a text in pixels, as a sans-serif font of this size draws it, about.
+/// The width of a text in pixels, as a wide sans-serif font of this size draws it (DejaVu, Verdana), about.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     let em = |c: char| match c {
-        'i' | 'j' | 'l' | 't' | 'f' | 'r' | '.' | ',' | ':' | ';' | '|' | '\'' | ' ' | '(' | ')' => 0.34,
-        'm' | 'w' | 'M' | 'W' => 0.86,
-        'A'..='Z' => 0.68,
-        _ => 0.56,
+        'i' | 'j' | 'l' | 't' | 'f' | 'r' | '.' | ',' | ':' | ';' | '|' | '\'' | ' ' | '(' | ')' => 0.38,
+        'm' | 'w' | 'M' | 'W' | '<' | '>' | '=' | '+' | '%' | '&' | '@' | '#' | '\u{2026}' => 0.92,
+        'A'..='Z' => 0.72,
+        _ => 0.62,
     };
     text.chars().map(em).sum::<f64>() * size
+}
+
+/// The text, cut with an ellipsis where it is wider than this.
+pub(super) fn fitted(text: &str, size: f64, most: f64) -> String {
+    if width(text, size) <= most {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if width(&out, size) + 1.5 * size > most {
+            break;
+        }
+        out.push(c);
+    }
+    out.trim_end().to_owned() + "\u{2026}"
 }
 
 /// The text in lines of at most this width.
@@ -57,7 +72,7 @@ pub(super) fn wrapped(text: &str, size: f64, most: f64) -> Vec<String> {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(fitted(word, size, most)),
         }
     }
     lines
@@ -79,6 +94,9 @@ mod tests {
         let lines = wrapped("one two three four five six seven", 12.0, 80.0);
         assert!(lines.len() > 2 && lines.iter().all(|line| width(line, 12.0) <= 80.0), "{lines:?}");
         assert_eq!(lines.join(" "), "one two three four five six seven");
+        let cut = fitted("a name that is too long", 12.0, 80.0);
+        assert!(cut.ends_with('\u{2026}') && width(&cut, 12.0) <= 80.0 && cut.len() > 10, "{cut}");
+        assert_eq!(fitted("short", 12.0, 80.0), "short");
         assert_eq!(escaped("a<b & \"c\"\u{1}"), "a&lt;b &amp; &quot;c&quot;\u{fffd}");
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn figure(record: &RunRecord) -> Figure {
         let mut panel = Panel::new(shown.title.clone(), along(STEPS), upward(&shown));
         if is_learning_rate || own.name == "loss_scale" {
             panel.y = rate_axis(&own.by_step, &shown);
-            panel = panel.with(Series::line(shown.title.clone(), 0, own.by_step.corners()));
+            panel = panel.with(Series::line("", 0, own.by_step.corners()));
         } else {
             panel = panel.with_all(raw_and_smooth(&own.by_step, &shown));
         }

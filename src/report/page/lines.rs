@@ -6,39 +6,43 @@ use crate::figure::{Band, Layer, Series};
 /// Places of a band, at most.
 const PLACES: usize = 200;
 
-/// A curve with its name.
-pub(super) type Curve = (String, Vec<(f64, f64)>);
+/// A curve of one run.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Curve {
+    /// The number of its run, which has the same look in every panel.
+    pub run: usize,
+    pub name: String,
+    pub points: Vec<(f64, f64)>,
+}
 
-/// The layers of these curves. `best`: the one that is drawn beside a band.
+/// The layers of these curves. `best`: the run that is drawn beside a band.
 pub(super) fn layers(curves: Vec<Curve>, best: Option<usize>) -> Vec<Layer> {
     if curves.len() <= MOST_LINES {
-        let line = |(i, (name, points)): (usize, Curve)| {
-            let (colour, dash) = look(i);
-            Series { dash, ..super::curves::line(&name, colour, points) }.into()
+        let line = |own: Curve| {
+            let (colour, dash) = look(own.run);
+            Series { dash, ..super::curves::line(&own.name, colour, own.points) }.into()
         };
-        return curves.into_iter().enumerate().map(line).collect();
+        return curves.into_iter().map(line).collect();
     }
     let quantiles = quantiles(&curves);
-    let count = curves.len();
-    let band = |name: String, low: usize, high: usize| Band {
-        name,
+    let name = format!("80% and half of {} runs", curves.len());
+    let band = |low: usize, high: usize| Band {
+        name: name.clone(),
         colour: 0,
         points: quantiles.iter().map(|(x, q)| (*x, q[low], q[high])).collect(),
     };
-    let mut out: Vec<Layer> = vec![
-        band(format!("80% of {count} runs"), 0, 4).into(),
-        band("half of them".into(), 1, 3).into(),
-        Series::line("median", 0, quantiles.iter().map(|(x, q)| (*x, q[2])).collect()).into(),
-    ];
-    if let Some((name, points)) = best.and_then(|at| curves.into_iter().nth(at)) {
-        out.push(Series::line(format!("best: {name}"), 1, points).into());
+    let median = quantiles.iter().map(|(x, q)| (*x, q[2])).collect();
+    let mut out: Vec<Layer> =
+        vec![band(0, 4).into(), band(1, 3).into(), Series::line("median", 0, median).into()];
+    if let Some(best) = curves.into_iter().find(|own| Some(own.run) == best) {
+        out.push(Series::line(format!("best: {}", best.name), 1, best.points).into());
     }
     out
 }
 
 /// The quantiles 0.1, 0.25, 0.5, 0.75, 0.9 of the curves at each x where at least one has a point.
 fn quantiles(curves: &[Curve]) -> Vec<(f64, [f64; 5])> {
-    let mut xs: Vec<f64> = curves.iter().flat_map(|(_, points)| points.iter().map(|point| point.0)).collect();
+    let mut xs: Vec<f64> = curves.iter().flat_map(|own| own.points.iter().map(|point| point.0)).collect();
     xs.sort_by(f64::total_cmp);
     xs.dedup();
     let stride = xs.len().div_ceil(PLACES).max(1);
@@ -46,7 +50,7 @@ fn quantiles(curves: &[Curve]) -> Vec<(f64, [f64; 5])> {
     let kept = xs.iter().enumerate().filter(|(i, _)| i.is_multiple_of(stride) || *i == last).map(|(_, x)| *x);
     let mut out = Vec::new();
     for x in kept {
-        let mut values: Vec<f64> = curves.iter().filter_map(|(_, points)| at(points, x)).collect();
+        let mut values: Vec<f64> = curves.iter().filter_map(|own| at(&own.points, x)).collect();
         if values.is_empty() {
             continue;
         }
@@ -78,15 +82,16 @@ mod tests {
 
     #[test]
     fn many_curves_are_a_band() {
-        let curves: Vec<Curve> =
-            (0..21).map(|i| (format!("run {i}"), vec![(1.0, f64::from(i)), (3.0, f64::from(i))])).collect();
+        let curve = |run: usize| {
+            let y = run as f64;
+            Curve { run, name: format!("run {run}"), points: vec![(1.0, y), (3.0, y)] }
+        };
+        let curves: Vec<Curve> = (0..21).map(curve).collect();
         let found = quantiles(&curves);
         assert_eq!(found, [(1.0, [2.0, 5.0, 10.0, 15.0, 18.0]), (3.0, [2.0, 5.0, 10.0, 15.0, 18.0])]);
         assert_eq!(layers(curves.clone(), Some(3)).len(), 4);
         assert_eq!(layers(curves[..3].to_vec(), None).len(), 3);
-        assert_eq!(
-            (at(&curves[4].1, 2.0), at(&curves[4].1, 4.0), at(&curves[4].1, 0.0)),
-            (Some(4.0), None, None)
-        );
+        let points = &curves[4].points;
+        assert_eq!((at(points, 2.0), at(points, 4.0), at(points, 0.0)), (Some(4.0), None, None));
     }
 }

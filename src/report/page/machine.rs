@@ -25,7 +25,7 @@ pub(super) fn timing(record: &RunRecord) -> String {
         if name == "data_wait" {
             axis.extent = crate::figure::Extent::Fixed(0.0, 100.0);
         }
-        panels.push(Panel::new(shown.title.clone(), along(EPOCHS), axis).with(line(&shown.title, 0, points)));
+        panels.push(Panel::new(shown.title.clone(), along(EPOCHS), axis).with(line("", 0, points)));
     }
     if let Some(samples) =
         record.system.as_ref().map(|system| system.epoch_samples).filter(|samples| *samples > 0)

@@ -28,6 +28,9 @@ pub(crate) struct Shown {
     pub from_zero: bool,
 }
 
+/// Letters of a metric's name, at most: it stands beside an axis with its unit.
+const LETTERS: usize = 24;
+
 /// Numbers without a unit that go from 0 to 1.
 const SHARES: [&str; 12] = [
     "f1",
@@ -73,7 +76,7 @@ pub(super) fn shown(name: &str, config: &Table) -> Shown {
         _ if name.starts_with("train_") => (" in training", &name["train_".len()..]),
         _ => ("", name),
     };
-    let words = short.replace('_', " ");
+    let words = cut(&short.replace('_', " "), LETTERS);
     let of = |title: &str, unit: &str| Shown {
         title: format!("{title}{place}"),
         axis: format!("{title} ({unit})"),
@@ -94,6 +97,14 @@ pub(super) fn shown(name: &str, config: &Table) -> Shown {
         "mse" => of("mse", "squared units of the target"),
         _ if SHARES.contains(&short) => of(&words, "at most 1"),
         _ => of(&words, "no unit"),
+    }
+}
+
+/// The first letters of a text.
+pub(super) fn cut(text: &str, letters: usize) -> String {
+    match text.char_indices().nth(letters) {
+        Some((at, _)) => format!("{}\u{2026}", text[..at].trim_end()),
+        None => text.to_owned(),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Plotted {
     /// Its name, as in `metrics.jsonl`.
     pub metric: String,
     /// A curve a run that has it.
-    pub curves: Vec<(String, Vec<(f64, f64)>)>,
+    curves: Vec<lines::Curve>,
     title: String,
     x: &'static str,
     y: Axis,
@@ -53,7 +53,7 @@ pub fn plotted(records: &[RunRecord], name: &str, is_log: bool, is_smooth: bool)
     let settings = records.first().map(|own| &own.summary.settings);
     let shown = shown(metric, &settings.cloned().unwrap_or_default());
     let mut curves = Vec::new();
-    for (own, name) in records.iter().zip(names) {
+    for (run, (own, name)) in records.iter().zip(names).enumerate() {
         let curve = match of_steps {
             true => own.step_curve(metric),
             false => own.epoch_curve(metric).map(|own| &own.by_epoch),
@@ -63,7 +63,7 @@ pub fn plotted(records: &[RunRecord], name: &str, is_log: bool, is_smooth: bool)
         let mut points = scaled(if smooth.is_empty() { curve.points() } else { smooth }, shown.scale);
         points.retain(|(_, y)| !is_log || *y > 0.0);
         if !points.is_empty() {
-            curves.push((name, points));
+            curves.push(lines::Curve { run, name, points });
         }
     }
     if curves.is_empty() {
@@ -86,7 +86,7 @@ impl Plotted {
     pub fn figure(&self) -> Figure {
         let panel =
             Panel::new("", along(self.x), self.y.clone()).with_all(lines::layers(self.curves.clone(), None));
-        let runs: Vec<&str> = self.curves.iter().map(|(name, _)| name.as_str()).collect();
+        let runs: Vec<&str> = self.curves.iter().map(|own| own.name.as_str()).collect();
         let subtitle =
             if runs.len() == 1 { runs[0].to_owned() } else { crate::units::plural(runs.len(), "run") };
         Figure { title: self.title.clone(), subtitle, panels: vec![panel], ..Figure::default() }
@@ -94,7 +94,7 @@ impl Plotted {
 
     /// The curves as JSON: points [x, y] of each run.
     pub fn json(&self) -> Value {
-        let curves = self.curves.iter().map(|(name, points)| json!({ "run": name, "points": points }));
+        let curves = self.curves.iter().map(|own| json!({ "run": own.name, "points": own.points }));
         json!({ "metric": self.metric, "x": self.x, "y": self.y.label, "curves": curves.collect::<Vec<_>>() })
     }
 
@@ -102,12 +102,12 @@ impl Plotted {
     pub fn text(&self) -> String {
         let y = |value: f64| if self.y.log { value.log10() } else { value };
         let curves = self.curves.iter().take(MARKS.len());
-        let values = || curves.clone().flat_map(|(_, points)| points.iter().map(|point| y(point.1)));
+        let values = || curves.clone().flat_map(|own| own.points.iter().map(|point| y(point.1)));
         let (low, high) = values().fold((f64::MAX, f64::MIN), |(low, high), y| (low.min(y), high.max(y)));
         let room = if high > low { 0.02 * (high - low) } else { (0.05 * high.abs()).max(1e-9) };
-        let lines = curves.clone().zip(MARKS).map(|((_, points), mark)| crate::report::plot::Line {
+        let lines = curves.clone().zip(MARKS).map(|(own, mark)| crate::report::plot::Line {
             mark,
-            points: points.iter().map(|&(x, value)| (x, y(value))).collect(),
+            points: own.points.iter().map(|&(x, value)| (x, y(value))).collect(),
         });
         let plot = crate::report::plot::Plot {
             y: (low - room, high + room),
@@ -118,8 +118,8 @@ impl Plotted {
         let log = if self.y.log { ", logarithms to base 10" } else { "" };
         let mut out = format!("{}{log}, over {}\n{}", self.y.label, self.x, plot.draw());
         if self.curves.len() > 1 {
-            for ((name, _), mark) in curves.zip(MARKS) {
-                out.push_str(&format!("{mark} {name}\n"));
+            for (own, mark) in curves.zip(MARKS) {
+                out.push_str(&format!("{mark} {}\n", own.name));
             }
         }
         if self.curves.len() > MARKS.len() {

@@ -113,6 +113,8 @@ struct Step {
 #[serde(default)]
 pub(crate) struct Numbers {
     pub nonfinite: u64,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
     pub histogram: Vec<u64>,
 }
 
@@ -151,8 +153,8 @@ struct StatisticsLine {
 #[derive(Debug, Clone)]
 pub(crate) struct Distribution {
     pub step: u64,
-    pub weights: Vec<u64>,
-    pub gradients: Vec<u64>,
+    pub weights: Numbers,
+    pub gradients: Numbers,
 }
 
 /// A tensor over the run.
@@ -400,11 +402,8 @@ impl RunRecord {
             let own = &mut self.tensors[at];
             own.ratio.push(step as f64, tensor.update_ratio.0);
             own.nonfinite = own.nonfinite.max(tensor.weights.nonfinite + tensor.gradients.nonfinite);
-            own.distributions.push(Distribution {
-                step,
-                weights: tensor.weights.histogram,
-                gradients: tensor.gradients.histogram,
-            });
+            let (weights, gradients) = (tensor.weights, tensor.gradients);
+            own.distributions.push(Distribution { step, weights, gradients });
         }
         for layer in line.dead_units {
             let at = self.dead.iter().position(|own| own.layer == layer.layer).unwrap_or_else(|| {

@@ -3,7 +3,7 @@
 use super::curves::{EPOCHS, STEPS, along, upward};
 use super::lines;
 use super::machine;
-use super::names::{scaled, shown, told_apart, value_text};
+use super::names::{cut, scaled, shown, told_apart, value_text};
 use super::record::RunRecord;
 use super::single::navigation;
 use crate::figure::page::{Cell, Page, Table, details, section, tiles};
@@ -15,6 +15,8 @@ use toml::{Table as Settings, Value};
 
 /// Points of a smoothed line of one run among others.
 const SMOOTH: usize = 240;
+/// Numbers of epochs that have a panel.
+const METRICS: usize = 12;
 /// Settings of the table of differences.
 const MOST_SETTINGS: usize = 60;
 /// Characters of a cell of a setting.
@@ -91,7 +93,12 @@ fn results(records: &[RunRecord], names: &[String], metric: Option<&str>) -> Str
     metrics.sort_by_key(|name| Some(name.as_str()) != metric);
     let words =
         |name: &String| name.replace("eval_metrics.", "").replace("eval_", "held-out ").replace('_', " ");
-    let heads = metrics.iter().flat_map(|name| [format!("best {}", words(name)), "in epoch".to_owned()]);
+    let is_main = |name: &String| Some(name.as_str()) == metric;
+    let heads = metrics.iter().flat_map(|name| {
+        [Some(format!("best {}", words(name))), is_main(name).then(|| "in epoch".to_owned())]
+            .into_iter()
+            .flatten()
+    });
     let head = ["run", "state", "epochs", "steps"].into_iter().map(str::to_owned).chain(heads);
     let mut table = Table::new(
         "The best epoch of each run; a head sorts",
@@ -104,10 +111,12 @@ fn results(records: &[RunRecord], names: &[String], metric: Option<&str>) -> Str
             Cell::count(own.summary.epochs),
             Cell::count(own.summary.steps),
         ];
-        for metric in &metrics {
-            let best = own.summary.metric(metric).and_then(|own| own.best);
-            row.push(best.map_or(Cell::Empty, |(value, _)| Cell::Number(value_text(metric, value), value)));
-            row.push(best.map_or(Cell::Empty, |(_, epoch)| Cell::count(epoch)));
+        for name in &metrics {
+            let best = own.summary.metric(name).and_then(|own| own.best);
+            row.push(best.map_or(Cell::Empty, |(value, _)| Cell::Number(value_text(name, value), value)));
+            if is_main(name) {
+                row.push(best.map_or(Cell::Empty, |(_, epoch)| Cell::count(epoch)));
+            }
         }
         row.push(own.system.as_ref().and_then(crate::run::System::seconds).map_or(Cell::Empty, Cell::count));
         let rate = own.epoch_curve("samples_per_second").and_then(|own| own.by_epoch.last());
@@ -120,60 +129,48 @@ fn results(records: &[RunRecord], names: &[String], metric: Option<&str>) -> Str
 /// A panel a number, all runs in it.
 fn figure(records: &[RunRecord], names: &[String], best: Option<usize>) -> Figure {
     let mut panels = Vec::new();
-    let config = |of: &dyn Fn(&RunRecord) -> bool| {
-        records.iter().find(|own| of(own)).map_or_else(Settings::new, |own| own.summary.settings.clone())
+    // The curves of the runs that have this one.
+    let curves = |of: &dyn Fn(&RunRecord) -> Option<Vec<(f64, f64)>>| -> Vec<lines::Curve> {
+        let all = records.iter().zip(names).enumerate();
+        all.filter_map(|(run, (own, name))| Some(lines::Curve { run, name: name.clone(), points: of(own)? }))
+            .collect()
     };
-    let loss = |own: &RunRecord| own.step_curve("loss").is_some();
-    let curves: Vec<(usize, lines::Curve)> = records
-        .iter()
-        .zip(names)
-        .enumerate()
-        .filter_map(|(at, (own, name))| {
-            let curve = own.step_curve("loss").filter(|curve| !curve.is_empty())?;
-            let smooth = curve.smooth(SMOOTH);
-            Some((at, (name.clone(), if smooth.is_empty() { curve.points() } else { smooth })))
-        })
-        .collect();
-    if !curves.is_empty() {
-        let shown = shown("loss", &config(&loss));
-        panels.push(panel("training loss, smoothed", STEPS, &shown, curves, best));
+    let config = |all: &[lines::Curve]| {
+        all.first().map_or_else(Settings::new, |own| records[own.run].summary.settings.clone())
+    };
+    let all = curves(&|own| {
+        let curve = own.step_curve("loss").filter(|curve| !curve.is_empty())?;
+        let smooth = curve.smooth(SMOOTH);
+        Some(if smooth.is_empty() { curve.points() } else { smooth })
+    });
+    if !all.is_empty() {
+        let shown = shown("loss", &config(&all));
+        let panel = Panel::new("training loss, smoothed", along(STEPS), upward(&shown));
+        panels.push(panel.with_all(lines::layers(all, best)));
     }
     let mut metrics: Vec<&str> = Vec::new();
     for own in records.iter().flat_map(|own| &own.epochs) {
         let is_left_out = own.name == "train_loss" && !panels.is_empty();
-        if !is_left_out && !metrics.contains(&own.name.as_str()) && metrics.len() < 12 {
+        if !is_left_out && !metrics.contains(&own.name.as_str()) && metrics.len() < METRICS {
             metrics.push(&own.name);
         }
     }
     for metric in metrics {
-        let shown = shown(metric, &config(&|own| own.epoch_curve(metric).is_some()));
-        let curves: Vec<(usize, lines::Curve)> = records
-            .iter()
-            .zip(names)
-            .enumerate()
-            .filter_map(|(at, (own, name))| {
-                let points =
-                    own.epoch_curve(metric).filter(|own| !own.by_epoch.is_empty())?.by_epoch.points();
-                Some((at, (name.clone(), scaled(points, shown.scale))))
-            })
-            .collect();
-        if !curves.is_empty() {
-            panels.push(panel(&shown.title, EPOCHS, &shown, curves, best));
+        let mut all = curves(&|own| {
+            let curve = own.epoch_curve(metric).filter(|own| !own.by_epoch.is_empty())?;
+            Some(curve.by_epoch.points())
+        });
+        if all.is_empty() {
+            continue;
         }
+        let shown = shown(metric, &config(&all));
+        for own in &mut all {
+            own.points = scaled(std::mem::take(&mut own.points), shown.scale);
+        }
+        let panel = Panel::new(shown.title.clone(), along(EPOCHS), upward(&shown));
+        panels.push(panel.with_all(lines::layers(all, best)));
     }
     Figure { title: "Curves".into(), panels, ..Figure::default() }
-}
-
-fn panel(
-    title: &str,
-    x: &str,
-    shown: &super::names::Shown,
-    curves: Vec<(usize, lines::Curve)>,
-    best: Option<usize>,
-) -> Panel {
-    let best = curves.iter().position(|(at, _)| Some(*at) == best);
-    let curves = curves.into_iter().map(|(_, curve)| curve).collect();
-    Panel::new(title, along(x), upward(shown)).with_all(lines::layers(curves, best))
 }
 
 /// The settings in which the runs differ: a row a setting.
@@ -213,15 +210,8 @@ pub(super) fn setting(value: &Value) -> Cell {
     match value {
         Value::Integer(number) => Cell::Number(number.to_string(), *number as f64),
         Value::Float(number) => Cell::Number(crate::figure::number(*number), *number),
-        Value::String(text) => Cell::text(cut(text)),
-        other => Cell::text(cut(&other.to_string())),
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}..", &text[..at]),
-        None => text.to_owned(),
+        Value::String(text) => Cell::text(cut(text, LONGEST)),
+        other => Cell::text(cut(&other.to_string(), LONGEST)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::curves::{EPOCHS, along, upward};
 use super::lines;
 use super::machine;
-use super::names::{Shown, shown, value_text};
+use super::names::{Shown, cut, shown, value_text};
 use super::single::navigation;
 use crate::error::Result;
 use crate::figure::page::{Cell, Page, Table, section, tiles};
@@ -58,11 +58,11 @@ pub fn sweep_page(folder: &Path, title: Option<&str>) -> Result<Page> {
             &(words.to_owned() + &against.inline("keys-figure")),
         ));
     }
-    sections.push_str(&section("runs", "Runs", &(by_setting(&history) + &table(&history))));
     let curves = curves(&history, &config);
     if !curves.panels.is_empty() {
         sections.push_str(&section("curves", "Curves", &curves.inline("curves-figure")));
     }
+    sections.push_str(&section("runs", "Runs", &(by_setting(&history) + &table(&history))));
     sections.push_str(&rungs(&history));
     sections.push_str(&errors(rows));
     sections.push_str(&machine::system(system.as_ref(), true));
@@ -165,11 +165,8 @@ impl KeyAxis {
                 names.push((*value).to_owned());
             }
         }
-        let short = |name: &String| match name.char_indices().nth(LETTERS) {
-            Some((at, _)) => format!("{}..", &name[..at]),
-            None => name.clone(),
-        };
-        let ticks = names.iter().take(NAMED).enumerate().map(|(at, name)| (at as f64, short(name))).collect();
+        let ticks =
+            names.iter().take(NAMED).enumerate().map(|(at, name)| (at as f64, cut(name, LETTERS))).collect();
         let extent = Extent::Fixed(-0.5, names.len() as f64 - 0.5);
         KeyAxis { axis: Axis { ticks, ..Axis::linear(label).showing(extent) }, names: Some(names) }
     }
@@ -261,24 +258,23 @@ fn curves(history: &SweepHistory, config: &toml::Table) -> Figure {
         }
     }
     let best = ranked(rows, monitor).first().map(|(row, _)| row.replica);
+    let mut own: Vec<Vec<&EpochRecord>> = vec![Vec::new(); rows.len()];
+    for (replica, epoch) in epochs {
+        own.get_mut(*replica).into_iter().for_each(|own| own.push(epoch));
+    }
     let mut panels = Vec::new();
     for metric in metrics {
         let shown = shown(metric, config);
-        let mut all: Vec<(usize, lines::Curve)> = Vec::new();
-        for row in rows {
-            let own = epochs.iter().filter(|(replica, _)| *replica == row.replica);
-            let point = |epoch: &EpochRecord| Some((epoch.epoch as f64, shown.scale * epoch.value(metric)?));
-            let points: Vec<(f64, f64)> = own.filter_map(|(_, epoch)| point(epoch)).collect();
-            if !points.is_empty() {
-                all.push((row.replica, (row.folder.clone(), points)));
-            }
+        let point = |epoch: &&EpochRecord| Some((epoch.epoch as f64, shown.scale * epoch.value(metric)?));
+        let curve = |row: &Row| {
+            let points: Vec<(f64, f64)> = own.get(row.replica)?.iter().filter_map(point).collect();
+            (!points.is_empty()).then(|| lines::Curve { run: row.replica, name: row.folder.clone(), points })
+        };
+        let all: Vec<lines::Curve> = rows.iter().filter_map(curve).collect();
+        if !all.is_empty() {
+            let panel = Panel::new(shown.title.clone(), along(EPOCHS), upward(&shown));
+            panels.push(panel.with_all(lines::layers(all, best)));
         }
-        if all.is_empty() {
-            continue;
-        }
-        let best = all.iter().position(|(replica, _)| Some(*replica) == best);
-        let layers = lines::layers(all.into_iter().map(|(_, curve)| curve).collect(), best);
-        panels.push(Panel::new(shown.title.clone(), along(EPOCHS), upward(&shown)).with_all(layers));
     }
     Figure { title: "Curves".into(), panels, ..Figure::default() }
 }

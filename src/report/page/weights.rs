@@ -2,18 +2,18 @@
 
 use super::curves::{STEPS, along};
 use super::names::look;
-use super::record::{Distribution, RunRecord, TensorHistory};
-use crate::figure::page::{details, section};
-use crate::figure::{Axis, Extent, Figure, Heat, Panel, Series};
+use super::record::{Distribution, Numbers, RunRecord, TensorHistory};
+use crate::figure::page::section;
+use crate::figure::{Axis, Band, Extent, Figure, Heat, Panel, Series};
 use crate::metrics::StatisticsRecord;
 
-/// Tensors whose distributions are drawn.
-const HEATS: usize = 6;
+/// Tensors whose values are drawn.
+const TENSORS: usize = 6;
 /// Tensors and layers that share a panel.
 const LINES: usize = 7;
-/// Columns of a picture of distributions.
-const COLUMNS: usize = 32;
-/// Levels of a distribution's colours, in logarithms of shares to base 10.
+/// Columns of a picture of sizes.
+const COLUMNS: usize = 24;
+/// The least share that has a colour of its own, as a logarithm to base 10.
 const LEAST_SHARE: f64 = -4.0;
 
 /// The section, where the run has statistics.
@@ -52,28 +52,26 @@ pub(super) fn html(record: &RunRecord) -> String {
     );
     out.push_str(&figure.inline("updates"));
 
-    let heats = |kind: fn(&Distribution) -> &[u64]| -> Vec<Panel> {
+    let panels = |of: fn(&TensorHistory) -> Option<Panel>| -> Vec<Panel> {
         let matrices = record.tensors.iter().filter(|own| own.name.ends_with("weight"));
         let others = record.tensors.iter().filter(|own| !own.name.ends_with("weight"));
-        matrices.chain(others).filter_map(|own| heat(own, kind)).take(HEATS).collect()
+        matrices.chain(others).filter_map(of).take(TENSORS).collect()
     };
-    let weights = heats(|own| &own.weights);
+    let left = record.tensors.len().saturating_sub(TENSORS);
+    let more = if left > 0 {
+        format!("<p class=\"muted\">And {left} more in metrics.jsonl.</p>\n")
+    } else {
+        String::new()
+    };
+    let weights = panels(values);
     if !weights.is_empty() {
-        let figure =
-            Figure { title: "Distributions of weights".into(), panels: weights, ..Figure::default() };
-        let left = record.tensors.len().saturating_sub(HEATS);
-        let more = if left > 0 {
-            format!("<p class=\"muted\">And {left} more in metrics.jsonl.</p>\n")
-        } else {
-            String::new()
-        };
-        out.push_str(&format!("<h3>Distributions of weights</h3>\n{}{more}", figure.inline("weights")));
+        let figure = Figure { title: "Values of weights".into(), panels: weights, ..Figure::default() };
+        out.push_str(&format!("<h3>Values of weights</h3>\n{}{more}", figure.inline("weights")));
     }
-    let gradients = heats(|own| &own.gradients);
+    let gradients = panels(sizes);
     if !gradients.is_empty() {
-        let figure =
-            Figure { title: "Distributions of gradients".into(), panels: gradients, ..Figure::default() };
-        out.push_str(&details("Distributions of gradients", &figure.inline("gradients")));
+        let figure = Figure { title: "Sizes of gradients".into(), panels: gradients, ..Figure::default() };
+        out.push_str(&format!("<h3>Sizes of gradients</h3>\n{}{more}", figure.inline("gradients")));
     }
     for own in record.tensors.iter().filter(|own| own.nonfinite > 0) {
         let name = crate::figure::escaped(&own.name);
@@ -85,45 +83,122 @@ pub(super) fn html(record: &RunRecord) -> String {
     section("statistics", "Weights and gradients", &out)
 }
 
-/// A tensor's distribution over the steps: columns are steps, rows the bins of `StatisticsRecord::limits`.
-fn heat(own: &TensorHistory, kind: fn(&Distribution) -> &[u64]) -> Option<Panel> {
-    let bins = StatisticsRecord::limits().len() + 1;
-    let all: Vec<&Distribution> = own.distributions.iter().filter(|at| kind(at).len() == bins).collect();
-    let stride = all.len().div_ceil(COLUMNS).max(1);
-    let columns: Vec<&Distribution> = all.iter().copied().step_by(stride).collect();
-    let is_there = |bin: usize| columns.iter().any(|at| kind(at)[bin] > 0);
-    let (first, last) = ((0..bins).find(|bin| is_there(*bin))?, (0..bins).rev().find(|bin| is_there(*bin))?);
-    let share = |at: &Distribution, bin: usize| {
-        let total: u64 = kind(at).iter().sum();
-        let count = kind(at)[bin];
-        if count == 0 { f64::NAN } else { (count as f64 / total.max(1) as f64).log10().max(LEAST_SHARE) }
-    };
-    let values = (first..=last).flat_map(|bin| columns.iter().map(move |at| share(at, bin))).collect();
-    let gap = match columns[..] {
-        [a, b, ..] => (b.step - a.step) as f64,
-        _ => 1.0,
-    };
-    let edges = columns.iter().map(|at| at.step as f64 - gap / 2.0);
-    let x = edges.chain([columns.last()?.step as f64 + gap / 2.0]).collect();
-    let y: Vec<f64> = (first..=last + 1).map(|bin| bin as f64).collect();
-    let heat = Heat { x, y, values, label: "share of its numbers (log10)".into(), range: (LEAST_SHARE, 0.0) };
-    let axis = Axis { ticks: ticks(first, last), ..Axis::linear("value (powers of two)") };
-    let axis = axis.showing(Extent::Fixed(first as f64, last as f64 + 1.0));
-    let (from, to) = (heat.x[0], heat.x[heat.x.len() - 1]);
-    Some(Panel::new(own.name.clone(), along(STEPS).showing(Extent::Fixed(from, to)), axis).with(heat))
+/// The bins of statistics by their limits; the outermost have none, and take those of the numbers there are.
+fn bins(numbers: &Numbers) -> Option<Vec<(f64, f64, u64)>> {
+    let limits = StatisticsRecord::limits();
+    let (min, max) = (numbers.min?, numbers.max?);
+    if numbers.histogram.len() != limits.len() + 1 {
+        return None;
+    }
+    let low = |bin: usize| if bin == 0 { min } else { limits[bin - 1].max(min) };
+    let high = |bin: usize| limits.get(bin).map_or(max, |limit| limit.min(max));
+    Some(numbers.histogram.iter().enumerate().map(|(bin, n)| (low(bin), high(bin), *n)).collect())
 }
 
-/// Limits between bins, as labels of the axis: 0, and every third power of two where there is room.
-fn ticks(first: usize, last: usize) -> Vec<(f64, String)> {
+/// The values below which these shares of the numbers lie, as if they were spread evenly within a bin.
+fn quantiles<const N: usize>(numbers: &Numbers, shares: [f64; N]) -> Option<[f64; N]> {
+    let bins = bins(numbers)?;
+    let total: u64 = bins.iter().map(|bin| bin.2).sum();
+    let last = bins.iter().rev().find(|bin| bin.2 > 0)?.1;
+    Some(shares.map(|share| {
+        let mut wanted = share * total as f64;
+        for &(low, high, n) in bins.iter().filter(|bin| bin.2 > 0) {
+            if wanted <= n as f64 {
+                return low + (high - low) * wanted / n as f64;
+            }
+            wanted -= n as f64;
+        }
+        last
+    }))
+}
+
+/// The values of a tensor over the steps: all of them, 90% and half of them, and the median.
+fn values(own: &TensorHistory) -> Option<Panel> {
+    let all = own.distributions.iter();
+    let found: Vec<(f64, [f64; 5], f64, f64)> = all
+        .filter_map(|at| {
+            let quantiles = quantiles(&at.weights, [0.05, 0.25, 0.5, 0.75, 0.95])?;
+            Some((at.step as f64, quantiles, at.weights.min?, at.weights.max?))
+        })
+        .collect();
+    if found.is_empty() {
+        return None;
+    }
+    let band = |of: &dyn Fn(&(f64, [f64; 5], f64, f64)) -> (f64, f64)| {
+        let points = found.iter().map(|at| (at.0, of(at).0, of(at).1)).collect();
+        Band { name: "all, 90% and half of them".into(), colour: 0, points }
+    };
+    let y = Axis::linear("weight (value)").showing(Extent::Data);
+    let panel = Panel::new(own.name.clone(), along(STEPS), y)
+        .with(band(&|at| (at.2, at.3)))
+        .with(band(&|at| (at.1[0], at.1[4])))
+        .with(band(&|at| (at.1[1], at.1[3])));
+    Some(panel.with(Series::line("median", 0, found.iter().map(|at| (at.0, at.1[2])).collect())))
+}
+
+/// The sizes of a tensor's gradients over the steps: columns are steps, rows powers of two, whatever the sign.
+fn sizes(own: &TensorHistory) -> Option<Panel> {
     let limits = StatisticsRecord::limits();
     let middle = limits.len() / 2;
-    let apart = ((last - first) / 8).max(2);
-    let near = |at: usize| at.abs_diff(middle).is_multiple_of(apart);
-    let label = |value: f64| match value {
-        0.0 => "0".to_owned(),
-        v if v.abs() >= 0.125 => crate::figure::number(v),
-        v => format!("{}2^{}", if v < 0.0 { "−" } else { "" }, v.abs().log2().round()),
+    let folded = |at: &Distribution| -> Option<Vec<u64>> {
+        let bins = &at.gradients.histogram;
+        // The bins on both sides of a limit 0 are alike; the outermost one is the last.
+        (bins.len() == limits.len() + 1)
+            .then(|| (0..=middle).map(|i| bins[middle - i] + bins[middle + 1 + i]).collect())
     };
-    let all = (first + 1..=last).filter(|bin| near(bin - 1));
-    all.map(|bin| (bin as f64, label(limits[bin - 1]))).collect()
+    let all: Vec<(u64, Vec<u64>)> =
+        own.distributions.iter().filter_map(|at| Some((at.step, folded(at)?))).collect();
+    let stride = all.len().div_ceil(COLUMNS).max(1);
+    let columns: Vec<&(u64, Vec<u64>)> = all.iter().step_by(stride).collect();
+    let is_there = |bin: &usize| columns.iter().any(|(_, bins)| bins[*bin] > 0);
+    let (first, last) = ((0..=middle).find(is_there)?, (0..=middle).rev().find(is_there)?);
+    let share = |bins: &[u64], bin: usize| {
+        let total: u64 = bins.iter().sum();
+        if bins[bin] == 0 { f64::NAN } else { (bins[bin] as f64 / total as f64).log10().max(LEAST_SHARE) }
+    };
+    let values =
+        (first..=last).flat_map(|bin| columns.iter().map(move |(_, bins)| share(bins, bin))).collect();
+    let gap = match columns[..] {
+        [(a, _), (b, _), ..] => (b - a) as f64,
+        _ => 1.0,
+    };
+    let starts = columns.iter().map(|(step, _)| *step as f64 - gap / 2.0);
+    let x: Vec<f64> = starts.chain([columns.last()?.0 as f64 + gap / 2.0]).collect();
+    let y: Vec<f64> = (first..=last + 1).map(|bin| bin as f64).collect();
+    let along = along(STEPS).showing(Extent::Fixed(x[0], x[x.len() - 1]));
+    let heat = Heat { x, y, values, label: "share of them (log10)".into(), range: (LEAST_SHARE, 0.0) };
+    // The limit below a bin; the innermost begins at 0.
+    let power =
+        |bin: usize| if bin == 0 { "0".to_owned() } else { power_of_two(limits[middle + bin].log2() as i32) };
+    let apart = ((last + 1 - first) / 6).max(1);
+    let ticks = (first..=last + 1).filter(|bin| bin.is_multiple_of(apart) && middle + bin < limits.len());
+    let ticks = ticks.map(|bin| (bin as f64, power(bin))).collect();
+    let axis = Axis { ticks, ..Axis::linear("|gradient| (value)") };
+    let axis = axis.showing(Extent::Fixed(first as f64, last as f64 + 1.0));
+    Some(Panel::new(own.name.clone(), along, axis).with(heat))
+}
+
+/// `2⁻²⁶`
+fn power_of_two(power: i32) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let raised = |c: char| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]);
+    format!("2{}", power.to_string().chars().map(raised).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_within_their_bins() {
+        let limits = StatisticsRecord::limits();
+        let mut histogram = vec![0; limits.len() + 1];
+        let at = limits.iter().position(|limit| *limit == 0.5).unwrap();
+        // 0.5 to 1, and 1 to 2.
+        (histogram[at + 1], histogram[at + 2]) = (50, 50);
+        let numbers = Numbers { nonfinite: 0, min: Some(0.5), max: Some(1.5), histogram };
+        assert_eq!(quantiles(&numbers, [0.0, 0.25, 0.5, 0.75, 1.0]), Some([0.5, 0.75, 1.0, 1.25, 1.5]));
+        assert_eq!(quantiles(&Numbers::default(), [0.5]), None);
+        assert_eq!([-26, 0, 13].map(power_of_two), ["2⁻²⁶", "2⁰", "2¹³"]);
+    }
 }
