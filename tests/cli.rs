@@ -46,6 +46,8 @@ mod packs;
 mod predict;
 #[path = "cli/profile.rs"]
 mod profile;
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/resume.rs"]

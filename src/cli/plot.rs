@@ -53,8 +53,9 @@ impl PlotArgs {
         if let Some(png) = &self.png {
             let svg = png.with_extension("svg");
             return Err(Error::Config(format!(
-                "--png: there is no rasteriser in this program, for it would bring fonts and forty crates; write --svg {0}, then: \
-                 rsvg-convert {0} -o {1}, or: chromium --headless --screenshot={1} {0}",
+                "--png: this program has no rasteriser, which would take 35 more crates and the fonts of the machine, so that a \
+                 picture would have other bytes elsewhere; write --svg {0}, then: rsvg-convert {0} -o {1}, or: chromium \
+                 --headless --screenshot={1} {0}",
                 svg.display(),
                 png.display()
             ))

@@ -153,12 +153,12 @@ fn stroke(out: &mut String, points: &[(f64, f64)], pen: Pen<'_>) {
     let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.2}")).collect();
     let dash =
         if pen.dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{}\"", pen.dash) };
-    let width = if pen.faint { "1\" stroke-opacity=\"0.4" } else { "1.8" };
+    let (faint, width) = if pen.faint { (" faint", "1\" stroke-opacity=\"0.4") } else { ("", "1.8") };
     let (path, colour) = (path.join("L"), pen.colour % COLOURS.len());
     let hex = COLOURS[colour];
     let _ = writeln!(
         out,
-        "<path class=\"s{colour}\" d=\"M{path}\" fill=\"none\" stroke=\"{hex}\" stroke-width=\"{width}\" \
+        "<path class=\"s{colour}{faint}\" d=\"M{path}\" fill=\"none\" stroke=\"{hex}\" stroke-width=\"{width}\" \
          stroke-linejoin=\"round\" stroke-linecap=\"round\"{dash}/>"
     );
 }

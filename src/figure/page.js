@@ -188,7 +188,7 @@ class Plot {
       if (!near || Math.abs(this.pixels(near)[0] - px) > 14) continue;
       const [cx, cy] = this.pixels(near);
       const line = layer.lines[0] ? layer.lines[0].path : layer.marks[0].mark;
-      made('svg:circle', { class: `dot ${line.getAttribute('class').replace('s', 'f')}`, cx, cy, r: 4 }, this.panel);
+      made('svg:circle', { class: `dot f${line.getAttribute('class')[1]}`, cx, cy, r: 4 }, this.panel);
       words.push(`${layer.name} ${shown(near[1], this.own.log ? near[1] * ys * 2.3 : ys)}`);
     }
     const name = this.svg.querySelector('.axis-x')?.textContent ?? 'at';

@@ -1,8 +1,6 @@
 // With #selftest the page examines itself and writes what it found into the document, as JSON; #selftest=400 makes it 400 pixels
-// wide before. Only the tests ask for it. A page with parts of its own adds functions to `selfchecks`; each returns a list of
-// problems.
-const selfchecks = [];
-
+// wide before. Only the tests ask for it. A page with parts of its own has functions in `window.selfchecks`, each of which
+// returns a list of problems.
 const examine = (wide) => {
   const problems = [];
   let checks = 0;
@@ -62,7 +60,7 @@ const examine = (wide) => {
     });
     const named = (selector) => [...new Set(all(selector, svg).map((element) => element.dataset.name).filter(Boolean))].sort().join(' | ');
     check(named('.layer') === named('.key'), `${name(svg)}: the legend has ${named('.key')} for ${named('.layer')}`);
-    for (const axis of ['.axis-x', '.axis-y']) {
+    for (const axis of svg.querySelector('.panel') ? ['.axis-x', '.axis-y'] : []) {
       const label = svg.querySelector(axis)?.textContent ?? '';
       check(/^\S.* \(.+\)$/s.test(label), `${name(svg)}: the axis "${label}" has no unit`);
     }
@@ -127,7 +125,7 @@ const examine = (wide) => {
   check(loaded.length === 0, `it loaded ${loaded.join(', ')}`);
   check(all('[id]').length === new Set(all('[id]').map((element) => element.id)).size, 'two elements have one id');
   for (const link of all('a[href^="#"]')) check(document.getElementById(link.hash.slice(1)), `${link.hash} leads nowhere`);
-  for (const more of selfchecks) { checks += 1; problems.push(...more()); }
+  for (const more of window.selfchecks ?? []) { checks += 1; problems.push(...more()); }
   check(pageErrors.length === 0, `errors: ${pageErrors.join('; ')}`);
   return {
     checks, problems, figures: plots.length, contrast: Number(least.toFixed(2)), width: wide,

@@ -19,6 +19,8 @@ fn help_has_examples() {
         &["optimizers", "--help"],
         &["reference", "--help"],
         &["completions", "--help"],
+        &["report", "--help"],
+        &["plot", "--help"],
         &["data", "--help"],
         &["data", "synth", "--help"],
         &["bench", "--help"],

@@ -157,8 +157,10 @@ fn pairs(counts: &[Vec<u64>], names: &[String]) -> String {
         return "<p>No sample was taken for another class.</p>\n".into();
     }
     all.sort_by_key(|(n, target, answer)| (std::cmp::Reverse(*n), *target, *answer));
-    let mut table =
-        Table::new("Pairs that are confused most", ["true class", "answer", "samples", "of its class"]);
+    let mut table = Table::new(
+        "Pairs of classes by the number of samples, the most first",
+        ["true class", "answer", "samples", "of its class"],
+    );
     for (n, target, answer) in all.into_iter().take(PAIRS) {
         let total: u64 = counts[target].iter().sum();
         let share = n as f64 / total.max(1) as f64;

@@ -106,7 +106,7 @@ fn raw_and_smooth(curve: &Curve, shown: &Shown) -> Vec<Layer> {
     if mean.is_empty() {
         return vec![line("each step", 0, points).into()];
     }
-    let each = if curve.is_binned() { "least and greatest of some steps" } else { "each step" };
+    let each = if curve.is_binned() { "each step, binned" } else { "each step" };
     vec![Series::line(each, 0, points).faintly().into(), Series::line("smoothed", 0, mean).into()]
 }
 

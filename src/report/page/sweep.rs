@@ -5,7 +5,7 @@ use std::path::Path;
 use super::curves::{EPOCHS, along, upward};
 use super::lines;
 use super::machine;
-use super::names::{Shown, cut, shown, value_text};
+use super::names::{MOST_LINES, Shown, cut, shown, value_text};
 use super::single::navigation;
 use crate::error::Result;
 use crate::figure::page::{Cell, Page, Table, section, tiles};
@@ -60,7 +60,16 @@ pub fn sweep_page(folder: &Path, title: Option<&str>) -> Result<Page> {
     }
     let curves = curves(&history, &config);
     if !curves.panels.is_empty() {
-        sections.push_str(&section("curves", "Curves", &curves.inline("curves-figure")));
+        let words = if rows.len() > MOST_LINES {
+            "<p class=\"muted\">At each epoch the band is of the runs that came so far.</p>\n"
+        } else {
+            ""
+        };
+        sections.push_str(&section(
+            "curves",
+            "Curves",
+            &(words.to_owned() + &curves.inline("curves-figure")),
+        ));
     }
     sections.push_str(&section("runs", "Runs", &(by_setting(&history) + &table(&history))));
     sections.push_str(&rungs(&history));

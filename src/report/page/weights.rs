@@ -180,7 +180,7 @@ fn sizes(own: &TensorHistory) -> Option<Panel> {
 
 /// `2⁻²⁶`
 fn power_of_two(power: i32) -> String {
-    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '\u{2077}', '\u{2078}', '⁹'];
     let raised = |c: char| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]);
     format!("2{}", power.to_string().chars().map(raised).collect::<String>())
 }
