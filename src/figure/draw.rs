@@ -46,7 +46,7 @@ impl Frame<'_> {
         let near = |v: f64| v.clamp(-9.0, 10.0);
         let (a, b) = (near(a), near(b));
         (a.is_finite() && b.is_finite())
-            .then(|| (self.left + a * (self.right - self.left), self.bottom - b * (self.bottom - self.top)))
+            .then_some((self.left + a * (self.right - self.left), self.bottom - b * (self.bottom - self.top)))
     }
 
     /// True where a point lies in the frame.

@@ -6,13 +6,16 @@ use crate::figure::{Band, Layer, Series};
 /// Places of a band, at most.
 const PLACES: usize = 200;
 
+/// Points (x, y) in the order of x.
+pub(super) type Points = Vec<(f64, f64)>;
+
 /// A curve of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Curve {
     /// The number of its run, which has the same look in every panel.
     pub run: usize,
     pub name: String,
-    pub points: Vec<(f64, f64)>,
+    pub points: Points,
 }
 
 /// The layers of these curves. `best`: the run that is drawn beside a band.

@@ -130,7 +130,7 @@ fn results(records: &[RunRecord], names: &[String], metric: Option<&str>) -> Str
 fn figure(records: &[RunRecord], names: &[String], best: Option<usize>) -> Figure {
     let mut panels = Vec::new();
     // The curves of the runs that have this one.
-    let curves = |of: &dyn Fn(&RunRecord) -> Option<Vec<(f64, f64)>>| -> Vec<lines::Curve> {
+    let curves = |of: &dyn Fn(&RunRecord) -> Option<lines::Points>| -> Vec<lines::Curve> {
         let all = records.iter().zip(names).enumerate();
         all.filter_map(|(run, (own, name))| Some(lines::Curve { run, name: name.clone(), points: of(own)? }))
             .collect()
@@ -188,7 +188,7 @@ fn differences(records: &[RunRecord], names: &[String]) -> String {
         ["setting".to_owned()].into_iter().chain(names.iter().cloned()),
     );
     for (key, values) in &few {
-        let cell = |value: &Option<Value>| value.as_ref().map_or(Cell::Empty, |value| setting(value));
+        let cell = |value: &Option<Value>| value.as_ref().map_or(Cell::Empty, setting);
         let code = Cell::Html(format!("<code>{}</code>", escaped(key)));
         table.rows.push(std::iter::once(code).chain(values.iter().map(cell)).collect());
     }
@@ -206,7 +206,7 @@ fn differences(records: &[RunRecord], names: &[String]) -> String {
 }
 
 /// A setting as a cell.
-pub(super) fn setting(value: &Value) -> Cell {
+fn setting(value: &Value) -> Cell {
     match value {
         Value::Integer(number) => Cell::Number(number.to_string(), *number as f64),
         Value::Float(number) => Cell::Number(crate::figure::number(*number), *number),

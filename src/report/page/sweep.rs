@@ -115,18 +115,18 @@ fn against(history: &SweepHistory, shown: &Shown) -> Figure {
         let values: Vec<&str> =
             rows.iter().filter_map(|row| row.values.get(column)).map(String::as_str).collect();
         let axis = KeyAxis::of(key, &values);
-        let mut kinds: Vec<(&str, usize, Vec<(f64, f64)>)> =
-            vec![("ran to its end", 0, Vec::new()), ("ended early by halving", 4, Vec::new())];
+        let (mut whole, mut dropped): (lines::Points, lines::Points) = Default::default();
         let mut means: Vec<(f64, f64, f64)> = Vec::new();
         for row in rows {
             let (Some(value), Some(text)) = (row.value(monitor), row.values.get(column)) else { continue };
             let Some(x) = axis.place(text) else { continue };
             let y = value * shown.scale;
             let is_dropped = row.ended.as_ref().is_some_and(|ended| ended.rung.is_some());
-            kinds[usize::from(is_dropped)].2.push((x, y));
             if is_dropped {
+                dropped.push((x, y));
                 continue;
             }
+            whole.push((x, y));
             match means.iter_mut().find(|mean| mean.0 == x) {
                 Some(mean) => (mean.1, mean.2) = (mean.1 + y, mean.2 + 1.0),
                 None => means.push((x, y, 1.0)),
@@ -134,8 +134,10 @@ fn against(history: &SweepHistory, shown: &Shown) -> Figure {
         }
         means.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut panel = Panel::new(key.clone(), axis.axis, upward(shown));
-        for (name, colour, points) in kinds.into_iter().rev().filter(|kind| !kind.2.is_empty()) {
-            panel = panel.with(Series::marks(name, colour, points));
+        for (name, colour, points) in [("ended early by halving", 4, dropped), ("ran to its end", 0, whole)] {
+            if !points.is_empty() {
+                panel = panel.with(Series::marks(name, colour, points));
+            }
         }
         if means.len() > 1 {
             let line = means.iter().map(|(x, sum, n)| (*x, sum / n)).collect();

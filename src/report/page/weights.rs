@@ -114,26 +114,24 @@ fn quantiles<const N: usize>(numbers: &Numbers, shares: [f64; N]) -> Option<[f64
 
 /// The values of a tensor over the steps: all of them, 90% and half of them, and the median.
 fn values(own: &TensorHistory) -> Option<Panel> {
-    let all = own.distributions.iter();
-    let found: Vec<(f64, [f64; 5], f64, f64)> = all
-        .filter_map(|at| {
-            let quantiles = quantiles(&at.weights, [0.05, 0.25, 0.5, 0.75, 0.95])?;
-            Some((at.step as f64, quantiles, at.weights.min?, at.weights.max?))
-        })
-        .collect();
-    if found.is_empty() {
+    // From the least value to the greatest.
+    let all = own.distributions.iter().filter_map(|at| {
+        let [a, b, c, d, e] = quantiles(&at.weights, [0.05, 0.25, 0.5, 0.75, 0.95])?;
+        Some((at.step as f64, [at.weights.min?, a, b, c, d, e, at.weights.max?]))
+    });
+    let all: Vec<(f64, [f64; 7])> = all.collect();
+    if all.is_empty() {
         return None;
     }
-    let band = |of: &dyn Fn(&(f64, [f64; 5], f64, f64)) -> (f64, f64)| {
-        let points = found.iter().map(|at| (at.0, of(at).0, of(at).1)).collect();
-        Band { name: "all, 90% and half of them".into(), colour: 0, points }
+    let band = |low: usize, high: usize| Band {
+        name: "all, 90% and half of them".into(),
+        colour: 0,
+        points: all.iter().map(|(x, values)| (*x, values[low], values[high])).collect(),
     };
+    let median = all.iter().map(|(x, values)| (*x, values[3])).collect();
     let y = Axis::linear("weight (value)").showing(Extent::Data);
-    let panel = Panel::new(own.name.clone(), along(STEPS), y)
-        .with(band(&|at| (at.2, at.3)))
-        .with(band(&|at| (at.1[0], at.1[4])))
-        .with(band(&|at| (at.1[1], at.1[3])));
-    Some(panel.with(Series::line("median", 0, found.iter().map(|at| (at.0, at.1[2])).collect())))
+    let panel = Panel::new(own.name.clone(), along(STEPS), y);
+    Some(panel.with_all([band(0, 6), band(1, 5), band(2, 4)]).with(Series::line("median", 0, median)))
 }
 
 /// The sizes of a tensor's gradients over the steps: columns are steps, rows powers of two, whatever the sign.
