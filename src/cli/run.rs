@@ -97,17 +97,24 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
     let program = std::env::args_os().next().unwrap_or_else(|| "downhill".into());
     let program = program.to_string_lossy();
     let folder = session.dir().path().to_owned();
-    let outcome = result.inspect_err(|err| {
-        // Errors after which a checkpoint helps.
-        let helps = matches!(err, Error::DeviceLost(_) | Error::Io { .. } | Error::Gpu(_));
-        if helps && session.dir().is_present() {
-            eprintln(&format!("kept     the last checkpoint; resume with: {program} resume {path}"));
+    let outcome = match result {
+        Ok(outcome) => outcome,
+        Err(err) => {
+            // Errors after which a checkpoint helps.
+            let helps = matches!(err, Error::DeviceLost(_) | Error::Io { .. } | Error::Gpu(_));
+            let is_present = session.dir().is_present();
+            if helps && is_present {
+                eprintln(&format!("kept     the last checkpoint; resume with: {program} resume {path}"));
+            }
+            // A run that a process has open counts as running.
+            drop(session);
+            if is_present {
+                // This error is the one to tell.
+                let _ = report_run(&folder, how, false);
+            }
+            return Err(err.into());
         }
-        if session.dir().is_present() {
-            // The error itself is on its way to the caller.
-            let _ = report_run(&folder, how, false);
-        }
-    })?;
+    };
     if outcome.end == RunEnd::Stopped {
         let step = outcome.step;
         if how.is_verbose() {
@@ -115,6 +122,7 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
                 "stopped  after step {step}, and saved; resume with:\n         {program} resume {path}"
             ));
         }
+        drop(session);
         report_run(&folder, how, false)?;
         return Err(Stopped.into());
     }

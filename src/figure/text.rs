@@ -55,7 +55,7 @@ pub(super) fn fitted(text: &str, size: f64, most: f64) -> String {
     }
     let mut out = String::new();
     for c in text.chars() {
-        if width(&out, size) + 1.5 * size > most {
+        if width(&out, size) + 1.9 * size > most {
             break;
         }
         out.push(c);
