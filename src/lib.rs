@@ -52,6 +52,9 @@ pub mod gpu;
 pub mod graph;
 pub mod infer;
 pub mod kernel;
+#[cfg(feature = "diagnostics")]
+#[doc(hidden)]
+pub mod lab;
 pub mod metrics;
 pub mod nn;
 pub mod optim;

@@ -157,3 +157,29 @@ fn the_report_of_a_run_with_its_mistakes() {
 fn a_report_of_hostile_names() {
     examine("hostile names", &fixture::hostile_page());
 }
+
+/// The lab's page: formulas, contours, heat maps, bars, areas.
+#[test]
+fn the_page_of_the_lab() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let done = Command::new(env!("CARGO_BIN_EXE_downhill"))
+        .args(["lab", "--quick"])
+        // Few nets: the numbers are not looked at here.
+        .args(
+            ["minibatch.draws=100", "average-step.replicas=16", "orders.seeds=4"]
+                .map(|set| format!("--set={set}")),
+        )
+        .args(
+            ["orders.digits_seeds=2", "orders.digits_epochs=3", "optima.seeds=4"]
+                .map(|set| format!("--set={set}")),
+        )
+        .args(["optima.steps=30", "optima.edge_looks=8"].map(|set| format!("--set={set}")))
+        .args(["--adapter", adapter::wanted().as_str(), "--out"])
+        .arg(folder.path())
+        .output()
+        .expect("the program starts");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let page = std::fs::read_to_string(folder.path().join("index.html")).expect("a page");
+    assert!(page.contains("<math"), "formulas are there");
+    examine("the lab", &page);
+}

@@ -36,6 +36,8 @@ mod export;
 mod folder;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/lab.rs"]
+mod lab;
 #[path = "cli/lr_find.rs"]
 mod lr_find;
 #[path = "cli/moved.rs"]

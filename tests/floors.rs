@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 11] = [
     &["compile"],
     &["engine", "infer"],
     &["train", "export"],
-    &["bench", "config", "doctor"],
+    &["bench", "config", "doctor", "lab"],
     &["run"],
     &["report"],
 ];

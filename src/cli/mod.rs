@@ -18,6 +18,8 @@ mod exit;
 mod explain;
 mod export;
 mod finished;
+#[cfg(feature = "diagnostics")]
+mod lab;
 mod lr_find;
 mod next;
 mod optimizers;
@@ -71,6 +73,8 @@ commands! {
         Doctor(doctor::DoctorArgs),
         Data(data::DataArgs),
         #[cfg(feature = "diagnostics")]
+        Lab(lab::LabArgs),
+        #[cfg(feature = "diagnostics")]
         Bench(bench::BenchArgs),
         Optimizers(optimizers::OptimizersArgs),
         Reference(reference::ReferenceArgs) with Cli::command(),
@@ -98,7 +102,8 @@ Examples:
   downhill tune examples/tiny_gpt.toml
   downhill doctor
   downhill data synth digits28 --count 60000 --out data/digits28
-  downhill bench optim")]
+  downhill bench optim
+  downhill lab")]
 pub struct Cli {
     /// The command to run.
     #[command(subcommand)]

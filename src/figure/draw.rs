@@ -250,7 +250,8 @@ fn draw_heat(out: &mut String, heat: &Heat, frame: &Frame<'_>) {
         for cells in colours.chunk_by(|a, b| a == b) {
             let (a, b) = (frame.at_x(heat.x[start]), frame.at_x(heat.x[start + cells.len()]));
             if let Some(colour) = &cells[0] {
-                let (w, h) = (b - a, bottom - top);
+                // Half a pixel more: neighbours leave no gap.
+                let (w, h) = (b - a + 0.5, bottom - top + 0.5);
                 let _ = writeln!(
                     out,
                     "<rect x=\"{a:.1}\" y=\"{top:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" fill=\"{colour}\"/>"
