@@ -149,14 +149,14 @@ fn batch_norm(
     const SIZES: [usize; 5] = [4, 8, 16, 32, 64];
     let draws = setup.count("draws");
     let init = setup.seed_for(2);
-    let all: Vec<usize> = (0..n).collect();
+    let all = [(0..n).collect::<Vec<usize>>()];
     let mut panel = Panel::new(
         "The mean of minibatch gradients",
         Axis::log("size of a batch, M (samples)"),
         Axis::linear("along the whole gradient (share of it)").showing(Extent::Data),
     );
     for (i, (name, normed)) in [("without", false), ("with batch norm", true)].into_iter().enumerate() {
-        let whole = Gradients::new(setup.gpu, part, (1, n), normed, init)?.of(&[all.clone()])?.swap_remove(0);
+        let whole = Gradients::new(setup.gpu, part, (1, n), normed, init)?.of(&all)?.swap_remove(0);
         let (mut points, mut band) = (Vec::new(), Vec::new());
         for m in SIZES.into_iter().filter(|m| *m < n) {
             let mut gradients = Gradients::new(setup.gpu, part, (AT_ONCE, m), normed, init)?;

@@ -45,6 +45,9 @@ pub(super) const ABOUT: About = About {
     run,
 };
 
+/// The largest ηλ that converges, by μ.
+type Bound = fn(f64) -> f64;
+
 /// Curvatures of a net: directions that do not touch each other.
 const DIRECTIONS: usize = 64;
 
@@ -151,7 +154,7 @@ fn boundaries(setup: &Setup<'_>, shown: &mut Shown) -> Result<()> {
     const FROM: usize = 200;
     const TO: usize = 300;
     const REACH: f64 = 0.003;
-    let forms: [(&str, MomentumForm, bool, fn(f64) -> f64); 4] = [
+    let forms: [(&str, MomentumForm, bool, Bound); 4] = [
         ("SGD", MomentumForm::Velocity, false, |_| 2.0),
         ("the ball", MomentumForm::Velocity, false, |mu| 2.0 * (1.0 + mu)),
         ("the running mean", MomentumForm::Average, false, |mu| 2.0 * (1.0 + mu) / (1.0 - mu)),
@@ -191,7 +194,7 @@ fn map(
     name: &str,
     nesterov: bool,
     (low, high): (f64, f64),
-    bound: fn(f64) -> f64,
+    bound: Bound,
 ) -> Result<()> {
     // Distances of the first window are compared with those of the second: a path swings, so one step says little. The
     // fastest growth leaves a number, from a start so small.

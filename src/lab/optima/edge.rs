@@ -64,7 +64,7 @@ pub(super) fn show(setup: &Setup<'_>, shown: &mut Shown) -> Result<()> {
     let mut right = Panel::new(
         "The sharpness",
         Axis::linear("step (count)").showing(reach),
-        Axis::linear("greatest eigenvalue (loss per squared weight)"),
+        Axis::linear("sharpness (loss per squared weight)"),
     );
     for (i, rate) in rates.into_iter().enumerate() {
         let name = format!("η = {rate:.3}");

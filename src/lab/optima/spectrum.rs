@@ -73,7 +73,7 @@ pub(super) fn show(setup: &Setup<'_>, shown: &mut Shown) -> Result<()> {
         }
         let panel = Panel::new(
             format!("At the {name}"),
-            Axis::linear("eigenvalue of the Hessian (nats per squared weight)"),
+            Axis::linear("eigenvalue (nats per squared weight)"),
             Axis::log("eigenvalues in the bar (count)").showing(Extent::Fixed(LEAST, 2.0 * size as f64)),
         );
         panels.push(panel.with(bars(&runs, size)));
