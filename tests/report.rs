@@ -229,13 +229,6 @@ fn a_plot_names_what_it_does_not_know() {
     let done = downhill(&["plot", RUN, "--metric", "evalloss"]);
     assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
     assert!(text(&done.stderr).contains("did you mean \"eval_loss\"?"), "{}", text(&done.stderr));
-    let done = downhill(&["plot", RUN, "--png", "loss.png"]);
-    assert_eq!(done.status.code(), Some(2));
-    assert!(
-        text(&done.stderr).contains("--svg loss.svg") && text(&done.stderr).contains("rsvg-convert"),
-        "{}",
-        text(&done.stderr)
-    );
     let done = downhill(&["plot", RUN, "--metric", "accuracy", "--json"]);
     let found: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert_eq!(
@@ -247,6 +240,24 @@ fn a_plot_names_what_it_does_not_know() {
     let done = downhill(&["plot", RUN, "--metric", "lr", "--svg", &svg.to_string_lossy()]);
     assert!(done.status.success() && text(&done.stdout).contains("lr.svg"), "{}", text(&done.stderr));
     assert!(fs::read_to_string(svg).expect("a figure").starts_with("<svg "));
+}
+
+/// With the feature and a font, a picture twice as large as the SVG; else the error says what to do.
+#[test]
+fn a_plot_as_png() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let png = folder.path().join("loss.png");
+    let done = downhill(&["plot", RUN, "--png", &png.to_string_lossy()]);
+    let said = text(&done.stderr);
+    if cfg!(feature = "raster") && !said.contains("font of the system") {
+        assert!(done.status.success(), "{said}");
+        let bytes = fs::read(png).expect("a picture");
+        assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 10_000, "{} bytes", bytes.len());
+        return;
+    }
+    assert_eq!(done.status.code(), Some(2), "{said}");
+    let remedy = if cfg!(feature = "raster") { "fonts-dejavu-core" } else { "rsvg-convert" };
+    assert!(said.contains(remedy) && !png.exists(), "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+#[cfg(not(feature = "raster"))]
 use downhill::Error;
 use downhill::atomic_file::write_whole;
 use downhill::error::Result;
@@ -11,13 +12,14 @@ use downhill::report::{RunRecord, plotted};
 use super::output::println;
 use super::report::{POINTS, runs};
 
-/// Plot a number of runs: in the terminal, or as SVG
+/// Plot a number of runs: in the terminal, as SVG or as PNG
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   downhill plot runs/digits-1
   downhill plot runs/digits-1 --metric eval_accuracy
   downhill plot runs/digits-1 runs/digits-2 --metric loss --smooth --log --svg loss.svg
+  downhill plot runs/digits-1 --metric accuracy --png accuracy.png
   downhill plot runs/digits-1 --metric lr --json | jq .curves[0].points
 
 A number of the steps (loss, lr, grad_norm, loss_scale) or of the epochs (train_loss, eval_loss, accuracy, f1, ..), as in
@@ -34,7 +36,7 @@ pub struct PlotArgs {
     /// Write an SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Write a PNG file: this program cannot, and says what can
+    /// Write a PNG file, with the system's fonts; needs a program built with the feature raster
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
     /// Logarithmic axis; values that are not above 0 are left out
@@ -50,16 +52,10 @@ pub struct PlotArgs {
 
 impl PlotArgs {
     pub fn run(&self) -> anyhow::Result<()> {
+        // What cannot be written is known before runs are read.
+        #[cfg(not(feature = "raster"))]
         if let Some(png) = &self.png {
-            let svg = png.with_extension("svg");
-            return Err(Error::Config(format!(
-                "--png: this program has no rasteriser, which would take 35 more crates and the fonts of the machine, so that a \
-                 picture would have other bytes elsewhere; write --svg {0}, then: rsvg-convert {0} -o {1}, or: chromium \
-                 --headless --screenshot={1} {0}",
-                svg.display(),
-                png.display()
-            ))
-            .into());
+            return Err(without_raster(png).into());
         }
         let paths = runs(&self.runs)?;
         let records =
@@ -69,12 +65,31 @@ impl PlotArgs {
             println(&plotted.json().to_string());
             return Ok(());
         }
-        let Some(path) = &self.svg else {
+        let figure = plotted.figure();
+        if let Some(path) = &self.svg {
+            write_whole(path, figure.svg().as_bytes())?;
+            println(&format!("plot     {}", path.display()));
+        }
+        #[cfg(feature = "raster")]
+        if let Some(path) = &self.png {
+            write_whole(path, &figure.png()?)?;
+            println(&format!("plot     {}", path.display()));
+        }
+        if self.svg.is_none() && self.png.is_none() {
             println(plotted.text().trim_end());
-            return Ok(());
-        };
-        write_whole(path, plotted.figure().svg().as_bytes())?;
-        println(&format!("plot     {}", path.display()));
+        }
         Ok(())
     }
+}
+
+/// The error of a program without a rasteriser, with what to do instead.
+#[cfg(not(feature = "raster"))]
+fn without_raster(png: &std::path::Path) -> Error {
+    let svg = png.with_extension("svg");
+    Error::Config(format!(
+        "--png: this program was built without the feature raster; build it with --features raster, or write --svg {0}, then: \
+         rsvg-convert {0} -o {1}",
+        svg.display(),
+        png.display()
+    ))
 }

@@ -9,6 +9,8 @@ mod draw;
 mod layer;
 pub mod page;
 mod panel;
+#[cfg(feature = "raster")]
+mod raster;
 mod text;
 
 pub use axis::{Axis, Extent};

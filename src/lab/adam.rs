@@ -35,7 +35,7 @@ pub(super) const ABOUT: About = About {
         Setting::new("beta1", "β₁, the share that the mean keeps", 0.9, (0.0, 0.99)),
         Setting::new("beta2", "β₂, the share that the mean square keeps", 0.99, (0.5, 0.995)),
         Setting::new("lambda", "weight decay λ", 0.1, (0.0, 1.0)),
-        Setting::new("steps", "steps", 40.0, (5.0, 60.0)),
+        Setting::count("steps", "steps", 40.0, (5.0, 60.0)),
     ],
     run,
 };

@@ -39,9 +39,10 @@ pub(super) const ABOUT: About = About {
         ("average-step.batch=8", "an eighth of the variance at every rate"),
     ],
     settings: &[
-        Setting::new("replicas", "nets that start from the same weights", 256.0, (16.0, 1024.0)).quick(128.0),
-        Setting::new("batch", "samples of a batch", 1.0, (1.0, 16.0)),
-        Setting::new("rates", "rates: 1/8, 1/16 and so on", 5.0, (2.0, 6.0)).quick(4.0),
+        Setting::count("replicas", "nets that start from the same weights", 256.0, (16.0, 1024.0))
+            .quick(128.0),
+        Setting::count("batch", "samples of a batch", 1.0, (1.0, 16.0)),
+        Setting::count("rates", "rates: 1/8, 1/16 and so on", 5.0, (3.0, 6.0)).quick(4.0),
     ],
     run,
 };

@@ -28,7 +28,7 @@ pub(super) const ABOUT: About = About {
     ],
     settings: &[
         Setting::new("beta", "the share β that a step keeps", 0.9, (0.01, 0.999)),
-        Setting::new("steps", "steps of the past that are shown", 40.0, (5.0, 60.0)),
+        Setting::count("steps", "steps of the past that are shown", 40.0, (5.0, 60.0)),
     ],
     run,
 };

@@ -44,12 +44,19 @@ pub struct Setting {
     pub quick: f64,
     /// The least and the greatest that make sense.
     pub range: (f64, f64),
+    /// True for a count, which is whole.
+    pub whole: bool,
 }
 
 impl Setting {
     /// A setting with the same value in a quick run.
     pub const fn new(key: &'static str, about: &'static str, value: f64, range: (f64, f64)) -> Setting {
-        Setting { key, about, value, quick: value, range }
+        Setting { key, about, value, quick: value, range, whole: false }
+    }
+
+    /// A setting that is a count.
+    pub const fn count(key: &'static str, about: &'static str, value: f64, range: (f64, f64)) -> Setting {
+        Setting { whole: true, ..Setting::new(key, about, value, range) }
     }
 
     /// The same with another value in a quick run.
@@ -105,6 +112,12 @@ impl About {
             if !(low..=high).contains(value) {
                 return Err(Error::Config(format!(
                     "{}.{key} = {value}: {}, between {low} and {high}",
+                    self.name, setting.about
+                )));
+            }
+            if setting.whole && value.fract() != 0.0 {
+                return Err(Error::Config(format!(
+                    "{}.{key} = {value}: {}, a whole number",
                     self.name, setting.about
                 )));
             }

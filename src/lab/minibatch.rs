@@ -31,8 +31,8 @@ pub(super) const ABOUT: About = About {
         ("minibatch.samples=1024", "without replacement, the variance falls later"),
     ],
     settings: &[
-        Setting::new("samples", "samples N, of the digits", 256.0, (64.0, 1437.0)),
-        Setting::new("draws", "minibatches of each size", 3000.0, (20.0, 5000.0)).quick(1000.0),
+        Setting::count("samples", "samples N, of the digits", 256.0, (64.0, 1437.0)),
+        Setting::count("draws", "minibatches of each size", 3000.0, (20.0, 5000.0)).quick(1000.0),
     ],
     run,
 };

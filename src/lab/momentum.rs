@@ -41,7 +41,7 @@ pub(super) const ABOUT: About = About {
     settings: &[
         Setting::new("mu", "momentum μ of the net", 0.9, (0.1, 0.999)),
         Setting::new("lr", "traditional learning rate of the net", 0.01, (1e-5, 1.0)),
-        Setting::new("steps", "steps of the net", 200.0, (20.0, 2000.0)),
+        Setting::count("steps", "steps of the net", 200.0, (20.0, 2000.0)),
         Setting::new("drop", "factor of the schedule that parts the forms", 0.1, (0.01, 1.0)),
     ],
     run,

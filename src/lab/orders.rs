@@ -35,11 +35,11 @@ pub(super) const ABOUT: About = About {
         ("orders.seeds=8", "the slopes become uncertain"),
     ],
     settings: &[
-        Setting::new("seeds", "seeds of the order, a net each", 64.0, (4.0, 256.0)),
-        Setting::new("batch", "samples of a batch, of 32", 4.0, (1.0, 16.0)),
-        Setting::new("rates", "rates, each half of the one before", 5.0, (3.0, 6.0)).quick(4.0),
-        Setting::new("digits_seeds", "seeds of the nets of digits", 16.0, (2.0, 64.0)).quick(4.0),
-        Setting::new("digits_epochs", "epochs of the nets of digits", 20.0, (2.0, 100.0)).quick(8.0),
+        Setting::count("seeds", "seeds of the order, a net each", 64.0, (4.0, 256.0)),
+        Setting::count("batch", "samples of a batch, of 32", 4.0, (1.0, 16.0)),
+        Setting::count("rates", "rates, each half of the one before", 5.0, (3.0, 6.0)).quick(4.0),
+        Setting::count("digits_seeds", "seeds of the nets of digits", 16.0, (2.0, 64.0)).quick(4.0),
+        Setting::count("digits_epochs", "epochs of the nets of digits", 20.0, (2.0, 100.0)).quick(8.0),
     ],
     run,
 };

@@ -261,7 +261,8 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}");
         }
-        assert!(!text.contains("ema.beta") && !text.contains("http://") && !text.contains("https://"));
+        assert!(!text.contains("ema.beta"), "a setting of another exhibit");
+        assert!(!text.contains("src=\"http") && !text.contains("href=\"http"), "the page loads nothing");
         for tag in ["section", "ul", "ol", "table", "details", "svg", "math", "p"] {
             let open = text.matches(&format!("<{tag} ")).count() + text.matches(&format!("<{tag}>")).count();
             assert_eq!(open, text.matches(&format!("</{tag}>")).count(), "{tag}");

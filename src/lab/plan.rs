@@ -81,6 +81,7 @@ mod tests {
         assert!(error(&["ema"], &["adam.beta1=0.5"]).contains("not among the exhibits that run"));
         assert!(error(&["ema"], &["ema.beta=2"]).contains("between 0.01 and 0.999"));
         assert!(error(&["ema"], &["ema.beta=high"]).contains("\"high\" is no number"));
+        assert!(error(&["ema"], &["ema.steps=7.5"]).contains("a whole number"));
         assert!(error(&["ema"], &["beta"]).contains("NAME.KEY=VALUE"));
         assert!(error(&["ema"], &["ema.beta=nan"]).contains("between"));
     }
@@ -93,7 +94,9 @@ mod tests {
             }
             for setting in about.settings {
                 let (low, high) = setting.range;
-                assert!((low..=high).contains(&setting.value) && (low..=high).contains(&setting.quick));
+                for value in [setting.value, setting.quick] {
+                    assert!((low..=high).contains(&value) && !(setting.whole && value.fract() != 0.0));
+                }
             }
         }
     }

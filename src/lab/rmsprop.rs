@@ -36,7 +36,7 @@ pub(super) const ABOUT: About = About {
     settings: &[
         Setting::new("alpha", "the share α that a step keeps", 0.99, (0.1, 0.9999)),
         Setting::new("eps", "ε, added to the root", 0.0, (0.0, 1.0)),
-        Setting::new("steps", "steps", 40.0, (5.0, 60.0)),
+        Setting::count("steps", "steps", 40.0, (5.0, 60.0)),
     ],
     run,
 };

@@ -39,8 +39,8 @@ pub(super) const ABOUT: About = About {
         Setting::new("lr", "rate of the middle picture", 0.155, (1e-4, 1.0)),
         Setting::new("momentum_lr", "rate of the right picture", 0.04, (1e-4, 1.0)),
         Setting::new("mu", "momentum of the right picture", 0.75, (0.0, 0.99)),
-        Setting::new("steps", "steps of the pictures", 30.0, (2.0, 200.0)),
-        Setting::new("map", "nets of a map; each has 64 curvatures", 64.0, (8.0, 64.0)).quick(24.0),
+        Setting::count("steps", "steps of the pictures", 30.0, (2.0, 200.0)),
+        Setting::count("map", "nets of a map; each has 64 curvatures", 64.0, (8.0, 64.0)).quick(24.0),
     ],
     run,
 };
