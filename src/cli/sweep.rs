@@ -13,7 +13,7 @@ use downhill::{report, units};
 use toml::Value;
 
 use super::exit::Stopped;
-use super::output::println;
+use super::output::{eprintln, println};
 use super::parse;
 use super::run::stop_on_signals;
 use super::run_args::{AdapterArg, DataRootArg};
@@ -132,7 +132,9 @@ impl SweepArgs {
                 println(&format!("stopped  {}, and saved; go on with:", report::sweep_ends(&rows)));
                 println(&format!("         downhill sweep {path} --resume"));
             }
-            self.write_report(sweep.path())?;
+            if let Err(err) = self.write_report(sweep.path()) {
+                eprintln(&format!("warning: no report: {err}"));
+            }
             return Err(Stopped.into());
         }
         if self.json {
@@ -149,10 +151,10 @@ impl SweepArgs {
             println(report::sweep_text(&rows, sweep.swept(), sweep.monitor()).trim_end());
             conclude(&sweep);
         }
-        self.write_report(sweep.path())?;
+        let reported = self.write_report(sweep.path());
         match ranked(&rows, sweep.monitor()).is_empty() {
             true => Err(Error::Data(format!("every run failed; {path}/sweep.jsonl says why")).into()),
-            false => Ok(()),
+            false => Ok(reported?),
         }
     }
 

@@ -118,6 +118,7 @@ impl Config {
     fn parse_in(folder: &Path, text: &str, settings: &[String], data_root: Option<&Path>) -> Result<Config> {
         let read = || {
             let mut table = syntax::parse(text)?;
+            give_way(&mut table, settings);
             settings.iter().try_for_each(|setting| set(&mut table, setting))?;
             Self::from_table(folder, table, data_root)
         };
@@ -360,6 +361,17 @@ fn read_text(path: &Path) -> Result<String> {
         )));
     }
     Ok(text)
+}
+
+/// Takes a key out of the file where a setting names its short or its long form. Two settings of both remain an error.
+fn give_way(table: &mut Table, settings: &[String]) {
+    let Some(Value::Table(data)) = table.get_mut("data") else { return };
+    let named = |key: &str| settings.iter().any(|s| s.split('=').next().is_some_and(|path| path.trim() == key));
+    for (key, other) in [("data.sampling", "shuffle"), ("data.shuffle", "sampling")] {
+        if named(key) {
+            data.remove(other);
+        }
+    }
 }
 
 /// Applies `a.b=value`; the value is TOML, or else a string.

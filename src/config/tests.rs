@@ -1,6 +1,6 @@
 use super::*;
 use crate::compile::TrainPlan;
-use crate::data::BatchSize;
+use crate::data::{BatchSize, Sampling};
 use crate::kernel::{Family, Precision, Rounding, Target};
 use crate::nn::Layer;
 use crate::optim::Optimizer;
@@ -117,6 +117,10 @@ fn settings_override() {
     assert_eq!(set("data.batch_size=full").options.batch_size, BatchSize::Full);
     assert_eq!(set("model.loss=mse").loss, LossSpec::Mse);
     assert_eq!(set("train.steps = 7").options.steps, Some(7));
+    // The config of a run has the short form; a setting takes its place.
+    let written = format!("{}\n", DIGITS.replace("[data]\n", "[data]\nshuffle = true\n"));
+    let set = |s: &str| Config::parse(&written, &[s.to_owned()]).unwrap().options.sampling;
+    assert_eq!((set("data.sampling=once"), set("data.shuffle=false")), (Sampling::Once, Sampling::File));
 }
 
 #[test]

@@ -46,6 +46,8 @@ impl Axis {
 
     /// The scale of an axis for data between two values; no value is shown where there are none (`low > high`).
     pub(super) fn scale(&self, low: f64, high: f64) -> Scale {
+        // Far beyond this, differences of values are no numbers.
+        let (low, high) = (low.clamp(-1e300, 1e300), high.clamp(-1e300, 1e300));
         let (low, high) = match self.extent {
             Extent::Fixed(low, high) => (low, high),
             _ if low > high => (1.0, 2.0),
@@ -140,8 +142,10 @@ fn round_numbers(low: f64, high: f64) -> Vec<(f64, String)> {
 /// `2.5e-7`, without zeros at the end of its digits.
 fn scientific(v: f64) -> String {
     let text = format!("{v:.2e}");
-    let (digits, power) = text.split_once('e').expect("a number with its exponent");
-    format!("{}e{power}", trimmed(digits))
+    match text.split_once('e') {
+        Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
+        None => text,
+    }
 }
 
 /// Powers of ten between two logarithms: at most about eight of them; with 2 and 5 between them where there would be fewer
@@ -207,6 +211,10 @@ mod tests {
         assert_eq!(words(&y), ["-1", "-0.5", "0", "0.5", "1"]);
         let wide = y.widened(2.0);
         assert_eq!((wide.low, wide.high), (-2.0, 2.0));
+        // The largest numbers there are.
+        let wide = Axis::linear("y").scale(-1e308, 1.7e308);
+        assert!(wide.low.is_finite() && wide.high.is_finite() && !wide.ticks.is_empty());
+        assert!(Axis::linear("y").showing(Extent::Data).scale(-1e308, 1e308).part(0.0).is_finite());
         // Nothing to show, and one value.
         assert!(Axis::linear("y").showing(Extent::Data).scale(f64::MAX, f64::MIN).holds(1.5));
         assert!(Axis::linear("y").showing(Extent::Data).scale(3.0, 3.0).holds(3.0));

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::axis::{Axis, Scale};
 use super::draw::{self, Frame};
 use super::layer::{Heat, Layer, Series};
-use super::text::{escaped, fitted, number, width, wrapped};
+use super::text::{escaped, fitted, number, width};
 
 /// Layers over one pair of axes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -113,7 +113,8 @@ impl Panel {
             y.high,
             kind(&y)
         );
-        if let Some(title) = wrapped(&self.title, 14.0, place.wide - 24.0).first() {
+        if !self.title.is_empty() {
+            let title = &fitted(&self.title, 14.0, place.wide - 24.0);
             let start = left.min(place.left + 16.0 + (place.wide - 24.0 - width(title, 14.0)).max(0.0));
             let _ = writeln!(
                 out,

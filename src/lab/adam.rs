@@ -2,7 +2,7 @@
 
 use super::exhibit::{About, Setting, Setup, Shown};
 use super::linear::{self, Course};
-use super::statistics::Chance;
+use super::statistics::{Chance, largest};
 use crate::error::Result;
 use crate::figure::{Axis, Figure, Panel, Series};
 use crate::optim::{Adam, AdamW, MomentumForm, Optimizer, RmsProp, Sgd};
@@ -78,7 +78,7 @@ fn composed(setup: &Setup<'_>, shown: &mut Shown) -> Result<()> {
             })
             .collect();
         // Steps are read off weights of a few rates, so their error is one of the rate.
-        worst = predicted.iter().zip(&a).map(|(p, a)| (p - a).abs() / LR).fold(worst, f64::max);
+        worst = largest(predicted.iter().zip(&a).map(|(p, a)| (p - a).abs() / LR).chain([worst]));
         curves.push([predicted, a]);
     }
     shown.below("Adam beside its composition: largest difference of a step, over the rate", worst, 1e-5);
@@ -108,7 +108,7 @@ fn decay(setup: &Setup<'_>, shown: &mut Shown) -> Result<()> {
     let adam = Adam { lr, betas, weight_decay: lambda, ..Adam::default() };
     let weights = course.weights_of(setup.gpu, &[Optimizer::AdamW(adamw), Optimizer::Adam(adam)], STEPS)?;
     let kept = |t: usize| (1.0 - lr * lambda).powi(t as i32);
-    let worst = (0..=STEPS).map(|t| (weights[0][t][0] / kept(t) - 1.0).abs()).fold(0.0, f64::max);
+    let worst = largest((0..=STEPS).map(|t| (weights[0][t][0] / kept(t) - 1.0).abs()));
     shown.below("AdamW without gradients: largest relative difference from its formula", worst, 1e-5);
     let curve = |i: usize| weights[i].iter().enumerate().map(|(t, w)| (t as f64, w[0])).collect();
     let formula = (0..=STEPS).step_by(20).map(|t| (t as f64, kept(t))).collect();

@@ -91,6 +91,7 @@ fn changes(
 }
 
 fn run(setup: &Setup<'_>) -> Result<Shown> {
+    nets::check_divides("average-step.batch", setup.count("batch"), SAMPLES)?;
     let mut shown = Shown::new();
     let mut chance = Chance::new(setup.seed_for(3));
     let mean: Vec<f64> = (0..WIDTH).map(|_| 0.3 * chance.normal()).collect();
@@ -123,7 +124,7 @@ fn run(setup: &Setup<'_>) -> Result<Shown> {
     shown.near("A: mean way along the gradient less −|g|, in standard errors", 0.0, pooled, 3.0);
 
     // C: the same in whole epochs of shuffled samples.
-    let epoch = SAMPLES / batch.min(SAMPLES);
+    let epoch = SAMPLES / batch;
     let shuffled = changes(setup, &data, &linear, (batch, epoch), Sampling::Epoch)?;
     let drawn = changes(setup, &data, &linear, (batch, epoch), Sampling::Replacement)?;
     let total = |ways: &[Vec<f64>]| moments(ways).1.iter().sum::<f64>();

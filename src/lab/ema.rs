@@ -2,6 +2,7 @@
 
 use super::exhibit::{About, Setting, Setup, Shown};
 use super::linear::{self, Course};
+use super::statistics::largest;
 use crate::error::Result;
 use crate::figure::{At, Axis, Bars, Figure, Panel, Rule, Series};
 use crate::optim::{MomentumForm, Optimizer, Sgd};
@@ -50,7 +51,7 @@ fn run(setup: &Setup<'_>) -> Result<Shown> {
         })
         .collect();
     let predicted = |tau: usize| (1.0 - beta) * beta.powi(tau as i32);
-    let worst = measured.iter().enumerate().map(|(tau, m)| (m - predicted(tau)).abs()).fold(0.0, f64::max);
+    let worst = largest(measured.iter().enumerate().map(|(tau, m)| (m - predicted(tau)).abs()));
     let mut shown = Shown::new();
     shown.below("largest error of a weight of the average", worst, 1e-6);
     shown.near(
@@ -63,7 +64,7 @@ fn run(setup: &Setup<'_>) -> Result<Shown> {
     shown.near("running mean of a gradient of 1 after the first step", 1.0 - beta, mean[0], 1e-6);
     let corrected: Vec<f64> =
         mean.iter().enumerate().map(|(i, m)| m / (1.0 - beta.powi(i as i32 + 1))).collect();
-    let off = corrected.iter().map(|m| (m - 1.0).abs()).fold(0.0, f64::max);
+    let off = largest(corrected.iter().map(|m| (m - 1.0).abs()));
     // A change of a weight near 40 is rounded by 2e-6, and the first mean is divided by 1 − β.
     shown.below(
         "largest error of the corrected mean",

@@ -57,7 +57,7 @@ impl Course {
 
 fn traces(trained: &Trained, count: usize) -> Vec<Vec<f64>> {
     let columns: Vec<Vec<f64>> = (0..count).map(|i| trained.metric(&format!("w{i}"))).collect();
-    (0..trained.steps.len()).map(|t| columns.iter().map(|c| c[t]).collect()).collect()
+    (0..trained.losses().len()).map(|t| columns.iter().map(|c| c[t]).collect()).collect()
 }
 
 /// The change of a weight in each step.

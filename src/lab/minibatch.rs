@@ -2,7 +2,7 @@
 
 use super::exhibit::{About, Setting, Setup, Shown};
 use super::gradients::Gradients;
-use super::statistics::{self, Chance, distance_squared, length, log_slope, moments};
+use super::statistics::{self, Chance, distance_squared, largest, length, log_slope, moments};
 use crate::data;
 use crate::error::Result;
 use crate::figure::{Axis, Band, Extent, Figure, Panel, Series};
@@ -42,7 +42,7 @@ struct Drawn {
     /// The trace of their covariance.
     variance: f64,
     /// Draws times the squared distance of their mean from the whole gradient, over the variance: about 1 where they are
-    /// unbiased. A mean over groups of draws.
+    /// unbiased. A mean over parts of the draws.
     bias: f64,
     /// The length of their mean along the whole gradient, over that of the whole gradient.
     share: f64,
@@ -52,8 +52,9 @@ struct Drawn {
 
 /// Minibatches whose gradients are computed at once.
 const AT_ONCE: usize = 50;
-/// Draws in a group whose mean is compared with the whole gradient.
-const GROUP: usize = 20;
+/// Parts of the draws whose means are compared with the whole gradient: the mean over parts, sizes and samplings is surer than
+/// one of all draws.
+const PARTS: usize = 4;
 
 fn draw(
     gradients: &mut Gradients,
@@ -65,7 +66,7 @@ fn draw(
     let drawn = gradients.of(&batches)?;
     let variance: f64 = moments(&drawn).1.iter().sum();
     let groups: Vec<f64> = drawn
-        .chunks_exact(GROUP.min(draws))
+        .chunks_exact((draws / PARTS).max(1))
         .map(|drawn| drawn.len() as f64 * distance_squared(&moments(drawn).0, whole) / variance)
         .collect();
     let square = length(whole).powi(2);
@@ -98,13 +99,13 @@ fn run(setup: &Setup<'_>) -> Result<Shown> {
         replaced.push((m as f64, with.variance));
         kept.push((m as f64, without.variance));
         biases.extend([with.bias, without.bias]);
-        worst = worst.max((without.variance / (sigma / m as f64 * factor(m)) - 1.0).abs());
+        worst = largest([worst, (without.variance / (sigma / m as f64 * factor(m)) - 1.0).abs()]);
     }
     let mut shown = Shown::new();
     shown.near("slope of log variance against log M, with replacement", -1.0, log_slope(&replaced), 0.05);
     shown.below("without replacement: largest relative difference from σ²/M (N − M)/(N − 1)", worst, 0.05);
     shown.between(
-        "unbiased: squared distance of the mean from the whole gradient, over that of chance",
+        "unbiased: squared distance of the mean of a quarter of the draws from the whole gradient, over that of chance",
         1.0,
         statistics::mean(&biases),
         (0.8, 1.25),

@@ -1,5 +1,6 @@
 //! Nets that an exhibit trains: many at once, with every step and the weights at the end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::compile::{Batch, Objective, Orders, Seeds, TrainOptions, TrainPlan};
@@ -14,21 +15,23 @@ use crate::train::{Fleet, FleetObserver, FleetOptions, FleetPlan, ReplicaEnd, St
 /// A net that has trained.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trained {
-    /// Its steps.
-    pub steps: Vec<StepRecord>,
+    /// The loss before each step.
+    losses: Vec<f32>,
+    /// Each metric before each step.
+    metrics: BTreeMap<String, Vec<f32>>,
     /// Its weights at the end.
     pub weights: Vec<NamedTensor>,
 }
 
 impl Trained {
-    /// A metric after each step: the losses and metrics of a step are those before its update.
+    /// A metric by step, of the weights before its update; empty for one that the exhibit does not report.
     pub fn metric(&self, name: &str) -> Vec<f64> {
-        self.steps.iter().map(|s| f64::from(s.metrics.get(name).unwrap_or(f32::NAN))).collect()
+        self.metrics.get(name).into_iter().flatten().map(|v| f64::from(*v)).collect()
     }
 
     /// The loss before each step.
     pub fn losses(&self) -> Vec<f64> {
-        self.steps.iter().map(|s| f64::from(s.loss)).collect()
+        self.losses.iter().map(|v| f64::from(*v)).collect()
     }
 
     /// All weights, one after the other.
@@ -47,7 +50,16 @@ struct Keeper(Vec<Trained>);
 
 impl FleetObserver for Keeper {
     fn steps(&mut self, _: &Fleet, net: usize, steps: &[StepRecord]) -> Result<()> {
-        self.0[net].steps.extend_from_slice(steps);
+        let net = &mut self.0[net];
+        for step in steps {
+            net.losses.push(step.loss);
+            for (name, value) in step.metrics.iter() {
+                match net.metrics.get_mut(name) {
+                    Some(values) => values.push(*value),
+                    None => drop(net.metrics.insert(name.to_owned(), vec![*value])),
+                }
+            }
+        }
         Ok(())
     }
 
@@ -127,6 +139,19 @@ fn differ_in_seeds(a: &Variant, b: &Variant) -> bool {
 pub(super) fn initial(data: &Dataset, step: &Step<'_>, variant: &Variant) -> Result<Vec<NamedTensor>> {
     let plan = TrainPlan::builder(data, &variant.update).step(step).options(&variant.options).build()?;
     Ok(plan.initial_state(variant.options.init_seed()))
+}
+
+/// Checks that batches divide the samples: the samples of a short batch would weigh more than others.
+pub(super) fn check_divides(key: &str, batch: usize, samples: usize) -> Result<()> {
+    if samples.is_multiple_of(batch) {
+        return Ok(());
+    }
+    let sizes: Vec<String> =
+        (1..=16).filter(|size| samples.is_multiple_of(*size)).map(|size: usize| size.to_string()).collect();
+    Err(Error::Config(format!(
+        "{key} = {batch}: a batch divides the {samples} samples; it is one of {}",
+        sizes.join(", ")
+    )))
 }
 
 /// Options of a run of `steps` steps over batches of `rows` samples.

@@ -110,6 +110,7 @@ fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
 }
 
 fn run(setup: &Setup<'_>) -> Result<Shown> {
+    nets::check_divides("orders.batch", setup.count("batch"), SAMPLES)?;
     let mut shown = Shown::new();
     let (seeds, batch) = (setup.count("seeds"), setup.count("batch"));
     // The problem is the same for every seed: its numbers decide how far the powers reach.
@@ -129,7 +130,7 @@ fn run(setup: &Setup<'_>) -> Result<Shown> {
         .map(|(x, t)| t - x.iter().zip(&optimum).map(|(x, w)| x * w).sum::<f64>())
         .collect();
     let data = nets::samples("least squares", &rows, &rest)?;
-    let epoch = SAMPLES.div_ceil(batch);
+    let epoch = SAMPLES / batch;
     let mut panel = Panel::new(
         "Least squares, at the end of epochs",
         Axis::log("rate η (per step)"),

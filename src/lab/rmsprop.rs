@@ -2,6 +2,7 @@
 
 use super::exhibit::{About, Setting, Setup, Shown};
 use super::linear::{self, Course};
+use super::statistics::largest;
 use crate::error::Result;
 use crate::figure::{At, Axis, Extent, Figure, Panel, Rule, Series};
 use crate::optim::{Optimizer, RmsProp};
@@ -58,13 +59,16 @@ fn run(setup: &Setup<'_>) -> Result<Shown> {
         linear::changes(weights, i).iter().map(|d| -d / LR).collect()
     };
     let mut shown = Shown::new();
-    let mut worst: f64 = 0.0;
-    for i in 0..SIZES.len() {
-        worst = sizes(&weights[0], i).iter().map(|s| (s - 1.0).abs()).fold(worst, f64::max);
-    }
-    let reach = eps / SIZES[0];
-    let bound = 1e-5 + reach / (1.0 + reach);
-    shown.below("corrected: largest difference of a step from the rate, relative", worst, bound);
+    // ε is added to a root that is the gradient itself.
+    let off = |i: usize| {
+        let predicted = SIZES[i] / (SIZES[i] + eps);
+        largest(sizes(&weights[0], i).into_iter().map(|step| (step / predicted - 1.0).abs()))
+    };
+    shown.below(
+        "corrected: largest relative difference of a step from g/(g + ε) rates",
+        largest((0..SIZES.len()).map(off)),
+        1e-5,
+    );
     let first = 1.0 / (1.0 - alpha).sqrt();
     for i in [5, 9] {
         let what = format!("without correction: first step over the rate, gradient {:e}", SIZES[i]);

@@ -2,6 +2,7 @@
 
 use super::exhibit::{About, Setting, Setup, Shown};
 use super::nets::{self, Trained};
+use super::statistics::largest;
 use crate::compile::{Batch, Objective};
 use crate::error::Result;
 use crate::figure::{Axis, Contours, Extent, Figure, Heat, Panel, Series};
@@ -112,12 +113,12 @@ fn pictures(setup: &Setup<'_>, shown: &mut Shown) -> Result<()> {
         let (x, y) = (trained.metric("w0"), trained.metric("w1"));
         let path: Vec<(f64, f64)> = x.iter().copied().zip(y.iter().copied()).collect();
         let theory = path_of(curvatures, lr, mu, START, steps);
-        let largest = theory.iter().flatten().fold(1.0_f64, |a, b| a.max(b.abs()));
-        let worst = path
-            .iter()
-            .zip(&theory)
-            .map(|(p, t)| (p.0 - t[0]).abs().max((p.1 - t[1]).abs()) / largest)
-            .fold(0.0, f64::max);
+        let scale = largest(theory.iter().flatten().map(|w| w.abs())).max(1.0);
+        let off = |i: usize| {
+            let at = path.get(i).copied().unwrap_or((f64::NAN, f64::NAN));
+            largest([(at.0 - theory[i][0]).abs(), (at.1 - theory[i][1]).abs()]) / scale
+        };
+        let worst = largest((0..=steps).map(off));
         shown.below(format!("{name}: largest distance from its recursion in f64, relative"), worst, 1e-5);
         let levels = (0..9).map(|k| 0.05 * 2.2_f64.powi(k)).collect();
         let contours = Contours::of(
@@ -218,8 +219,8 @@ fn map(
     // Distances that vanish shrink by more than any that is shown.
     let rate = |net: &Trained, i: usize| {
         let path = net.metric(&format!("w{i}"));
-        let largest = |from: usize| path[from..from + WINDOW].iter().fold(0.0_f64, |a, b| a.max(b.abs()));
-        let (first, second) = (largest(SKIPPED), largest(SKIPPED + WINDOW));
+        let reach = |from: usize| largest(path[from..from + WINDOW].iter().map(|w| w.abs()));
+        let (first, second) = (reach(SKIPPED), reach(SKIPPED + WINDOW));
         if second < 1e-35 { -2.0 } else { (second / first).ln() / WINDOW as f64 }
     };
     let rates: Vec<f64> = trained.iter().flat_map(|net| (0..DIRECTIONS).map(move |i| rate(net, i))).collect();
@@ -227,7 +228,7 @@ fn map(
     for (j, row) in rates.chunks(DIRECTIONS).enumerate() {
         let stable = row.iter().take_while(|rate| **rate < 0.0).count() as f64;
         let predicted = (bound(middle(&momenta, j)) - low) / (high - low) * DIRECTIONS as f64;
-        worst = worst.max((stable - predicted).abs());
+        worst = largest([worst, (stable - predicted).abs()]);
     }
     shown.below(format!("map of {name}: cells between measured and predicted bound, at most"), worst, 1.0);
     let line: Vec<(f64, f64)> = (0..=100).map(|k| f64::from(k) / 100.0).map(|mu| (bound(mu), mu)).collect();

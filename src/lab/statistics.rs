@@ -47,6 +47,11 @@ pub(super) fn distance_squared(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
 }
 
+/// The largest of numbers that are at least 0; NaN where one of them is, so that it agrees with nothing.
+pub(super) fn largest(values: impl IntoIterator<Item = f64>) -> f64 {
+    values.into_iter().fold(0.0, |a: f64, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) })
+}
+
 /// The length of a vector.
 pub(super) fn length(a: &[f64]) -> f64 {
     a.iter().map(|a| a * a).sum::<f64>().sqrt()
@@ -101,6 +106,12 @@ mod tests {
         assert_eq!(variance(&[1.0, 2.0, 3.0, 4.0]), 5.0 / 3.0);
         let (mean, variances) = moments(&[vec![0.0, 1.0], vec![2.0, 1.0]]);
         assert_eq!((mean, variances), (vec![1.0, 1.0], vec![2.0, 0.0]));
+    }
+
+    #[test]
+    fn the_largest_is_nan_where_one_is() {
+        assert_eq!(largest([0.5, 2.0, 1.0]), 2.0);
+        assert!(largest([0.5, f64::NAN, 1.0]).is_nan() && largest([f64::NAN]).is_nan());
     }
 
     #[test]

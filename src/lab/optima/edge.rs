@@ -68,7 +68,7 @@ pub(super) fn show(setup: &Setup<'_>, shown: &mut Shown) -> Result<()> {
     );
     for (i, rate) in rates.into_iter().enumerate() {
         let name = format!("η = {rate:.3}");
-        let settled: Vec<f64> = sharp[i][looks - looks / 4..].iter().map(|point| point.1).collect();
+        let settled: Vec<f64> = sharp[i][looks + 1 - looks / 4..].iter().map(|point| point.1).collect();
         shown.between(
             format!("{name}: sharpness over 2/η, mean over the last quarter of steps"),
             1.0,

@@ -2,7 +2,7 @@
 
 use super::super::exhibit::{Setup, Shown};
 use super::super::nets;
-use super::super::statistics::mean;
+use super::super::statistics::{largest, mean};
 use super::alignment::aligned;
 use super::net::{self, WholeLoss};
 use crate::error::Result;
@@ -28,7 +28,7 @@ fn along(whole: &mut WholeLoss, a: &[NamedTensor], b: &[NamedTensor]) -> Result<
 fn barrier(line: &Line) -> f64 {
     let over =
         |(k, loss): (usize, &f64)| loss - (line[0] + (line[PARTS] - line[0]) * k as f64 / PARTS as f64);
-    line.iter().enumerate().map(over).fold(0.0, f64::max)
+    largest(line.iter().enumerate().map(over))
 }
 
 /// Lines between pairs of nets: as they are, and with the hidden units of one in the order of the other's.
@@ -69,7 +69,7 @@ pub(super) fn show(setup: &Setup<'_>, shown: &mut Shown) -> Result<()> {
     let ends = last[0].iter().zip(&last[1]).map(|(a, b)| (b[PARTS] / a[PARTS] - 1.0).abs());
     shown.below(
         "loss of a net with its hidden units in another order, relative difference",
-        ends.fold(0.0, f64::max),
+        largest(ends),
         1e-5,
     );
     let height = |i: usize| barriers[i][barriers[i].len() - 1].1;
