@@ -366,7 +366,8 @@ fn read_text(path: &Path) -> Result<String> {
 /// Takes a key out of the file where a setting names its short or its long form. Two settings of both remain an error.
 fn give_way(table: &mut Table, settings: &[String]) {
     let Some(Value::Table(data)) = table.get_mut("data") else { return };
-    let named = |key: &str| settings.iter().any(|s| s.split('=').next().is_some_and(|path| path.trim() == key));
+    let named =
+        |key: &str| settings.iter().any(|s| s.split('=').next().is_some_and(|path| path.trim() == key));
     for (key, other) in [("data.sampling", "shuffle"), ("data.shuffle", "sampling")] {
         if named(key) {
             data.remove(other);
