@@ -96,14 +96,16 @@ class Plot {
     if (!this.series.length) return;
     const tools = made('div', { class: 'tools' }, box);
     const values = this.series.flatMap((layer) => this.points(layer).map((point) => point[1]));
-    const least = Math.min(...values);
-    if (!this.own.log && least > 0 && !this.layers.some((layer) => layer.fixed) && Math.max(...values) / least > 3) {
+    // A call with a value each would have too many arguments.
+    const least = values.reduce((a, b) => Math.min(a, b), Infinity);
+    const most = values.reduce((a, b) => Math.max(a, b), -Infinity);
+    if (!this.own.log && least > 0 && !this.layers.some((layer) => layer.fixed) && most / least > 3) {
       const log = made('button', { type: 'button', 'aria-pressed': 'false', class: 'log' }, tools);
       log.textContent = 'log axis';
       log.onclick = () => {
         const on = log.getAttribute('aria-pressed') !== 'true';
         log.setAttribute('aria-pressed', on);
-        const [a, b] = [Math.log10(least), Math.log10(Math.max(...values))];
+        const [a, b] = [Math.log10(least), Math.log10(most)];
         this.y = on ? { low: a - 0.05 * (b - a), high: b + 0.05 * (b - a), log: true } : this.own;
         this.redraw();
       };
@@ -251,5 +253,15 @@ const sortable = (table) => {
   });
 };
 
-const plots = all('svg.figure').filter((svg) => svg.querySelector('.panel')).map((svg) => new Plot(svg));
-all('table').forEach(sortable);
+/** What `make` makes of an element; one that it cannot work on is left as it is, and the others go on. */
+const tried = (make) => (element) => {
+  try {
+    return make(element);
+  } catch (error) {
+    pageErrors.push(String(error));
+    return null;
+  }
+};
+
+const plots = all('svg.figure').filter((svg) => svg.querySelector('.panel')).map(tried((svg) => new Plot(svg))).filter((plot) => plot);
+all('table').forEach(tried(sortable));

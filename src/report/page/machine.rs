@@ -168,7 +168,9 @@ pub(super) fn system(system: Option<&System>, is_sweep: bool) -> String {
         let what = if is_sweep { "dispatches a step, of all runs at once" } else { "dispatches a step" };
         add(what, system.dispatches_per_step.to_string());
     }
-    add("memory, planned", units::bytes(system.peak_bytes));
+    if system.peak_bytes > 0 {
+        add("memory, planned", units::bytes(system.peak_bytes));
+    }
     add("downhill", system.version.clone());
     let mut out = facts(&all);
     if !system.segments.is_empty() {

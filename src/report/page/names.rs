@@ -32,20 +32,12 @@ pub(crate) struct Shown {
 const LETTERS: usize = 24;
 
 /// Numbers without a unit that go from 0 to 1.
-const SHARES: [&str; 12] = [
-    "f1",
-    "precision",
-    "recall",
-    "top_k_accuracy",
-    "top3_accuracy",
-    "top5_accuracy",
-    "roc_auc",
-    "auc",
-    "r2",
-    "mcc",
-    "kappa",
-    "balanced_accuracy",
-];
+const SHARES: [&str; 8] = ["f1", "precision", "recall", "roc_auc", "auc", "r2", "mcc", "kappa"];
+
+/// True for a number that is shown as percent, in texts and along axes: an accuracy of any kind, the share of waiting.
+fn is_percent(name: &str) -> bool {
+    name.ends_with("accuracy") || name == "data_wait"
+}
 
 /// The unit of a loss by its name in the config.
 fn loss_unit(config: &Table) -> &'static str {
@@ -85,8 +77,8 @@ pub(super) fn shown(name: &str, config: &Table) -> Shown {
     };
     match short {
         "loss" => Shown { from_zero: true, ..of("loss", loss_unit(config)) },
-        "accuracy" => Shown { scale: 100.0, ..of("accuracy", "%") },
         "data_wait" => Shown { scale: 100.0, from_zero: true, ..of("waiting for samples", "% of the time") },
+        _ if is_percent(short) => Shown { scale: 100.0, ..of(&words, "%") },
         "lr" => of("learning rate", "per update"),
         "grad_norm" => Shown { from_zero: true, ..of("gradient norm", "2-norm") },
         "loss_scale" => of("loss scale of f16", "factor"),
@@ -115,7 +107,7 @@ pub(super) fn scaled(points: Vec<(f64, f64)>, scale: f64) -> Vec<(f64, f64)> {
 
 /// A metric's value as a reader knows it: `97.22%`, `0.0831`.
 pub(super) fn value_text(name: &str, value: f64) -> String {
-    if name.ends_with("accuracy") { format!("{:.2}%", 100.0 * value) } else { crate::figure::number(value) }
+    if is_percent(name) { format!("{:.2}%", 100.0 * value) } else { crate::figure::number(value) }
 }
 
 /// The name of a run among others: its folder's, or its whole path where two folders have one name.
@@ -146,6 +138,20 @@ mod tests {
         assert_eq!(shown("eval_loss", &config).axis, "loss (nats)");
         assert_eq!(shown("eval_accuracy", &config).title, "accuracy on samples held out");
         assert_eq!(value_text("eval_accuracy", 0.97222), "97.22%");
+        for name in [
+            "eval_accuracy",
+            "eval_metrics.top_k_accuracy",
+            "train_metrics.balanced_accuracy",
+            "eval_metrics.f1",
+        ] {
+            let is_percent = value_text(name, 0.5).ends_with('%');
+            let shown = shown(name, &config);
+            assert_eq!(
+                (shown.axis.ends_with("(%)"), shown.scale == 100.0),
+                (is_percent, is_percent),
+                "{name}"
+            );
+        }
         assert_eq!(look(8), (1, "7 4"));
     }
 

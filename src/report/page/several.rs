@@ -8,7 +8,7 @@ use super::record::RunRecord;
 use super::single::navigation;
 use crate::figure::page::{Cell, Page, Table, details, section, tiles};
 use crate::figure::{Figure, Panel, escaped};
-use crate::run::{Varying, varying_settings};
+use crate::run::{System, Varying, varying_settings};
 use crate::train::{Mode, Monitor};
 use crate::units;
 use toml::{Table as Settings, Value};
@@ -118,7 +118,7 @@ fn results(records: &[RunRecord], names: &[String], metric: Option<&str>) -> Str
                 row.push(best.map_or(Cell::Empty, |(_, epoch)| Cell::count(epoch)));
             }
         }
-        row.push(own.system.as_ref().and_then(crate::run::System::seconds).map_or(Cell::Empty, Cell::count));
+        row.push(own.system.as_ref().and_then(System::seconds).map_or(Cell::Empty, Cell::count));
         let rate = own.epoch_curve("samples_per_second").and_then(|own| own.by_epoch.last());
         row.push(rate.map_or(Cell::Empty, |(_, rate)| Cell::count(rate as u64)));
         table.rows.push(row);
@@ -227,6 +227,26 @@ fn notes(records: &[RunRecord], names: &[String]) -> String {
     if out.is_empty() { out } else { section("notes", "Notes", &out) }
 }
 
+/// What all runs have alike; the rest is as if it was not known.
+fn shared(all: &[&System]) -> Option<System> {
+    /// The value that all have, or that of nothing.
+    fn alike<T: Default + PartialEq>(all: &[&System], of: impl Fn(&System) -> T) -> T {
+        let first = all.first().map(|system| of(system)).unwrap_or_default();
+        if all.iter().all(|system| of(system) == first) { first } else { T::default() }
+    }
+    all.first().map(|_| System {
+        version: alike(all, |own| own.version.clone()),
+        adapter: alike(all, |own| own.adapter.clone()),
+        driver: alike(all, |own| own.driver.clone()),
+        backend: alike(all, |own| own.backend.clone()),
+        kernels: alike(all, |own| own.kernels.clone()),
+        reads: alike(all, |own| own.reads.clone()),
+        software_threads: alike(all, |own| own.software_threads),
+        peak_bytes: alike(all, |own| own.peak_bytes),
+        ..System::default()
+    })
+}
+
 /// The machine, once where it is the same for all.
 fn machines(records: &[RunRecord], names: &[String]) -> String {
     let about = |own: &RunRecord| {
@@ -235,11 +255,8 @@ fn machines(records: &[RunRecord], names: &[String]) -> String {
     };
     let first = records.first().and_then(about);
     if records.iter().all(|own| about(own) == first) {
-        let mut shared = records.first().and_then(|own| own.system.clone());
-        if let Some(system) = &mut shared {
-            system.segments.clear();
-            (system.parameters, system.dispatches_per_step) = (0, 0);
-        }
+        let all: Vec<&System> = records.iter().filter_map(|own| own.system.as_ref()).collect();
+        let shared = shared(&all);
         return machine::system(shared.as_ref().filter(|system| !system.adapter.is_empty()), false);
     }
     let mut table = Table::new("What each run ran on", ["run", "adapter", "driver", "downhill"]);
@@ -248,4 +265,30 @@ fn machines(records: &[RunRecord], names: &[String]) -> String {
         table.rows.push([name, &adapter, &driver, &version].map(Cell::text).to_vec());
     }
     section("machine", "Machines", &table.html())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_of_several_runs_has_what_is_alike() {
+        let of = |peak_bytes, threads| System {
+            adapter: "a card".into(),
+            kernels: "Tiled".into(),
+            peak_bytes,
+            software_threads: threads,
+            parameters: 7,
+            ..System::default()
+        };
+        let page = |all: &[&System]| machine::system(shared(all).as_ref(), false);
+        let (one, two) = (of(1024, Some(2)), System { kernels: "Subgroup".into(), ..of(4096, Some(4)) });
+        let equal = page(&[&one, &one]);
+        assert!(equal.contains("1.0 KiB") && equal.contains("Tiled") && equal.contains("threads"), "{equal}");
+        let other = page(&[&one, &two]);
+        assert!(other.contains("a card"), "{other}");
+        for word in ["KiB", "0 B", "memory", "Tiled", "threads", "parameters"] {
+            assert!(!other.contains(word), "{word}: {other}");
+        }
+    }
 }

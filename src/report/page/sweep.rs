@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::curve::Curve;
 use super::curves::{EPOCHS, along, upward};
 use super::lines;
 use super::machine;
@@ -15,6 +16,8 @@ use crate::run::{Row, Sweep, SweepHistory, System, ranked};
 use crate::train::{EpochRecord, Mode};
 use crate::units;
 
+/// Points of the curve of a run.
+const POINTS: usize = 2_000;
 /// The key that repeats a setting.
 const SEED: &str = "seed";
 /// Rows of the table of runs.
@@ -58,7 +61,7 @@ pub fn sweep_page(folder: &Path, title: Option<&str>) -> Result<Page> {
             &(words.to_owned() + &against.inline("keys-figure")),
         ));
     }
-    let curves = curves(&history, &config);
+    let curves = curves(&history, &config, POINTS);
     if !curves.panels.is_empty() {
         let words = if rows.len() > MOST_LINES {
             "<p class=\"muted\">At each epoch the band is of the runs that came so far.</p>\n"
@@ -259,8 +262,8 @@ fn table(history: &SweepHistory) -> String {
     table.html() + &more
 }
 
-/// The numbers of all runs over their epochs.
-fn curves(history: &SweepHistory, config: &toml::Table) -> Figure {
+/// The numbers of all runs over their epochs, of each run at most `points` points.
+fn curves(history: &SweepHistory, config: &toml::Table, points: usize) -> Figure {
     let SweepHistory { rows, monitor, epochs, .. } = history;
     let mut metrics = vec![monitor.metric.as_str()];
     for name in ["train_loss", "eval_loss", "eval_accuracy"] {
@@ -276,9 +279,13 @@ fn curves(history: &SweepHistory, config: &toml::Table) -> Figure {
     let mut panels = Vec::new();
     for metric in metrics {
         let shown = shown(metric, config);
-        let point = |epoch: &&EpochRecord| Some((epoch.epoch as f64, shown.scale * epoch.value(metric)?));
         let curve = |row: &Row| {
-            let points: Vec<(f64, f64)> = own.get(row.replica)?.iter().filter_map(point).collect();
+            let mut curve = Curve::new(points);
+            for epoch in own.get(row.replica)? {
+                let value = epoch.value(metric).map(|value| shown.scale * value);
+                curve.push(epoch.epoch as f64, value);
+            }
+            let points = curve.points();
             (!points.is_empty()).then(|| lines::Curve { run: row.replica, name: row.folder.clone(), points })
         };
         let all: Vec<lines::Curve> = rows.iter().filter_map(curve).collect();
