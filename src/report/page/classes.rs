@@ -6,10 +6,10 @@ use std::fmt::Write;
 use super::curves::along;
 use super::judge::{Answers, Classes, Mistake, Numbers, Verdict};
 use super::png::data_uri;
-use super::record::RunRecord;
+use super::record::{RunRecord, total};
 use crate::figure::page::{Cell, Table, section};
 use crate::figure::{Axis, Bars, Extent, Figure, Panel, Series, escaped, number};
-use crate::units::plural;
+use crate::units::{grouped, plural};
 
 /// Classes of a matrix that is a table of numbers.
 const MOST_CELLS: usize = 24;
@@ -19,23 +19,25 @@ const PAIRS: usize = 12;
 const MOST_ROWS: usize = 200;
 /// The most of a cell's colour that is mixed into it, in percent: a text on it stays legible.
 const MIXED: f64 = 42.0;
-/// Bars of a histogram of errors.
-const BARS: usize = 40;
 
 /// The section; `verdict` is what the weights answer now, or why they do not.
 pub(super) fn html(record: &RunRecord, verdict: Option<&Result<Verdict, String>>) -> String {
     let of_epoch = record.confusion.as_ref();
     match verdict {
         Some(Ok(Verdict { samples, answers: Answers::Classes(own) })) => {
-            let right: u64 = (0..own.confusion.len()).map(|at| own.confusion[at][at]).sum();
+            let right = total((0..own.confusion.len()).map(|at| own.confusion[at][at]));
+            let judged = total(own.confusion.iter().flatten().copied());
             let about = format!(
                 "The weights of the run, on the {} held out: {right} right, {} wrong.",
                 plural(*samples, "sample"),
-                *samples as u64 - right.min(*samples as u64)
+                judged - right
             );
             let names = names(own.names.as_ref().or(record.classes.as_ref()), own.confusion.len());
-            let mut out = matrix(&own.confusion, &names, &about);
-            out.push_str(&mistakes(own, &names));
+            let mut out = nonfinite(own.nonfinite);
+            if judged > 0 || own.nonfinite == 0 {
+                out.push_str(&matrix(&own.confusion, &names, &about));
+                out.push_str(&mistakes(own, &names));
+            }
             section("classes", "Right and wrong", &out)
         }
         Some(Ok(Verdict { samples, answers: Answers::Numbers(own) })) => {
@@ -60,6 +62,18 @@ pub(super) fn html(record: &RunRecord, verdict: Option<&Result<Verdict, String>>
             }
         }
     }
+}
+
+/// A note on the samples whose answers are not finite, where there are some.
+fn nonfinite(samples: u64) -> String {
+    if samples == 0 {
+        return String::new();
+    }
+    let (verb, them) = if samples == 1 { ("has an answer", "It is") } else { ("have an answer", "They are") };
+    format!(
+        "<p class=\"note bad\">{} {verb} that is not a finite number. {them} left out.</p>\n",
+        plural(samples, "sample")
+    )
 }
 
 /// A name for each class; its number where the data have none.
@@ -102,9 +116,9 @@ fn cells(counts: &[Vec<u64>], names: &[String]) -> String {
     out.push_str("</tr></thead>\n<tbody>\n");
     for (at, (name, row)) in names.iter().zip(counts).enumerate() {
         let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escaped(name));
-        let total: u64 = row.iter().sum();
+        let all = total(row.iter().copied());
         for (column, count) in row.iter().enumerate() {
-            let share = *count as f64 / total.max(1) as f64;
+            let share = *count as f64 / all.max(1) as f64;
             // A few mistakes are to be seen beside many right ones.
             let (kind, mixed) =
                 if column == at { ("", MIXED * share) } else { ("wrong", MIXED * share.sqrt()) };
@@ -127,13 +141,13 @@ fn by_class(counts: &[Vec<u64>], names: &[String]) -> Table {
     );
     for (at, name) in names.iter().enumerate().take(MOST_ROWS) {
         let right = counts[at][at] as f64;
-        let samples: u64 = counts[at].iter().sum();
-        let named: u64 = counts.iter().map(|row| row[at]).sum();
+        let samples = total(counts[at].iter().copied());
+        let named = total(counts.iter().map(|row| row[at]));
         let share = |whole: u64| (whole > 0).then(|| right / whole as f64);
         let cell = |share: Option<f64>| {
             share.map_or(Cell::Empty, |share| Cell::Bar(format!("{:.1}%", 100.0 * share), share))
         };
-        let f1 = (samples + named > 0).then(|| 2.0 * right / (samples + named) as f64);
+        let f1 = (samples > 0 || named > 0).then(|| 2.0 * right / (samples as f64 + named as f64));
         table.rows.push(vec![
             Cell::text(name),
             Cell::count(samples),
@@ -162,8 +176,8 @@ fn pairs(counts: &[Vec<u64>], names: &[String]) -> String {
         ["true class", "answer", "samples", "of its class"],
     );
     for (n, target, answer) in all.into_iter().take(PAIRS) {
-        let total: u64 = counts[target].iter().sum();
-        let share = n as f64 / total.max(1) as f64;
+        let all = total(counts[target].iter().copied());
+        let share = n as f64 / all.max(1) as f64;
         table.rows.push(vec![
             Cell::text(&names[target]),
             Cell::text(&names[answer]),
@@ -222,34 +236,34 @@ fn mistakes(own: &Classes, names: &[String]) -> String {
 
 /// Targets and answers, and the distribution of the errors.
 fn numbers(own: &Numbers, samples: usize) -> String {
+    let note = nonfinite(own.nonfinite);
+    if own.pairs.is_empty() {
+        return note;
+    }
     let r2 = own.r2.map_or(String::new(), |r2| format!("; {:.1}% of the variance is explained", 100.0 * r2));
     let mut out = format!(
-        "<p>The weights of the run, on the {} held out: mean absolute error {}, root of the mean squared error {}{r2}.</p>\n",
+        "{note}<p>The weights of the run, on the {} held out: mean absolute error {}, root of the mean squared error {}{r2}.</p>\n",
         plural(samples, "sample"),
         number(own.mae),
         number(own.rmse)
     );
-    let ends = own.pairs.iter().flat_map(|(a, b)| [*a, *b]).filter(|v| v.is_finite());
+    let ends = own.pairs.iter().flat_map(|(a, b)| [*a, *b]);
     let (low, high) = ends.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
-    if low > high {
-        return out + "<p class=\"note bad\">Its answers are not finite.</p>\n";
-    }
     let name = &own.name;
     let both = |what: &str| Axis::linear(format!("{what} ({name})")).showing(Extent::Data);
-    let scatter = Panel { equal: true, ..Panel::new("answers and targets", both("target"), both("answer")) };
+    let all: u64 = own.bars.iter().sum();
+    let title = if (own.pairs.len() as u64) < all {
+        format!("answers and targets, {} of {} samples", grouped(own.pairs.len()), grouped(all as usize))
+    } else {
+        "answers and targets".to_owned()
+    };
+    let scatter = Panel { equal: true, ..Panel::new(title, both("target"), both("answer")) };
     let scatter = scatter
         .with(Series::line("answer = target", 6, vec![(low, low), (high, high)]).dashed("7 4"))
         .with(Series::marks("a sample", 0, own.pairs.clone()));
-    let errors: Vec<f64> =
-        own.pairs.iter().map(|(target, answer)| answer - target).filter(|v| v.is_finite()).collect();
-    let most = errors.iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
-    let width = 2.0 * most / BARS as f64;
-    let mut counts = vec![0_u64; BARS];
-    for error in &errors {
-        counts[(((error + most) / width) as usize).min(BARS - 1)] += 1;
-    }
-    let points =
-        counts.iter().enumerate().map(|(at, n)| (-most + (at as f64 + 0.5) * width, *n as f64)).collect();
+    let width = 2.0 * own.farthest / own.bars.len() as f64;
+    let middle = |at: usize| -own.farthest + (at as f64 + 0.5) * width;
+    let points = own.bars.iter().enumerate().map(|(at, n)| (middle(at), *n as f64)).collect();
     let along = along(&format!("answer − target ({name})"));
     let spread = Panel::new("errors", along, Axis::linear("samples (count)")).with(Bars {
         name: "errors".into(),

@@ -124,10 +124,7 @@ fn loss(record: &RunRecord) -> Option<Panel> {
     }
     if let Some(own) = record.epoch_curve("eval_loss").filter(|own| !own.by_step.is_empty()) {
         panel = panel.with(line("held out", 1, own.by_step.points()));
-        let epoch = record.summary.metric("eval_loss").and_then(|metric| metric.best).map(|(_, epoch)| epoch);
-        let step =
-            epoch.and_then(|epoch| record.rows.iter().find(|row| row.epoch == epoch)).map(|row| row.step);
-        if let Some(step) = step {
+        if let Some(step) = record.best_step {
             panel = panel.with(best("best epoch", step as f64));
         }
     }

@@ -16,12 +16,16 @@ use crate::run::{RunDir, load};
 const MISTAKES: usize = 24;
 /// Pairs of target and answer that are drawn.
 const PAIRS: usize = 1_500;
+/// Bars of a histogram of errors.
+const BARS: usize = 40;
 /// Samples of a forward pass.
 const BATCH: usize = 256;
 /// Classes of a confusion matrix.
 const MOST_CLASSES: usize = 1_000;
-/// Pixels of a picture, at most.
+/// Pixels of a sample that is made a picture, at most.
 const MOST_PIXELS: usize = 128 * 128;
+/// Pixels of a side of a picture; a larger sample is shrunk.
+const SIDE: usize = 32;
 
 /// A sample of another class than the run says.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +59,8 @@ pub(crate) struct Classes {
     /// The most certain first.
     pub mistakes: Vec<Mistake>,
     pub names: Option<Vec<String>>,
+    /// Samples whose answers are not finite; neither the counts nor the mistakes have them.
+    pub nonfinite: u64,
 }
 
 /// The answers to numbers.
@@ -62,12 +68,18 @@ pub(crate) struct Classes {
 pub(crate) struct Numbers {
     /// Target and answer of samples at equal distances.
     pub pairs: Vec<(f64, f64)>,
+    /// How many errors of all samples lie in each of equally wide bars, from `-farthest` to `farthest`.
+    pub bars: Vec<u64>,
+    /// The greatest error, whatever its sign.
+    pub farthest: f64,
     /// The name of the target.
     pub name: String,
     /// Mean absolute error, root of the mean squared error, and the share of the variance that is explained.
     pub mae: f64,
     pub rmse: f64,
     pub r2: Option<f64>,
+    /// Samples whose answers are not finite; no other number has them.
+    pub nonfinite: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -179,6 +191,45 @@ fn each(
     Ok(())
 }
 
+/// The answers to classes, sample by sample.
+struct ClassSums {
+    confusion: Vec<Vec<u64>>,
+    mistakes: Vec<Mistake>,
+    nonfinite: u64,
+}
+
+impl ClassSums {
+    fn new(classes: usize) -> ClassSums {
+        ClassSums { confusion: vec![vec![0; classes]; classes], mistakes: Vec::new(), nonfinite: 0 }
+    }
+
+    fn take(&mut self, sample: usize, target: f64, answer: &[f32]) {
+        // A class out of range is no class: a padding, say.
+        if !(target >= 0.0 && target < self.confusion.len() as f64) {
+            return;
+        }
+        if answer.iter().any(|chance| !chance.is_finite()) {
+            self.nonfinite += 1;
+            return;
+        }
+        let target = target as usize;
+        // One number is the probability of class 1.
+        let pair = [1.0 - answer[0], answer[0]];
+        let chances = if answer.len() == 1 { &pair[..] } else { answer };
+        let best = (1..chances.len()).fold(0, |best, i| if chances[i] > chances[best] { i } else { best });
+        self.confusion[target][best] += 1;
+        let certain = chances[best];
+        let mistakes = &mut self.mistakes;
+        let is_kept = mistakes.len() < MISTAKES || mistakes.last().is_some_and(|last| certain > last.certain);
+        if best != target && is_kept {
+            let at = mistakes.partition_point(|other| other.certain >= certain);
+            let (of_target, picture) = (chances[target], None);
+            mistakes.insert(at, Mistake { sample, target, answer: best, certain, of_target, picture });
+            mistakes.truncate(MISTAKES);
+        }
+    }
+}
+
 fn judge_classes(
     part: &Part,
     predictor: &mut Predictor,
@@ -191,31 +242,79 @@ fn judge_classes(
             "it answers with {width} numbers a sample, and there are {classes} classes"
         )));
     }
-    let mut confusion = vec![vec![0; classes]; classes];
-    let mut mistakes: Vec<Mistake> = Vec::new();
+    let mut judged = ClassSums::new(classes);
     each(part, predictor, |sample, target, answer| {
-        // One number is the probability of class 1.
-        let pair = [1.0 - answer[0], answer[0]];
-        let chances = if answer.len() == 1 { &pair[..] } else { answer };
-        let best = (1..chances.len()).fold(0, |best, i| if chances[i] > chances[best] { i } else { best });
-        let Some(row) = confusion.get_mut(target as usize) else { return Ok(()) };
-        row[best] += 1;
-        let certain = chances[best];
-        let is_kept = mistakes.len() < MISTAKES || mistakes.last().is_some_and(|last| certain > last.certain);
-        if best != target as usize && is_kept {
-            let at = mistakes.partition_point(|other| other.certain >= certain);
-            let (target, of_target) = (target as usize, chances[target as usize]);
-            let picture = None;
-            mistakes.insert(at, Mistake { sample, target, answer: best, certain, of_target, picture });
-            mistakes.truncate(MISTAKES);
-        }
+        judged.take(sample, target, answer);
         Ok(())
     })?;
+    let ClassSums { confusion, mut mistakes, nonfinite } = judged;
     for mistake in &mut mistakes {
         let index = part.source_index(mistake.sample as u32) as usize;
         mistake.picture = picture(part.inputs(), index)?;
     }
-    Ok(Classes { confusion, mistakes, names })
+    Ok(Classes { confusion, mistakes, names, nonfinite })
+}
+
+/// The answers to numbers, sample by sample.
+struct NumberSums {
+    /// Every so many samples a pair is kept.
+    stride: usize,
+    pairs: Vec<(f64, f64)>,
+    errors: Vec<f64>,
+    /// The mean of the targets so far, and the sum of their squared distances from it (Welford 1962).
+    mean: f64,
+    spread: f64,
+    nonfinite: u64,
+}
+
+impl NumberSums {
+    fn new(samples: usize) -> NumberSums {
+        NumberSums {
+            stride: samples.div_ceil(PAIRS).max(1),
+            pairs: Vec::new(),
+            errors: Vec::new(),
+            mean: 0.0,
+            spread: 0.0,
+            nonfinite: 0,
+        }
+    }
+
+    fn take(&mut self, target: f64, answer: f64) {
+        let error = answer - target;
+        if !error.is_finite() {
+            self.nonfinite += 1;
+            return;
+        }
+        if self.errors.len().is_multiple_of(self.stride) {
+            self.pairs.push((target, answer));
+        }
+        self.errors.push(error);
+        let from_mean = target - self.mean;
+        self.mean += from_mean / self.errors.len() as f64;
+        self.spread += from_mean * (target - self.mean);
+    }
+
+    fn numbers(self, name: String) -> Numbers {
+        let NumberSums { pairs, errors, spread, nonfinite, .. } = self;
+        let n = errors.len() as f64;
+        let squared: f64 = errors.iter().map(|error| error * error).sum();
+        let farthest = errors.iter().fold(f64::MIN_POSITIVE, |most, error| most.max(error.abs()));
+        let width = 2.0 * farthest / BARS as f64;
+        let mut bars = vec![0_u64; BARS];
+        for error in &errors {
+            bars[(((error + farthest) / width) as usize).min(BARS - 1)] += 1;
+        }
+        Numbers {
+            pairs,
+            farthest,
+            bars,
+            name,
+            mae: errors.iter().map(|error| error.abs()).sum::<f64>() / n,
+            rmse: (squared / n).sqrt(),
+            r2: (spread > 0.0).then(|| 1.0 - squared / spread),
+            nonfinite,
+        }
+    }
 }
 
 fn judge_numbers(part: &Part, predictor: &mut Predictor, table: Option<&TableEncoding>) -> Result<Numbers> {
@@ -226,29 +325,12 @@ fn judge_numbers(part: &Part, predictor: &mut Predictor, table: Option<&TableEnc
         )));
     }
     let own = |value: f64| table.and_then(|table| table.value(value as f32)).unwrap_or(value);
-    let stride = part.len().div_ceil(PAIRS);
-    let (mut pairs, mut absolute, mut squared) = (Vec::new(), 0.0, 0.0);
-    let (mut sum, mut squares) = (0.0, 0.0);
-    each(part, predictor, |sample, target, answer| {
-        let (target, answer) = (own(target), own(answer[0].into()));
-        absolute += (answer - target).abs();
-        squared += (answer - target).powi(2);
-        sum += target;
-        squares += target * target;
-        if sample.is_multiple_of(stride) {
-            pairs.push((target, answer));
-        }
+    let mut sums = NumberSums::new(part.len());
+    each(part, predictor, |_, target, answer| {
+        sums.take(own(target), own(answer[0].into()));
         Ok(())
     })?;
-    let n = part.len() as f64;
-    let spread = squares - sum * sum / n;
-    Ok(Numbers {
-        pairs,
-        name: table.map_or_else(|| "target".into(), |table| table.target.name.clone()),
-        mae: absolute / n,
-        rmse: (squared / n).sqrt(),
-        r2: (spread > 0.0).then(|| 1.0 - squared / spread),
-    })
+    Ok(sums.numbers(table.map_or_else(|| "target".into(), |table| table.target.name.clone())))
 }
 
 /// A sample as an image: [channels, height, width] of 1 or 3 channels, or [height, width]. `None` for other shapes, and for
@@ -284,12 +366,97 @@ fn picture(field: &Field, sample: usize) -> Result<Option<Picture>> {
     let plane = height * width;
     let pixels = (0..plane).flat_map(|at| (0..channels).map(move |c| c * plane + at));
     let bytes = pixels.map(|at| byte(numbers[at])).collect();
-    Ok(Some(Picture { width, height, channels, bytes }))
+    Ok(Some(shrunk(Picture { width, height, channels, bytes })))
+}
+
+/// The picture with sides of at most [`SIDE`]: each pixel is the mean of those that it covers.
+fn shrunk(picture: Picture) -> Picture {
+    let Picture { width, height, channels, bytes } = picture;
+    let longer = width.max(height);
+    if longer <= SIDE {
+        return Picture { width, height, channels, bytes };
+    }
+    let side = |own: usize| (own * SIDE / longer).max(1);
+    let (columns, rows) = (side(width), side(height));
+    let mut out = Vec::with_capacity(columns * rows * channels);
+    for row in 0..rows {
+        let ys = row * height / rows..(row + 1) * height / rows;
+        for column in 0..columns {
+            let xs = column * width / columns..(column + 1) * width / columns;
+            let covered = ys.len() * xs.len();
+            for channel in 0..channels {
+                let all =
+                    ys.clone().flat_map(|y| xs.clone().map(move |x| (y * width + x) * channels + channel));
+                let sum: usize = all.map(|at| usize::from(bytes[at])).sum();
+                out.push(((sum + covered / 2) / covered) as u8);
+            }
+        }
+    }
+    Picture { width: columns, height: rows, channels, bytes: out }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_that_are_not_finite_are_neither_right_nor_wrong() {
+        let mut sums = ClassSums::new(2);
+        sums.take(0, 0.0, &[f32::NAN, f32::NAN]);
+        sums.take(1, 1.0, &[f32::INFINITY]);
+        sums.take(2, 0.0, &[0.9, 0.1]);
+        sums.take(3, 0.0, &[0.75]);
+        // No class.
+        sums.take(4, -1.0, &[0.9, 0.1]);
+        sums.take(5, f64::NAN, &[0.9, 0.1]);
+        assert_eq!((sums.confusion, sums.nonfinite), (vec![vec![1, 1], vec![0, 0]], 2));
+        assert_eq!(sums.mistakes.iter().map(|own| own.sample).collect::<Vec<_>>(), [3]);
+
+        let mut sums = NumberSums::new(3);
+        sums.take(1.0, f64::NAN);
+        sums.take(1.0, 3.0);
+        sums.take(2.0, 1.0);
+        let own = sums.numbers("y".into());
+        assert_eq!((own.nonfinite, own.mae, own.pairs), (1, 1.5, vec![(1.0, 3.0), (2.0, 1.0)]));
+    }
+
+    #[test]
+    fn the_variance_explained_keeps_its_digits_far_from_0() {
+        let of = |offset: f64, samples: usize| {
+            let mut sums = NumberSums::new(samples);
+            for i in 0..samples {
+                // Distances from the mean of -1, 0 and 1, and errors of half of them.
+                let away = (i % 3) as f64 - 1.0;
+                sums.take(offset + away, offset + away / 2.0);
+            }
+            sums.numbers("y".into())
+        };
+        for offset in [0.0, 1e9, -1e9] {
+            let own = of(offset, 30_000);
+            assert!((own.r2.unwrap() - 0.75).abs() < 1e-6, "{offset}: {:?}", own.r2);
+            // Every sample is in a bar, whatever the number of pairs.
+            assert!(own.pairs.len() <= PAIRS && own.bars.iter().sum::<u64>() == 30_000, "{offset}");
+        }
+        // Targets that are all equal have no variance.
+        let mut sums = NumberSums::new(100);
+        (0..100).for_each(|_| sums.take(1e9 + 0.1, 1e9));
+        assert_eq!(sums.numbers("y".into()).r2, None);
+    }
+
+    #[test]
+    fn a_large_picture_is_shrunk() {
+        let of = |width: usize, height: usize, channels: usize, bytes: Vec<u8>| {
+            shrunk(Picture { width, height, channels, bytes })
+        };
+        let bytes: Vec<u8> = (0..64 * 64).map(|i| if i % 2 == 0 { 10 } else { 20 }).collect();
+        let own = of(64, 64, 1, bytes);
+        assert_eq!((own.width, own.height, own.bytes), (32, 32, vec![15; 1024]));
+        // A side stays at least a pixel, and channels stay apart.
+        let own = of(100, 2, 3, [1_u8, 2, 3].repeat(200));
+        assert_eq!((own.width, own.height, own.bytes), (32, 1, [1_u8, 2, 3].repeat(32)));
+        let small = Picture { width: 32, height: 8, channels: 1, bytes: vec![7; 256] };
+        assert_eq!(shrunk(small.clone()), small);
+    }
 
     #[test]
     fn pictures_are_made_of_images_alone() {

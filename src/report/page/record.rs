@@ -108,6 +108,11 @@ struct Step {
     metrics: Named,
 }
 
+/// The sum of counts; those of a damaged file may be any.
+pub(super) fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 /// The numbers of a tensor, as far as a report shows them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -211,6 +216,8 @@ pub struct RunRecord {
     /// Numbers of epochs: `train_loss`, `eval_metrics.f1`.
     pub(crate) epochs: Vec<Numbered>,
     pub(crate) rows: Thinned<EpochRow>,
+    /// The step after the epoch with the least loss on the samples held out.
+    pub(crate) best_step: Option<u64>,
     /// Steps whose gradients were not finite.
     pub(crate) skipped: u64,
     /// The last confusion matrix, and its epoch.
@@ -252,6 +259,7 @@ impl RunRecord {
             steps: Vec::new(),
             epochs: Vec::new(),
             rows: Thinned::new(EPOCHS),
+            best_step: None,
             skipped: 0,
             confusion: None,
             tensors: Vec::new(),
@@ -299,8 +307,8 @@ impl RunRecord {
                     return Ok(());
                 }
                 Err(_) => {
-                    // The summary stops there too, and its fault says why; a step is none of its concern.
-                    if self.notes.is_empty() {
+                    // Where the summary stops there too, its fault names the file; it skips the lines of steps.
+                    if !self.notes.iter().any(|note| note.contains("metrics.jsonl")) {
                         self.notes.push(format!(
                             "{}:{number}: not a line that a run writes; what follows it is left out",
                             path.display()
@@ -348,7 +356,7 @@ impl RunRecord {
 
     fn take_epoch(&mut self, value: &Value, step: u64, points: usize) {
         let Some(entries) = value.as_object() else { return };
-        let count = self.rows.last().map_or(1, |row| row.epoch + 1);
+        let count = self.rows.last().map_or(1, |row| row.epoch.saturating_add(1));
         let epoch = value.get("epoch").and_then(Value::as_u64).unwrap_or(count);
         let mut values: Vec<(String, Option<f64>)> = Vec::new();
         // The order of a run's records, not that of a map.
@@ -372,7 +380,7 @@ impl RunRecord {
             }
         }
         if let Some(matrix) = entries.get("eval_confusion") {
-            let matrix: Option<Vec<Vec<u64>>> = serde_json::from_value(matrix.clone()).ok();
+            let matrix: Option<Vec<Vec<u64>>> = Vec::deserialize(matrix).ok();
             let is_square = |matrix: &Vec<Vec<u64>>| {
                 (1..=MOST_CLASSES).contains(&matrix.len())
                     && matrix.iter().all(|row| row.len() == matrix.len())
@@ -383,6 +391,10 @@ impl RunRecord {
             let own = curve(&mut self.epochs, name, points);
             own.by_step.push(step as f64, *value);
             own.by_epoch.push(epoch as f64, *value);
+        }
+        let best = self.summary.metric("eval_loss").and_then(|metric| metric.best);
+        if best.is_some_and(|(_, best)| best == epoch) {
+            self.best_step.get_or_insert(step);
         }
         self.rows.push(EpochRow { epoch, step, values });
     }
@@ -401,7 +413,8 @@ impl RunRecord {
             });
             let own = &mut self.tensors[at];
             own.ratio.push(step as f64, tensor.update_ratio.0);
-            own.nonfinite = own.nonfinite.max(tensor.weights.nonfinite + tensor.gradients.nonfinite);
+            let nonfinite = tensor.weights.nonfinite.saturating_add(tensor.gradients.nonfinite);
+            own.nonfinite = own.nonfinite.max(nonfinite);
             let (weights, gradients) = (tensor.weights, tensor.gradients);
             own.distributions.push(Distribution { step, weights, gradients });
         }

@@ -2,7 +2,7 @@
 
 use super::curves::{STEPS, along};
 use super::names::look;
-use super::record::{Distribution, Numbers, RunRecord, TensorHistory};
+use super::record::{Distribution, Numbers, RunRecord, TensorHistory, total};
 use crate::figure::page::section;
 use crate::figure::{Axis, Band, Extent, Figure, Heat, Panel, Series};
 use crate::metrics::StatisticsRecord;
@@ -98,10 +98,10 @@ fn bins(numbers: &Numbers) -> Option<Vec<(f64, f64, u64)>> {
 /// The values below which these shares of the numbers lie, as if they were spread evenly within a bin.
 fn quantiles<const N: usize>(numbers: &Numbers, shares: [f64; N]) -> Option<[f64; N]> {
     let bins = bins(numbers)?;
-    let total: u64 = bins.iter().map(|bin| bin.2).sum();
+    let all = total(bins.iter().map(|bin| bin.2));
     let last = bins.iter().rev().find(|bin| bin.2 > 0)?.1;
     Some(shares.map(|share| {
-        let mut wanted = share * total as f64;
+        let mut wanted = share * all as f64;
         for &(low, high, n) in bins.iter().filter(|bin| bin.2 > 0) {
             if wanted <= n as f64 {
                 return low + (high - low) * wanted / n as f64;
@@ -142,26 +142,32 @@ fn sizes(own: &TensorHistory) -> Option<Panel> {
         let bins = &at.gradients.histogram;
         // The bins on both sides of a limit 0 are alike; the outermost one is the last.
         (bins.len() == limits.len() + 1)
-            .then(|| (0..=middle).map(|i| bins[middle - i] + bins[middle + 1 + i]).collect())
+            .then(|| (0..=middle).map(|i| bins[middle - i].saturating_add(bins[middle + 1 + i])).collect())
     };
-    let all: Vec<(u64, Vec<u64>)> =
-        own.distributions.iter().filter_map(|at| Some((at.step, folded(at)?))).collect();
+    let mut all: Vec<(f64, Vec<u64>)> = Vec::new();
+    for at in own.distributions.iter() {
+        let step = at.step as f64;
+        // Columns have a width: a step that does not rise has none.
+        if all.last().is_none_or(|(last, _)| step > *last) {
+            all.extend(folded(at).map(|bins| (step, bins)));
+        }
+    }
     let stride = all.len().div_ceil(COLUMNS).max(1);
-    let columns: Vec<&(u64, Vec<u64>)> = all.iter().step_by(stride).collect();
+    let columns: Vec<&(f64, Vec<u64>)> = all.iter().step_by(stride).collect();
     let is_there = |bin: &usize| columns.iter().any(|(_, bins)| bins[*bin] > 0);
     let (first, last) = ((0..=middle).find(is_there)?, (0..=middle).rev().find(is_there)?);
     let share = |bins: &[u64], bin: usize| {
-        let total: u64 = bins.iter().sum();
-        if bins[bin] == 0 { f64::NAN } else { (bins[bin] as f64 / total as f64).log10().max(LEAST_SHARE) }
+        let all = total(bins.iter().copied());
+        if bins[bin] == 0 { f64::NAN } else { (bins[bin] as f64 / all as f64).log10().max(LEAST_SHARE) }
     };
     let values =
         (first..=last).flat_map(|bin| columns.iter().map(move |(_, bins)| share(bins, bin))).collect();
     let gap = match columns[..] {
-        [(a, _), (b, _), ..] => (b - a) as f64,
+        [(a, _), (b, _), ..] => b - a,
         _ => 1.0,
     };
-    let starts = columns.iter().map(|(step, _)| *step as f64 - gap / 2.0);
-    let x: Vec<f64> = starts.chain([columns.last()?.0 as f64 + gap / 2.0]).collect();
+    let starts = columns.iter().map(|(step, _)| *step - gap / 2.0);
+    let x: Vec<f64> = starts.chain([columns.last()?.0 + gap / 2.0]).collect();
     let y: Vec<f64> = (first..=last + 1).map(|bin| bin as f64).collect();
     let along = along(STEPS).showing(Extent::Fixed(x[0], x[x.len() - 1]));
     let heat = Heat { x, y, values, label: "share of them (log10)".into(), range: (LEAST_SHARE, 0.0) };
@@ -185,6 +191,7 @@ fn power_of_two(power: i32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::curve::{Curve, Thinned};
     use super::*;
 
     #[test]
@@ -197,6 +204,25 @@ mod tests {
         let numbers = Numbers { nonfinite: 0, min: Some(0.5), max: Some(1.5), histogram };
         assert_eq!(quantiles(&numbers, [0.0, 0.25, 0.5, 0.75, 1.0]), Some([0.5, 0.75, 1.0, 1.25, 1.5]));
         assert_eq!(quantiles(&Numbers::default(), [0.5]), None);
+        // Counts of a damaged file are any.
+        let mut damaged = numbers;
+        damaged.histogram.fill(u64::MAX);
+        assert!(quantiles(&damaged, [0.5]).is_some());
         assert_eq!([-26, 0, 13].map(power_of_two), ["2⁻²⁶", "2⁰", "2¹³"]);
+    }
+
+    #[test]
+    fn steps_that_go_back_have_no_column() {
+        let bins = StatisticsRecord::limits().len() + 1;
+        let numbers = || Numbers { histogram: vec![u64::MAX; bins], ..Numbers::default() };
+        let of = |steps: &[u64]| {
+            let mut distributions = Thinned::new(48);
+            for &step in steps {
+                distributions.push(Distribution { step, weights: numbers(), gradients: numbers() });
+            }
+            sizes(&TensorHistory { name: "w".into(), ratio: Curve::new(2), distributions, nonfinite: 0 })
+        };
+        let (rising, others) = (of(&[100, 200, 300]).unwrap(), of(&[100, 50, 100, 200, 0, 300]).unwrap());
+        assert_eq!(format!("{others:?}"), format!("{rising:?}"));
     }
 }
