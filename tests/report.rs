@@ -169,6 +169,32 @@ fn runs_of_every_kind_have_a_page() {
 }
 
 #[test]
+fn a_damaged_step_is_noted_beside_other_faults() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let metrics = steps(2) + "{\"event\":\"step\",\"step\":\"three\"}\n" + &steps(1);
+    let lines = metrics.lines().position(|line| line.contains("three")).expect("the line") + 1;
+    let page = page_of(&run(folder.path(), "both", "seed = [", &metrics, &[]));
+    assert!(page.body.contains("config.toml:1"), "{}", page.body);
+    assert!(page.body.contains(&format!("metrics.jsonl:{lines}")), "{}", page.body);
+}
+
+#[test]
+fn the_best_of_many_epochs_has_its_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let epoch = |at: i32| {
+        let loss = 1.0 + f64::from((at - 502).abs());
+        format!(
+            "{{\"event\":\"step\",\"step\":{at},\"epoch\":{at},\"loss\":1.0,\"lr\":0.01}}\n\
+             {{\"event\":\"epoch\",\"epoch\":{at},\"train_loss\":1.0,\"eval_loss\":{loss:?}}}\n"
+        )
+    };
+    // The table has every eighth of them, and not this one.
+    let metrics: String = (1..=1000).map(epoch).collect();
+    let page = page_of(&run(folder.path(), "many", &config(), &metrics, &[]));
+    assert!(!page.body.contains(">502</td>") && page.body.contains("data-name=\"best epoch\""));
+}
+
+#[test]
 fn a_run_of_an_earlier_version_says_what_it_lacks() {
     let folder = tempfile::tempdir().expect("a folder");
     let machine = "{\"version\":\"0.1.0\",\"adapter\":\"old card\",\"driver\":\"7\",\"peak_bytes\":1024}";
@@ -222,6 +248,14 @@ fn a_sweep_of_64_runs_takes_bounded_bytes() {
     println!("64 runs: {} bytes", page.len());
     assert!(page.len() <= 3_000_000, "{} bytes", page.len());
     assert!(page.contains("80% and half of 64 runs") && page.contains("best: 00-lr=0.001-seed=0"), "no band");
+}
+
+#[test]
+fn a_sweep_of_many_epochs_takes_bounded_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = document(&sweep_page(&fixture::large_sweep(folder.path(), 2, 20_000), None).expect("a sweep"));
+    println!("20,000 epochs: {} bytes", page.len());
+    assert!(page.len() <= 400_000, "{} bytes", page.len());
 }
 
 #[test]
