@@ -205,7 +205,7 @@ impl ClassSums {
 
     fn take(&mut self, sample: usize, target: f64, answer: &[f32]) {
         // A class out of range is no class: a padding, say.
-        if !(target >= 0.0 && target < self.confusion.len() as f64) {
+        if !(0.0..self.confusion.len() as f64).contains(&target) {
             return;
         }
         if answer.iter().any(|chance| !chance.is_finite()) {
