@@ -49,7 +49,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn pages_have_the_bytes_of_the_fixture() {
     golden("run.html", &page_of(Path::new(RUN)).body);
-    golden("sweep.html", &sweep_page(Path::new(SWEEP), Some("A sweep")).expect("a sweep").body);
+    golden("sweep.html", &sweep_page(Path::new(SWEEP), Some("A sweep"), 2000).expect("a sweep").body);
     let records = [RUN, RUN].map(|path| RunRecord::read(Path::new(path), POINTS).expect("a run"));
     golden("several.html", &several_page(&records, Some("Twice the same")).body);
 }
@@ -244,7 +244,7 @@ fn a_long_run_takes_bounded_time_memory_and_bytes() {
 fn a_sweep_of_64_runs_takes_bounded_bytes() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = fixture::large_sweep(folder.path(), 64, 100);
-    let page = document(&sweep_page(&path, None).expect("a sweep"));
+    let page = document(&sweep_page(&path, None, 2000).expect("a sweep"));
     println!("64 runs: {} bytes", page.len());
     assert!(page.len() <= 3_000_000, "{} bytes", page.len());
     assert!(page.contains("80% and half of 64 runs") && page.contains("best: 00-lr=0.001-seed=0"), "no band");
@@ -253,7 +253,8 @@ fn a_sweep_of_64_runs_takes_bounded_bytes() {
 #[test]
 fn a_sweep_of_many_epochs_takes_bounded_bytes() {
     let folder = tempfile::tempdir().expect("a folder");
-    let page = document(&sweep_page(&fixture::large_sweep(folder.path(), 2, 20_000), None).expect("a sweep"));
+    let page =
+        document(&sweep_page(&fixture::large_sweep(folder.path(), 2, 20_000), None, 2000).expect("a sweep"));
     println!("20,000 epochs: {} bytes", page.len());
     assert!(page.len() <= 400_000, "{} bytes", page.len());
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-#[cfg(not(feature = "raster"))]
 use downhill::Error;
 use downhill::atomic_file::write_whole;
 use downhill::error::Result;
@@ -72,7 +71,7 @@ impl PlotArgs {
         }
         #[cfg(feature = "raster")]
         if let Some(path) = &self.png {
-            write_whole(path, &figure.png()?)?;
+            write_whole(path, &figure.png().map_err(Error::Config)?)?;
             println(&format!("plot     {}", path.display()));
         }
         if self.svg.is_none() && self.png.is_none() {

@@ -64,7 +64,7 @@ impl ReportArgs {
         if let [only] = &self.runs[..]
             && Sweep::exists(only)
         {
-            println(&write_sweep(only, self.out.as_deref(), title)?);
+            println(&write_sweep(only, self.out.as_deref(), title, self.points as usize)?);
             return Ok(());
         }
         let paths = runs(&self.runs)?;
@@ -105,8 +105,13 @@ pub(super) fn write_run(
 }
 
 /// Writes the report of a sweep to a file, or into its folder; gives the line that names it.
-pub(super) fn write_sweep(sweep: &Path, file: Option<&Path>, title: Option<&str>) -> Result<String> {
-    write(file.unwrap_or(&sweep.join(FILE)), &sweep_page(sweep, title)?)
+pub(super) fn write_sweep(
+    sweep: &Path,
+    file: Option<&Path>,
+    title: Option<&str>,
+    points: usize,
+) -> Result<String> {
+    write(file.unwrap_or(&sweep.join(FILE)), &sweep_page(sweep, title, points)?)
 }
 
 /// Writes a page; gives the line that names it.

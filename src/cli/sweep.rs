@@ -161,7 +161,7 @@ impl SweepArgs {
     /// Writes the report that `--report` asks for, and names it in the last line.
     fn write_report(&self, folder: &Path) -> Result<(), Error> {
         let Some(file) = &self.report else { return Ok(()) };
-        let line = super::report::write_sweep(folder, file.as_deref(), None)?;
+        let line = super::report::write_sweep(folder, file.as_deref(), None, super::report::POINTS as usize)?;
         if !self.quiet && !self.json {
             println(&line);
         }

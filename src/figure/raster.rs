@@ -4,7 +4,6 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
 use super::Figure;
-use crate::error::{Error, Result};
 
 /// Pixels of the picture for one of the figure, so that text is sharp.
 const SCALE: f32 = 2.0;
@@ -13,20 +12,20 @@ impl Figure {
     /// The figure as a PNG file. Its text is drawn in a font of the system, so its bytes depend on the machine.
     ///
     /// # Errors
-    /// [`Error::Config`] where the system has no font.
-    pub fn png(&self) -> Result<Vec<u8>> {
+    /// What is missing, in words: a system without a font.
+    pub fn png(&self) -> Result<Vec<u8>, String> {
         let mut options = Options::default();
         options.fontdb_mut().load_system_fonts();
         if options.fontdb.is_empty() {
             let text = "a figure as PNG needs a font of the system, and there is none; install one, as fonts-dejavu-core of \
                         Debian, or write SVG";
-            return Err(Error::Config(text.into()));
+            return Err(text.into());
         }
         // Helvetica and Arial are seldom there: any sans-serif takes their place.
         if let Some(family) = sans_serif(&options) {
             options.fontdb_mut().set_sans_serif_family(family);
         }
-        let drawn = |why: &dyn std::fmt::Display| Error::Config(format!("the figure cannot be drawn: {why}"));
+        let drawn = |why: &dyn std::fmt::Display| format!("the figure cannot be drawn: {why}");
         let tree = Tree::from_str(&self.svg(), &options).map_err(|err| drawn(&err))?;
         let size = tree.size();
         let [width, height] = [size.width(), size.height()].map(|side| (side * SCALE).ceil() as u32);
@@ -65,7 +64,7 @@ mod tests {
                 };
                 assert!(drawn.pixels().iter().filter(|p| is_blue(p)).count() > 500, "the line is there");
             }
-            Err(err) => assert!(err.to_string().contains("font"), "{err}"),
+            Err(err) => assert!(err.contains("font"), "{err}"),
         }
     }
 }

@@ -73,7 +73,7 @@ pub fn several_page() -> String {
 }
 
 pub fn sweep_page() -> String {
-    document(&sweep(Path::new(SWEEP), None).expect("a sweep"))
+    document(&sweep(Path::new(SWEEP), None, 2000).expect("a sweep"))
 }
 
 /// A text that breaks out of a page where it is not escaped.

@@ -16,8 +16,6 @@ use crate::run::{Row, Sweep, SweepHistory, System, ranked};
 use crate::train::{EpochRecord, Mode};
 use crate::units;
 
-/// Points of the curve of a run.
-const POINTS: usize = 2_000;
 /// The key that repeats a setting.
 const SEED: &str = "seed";
 /// Rows of the table of runs.
@@ -27,11 +25,11 @@ const NAMED: usize = 12;
 /// Letters of a value on an axis.
 const LETTERS: usize = 14;
 
-/// The page of the sweep in a folder.
+/// The page of the sweep in a folder, each curve of at most `points` points.
 ///
 /// # Errors
 /// [`Error::Config`](crate::Error::Config) where the folder holds no sweep, or its files are not those of one.
-pub fn sweep_page(folder: &Path, title: Option<&str>) -> Result<Page> {
+pub fn sweep_page(folder: &Path, title: Option<&str>, points: usize) -> Result<Page> {
     let history = Sweep::history(folder)?;
     let system = System::read(folder);
     let name = folder
@@ -61,7 +59,7 @@ pub fn sweep_page(folder: &Path, title: Option<&str>) -> Result<Page> {
             &(words.to_owned() + &against.inline("keys-figure")),
         ));
     }
-    let curves = curves(&history, &config, POINTS);
+    let curves = curves(&history, &config, points);
     if !curves.panels.is_empty() {
         let words = if rows.len() > MOST_LINES {
             "<p class=\"muted\">At each epoch the band is of the runs that came so far.</p>\n"
