@@ -85,6 +85,17 @@ impl ReportArgs {
 /// The file of a report.
 const FILE: &str = "report.html";
 
+/// Checks before a run that its report will have a folder.
+pub(super) fn check_folder(file: Option<&Path>) -> Result<()> {
+    match file.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => Err(Error::Config(format!(
+            "--report: {} is no folder; make it, or name a file in another",
+            folder.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// What the weights of a run answer, or why they do not; `None` where nobody asks.
 fn verdict(run: &Path, how: Option<(&DataRootArg, &AdapterArg)>) -> Option<Result<Verdict, String>> {
     how.map(|(data, adapter)| {

@@ -41,6 +41,7 @@ pub(super) fn resume(
     how: &RunArgs,
 ) -> anyhow::Result<()> {
     check_own_weights(settings)?;
+    report::check_folder(how.report.as_ref().and_then(|file| file.as_deref()))?;
     let is_changed = match &config {
         Some(config) => {
             let stored = Config::load(&path.join("config.toml"), &[])?.with_places_of(config);

@@ -117,6 +117,7 @@ pub struct SweepArgs {
 impl SweepArgs {
     pub fn run(&self) -> anyhow::Result<()> {
         let start = Instant::now();
+        super::report::check_folder(self.report.as_ref().and_then(|file| file.as_deref()))?;
         let mut sweep = self.open()?;
         stop_on_signals(sweep.handle())?;
         if !self.quiet && !self.json {

@@ -8,6 +8,7 @@ use downhill::config::{Config, Tune};
 use downhill::run::{RunDir, Session};
 
 use super::parse;
+use super::report;
 use super::run::{check_assertions, check_own_weights, resume, run_session};
 use super::run_args::RunArgs;
 
@@ -77,6 +78,7 @@ pub struct TrainArgs {
 
 impl TrainArgs {
     pub fn run(&self) -> anyhow::Result<()> {
+        report::check_folder(self.how.report.as_ref().and_then(|file| file.as_deref()))?;
         // `--resume` may be followed by the run, or stand before the config.
         let (config, named) = match (&self.config, &self.resume) {
             (None, Some(Some(path))) if path.is_file() => (Some(path), Some(None)),
