@@ -1,6 +1,6 @@
 //! Axes, and the scales that place values on them.
 
-use super::text::trimmed;
+use super::text::{scientific, trimmed};
 
 /// The values that an axis shows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -129,7 +129,7 @@ fn round_numbers(low: f64, high: f64) -> Vec<(f64, String)> {
     let marks = (low / step - 1e-9).ceil() as i64..=(high / step + 1e-9).floor() as i64;
     let word = |v: f64| {
         if v != 0.0 && !(1e-4..1e6).contains(&v.abs()) {
-            return scientific(v);
+            return scientific(v, 2);
         }
         match trimmed(&format!("{v:.decimals$}")) {
             "-0" => "0".to_owned(),
@@ -137,15 +137,6 @@ fn round_numbers(low: f64, high: f64) -> Vec<(f64, String)> {
         }
     };
     marks.map(|i| (i as f64 * step, word(i as f64 * step))).collect()
-}
-
-/// `2.5e-7`, without zeros at the end of its digits.
-fn scientific(v: f64) -> String {
-    let text = format!("{v:.2e}");
-    match text.split_once('e') {
-        Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
-        None => text,
-    }
 }
 
 /// Powers of ten between two logarithms: at most about eight of them; with 2 and 5 between them where there would be fewer
@@ -156,7 +147,7 @@ fn decades(low: f64, high: f64) -> Vec<(f64, String)> {
     let within: &[f64] = if few { &[1.0, 2.0, 5.0] } else { &[1.0] };
     let apart = ((high - low) / 8.0).ceil().max(1.0) as i32;
     let word = |v: f64| {
-        let text = if (1e-3..1e5).contains(&v) { format!("{v:.3}") } else { scientific(v) };
+        let text = if (1e-3..1e5).contains(&v) { format!("{v:.3}") } else { scientific(v, 2) };
         trimmed(&text).to_owned()
     };
     whole

@@ -23,13 +23,20 @@ pub fn number(v: f64) -> String {
         return v.to_string();
     }
     if v != 0.0 && !(1e-4..1e6).contains(&v.abs()) {
-        let text = format!("{v:.3e}");
-        let (digits, power) = text.split_once('e').expect("a number with its exponent");
-        return format!("{}e{power}", trimmed(digits));
+        return scientific(v, 3);
     }
     let whole = if v == 0.0 { 0 } else { v.abs().log10().floor() as i32 };
     let text = format!("{v:.*}", (3 - whole).clamp(0, 8) as usize);
     trimmed(&text).to_owned()
+}
+
+/// `2.5e-7`, with at most so many decimals.
+pub(super) fn scientific(v: f64, decimals: usize) -> String {
+    let text = format!("{v:.decimals$e}");
+    match text.split_once('e') {
+        Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
+        None => text,
+    }
 }
 
 /// A decimal number without zeros at its end.

@@ -7,9 +7,8 @@ use crate::compile::{Batch, Objective};
 use crate::data::{self, Dataset, Sampling};
 use crate::error::Result;
 use crate::figure::{At, Axis, Figure, Panel, Rule, Series};
-use crate::graph::Init;
+use crate::graph::{Init, Tensor};
 use crate::nn::Net;
-use crate::nn::loss::{self, CrossEntropy};
 use crate::optim::{Optimizer, Sgd};
 use crate::train::Variant;
 
@@ -55,13 +54,6 @@ const WIDTH: usize = 16;
 fn linear(net: &Net, batch: &Batch) -> Objective {
     let w = net.parameter("w", [WIDTH], Init::Constant(0.0));
     Objective::new(batch.x().mul(&w).sum(&[-1], false).mean_all())
-}
-
-/// A small net of digits.
-fn digits_net(net: &Net, batch: &Batch) -> Objective {
-    let h = net.linear("hidden", &batch.x().flatten(), 8).tanh();
-    let logits = net.linear("out", &h, 10);
-    Objective::new(loss::cross_entropy(&logits, batch.t(), &CrossEntropy::default()))
 }
 
 /// Changes of the weights of many nets from the same start, after so many steps of the rate 1 over that number.
@@ -139,7 +131,13 @@ fn run(setup: &Setup<'_>) -> Result<Shown> {
     let mut net_points = Vec::new();
     let mut last = Vec::new();
     for &steps in &counts[1..] {
-        let ways = changes(setup, &digits, &digits_net, (8 * batch, steps), Sampling::Replacement)?;
+        let ways = changes(
+            setup,
+            &digits,
+            &nets::perceptron(8, Tensor::tanh),
+            (8 * batch, steps),
+            Sampling::Replacement,
+        )?;
         let (mean, variances) = moments(&ways);
         net_points.push((1.0 / steps as f64, variances.iter().sum::<f64>()));
         last = mean;
@@ -221,7 +219,7 @@ fn flow(setup: &Setup<'_>, data: &Dataset) -> Result<Vec<f64>> {
     let options = nets::options(data.train().len(), STEPS, setup.seed_for(1));
     let sgd = Sgd { lr: 1.0 / STEPS as f64, ..Sgd::default() };
     let variant = Variant::new("flow", Optimizer::Sgd(sgd), &options);
-    let start = nets::flat(&nets::initial(data, &digits_net, &variant)?);
-    let trained = &nets::train(setup.gpu, data, &digits_net, &[variant], None)?[0];
+    let start = nets::flat(&nets::initial(data, &nets::perceptron(8, Tensor::tanh), &variant)?);
+    let trained = &nets::train(setup.gpu, data, &nets::perceptron(8, Tensor::tanh), &[variant], None)?[0];
     Ok(trained.flat().iter().zip(&start).map(|(w, s)| w - s).collect())
 }

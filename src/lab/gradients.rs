@@ -1,7 +1,7 @@
 //! Gradients of many minibatches of a small net of digits, at the same weights: each minibatch has a copy of the weights, so
 //! its gradient is that of its copy.
 
-use super::nets::tensor;
+use super::nets::{inputs_and_labels, tensor};
 use super::statistics::Chance;
 use crate::data::Part;
 use crate::error::Result;
@@ -70,8 +70,7 @@ impl Gradients {
             })
             .collect();
         function.load_state_dict(&weights)?;
-        let inputs = part.inputs().samples(0, part.len())?.into_iter().map(|v| v as f32).collect();
-        let targets = part.targets().samples(0, part.len())?.into_iter().map(|v| v as i32).collect();
+        let (inputs, targets) = inputs_and_labels(part)?;
         Ok(Gradients { function, copies, rows, inputs, targets })
     }
 

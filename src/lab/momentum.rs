@@ -4,12 +4,10 @@ use super::exhibit::{About, Setting, Setup, Shown};
 use super::linear::{self, Course};
 use super::nets;
 use super::statistics::length;
-use crate::compile::{Batch, Objective};
 use crate::data;
 use crate::error::Result;
 use crate::figure::{At, Axis, Extent, Figure, Panel, Rule, Series};
-use crate::nn::Net;
-use crate::nn::loss::{self, CrossEntropy};
+use crate::graph::Tensor;
 use crate::optim::schedule::MultiStep;
 use crate::optim::{MomentumForm, Optimizer, Schedule, Sgd, Update};
 use crate::train::Variant;
@@ -47,13 +45,6 @@ pub(super) const ABOUT: About = About {
     run,
 };
 
-/// A small net of digits.
-fn digits_net(net: &Net, batch: &Batch) -> Objective {
-    let h = net.linear("hidden", &batch.x().flatten(), 32).tanh();
-    let logits = net.linear("out", &h, 10);
-    Objective::new(loss::cross_entropy(&logits, batch.t(), &CrossEntropy::default()))
-}
-
 fn sgd(lr: f64, momentum: f64, form: MomentumForm) -> Optimizer {
     Optimizer::Sgd(Sgd { lr, momentum, form, ..Sgd::default() })
 }
@@ -76,7 +67,7 @@ fn same_steps(setup: &Setup<'_>, shown: &mut Shown) -> Result<()> {
         ("average", sgd(lr / (1.0 - mu), mu, MomentumForm::Average)),
     ];
     let variants = forms.map(|(name, sgd)| Variant::new(name, sgd, &options));
-    let trained = nets::train(setup.gpu, &data, &digits_net, &variants, None)?;
+    let trained = nets::train(setup.gpu, &data, &nets::perceptron(32, Tensor::tanh), &variants, None)?;
     let (a, b) = (trained[0].flat(), trained[1].flat());
     let difference: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a - b).collect();
     shown.below(

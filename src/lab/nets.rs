@@ -7,8 +7,10 @@ use crate::compile::{Batch, Objective, Orders, Seeds, TrainOptions, TrainPlan};
 use crate::data::{BatchSize, Dataset, Field, Part};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Reads};
+use crate::graph::Tensor;
 use crate::kernel::Target;
 use crate::nn::Net;
+use crate::nn::loss::{self, CrossEntropy};
 use crate::plan::NamedTensor;
 use crate::train::{Fleet, FleetObserver, FleetOptions, FleetPlan, ReplicaEnd, StepRecord, Variant};
 
@@ -78,6 +80,30 @@ impl FleetObserver for Keeper {
 
 /// A function from a minibatch to the objective.
 pub(super) type Step<'a> = dyn Fn(&Net, &Batch) -> Objective + 'a;
+
+/// A net of digits with one hidden layer, and its cross-entropy.
+pub(super) fn perceptron(
+    hidden: usize,
+    activation: fn(&Tensor) -> Tensor,
+) -> impl Fn(&Net, &Batch) -> Objective {
+    move |net, batch| {
+        let h = activation(&net.linear("hidden", &batch.x().flatten(), hidden));
+        let logits = net.linear("out", &h, 10);
+        Objective::new(loss::cross_entropy(&logits, batch.t(), &CrossEntropy::default()))
+    }
+}
+
+/// Inputs and labels of a part, as a function takes them.
+pub(super) fn inputs_and_labels(part: &Part) -> Result<(Vec<f32>, Vec<i32>)> {
+    let (mut x, mut t) = (Vec::new(), Vec::new());
+    for sample in 0..part.len() as u32 {
+        // The fields are those of all samples, of which the part has some.
+        let row = part.source_index(sample) as usize;
+        x.extend(part.inputs().sample(row)?.into_iter().map(|v| v as f32));
+        t.extend(part.targets().sample(row)?.into_iter().map(|v| v as i32));
+    }
+    Ok((x, t))
+}
 
 /// Trains a net for each variant, all at once, from the same weights where they are given.
 pub(super) fn train(

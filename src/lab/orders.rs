@@ -7,9 +7,9 @@ use crate::compile::{Batch, Objective};
 use crate::data::{self, Dataset, Sampling};
 use crate::error::Result;
 use crate::figure::{Axis, Band, Figure, Panel, Series};
-use crate::graph::Init;
+use crate::graph::{Init, Tensor};
 use crate::nn::Net;
-use crate::nn::loss::{self, CrossEntropy};
+use crate::nn::loss;
 use crate::optim::{Optimizer, Sgd};
 use crate::train::Variant;
 
@@ -64,12 +64,6 @@ fn least_squares(net: &Net, batch: &Batch) -> Objective {
     let w = net.parameter("w", [WIDTH, 1], Init::Constant(0.0));
     let loss = loss::mse(&batch.x().matmul(&w), batch.t()).mul_scalar(0.5);
     Objective::new(loss).metric("square", w.square().sum_all())
-}
-
-fn digits_net(net: &Net, batch: &Batch) -> Objective {
-    let h = net.linear("hidden", &batch.x().flatten(), 16).relu();
-    let logits = net.linear("out", &h, 10);
-    Objective::new(loss::cross_entropy(&logits, batch.t(), &CrossEntropy::default()))
 }
 
 fn variants(
@@ -181,7 +175,7 @@ fn digits(setup: &Setup<'_>, data: &Dataset) -> Result<Panel> {
     let epoch = data.train().len().div_ceil(ROWS);
     let mut panel =
         Panel::new("Digits", Axis::linear("epoch (count)"), Axis::log("loss of the epoch (nats)"));
-    let step: &Step<'_> = &digits_net;
+    let step: &Step<'_> = &nets::perceptron(16, Tensor::relu);
     for (i, (name, sampling, ..)) in ORDERS.into_iter().enumerate() {
         let variants = variants(setup, sampling, 0.1, (ROWS, epoch * epochs), seeds);
         let nets = nets::train(setup.gpu, data, step, &variants, None)?;

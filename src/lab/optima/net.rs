@@ -1,5 +1,6 @@
 //! Nets of one hidden layer for digits: their losses, and the products of Hessians with vectors.
 
+use super::super::nets::inputs_and_labels;
 use super::super::statistics::Chance;
 use crate::compile::{Batch, Objective};
 use crate::data::{self, Dataset, Part};
@@ -66,13 +67,7 @@ struct Samples {
 
 impl Samples {
     fn new(part: &Part) -> Result<Samples> {
-        let (mut x, mut t) = (Vec::new(), Vec::new());
-        for sample in 0..part.len() as u32 {
-            // The fields are those of all digits.
-            let row = part.source_index(sample) as usize;
-            x.extend(part.inputs().samples(row, 1)?.into_iter().map(|v| v as f32));
-            t.extend(part.targets().samples(row, 1)?.into_iter().map(|v| v as i32));
-        }
+        let (x, t) = inputs_and_labels(part)?;
         Ok(Samples { x, t })
     }
 

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::record::MOST_CLASSES;
 use crate::config::Config;
 use crate::data::{Dataset, Encoding, Field, Part, TableEncoding};
 use crate::error::{Error, Result};
@@ -20,8 +21,6 @@ const PAIRS: usize = 1_500;
 const BARS: usize = 40;
 /// Samples of a forward pass.
 const BATCH: usize = 256;
-/// Classes of a confusion matrix.
-const MOST_CLASSES: usize = 1_000;
 /// Pixels of a sample that is made a picture, at most.
 const MOST_PIXELS: usize = 128 * 128;
 /// Pixels of a side of a picture; a larger sample is shrunk.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::curves::{EPOCHS, along, line, upward};
-use super::names::{scaled, shown};
+use super::names::{and_more, scaled, shown};
 use super::record::RunRecord;
 use crate::figure::page::{Cell, Table, facts, section};
 use crate::figure::{Figure, Panel};
@@ -89,11 +89,7 @@ fn kernels(record: &RunRecord) -> String {
         ]);
     }
     let left = rows.len().saturating_sub(KERNELS);
-    let more = if left > 0 {
-        format!("<p class=\"muted\">And {left} more in profile.json.</p>\n")
-    } else {
-        String::new()
-    };
+    let more = and_more(left, " in profile.json");
     let mean = |key: &str| {
         let all: Vec<f64> = profile.get(key)?.as_array()?.iter().filter_map(Value::as_f64).collect();
         (!all.is_empty()).then(|| units::duration(all.iter().sum::<f64>() / all.len() as f64))

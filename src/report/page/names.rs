@@ -1,5 +1,7 @@
 //! The names of numbers as a reader knows them, with their units, and how runs are told apart.
 
+use std::path::Path;
+
 use toml::Table;
 
 /// The dashes of series, when the colours are used up.
@@ -108,6 +110,18 @@ pub(super) fn scaled(points: Vec<(f64, f64)>, scale: f64) -> Vec<(f64, f64)> {
 /// A metric's value as a reader knows it: `97.22%`, `0.0831`.
 pub(super) fn value_text(name: &str, value: f64) -> String {
     if is_percent(name) { format!("{:.2}%", 100.0 * value) } else { crate::figure::number(value) }
+}
+
+/// The name of a folder; its path where it has none.
+pub(super) fn folder_name(folder: &Path) -> String {
+    let whole = folder.canonicalize().ok();
+    let name = whole.as_deref().unwrap_or(folder).file_name();
+    name.map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// A line on the rows or pictures that are left out, and their place; nothing where there are none.
+pub(super) fn and_more(left: usize, place: &str) -> String {
+    if left == 0 { String::new() } else { format!("<p class=\"muted\">And {left} more{place}.</p>\n") }
 }
 
 /// The name of a run among others: its folder's, or its whole path where two folders have one name.

@@ -9,6 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::curve::{Curve, Thinned};
+use super::names::folder_name;
 use crate::config::Config;
 use crate::data::Encoding;
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ const STATISTICS_POINTS: usize = 240;
 /// The beginning of a step's line.
 const STEP: &[u8] = br#"{"event":"step","#;
 /// Classes of a confusion matrix that is kept.
-const MOST_CLASSES: usize = 1_000;
+pub(super) const MOST_CLASSES: usize = 1_000;
 
 /// A number, where it is finite: null, and a text such as "NaN", is none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -243,17 +244,10 @@ impl RunRecord {
         let summary = RunSummary::read(path);
         let config = fs::read_to_string(path.join("config.toml")).unwrap_or_default();
         let json = |name: &str| serde_json::from_slice(&fs::read(path.join(name)).ok()?).ok();
-        let name = path
-            .canonicalize()
-            .ok()
-            .as_deref()
-            .unwrap_or(path)
-            .file_name()
-            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
         let encoding = RunDir::encoding(path).ok().flatten();
         let mut record = RunRecord {
             path: path.to_owned(),
-            name,
+            name: folder_name(path),
             notes: summary.faults.iter().map(ToString::to_string).collect(),
             summary,
             steps: Vec::new(),

@@ -3,7 +3,7 @@
 use super::curves::{EPOCHS, STEPS, along, upward};
 use super::lines;
 use super::machine;
-use super::names::{cut, scaled, shown, told_apart, value_text};
+use super::names::{and_more, cut, scaled, shown, told_apart, value_text};
 use super::record::RunRecord;
 use super::single::navigation;
 use crate::figure::page::{Cell, Page, Table, details, section, tiles};
@@ -193,11 +193,7 @@ fn differences(records: &[RunRecord], names: &[String]) -> String {
         table.rows.push(std::iter::once(code).chain(values.iter().map(cell)).collect());
     }
     let left = varying.len() - few.len();
-    let more = if left > 0 {
-        format!("<p class=\"muted\">And {left} more: downhill compare lists them.</p>\n")
-    } else {
-        String::new()
-    };
+    let more = and_more(left, ": downhill compare lists them");
     if names.len() > 12 {
         details("Settings that are not the same in all runs", &table.html()) + &more
     } else {

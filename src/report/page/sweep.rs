@@ -6,7 +6,7 @@ use super::curve::Curve;
 use super::curves::{EPOCHS, along, upward};
 use super::lines;
 use super::machine;
-use super::names::{MOST_LINES, Shown, cut, shown, value_text};
+use super::names::{MOST_LINES, Shown, and_more, cut, folder_name, shown, value_text};
 use super::single::navigation;
 use crate::error::Result;
 use crate::figure::page::{Cell, Page, Table, section, tiles};
@@ -32,14 +32,7 @@ const LETTERS: usize = 14;
 pub fn sweep_page(folder: &Path, title: Option<&str>, points: usize) -> Result<Page> {
     let history = Sweep::history(folder)?;
     let system = System::read(folder);
-    let name = folder
-        .canonicalize()
-        .ok()
-        .as_deref()
-        .unwrap_or(folder)
-        .file_name()
-        .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
-    let title = title.map_or(name, str::to_owned);
+    let title = title.map_or_else(|| folder_name(folder), str::to_owned);
     let SweepHistory { rows, swept, monitor, .. } = &history;
     let best = ranked(rows, monitor);
     let config =
@@ -252,12 +245,7 @@ fn table(history: &SweepHistory) -> String {
         table.rows.push(cells);
     }
     let left = order.len().saturating_sub(ROWS);
-    let more = if left > 0 {
-        format!("<p class=\"muted\">And {left} more in replicas.csv.</p>\n")
-    } else {
-        String::new()
-    };
-    table.html() + &more
+    table.html() + &and_more(left, " in replicas.csv")
 }
 
 /// The numbers of all runs over their epochs, of each run at most `points` points.

@@ -1,7 +1,7 @@
 //! What `watch.statistics` records: distributions of the weights over the steps, update-to-weight ratios, dead units.
 
 use super::curves::{STEPS, along};
-use super::names::look;
+use super::names::{and_more, look};
 use super::record::{Distribution, Numbers, RunRecord, TensorHistory, total};
 use crate::figure::page::section;
 use crate::figure::{Axis, Band, Extent, Figure, Heat, Panel, Series};
@@ -58,11 +58,7 @@ pub(super) fn html(record: &RunRecord) -> String {
         matrices.chain(others).filter_map(of).take(TENSORS).collect()
     };
     let left = record.tensors.len().saturating_sub(TENSORS);
-    let more = if left > 0 {
-        format!("<p class=\"muted\">And {left} more in metrics.jsonl.</p>\n")
-    } else {
-        String::new()
-    };
+    let more = and_more(left, " in metrics.jsonl");
     let weights = panels(values);
     if !weights.is_empty() {
         let figure = Figure { title: "Values of weights".into(), panels: weights, ..Figure::default() };
