@@ -2,6 +2,8 @@
 //!
 //! To add a format: a file beside `pytorch`, and its row in the command's `--format`.
 
+#[cfg(feature = "onnx")]
+mod onnx;
 mod pytorch;
 mod trace;
 
