@@ -5,24 +5,32 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use downhill::Error;
 use downhill::atomic_file::write_whole;
+use downhill::plan::NamedTensor;
 use downhill::run::{self, RunDir};
 
 use super::finished::Finished;
 use super::output::println;
 use super::run_args::DataRootArg;
 
-/// Write the net of a run as a program for another library
+/// Write the net of a run for another library, or as a web page
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  downhill export runs/digits-1                        # runs/digits-1/model.py
+  downhill export runs/digits-1                        # runs/digits-1/model.py, for PyTorch
+  downhill export runs/digits-1 --format onnx          # runs/digits-1/model.onnx
+  downhill export runs/digits-1 --format page          # runs/digits-1/page: draw a digit in a browser
   downhill export runs/digits-1 --out deploy           # deploy/model.py and deploy/model.safetensors
   downhill export runs/garden-1 --average --out net.py # net.py and net.safetensors
 
 pytorch is a Python module of plain torch.nn, which needs torch and safetensors: a class of the net's layers, whose
-weights have the names of the run's, the encoding of its inputs, load() and predict(net, x). The inputs are those that
-the data have: bytes of images, or rows of a table, which the module's encode makes numbers of. Augmentations and
-checkpointed blocks are left out, as in evaluation. Files of an earlier export are overwritten, weights of a run are not.
+weights have the names of the run's, the encoding of its inputs, load() and predict(net, x).
+onnx is one file of opset 21, with the encoding of its inputs as its first nodes and any number of samples at once. Inputs
+are numbers as the data have them, as f32; of a table a column each, f64 or text; of text the numbers of characters, i64.
+safetensors is the weights alone, under the names that torch.nn.Sequential has.
+page is a folder of static files that runs the net by WebGPU; --out names the folder.
+
+The inputs are those that the data have: bytes of images, or rows of a table. Augmentations and checkpointed blocks are left
+out, as in evaluation. Files of an earlier export are overwritten, weights of a run are not.
 Exit code: 0; 1 no weights; 2 the command line is wrong, or the format has no form for a layer.")]
 pub struct ExportArgs {
     /// The run directory
@@ -31,8 +39,7 @@ pub struct ExportArgs {
     /// The format
     #[arg(long, value_name = "FORMAT", default_value = "pytorch")]
     format: Format,
-    /// The module, as net.py, or a folder for it; the weights are copied beside it [default: model.py in RUN, beside its
-    /// weights]
+    /// The file, as net.py or net.onnx, or a folder for it [default: model.py, model.onnx, model.safetensors or page in RUN]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
     /// Use the run's average of the weights, average.safetensors
@@ -44,17 +51,28 @@ pub struct ExportArgs {
 }
 
 /// The formats there are.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A Python module of torch.nn
+    /// A Python module of torch.nn, with its weights beside it
     Pytorch,
+    /// One file for ONNX Runtime and others
+    #[cfg(feature = "onnx")]
+    Onnx,
+    /// The weights alone
+    Safetensors,
+    /// A folder that runs the net in a browser
+    Page,
 }
 
 impl Format {
-    /// The ending of its files.
+    /// The ending of its file; none for a folder.
     fn extension(self) -> &'static str {
         match self {
             Format::Pytorch => "py",
+            #[cfg(feature = "onnx")]
+            Format::Onnx => "onnx",
+            Format::Safetensors => "safetensors",
+            Format::Page => "",
         }
     }
 }
@@ -67,38 +85,66 @@ impl ExportArgs {
         let title = run.path.file_name().unwrap_or(run.path.as_os_str()).to_string_lossy();
         let net = run.config.exported(&title, encoding.as_ref())?;
         net.check(&weights)?;
-
-        let name = if self.average { "average" } else { "model" };
-        let program = self.program(name);
-        let beside = program.with_extension("safetensors");
-        let file_name = beside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // The run's own file stays as it is, and so do those of other runs.
-        let own = is_same(&beside, &run.path.join(format!("{name}.safetensors")));
-        if !own && RunDir::has_weights_at(&beside) {
-            return Err(Error::Config(format!(
-                "{}: a run has its weights there, and they are not overwritten; give --out another name",
-                beside.display()
-            ))
-            .into());
+        match self.format {
+            Format::Pytorch => {
+                let program = self.file();
+                let beside = program.with_extension("safetensors");
+                let file_name = beside.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let text = net.pytorch(&file_name)?;
+                self.write_weights(&beside, &weights)?;
+                self.write("program", &program, text.as_bytes())?;
+                println(&format!("weights  {}", beside.display()));
+            }
+            #[cfg(feature = "onnx")]
+            Format::Onnx => self.write("net", &self.file(), &net.onnx(&weights)?)?,
+            Format::Safetensors => {
+                let file = self.file();
+                self.write_weights(&file, &weights)?;
+                println(&format!("weights  {}", file.display()));
+            }
+            Format::Page => {
+                let folder = self.out.clone().unwrap_or_else(|| self.run.join("page"));
+                for (name, bytes) in net.page(&weights)? {
+                    in_folder(&folder.join(name), |file| write_whole(file, &bytes))?;
+                }
+                println(&format!("page  {}", folder.display()));
+                println(&format!(
+                    "open  python3 -m http.server --directory {}, then http://localhost:8000",
+                    folder.display()
+                ));
+            }
         }
-        let text = match self.format {
-            Format::Pytorch => net.pytorch(&file_name)?,
-        };
-        if let Some(folder) = program.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|err| Error::io("cannot make the directory", folder, &err))?;
-        }
-        if !own {
-            run::save(&beside, &weights)?;
-        }
-        write_whole(&program, text.as_bytes())?;
-        println(&format!("program  {}", program.display()));
-        println(&format!("weights  {}", beside.display()));
         Ok(())
     }
 
-    /// The file of the program.
-    fn program(&self, name: &str) -> PathBuf {
+    /// Writes a file and reports it.
+    fn write(&self, what: &str, file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+        in_folder(file, |file| write_whole(file, bytes))?;
+        println(&format!("{what}  {}", file.display()));
+        Ok(())
+    }
+
+    /// Writes the weights, but for the run's own file, which has them. Those of other runs stay as they are.
+    fn write_weights(&self, file: &Path, weights: &[NamedTensor]) -> Result<(), Error> {
+        if is_same(file, &self.run.join(format!("{}.safetensors", self.name()))) {
+            return Ok(());
+        }
+        if RunDir::has_weights_at(file) {
+            return Err(Error::Config(format!(
+                "{}: a run has its weights there, and they are not overwritten; give --out another name",
+                file.display()
+            )));
+        }
+        in_folder(file, |file| run::save(file, weights))
+    }
+
+    /// The name of the weights in the run.
+    fn name(&self) -> &'static str {
+        if self.average { "average" } else { "model" }
+    }
+
+    /// The file of the net.
+    fn file(&self) -> PathBuf {
         let extension = self.format.extension();
         let folder = match &self.out {
             Some(out) if out.extension().is_some_and(|own| own == extension) && !out.is_dir() => {
@@ -107,8 +153,17 @@ impl ExportArgs {
             Some(folder) => folder,
             None => &self.run,
         };
-        folder.join(name).with_extension(extension)
+        folder.join(self.name()).with_extension(extension)
     }
+}
+
+/// Writes a file whose folder is made where it is missing.
+fn in_folder(file: &Path, write: impl Fn(&Path) -> Result<(), Error>) -> Result<(), Error> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .map_err(|err| Error::io("cannot make the directory", folder, &err))?;
+    }
+    write(file)
 }
 
 /// True for two names of one file.

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "onnx")]
 mod onnx;
+mod page;
 mod pytorch;
 mod trace;
 

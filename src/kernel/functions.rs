@@ -8,7 +8,10 @@ use crate::graph::{Binary, Unary};
 
 /// A float as a WGSL literal. NaN and infinities are made of bits that the compiler does not fold.
 pub fn literal(x: f32) -> String {
-    if x.is_finite() {
+    if x.abs() == f32::MAX {
+        // The shortest decimal that reads as the largest f32, 3.4028235e38, is beyond it, and browsers refuse such a text.
+        format!("{:?}f", f64::from(x))
+    } else if x.is_finite() {
         format!("{x:?}f")
     } else if x.is_nan() {
         "bitcast<f32>(nan_bits)".into()
@@ -75,5 +78,20 @@ pub fn binary(op: Binary, a: &str, b: &str) -> String {
         Binary::Le => compare("<="),
         Binary::Gt => compare(">"),
         Binary::Ge => compare(">="),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal;
+
+    #[test]
+    fn a_literal_is_no_larger_than_its_number() {
+        for x in [f32::MAX, -f32::MAX, 1.0, -0.1, 1e-45, 3.402_823_3e38] {
+            let text = literal(x);
+            let number: f64 = text.trim_end_matches('f').parse().expect("a number");
+            assert_eq!((number as f32).to_bits(), x.to_bits(), "{text}");
+            assert!(number.abs() <= f64::from(f32::MAX), "{text}");
+        }
     }
 }

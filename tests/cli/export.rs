@@ -28,9 +28,27 @@ fn exported(example: &str, more: &[&str]) -> Folder {
     let train = ["train", &config, "--out", "run", "--adapter", &wanted()];
     let done = folder.run(&[&train[..], more].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
-    let done = folder.run_without_adapter(&["export", "run"]);
-    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    for format in ["pytorch", "onnx"] {
+        let done = folder.run_without_adapter(&["export", "run", "--format", format]);
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    }
     folder
+}
+
+/// The first answers of ONNX Runtime to rows of a CSV file, a column an input.
+fn onnx_answers(folder: &Folder, python: &str, file: &str) -> Vec<Vec<f64>> {
+    let script = format!(
+        "import csv, json, numpy, onnx, onnxruntime\nonnx.checker.check_model('run/model.onnx', full_check=True)\n\
+         session = onnxruntime.InferenceSession('run/model.onnx', providers=['CPUExecutionProvider'])\n\
+         rows = [{{key.strip(): cell.strip() for key, cell in row.items()}} for row in csv.DictReader(open('{file}'))]\n\
+         def number(cell):\n    try:\n        return float(cell)\n    except ValueError:\n        return float('nan')\n\
+         feed = {{}}\n\
+         for put in session.get_inputs():\n    cells = [row[put.name] for row in rows]\n    \
+         is_text = put.type == 'tensor(string)'\n    \
+         feed[put.name] = numpy.array([[cell if is_text else number(cell)] for cell in cells], dtype=object if is_text else float)\n\
+         print(json.dumps(session.run(None, feed)[0].reshape(len(rows), -1).tolist()))"
+    );
+    serde_json::from_str(&python::run(python, &folder.path("."), &script)).expect("JSON")
 }
 
 /// The answers of the module at `module` to what `inputs` makes in Python.
@@ -77,6 +95,98 @@ fn image_nets_answer_in_torch_as_here() {
         let theirs = torch_answers(&folder, &python, "run", inputs);
         check(example, &our_answers(&folder, "images.npy"), &theirs);
     }
+}
+
+/// Bytes of images go in as floats, and names of classes are among the metadata.
+#[test]
+fn image_nets_answer_in_onnx_runtime_as_here() {
+    let Some(python) = python::with_onnx() else { return };
+    let pixels: Vec<u8> = (0..4 * 64).map(|i| (i * 7 % 17) as u8).collect();
+    for example in ["digits", "autoencoder"] {
+        let folder = exported(example, &["--steps", "5"]);
+        folder.write("images.npy", npy(&[4, 8, 8], &pixels));
+        let script = "import json, numpy, onnxruntime\n\
+                      session = onnxruntime.InferenceSession('run/model.onnx', providers=['CPUExecutionProvider'])\n\
+                      x = numpy.load('images.npy').astype(numpy.float32).reshape(-1, 1, 8, 8)\n\
+                      print(json.dumps(session.run(None, {'input': x})[0].reshape(4, -1).tolist()))\n\
+                      print(json.dumps(session.get_modelmeta().custom_metadata_map))";
+        let printed = python::run(&python, &folder.path("."), script);
+        let (answers, metadata) = printed.split_once('\n').expect("two lines");
+        let theirs: Vec<Vec<f64>> = serde_json::from_str(answers).expect("JSON");
+        check(example, &our_answers(&folder, "images.npy"), &theirs);
+        let metadata: serde_json::Value = serde_json::from_str(metadata).expect("JSON");
+        let encoding = metadata["encoding"].as_str().expect("an encoding");
+        assert!(encoding.contains("16"), "{encoding}");
+    }
+}
+
+#[test]
+fn table_nets_answer_in_onnx_runtime_as_here() {
+    let Some(python) = python::with_onnx() else { return };
+    for example in ["tabular", "regression"] {
+        let folder = exported(example, &["--steps", "5"]);
+        let path = format!("{}/data/tables/{example}.csv", env!("CARGO_MANIFEST_DIR"));
+        let rows: Vec<String> =
+            std::fs::read_to_string(path).expect("a table").lines().take(20).map(str::to_owned).collect();
+        folder.write("rows.csv", rows.join("\n"));
+        check(example, &our_answers(&folder, "rows.csv"), &onnx_answers(&folder, &python, "rows.csv"));
+    }
+    // Missing cells by words and by numbers, fills, a target in its own unit.
+    let folder = Folder::new();
+    let mut table = String::from("a,kind,b,y\n");
+    for i in 0..40 {
+        let a = ["-999", "-", " ", "NA"].get(i).map_or((i * 7 % 13).to_string(), ToString::to_string);
+        let kind = ["x", "y", " z ", "-"][i % 4];
+        table += &format!("{a},{kind},{},{}\n", i % 5, 500 + 30 * (i * 7 % 13) + i);
+    }
+    folder.write("table.csv", table);
+    train(
+        &folder,
+        "target = \"y\", missing = [\"-\", \" -999 \"], fill = { a = \"median\", kind = \"unknown\" }, \
+         standardise_target = true",
+    );
+    let done = folder.run_without_adapter(&["export", "run", "--format", "onnx"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    folder.write(
+        "rows.csv",
+        "kind,a,b\nx,5,1\nx,-999,1\nx,-999.0,2\nz,-,2\n-,5,3\n?,NA,3\n y , 7.50 ,+4e0\nnew,1E1,-0\nNaN,3,4\nnull,nan,2\n",
+    );
+    check("fills", &our_answers(&folder, "rows.csv"), &onnx_answers(&folder, &python, "rows.csv"));
+}
+
+/// Files and folders of each format, and what is not overwritten.
+#[test]
+fn formats_have_their_files() {
+    let folder = exported("digits", &["--steps", "2"]);
+    let run = |arguments: &[&str]| folder.run_without_adapter(&[&["export", "run"], arguments].concat());
+    let own = std::fs::read(folder.path("run/model.safetensors")).expect("weights");
+    for (arguments, files) in [
+        (&["--format", "onnx", "--out", "net.onnx"][..], &["net.onnx"][..]),
+        (&["--format", "onnx", "--out", "deploy"], &["deploy/model.onnx"]),
+        (&["--format", "safetensors", "--out", "w.safetensors"], &["w.safetensors"]),
+        (&["--format", "safetensors"], &["run/model.safetensors"]),
+        (&["--format", "page"], &["run/page/index.html", "run/page/program.json", "run/page/params.bin"]),
+        (&["--format", "page", "--out", "site"], &["site/index.html", "site/net.js", "site/page.js"]),
+    ] {
+        for _ in 0..2 {
+            let done = run(arguments);
+            assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{arguments:?}");
+            for file in files {
+                assert!(folder.path(file).is_file(), "{file}");
+            }
+        }
+    }
+    assert_eq!(std::fs::read(folder.path("w.safetensors")).expect("weights"), own);
+    assert_eq!(std::fs::read(folder.path("run/model.safetensors")).expect("weights"), own);
+    let done = run(&["--format", "onx"]);
+    assert!(done.code == 2 && done.stderr.contains("onnx"), "{}", done.stderr);
+    // Another run's weights.
+    std::fs::create_dir(folder.path("other")).expect("a folder");
+    for file in ["config.toml", "metrics.jsonl", "model.safetensors"] {
+        std::fs::copy(folder.path("run").join(file), folder.path("other").join(file)).expect("a file");
+    }
+    let done = run(&["--format", "safetensors", "--out", "other"]);
+    assert!(done.code == 2 && done.stderr.contains("not overwritten"), "{}", done.stderr);
 }
 
 #[test]
@@ -232,7 +342,7 @@ fn the_module_goes_where_it_is_sent() {
     assert!(module("net.py").contains("with_name(\"net.safetensors\")"));
 
     export(&["--average"]).refused(1, &["average.safetensors", "average.kind"]);
-    export(&["--format", "onnx"]).refused(2, &["onnx", "pytorch"]);
+    export(&["--format", "onxx"]).refused(2, &["onnx", "pytorch"]);
     folder.run_without_adapter(&["export", "nowhere"]).refused(2, &["nowhere", "no such directory"]);
     std::fs::remove_file(folder.path("run/model.safetensors")).expect("a file");
     export(&[]).refused(1, &["model.safetensors", "train it to the end"]);

@@ -169,6 +169,15 @@ impl Case {
     }
 }
 
+/// Weights as large as torch's initial ones: below 1/sqrt(the numbers that a weight's row multiplies).
+pub fn small(mut weights: Vec<NamedTensor>) -> Vec<NamedTensor> {
+    for own in weights.iter_mut().filter(|own| own.shape.len() > 1) {
+        let row = own.shape[1..].iter().product::<usize>() as f32;
+        own.values.iter_mut().for_each(|value| *value /= row.sqrt());
+    }
+    weights
+}
+
 /// Numbers from -1 to 1, by a linear congruence.
 pub struct Numbers(pub u64);
 
@@ -208,24 +217,51 @@ pub fn scaled(case: &Case, raw: &[f32]) -> Vec<f32> {
     raw.iter().enumerate().map(|(i, x)| x * scale.factor[channel(i)] + scale.offset[channel(i)]).collect()
 }
 
+/// A net of the repository's examples, and the function that makes its answers.
+pub fn example(name: &str) -> (String, Case, Head) {
+    let path = format!("{}/examples/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let config = Config::load(path.as_ref(), &["data.eval_fraction=0.001".into()])
+        .or_else(|_| Config::load(path.as_ref(), &[]))
+        .expect("an example");
+    let encoding = match name.starts_with("fashion") {
+        // Fashion-MNIST is not part of the repository.
+        true => Some(Encoding::Array(ArrayEncoding {
+            shape: vec![1, 28, 28],
+            divisor: 255.0,
+            mean: vec![0.286],
+            std: vec![0.353],
+        })),
+        false => config.encoding(config.dataset().expect("data").encoding().cloned()),
+    };
+    let exported = config.exported(name, encoding.as_ref()).expect("a net");
+    let (sample, dtype, head) = (exported.sample.clone(), exported.dtype, exported.head);
+    (name.to_owned(), Case { model: config.model, sample, dtype, encoding }, head)
+}
+
 impl Case {
+    /// True where the answer to a sample depends on those beside it.
+    pub fn takes_statistics_of_the_batch(&self) -> bool {
+        format!("{:?}", self.model).contains("track_running_stats: false")
+    }
+
     /// Samples as the data have them.
     fn raw(&self, numbers: &mut Numbers) -> Vec<f32> {
         let count = ROWS * self.sample.elements();
         let draw = |_| match self.dtype {
             DType::I32 => (4.0 + 4.0 * numbers.next()).floor(),
-            DType::F32 if self.encoding.is_some() => (127.0 + 127.0 * numbers.next()).floor(),
-            DType::F32 => 2.0 * numbers.next(),
+            DType::F32 => match &self.encoding {
+                Some(Encoding::Array(array)) => ((0.5 + 0.5 * numbers.next()) * array.divisor as f32).floor(),
+                _ => 2.0 * numbers.next(),
+            },
         };
         (0..count).map(draw).collect()
     }
 
-    /// The engine's outputs for them.
-    fn outputs(&self, gpu: &Gpu, weights: &[NamedTensor], raw: &[f32]) -> Vec<f32> {
+    /// The engine's answers to them.
+    fn outputs(&self, gpu: &Gpu, weights: &[NamedTensor], head: Head, raw: &[f32]) -> Vec<f32> {
         let build = |net: &Net, x: &_| self.model.build(net, x);
-        let mut predictor =
-            Predictor::new(gpu, &build, Head::Numbers, self.sample.clone(), self.dtype, ROWS, weights)
-                .unwrap_or_else(|err| panic!("{:?}: {err}", self.model));
+        let mut predictor = Predictor::new(gpu, &build, head, self.sample.clone(), self.dtype, ROWS, weights)
+            .unwrap_or_else(|err| panic!("{:?}: {err}", self.model));
         let outputs = match self.dtype {
             DType::I32 => {
                 let whole: Vec<i32> = raw.iter().map(|x| *x as i32).collect();
@@ -260,13 +296,30 @@ impl Exports {
     /// Draws weights and inputs of a net, and computes its outputs: the weights.
     pub fn add(&mut self, name: &str, case: Case, numbers: &mut Numbers) -> Vec<NamedTensor> {
         let weights = case.weights(numbers);
+        self.add_with(name, case, weights, Head::Numbers, numbers)
+    }
+
+    /// [`Exports::add`] with these weights, and with a function that makes the answers.
+    pub fn add_with(
+        &mut self,
+        name: &str,
+        case: Case,
+        weights: Vec<NamedTensor>,
+        head: Head,
+        numbers: &mut Numbers,
+    ) -> Vec<NamedTensor> {
         case.exported().check(&weights).expect("its own weights");
         let raw = case.raw(numbers);
-        self.ours.push(case.outputs(&self.gpu, &weights, &raw));
+        self.ours.push(case.outputs(&self.gpu, &weights, head, &raw));
         let shape = Shape::from([&[ROWS], &case.sample[..]].concat());
         self.inputs.push(NamedTensor { name: name.to_owned(), shape, values: raw });
         self.cases.push(case);
         weights
+    }
+
+    /// The samples of the net added last, and the answers.
+    pub fn last_values(&self) -> (&[f32], &[f32]) {
+        (&self.inputs.last().expect("a net").values, self.ours.last().expect("a net"))
     }
 
     /// The net added last.

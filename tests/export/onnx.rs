@@ -1,9 +1,11 @@
 //! Nets as ONNX files: the checker passes them, and ONNX Runtime computes the engine's outputs.
 
 use downhill::graph::DType;
+use downhill::infer::Head;
 use downhill::nn::Layer;
+use downhill::plan::NamedTensor;
 
-use crate::cases::{Case, Exports, Numbers, cases};
+use crate::cases::{Case, Exports, Numbers, cases, example, small};
 use crate::python;
 use crate::random_nets::random_net;
 
@@ -29,21 +31,28 @@ save_file(outputs, "outputs.safetensors")
 fn name(i: usize, case: &Case) -> String {
     let kind = match () {
         () if case.dtype == DType::I32 => "int",
-        () if format!("{:?}", case.model).contains("track_running_stats: false") => "batch",
+        () if case.takes_statistics_of_the_batch() => "batch",
         () => "net",
     };
     format!("{kind}_{i}")
 }
 
 #[track_caller]
-fn check(cases: impl IntoIterator<Item = Case>, seed: u64) {
+fn check(
+    cases: impl IntoIterator<Item = (Case, Head)>,
+    seed: u64,
+    scale: fn(Vec<NamedTensor>) -> Vec<NamedTensor>,
+) {
     let Some(python) = python::with_onnx() else { return };
     let mut exports = Exports::new();
     let mut numbers = Numbers(seed);
-    for (i, case) in cases.into_iter().enumerate() {
+    for (i, (case, head)) in cases.into_iter().enumerate() {
         let name = name(i, &case);
-        let weights = exports.add(&name, case, &mut numbers);
-        let file = exports.last().exported().onnx(&weights).expect("a file");
+        let weights = scale(case.weights(&mut numbers));
+        let weights = exports.add_with(&name, case, weights, head, &mut numbers);
+        let mut net = exports.last().exported();
+        net.head = head;
+        let file = net.onnx(&weights).expect("a file");
         std::fs::write(exports.file(&name, "onnx"), file).expect("a file");
     }
     exports.check(&python, SCRIPT);
@@ -91,7 +100,11 @@ fn layers_become_the_operators_that_readers_expect() {
 
 #[test]
 fn weights_keep_their_names_and_a_missing_one_is_named() {
-    let case = Case::new("{ block = { name = \"body\", layers = [{ linear = 3 }] } }, \"batch_norm\"", &[5], DType::F32);
+    let case = Case::new(
+        "{ block = { name = \"body\", layers = [{ linear = 3 }] } }, \"batch_norm\"",
+        &[5],
+        DType::F32,
+    );
     let mut weights = case.weights(&mut Numbers(1));
     let file = case.exported().onnx(&weights).expect("a file");
     for name in ["body.0.weight", "body.0.bias", "1.running_var"] {
@@ -104,10 +117,19 @@ fn weights_keep_their_names_and_a_missing_one_is_named() {
 
 #[test]
 fn every_layer_gives_what_onnx_runtime_gives() {
-    check(cases(), 21);
+    check(cases().into_iter().map(|case| (case, Head::Numbers)), 21, |weights| weights);
 }
 
 #[test]
 fn random_nets_give_what_onnx_runtime_gives() {
-    check((0..50).map(random_net), 22);
+    let heads = [Head::Numbers, Head::Softmax, Head::Sigmoid];
+    check((0..50).map(|i| (random_net(i), heads[i as usize % 3])), 22, |weights| weights);
+}
+
+/// Those of tables are tried in `tests/cli/export.rs`, from their rows on.
+#[test]
+fn examples_give_what_onnx_runtime_gives() {
+    let names =
+        ["digits", "digits_cnn", "digits_resnet", "autoencoder", "fashion_mlp", "fashion_cnn", "tiny_gpt"];
+    check(names.into_iter().map(example).map(|(_, case, head)| (case, head)), 24, small);
 }

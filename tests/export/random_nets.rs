@@ -25,7 +25,9 @@ impl Draw {
 
     /// Windows along `axes` axes.
     fn windows(&mut self, axes: usize, is_pool: bool) -> String {
-        let list = |values: Vec<usize>| format!("[{}]", values.iter().map(usize::to_string).collect::<Vec<_>>().join(", "));
+        let list = |values: Vec<usize>| {
+            format!("[{}]", values.iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
+        };
         let sizes: Vec<usize> = (0..axes).map(|_| self.int(1, 3)).collect();
         let paddings: Vec<usize> = sizes.iter().map(|size| self.int(0, size / 2)).collect();
         let strides: Vec<usize> = (0..axes).map(|_| self.int(1, 2)).collect();

@@ -32,7 +32,8 @@ pub(super) fn sinusoidal_positions(b: &mut Builder<'_>, at: At<'_>) -> String {
         let angle = angles[t * half + i / 2];
         if i.is_multiple_of(2) { angle.sin() } else { angle.cos() }
     };
-    let table: Vec<f32> = (0..positions).flat_map(|t| (0..width).map(move |i| (t, i))).map(|(t, i)| wave(t, i)).collect();
+    let table: Vec<f32> =
+        (0..positions).flat_map(|t| (0..width).map(move |i| (t, i))).map(|(t, i)| wave(t, i)).collect();
     let table = b.floats("positions", &[positions, width], &table);
     b.op("Add", &[at.x, &table], Vec::new())
 }
