@@ -28,6 +28,7 @@ mod parse;
 mod plot;
 mod predict;
 mod profile;
+mod program;
 mod progress;
 mod reference;
 mod report;
@@ -44,8 +45,7 @@ mod train;
 mod tune;
 mod view;
 
-pub use exit::{already_reported, exit_code};
-pub use output::{eprintln, finish, print_usage};
+pub use program::run;
 
 use clap::{CommandFactory, Parser};
 use commands::commands;

@@ -13,7 +13,7 @@ use super::exit::{STOPPED, Stopped};
 use super::output::{eprintln, println};
 use super::run_args::RunArgs;
 use super::view::{Json, View};
-use super::{next, profile, report, summary};
+use super::{next, profile, program, report, summary};
 
 /// Checks before the run starts that its plans report every metric asserted.
 pub(super) fn check_assertions(how: &RunArgs) -> impl Fn(&TrainPlan) -> Result<(), Error> {
@@ -95,8 +95,7 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
     let result = session.run_or(on_lost, view.observer());
     view.end(result.as_ref().ok())?;
     let path = session.dir().path().display().to_string();
-    let program = std::env::args_os().next().unwrap_or_else(|| "downhill".into());
-    let program = program.to_string_lossy();
+    let program = program::name();
     let folder = session.dir().path().to_owned();
     let outcome = match result {
         Ok(outcome) => outcome,
@@ -133,7 +132,7 @@ pub(super) fn run_session(mut session: Session, how: &RunArgs, file: Option<&Pat
         summary::conclude(&session, &outcome, start.elapsed());
     }
     if how.is_verbose() {
-        next::offer(&session, file, &program);
+        next::offer(&session, file, program);
     }
     if how.profile {
         profile::profile(session, how.is_verbose())?;

@@ -7,7 +7,7 @@ use clap::Args;
 use downhill::Error;
 use downhill::compile::Orders;
 use downhill::config::{Axis, Config, Keep, Recorded, Sweep as Keys, seeds};
-use downhill::run::{Sweep, SweepSource, ranked};
+use downhill::run::{Sweep, SweepBase, SweepSource, ranked};
 use downhill::train::FleetEnd;
 use downhill::{report, units};
 use toml::Value;
@@ -186,9 +186,8 @@ impl SweepArgs {
         settings.extend(self.memory.map(|bytes| format!("train.memory={bytes}")));
         let base = Config::load_from(&self.config, &settings, self.data.data_root.as_deref())?;
         let source = SweepSource {
-            config: &self.config,
+            base: SweepBase::File { path: &self.config, data_root: self.data.data_root.as_deref() },
             settings: &settings,
-            data_root: self.data.data_root.as_deref(),
             keys: self.keys(base.sweep)?,
         };
         let name = self

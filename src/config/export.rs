@@ -58,6 +58,11 @@ impl Config {
             }
             _ => {}
         }
+        if let DataSpec::Memory(spec) = self.data.own()
+            && let Some(sample) = spec.sample()
+        {
+            return Ok(sample);
+        }
         let data = self.dataset().map_err(|err| match err {
             Error::Config(text) => {
                 Error::Config(format!("the shape of a sample is known by the data alone: {text}"))

@@ -28,7 +28,7 @@ use toml::{Table, Value};
 pub use augment::{Augment, Augmentation};
 pub use data::{
     ArrayFiles, ArraysSpec, CifarKeys, DATA_FORMATS, DataConfig, DataFormat, DataSpec, HoldoutKeys, IdxKeys,
-    ImagesSpec, KeyGroup, NpyKeys, PackSpec, TableSpec, TextSpec,
+    ImagesSpec, KeyGroup, MemorySpec, NpyKeys, PackSpec, Samples, TableSpec, TextSpec,
 };
 pub use init::Init;
 pub use loss::LossSpec;
@@ -39,7 +39,7 @@ pub use sweep::{Axes, Axis, Keep, Point, Range, Recorded, Scale, Sweep, Values, 
 pub use tune::Tune;
 
 use crate::compile::{TrainOptions, TrainPlan};
-use crate::data::{Dataset, Encoding};
+use crate::data::{Arrays, Dataset, Encoding};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::kernel::{Family, Target};
@@ -115,17 +115,27 @@ impl Config {
         Self::parse_in(Path::new(""), text, settings, None)
     }
 
+    /// [`Config::load`] from a table; paths in it are relative to the current folder.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_table(table: &Table, settings: &[String]) -> Result<Config> {
+        Self::read_in(Path::new(""), table.clone(), settings, None).map_err(syntax::cut)
+    }
+
     fn parse_in(folder: &Path, text: &str, settings: &[String], data_root: Option<&Path>) -> Result<Config> {
-        let read = || {
-            let mut table = syntax::parse(text)?;
-            give_way(&mut table, settings);
-            settings.iter().try_for_each(|setting| set(&mut table, setting))?;
-            Self::from_table(folder, table, data_root)
-        };
+        let read = || Self::read_in(folder, syntax::parse(text)?, settings, data_root);
         read().map_err(syntax::cut)
     }
 
-    fn from_table(folder: &Path, table: Table, data_root: Option<&Path>) -> Result<Config> {
+    fn read_in(
+        folder: &Path,
+        mut table: Table,
+        settings: &[String],
+        data_root: Option<&Path>,
+    ) -> Result<Config> {
+        give_way(&mut table, settings);
+        settings.iter().try_for_each(|setting| set(&mut table, setting))?;
         let file: File = read("", Value::Table(table))?;
         let mut data = file.data;
         let augment = data.remove("augment").map(|list| read("data.augment", list)).transpose()?;
@@ -262,7 +272,18 @@ impl Config {
     /// # Errors
     /// [`Error::Data`] where the data are at fault, [`Error::Config`] where their options in the config are.
     pub fn dataset(&self) -> Result<Dataset> {
-        let data = self.data.load(self.options.seed)?;
+        self.dataset_of(None)
+    }
+
+    /// [`Config::dataset`] of a program's arrays, where they are given; `data.source` is `"memory"` then.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn dataset_of(&self, arrays: Option<&Arrays>) -> Result<Dataset> {
+        let data = match arrays {
+            None => self.data.load(self.options.seed)?,
+            Some(arrays) => self.data.load_arrays(arrays, self.options.seed)?,
+        };
         data.check_classes()?;
         Ok(data)
     }

@@ -17,6 +17,11 @@ impl Config {
         self.loss.head()
     }
 
+    /// True where the inputs are their own targets.
+    pub fn learns_inputs(&self) -> bool {
+        matches!(self.data, DataSpec::Inputs(_))
+    }
+
     /// The names of the classes by number, where the data name them. `encoding` is that of the run's data.
     pub fn class_names(&self, encoding: Option<&Encoding>) -> Option<Vec<String>> {
         match (encoding, &self.data) {

@@ -15,6 +15,7 @@ use super::schedule::Timing;
 use super::sections::{Checkpoint, Eval, File, Model, Train, Watch};
 use super::{Init, Sweep, Tune};
 use crate::compile::{EarlyStopping, Seeds};
+use crate::optim::{AdamW, Optimizer};
 
 /// A section of the config file.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +86,23 @@ pub fn entry_keys<'de, T: Deserialize<'de> + Serialize>(name: &'static str) -> V
 /// The entry of `T` with every option that it leaves out. `None` where it cannot be read.
 pub fn complete_entry<'de, T: Deserialize<'de> + Serialize>(entry: Value) -> Option<Value> {
     super::read::read::<T>("", entry).ok().and_then(|entry| Value::try_from(entry).ok())
+}
+
+/// Checks a table or a name that a key of the config takes: a `layer`, `loss`, `metric` or `augmentation`, an `optimizer` or a
+/// `schedule`.
+///
+/// # Errors
+/// The error of a config that has it there.
+pub fn check(kind: &str, value: Value) -> crate::error::Result<()> {
+    use super::read::read;
+    match kind {
+        "layer" => read::<crate::nn::Layer>("model.layers", value).map(drop),
+        "loss" => read::<super::LossSpec>("model.loss", value).map(drop),
+        "metric" => read::<crate::metrics::Metric>("eval.metrics", value).map(drop),
+        "augmentation" => read::<super::Augmentation>("data.augment", value).map(drop),
+        "optimizer" => super::optimizer::read(read("optimizer", value)?).map(drop),
+        _ => super::schedule::read(read("schedule", value)?, &mut Optimizer::AdamW(AdamW::default()).into()),
+    }
 }
 
 fn keys<'de, T: Deserialize<'de>>(entry: Option<&'static str>, defaults: &Table) -> Vec<Key> {

@@ -37,7 +37,10 @@ pub use digits::{digits, digits_encoding};
 pub use encoding::Encoding;
 pub use field::{Field, MOST_CHANNELS, Scale, Windows};
 pub use file::{DataFile, FileValues, Written};
-pub use formats::{ArrayNames, ArrayOptions, CifarLabels, array_inputs, cifar, idx, npy, npz, safetensors};
+pub use formats::{
+    Array, ArrayNames, ArrayOptions, Arrays, CifarLabels, array_inputs, arrays, cifar, encoded_inputs,
+    encoded_part, idx, npy, npz, safetensors,
+};
 pub use images::{
     Fit, ImageChanges, ImageEncoding, ImageOptions, array_images, image_inputs, images, images_have_eval,
     images_part, is_image_file,

@@ -72,6 +72,9 @@ macro_rules! optimizers {
             /// Every name a config can give.
             pub const NAMES: [&str; [$($name),*].len()] = [$($name),*];
 
+            /// The class of each name, in the order of [`Optimizer::NAMES`].
+            pub const CLASSES: [&str; [$($name),*].len()] = [$(stringify!($kind)),*];
+
             /// Its name in a config.
             pub fn name(&self) -> &'static str {
                 match self {

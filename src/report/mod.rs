@@ -29,7 +29,7 @@ pub use lr_find::{lr_find_csv, lr_find_figure, lr_find_json, lr_find_text};
 pub use optimizers::{optimizers_page, optimizers_text};
 pub use page::{Plotted, RunRecord, Verdict, plotted, several_page, single_page, sweep_page};
 pub use profile::{profile_json, profile_text};
-pub use reference::{Page, pages as reference_pages};
+pub use reference::{Page, pages as reference_pages, tables as reference_tables};
 pub use runs::{RunTable, runs_csv, runs_json, runs_text};
 pub use schedules::schedules_page;
 pub use sweep::{Setting, ends as sweep_ends, settings as sweep_settings, sweep_json, sweep_text};

@@ -24,7 +24,9 @@ pub use init::{InitFate, InitReport, InitTensor, initialise};
 pub use session::{OnDeviceLost, Session};
 pub use state::RunState;
 pub use summary::{MetricSummary, RunSummary, find_runs};
-pub use sweep::{Ended, Judged, Row, Sweep, SweepHistory, SweepObserver, SweepSource, SweepStart, ranked};
+pub use sweep::{
+    Ended, Judged, Row, Sweep, SweepBase, SweepHistory, SweepObserver, SweepSource, SweepStart, ranked,
+};
 pub use system::{Segment, System};
 pub use tensorboard::{EventFile, Histogram};
 pub use weights::{load, save};

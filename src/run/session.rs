@@ -11,7 +11,7 @@ use super::tiles;
 use super::weights::{load, save};
 use crate::compile::TrainPlan;
 use crate::config::Config;
-use crate::data::Dataset;
+use crate::data::{Arrays, Dataset};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions, threads};
 use crate::kernel::{Family, Target};
@@ -132,7 +132,23 @@ impl Session {
         init: Option<&[NamedTensor]>,
         check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
-        Self::start_in(config, &|| RunDir::claim(path), options, init, check)
+        Self::start_in(config, None, &|| RunDir::claim(path), options, init, check)
+    }
+
+    /// [`Session::start`] on arrays of the program; the config's `data.source` is `"memory"`. The run's config then has the
+    /// shape of a sample, and [`Session::resume_on`] resumes it.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn start_on(
+        config: Config,
+        arrays: &Arrays,
+        path: &Path,
+        options: &GpuOptions,
+        init: Option<&[NamedTensor]>,
+        check: &dyn Fn(&TrainPlan) -> Result<()>,
+    ) -> Result<Session> {
+        Self::start_in(config, Some(arrays), &|| RunDir::claim(path), options, init, check)
     }
 
     /// [`Session::start`] in `runs/<name>-<number>`, as [`RunDir::claim_next`] makes it.
@@ -146,17 +162,19 @@ impl Session {
         init: Option<&[NamedTensor]>,
         check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
-        Self::start_in(config, &|| RunDir::claim_next(name), options, init, check)
+        Self::start_in(config, None, &|| RunDir::claim_next(name), options, init, check)
     }
 
     fn start_in(
         mut config: Config,
+        arrays: Option<&Arrays>,
         claim: &dyn Fn() -> Result<Claim>,
         options: &GpuOptions,
         init: Option<&[NamedTensor]>,
         check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
-        let data = config.dataset()?;
+        let data = config.dataset_of(arrays)?;
+        config.data.describe(&data);
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
         fill(&mut config, &trainer);
@@ -226,7 +244,24 @@ impl Session {
     ) -> Result<Session> {
         let dir = RunDir::reopen(path)?;
         let config = Config::load(&path.join(CONFIG), settings)?;
-        Self::resume_with(dir, options, config, check)
+        Self::resume_with(dir, None, options, config, check)
+    }
+
+    /// [`Session::resume`] of a run on arrays of a program, which are given again: their fingerprint has to be that of the
+    /// run.
+    ///
+    /// # Errors
+    /// As [`Session::resume`].
+    pub fn resume_on(
+        path: &Path,
+        arrays: &Arrays,
+        options: &GpuOptions,
+        settings: &[String],
+        check: &dyn Fn(&TrainPlan) -> Result<()>,
+    ) -> Result<Session> {
+        let dir = RunDir::reopen(path)?;
+        let config = Config::load(&path.join(CONFIG), settings)?;
+        Self::resume_with(dir, Some(arrays), options, config, check)
     }
 
     /// [`Session::resume`] with a config that must be the run's but for the same keys.
@@ -239,11 +274,12 @@ impl Session {
         config: Config,
         check: &dyn Fn(&TrainPlan) -> Result<()>,
     ) -> Result<Session> {
-        Self::resume_with(RunDir::reopen(path)?, options, config, check)
+        Self::resume_with(RunDir::reopen(path)?, None, options, config, check)
     }
 
     fn resume_with(
         mut dir: RunDir,
+        arrays: Option<&Arrays>,
         options: &GpuOptions,
         config: Config,
         check: &dyn Fn(&TrainPlan) -> Result<()>,
@@ -264,7 +300,7 @@ impl Session {
                 dir.weights().display()
             )));
         }
-        let data = config.dataset()?;
+        let data = config.dataset_of(arrays)?;
         let (gpu, mut trainer) = open(&config, &data, options)?;
         check(trainer.plan())?;
         fill(&mut config, &trainer);

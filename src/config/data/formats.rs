@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::keys::{HOLDOUT, Key, KeyGroup, Keys, NORMALISE, TEXT};
+use super::keys::{HOLDOUT, Key, KeyGroup, Keys, MEMORY, NORMALISE, TEXT};
 use super::spec::DataSpec;
-use super::{arrays, images, pack, table, text};
+use super::{arrays, images, memory, pack, table, text};
 use crate::data::{ends_in, has_file, is_image_folder, is_pack};
 use crate::error::{Error, Result};
 use crate::regular_file::check_regular;
@@ -18,7 +18,7 @@ pub struct DataFormat {
     pub form: &'static str,
     /// A short description.
     pub about: &'static str,
-    /// Its files; nothing for a source that is part of the program.
+    /// Its files, or where its samples are.
     pub files: &'static str,
     /// Keys in `data.source`, each with a description.
     pub keys: &'static [Key],
@@ -65,17 +65,27 @@ pub static DATA_FORMATS: &[DataFormat] = &[
         name: "digits",
         form: "\"digits\"",
         about: "1,797 handwritten digits of 8x8 pixels",
-        files: "",
+        files: "part of the program",
         keys: &[],
         beside: &[],
         recognise: |_| false,
         read: |_| Ok(DataSpec::Digits),
     },
     DataFormat {
+        name: memory::NAME,
+        form: "\"memory\"",
+        about: "arrays that a program of Python or Rust gives beside the config",
+        files: "in the memory of that program",
+        keys: &[],
+        beside: &[&NORMALISE, &HOLDOUT, &MEMORY],
+        recognise: |_| false,
+        read: |keys| memory::read(keys).map(DataSpec::Memory),
+    },
+    DataFormat {
         name: "sources",
         form: "\"sources\"",
         about: "the program's own source code as a text",
-        files: "",
+        files: "part of the program",
         keys: &[],
         beside: &[&TEXT],
         recognise: |_| false,
@@ -200,7 +210,7 @@ pub static DATA_FORMATS: &[DataFormat] = &[
 impl DataFormat {
     /// True for a word without a file.
     pub fn is_word(&self) -> bool {
-        self.files.is_empty()
+        self.form.starts_with('"')
     }
 
     pub(super) fn has_key(&self, key: &str) -> bool {

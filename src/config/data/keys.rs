@@ -60,6 +60,15 @@ pub(super) static TEXT: KeyGroup = KeyGroup {
     ],
 };
 
+/// The keys of arrays of a program, which a run on them writes.
+pub(super) static MEMORY: KeyGroup = KeyGroup {
+    owners: "arrays of a program",
+    keys: &[
+        ("sample", "the shape of a sample, as [1, 8, 8]; a run writes it"),
+        ("integers", "true: the model takes a sample as integers; a run writes it"),
+    ],
+};
+
 /// The keys that a source is read from.
 pub(super) struct Keys<'a> {
     /// The file or folder, absolute; empty for a source that is part of the program.

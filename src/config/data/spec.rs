@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::alone::DataConfig;
 use super::arrays::ArraysSpec;
 use super::images::ImagesSpec;
 use super::keys::HoldoutKeys;
+use super::memory::MemorySpec;
 use super::pack::PackSpec;
 use super::source::{Other, Run, Source, last_part};
 use super::table::TableSpec;
 use super::text::TextSpec;
-use crate::data::{self, Dataset};
+use crate::data::{self, Arrays, Dataset};
 use crate::error::{Error, Result};
 
 /// The source of the samples. Paths are absolute.
@@ -29,6 +31,8 @@ pub enum DataSpec {
     Images(ImagesSpec),
     /// A packed data set.
     Pack(PackSpec),
+    /// Arrays of a program.
+    Memory(MemorySpec),
     /// The inputs of another source, as their own targets.
     Inputs(Box<DataSpec>),
 }
@@ -74,6 +78,7 @@ impl DataSpec {
             DataSpec::Arrays(spec) => spec,
             DataSpec::Images(spec) => spec,
             DataSpec::Pack(spec) => spec,
+            DataSpec::Memory(spec) => spec,
             DataSpec::Inputs(own) => own.source(),
         }
     }
@@ -87,6 +92,7 @@ impl DataSpec {
             DataSpec::Arrays(spec) => spec.paths_mut(),
             DataSpec::Images(spec) => spec.paths_mut(),
             DataSpec::Pack(spec) => spec.paths_mut(),
+            DataSpec::Memory(spec) => spec.paths_mut(),
             DataSpec::Inputs(own) => own.paths_mut(),
         }
     }
@@ -129,6 +135,7 @@ impl DataSpec {
             DataSpec::Table(spec) => Some(&mut spec.holdout),
             DataSpec::Arrays(spec) => Some(&mut spec.holdout),
             DataSpec::Images(spec) => Some(&mut spec.holdout),
+            DataSpec::Memory(spec) => Some(&mut spec.holdout),
             DataSpec::Inputs(own) => own.holdout_mut(),
             DataSpec::Digits | DataSpec::Text(_) | DataSpec::Pack(_) => None,
         }
@@ -154,6 +161,7 @@ impl DataSpec {
             DataSpec::Arrays(spec) => DataSpec::Arrays(spec.at(path)?),
             DataSpec::Images(spec) => DataSpec::Images(spec.at(path)),
             DataSpec::Pack(_) => DataSpec::Pack(PackSpec { path: path.to_owned() }),
+            DataSpec::Memory(_) => DataConfig::open(path, &[])?.spec,
             DataSpec::Inputs(own) => own.at(path)?,
         })
     }
@@ -170,6 +178,34 @@ impl DataSpec {
             )),
             other => other,
         })?;
+        self.targeted(data)
+    }
+
+    /// [`DataSpec::load`] of a program's arrays.
+    ///
+    /// # Errors
+    /// As there; [`Error::Config`] where the config names another source.
+    pub fn load_arrays(&self, arrays: &Arrays, seed: u64) -> Result<Dataset> {
+        match self.own() {
+            DataSpec::Memory(spec) => self.targeted(spec.dataset(arrays, seed)?),
+            own => Err(Error::Config(format!(
+                "data.source = {}: arrays of a program go with data.source = \"memory\"",
+                own.value()
+            ))),
+        }
+    }
+
+    /// Notes the samples of a run on a program's arrays.
+    pub(crate) fn describe(&mut self, data: &Dataset) {
+        match self {
+            DataSpec::Memory(spec) => *spec = spec.clone().of(data),
+            DataSpec::Inputs(own) => own.describe(data),
+            _ => {}
+        }
+    }
+
+    /// Data with the targets that the spec asks for.
+    fn targeted(&self, data: Dataset) -> Result<Dataset> {
         match self {
             DataSpec::Inputs(_) if data.train().inputs().is_float() => Ok(data.without_targets()),
             DataSpec::Inputs(_) => Err(Error::Config(format!(

@@ -33,13 +33,56 @@ impl ArrayOptions {
     }
 }
 
-/// Numbers of a file with their shape, samples first.
-#[derive(Debug)]
-pub(in super::super) struct Array {
-    /// The name in the file, or the file's name.
+/// Numbers with their shape, samples first. Clones of numbers in a [`Source`](crate::data::Source) share them.
+#[derive(Debug, Clone)]
+pub struct Array {
+    /// Its name, for errors: that in the file, or the file's own.
     pub name: String,
+    /// The count of samples, then the shape of a sample.
     pub shape: Vec<usize>,
+    /// The numbers, row-major.
     pub values: Values,
+}
+
+/// Arrays of a program: inputs and targets to train on, and those to evaluate on where there are some.
+#[derive(Debug, Clone)]
+pub struct Arrays {
+    /// The name of the data set.
+    pub name: String,
+    /// Inputs and targets. Without targets the inputs are their own, as `data.target = "inputs"` has it.
+    pub train: (Array, Option<Array>),
+    /// The same to evaluate on.
+    pub eval: Option<(Array, Option<Array>)>,
+}
+
+impl Arrays {
+    /// True where there are arrays to evaluate on.
+    pub fn has_eval(&self) -> bool {
+        self.eval.is_some()
+    }
+}
+
+/// Arrays of a program as a data set: samples along their first axis, integer targets `[n]` or `[n, 1]` as labels.
+///
+/// ```
+/// use downhill::data::{self, Array, ArrayOptions, Arrays, Values};
+/// let x = Array { name: "x".into(), shape: vec![4, 2], values: vec![0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0].into() };
+/// let t = Array { name: "t".into(), shape: vec![4], values: vec![0, 1, 1, 0].into() };
+/// let xor = Arrays { name: "xor".into(), train: (x, Some(t)), eval: None };
+/// let options = ArrayOptions { eval_fraction: Some(0.0), ..ArrayOptions::default() };
+/// assert_eq!(data::arrays(&xor, &options)?.classes(), Some(2));
+/// # Ok::<(), downhill::error::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Data`] where arrays do not fit each other, or a label is below 0; [`Error::Config`] where the options do not fit.
+pub fn arrays(arrays: &Arrays, options: &ArrayOptions) -> Result<Dataset> {
+    let part = |(x, t): &(Array, Option<Array>)| match t {
+        Some(t) => Part::new(inputs(x)?, targets(t, x)?),
+        None => Part::builder().input("x", inputs(x)?).build(),
+    };
+    let eval = arrays.eval.as_ref().map(part).transpose()?;
+    dataset(arrays.name.clone(), part(&arrays.train)?, eval, None, options)
 }
 
 impl Array {
@@ -132,7 +175,7 @@ pub(super) fn dataset(
 }
 
 /// One more than the largest label, where the targets are labels.
-fn found(train: &Part, eval: Option<&Part>) -> Result<Option<usize>> {
+pub(super) fn found(train: &Part, eval: Option<&Part>) -> Result<Option<usize>> {
     if train.fields().count() == 1 || !train.targets().shape().is_empty() {
         return Ok(None);
     }

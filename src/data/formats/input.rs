@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::super::file::DataFile;
-use super::super::{ArrayEncoding, Field, Kind};
-use super::arrays::inputs;
+use super::super::{ArrayEncoding, Field, Kind, Part};
+use super::arrays::{Array, found, inputs, targets};
 use super::{idx, npy};
 use crate::error::{Error, Result};
 
@@ -30,19 +30,46 @@ pub fn array_inputs(path: &Path, encoding: Option<&ArrayEncoding>) -> Result<Fie
         }
         _ => idx::read(&file)?,
     };
-    let name = array.name.clone();
-    let field = inputs(&array)?;
+    let field = encoded_inputs(&array, encoding)?;
+    if encoding.is_none() && ending != "npy" && field.shape().len() == 2 {
+        let shape = [&[1], &field.shape()[..]].concat();
+        return Ok(field.reshaped(&shape));
+    }
+    Ok(field)
+}
+
+/// An array as inputs of a trained model, scaled as a run's data were; as they are without an encoding. Inputs of a digits model
+/// may be bytes from 0 to 16, or floats from 0 to 1.
+///
+/// # Errors
+/// [`Error::Data`] where its samples have another shape or kind.
+pub fn encoded_inputs(array: &Array, encoding: Option<&ArrayEncoding>) -> Result<Field> {
+    let field = inputs(array)?;
     match encoding {
-        None if ending != "npy" && field.shape().len() == 2 => {
-            let shape = [&[1], &field.shape()[..]].concat();
-            Ok(field.reshaped(&shape))
-        }
         None => Ok(field),
         Some(encoding) if encoding.divisor == 16.0 && field.values().kind() != Kind::U8 => {
-            ArrayEncoding { divisor: 1.0, ..encoding.clone() }.apply(&name, field)
+            ArrayEncoding { divisor: 1.0, ..encoding.clone() }.apply(&array.name, field)
         }
-        Some(encoding) => encoding.apply(&name, field),
+        Some(encoding) => encoding.apply(&array.name, field),
     }
+}
+
+/// Arrays to evaluate a trained model on, encoded as a run's data were, and how many classes their labels have.
+///
+/// # Errors
+/// As [`encoded_inputs`], and of targets as [`arrays`](super::arrays()).
+pub fn encoded_part(
+    x: &Array,
+    t: Option<&Array>,
+    encoding: Option<&ArrayEncoding>,
+) -> Result<(Part, Option<usize>)> {
+    let inputs = encoded_inputs(x, encoding)?;
+    let part = match t {
+        Some(t) => Part::new(inputs, targets(t, x)?)?,
+        None => Part::builder().input("x", inputs).build()?,
+    };
+    let classes = found(&part, None)?;
+    Ok((part, classes))
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ mod npy;
 mod safetensors;
 mod zip;
 
-pub use arrays::ArrayOptions;
+pub use arrays::{Array, ArrayOptions, Arrays, arrays};
 pub use cifar::{CifarLabels, cifar};
 pub use idx::idx;
-pub use input::array_inputs;
+pub use input::{array_inputs, encoded_inputs, encoded_part};
 pub use named::{ArrayNames, npz, safetensors};
 pub use npy::npy;

@@ -24,10 +24,9 @@ are samples [channels, height, width] or [height, width]; `noise` and `mixup` ta
 pub fn page() -> Page {
     let mut page = Page::new("data", "Data", INTRO);
     page.section("Sources", "");
-    let rows = DATA_FORMATS.iter().map(|format| {
-        let files = if format.is_word() { "part of the program" } else { format.files };
-        [format!("`{}`", format.form), format.about.to_owned(), files.to_owned()]
-    });
+    let rows = DATA_FORMATS
+        .iter()
+        .map(|format| [format!("`{}`", format.form), format.about.to_owned(), format.files.to_owned()]);
     page.table(["`data.source`", "samples", "files"], rows);
 
     page.section("Keys in `data.source`", "");
@@ -67,7 +66,7 @@ fn by_key(keys: impl Iterator<Item = (&'static str, (&'static str, &'static str)
 }
 
 /// The entry with all of its options, as serde writes it.
-fn complete(entry: Value) -> Option<Value> {
+pub(super) fn complete(entry: Value) -> Option<Value> {
     let entry = match entry {
         Value::String(name) => Value::Table(Table::from_iter([(name, Value::Table(Table::new()))])),
         entry => entry,

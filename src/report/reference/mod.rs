@@ -7,8 +7,10 @@ mod losses;
 mod metrics;
 mod options;
 mod page;
+mod tables;
 
 pub use page::Page;
+pub use tables::tables;
 
 use super::{optimizers_page, schedules_page};
 

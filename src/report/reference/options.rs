@@ -16,13 +16,11 @@ pub(super) fn options_by<T: Serialize + for<'de> Deserialize<'de>>(
     form: &Form,
     complete: Complete,
 ) -> String {
-    let given = given(form);
-    let all = completed(form, &given, complete).unwrap_or_default();
-    let text = |Key { name: key, kind, .. }: Key| {
+    let text = |(Key { name: key, kind, .. }, default): (Key, OptionDefault)| {
         let star = if form.short == Some(key) { "*" } else { "" };
         // The values, where they are names.
         let values = if kind.contains('"') { format!(" ({kind})") } else { String::new() };
-        let default = match default(form, key, [&given, &all], complete) {
+        let default = match default {
             OptionDefault::Required => format!("`{key}`{star}, required"),
             OptionDefault::None => format!("`{key}`{star}, none"),
             OptionDefault::Value(value) => format!("`{key} = {}`{star}", shown(&merged(&value))),
@@ -30,10 +28,25 @@ pub(super) fn options_by<T: Serialize + for<'de> Deserialize<'de>>(
         };
         default + &values
     };
-    entry_keys::<T>(form.name).into_iter().map(text).collect::<Vec<_>>().join("; ")
+    options_of::<T>(form, complete).into_iter().map(text).collect::<Vec<_>>().join("; ")
 }
 
-enum OptionDefault {
+/// The options of an entry of `T` with their defaults.
+pub(super) fn options_of<T: for<'de> Deserialize<'de> + Serialize>(
+    form: &Form,
+    complete: Complete,
+) -> Vec<(Key, OptionDefault)> {
+    let given = given(form);
+    let all = completed(form, &given, complete).unwrap_or_default();
+    let with_default = |key: Key| {
+        let default = default(form, key.name, [&given, &all], complete);
+        (key, default)
+    };
+    entry_keys::<T>(form.name).into_iter().map(with_default).collect()
+}
+
+/// The default of an option.
+pub(super) enum OptionDefault {
     Required,
     None,
     Value(Value),
@@ -42,7 +55,7 @@ enum OptionDefault {
 }
 
 /// Reads an entry and writes it with all of its options. `None` where it is refused.
-type Complete = fn(Value) -> Option<Value>;
+pub(super) type Complete = fn(Value) -> Option<Value>;
 
 /// The default of `key`, from the options of the shortest entry that works and all options of that entry.
 fn default(form: &Form, key: &str, [given, all]: [&Table; 2], complete: Complete) -> OptionDefault {
@@ -88,7 +101,7 @@ fn completed(form: &Form, options: &Table, complete: Complete) -> Option<Table> 
 }
 
 /// A list of equal numbers as one of them.
-fn merged(value: &Value) -> Value {
+pub(super) fn merged(value: &Value) -> Value {
     match value.as_array().map(Vec::as_slice) {
         Some([first, rest @ ..]) if !rest.is_empty() && rest.iter().all(|each| each == first) => {
             first.clone()

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use folder::{Event, SweepDir};
 pub use observer::{SweepObserver, SweepStart};
-pub use points::SweepSource;
 use points::{Group, Points};
+pub use points::{SweepBase, SweepSource};
 use replica::Replica;
 pub use row::{Ended, Row, ranked};
 use runs::Runs;
@@ -30,6 +30,7 @@ use super::numbered::make_next;
 use super::session::identity;
 use super::system::System;
 use crate::compile::TrainPlan;
+use crate::data::Arrays;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::train::{EpochRecord, Fleet, FleetEnd, FleetOptions, Monitor, RunHandle};
@@ -97,7 +98,7 @@ impl Sweep {
         options: &GpuOptions,
     ) -> Result<Sweep> {
         let points = Points::read(source)?;
-        let (gpu, groups, replicas) = points.planned(options)?;
+        let (gpu, groups, replicas) = points.planned(source.base.arrays(), options)?;
         let dir = SweepDir::create(&path()?, &points.to_toml())?;
         for replica in &replicas {
             replica.make(dir.path())?;
@@ -110,9 +111,21 @@ impl Sweep {
     /// # Errors
     /// As [`Sweep::start`]; [`Error::Config`] where `path` holds no sweep.
     pub fn resume(path: &Path, options: &GpuOptions) -> Result<Sweep> {
+        Self::resume_with(path, None, options)
+    }
+
+    /// [`Sweep::resume`] of a sweep on arrays of a program, which are given again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resume_on(path: &Path, arrays: &Arrays, options: &GpuOptions) -> Result<Sweep> {
+        Self::resume_with(path, Some(arrays), options)
+    }
+
+    fn resume_with(path: &Path, arrays: Option<&Arrays>, options: &GpuOptions) -> Result<Sweep> {
         let dir = SweepDir::reopen(path)?;
         let points = Points::stored(dir.path())?;
-        let (gpu, groups, replicas) = points.planned(options)?;
+        let (gpu, groups, replicas) = points.planned(arrays, options)?;
         Ok(Self::of(dir, &points, gpu, groups, replicas))
     }
 

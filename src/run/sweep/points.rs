@@ -8,7 +8,7 @@ use super::folder::SWEEP;
 use super::replica::Replica;
 use crate::compile::Orders;
 use crate::config::{Config, DataSpec, Point, Sweep, folder, written};
-use crate::data::Dataset;
+use crate::data::{Arrays, Dataset};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions, Reads};
 use crate::kernel::{Family, Target};
@@ -16,17 +16,53 @@ use crate::run::dir::CONFIG;
 use crate::run::session::choose_threads;
 use crate::train::{FleetPlan, Variant};
 
-/// The parts of a sweep: a config file, settings for all runs, and the section `[sweep]` with what the command line adds.
+/// The parts of a sweep: the config of all runs, settings for all of them, and the section `[sweep]` with what the command
+/// line adds.
 #[derive(Debug, Clone)]
 pub struct SweepSource<'s> {
-    /// The config file.
-    pub config: &'s Path,
+    /// The config.
+    pub base: SweepBase<'s>,
     /// Settings for all runs, as `train.epochs=5`.
     pub settings: &'s [String],
-    /// The folder of the data's files, where they are not where the config has them.
-    pub data_root: Option<&'s Path>,
     /// The section.
     pub keys: Sweep,
+}
+
+/// The config that all runs of a sweep begin with.
+#[derive(Debug, Clone, Copy)]
+pub enum SweepBase<'s> {
+    /// A file.
+    File {
+        /// The file.
+        path: &'s Path,
+        /// The folder of the data's files, where they are not where the config has them.
+        data_root: Option<&'s Path>,
+    },
+    /// A table whose `data.source` is `"memory"`, with the program's arrays.
+    Arrays {
+        /// The config.
+        config: &'s Table,
+        /// The samples.
+        arrays: &'s Arrays,
+    },
+}
+
+impl<'s> SweepBase<'s> {
+    /// Reads the config with these settings.
+    fn read(self, settings: &[String]) -> Result<Config> {
+        match self {
+            SweepBase::File { path, data_root } => Config::load_from(path, settings, data_root),
+            SweepBase::Arrays { config, .. } => Config::from_table(config, settings),
+        }
+    }
+
+    /// The arrays, where it has some.
+    pub(super) fn arrays(self) -> Option<&'s Arrays> {
+        match self {
+            SweepBase::File { .. } => None,
+            SweepBase::Arrays { arrays, .. } => Some(arrays),
+        }
+    }
 }
 
 /// The runs of a sweep.
@@ -55,15 +91,14 @@ impl Points {
     /// # Errors
     /// [`Error::Config`] for axes that cannot be, and for a config that cannot, with the run's settings.
     pub fn read(source: &SweepSource<'_>) -> Result<Points> {
-        let base = Config::load_from(source.config, source.settings, source.data_root)?;
+        let base = source.base.read(source.settings)?;
         let seed = base.options.seed;
         let points = source.keys.axes()?.points(seed)?;
         let order = base.options.seeds.order.unwrap_or(seed);
         let read = |point: &Point| {
             let own = point.iter().map(|(key, value)| format!("{key}={}", written(value)));
             let settings: Vec<String> = source.settings.iter().cloned().chain(own).collect();
-            let config = Config::load_from(source.config, &settings, source.data_root)
-                .map_err(|err| told_with(err, point))?;
+            let config = source.base.read(&settings).map_err(|err| told_with(err, point))?;
             let mut config = config.in_sweep_of(seed);
             if source.keys.order == Orders::Shared {
                 config.options.seeds.order = Some(order);
@@ -155,7 +190,11 @@ impl Points {
     ///
     /// # Errors
     /// Errors of the device, the data and the plans, with the settings of the run.
-    pub fn planned(&self, options: &GpuOptions) -> Result<(Gpu, Vec<Group>, Vec<Replica>)> {
+    pub fn planned(
+        &self,
+        arrays: Option<&Arrays>,
+        options: &GpuOptions,
+    ) -> Result<(Gpu, Vec<Group>, Vec<Replica>)> {
         let (first, point) = (&self.configs[0], &self.points[0]);
         let device = |config: &Config| (config.memory, config.device_timeout);
         if self.configs.iter().any(|config| device(config) != device(first)) {
@@ -164,7 +203,7 @@ impl Points {
                     .into(),
             ));
         }
-        let mut sets: Vec<(&DataSpec, Dataset)> = vec![(&first.data, first.dataset()?)];
+        let mut sets: Vec<(&DataSpec, Dataset)> = vec![(&first.data, first.dataset_of(arrays)?)];
         let nets = self.sweep.at_once.unwrap_or(self.configs.len()).min(self.configs.len());
         choose_threads(first, &sets[0].1, options, nets).map_err(|err| told_with(err, point))?;
         let gpu = Gpu::open(&first.gpu_options(options)).or_else(|err| {
@@ -179,7 +218,8 @@ impl Points {
             let set = match known {
                 Some(set) => set,
                 None => {
-                    sets.push((&config.data, config.dataset().map_err(|err| told_with(err, point))?));
+                    let data = config.dataset_of(arrays).map_err(|err| told_with(err, point))?;
+                    sets.push((&config.data, data));
                     sets.len() - 1
                 }
             };
@@ -193,6 +233,7 @@ impl Points {
                 checked.map_err(|err| told_with(err, point))?;
             }
             let mut config = config.clone();
+            config.data.describe(data);
             config.options.eval_batch =
                 config.options.eval_batch.or(plan.eval_batches.map(|batches| batches.rows));
             let variant = Variant::new(&replicas[i].folder, &config.update, &config.options);

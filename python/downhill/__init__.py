@@ -1,0 +1,51 @@
+"""downhill: trains small neural nets on any GPU, or on none.
+
+>>> import downhill as dh
+>>> net = dh.Sequential("flatten", dh.linear(128), "relu", dh.linear(10))
+>>> run = net.fit(x, t, loss="cross_entropy", optimizer=dh.AdamW(lr=3e-3), epochs=30, eval=(xv, tv))
+>>> p = net.predict(xv)
+
+Layers and optimizers are functions and classes of this module; losses, metrics, schedules and augmentations are in
+:mod:`downhill.losses`, :mod:`downhill.metrics`, :mod:`downhill.schedules` and :mod:`downhill.augment`.
+"""
+
+from . import augment, layers, losses, metrics, optimizers, schedules
+from ._downhill import __version__
+from ._errors import (
+    BudgetError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DeviceLostError,
+    DivergedError,
+    Error,
+    FileError,
+    GpuError,
+    InternalError,
+    Interrupted,
+    NoAdapterError,
+    ShapeError,
+    StopTraining,
+    WeightsError,
+)
+from ._net import Adapter, Run, Sequential, adapters, load, resume
+from ._sweep import SweepResult, lin, log, sweep
+from .layers import *  # noqa: F403
+from .optimizers import *  # noqa: F403
+
+__all__ = [
+    "Adapter", "BudgetError", "CheckpointError", "Classifier", "ConfigError", "DataError", "DeviceLostError",
+    "DivergedError", "Error", "FileError", "GpuError", "InternalError", "Interrupted", "NoAdapterError", "Regressor",
+    "Run", "Sequential", "ShapeError", "StopTraining", "SweepResult", "WeightsError", "adapters", "augment", "layers",
+    "lin", "load", "log", "losses", "metrics", "optimizers", "resume", "schedules", "sweep",
+    *layers.__all__, *optimizers.__all__,
+]
+
+
+def __getattr__(name: str):
+    # The estimators need scikit-learn, and only who uses them imports it.
+    if name in ("Classifier", "Regressor"):
+        from . import _estimators
+
+        return getattr(_estimators, name)
+    raise AttributeError(f"module 'downhill' has no attribute '{name}'")
