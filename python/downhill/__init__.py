@@ -9,6 +9,8 @@ Layers and optimizers are functions and classes of this module; losses, metrics,
 :mod:`downhill.losses`, :mod:`downhill.metrics`, :mod:`downhill.schedules` and :mod:`downhill.augment`.
 """
 
+from typing import TYPE_CHECKING
+
 from . import augment, layers, losses, metrics, optimizers, schedules
 from ._downhill import __version__
 from ._errors import (
@@ -32,6 +34,9 @@ from ._net import Adapter, Run, Sequential, adapters, load, resume
 from ._sweep import SweepResult, lin, log, sweep
 from .layers import *  # noqa: F403
 from .optimizers import *  # noqa: F403
+
+if TYPE_CHECKING:
+    from ._estimators import Classifier, Regressor
 
 __all__ = [
     "Adapter", "BudgetError", "CheckpointError", "Classifier", "ConfigError", "DataError", "DeviceLostError",

@@ -9,7 +9,7 @@ import warnings
 from collections import OrderedDict
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -19,6 +19,11 @@ from ._config import build
 from ._errors import ConfigError, DataError, Interrupted, StopTraining, WeightsError
 from ._names import plain
 from ._progress import Observer, choose
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._keywords import Keywords
 
 FIT_KEYWORDS = ["eval", "out", "progress", "on_epoch", "on_steps", "adapter"]
 
@@ -175,7 +180,7 @@ class Sequential:
         on_epoch: Callable[[dict[str, float]], Any] | None = None,
         on_steps: Callable[[dict[str, float]], Any] | None = None,
         adapter: Any = None,
-        **config: Any,
+        **config: "Unpack[Keywords]",
     ) -> Run:
         """Trains the net on arrays, samples along their first axis, and returns the :class:`Run`.
 
@@ -189,7 +194,7 @@ class Sequential:
         ``config`` is a whole config that they change.
         """
         arrays, data = gathered(x, t, eval)
-        table = build(self.layers, config, FIT_KEYWORDS)
+        table = build(self.layers, dict(config), FIT_KEYWORDS)
         table["data"].update(data)
         _needs_folder(table, out)
         observer = Observer(choose(progress), on_epoch, on_steps)
@@ -205,6 +210,8 @@ class Sequential:
         self._weights, self._encoding = done["weights"], done["encoding"]
         self._config = _table(done["config"])
         self._predictors = {}
+        # A net without layers takes those of its config.
+        self.layers = self.layers or self._config["model"]["layers"]
         self.run = run = Run(self, done, path)
         raised = done["raised"]
         if raised is None or isinstance(raised, StopTraining):
@@ -237,7 +244,7 @@ class Sequential:
 
     def _answers(self, x: Any, head: bool, adapter: Any) -> np.ndarray:
         table, weights = self._known("predict")
-        array = as_array("x", x)
+        array = self._as_trained(as_array("x", x))
         if array.size == 0:
             raise DataError(f"x has shape {list(array.shape)}: there is no sample in it")
         key = (head, which(adapter))
@@ -245,6 +252,14 @@ class Sequential:
             if key not in self._predictors:
                 self._predictors[key] = _downhill.Predictor(table, self._encoding, weights, which(adapter), head)
             return self._predictors[key].predict(array)
+
+    def _as_trained(self, array: np.ndarray) -> np.ndarray:
+        """Whole numbers as floats, where the net was trained on floats that nothing scales."""
+        if self._config is None or self._encoding is not None or array.dtype.kind == "f":
+            return array
+        data = self._config["data"]
+        is_float = data.get("source") == "memory" and not data.get("integers", False)
+        return array.astype(np.float32) if is_float else array
 
     def predict(self, x: Any, *, adapter: Any = None) -> np.ndarray:
         """The answers to samples, float32: probabilities where the loss is one of classes, else the outputs."""
@@ -264,12 +279,11 @@ class Sequential:
             raise ConfigError("evaluate: the net was not trained here, and which loss is meant is not known; give "
                               'loss="cross_entropy" or another')
         table = build(self.layers, {"config": table, **config}, ["adapter"])
-        for key in ("sample", "integers", "eval_fraction", "stratify", "split_seed", "normalise", "augment"):
-            table["data"].pop(key, None)
+        # The samples are these, encoded as the run's were.
+        table["data"] = {key: value for key, value in table["data"].items() if key in ("source", "batch_size", "workers")}
         table.pop("early_stopping", None)
         table.pop("checkpoint", None)
-        arrays, data = gathered(x, t, None)
-        table["data"].pop("target", None)
+        arrays, data = gathered(self._as_trained(as_array("x", x)), t, None)
         table["data"].update(data)
         with quiet_loader():
             found = _downhill.evaluate(table, self._encoding, weights, arrays, which(adapter))

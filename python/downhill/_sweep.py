@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _downhill
 from ._config import build
+from ._errors import Interrupted
 from ._names import plain
 from ._net import Sequential, gathered, load, quiet_loader, which
 
@@ -151,6 +152,9 @@ def sweep(
         with quiet_loader():
             sections = {key: plain(value) for key, value in given.items() if value is not None}
             done = _downhill.sweep(table, sections, arrays, which(adapter), Path(out), resume, observer)
+    except KeyboardInterrupt:
+        how = "" if kept else f', and saved; downhill.sweep(.., out="{out}", resume=True) goes on with it'
+        raise Interrupted(f"the sweep was stopped{how}") from None
     finally:
         observer.close()
     return SweepResult(done, Path(out), kept)

@@ -1,4 +1,4 @@
-"""Every schedule of the learning rate as a class: ``cosine()``, ``one_cycle(max_lr=0.1)``."""
+"""Every schedule of the learning rate as a class: ``cosine()``, ``one_cycle(pct_start=0.2)``."""
 
 from ._names import TABLES as _TABLES
 from ._names import schedule_function as _schedule_function

@@ -62,6 +62,16 @@ pub fn unlocked<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error>
     }
 }
 
+/// Keeps quiet the panic of a library that loses its device while it waits, which the library catches.
+pub fn quiet_lost_devices() {
+    let default_hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !downhill::gpu::watched() {
+            default_hook(info);
+        }
+    }));
+}
+
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic")

@@ -21,6 +21,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _downhill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    errors::quiet_lost_devices();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<arrays::Arrays>()?;
     module.add_class::<predict::Predictor>()?;

@@ -103,13 +103,14 @@ pub fn sweep<'py>(
         for (key, text) in swept.iter().zip(&row.values) {
             set_parsed(&dict, key, text)?;
         }
+        for (name, value) in row.last().map(EpochRecord::values).unwrap_or_default() {
+            dict.set_item(name, value)?;
+        }
+        // An epoch that is read from a file does not know its steps.
         if let Some(ended) = &row.ended {
             dict.set_item("end", &ended.end)?;
             dict.set_item("steps", ended.steps)?;
             dict.set_item("error", &ended.error)?;
-        }
-        for (name, value) in row.last().map(EpochRecord::values).unwrap_or_default() {
-            dict.set_item(name, value)?;
         }
         list.append(dict)?;
     }

@@ -48,7 +48,7 @@ pub fn fit<'py>(
     let trained = unlocked(py, || {
         let config = Config::from_table(&table, &[])?;
         match &out {
-            None => in_memory(&config, arrays, adapter, init.as_deref(), &mut follow),
+            None => in_memory(config, arrays, adapter, init.as_deref(), &mut follow),
             Some(path) => {
                 device::check_process()?;
                 let options = device::options(adapter);
@@ -84,14 +84,15 @@ pub fn resume<'py>(
 }
 
 fn in_memory(
-    config: &Config,
+    mut config: Config,
     arrays: &data::Arrays,
     adapter: &str,
     init: Option<&[NamedTensor]>,
     follow: &mut Follow,
 ) -> Result<Trained, Error> {
     let data = config.dataset_of(Some(arrays))?;
-    let gpu = device::open(adapter, config)?;
+    config.data.describe(&data);
+    let gpu = device::open(adapter, &config)?;
     let mut trainer = config.trainer(&gpu, &data)?;
     match init {
         Some(weights) => trainer.load_state_dict(weights)?,

@@ -45,7 +45,7 @@ mod train;
 mod tune;
 mod view;
 
-pub use program::run;
+use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser};
 use commands::commands;
@@ -84,7 +84,7 @@ commands! {
 
 /// Train small neural nets on any GPU, or on none.
 #[derive(Debug, Parser)]
-#[command(version, about, long_about = None, after_help = "\
+#[command(name = "downhill", version, about, long_about = None, after_help = "\
 Examples:
   downhill train examples/digits.toml
   downhill train examples/digits.toml --set optimizer.lr=3e-3 --seed 1 --out runs/lr3
@@ -108,4 +108,20 @@ pub struct Cli {
     /// The command to run.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Runs the program with these arguments, the first its own name, and gives back its exit code. A process runs it once, before
+/// it has other threads.
+pub fn run(args: Vec<OsString>) -> u8 {
+    program::prepare(args.first().map(OsString::as_os_str));
+    let code = match Cli::try_parse_from(args) {
+        Ok(cli) => cli.command.run().map_or_else(|err| program::report(&err), |()| 0),
+        Err(err) => {
+            output::print_usage(&err);
+            err.exit_code() as u8
+        }
+    };
+    // Output that is lost is an error too; an earlier one decides the exit code.
+    let lost = output::finish().map_or_else(|err| program::report(&err.into()), |()| 0);
+    if code == 0 { lost } else { code }
 }

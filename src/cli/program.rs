@@ -1,13 +1,10 @@
-//! The program: its arguments in, its exit code out.
+//! The process of the program: what it is called, what it keeps quiet, and how an error ends it.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::sync::OnceLock;
 
-use clap::Parser;
-
-use super::Cli;
 use super::exit::{already_reported, exit_code};
-use super::output::{eprintln, finish, print_usage};
+use super::output::eprintln;
 
 /// What the program was called as.
 static NAME: OnceLock<String> = OnceLock::new();
@@ -17,29 +14,18 @@ pub(super) fn name() -> &'static str {
     NAME.get().map_or("downhill", String::as_str)
 }
 
-/// Runs the program with these arguments, the first its own name, and gives back its exit code. A process runs it once, before
-/// it has other threads.
-pub fn run(args: Vec<OsString>) -> u8 {
-    if let Some(name) = args.first() {
+/// Prepares the process, which was called by this name.
+pub(super) fn prepare(name: Option<&OsStr>) {
+    if let Some(name) = name {
         NAME.get_or_init(|| name.to_string_lossy().into_owned());
     }
     quiet_the_loader();
     quiet_lost_devices();
     report_full_files();
-    let code = match Cli::try_parse_from(args) {
-        Ok(cli) => cli.command.run().map_or_else(|err| report(&err), |()| 0),
-        Err(err) => {
-            print_usage(&err);
-            err.exit_code() as u8
-        }
-    };
-    // Output that is lost is an error too; an earlier one decides the exit code.
-    let lost = finish().map_or_else(|err| report(&err.into()), |()| 0);
-    if code == 0 { lost } else { code }
 }
 
 /// Prints an error and returns its exit code.
-fn report(err: &anyhow::Error) -> u8 {
+pub(super) fn report(err: &anyhow::Error) -> u8 {
     if !already_reported(err) {
         eprintln(&format!("error: {err:#}"));
     }

@@ -23,7 +23,9 @@ impl DataSpec {
     pub fn other(&self, path: &Path, encoding: Option<&Encoding>) -> Result<Dataset> {
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let spec = match (ending.as_str(), self.own()) {
-            ("toml", _) | (_, DataSpec::Pack(_)) if ending != "dhd" => DataConfig::open(path, &[])?.spec,
+            ("toml", _) | (_, DataSpec::Pack(_) | DataSpec::Memory(_)) if ending != "dhd" => {
+                DataConfig::open(path, &[])?.spec
+            }
             ("dhd", _) => DataSpec::Pack(PackSpec { path: path.to_owned() }),
             (_, own) => own.at(path)?,
         };

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::alone::DataConfig;
 use super::arrays::ArraysSpec;
 use super::images::ImagesSpec;
 use super::keys::HoldoutKeys;
@@ -161,7 +160,8 @@ impl DataSpec {
             DataSpec::Arrays(spec) => DataSpec::Arrays(spec.at(path)?),
             DataSpec::Images(spec) => DataSpec::Images(spec.at(path)),
             DataSpec::Pack(_) => DataSpec::Pack(PackSpec { path: path.to_owned() }),
-            DataSpec::Memory(_) => DataConfig::open(path, &[])?.spec,
+            // No path stands for arrays of a program.
+            DataSpec::Memory(spec) => DataSpec::Memory(spec.clone()),
             DataSpec::Inputs(own) => own.at(path)?,
         })
     }
@@ -196,7 +196,7 @@ impl DataSpec {
     }
 
     /// Notes the samples of a run on a program's arrays.
-    pub(crate) fn describe(&mut self, data: &Dataset) {
+    pub fn describe(&mut self, data: &Dataset) {
         match self {
             DataSpec::Memory(spec) => *spec = spec.clone().of(data),
             DataSpec::Inputs(own) => own.describe(data),

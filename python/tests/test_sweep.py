@@ -1,0 +1,44 @@
+"""Sweeps."""
+
+import numpy as np
+import pytest
+
+import downhill as dh
+
+
+def test_a_grid_with_seeds(digits, net, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    x, t, xv, tv = digits
+    found = dh.sweep(
+        net, x, t, grid={"optimizer.lr": dh.log(1e-4, 1e-1, 4)}, seeds=range(2), eval=(xv, tv), loss="cross_entropy",
+        optimizer=dh.AdamW(), epochs=2, out=tmp_path / "sweep", keep="all",
+    )
+    assert len(found.rows) == 8 and set(found.swept) == {"optimizer.lr", "seed"} and found.metric == "eval_loss"
+    lrs = sorted({row["optimizer.lr"] for row in found.rows})
+    np.testing.assert_allclose(lrs, [1e-4, 1e-3, 1e-2, 1e-1], rtol=1e-5)
+    assert isinstance(found.table, pandas.DataFrame) and found.table["eval_loss"].is_monotonic_increasing
+    best = found.best
+    assert best["eval_loss"] == min(row["eval_loss"] for row in found.rows) and best["end"] == "finished"
+    assert found.best_net.evaluate(xv, tv)["loss"] == pytest.approx(best["eval_loss"], rel=1e-5)
+
+    # A run of the sweep has the bits of that run alone.
+    alone = dh.Sequential("flatten", dh.linear(16), "relu", dh.linear(10))
+    alone.fit(x, t, eval=(xv, tv), loss="cross_entropy", optimizer=dh.AdamW(lr=best["optimizer.lr"]), epochs=2,
+              seed=best["seed"])
+    for name, values in found.best_net.state_dict().items():
+        assert (values == alone.state_dict()[name]).all(), name
+    again = dh.sweep(net, x, t, eval=(xv, tv), out=tmp_path / "sweep", resume=True, loss="cross_entropy", optimizer="adamw")
+    assert again.ranked == found.ranked and again.rows == found.rows
+
+
+def test_a_sweep_without_a_folder_and_what_is_wrong_with_one(digits, net):
+    x, t, _, _ = digits
+    options = dict(loss="cross_entropy", optimizer="sgd", epochs=1, eval=0.2)
+    found = dh.sweep(net, x, t, zip={"optimizer.lr": [0.01, 0.1], "data.batch_size": [32, 64]}, **options)
+    assert [row["data.batch_size"] for row in found.rows] == [32, 64] and found.path.exists()
+    with pytest.raises(dh.ConfigError, match='the run with .*unknown key optimizer.lrr for sgd; did you mean "lr"'):
+        dh.sweep(net, x, t, grid={"optimizer.lrr": [1.0]}, **options)
+    with pytest.raises(dh.ConfigError, match="halving"):
+        dh.sweep(net, x, t, grid={"optimizer.lr": [1.0]}, halving="x", **options)
+    with pytest.raises(dh.ConfigError, match='did you mean "grid"'):
+        dh.sweep(net, x, t, gird={"optimizer.lr": [1.0]}, **options)
