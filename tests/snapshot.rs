@@ -1,6 +1,8 @@
 //! A run that is left and taken up again makes the same steps, to the bit, whatever its optimizer remembers.
 
 mod adapter;
+#[path = "snapshot/arrays.rs"]
+mod arrays;
 #[path = "snapshot/checkpoints.rs"]
 mod checkpoints;
 #[path = "snapshot/session.rs"]

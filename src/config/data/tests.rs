@@ -6,7 +6,7 @@ use super::super::Config;
 use super::table::FORM as CSV;
 use super::*;
 use crate::compile::TrainOptions;
-use crate::data::Sampling;
+use crate::data::{Array, Arrays, Sampling, Values};
 use crate::error::{Error, Result};
 
 const REST: &str = "[model]\nlayers = [{ linear = 1 }]\nloss = \"mse\"\n[optimizer]\nname = \"sgd\"\n";
@@ -55,6 +55,10 @@ fn every_source_reads_itself_back() {
          split_seed = 3\nstratify = true\nnormalise = \"standard\"",
         "source = { images = \"d\", size = [1, 1] }\nnormalise = { mean = [0.5, 1], std = [0.25, 0.5] }",
         "source = { pack = \"d.dhd\" }",
+        "source = \"memory\"",
+        "source = \"memory\"\neval_fraction = 0.25\nstratify = true\nsplit_seed = 3\nnormalise = \"standard\"",
+        "source = \"memory\"\ntarget = \"inputs\"\nsample = [1, 8, 8]",
+        "source = \"memory\"\nsample = [16]\nintegers = true",
         "source = { csv = \"t.csv\", target = \"y\" }\ntarget = \"inputs\"\nsplit_seed = 7",
     ] {
         let config = parse(data).unwrap();
@@ -307,4 +311,56 @@ fn sampling_is_written_shortly() {
             assert_eq!(text.matches("shuffle").count() + text.matches("sampling").count(), 1, "{text}");
         }
     }
+}
+
+/// Four samples of two numbers, with labels, and as many to evaluate on where they are asked for.
+fn corners(has_eval: bool) -> Arrays {
+    let array = |name: &str, shape: &[usize], values: Values| Array {
+        name: name.into(),
+        shape: shape.into(),
+        values,
+    };
+    let both = || {
+        let x = array("x", &[4, 2], vec![0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0].into());
+        (x, Some(array("t", &[4], vec![0, 1, 1, 0].into())))
+    };
+    Arrays { name: "corners".into(), train: both(), eval: has_eval.then(both) }
+}
+
+#[test]
+fn arrays_of_a_program_go_beside_the_config() {
+    let load = |data: &str, has_eval: bool| {
+        parse(data).and_then(|config| config.dataset_of(Some(&corners(has_eval))).map(|set| (config, set)))
+    };
+    let (mut config, data) = load("source = \"memory\"", false).unwrap();
+    assert_eq!((data.train().len(), data.eval().is_some(), data.classes()), (4, false, Some(2)));
+    // A run writes what its samples were, and then takes no others.
+    config.data.describe(&data);
+    let written = config.to_toml();
+    assert!(written.contains("sample = [2]") && !written.contains("integers"), "{written}");
+    let again = Config::parse(&written, &[]).unwrap();
+    assert_eq!(again.dataset_of(Some(&corners(false))).unwrap(), data);
+    let mut other = corners(false);
+    other.train.0.shape = vec![4, 1, 2];
+    let err = again.dataset_of(Some(&other)).unwrap_err().to_string();
+    assert!(err.contains("trained on samples of shape [2], f32, and these have shape [1, 2], f32"), "{err}");
+
+    assert_eq!(load("source = \"memory\"", true).unwrap().1.eval().unwrap().len(), 4);
+    let (_, held) = load("source = \"memory\"\neval_fraction = 0.25", false).unwrap();
+    assert_eq!((held.train().len(), held.eval().unwrap().len()), (3, 1));
+    let (_, scaled) = load("source = \"memory\"\nnormalise = \"standard\"", false).unwrap();
+    assert_eq!(scaled.train().inputs().sample(3).unwrap(), [1.0, 1.0]);
+    let (_, own) = load("source = \"memory\"\ntarget = \"inputs\"", false).unwrap();
+    assert_eq!(own.train().fields().count(), 1);
+    let refused = |data: &str, has_eval: bool, words: &str| {
+        let err = load(data, has_eval).unwrap_err();
+        assert!(matches!(err, Error::Config(_)) && err.to_string().contains(words), "{err}");
+    };
+    refused("source = \"digits\"", false, "data.source = \"digits\": arrays of a program go with");
+    refused("source = \"memory\"\neval_fraction = 0.25", true, "there are arrays to evaluate on");
+    refused("source = \"digits\"\nsample = [2]", false, "data.sample goes with arrays of a program (memory)");
+    assert_refused(
+        "source = \"memory\"",
+        &["no file has them", "downhill.resume(RUN, x, t)", "--data FILE.npz"],
+    );
 }
