@@ -1,12 +1,15 @@
 # The program is built in the release profile, the tests in one that compiles in half the time.
 
 .DEFAULT_GOAL := help
-.PHONY: help build adapter train test lint reference bench
+.PHONY: help build adapter train test python-test lint reference bench
+
+# With MEMBERS=--workspace the tests and the lint compile what the Python package needs, so that it is compiled once for both.
+MEMBERS :=
 
 DOWNHILL := $(or $(CARGO_TARGET_DIR),target)/release/downhill
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 build: ## build target/release/downhill
 	cargo build --release
@@ -18,14 +21,17 @@ train: adapter ## train a small net on handwritten digits
 	$(DOWNHILL) train examples/digits.toml
 
 test: ## run all tests
-	cargo test --profile quick --all-features --no-run
+	cargo test --profile quick $(MEMBERS) --all-features --no-run
 	@bash scripts/setup-adapter.sh $(dir $(DOWNHILL))../quick/downhill
-	cargo test --profile quick --all-features
+	cargo test --profile quick $(MEMBERS) --all-features
+
+python-test: ## build the Python package and run its tests
+	@bash scripts/python-test.sh
 
 # All checks run in the tests' profile, so that dependencies and macros are compiled once.
 lint: ## check the format, clippy and the documentation with warnings denied, and each set of features
 	cargo fmt --check
-	cargo clippy --profile quick --all-features --all-targets -- -D warnings
+	cargo clippy --profile quick $(MEMBERS) --all-features --all-targets -- -D warnings
 	cargo clippy --profile quick --no-default-features -- -D warnings
 	cargo clippy --profile quick --no-default-features --features cli -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --profile quick --no-deps --all-features

@@ -72,16 +72,6 @@ pub static DATA_FORMATS: &[DataFormat] = &[
         read: |_| Ok(DataSpec::Digits),
     },
     DataFormat {
-        name: memory::NAME,
-        form: "\"memory\"",
-        about: "arrays that a program of Python or Rust gives beside the config",
-        files: "in the memory of that program",
-        keys: &[],
-        beside: &[&NORMALISE, &HOLDOUT, &MEMORY],
-        recognise: |_| false,
-        read: |keys| memory::read(keys).map(DataSpec::Memory),
-    },
-    DataFormat {
         name: "sources",
         form: "\"sources\"",
         about: "the program's own source code as a text",
@@ -204,6 +194,16 @@ pub static DATA_FORMATS: &[DataFormat] = &[
         beside: &[],
         recognise: is_pack,
         read: |keys| pack::read(keys).map(DataSpec::Pack),
+    },
+    DataFormat {
+        name: memory::NAME,
+        form: "\"memory\"",
+        about: "arrays that a program of Python or Rust gives beside the config",
+        files: "in the memory of that program",
+        keys: &[],
+        beside: &[&NORMALISE, &HOLDOUT, &MEMORY],
+        recognise: |_| false,
+        read: |keys| memory::read(keys).map(DataSpec::Memory),
     },
 ];
 

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Builds the Python package in the tests' profile, installs it into an environment of its own, and runs its tests there.
+# What the tests of Rust have compiled is used again where they ran with MEMBERS=--workspace.
+# Usage: scripts/python-test.sh [ARGUMENTS OF PYTEST]
+# PYTHON names the Python, python3 without it; the environment is target/python.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+environment=$target/python
+if [ ! -x "$environment/bin/python" ]; then
+    "${PYTHON:-python3}" -m venv "$environment"
+fi
+python=$environment/bin/python
+"$python" -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' numpy pandas pytest 'scikit-learn>=1.6'
+rm -rf "$target/wheels"
+"$environment/bin/maturin" build --quiet --manifest-path python/Cargo.toml --profile quick --out "$target/wheels"
+"$python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$target"/wheels/downhill-*.whl
+"$environment/bin/downhill" --version
+"$python" -m pytest -q -p no:cacheprovider python/tests "$@"
