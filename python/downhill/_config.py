@@ -43,7 +43,7 @@ def _read(config: Any) -> dict[str, Any]:
         try:
             import tomllib
         except ModuleNotFoundError:
-            import tomli as tomllib  # type: ignore[no-redef]
+            import tomli as tomllib  # type: ignore[no-redef,import-not-found]
         try:
             return tomllib.loads(Path(config).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 try:
+    # scikit-learn has no types of its own.
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data

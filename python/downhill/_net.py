@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 import warnings
 from collections import OrderedDict
@@ -32,7 +33,7 @@ FIT_KEYWORDS = ["eval", "out", "progress", "on_epoch", "on_steps", "adapter"]
 def quiet_loader() -> Iterator[None]:
     """Keeps Mesa's drivers from printing an error about a variable that only a desktop sets."""
     name = "XDG_RUNTIME_DIR"
-    if os.name != "posix" or name in os.environ:
+    if sys.platform != "linux" or name in os.environ:
         yield
         return
     os.environ[name] = tempfile.gettempdir()
@@ -151,7 +152,7 @@ class Sequential:
         for layer in flat:
             _downhill.check("layer", plain(layer))
         #: The layers.
-        self.layers = flat
+        self.layers: list[Any] = flat
         #: The last run of :meth:`fit`.
         self.run: Run | None = None
         self._weights: list[tuple[str, np.ndarray]] | None = None

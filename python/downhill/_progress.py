@@ -40,9 +40,11 @@ class Lines(Quiet):
         self.live = bool(getattr(self.stream, "isatty", lambda: False)())
         self.run: dict[str, Any] = {}
         self.width = 0
+        #: The first steps that were seen, and when: what came before them was compiling.
+        self.first: tuple[int, float] | None = None
 
     def start(self, run: dict[str, Any]) -> None:
-        self.run, self.since, self.first = run, time.monotonic(), run["step"]
+        self.run, self.first = run, None
 
     def _write(self, text: str, end: str) -> None:
         blank = " " * max(0, self.width - len(text))
@@ -53,10 +55,11 @@ class Lines(Quiet):
     def steps(self, step: int, epoch: int, loss: float, lr: float) -> None:
         if not self.live:
             return
-        total = self.run["total_steps"]
-        took = time.monotonic() - self.since
-        left = took / max(1, step - self.first) * (total - step)
-        self._write(f"epoch {epoch}  step {step}/{total}  loss {loss:.4f}  {left:.0f} s left", "")
+        total, now = self.run["total_steps"], time.monotonic()
+        self.first = self.first or (step, now)
+        done, took = step - self.first[0], now - self.first[1]
+        left = f"  {took / done * (total - step):.0f} s left" if took > 0.5 and done else ""
+        self._write(f"epoch {epoch}  step {step}/{total}  loss {loss:.4f}{left}", "")
 
     def epoch(self, record: dict[str, float]) -> None:
         epochs = -(-self.run["total_steps"] // max(1, self.run["steps_per_epoch"]))
@@ -74,7 +77,8 @@ class Bar(Quiet):
     """A bar of tqdm, in notebooks too."""
 
     def __init__(self, tqdm: Callable[..., Any]) -> None:
-        self.tqdm, self.bar = tqdm, None
+        self.tqdm = tqdm
+        self.bar: Any = None
 
     def start(self, run: dict[str, Any]) -> None:
         if self.bar is None:
@@ -102,7 +106,7 @@ def choose(progress: Any) -> Quiet:
         return Quiet()
     if progress is True:
         try:
-            from tqdm.auto import tqdm
+            from tqdm.auto import tqdm  # type: ignore[import-untyped]
         except ImportError:
             return Lines()
         return Bar(tqdm)

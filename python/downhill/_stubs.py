@@ -64,10 +64,15 @@ def _doc(row: dict[str, Any]) -> str:
     return row["about"].replace("\\", "\\\\").replace('"""', "'''")
 
 
+def _all(rows: list[dict[str, Any]], key: str) -> str:
+    """The list of a module's names."""
+    return "__all__ = [\n" + "".join(f'    "{row[key]}",\n' for row in rows) + "]\n"
+
+
 def entries(table: str) -> str:
     """The stub of a module of functions."""
     rows = TABLES[table]
-    text = HEAD + "from ._names import Entry\n\n__all__: list[str]\n"
+    text = HEAD + "from ._names import Entry\n\n" + _all(rows, "name")
     for row in rows:
         text += f'\ndef {row["name"]}({parameters(row)}) -> Entry:\n    """{_doc(row)}"""\n'
     return text
@@ -75,7 +80,7 @@ def entries(table: str) -> str:
 
 def classes(table: str, name: str, beside: list[dict[str, Any]]) -> str:
     """The stub of a module of classes."""
-    text = HEAD + "from ._names import Named\n\n__all__: list[str]\n"
+    text = HEAD + "from ._names import Named\n\n" + _all(TABLES[table], name)
     for row in TABLES[table]:
         own = parameters(row, beside)
         text += f'\nclass {row[name]}(Named):\n    """{_doc(row)}"""\n\n    def __init__(self, {own}) -> None: ...\n'

@@ -88,7 +88,7 @@ class _Observer:
         self.total = runs
         if self.progress:
             try:
-                from tqdm.auto import tqdm
+                from tqdm.auto import tqdm  # type: ignore[import-untyped]
             except ImportError:
                 return
             self.bar = tqdm(total=runs, unit="run", dynamic_ncols=True)

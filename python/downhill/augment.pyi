@@ -4,7 +4,16 @@ from typing import Any, Literal
 
 from ._names import Entry
 
-__all__: list[str]
+__all__ = [
+    "horizontal_flip",
+    "vertical_flip",
+    "crop",
+    "shift",
+    "rotation",
+    "erasing",
+    "noise",
+    "mixup",
+]
 
 def horizontal_flip(p: float = 0.5) -> Entry:
     """Mirrors an image left to right with probability `p`."""

@@ -4,7 +4,51 @@ from typing import Any, Literal
 
 from ._names import Entry
 
-__all__: list[str]
+__all__ = [
+    "flatten",
+    "reshape",
+    "permute",
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "max_pool1d",
+    "max_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "adaptive_avg_pool2d",
+    "global_avg_pool",
+    "global_max_pool",
+    "upsample",
+    "batch_norm",
+    "layer_norm",
+    "rms_norm",
+    "group_norm",
+    "instance_norm",
+    "dropout",
+    "dropout2d",
+    "embedding",
+    "positional_embedding",
+    "multi_head_attention",
+    "gru",
+    "lstm",
+    "relu",
+    "leaky_relu",
+    "prelu",
+    "elu",
+    "gelu",
+    "silu",
+    "softplus",
+    "tanh",
+    "sigmoid",
+    "softmax",
+    "log_softmax",
+    "residual",
+    "parallel",
+    "repeat",
+    "block",
+]
 
 def flatten(start_axis: int = 1) -> Entry:
     """Joins the axes from `start_axis` on into one."""

@@ -4,7 +4,16 @@ from typing import Any, Literal
 
 from ._names import Entry
 
-__all__: list[str]
+__all__ = [
+    "cross_entropy",
+    "nll",
+    "kl_div",
+    "mse",
+    "l1",
+    "huber",
+    "smooth_l1",
+    "bce_with_logits",
+]
 
 def cross_entropy(*, label_smoothing: float = 0.0, ignore_index: int | None = None) -> Entry:
     """Softmax cross-entropy of logits against classes."""

@@ -4,7 +4,19 @@ from typing import Any, Literal
 
 from ._names import Entry
 
-__all__: list[str]
+__all__ = [
+    "accuracy",
+    "top_k",
+    "precision",
+    "recall",
+    "f1",
+    "confusion_matrix",
+    "mae",
+    "rmse",
+    "r2",
+    "perplexity",
+    "bits_per_character",
+]
 
 def accuracy() -> Entry:
     """The share of right predictions; with several labels, of labels rightly predicted to hold or not."""

@@ -4,7 +4,25 @@ from typing import Any, Literal
 
 from ._names import Named
 
-__all__: list[str]
+__all__ = [
+    "SGD",
+    "RMSprop",
+    "Adam",
+    "AdamW",
+    "NAdam",
+    "RAdam",
+    "Adamax",
+    "Adagrad",
+    "Adadelta",
+    "Adan",
+    "Lion",
+    "Lamb",
+    "Lars",
+    "Adafactor",
+    "Muon",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSgd",
+]
 
 class SGD(Named):
     """w ← w − ηg, with g ← g + λw"""

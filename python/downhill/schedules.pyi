@@ -4,7 +4,20 @@ from typing import Any, Literal
 
 from ._names import Named
 
-__all__: list[str]
+__all__ = [
+    "constant",
+    "step",
+    "multistep",
+    "exponential",
+    "linear",
+    "cosine",
+    "cosine_restarts",
+    "one_cycle",
+    "polynomial",
+    "plateau",
+    "inverse_sqrt",
+    "sequence",
+]
 
 class constant(Named):
     """base·factor for the first total_iters steps, then base"""

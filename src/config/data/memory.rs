@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::Table;
 
 use super::keys::{self, HoldoutKeys, Inputs, Keys, MEMORY};
 use super::source::{Other, Run, Source};
+use crate::data::keys::wanted;
 use crate::data::{self, ArrayOptions, Arrays, Dataset, Normalise};
 use crate::error::{Error, Result};
 use crate::graph::DType;
@@ -31,11 +32,17 @@ pub struct MemorySpec {
 #[serde(default)]
 pub struct Samples {
     /// The shape of a sample's inputs. `None` before the run has begun.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "extents", skip_serializing_if = "Option::is_none")]
     pub sample: Option<Vec<usize>>,
     /// The model takes them as integers.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub integers: bool,
+}
+
+/// The extents of a sample; none for a single number.
+fn extents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<usize>>, D::Error> {
+    wanted(deserializer, "the shape of a sample, as [1, 8, 8],", |raw| raw.list(|extent| extent.size()))
+        .map(Some)
 }
 
 impl MemorySpec {
