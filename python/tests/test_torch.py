@@ -50,3 +50,29 @@ def test_tensors_are_taken_in_place(digits, net, quick):
     assert run.last["eval_accuracy"] > 0.8 and isinstance(net.predict(xv), np.ndarray)
     with pytest.raises(dh.DataError, match=r"x: a tensor of torch.bfloat16 .* x.float\(\)"):
         net.predict(xv.to(torch.bfloat16))
+
+
+def test_a_convolution_with_batch_norm_is_pytorchs_in_both_modes(digits):
+    x, t, _, _ = (torch.from_numpy(np.ascontiguousarray(own)) for own in digits)
+    x, t = x[:128], t[:128]
+    torch.manual_seed(1)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4 * 36, 10)
+    )
+    net = dh.Sequential(dh.conv2d(4, 3), "batch_norm", "relu", "flatten", dh.linear(10)).load_state_dict(model.state_dict())
+    model.eval()
+    np.testing.assert_allclose(net(x), model(x).detach().numpy(), atol=1e-5)
+    model.train()
+    optimizer, losses = torch.optim.SGD(model.parameters(), lr=0.1), []
+    for _ in range(5):
+        loss = torch.nn.functional.cross_entropy(model(x), t)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    run = net.fit(x, t, loss="cross_entropy", optimizer=dh.SGD(lr=0.1), batch_size="full", steps=5)
+    np.testing.assert_allclose(run.steps["loss"], losses, atol=1e-5)
+    state = model.state_dict()
+    assert net.state_dict().keys() == state.keys()
+    for name, values in net.state_dict().items():
+        np.testing.assert_allclose(values, state[name].numpy(), atol=1e-5, err_msg=name)
