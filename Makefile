@@ -30,7 +30,7 @@ python-test: ## build the Python package and run its tests
 
 # All checks run in the tests' profile, so that dependencies and macros are compiled once.
 lint: ## check the format, clippy and the documentation with warnings denied, and each set of features
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --profile quick $(MEMBERS) --all-features --all-targets -- -D warnings
 	cargo clippy --profile quick --no-default-features -- -D warnings
 	cargo clippy --profile quick --no-default-features --features cli -- -D warnings

@@ -80,6 +80,10 @@ def _narrowed(name: str, array: np.ndarray) -> np.ndarray:
 def as_array(name: str, value: Any) -> np.ndarray:
     """``value`` as an array that the engine reads in place: of a type it takes, row-major, in the machine's byte order."""
     array = _from_other(name, value)
+    if array.ndim == 0 and array.dtype.kind == "O":
+        raise DataError(f"{name} is a {type(value).__name__}, and an array is needed")
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise DataError(f"{name} has masked values; fill them, as {name}.filled(0) does")
     if array.ndim == 0:
         raise DataError(f"{name} is a single number, and an array has samples along its first axis")
     if array.dtype.str[1:] not in _TAKEN or not array.dtype.isnative:

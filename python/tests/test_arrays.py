@@ -39,6 +39,8 @@ def test_arrays_with_strides_are_copied():
     (np.array([1j]), "complex"),
     (np.array(["2020-01-01"], "M8[D]"), "dates"),
     (3.0, "single number"),
+    (iter([]), "is a list_iterator, and an array is needed"),
+    (np.ma.array([1.0, 2.0], mask=[True, False]), "masked"),
     ([[1.0, 2.0], [3.0]], "no array"),
 ])
 def test_what_is_no_number_is_told(value, words):
