@@ -7,12 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
-environment=$target/python
-if [ ! -x "$environment/bin/python" ]; then
-    "${PYTHON:-python3}" -m venv "$environment"
-fi
-python=$environment/bin/python
-"$python" -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' numpy pandas pytest 'scikit-learn>=1.6'
+python=$(bash scripts/setup-python.sh)
+environment=$(dirname "$(dirname "$python")")
 rm -rf "$target/wheels"
 "$environment/bin/maturin" build --quiet --manifest-path python/Cargo.toml --profile quick --out "$target/wheels"
 "$python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$target"/wheels/downhill-*.whl

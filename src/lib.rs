@@ -23,7 +23,7 @@
 //!
 //! Begin with the [`prelude`]: [`data`] holds samples, [`nn`] layers and losses, [`graph`] the operations of a tensor,
 //! [`optim`] optimizers and schedules, [`train`] the loop, [`run`] a run in its directory, [`config`] the config file,
-//! [`infer`] predictions from trained weights, [`export`] a run's net as a PyTorch module. [`gpu`] opens a device,
+//! [`infer`] predictions from trained weights, [`export`] a run's net for PyTorch, ONNX and web pages. [`gpu`] opens a device,
 //! [`compile`] plans a run without one, and [`kernel`], [`plan`], [`engine`] and [`metrics`] have what those plans are made
 //! of. `ARCHITECTURE.md` says how they build on each other. Other modules serve the program `downhill`; they are not listed
 //! here and may change at any time.

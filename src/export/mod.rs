@@ -1,4 +1,4 @@
-//! Trained nets as programs for other libraries.
+//! Trained nets as programs for other libraries, and for web pages.
 //!
 //! To add a format: a file beside `pytorch`, and its row in the command's `--format`.
 
