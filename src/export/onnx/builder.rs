@@ -177,6 +177,16 @@ impl<'a> Builder<'a> {
         self.op("Cast", &[x], vec![int("to", to as i64)])
     }
 
+    /// x·Wᵀ + b for x of more than two axes.
+    pub fn product(&mut self, x: &str, weight: &str, bias: Option<&str>) -> String {
+        let weight = self.transpose(weight, &[1, 0]);
+        let y = self.op("MatMul", &[x, &weight], Vec::new());
+        match bias {
+            Some(bias) => self.op("Add", &[&y, bias], Vec::new()),
+            None => y,
+        }
+    }
+
     /// x times a number.
     pub fn times(&mut self, x: &str, factor: f32) -> String {
         let factor = self.floats("factor", &[], &[factor]);

@@ -2,39 +2,12 @@
 //!
 //! The match over the layers has no arm for the rest: a new layer does not compile without its form here.
 
+use super::at::At;
 use super::builder::{Builder, float, int, text};
 use super::{norms, sequences, windows};
 use crate::error::Result;
 use crate::export::trace::Traced;
 use crate::nn::{Approximate, Join, Layer, Linear, Parallel, Positional, Residual, Sequential, Softplus};
-
-/// A layer's input, and the beginning of its weights' names.
-#[derive(Clone, Copy)]
-pub(super) struct At<'a> {
-    /// The layer's name: `3.layers.0`.
-    pub name: &'a str,
-    /// The value.
-    pub x: &'a str,
-    /// Its shape and type.
-    pub traced: &'a Traced,
-}
-
-impl At<'_> {
-    /// The name of a weight.
-    pub fn named(&self, what: &str) -> String {
-        format!("{}.{what}", self.name)
-    }
-
-    /// The extents, that of the batch as it was traced.
-    pub fn shape(&self) -> &[usize] {
-        &self.traced.shape
-    }
-
-    /// The number of axes, that of the batch included.
-    pub fn rank(&self) -> usize {
-        self.traced.rank()
-    }
-}
 
 /// A list of layers below `path`: its output, with its shape and type.
 pub(super) fn sequential(
@@ -150,17 +123,7 @@ fn linear(b: &mut Builder<'_>, o: &Linear, at: At<'_>) -> Result<String> {
         let inputs: Vec<&str> = [at.x, &weight].into_iter().chain(bias.as_deref()).collect();
         return Ok(b.op("Gemm", &inputs, vec![int("transB", 1)]));
     }
-    Ok(product(b, at.x, &weight, bias.as_deref()))
-}
-
-/// x·Wᵀ + b for x of more than two axes.
-pub(super) fn product(b: &mut Builder<'_>, x: &str, weight: &str, bias: Option<&str>) -> String {
-    let weight = b.transpose(weight, &[1, 0]);
-    let y = b.op("MatMul", &[x, &weight], Vec::new());
-    match bias {
-        Some(bias) => b.op("Add", &[&y, bias], Vec::new()),
-        None => y,
-    }
+    Ok(b.product(at.x, &weight, bias.as_deref()))
 }
 
 /// log(1 + e^(beta·x))/beta, and x itself where beta·x is above the threshold.

@@ -3,6 +3,7 @@
 //!
 //! The batch axis is open. Weights keep their names and layouts; those of recurrent layers are put in ONNX's order of gates.
 
+mod at;
 mod builder;
 mod inputs;
 mod layers;

@@ -1,7 +1,7 @@
 //! Normalisations as ONNX operators.
 
+use super::at::At;
 use super::builder::{Builder, float, int};
-use super::layers::At;
 use crate::error::Result;
 use crate::nn::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
 

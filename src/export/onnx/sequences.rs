@@ -1,7 +1,7 @@
 //! Layers over [batch, positions, features] as ONNX operators.
 
+use super::at::At;
 use super::builder::{Builder, int, ints};
-use super::layers::{At, product};
 use crate::error::Result;
 use crate::nn::{MultiHeadAttention, Recurrent};
 
@@ -44,7 +44,7 @@ pub(super) fn attention(b: &mut Builder<'_>, o: &MultiHeadAttention, at: At<'_>)
     let (heads, d) = (o.num_heads, width / o.num_heads);
     let bias = |b: &mut Builder<'_>, name: &str| o.bias.then(|| b.weight(&at.named(name))).transpose();
     let (weight, in_bias) = (b.weight(&at.named("in_proj_weight"))?, bias(b, "in_proj_bias")?);
-    let all = product(b, at.x, &weight, in_bias.as_deref());
+    let all = b.product(at.x, &weight, in_bias.as_deref());
     let parts = b.op_of("Split", &[&all], 3, vec![int("axis", -1), int("num_outputs", 3)]);
     let split = [0, t as i64, heads as i64, d as i64];
     let parts: Vec<String> = parts.iter().map(|part| b.reshape(part, &split)).collect();
@@ -71,7 +71,7 @@ pub(super) fn attention(b: &mut Builder<'_>, o: &MultiHeadAttention, at: At<'_>)
     let y = b.transpose(&y, &[0, 2, 1, 3]);
     let y = b.reshape(&y, &[0, t as i64, width as i64]);
     let (weight, out_bias) = (b.weight(&at.named("out_proj.weight"))?, bias(b, "out_proj.bias")?);
-    Ok(product(b, &y, &weight, out_bias.as_deref()))
+    Ok(b.product(&y, &weight, out_bias.as_deref()))
 }
 
 /// The pairs (i, i + d/2) of x [batch, heads, positions, d], turned by the angle of their position.

@@ -1,7 +1,7 @@
 //! Convolutions, pools and resizing as ONNX operators.
 
+use super::at::At;
 use super::builder::{Builder, int, ints, text};
-use super::layers::At;
 use super::proto::AttributeProto;
 use crate::error::Result;
 use crate::export::trace::Traced;

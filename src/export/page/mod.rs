@@ -161,7 +161,7 @@ fn contents(
     graph: &Graph,
     plan: &Plan,
     weights: &[NamedTensor],
-) -> Result<(Vec<(usize, usize, usize)>, Vec<u8>)> {
+) -> Result<(Vec<[usize; 3]>, Vec<u8>)> {
     let mut buffers: Vec<Vec<u8>> = vec![Vec::new(); plan.buffers.len()];
     let find = |name: &str| plan.buffers.iter().position(|buffer| buffer.name == name);
     let mut write = |name: &str, offset: u64, numbers: &[u8]| {
@@ -188,7 +188,7 @@ fn contents(
     }
     let (mut places, mut all) = (Vec::new(), Vec::new());
     for (i, own) in buffers.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
-        places.push((i, all.len(), own.len()));
+        places.push([i, all.len(), own.len()]);
         all.extend_from_slice(own);
     }
     Ok((places, all))
