@@ -386,4 +386,4 @@ class Adapter:
 def adapters() -> list[Adapter]:
     """Every adapter; ``adapter=`` takes an index, part of a name, ``"auto"`` or ``"software"``."""
     with quiet_loader():
-        return [Adapter(*row) for row in _downhill.adapters()]
+        return [Adapter(**row) for row in _downhill.adapters()]

@@ -151,7 +151,7 @@ def sweep(
     try:
         with quiet_loader():
             sections = {key: plain(value) for key, value in given.items() if value is not None}
-            done = _downhill.sweep(table, sections, arrays, which(adapter), Path(out), resume, observer)
+            done = _downhill.sweep(table, None if resume else sections, arrays, which(adapter), Path(out), observer)
     except KeyboardInterrupt:
         how = "" if kept else f', and saved; downhill.sweep(.., out="{out}", resume=True) goes on with it'
         raise Interrupted(f"the sweep was stopped{how}") from None

@@ -7,6 +7,7 @@ use downhill::config::Config;
 use downhill::gpu::{self, AdapterDescription};
 use downhill::{Error, Gpu, GpuOptions};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::errors::unlocked;
 
@@ -75,14 +76,22 @@ pub fn forget(err: &Error) {
     }
 }
 
-/// Every adapter: index, name, kind, backend, driver, bytes of memory.
+/// Every adapter as a dict: index, name, kind, backend, driver, bytes of memory.
 #[pyfunction]
-pub fn adapters(py: Python<'_>) -> PyResult<Vec<(usize, String, &'static str, String, String, Option<u64>)>> {
+pub fn adapters(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
     let list = unlocked(py, || {
         check_process()?;
         Ok(pollster::block_on(gpu::adapters()))
     })?;
-    let row =
-        |own: AdapterDescription| (own.index, own.name, own.kind.name(), own.backend, own.driver, own.memory);
-    Ok(list.into_iter().map(row).collect())
+    let row = |own: AdapterDescription| {
+        let dict = PyDict::new(py);
+        dict.set_item("index", own.index)?;
+        dict.set_item("name", own.name)?;
+        dict.set_item("kind", own.kind.name())?;
+        dict.set_item("backend", own.backend)?;
+        dict.set_item("driver", own.driver)?;
+        dict.set_item("memory", own.memory)?;
+        Ok(dict)
+    };
+    list.into_iter().map(row).collect()
 }

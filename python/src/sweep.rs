@@ -62,31 +62,31 @@ impl SweepObserver for Follow {
     }
 }
 
-/// Trains the runs of a sweep in a folder, which is begun, or resumed where `resume` says so.
+/// Trains the runs of a sweep in a folder. It is begun with the section `keys`, or resumed where that is None.
 #[pyfunction]
-#[pyo3(signature = (config, keys, arrays, adapter, out, resume, observer=None))]
+#[pyo3(signature = (config, keys, arrays, adapter, out, observer=None))]
 pub fn sweep<'py>(
     py: Python<'py>,
     config: &Bound<'py, PyAny>,
-    keys: &Bound<'py, PyAny>,
+    keys: Option<&Bound<'py, PyAny>>,
     arrays: &Bound<'py, Arrays>,
     adapter: &str,
     out: PathBuf,
-    resume: bool,
     observer: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (config, arrays) = (table(config)?, &arrays.get().0);
-    let keys = value("sweep", keys, 0)?.unwrap_or(Value::Table(toml::Table::new()));
+    let keys = keys.map(|keys| value("sweep", keys, 0)).transpose()?.flatten();
     let mut follow = Follow { observer, raised: None };
     let done = unlocked(py, || {
         device::check_process()?;
         let options = device::options(adapter);
-        let mut sweep = if resume {
-            Sweep::resume_on(&out, arrays, &options)?
-        } else {
-            let keys = config::Sweep::read(keys)?;
-            let base = SweepBase::Arrays { config: &config, arrays };
-            Sweep::start(&SweepSource { base, settings: &[], keys }, &out, &options)?
+        let mut sweep = match keys {
+            None => Sweep::resume_on(&out, arrays, &options)?,
+            Some(keys) => {
+                let keys = config::Sweep::read(keys)?;
+                let base = SweepBase::Arrays { config: &config, arrays };
+                Sweep::start(&SweepSource { base, settings: &[], keys }, &out, &options)?
+            }
         };
         let end = sweep.run(&mut follow)?;
         Ok((end, sweep.rows(), sweep.swept().to_vec(), sweep.monitor().clone()))

@@ -67,10 +67,10 @@ pub fn value(path: &str, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Op
     }
     // Objects that know their own form: layers, optimizers; numbers and arrays of NumPy; paths.
     for method in ["__downhill__", "tolist", "__fspath__"] {
-        if let Ok(plain) = object.getattr(method).and_then(|method| method.call0()) {
-            if !plain.is(object) {
-                return value(path, &plain, depth + 1);
-            }
+        if let Ok(plain) = object.getattr(method).and_then(|method| method.call0())
+            && !plain.is(object)
+        {
+            return value(path, &plain, depth + 1);
         }
     }
     let kind = object.get_type().name()?;

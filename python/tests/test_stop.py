@@ -12,9 +12,13 @@ import pytest
 import downhill as dh
 
 LONG = """
+import signal
 import sys
 import numpy as np
 import downhill as dh
+
+# What a shell runs in the background begins with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 rng = np.random.default_rng(0)
 x, t = rng.normal(size=(2000, 16)).astype("f4"), np.arange(2000) % 4
