@@ -42,7 +42,7 @@ __all__ = [
     "Adapter", "BudgetError", "CheckpointError", "Classifier", "ConfigError", "DataError", "DeviceLostError",
     "DivergedError", "Error", "FileError", "GpuError", "InternalError", "Interrupted", "NoAdapterError", "Regressor",
     "Run", "Sequential", "ShapeError", "StopTraining", "SweepResult", "WeightsError", "adapters", "augment", "layers",
-    "lin", "load", "log", "losses", "metrics", "optimizers", "resume", "schedules", "sweep",
+    "__version__", "lin", "load", "log", "losses", "metrics", "optimizers", "resume", "schedules", "sweep",
     *layers.__all__, *optimizers.__all__,
 ]
 
