@@ -29,6 +29,14 @@
 //! here and may change at any time.
 
 #![warn(missing_docs)]
+#![cfg_attr(
+    target_arch = "wasm32",
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "a page leaves out the rooms that use the rest: runs, sweeps and reports"
+    )
+)]
 
 #[doc(hidden)]
 pub mod atomic_file;
@@ -37,6 +45,7 @@ pub mod atomic_file;
 pub mod bench;
 #[cfg(feature = "diagnostics")]
 mod check;
+mod clock;
 pub mod compile;
 pub mod config;
 pub mod data;
@@ -60,8 +69,10 @@ pub mod nn;
 pub mod optim;
 pub mod plan;
 mod regular_file;
+#[cfg(not(target_arch = "wasm32"))]
 #[doc(hidden)]
 pub mod report;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod run;
 pub mod shape;
 pub mod train;
@@ -104,10 +115,12 @@ pub mod prelude {
         Adadelta, Adagrad, Adam, AdamW, Adamax, Adan, Average, Clip, Lamb, Lars, Lion, MomentumForm, NAdam,
         Optimizer, ParamGroup, RAdam, RmsProp, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Update,
     };
+    #[cfg(not(target_arch = "wasm32"))]
     pub use crate::run::RunDir;
+    #[cfg(not(target_arch = "wasm32"))]
+    pub use crate::train::LrFinder;
     pub use crate::train::{
-        CheckpointRecord, EpochRecord, LrFinder, Observer, Outcome, RunEnd, RunHandle, RunStart, StepRecord,
-        Trainer,
+        CheckpointRecord, EpochRecord, Observer, Outcome, RunEnd, RunHandle, RunStart, StepRecord, Trainer,
     };
     pub use crate::{Error, Function, Gpu, GpuOptions, Graph, Init, Tensor, Value};
 }

@@ -6,7 +6,7 @@ mod circles;
 use std::path::{Path, PathBuf};
 
 const FLOORS: [&[&str]; 11] = [
-    &["atomic_file", "error", "figure", "regular_file", "shape", "units"],
+    &["atomic_file", "clock", "error", "figure", "regular_file", "shape", "units"],
     &["gpu", "graph", "data"],
     &["kernel", "nn", "optim"],
     &["plan", "check"],

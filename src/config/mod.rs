@@ -263,8 +263,18 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::plan`] and [`Trainer::from_plan`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn trainer(&self, gpu: &Gpu, data: &Dataset) -> Result<Trainer> {
-        Trainer::from_plan(gpu, self.plan(data, Target::for_gpu(gpu))?, data, &self.options)
+        pollster::block_on(self.trainer_async(gpu, data))
+    }
+
+    /// [`Config::trainer`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn trainer_async(&self, gpu: &Gpu, data: &Dataset) -> Result<Trainer> {
+        let plan = self.plan(data, Target::for_gpu(gpu))?;
+        Trainer::from_plan_async(gpu, plan, data, &self.options).await
     }
 
     /// Loads the data that the config names.

@@ -40,7 +40,23 @@ impl Config {
     ///
     /// # Errors
     /// As [`Predictor::new`]; [`Error::Config`] where the model takes statistics from the batch.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn predictor(
+        &self,
+        gpu: &Gpu,
+        sample: &Shape,
+        dtype: DType,
+        batch: usize,
+        weights: &[NamedTensor],
+    ) -> Result<Predictor> {
+        pollster::block_on(self.predictor_async(gpu, sample, dtype, batch, weights))
+    }
+
+    /// [`Config::predictor`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn predictor_async(
         &self,
         gpu: &Gpu,
         sample: &Shape,
@@ -56,7 +72,7 @@ impl Config {
             ));
         }
         let model = |net: &_, x: &_| self.model.build(net, x);
-        Predictor::new(gpu, &model, self.head(), sample.clone(), dtype, batch, weights)
+        Predictor::new_async(gpu, &model, self.head(), sample.clone(), dtype, batch, weights).await
     }
 }
 

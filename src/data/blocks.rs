@@ -44,6 +44,10 @@ impl<'a> Blocks<'a> {
         };
         let share = samples.div_ceil(threads);
         let field = self.field;
+        if threads == 1 {
+            field.gather(&rows, &mut self.block).map_err(|(_, err)| err)?;
+            return Ok(Some(&self.block));
+        }
         thread::scope(|scope| {
             let shares = rows.chunks(share).zip(self.block.chunks_mut(share * each));
             let threads: Vec<_> = shares

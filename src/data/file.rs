@@ -143,6 +143,12 @@ fn read_exact_at(file: &File, offset: u64, into: &mut [u8]) -> std::io::Result<(
     std::os::unix::fs::FileExt::read_exact_at(file, into, offset)
 }
 
+/// A page has no files: its data are in memory.
+#[cfg(not(any(unix, windows)))]
+fn read_exact_at(_: &File, _: u64, _: &mut [u8]) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(windows)]
 fn read_exact_at(file: &File, mut offset: u64, mut into: &mut [u8]) -> std::io::Result<()> {
     while !into.is_empty() {

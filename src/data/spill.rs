@@ -92,6 +92,8 @@ impl Spill {
 
 impl Write for Spill {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A page has no files, and all stays in memory there.
+        #[cfg(not(target_arch = "wasm32"))]
         if self.file.is_none() && self.memory.len() + bytes.len() > self.in_memory {
             let mut file = BufWriter::new(tempfile::tempfile()?);
             file.write_all(&self.memory)?;

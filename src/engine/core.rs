@@ -43,12 +43,12 @@ impl Engine {
     ///
     /// # Errors
     /// Too little memory; a kernel that does not compile; a plan that was made for other data.
-    pub fn new(gpu: &Gpu, plan: &TrainPlan, data: &Dataset, options: &TrainOptions) -> Result<Engine> {
+    pub async fn new(gpu: &Gpu, plan: &TrainPlan, data: &Dataset, options: &TrainOptions) -> Result<Engine> {
         gpu.check_precision(plan.precision == Precision::F16)?;
         upload::check(plan, data)?;
         let memory = Memory::allocate(gpu, &plan.memory)?;
-        let programs = Programs::new(gpu, plan, &memory)?;
-        upload::upload(gpu, plan, data, &memory)?;
+        let programs = Programs::new(gpu, plan, &memory).await?;
+        upload::upload(gpu, plan, data, &memory).await?;
         let plans = plan.train.iter().map(|step| &step.plan).chain(&plan.update);
         let plans = plans.chain(plan.statistics.iter().flat_map(Statistics::plans));
         for (name, words) in plans.flat_map(|plan| &plan.constants) {
@@ -162,9 +162,9 @@ impl Engine {
     ///
     /// # Errors
     /// A lost device.
-    pub fn skipped_steps(&self, plan: &TrainPlan, slot: usize) -> Result<u64> {
+    pub async fn skipped_steps(&self, plan: &TrainPlan, slot: usize) -> Result<u64> {
         let offset = Self::part(plan, STATE, slot) + 4 * Clock::Skipped as u64;
         let read = self.gpu.read_by(&self.readback.weights, self.memory.get(STATE), offset, 4);
-        Ok(u64::from(bytemuck::pod_read_unaligned::<u32>(&pollster::block_on(read)?)))
+        Ok(u64::from(bytemuck::pod_read_unaligned::<u32>(&read.await?)))
     }
 }

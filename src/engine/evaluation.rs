@@ -50,7 +50,7 @@ impl Engine {
         let (Some(batches), Some(_)) = (plan.eval_batches, &self.loaders.eval) else { return Ok(None) };
         // A run that ended by an error may have left windows in flight.
         self.discard().await?;
-        self.compute_average(plan)?;
+        self.compute_average(plan).await?;
         let mut totals: Vec<Totals> = clocks.iter().map(|_| Totals::new(plan)).collect();
         let most = plan.eval_metrics.as_ref().map_or(MAX_WINDOW_STEPS, |metrics| metrics.ring.rows);
         let mut batch = 0;
@@ -88,7 +88,7 @@ impl Engine {
         let (samples, _) = loader.take(*evaluations, batch, count)?;
         gpu.write(memory.get(ORDER), 0, bytemuck::cast_slice(&samples.order));
         let passes = samples.passes;
-        let indices = programs.compile_eval(gpu, plan, memory, &passes)?;
+        let indices = programs.compile_eval(gpu, plan, memory, &passes).await?;
         let dispatches: Vec<&[Dispatch]> = indices.into_iter().map(|index| programs.eval(index)).collect();
         let ring = readback.take_ring()?;
         let each = ring_bytes(plan, passes.len());

@@ -1,6 +1,7 @@
 //! The number of steps in a submission, from the time that the last one took.
 
-use std::time::{Duration, Instant};
+use crate::clock::Instant;
+use std::time::Duration;
 
 /// The target duration of a submission: short enough to show progress and not to trigger a driver's watchdog.
 const SUBMISSION: Duration = Duration::from_millis(100);

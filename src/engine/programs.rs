@@ -36,12 +36,33 @@ fn index_for(steps: &[StepPlan], rows: usize) -> Result<usize> {
 
 impl ByBatch {
     /// Compiles the program for batches of `rows` samples, where it is not there yet, and gives its number.
-    fn compile(&mut self, gpu: &Gpu, steps: &[StepPlan], memory: &Memory, rows: usize) -> Result<usize> {
+    async fn compile(
+        &mut self,
+        gpu: &Gpu,
+        steps: &[StepPlan],
+        memory: &Memory,
+        rows: usize,
+    ) -> Result<usize> {
         let index = index_for(steps, rows)?;
         if self.0[index].is_none() {
-            self.0[index] = Some(Program::new(gpu, &steps[index].plan, memory)?);
+            self.0[index] = Some(Program::make(gpu, &steps[index].plan, memory).await?);
         }
         Ok(index)
+    }
+
+    /// [`ByBatch::compile`] for each pass.
+    async fn compile_all(
+        &mut self,
+        gpu: &Gpu,
+        steps: &[StepPlan],
+        memory: &Memory,
+        passes: &[(usize, usize)],
+    ) -> Result<Vec<usize>> {
+        let mut indices = Vec::with_capacity(passes.len());
+        for &(rows, _) in passes {
+            indices.push(self.compile(gpu, steps, memory, rows).await?);
+        }
+        Ok(indices)
     }
 
     fn dispatches(&self, index: usize) -> &[Dispatch] {
@@ -54,7 +75,7 @@ impl Programs {
     ///
     /// # Errors
     /// A kernel that does not compile.
-    pub fn new(gpu: &Gpu, plan: &TrainPlan, memory: &Memory) -> Result<Programs> {
+    pub async fn new(gpu: &Gpu, plan: &TrainPlan, memory: &Memory) -> Result<Programs> {
         let none = |steps: &[StepPlan]| ByBatch(steps.iter().map(|_| None).collect());
         let mut programs = Programs {
             train: none(&plan.train),
@@ -62,7 +83,7 @@ impl Programs {
             average: OnceCell::new(),
             eval: none(&plan.eval),
         };
-        programs.train.compile(gpu, &plan.train, memory, plan.train[0].batch)?;
+        programs.train.compile(gpu, &plan.train, memory, plan.train[0].batch).await?;
         Ok(programs)
     }
 
@@ -71,7 +92,7 @@ impl Programs {
     ///
     /// # Errors
     /// A kernel that does not compile; a size that the plan does not have.
-    pub fn compile_train(
+    pub async fn compile_train(
         &mut self,
         gpu: &Gpu,
         plan: &TrainPlan,
@@ -79,23 +100,23 @@ impl Programs {
         passes: &[(usize, usize)],
     ) -> Result<Vec<usize>> {
         if let (Some(update), None) = (&plan.update, &self.update) {
-            self.update = Some(Program::new(gpu, update, memory)?);
+            self.update = Some(Program::make(gpu, update, memory).await?);
         }
-        passes.iter().map(|&(rows, _)| self.train.compile(gpu, &plan.train, memory, rows)).collect()
+        self.train.compile_all(gpu, &plan.train, memory, passes).await
     }
 
     /// [`Programs::compile_train`] for the passes of an evaluation.
     ///
     /// # Errors
     /// As there.
-    pub fn compile_eval(
+    pub async fn compile_eval(
         &mut self,
         gpu: &Gpu,
         plan: &TrainPlan,
         memory: &Memory,
         passes: &[(usize, usize)],
     ) -> Result<Vec<usize>> {
-        passes.iter().map(|&(rows, _)| self.eval.compile(gpu, &plan.eval, memory, rows)).collect()
+        self.eval.compile_all(gpu, &plan.eval, memory, passes).await
     }
 
     /// The dispatches of a training pass.
@@ -117,10 +138,10 @@ impl Programs {
     ///
     /// # Errors
     /// A kernel that does not compile.
-    pub fn average(&self, gpu: &Gpu, plan: &TrainPlan, memory: &Memory) -> Result<Option<&[Dispatch]>> {
+    pub async fn average(&self, gpu: &Gpu, plan: &TrainPlan, memory: &Memory) -> Result<Option<&[Dispatch]>> {
         let Some(average) = &plan.average else { return Ok(None) };
         if self.average.get().is_none() {
-            let _ = self.average.set(Program::new(gpu, average, memory)?);
+            let _ = self.average.set(Program::make(gpu, average, memory).await?);
         }
         Ok(self.average.get().map(|program| &program.dispatches[..]))
     }

@@ -29,12 +29,18 @@ impl StatisticsPass {
     ///
     /// # Errors
     /// A kernel that does not compile.
-    pub fn compile(&mut self, gpu: &Gpu, plans: &Statistics, memory: &Memory, program: usize) -> Result<()> {
+    pub async fn compile(
+        &mut self,
+        gpu: &Gpu,
+        plans: &Statistics,
+        memory: &Memory,
+        program: usize,
+    ) -> Result<()> {
         if self.tensors.is_none() {
-            self.tensors = Some(Program::new(gpu, &plans.plan, memory)?);
+            self.tensors = Some(Program::make(gpu, &plans.plan, memory).await?);
         }
         if let Some(slot @ None) = self.units.get_mut(program) {
-            *slot = Some(Program::new(gpu, &plans.units[program].plan, memory)?);
+            *slot = Some(Program::make(gpu, &plans.units[program].plan, memory).await?);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Training steps: a window is submitted ahead of its results, and received.
 
-use std::time::Instant;
+use crate::clock::Instant;
 
 use super::core::Engine;
 use super::loader::SampleOrder;
@@ -37,7 +37,7 @@ impl Engine {
     ///
     /// # Errors
     /// A kernel that does not compile; a lost device.
-    pub fn submit_steps(
+    pub async fn submit_steps(
         &mut self,
         plan: &TrainPlan,
         nets: &[NetWindow],
@@ -61,11 +61,11 @@ impl Engine {
         let steps = nets.first().map_or(0, |net| net.window.steps);
 
         let Engine { gpu, memory, programs, readback, loaders, statistics, .. } = self;
-        let indices = programs.compile_train(gpu, plan, memory, &passes)?;
+        let indices = programs.compile_train(gpu, plan, memory, &passes).await?;
         let last_program = indices.last().copied().unwrap_or_default();
         let mut pass = statistics.as_mut().zip(plan.statistics.as_ref()).filter(|_| with_statistics);
         if let Some((pass, plans)) = &mut pass {
-            pass.compile(gpu, plans, memory, last_program)?;
+            pass.compile(gpu, plans, memory, last_program).await?;
         }
         // Each pass, and after the last pass of a batch the update where it is apart. Statistics are of the last step, so
         // that step begins a list of its own.
@@ -151,10 +151,11 @@ impl Engine {
     ///
     /// # Errors
     /// A kernel that does not compile.
-    pub fn step_dispatches(&mut self, plan: &TrainPlan) -> Result<Vec<&Dispatch>> {
+    #[cfg(not(target_arch = "wasm32"))]
+    pub async fn step_dispatches(&mut self, plan: &TrainPlan) -> Result<Vec<&Dispatch>> {
         let passes: Vec<(usize, usize)> =
             plan.batches.parts(plan.batches.rows).map(|rows| (rows, 0)).collect();
-        let indices = self.programs.compile_train(&self.gpu, plan, &self.memory, &passes)?;
+        let indices = self.programs.compile_train(&self.gpu, plan, &self.memory, &passes).await?;
         let passes = indices.into_iter().flat_map(|index| self.programs.train(index));
         Ok(passes.chain(self.programs.update().into_iter().flatten()).collect())
     }

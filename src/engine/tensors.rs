@@ -100,25 +100,33 @@ impl Engine {
     ///
     /// # Errors
     /// A lost device.
-    pub fn read_model(&self, plan: &TrainPlan, slot: usize, batches_seen: u64) -> Result<Vec<NamedTensor>> {
-        self.read_model_of(plan, slot, PARAMETERS, batches_seen)
+    pub async fn read_model(
+        &self,
+        plan: &TrainPlan,
+        slot: usize,
+        batches_seen: u64,
+    ) -> Result<Vec<NamedTensor>> {
+        self.read_model_of(plan, slot, PARAMETERS, batches_seen).await
     }
 
     /// [`Engine::read_model`] with the average of the parameters in their place, where one is kept.
     ///
     /// # Errors
     /// A lost device.
-    pub fn read_average(
+    pub async fn read_average(
         &self,
         plan: &TrainPlan,
         slot: usize,
         batches_seen: u64,
     ) -> Result<Option<Vec<NamedTensor>>> {
-        self.compute_average(plan)?;
-        self.memory.find(AVERAGE).map(|_| self.read_model_of(plan, slot, AVERAGE, batches_seen)).transpose()
+        self.compute_average(plan).await?;
+        if self.memory.find(AVERAGE).is_none() {
+            return Ok(None);
+        }
+        self.read_model_of(plan, slot, AVERAGE, batches_seen).await.map(Some)
     }
 
-    fn read_model_of(
+    async fn read_model_of(
         &self,
         plan: &TrainPlan,
         slot: usize,
@@ -126,11 +134,12 @@ impl Engine {
         batches_seen: u64,
     ) -> Result<Vec<NamedTensor>> {
         let layout = &plan.train[0].plan;
-        let read = |name, bytes| match bytes {
+        let read = async |name, bytes| match bytes {
             0 => Ok(Vec::new()),
-            bytes => self.read_part(plan, slot, name, bytes),
+            bytes => self.read_part(plan, slot, name, bytes).await,
         };
-        let (parameters, state) = (read(weights, layout.arena.bytes)?, read(BUFFERS, layout.state.bytes)?);
+        let parameters = read(weights, layout.arena.bytes).await?;
+        let state = read(BUFFERS, layout.state.bytes).await?;
         Ok(tensors(plan).read(&parameters, &state, batches_seen))
     }
 
@@ -159,8 +168,9 @@ impl Engine {
     ///
     /// # Errors
     /// A kernel that does not compile; a lost device.
-    pub fn compute_average(&self, plan: &TrainPlan) -> Result<()> {
-        let Some(dispatches) = self.programs.average(&self.gpu, plan, &self.memory)? else { return Ok(()) };
+    pub async fn compute_average(&self, plan: &TrainPlan) -> Result<()> {
+        let average = self.programs.average(&self.gpu, plan, &self.memory).await?;
+        let Some(dispatches) = average else { return Ok(()) };
         let mut recorder = self.gpu.recorder();
         recorder.pass(dispatches, 1);
         recorder.submit().map(drop)
@@ -174,29 +184,31 @@ impl Engine {
     }
 
     /// Reads the first bytes of a slot's part of a buffer.
-    fn read_part(&self, plan: &TrainPlan, slot: usize, name: &str, bytes: u64) -> Result<Vec<u8>> {
+    async fn read_part(&self, plan: &TrainPlan, slot: usize, name: &str, bytes: u64) -> Result<Vec<u8>> {
         let (buffer, first) = (self.memory.get(name), Self::part(plan, name, slot));
-        pollster::block_on(self.gpu.read_by(&self.readback.weights, buffer, first, bytes))
+        self.gpu.read_by(&self.readback.weights, buffer, first, bytes).await
     }
 
-    fn read_buffers(
+    async fn read_buffers(
         &self,
         plan: &TrainPlan,
         slot: usize,
         names: impl IntoIterator<Item = &'static str>,
     ) -> Result<BufferContents> {
-        let read = |name: &'static str| {
-            Ok((name.to_owned(), self.read_part(plan, slot, name, plan.bytes_of_one(name))?))
-        };
-        names.into_iter().map(read).collect()
+        let mut contents = BufferContents::new();
+        for name in names {
+            let bytes = self.read_part(plan, slot, name, plan.bytes_of_one(name)).await?;
+            contents.push((name.to_owned(), bytes));
+        }
+        Ok(contents)
     }
 
     /// Reads everything of a slot that outlives a step.
     ///
     /// # Errors
     /// A lost device.
-    pub fn read_state(&self, plan: &TrainPlan, slot: usize) -> Result<BufferContents> {
-        self.read_buffers(plan, slot, self.state_buffers(plan))
+    pub async fn read_state(&self, plan: &TrainPlan, slot: usize) -> Result<BufferContents> {
+        self.read_buffers(plan, slot, self.state_buffers(plan)).await
     }
 
     /// Reads the buffers that weights files are made of. `with_base`: and the slot that a schedule-free optimizer's average
@@ -204,11 +216,16 @@ impl Engine {
     ///
     /// # Errors
     /// A lost device.
-    pub fn read_weights(&self, plan: &TrainPlan, slot: usize, with_base: bool) -> Result<BufferContents> {
-        self.compute_average(plan)?;
+    pub async fn read_weights(
+        &self,
+        plan: &TrainPlan,
+        slot: usize,
+        with_base: bool,
+    ) -> Result<BufferContents> {
+        self.compute_average(plan).await?;
         let base = plan.rule.optimizer.kernel().average.map(|average| average.base).filter(|_| with_base);
         let names = [PARAMETERS, BUFFERS, AVERAGE].into_iter().chain(base);
-        self.read_buffers(plan, slot, names.filter(|name| self.memory.find(name).is_some()))
+        self.read_buffers(plan, slot, names.filter(|name| self.memory.find(name).is_some())).await
     }
 
     /// Writes buffers that were read before, of this or another slot.

@@ -19,14 +19,14 @@ pub(super) fn check(plan: &TrainPlan, data: &Dataset) -> Result<()> {
 ///
 /// # Errors
 /// Values that cannot be read.
-pub(super) fn upload(gpu: &Gpu, plan: &TrainPlan, data: &Dataset, memory: &Memory) -> Result<()> {
+pub(super) async fn upload(gpu: &Gpu, plan: &TrainPlan, data: &Dataset, memory: &Memory) -> Result<()> {
     for source in sources(data, |part| plan.is_streamed(part)) {
-        write_values(gpu, memory.get(&source.name), source.values)?;
+        write_values(gpu, memory.get(&source.name), source.values).await?;
     }
     Ok(())
 }
 
-fn write_values(gpu: &Gpu, buffer: &Buffer, values: &Values) -> Result<()> {
+async fn write_values(gpu: &Gpu, buffer: &Buffer, values: &Values) -> Result<()> {
     let size = values.kind().bytes();
-    gpu.upload(buffer, values.bytes() as usize, |from, into| values.read(from / size, into))
+    gpu.upload(buffer, values.bytes() as usize, |from, into| values.read(from / size, into)).await
 }

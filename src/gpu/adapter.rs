@@ -20,6 +20,7 @@ pub(super) fn instance() -> &'static wgpu::Instance {
     INSTANCE.get_or_init(|| {
         let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
         desc.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        desc.backends |= wgpu::Backends::BROWSER_WEBGPU;
         desc.flags = wgpu::InstanceFlags::empty();
         wgpu::Instance::new(desc)
     })
@@ -217,14 +218,14 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
     }
 }
 
-/// Metal does not report it.
-#[cfg(target_vendor = "apple")]
+/// Metal and browsers do not report it.
+#[cfg(any(target_vendor = "apple", target_arch = "wasm32"))]
 fn heap(_: &wgpu::Adapter) -> Option<u64> {
     None
 }
 
 /// The largest heap that is local to the device. Only Vulkan reports it.
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
 fn heap(adapter: &wgpu::Adapter) -> Option<u64> {
     // SAFETY: the raw adapter is only read, and not kept.
     let raw = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
@@ -237,7 +238,7 @@ fn heap(adapter: &wgpu::Adapter) -> Option<u64> {
 }
 
 /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
 const DEVICE_LOCAL: u32 = 1;
 
 async fn enumerate() -> Vec<(wgpu::Adapter, AdapterDescription)> {

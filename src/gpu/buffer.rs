@@ -132,13 +132,12 @@ impl Gpu {
             usage,
             mapped_at_creation,
         });
-        match pollster::block_on(scope.pop()) {
-            None => Ok(Buffer { raw, _entry: entry }),
-            Some(err) => Err(Error::Budget(format!(
-                "the driver could not allocate \"{name}\" ({}): {err}",
-                crate::units::bytes(size)
-            ))),
-        }
+        let name = name.to_owned();
+        self.inner.caught(scope, move |err| {
+            let size = crate::units::bytes(size);
+            Error::Budget(format!("the driver could not allocate \"{name}\" ({size}): {err}"))
+        })?;
+        Ok(Buffer { raw, _entry: entry })
     }
 
     /// Writes `data` before the next submit's commands run.
@@ -153,7 +152,7 @@ impl Gpu {
     ///
     /// # Errors
     /// The errors of `fill`; a lost device.
-    pub fn upload(
+    pub async fn upload(
         &self,
         buffer: &Buffer,
         bytes: usize,
@@ -164,8 +163,8 @@ impl Gpu {
             let part = (bytes - from).min(BLOCK);
             fill(from, &mut block[..part])?;
             self.write(buffer, from as u64, &block[..part.next_multiple_of(4)]);
-            self.recorder().submit()?;
-            self.wait()?;
+            let submission = self.recorder().submit()?;
+            self.arrived(&submission).await?;
         }
         Ok(())
     }

@@ -59,13 +59,12 @@ impl Gpu {
             view_formats: &[],
         });
         let view = raw.create_view(&wgpu::TextureViewDescriptor::default());
-        match pollster::block_on(scope.pop()) {
-            None => Ok(Image { raw, view, texel, _entry: entry }),
-            Some(err) => Err(Error::Budget(format!(
-                "the driver could not allocate \"{name}\" ({}): {err}",
-                crate::units::bytes(bytes)
-            ))),
-        }
+        let name = name.to_owned();
+        self.inner.caught(scope, move |err| {
+            let size = crate::units::bytes(bytes);
+            Error::Budget(format!("the driver could not allocate \"{name}\" ({size}): {err}"))
+        })?;
+        Ok(Image { raw, view, texel, _entry: entry })
     }
 }
 

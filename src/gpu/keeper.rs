@@ -3,11 +3,12 @@
 //! It is written when pipelines were made that the driver did not have: by a thread once none was made for two seconds, and
 //! when the device goes. No step waits for it. A file that cannot be written is no fault of a run.
 
+use crate::clock::Instant;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::cache_file::CacheFile;
 use crate::error::Result;

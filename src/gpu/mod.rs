@@ -5,24 +5,34 @@
 mod adapter;
 mod awake;
 mod buffer;
+#[cfg(not(target_arch = "wasm32"))]
 mod cache_file;
+#[cfg(not(target_arch = "wasm32"))]
 mod cache_folder;
 mod faults;
 mod image;
+#[cfg(not(target_arch = "wasm32"))]
 mod keeper;
+#[cfg(not(target_arch = "wasm32"))]
 mod kept_pipelines;
 mod ledger;
+#[cfg(target_arch = "wasm32")]
+mod page;
 mod pipeline;
 #[doc(hidden)]
 pub mod reads;
 mod recorder;
+mod replica_part;
+#[cfg(not(target_arch = "wasm32"))]
 #[doc(hidden)]
 pub mod replicas;
 mod staging;
+#[cfg(not(target_arch = "wasm32"))]
 mod stopwatch;
 mod submissions;
 pub mod threads;
 mod unchecked;
+#[cfg(not(target_arch = "wasm32"))]
 mod wait;
 #[doc(hidden)]
 pub mod wgsl;
@@ -35,18 +45,30 @@ use std::time::Duration;
 
 pub use adapter::{AdapterDescription, AdapterKind, Family, Reads, adapters, choose};
 pub use buffer::{Binding, Buffer, Dispatch, ImageBinding};
+#[cfg(not(target_arch = "wasm32"))]
 pub use cache_folder::user_cache_folder;
 use faults::Faults;
 pub use image::Image;
+#[cfg(not(target_arch = "wasm32"))]
 pub use keeper::PipelineFile;
+#[cfg(not(target_arch = "wasm32"))]
 use kept_pipelines::KeptPipelines;
 pub use ledger::Ledger;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub use page::replicas;
+#[cfg(target_arch = "wasm32")]
+use page::{Point, hand_over};
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder};
 pub use staging::Staging;
+#[cfg(not(target_arch = "wasm32"))]
 pub use stopwatch::{MOST_LAPS, Stopwatch};
 pub use submissions::{Submission, SubmissionCounts};
+#[cfg(not(target_arch = "wasm32"))]
 pub use wait::watched;
+#[cfg(not(target_arch = "wasm32"))]
+use wait::{Point, hand_over};
 
 use submissions::Submissions;
 
@@ -125,6 +147,7 @@ struct Inner {
     awake: awake::Awake,
     ledger: Ledger,
     pipelines: pipeline::PipelineCache,
+    #[cfg(not(target_arch = "wasm32"))]
     kept: Option<KeptPipelines>,
     faults: Faults,
     patience: Duration,
@@ -132,10 +155,11 @@ struct Inner {
 }
 
 impl Gpu {
-    /// Opens a device and waits for it.
+    /// Opens a device and waits for it. A page cannot wait, and calls [`Gpu::request`].
     ///
     /// # Errors
     /// [`Error::NoAdapter`] with what to install where none fits; [`Error::Gpu`] where the driver refuses.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn open(options: &GpuOptions) -> Result<Gpu> {
         pollster::block_on(Self::request(options))
     }
@@ -176,6 +200,7 @@ impl Gpu {
         let budget = description.budget();
         let is_software = description.kind == AdapterKind::Software;
         let reads = options.reads.unwrap_or(description.reads());
+        #[cfg(not(target_arch = "wasm32"))]
         let kept = options.pipeline_cache.as_deref().and_then(|folder| {
             KeptPipelines::open(&device, &adapter.get_info(), options.robust_buffers, folder)
         });
@@ -191,6 +216,7 @@ impl Gpu {
             reads,
             ledger: Ledger::new(options.memory.or(budget)),
             pipelines: pipeline::PipelineCache::default(),
+            #[cfg(not(target_arch = "wasm32"))]
             kept,
             faults,
             patience: options.patience.unwrap_or(if is_software { SOFTWARE_PATIENCE } else { PATIENCE }),
@@ -270,10 +296,10 @@ impl Gpu {
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
     }
+
     /// The pipeline for `key`, compiled at the first call. Threads that ask for one key compile it once.
     pub fn pipeline(&self, key: &ShaderKey) -> Result<Arc<Pipeline>> {
-        let Inner { device, pipelines, kept, shader_checks, .. } = &*self.inner;
-        pipelines.get(device, key, *shader_checks, kept.as_ref().map(|kept| &kept.raw))
+        self.inner.pipelines.get(key, || pipeline::compile(&self.inner, key))
     }
 
     /// The work submitted so far.
@@ -286,6 +312,22 @@ impl Gpu {
         self.inner.pipelines.count()
     }
 
+    /// The first fault the driver reported outside a scope, or the loss of the device.
+    ///
+    /// # Errors
+    /// That fault.
+    pub fn check(&self) -> Result<()> {
+        self.inner.faults.first()
+    }
+
+    /// Destroys the device, so that every later call meets a lost device. For tests of runs that lose their device.
+    pub fn lose(&self) {
+        self.inner.device.destroy();
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Gpu {
     /// The file in which this device's compiled pipelines are kept. `None` where [`GpuOptions::pipeline_cache`] names no folder,
     /// or the backend has no such cache.
     pub fn pipeline_file(&self) -> Option<PipelineFile> {
@@ -302,6 +344,7 @@ impl Gpu {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(kept) = &self.kept {

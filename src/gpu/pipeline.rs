@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::Inner;
 use super::reads::{Texel, format};
 use crate::error::{Error, Result};
 
@@ -61,19 +62,20 @@ pub(super) struct PipelineCache {
 }
 
 impl PipelineCache {
-    /// The pipeline for `key`, compiled at the first call. Threads that ask for one key compile it once.
-    pub fn get(
-        &self,
-        device: &wgpu::Device,
-        key: &ShaderKey,
-        shader_checks: bool,
-        kept: Option<&wgpu::PipelineCache>,
-    ) -> Result<Arc<Pipeline>> {
+    /// The pipeline for `key`, made at the first call. Threads that ask for one key make it once.
+    pub fn get(&self, key: &ShaderKey, make: impl FnOnce() -> Result<Pipeline>) -> Result<Arc<Pipeline>> {
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             slots.entry(key.clone()).or_default().clone()
         };
-        slot.get_or_init(|| compile(device, key, shader_checks, kept).map(Arc::new)).clone()
+        slot.get_or_init(|| make().map(Arc::new)).clone()
+    }
+
+    /// True where the pipeline for `key` was made.
+    #[cfg(target_arch = "wasm32")]
+    pub fn has(&self, key: &ShaderKey) -> bool {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get(key).is_some_and(|slot| slot.get().is_some())
     }
 
     /// The number of pipelines made so far.
@@ -82,57 +84,81 @@ impl PipelineCache {
     }
 }
 
-fn compile(
-    device: &wgpu::Device,
-    key: &ShaderKey,
+/// A kernel's text and layouts, of which the pipeline is made.
+pub(super) struct Parts<'k> {
+    key: &'k ShaderKey,
     shader_checks: bool,
-    kept: Option<&wgpu::PipelineCache>,
-) -> Result<Pipeline> {
-    let label = Some(key.entry.as_str());
-    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let desc = wgpu::ShaderModuleDescriptor {
-        label,
-        source: wgpu::ShaderSource::Wgsl(std::borrow::Cow::Borrowed(&key.wgsl)),
-    };
-    let checks = if shader_checks {
-        wgpu::ShaderRuntimeChecks::checked()
-    } else {
-        wgpu::ShaderRuntimeChecks::unchecked()
-    };
-    // SAFETY: every kernel guards its own edges and every loop ends; the test suite runs each of them
-    // with the checks on and off and compares both with the oracle.
-    let module = unsafe { device.create_shader_module_trusted(desc, checks) };
-    let entries: Vec<_> = key
-        .bindings
-        .iter()
-        .map(|&(binding, access)| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: binding_type(access),
-            count: None,
-        })
-        .collect();
-    let layout =
-        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label,
-        bind_group_layouts: &[Some(&layout)],
-        immediate_size: 0,
-    });
-    let constants: Vec<_> = key.constants.iter().map(|&(n, v)| (n, f64::from(v))).collect();
-    let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label,
-        layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some(&key.entry),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &constants,
-            zero_initialize_workgroup_memory: shader_checks,
-        },
-        cache: kept,
-    });
-    match pollster::block_on(scope.pop()) {
-        None => Ok(Pipeline { raw, layout }),
-        Some(err) => Err(Error::Gpu(format!("kernel {} does not compile: {err}", key.entry))),
+    module: wgpu::ShaderModule,
+    layout: wgpu::BindGroupLayout,
+    pipeline_layout: wgpu::PipelineLayout,
+}
+
+impl<'k> Parts<'k> {
+    pub fn new(device: &wgpu::Device, key: &'k ShaderKey, shader_checks: bool) -> Parts<'k> {
+        let label = Some(key.entry.as_str());
+        let desc = wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(std::borrow::Cow::Borrowed(&key.wgsl)),
+        };
+        let checks = if shader_checks {
+            wgpu::ShaderRuntimeChecks::checked()
+        } else {
+            wgpu::ShaderRuntimeChecks::unchecked()
+        };
+        // SAFETY: every kernel guards its own edges and every loop ends; the test suite runs each of them
+        // with the checks on and off and compares both with the oracle.
+        let module = unsafe { device.create_shader_module_trusted(desc, checks) };
+        let entries: Vec<_> = key
+            .bindings
+            .iter()
+            .map(|&(binding, access)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: binding_type(access),
+                count: None,
+            })
+            .collect();
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        Parts { key, shader_checks, module, layout, pipeline_layout }
     }
+
+    pub fn assemble(&self, device: &wgpu::Device, kept: Option<&wgpu::PipelineCache>) -> Pipeline {
+        let constants: Vec<_> = self.key.constants.iter().map(|&(n, v)| (n, f64::from(v))).collect();
+        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(self.key.entry.as_str()),
+            layout: Some(&self.pipeline_layout),
+            module: &self.module,
+            entry_point: Some(&self.key.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                zero_initialize_workgroup_memory: self.shader_checks,
+            },
+            cache: kept,
+        });
+        Pipeline { raw, layout: self.layout.clone() }
+    }
+}
+
+/// The error of a kernel that the driver refuses.
+pub(super) fn refused(entry: &str, why: impl std::fmt::Display) -> Error {
+    Error::Gpu(format!("kernel {entry} does not compile: {why}"))
+}
+
+/// Makes the pipeline for `key`.
+pub(super) fn compile(inner: &Inner, key: &ShaderKey) -> Result<Pipeline> {
+    #[cfg(not(target_arch = "wasm32"))]
+    let kept = inner.kept.as_ref().map(|kept| &kept.raw);
+    #[cfg(target_arch = "wasm32")]
+    let kept = None;
+    let scope = inner.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let pipeline = Parts::new(&inner.device, key, inner.shader_checks).assemble(&inner.device, kept);
+    let entry = key.entry.clone();
+    inner.caught(scope, move |err| refused(&entry, err))?;
+    Ok(pipeline)
 }

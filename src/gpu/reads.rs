@@ -5,7 +5,7 @@
 //! image is read without that loop, in 5 to 11 ns. So the same text is bound in another way there: the declaration
 //! changes, and each `name[i]` becomes a call of `read_name(i)`. All ways give the same bits.
 
-use super::replicas::Part;
+use super::replica_part::Part;
 
 /// The way in which a kernel's text reads a binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Recording: one compute pass for many steps, few submits; and reading back without stalling.
 
-use std::time::Instant;
+use crate::clock::Instant;
 
 use super::submissions::Submission;
-use super::{Buffer, Dispatch, Gpu, Inner};
+use super::{Buffer, Dispatch, Gpu, Inner, hand_over};
 use crate::error::{Error, Result};
 
 /// Records passes and copies, and submits them: at the end, and between kernels before, where their work is more than one
@@ -78,7 +78,7 @@ impl Gpu {
 
     /// Waits for a mapped copy, takes its bytes and unmaps the buffer for its next use.
     pub async fn finish(&self, pending: Pending) -> Result<Vec<u8>> {
-        self.wait_for(Some(&pending.after))?;
+        self.arrived(&pending.after).await?;
         match pending.receiver.receive().await {
             Some(Ok(())) => {}
             Some(Err(err)) => {
@@ -145,8 +145,8 @@ impl Recorder<'_> {
         let encoder = std::mem::replace(&mut self.encoder, self.gpu.encoder());
         let begun = Instant::now();
         // Mesa's software adapter runs the work in this very call.
-        let index = awake.during(|| queue.submit([encoder.finish()]));
-        let submission = submissions.enter(index, self.work, self.kernels, begun);
+        let point = awake.during(|| hand_over(queue, encoder));
+        let submission = submissions.enter(point, self.work, self.kernels, begun);
         (self.work, self.kernels) = (0, 0);
         submission
     }

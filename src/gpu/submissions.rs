@@ -5,9 +5,11 @@
 //! A submission ends between two kernels. Kernels and their order are the same whatever the bound is, and so are the
 //! bits. A kernel that is longer than the bound has a submission to itself.
 
+use super::Point;
+use crate::clock::Instant;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The time that a submission may take. Its pace is learnt such that it usually takes half of it at most.
 const BOUND: Duration = Duration::from_millis(250);
@@ -23,7 +25,7 @@ const REMEMBERED: usize = 256;
 /// A point in the device's queue.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    pub(super) index: wgpu::SubmissionIndex,
+    pub(super) point: Point,
     number: u64,
 }
 
@@ -94,15 +96,9 @@ impl Submissions {
     }
 
     /// Enters a submission that was begun at `submitted`.
-    pub fn enter(
-        &self,
-        index: wgpu::SubmissionIndex,
-        work: u64,
-        kernels: u64,
-        submitted: Instant,
-    ) -> Submission {
+    pub fn enter(&self, point: Point, work: u64, kernels: u64, submitted: Instant) -> Submission {
         let mut state = self.state();
-        let submission = Submission { index, number: state.next };
+        let submission = Submission { point, number: state.next };
         state.next += 1;
         let counts = &mut state.counts;
         counts.submissions += u64::from(kernels > 0);

@@ -18,9 +18,9 @@
 //! A fault in a kernel, also in one that a user's program hands in, is then undefined behaviour on the device, where it would
 //! be a wrong number. So the driver's checks stay on unless they are refused by name.
 
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
 use ash::vk;
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
 use wgpu::hal::api::Vulkan;
 
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Gpu`] where the backend is not Vulkan, or the driver refuses.
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
 pub(super) fn open(
     adapter: &wgpu::Adapter,
     desc: &wgpu::DeviceDescriptor<'_>,
@@ -44,7 +44,7 @@ pub(super) fn open(
 }
 
 /// Makes the device.
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
 fn create(
     adapter: &wgpu::Adapter,
     desc: &wgpu::DeviceDescriptor<'_>,
@@ -80,11 +80,11 @@ fn create(
 }
 
 /// The queue family that wgpu-hal takes.
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
 const QUEUE_FAMILY: u32 = 0;
 
 /// Hands `make` what a device without the checks is made from.
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
 fn describe<T>(
     raw: &wgpu::hal::vulkan::Adapter,
     extensions: &[&'static std::ffi::CStr],
@@ -103,11 +103,11 @@ fn describe<T>(
     make(&features.add_to_device_create(info).enabled_features(&core))
 }
 
-/// Metal checks no access, and there is nothing to switch off.
+/// Metal checks no access, a browser always does: there is nothing to switch off.
 ///
 /// # Errors
 /// Always.
-#[cfg(target_vendor = "apple")]
+#[cfg(any(target_vendor = "apple", target_arch = "wasm32"))]
 pub(super) fn open(
     adapter: &wgpu::Adapter,
     _: &wgpu::DeviceDescriptor<'_>,

@@ -1,12 +1,12 @@
 //! Waits for the device. The device may be lost meanwhile, or never answer.
 
+use crate::clock::Instant;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
 
 use super::faults::lost;
 use super::submissions::Submission;
-use super::{Gpu, Inner};
+use super::{Gpu, Inner, ShaderKey};
 use crate::error::{Error, Result};
 
 thread_local! {
@@ -20,20 +20,26 @@ pub fn watched() -> bool {
     WATCHED.get()
 }
 
+/// A point in the device's queue.
+pub(super) type Point = wgpu::SubmissionIndex;
+
+/// Submits what is recorded.
+pub(super) fn hand_over(queue: &wgpu::Queue, encoder: wgpu::CommandEncoder) -> Point {
+    queue.submit([encoder.finish()])
+}
+
+impl Inner {
+    /// Ends an error scope: the error that it caught, as `fault` words it.
+    pub(super) fn caught(
+        &self,
+        scope: wgpu::ErrorScopeGuard,
+        fault: impl FnOnce(wgpu::Error) -> Error + 'static,
+    ) -> Result<()> {
+        pollster::block_on(scope.pop()).map_or(Ok(()), |err| Err(fault(err)))
+    }
+}
+
 impl Gpu {
-    /// The first fault the driver reported outside a scope, or the loss of the device.
-    ///
-    /// # Errors
-    /// That fault.
-    pub fn check(&self) -> Result<()> {
-        self.inner.faults.first()
-    }
-
-    /// Destroys the device, so that every later call meets a lost device. For tests of runs that lose their device.
-    pub fn lose(&self) {
-        self.inner.device.destroy();
-    }
-
     /// Waits until everything submitted is done.
     ///
     /// # Errors
@@ -46,15 +52,28 @@ impl Gpu {
     pub(super) fn wait_for(&self, submission: Option<&Submission>) -> Result<()> {
         while let Some(next) = self.inner.submissions.next_until(submission) {
             let begun = Instant::now();
-            self.wait_for_one(Some(next.submission.index.clone()))?;
+            self.wait_for_one(Some(next.submission.point.clone()))?;
             self.inner.submissions.done(&next, begun.elapsed());
         }
         // Another thread may have begun to wait for it.
-        self.wait_for_one(submission.map(|submission| submission.index.clone()))?;
+        self.wait_for_one(submission.map(|submission| submission.point.clone()))?;
         if let Some(kept) = &self.inner.kept {
             kept.keeper.look(self.pipeline_count());
         }
         Ok(())
+    }
+
+    /// [`Gpu::wait_for`] as the asynchronous code has it: the thread waits, and the future is ready.
+    pub(super) async fn arrived(&self, submission: &Submission) -> Result<()> {
+        self.wait_for(Some(submission))
+    }
+
+    /// Compiles what is not compiled yet of these.
+    ///
+    /// # Errors
+    /// A kernel that does not compile.
+    pub async fn make_pipelines(&self, keys: &[ShaderKey]) -> Result<()> {
+        keys.iter().try_for_each(|key| self.pipeline(key).map(drop))
     }
 
     fn wait_for_one(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {

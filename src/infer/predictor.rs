@@ -80,7 +80,24 @@ impl Predictor {
     /// # Errors
     /// A shape error with its layer; [`Error::Config`] for a batch of 0, or where the output is not f32 [batch, ..];
     /// [`Error::Weights`] where the weights are another model's; too little memory.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
+        gpu: &Gpu,
+        model: &Model<'_>,
+        head: Head,
+        sample: impl Into<Shape>,
+        dtype: DType,
+        batch: usize,
+        weights: &[NamedTensor],
+    ) -> Result<Predictor> {
+        pollster::block_on(Self::new_async(gpu, model, head, sample, dtype, batch, weights))
+    }
+
+    /// [`Predictor::new`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn new_async(
         gpu: &Gpu,
         model: &Model<'_>,
         head: Head,
@@ -113,7 +130,7 @@ impl Predictor {
         };
         let y = head.apply(&y);
         graph.check()?;
-        let function = Function::with_weights(gpu, &graph, &[&y], weights)?;
+        let function = Function::with_weights_async(gpu, &graph, &[&y], weights).await?;
         let each = sample.elements();
         Ok(Predictor { function, batch, each, output, floats: Vec::new(), integers: Vec::new() })
     }
@@ -137,7 +154,16 @@ impl Predictor {
     ///
     /// # Errors
     /// [`Error::Data`] where these are no whole samples, none, or more than a batch; a lost device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn predict(&mut self, inputs: Value<'_>) -> Result<Vec<f32>> {
+        pollster::block_on(self.predict_async(inputs))
+    }
+
+    /// [`Predictor::predict`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn predict_async(&mut self, inputs: Value<'_>) -> Result<Vec<f32>> {
         let given = match inputs {
             Value::F32(values) => values.len(),
             Value::I32(values) => values.len(),
@@ -156,7 +182,7 @@ impl Predictor {
             Value::F32(values) => Value::F32(padded(&mut self.floats, values, batch * each)),
             Value::I32(values) => Value::I32(padded(&mut self.integers, values, batch * each)),
         };
-        let mut outputs = self.function.call(&[(INPUT, whole)])?;
+        let mut outputs = self.function.call_async(&[(INPUT, whole)]).await?;
         let mut answers = outputs.swap_remove(0);
         answers.truncate(given / each * self.output.elements());
         Ok(answers)

@@ -93,7 +93,22 @@ impl TextModel {
     /// # Errors
     /// A shape error; [`Error::Config`] where the output is of another shape; [`Error::Weights`] where the weights are
     /// another model's; too little memory.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
+        gpu: &Gpu,
+        model: &Model<'_>,
+        context: usize,
+        vocabulary: Vocabulary,
+        weights: &[NamedTensor],
+    ) -> Result<TextModel> {
+        pollster::block_on(Self::new_async(gpu, model, context, vocabulary, weights))
+    }
+
+    /// [`TextModel::new`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn new_async(
         gpu: &Gpu,
         model: &Model<'_>,
         context: usize,
@@ -116,7 +131,7 @@ impl TextModel {
                 y.shape()
             )));
         }
-        let function = Function::with_weights(gpu, &graph, &[&y], weights)?;
+        let function = Function::with_weights_async(gpu, &graph, &[&y], weights).await?;
         Ok(TextModel { function, vocabulary, context, width })
     }
 
@@ -129,14 +144,23 @@ impl TextModel {
     ///
     /// # Errors
     /// [`Error::Data`] for no text, [`Error::Weights`] where a logit is not finite; a lost device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn logits(&mut self, text: &[i32]) -> Result<Vec<f32>> {
+        pollster::block_on(self.logits_async(text))
+    }
+
+    /// [`TextModel::logits`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn logits_async(&mut self, text: &[i32]) -> Result<Vec<f32>> {
         let seen = &text[text.len().saturating_sub(self.context)..];
         let Some(last) = seen.len().checked_sub(1) else {
             return Err(Error::Data("there is no character to go on from".into()));
         };
         let mut places = vec![0; self.context];
         places[..seen.len()].copy_from_slice(seen);
-        let outputs = self.function.call(&[(INPUT, Value::I32(&places))])?;
+        let outputs = self.function.call_async(&[(INPUT, Value::I32(&places))]).await?;
         let from = last * self.width;
         let logits = outputs[0][from..from + self.vocabulary.len()].to_vec();
         match logits.iter().find(|logit| !logit.is_finite()) {
@@ -176,8 +200,12 @@ pub struct Writing<'m> {
 }
 
 impl Writing<'_> {
-    fn step(&mut self) -> Result<char> {
-        let logits = self.model.logits(&self.text)?;
+    /// The next character, without blocking the thread.
+    ///
+    /// # Errors
+    /// As [`TextModel::logits`].
+    pub async fn next_async(&mut self) -> Result<char> {
+        let logits = self.model.logits_async(&self.text).await?;
         let number = self.sampling.draw(&logits, &mut self.rng);
         // Forgets the characters that the model will not see again.
         let old = self.text.len().saturating_sub(self.model.context);
@@ -187,11 +215,12 @@ impl Writing<'_> {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl Iterator for Writing<'_> {
     type Item = Result<char>;
 
     fn next(&mut self) -> Option<Result<char>> {
-        Some(self.step())
+        Some(pollster::block_on(self.next_async()))
     }
 }
 

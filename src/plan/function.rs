@@ -39,6 +39,7 @@ impl Function {
     ///
     /// # Errors
     /// The graph's first shape error; a device error.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(gpu: &Gpu, graph: &Graph, outputs: &[&Tensor]) -> Result<Function> {
         Self::in_precision(gpu, graph, outputs, Precision::F32)
     }
@@ -47,6 +48,7 @@ impl Function {
     ///
     /// # Errors
     /// As [`Function::new`]; [`Error::Gpu`] where the adapter has no f16.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn in_precision(
         gpu: &Gpu,
         graph: &Graph,
@@ -60,7 +62,21 @@ impl Function {
     ///
     /// # Errors
     /// As [`Function::in_precision`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn for_target(gpu: &Gpu, graph: &Graph, outputs: &[&Tensor], target: Target) -> Result<Function> {
+        pollster::block_on(Self::for_target_async(gpu, graph, outputs, target))
+    }
+
+    /// [`Function::for_target`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn for_target_async(
+        gpu: &Gpu,
+        graph: &Graph,
+        outputs: &[&Tensor],
+        target: Target,
+    ) -> Result<Function> {
         gpu.check_precision(target.precision == Precision::F16)?;
         let sinks: Vec<(Tensor, Sink)> =
             (0..).zip(outputs).map(|(i, t)| ((*t).clone(), Sink::Buffer(output_buffer(i)))).collect();
@@ -77,7 +93,7 @@ impl Function {
         let readback = largest.clamp(4, READBACK_BYTES);
         plan.read_as(target.reads, target.memory.budget.map(|budget| budget.saturating_sub(readback)));
         let memory = Memory::allocate(gpu, &Memory::plan([&plan]))?;
-        let program = Program::new(gpu, &plan, &memory)?;
+        let program = Program::make(gpu, &plan, &memory).await?;
         let outputs: Vec<usize> = outputs.iter().map(|t| t.full_shape().elements()).collect();
         let largest = outputs.iter().max().map_or(0, |elements| *elements as u64 * 4);
         let readback = gpu.readback("outputs readback", largest.min(READBACK_BYTES))?;
@@ -90,13 +106,27 @@ impl Function {
     ///
     /// # Errors
     /// As [`Function::new`] and [`Function::load_state_dict`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn with_weights(
         gpu: &Gpu,
         graph: &Graph,
         outputs: &[&Tensor],
         weights: &[NamedTensor],
     ) -> Result<Function> {
-        let mut function = Function::new(gpu, graph, outputs)?;
+        pollster::block_on(Self::with_weights_async(gpu, graph, outputs, weights))
+    }
+
+    /// [`Function::with_weights`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn with_weights_async(
+        gpu: &Gpu,
+        graph: &Graph,
+        outputs: &[&Tensor],
+        weights: &[NamedTensor],
+    ) -> Result<Function> {
+        let mut function = Self::for_target_async(gpu, graph, outputs, Target::for_gpu(gpu)).await?;
         function.load_state_dict(weights)?;
         Ok(function)
     }
@@ -135,6 +165,7 @@ impl Function {
     ///
     /// # Errors
     /// An input that is missing, unknown or of the wrong size or type.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn call(&mut self, values: &[(&str, Value<'_>)]) -> Result<Vec<Vec<f32>>> {
         pollster::block_on(self.call_async(values))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::buffers::image_texel;
-use super::{BufferPlan, Plan, Spread};
+use super::{BufferPlan, Plan, Spread, Step};
 use crate::error::Result;
 use crate::gpu::{Access, Binding, Buffer, Dispatch, Gpu, Image, ImageBinding, ShaderKey};
 
@@ -88,6 +88,15 @@ impl Program {
         })
     }
 
+    /// [`Program::new`] that compiles the kernels beforehand, in a page all of them at once and without blocking it.
+    ///
+    /// # Errors
+    /// As [`Program::new`].
+    pub async fn make(gpu: &Gpu, plan: &Plan, memory: &Memory) -> Result<Program> {
+        gpu.make_pipelines(&plan.steps.iter().map(key).collect::<Vec<_>>()).await?;
+        Self::new(gpu, plan, memory)
+    }
+
     /// [`Program::new`] with the location of each buffer of the plan by name: a real buffer, the first byte in it, and
     /// bytes. Images are those of `memory`.
     ///
@@ -101,13 +110,7 @@ impl Program {
     ) -> Result<Program> {
         let mut dispatches = Vec::with_capacity(plan.steps.len());
         for (i, step) in plan.steps.iter().enumerate() {
-            let key = ShaderKey {
-                entry: step.kernel.entry.into(),
-                wgsl: step.kernel.wgsl.as_str().into(),
-                constants: step.kernel.constants.clone(),
-                bindings: step.bindings.iter().map(|&(slot, access, _)| (slot, access)).collect(),
-            };
-            let pipeline = gpu.pipeline(&key)?;
+            let pipeline = gpu.pipeline(&key(step))?;
             let places: Vec<_> =
                 step.bindings.iter().map(|(_, _, l)| place(&plan.buffers[l.buffer].name)).collect();
             let bindings: Vec<Binding<'_>> = step
@@ -136,5 +139,15 @@ impl Program {
             });
         }
         Ok(Program { dispatches })
+    }
+}
+
+/// The kernel of a step as it is compiled.
+fn key(step: &Step) -> ShaderKey {
+    ShaderKey {
+        entry: step.kernel.entry.into(),
+        wgsl: step.kernel.wgsl.as_str().into(),
+        constants: step.kernel.constants.clone(),
+        bindings: step.bindings.iter().map(|&(slot, access, _)| (slot, access)).collect(),
     }
 }

@@ -3,9 +3,9 @@
 use super::observer::Observer;
 use super::records::EpochRecord;
 use super::trainer::Trainer;
+use crate::clock::Instant;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
 
 /// Saves checkpoints of a run: see [`Trainer::run_with_checkpoints`]. `()` saves none.
 pub trait Checkpointing {

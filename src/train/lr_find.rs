@@ -90,7 +90,7 @@ impl LrFinder {
         let mut test = Test::new(self.smooth, observer);
         while test.end.is_none() && test.points.len() < self.steps as usize {
             let left = self.steps - test.points.len() as u64;
-            let advanced = trainer.advance_observed(left, &mut test);
+            let advanced = pollster::block_on(trainer.advance_observed(left, &mut test));
             std::mem::replace(&mut test.heard, Ok(()))?;
             match advanced {
                 _ if test.end.is_some() => {}

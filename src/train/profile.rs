@@ -2,10 +2,10 @@
 
 use super::trace::{HOST, Trace};
 use super::trainer::Trainer;
+use crate::clock::Instant;
 use crate::error::Result;
 use crate::gpu::{Dispatch, MOST_LAPS};
 use crate::plan::Step;
-use std::time::Instant;
 
 /// The times of training steps and of their kernels.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Trainer {
             .collect();
         let (gpu, clock) = (self.engine.gpu().clone(), self.progress.clock(self.rule()));
         let dispatches: Vec<Dispatch> =
-            self.engine.step_dispatches(&self.plan)?.into_iter().cloned().collect();
+            pollster::block_on(self.engine.step_dispatches(&self.plan))?.into_iter().cloned().collect();
         let mut profile =
             Profile { kernels: Vec::new(), device_steps: Vec::new(), steps, untimed: None, trace };
         let watch = match dispatches.len() {
@@ -131,7 +131,7 @@ impl Trainer {
         self.advance(1)?;
         let (gpu, clock) = (self.engine.gpu().clone(), self.progress.clock(self.rule()));
         let dispatches: Vec<Dispatch> =
-            self.engine.step_dispatches(&self.plan)?.into_iter().cloned().collect();
+            pollster::block_on(self.engine.step_dispatches(&self.plan))?.into_iter().cloned().collect();
         let Some(watch) = gpu.stopwatch(dispatches.len())? else { return Ok(None) };
         let mut all = Vec::with_capacity(steps);
         for _ in 0..steps {

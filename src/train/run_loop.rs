@@ -4,9 +4,10 @@ use super::checkpointing::Checkpointing;
 use super::observer::Observer;
 use super::records::{EpochRecord, Outcome, RunEnd, RunStart, StepRecord};
 use super::trainer::Trainer;
+use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::metrics::StatisticsRecord;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The point up to which steps are submitted.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::Diverged`] where a step's or an evaluation's loss is not finite; a lost device; the observer's own.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         pollster::block_on(self.run_async(observer, &mut ()))
     }
@@ -34,6 +36,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::run`]; a checkpoint that cannot be written.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run_with_checkpoints(
         &mut self,
         observer: &mut dyn Observer,
@@ -140,7 +143,7 @@ impl Trainer {
                 // The device must not wait for what the host would read while the device works.
                 self.drain(observer).await?;
             }
-            if let Err(err) = self.submit(window.steps, until.statistics) {
+            if let Err(err) = self.submit(window.steps, until.statistics).await {
                 // The steps before it are done.
                 self.drain(observer).await?;
                 return Err(err);
@@ -160,12 +163,12 @@ impl Trainer {
     }
 
     /// Submits the next `steps` steps, or as many as there are samples for.
-    fn submit(&mut self, steps: usize, statistics: Option<u64>) -> Result<()> {
+    async fn submit(&mut self, steps: usize, statistics: Option<u64>) -> Result<()> {
         let (steps, samples) = self.engine.take_samples(&[self.progress.window(steps)])?;
         let net = self.progress.next(&self.plan, self.rule(), steps);
         let (window, passes) = (net.window, samples[0].passes());
         let with_statistics = statistics == Some(window.steps_done + window.steps as u64);
-        self.engine.submit_steps(&self.plan, &[net], samples, with_statistics)?;
+        self.engine.submit_steps(&self.plan, &[net], samples, with_statistics).await?;
         self.progress.advance(&window, passes, self.plan.batches.steps());
         Ok(())
     }
@@ -214,7 +217,7 @@ impl Trainer {
             && self.progress.early_stopping.observe(rule, &monitor, &record)
             && rule.restore_best
         {
-            self.keep_best()?;
+            self.keep_best().await?;
         }
         self.handle.epoch(&record);
         self.hear(observer.epoch(&record))?;
@@ -245,24 +248,27 @@ impl Trainer {
     /// # Errors
     /// [`Error::Diverged`] at the first loss that is not finite; [`Error::Cancelled`] where the handle stops it; a lost
     /// device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn advance(&mut self, count: u64) -> Result<Vec<StepRecord>> {
+        pollster::block_on(self.advance_async(count))
+    }
+
+    /// [`Trainer::advance`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn advance_async(&mut self, count: u64) -> Result<Vec<StepRecord>> {
         let mut records = Collected::default();
-        self.advance_observed(count, &mut records)?;
+        self.advance_observed(count, &mut records).await?;
         Ok(records.0)
     }
 
     /// [`Trainer::advance`] that reports its steps to `observer` as they are received. A window stays in flight over the
     /// ends of epochs.
-    pub(super) fn advance_observed(&mut self, count: u64, observer: &mut dyn Observer) -> Result<()> {
+    pub(super) async fn advance_observed(&mut self, count: u64, observer: &mut dyn Observer) -> Result<()> {
         let (target, waited) = (self.progress.step + count, self.engine.data_wait());
         self.clock.start();
-        let advanced = pollster::block_on(async {
-            while self.progress.step < target && !self.handle.is_stopped() {
-                let step = target.min(self.end_of_epoch());
-                self.submit_until(Until { step, deadline: None, statistics: None }, observer).await?;
-            }
-            self.drain(observer).await
-        });
+        let advanced = self.advance_to(target, observer).await;
         self.count_time(waited);
         let is_stopped = self.handle.is_stopped();
         if is_stopped {
@@ -275,6 +281,14 @@ impl Trainer {
         // Nobody asks for the epochs that ended.
         self.progress.epochs_reported = self.progress.epoch;
         Ok(())
+    }
+
+    async fn advance_to(&mut self, step: u64, observer: &mut dyn Observer) -> Result<()> {
+        while self.progress.step < step && !self.handle.is_stopped() {
+            let step = step.min(self.end_of_epoch());
+            self.submit_until(Until { step, deadline: None, statistics: None }, observer).await?;
+        }
+        self.drain(observer).await.map(drop)
     }
 }
 

@@ -3,9 +3,9 @@
 //! Source: "Trace Event Format" (Chromium project): complete events (`"ph": "X"`), times in microseconds; those of one
 //! thread nest.
 
+use crate::clock::Instant;
 use crate::plan::Step;
 use serde_json::{Value, json};
-use std::time::Instant;
 
 /// The process of the host, and that of the device; each has one thread.
 pub(super) const HOST: u32 = 1;

@@ -1,20 +1,30 @@
 //! The trainer: a plan, an engine that executes it, and the progress of the run.
+//!
+//! A call that waits for the device has two forms, one that blocks the thread and one that is awaited: a page has the second
+//! alone.
 
 use super::handle::RunHandle;
 use super::lr::LearningRate;
 use super::monitor::Monitor;
 use super::progress::{BestWeights, Progress, Snapshot};
 use super::rule::Rule;
-use crate::compile::{BatchLoss, Loss, Model, Objective, TrainOptions, TrainPlan};
+use crate::clock::Instant;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::compile::{BatchLoss, Loss, Model, Objective};
+use crate::compile::{TrainOptions, TrainPlan};
 use crate::data::Dataset;
 use crate::engine::{Engine, Evaluation, WeightLayout};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+#[cfg(not(target_arch = "wasm32"))]
 use crate::kernel::Target;
+#[cfg(not(target_arch = "wasm32"))]
 use crate::optim::Update;
 use crate::plan::NamedTensor;
 use crate::units::plural;
-use std::time::{Duration, Instant};
+#[cfg(not(target_arch = "wasm32"))]
+use pollster::block_on;
+use std::time::Duration;
 
 /// A model on a device, with its data and its optimizer.
 #[derive(Debug)]
@@ -64,6 +74,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Wrong hyperparameters, shapes or labels; too little memory; a kernel that does not compile.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
         gpu: &Gpu,
         model: &Model<'_>,
@@ -99,6 +110,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::new`]; a field that `data` does not have.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn for_step<O: Into<Objective>>(
         gpu: &Gpu,
         step: &BatchLoss<'_, O>,
@@ -114,11 +126,25 @@ impl Trainer {
     ///
     /// # Errors
     /// Too little memory; a kernel that does not compile; a plan that was made for other data.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn from_plan(gpu: &Gpu, plan: TrainPlan, data: &Dataset, options: &TrainOptions) -> Result<Trainer> {
+        block_on(Self::from_plan_async(gpu, plan, data, options))
+    }
+
+    /// [`Trainer::from_plan`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn from_plan_async(
+        gpu: &Gpu,
+        plan: TrainPlan,
+        data: &Dataset,
+        options: &TrainOptions,
+    ) -> Result<Trainer> {
         if let Some(metric) = options.early_stopping.as_ref().and_then(|rule| rule.metric.as_ref()) {
             plan.check_metric("early_stopping.metric", metric)?;
         }
-        let engine = Engine::new(gpu, &plan, data, options)?;
+        let engine = Engine::new(gpu, &plan, data, options).await?;
         let lr = LearningRate::new(&plan.rule, total_steps(&plan, options), plan.batches.steps());
         Ok(Trainer {
             progress: Progress::new(lr, plan.ring.columns),
@@ -192,9 +218,18 @@ impl Trainer {
     ///
     /// # Errors
     /// A lost device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn evaluate(&mut self) -> Result<Option<Evaluation>> {
+        block_on(self.evaluate_async())
+    }
+
+    /// [`Trainer::evaluate`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn evaluate_async(&mut self) -> Result<Option<Evaluation>> {
         let clock = self.progress.clock(self.rule());
-        let evaluated = pollster::block_on(self.engine.evaluate(&self.plan, &[clock], &|| false))?;
+        let evaluated = self.engine.evaluate(&self.plan, &[clock], &|| false).await?;
         Ok(evaluated.and_then(|nets| nets.into_iter().next()))
     }
 
@@ -208,24 +243,51 @@ impl Trainer {
     ///
     /// # Errors
     /// A lost device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn skipped_steps(&self) -> Result<u64> {
-        if self.plan.checked { self.engine.skipped_steps(&self.plan, 0) } else { Ok(0) }
+        block_on(self.skipped_steps_async())
+    }
+
+    /// [`Trainer::skipped_steps`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn skipped_steps_async(&self) -> Result<u64> {
+        if self.plan.checked { self.engine.skipped_steps(&self.plan, 0).await } else { Ok(0) }
     }
 
     /// Reads the model: parameters in the order they were made, then buffers, as torch's `state_dict`.
     ///
     /// # Errors
     /// A lost device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn state_dict(&self) -> Result<Vec<NamedTensor>> {
-        self.engine.read_model(&self.plan, 0, self.progress.batches_seen())
+        block_on(self.state_dict_async())
+    }
+
+    /// [`Trainer::state_dict`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn state_dict_async(&self) -> Result<Vec<NamedTensor>> {
+        self.engine.read_model(&self.plan, 0, self.progress.batches_seen()).await
     }
 
     /// [`Trainer::state_dict`] with the average of the parameters in their place, where one is kept.
     ///
     /// # Errors
     /// A lost device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn average_state_dict(&self) -> Result<Option<Vec<NamedTensor>>> {
-        self.engine.read_average(&self.plan, 0, self.progress.batches_seen())
+        block_on(self.average_state_dict_async())
+    }
+
+    /// [`Trainer::average_state_dict`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn average_state_dict_async(&self) -> Result<Option<Vec<NamedTensor>>> {
+        self.engine.read_average(&self.plan, 0, self.progress.batches_seen()).await
     }
 
     /// Replaces every tensor of the model. Names and shapes must be the model's.
@@ -244,8 +306,17 @@ impl Trainer {
     ///
     /// # Errors
     /// A lost device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn weights(&self) -> Result<(Vec<NamedTensor>, Option<Vec<NamedTensor>>)> {
-        let buffers = self.engine.read_weights(&self.plan, 0, false)?;
+        block_on(self.weights_async())
+    }
+
+    /// [`Trainer::weights`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn weights_async(&self) -> Result<(Vec<NamedTensor>, Option<Vec<NamedTensor>>)> {
+        let buffers = self.engine.read_weights(&self.plan, 0, false).await?;
         Ok(self.weight_layout().weights(&buffers))
     }
 
@@ -259,8 +330,8 @@ impl Trainer {
     }
 
     /// Keeps the weights as those of the best epoch.
-    pub(super) fn keep_best(&mut self) -> Result<()> {
-        let buffers = self.engine.read_weights(&self.plan, 0, true)?;
+    pub(super) async fn keep_best(&mut self) -> Result<()> {
+        let buffers = self.engine.read_weights(&self.plan, 0, true).await?;
         self.best = Some(BestWeights { buffers, batches_seen: self.progress.batches_seen() });
         Ok(())
     }
@@ -276,14 +347,24 @@ impl Trainer {
     ///
     /// # Errors
     /// A lost device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let buffers = self.engine.read_state(&self.plan, 0)?;
+        block_on(self.snapshot_async())
+    }
+
+    /// [`Trainer::snapshot`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn snapshot_async(&self) -> Result<Snapshot> {
+        let buffers = self.engine.read_state(&self.plan, 0).await?;
         Ok(Snapshot { buffers, best: self.best.clone(), progress: self.progress.clone() })
     }
 
     /// The state of the run, and the layout of its weights files. Averaged weights are brought up to date before.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn checkpoint_state(&self) -> Result<(WeightLayout, Snapshot)> {
-        self.engine.compute_average(&self.plan)?;
+        block_on(self.engine.compute_average(&self.plan))?;
         Ok((self.weight_layout(), self.snapshot()?))
     }
 
@@ -292,7 +373,16 @@ impl Trainer {
     /// # Errors
     /// [`Error::Weights`] where buffers differ in name or size: another model, optimizer or adapter's layout;
     /// [`Error::Checkpoint`] where the place in the epoch is not in this run.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        block_on(self.restore_async(snapshot))
+    }
+
+    /// [`Trainer::restore`] without blocking the thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn restore_async(&mut self, snapshot: &Snapshot) -> Result<()> {
         let (at, steps) = (snapshot.progress.step_in_epoch, self.plan.batches.steps());
         if at > steps {
             return Err(Error::Checkpoint(format!(
@@ -302,7 +392,7 @@ impl Trainer {
             )));
         }
         self.engine.check_state(&self.plan, &snapshot.buffers)?;
-        pollster::block_on(self.engine.discard())?;
+        self.engine.discard().await?;
         self.engine.write_buffers(&self.plan, 0, &snapshot.buffers);
         self.progress = snapshot.progress.clone();
         self.best.clone_from(&snapshot.best);

@@ -41,6 +41,14 @@ impl Loaders {
     pub fn new(gpu: &Gpu, plan: &TrainPlan, data: &Dataset, options: &TrainOptions) -> Result<Loaders> {
         let staging = |name| plan.staging.iter().find(|staging| staging.name == name);
         check_staging(plan, data)?;
+        #[cfg(target_arch = "wasm32")]
+        if !plan.staging.is_empty() {
+            return Err(Error::Config(
+                "samples that are streamed are read by threads, and a page has none: a smaller data set, or \
+                 data.residence = \"resident\", keeps them on the device"
+                    .into(),
+            ));
+        }
         let workers = if plan.staging.is_empty() { 1 } else { workers(options)? };
         let order = || training_order(data.train().clone(), options);
         let train = match staging("train") {

@@ -3,11 +3,12 @@
 //! The epoch and its first step alone decide the contents of a slot, so neither the number of threads nor their order
 //! changes the result.
 
+use crate::clock::Instant;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::order::{EpochOrder, PADDING, SampleOrder};
 use crate::compile::{SLOTS, StagingLayout};

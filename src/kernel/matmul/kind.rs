@@ -82,12 +82,12 @@ fn sizes(text: &str) -> Option<Sizes> {
         _ => return None,
     };
     // Larger ones have no plan, and their work is no number of 64 bits.
-    let work = [batch, m, n, k].iter().try_fold(1_usize, |work, n| work.checked_mul(*n))?;
+    let work = [batch, m, n, k].iter().try_fold(1_u64, |work, n| work.checked_mul(*n as u64))?;
     (work <= MOST_WORK).then_some(Sizes { batch, m, n, k })
 }
 
 /// The most multiply-adds of a product.
-const MOST_WORK: usize = 1 << 52;
+const MOST_WORK: u64 = 1 << 52;
 
 impl FromStr for ProductKind {
     type Err = String;

@@ -3,9 +3,8 @@
 //! A [`Fleet`] has a net for each [`Variant`]. They share the plan, the data and every dispatch; each has weights, seeds,
 //! optimizer numbers, schedule, length and early stopping of its own. As many train at once as the memory has slots for;
 //! where one ends, the next takes its slot at the end of an epoch, and the others go on. `run` is the loop, `slots` says
-//! which nets train, `halving` ends the worse ones early.
+//! which nets train, [`Halving`] ends the worse ones early.
 
-mod halving;
 mod net;
 mod planned;
 mod run;
@@ -14,13 +13,15 @@ mod variant;
 
 use std::sync::Arc;
 
-pub use halving::{Halving, Judgement};
+use pollster::block_on;
+
 pub use net::ReplicaEnd;
 use net::{Net, Place};
 pub use planned::FleetPlan;
 pub use run::{FleetEnd, FleetObserver};
 pub use variant::Variant;
 
+use super::halving::{Halving, Judgement, Rungs};
 use super::handle::RunHandle;
 use super::progress::Snapshot;
 use super::trainer::TrainClock;
@@ -80,7 +81,7 @@ pub struct Fleet {
     /// The net of each slot that trains; the first slots do.
     slots: Vec<usize>,
     options: FleetOptions,
-    judged: halving::Rungs,
+    judged: Rungs,
     handle: RunHandle,
     clock: TrainClock,
 }
@@ -125,9 +126,9 @@ impl Fleet {
         let wanted = options.at_once.unwrap_or(nets.len()).min(nets.len());
         let count = plan.replicas_at_once(wanted, orders, target)?;
         let plan = plan.replicated(count, orders)?.reading(target);
-        let engine = Engine::new(gpu, &plan, data, &nets[0].variant.options)?;
+        let engine = block_on(Engine::new(gpu, &plan, data, &nets[0].variant.options))?;
         Ok(Fleet {
-            judged: halving::Rungs::new(options.halving.clone(), nets.len()),
+            judged: Rungs::new(options.halving.clone(), nets.len()),
             plan,
             engine,
             data: data.clone(),
@@ -224,7 +225,7 @@ impl Fleet {
     pub fn snapshot(&self, net: usize) -> Result<Snapshot> {
         let own = &self.nets[net];
         let buffers = match &own.place {
-            Place::Slot(slot) => self.engine.read_state(&self.plan, *slot)?,
+            Place::Slot(slot) => block_on(self.engine.read_state(&self.plan, *slot))?,
             Place::Host(buffers) => buffers.as_ref().clone(),
             Place::New(_) => {
                 return Err(Error::Config(format!(
@@ -289,7 +290,10 @@ impl Fleet {
         let own = &self.nets[net];
         let layout = WeightLayout::new(&self.plan, own.progress.batches_seen());
         match &own.place {
-            Place::Slot(slot) => Ok(layout.weights(&self.engine.read_weights(&self.plan, *slot, false)?)),
+            Place::Slot(slot) => {
+                let buffers = block_on(self.engine.read_weights(&self.plan, *slot, false))?;
+                Ok(layout.weights(&buffers))
+            }
             _ => Ok(layout.weights(&self.snapshot(net)?.buffers)),
         }
     }
@@ -306,7 +310,7 @@ impl Fleet {
 
     /// The state of a net, and the layout of its weights files. Averaged weights are brought up to date before.
     pub(crate) fn checkpoint_state(&self, net: usize) -> Result<(WeightLayout, Snapshot)> {
-        self.engine.compute_average(&self.plan)?;
+        block_on(self.engine.compute_average(&self.plan))?;
         let layout = WeightLayout::new(&self.plan, self.nets[net].progress.batches_seen());
         Ok((layout, self.snapshot(net)?))
     }
@@ -317,7 +321,7 @@ impl Fleet {
     /// A lost device.
     pub fn evaluate(&mut self) -> Result<Option<Vec<Evaluation>>> {
         let clocks = self.clocks();
-        pollster::block_on(self.engine.evaluate(&self.plan, &clocks, &|| false))
+        block_on(self.engine.evaluate(&self.plan, &clocks, &|| false))
     }
 
     /// Has judgements of a run before this one count, and ends the nets that they dropped.

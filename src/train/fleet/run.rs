@@ -2,11 +2,10 @@
 //! the first of them has something due.
 
 use super::Fleet;
-use super::halving::Judgement;
 use super::net::{Place, ReplicaEnd};
 use crate::engine::Window;
 use crate::error::{Error, Result};
-use crate::train::{EpochRecord, Monitor, StepRecord};
+use crate::train::{EpochRecord, Judgement, Monitor, StepRecord};
 
 /// Follows a fleet. Every method may end it by an error; [`Error::Cancelled`] of `steps` and `epoch` stops it, as
 /// [`RunHandle::stop`](crate::train::RunHandle::stop) does.
@@ -135,7 +134,7 @@ impl Fleet {
             if let Some(rule) = &own.variant.options.early_stopping {
                 let monitor = Monitor::for_early_stopping(rule, evaluates);
                 if own.progress.early_stopping.observe(rule, &monitor, &record) && rule.restore_best {
-                    let buffers = self.engine.read_weights(&self.plan, slot, true)?;
+                    let buffers = self.engine.read_weights(&self.plan, slot, true).await?;
                     own.keep_best(buffers);
                 }
             }
@@ -220,7 +219,7 @@ impl Fleet {
                 // The device must not wait for what the host would read while the device works.
                 self.drain(observer).await?;
             }
-            match self.submit(&windows) {
+            match self.submit(&windows).await {
                 Ok(steps) => done += steps as u64,
                 Err(err) => {
                     // The steps before it are done.
@@ -242,12 +241,12 @@ impl Fleet {
     }
 
     /// Submits the windows, or the steps of them that there are samples for; gives how many.
-    fn submit(&mut self, windows: &[Window]) -> Result<usize> {
+    async fn submit(&mut self, windows: &[Window]) -> Result<usize> {
         let (steps, samples) = self.engine.take_samples(windows)?;
         let next = |&net: &usize| self.nets[net].progress.next(&self.plan, self.nets[net].rule(), steps);
         let nets: Vec<_> = self.slots.iter().map(next).collect();
         let passes = samples.first().map_or(0, |order| order.passes());
-        self.engine.submit_steps(&self.plan, &nets, samples, false)?;
+        self.engine.submit_steps(&self.plan, &nets, samples, false).await?;
         for (&net, submitted) in self.slots.iter().zip(&nets) {
             self.nets[net].progress.advance(&submitted.window, passes, self.plan.batches.steps());
         }

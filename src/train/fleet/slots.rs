@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pollster::block_on;
+
 use super::Fleet;
 use super::net::Place;
 use crate::compile::Orders;
@@ -21,7 +23,7 @@ impl Fleet {
             let Place::Slot(slot) = self.nets[net].place else { continue };
             let keeps = self.nets[net].end.is_none() || !self.options.forget_ended;
             self.nets[net].place = match keeps {
-                true => Place::Host(Arc::new(self.engine.read_state(&self.plan, slot)?)),
+                true => Place::Host(Arc::new(block_on(self.engine.read_state(&self.plan, slot))?)),
                 false => Place::Dropped,
             };
             free.push(slot);
@@ -53,7 +55,7 @@ impl Fleet {
             debug_assert!(!matches!(self.nets[moved].place, Place::Slot(_)), "it has left");
             if slot < last {
                 let net = self.slots[slot];
-                let state = self.engine.read_state(&self.plan, last)?;
+                let state = block_on(self.engine.read_state(&self.plan, last))?;
                 self.engine.write_buffers(&self.plan, slot, &state);
                 self.engine.swap_orders(slot, last);
                 self.nets[net].place = Place::Slot(slot);

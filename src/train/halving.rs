@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::train::Monitor;
-use crate::train::monitor::Mode;
+use crate::train::monitor::{Mode, Monitor};
 
 /// Ends the worse nets of a fleet early: after `first`, `first`·`factor`, `first`·`factor`² .. epochs, of n nets the best
 /// ⌊n / factor⌋ go on, at least one.
