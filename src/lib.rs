@@ -83,6 +83,9 @@ pub use error::Error;
 pub use gpu::{Gpu, GpuOptions};
 pub use graph::{Graph, Init, Tensor};
 pub use plan::{Function, Value};
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub use regular_file::give_file;
 
 /// The programs in the pages are compiled as tests.
 #[cfg(doctest)]

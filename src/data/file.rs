@@ -43,6 +43,14 @@ impl DataFile {
     /// # Errors
     /// [`Error::Io`] where it cannot be opened, or is no regular file.
     pub fn open(path: &Path) -> Result<Arc<DataFile>> {
+        #[cfg(target_arch = "wasm32")]
+        return Ok(Self::memory(path, crate::regular_file::read_regular(path)?));
+        #[cfg(not(target_arch = "wasm32"))]
+        Self::open_on_disk(path)
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn open_on_disk(path: &Path) -> Result<Arc<DataFile>> {
         let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
         check_regular(path)?;
         let file = File::open(path).map_err(fault)?;

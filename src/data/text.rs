@@ -1,6 +1,7 @@
 //! Text, character by character: windows of it as inputs, the same one character ahead as targets.
 
 use std::collections::BTreeSet;
+#[cfg(not(target_arch = "wasm32"))]
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::regular_file::check_regular;
 use crate::units::plural;
 
 /// The project's own sources and shaders, put together by `build.rs`.
+#[cfg(not(target_arch = "wasm32"))]
 const SOURCES: &str = include_str!(concat!(env!("OUT_DIR"), "/sources.txt"));
 
 /// How a text is cut.
@@ -113,7 +115,10 @@ type Pieces<'a> = dyn Fn(&mut dyn FnMut(&str)) -> Result<()> + 'a;
 fn pieces(path: &Path, look: &mut dyn FnMut(&str)) -> Result<()> {
     let fault = |err: std::io::Error| Error::io("cannot read", path, &err);
     check_regular(path)?;
+    #[cfg(not(target_arch = "wasm32"))]
     let mut file = File::open(path).map_err(fault)?;
+    #[cfg(target_arch = "wasm32")]
+    let mut file = std::io::Cursor::new(crate::regular_file::read_regular(path)?);
     let (mut block, mut held, mut before) = (vec![0; BLOCK], 0, 0);
     loop {
         let n = file.read(&mut block[held..]).map_err(fault)?;
@@ -219,7 +224,13 @@ fn numbers(path: &Path, vocabulary: &Vocabulary, len: usize, pieces: &Pieces<'_>
 /// # Errors
 /// As [`text()`].
 pub fn sources(options: &TextOptions) -> Result<Dataset> {
-    text("sources", SOURCES, options)
+    #[cfg(not(target_arch = "wasm32"))]
+    return text("sources", SOURCES, options);
+    #[cfg(target_arch = "wasm32")]
+    return Err(Error::Config(format!(
+        "data.source = \"sources\", context = {}: a page has no text of its own; give it one",
+        options.context
+    )));
 }
 
 #[cfg(test)]

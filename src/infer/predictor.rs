@@ -150,6 +150,14 @@ impl Predictor {
         self.function.plan()
     }
 
+    /// Replaces its weights.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where they are another model's.
+    pub fn load_state_dict(&mut self, weights: &[NamedTensor]) -> Result<()> {
+        self.function.load_state_dict(weights)
+    }
+
     /// The answers to up to a batch of samples, one after the other.
     ///
     /// # Errors

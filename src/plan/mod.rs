@@ -22,6 +22,7 @@ mod steps;
 mod tail;
 mod view;
 mod weights;
+mod weights_file;
 mod whole_net;
 
 pub use buffers::{BufferPlan, Location, METRICS, Ring, Sink, TALLY, input_buffer};
@@ -33,6 +34,8 @@ pub use replicate::{Replicas, Shared};
 pub use steps::{ImageParts, ImageUse, Part, Plan, ReadCounts, Spread, Step};
 pub use weights::NamedTensor;
 pub(crate) use weights::{TensorLocation, WeightLayout, check_weights};
+pub(crate) use weights_file::{FileTensor, tensors_from_bytes, wrong as wrong_weights};
+pub use weights_file::{weights_from_bytes, weights_to_bytes};
 pub(crate) use whole_net::whole_net;
 
 use crate::error::Result;

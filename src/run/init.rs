@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use wildmatch::WildMatch;
 
-use super::weights::{FileTensor, read};
+use super::weights::read;
 use crate::config::Init;
 use crate::error::{Error, Result, suggestion};
-use crate::plan::NamedTensor;
+use crate::plan::{FileTensor, NamedTensor};
 use crate::shape::Shape;
 use crate::train::Trainer;
 
@@ -143,7 +143,7 @@ fn merged(
                     true => theirs.clone(),
                     false => format!("{theirs} ({} in the model)", own.name),
                 };
-                own.values = FileTensor { name, ..tensor.clone() }.weights(path)?;
+                own.values = FileTensor { name, ..tensor.clone() }.weights(&path.display().to_string())?;
                 InitFate::Loaded
             }
         };

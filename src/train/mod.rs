@@ -20,6 +20,7 @@ mod results;
 mod rule;
 mod run_loop;
 mod skipped;
+mod snapshot_bytes;
 #[cfg(not(target_arch = "wasm32"))]
 mod trace;
 mod trainer;

@@ -92,7 +92,10 @@ impl Root {
 
 /// `file` in `folder`, from the system's root on.
 fn absolute(key: &str, folder: &Path, file: &Path) -> Result<PathBuf> {
-    let path = std::path::absolute(folder.join(file)).ok().filter(|path| path.to_str().is_some());
+    let path = folder.join(file);
+    // A page has no folder that it runs in.
+    let path = if cfg!(target_arch = "wasm32") { Ok(path) } else { std::path::absolute(path) };
+    let path = path.ok().filter(|path| path.to_str().is_some());
     match path {
         Some(path) if !file.as_os_str().is_empty() => Ok(path),
         _ => Err(Error::Config(format!(

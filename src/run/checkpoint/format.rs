@@ -5,7 +5,7 @@ use crate::compile::TrainPlan;
 use crate::data::Dataset;
 use crate::engine::{BufferContents, WeightLayout};
 use crate::error::{Error, Result};
-use crate::run::weights;
+use crate::plan::weights_to_bytes;
 use crate::train::{BestWeights, Monitor, Progress, Snapshot};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -136,10 +136,10 @@ impl Contents {
         };
         let Snapshot { buffers, best, progress } = &self.checkpoint.snapshot;
         let (model, average) = self.layout.weights(buffers);
-        put(&folder.join(MODEL), &weights::serialise(&model)?)?;
+        put(&folder.join(MODEL), &weights_to_bytes(&model)?)?;
         sum(MODEL)?;
         if let Some(average) = &average {
-            put(&folder.join(AVERAGE), &weights::serialise(average)?)?;
+            put(&folder.join(AVERAGE), &weights_to_bytes(average)?)?;
             sum(AVERAGE)?;
         }
         write_state(&folder.join(STATE), buffers, best.as_ref())?;
