@@ -76,7 +76,7 @@ async function open({ config, files: given = [], state, history: before }) {
 // Each question that the page can ask. Those of `whileTraining` need no run that stands still.
 const questions = {
     async start() {
-        await init();
+        await init({ module_or_path: new URL("./pkg/downhill_web_bg.wasm", import.meta.url) });
         device = await Device.open();
         return { adapter: device.name(), optimizers: JSON.parse(optimizers()) };
     },
