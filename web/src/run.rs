@@ -87,7 +87,8 @@ impl Run {
         };
         let (weights, _) = self.trainer.weights_async().await?;
         let build = |net: &_, x: &_| self.config.model.build(net, x);
-        let mut model = TextModel::new_async(&self.gpu, &build, context, vocabulary.clone(), &weights).await?;
+        let mut model =
+            TextModel::new_async(&self.gpu, &build, context, vocabulary.clone(), &weights).await?;
         let sampling = Sampling { temperature, top_k: None, seed };
         let mut writing = model.write(prompt, &sampling)?;
         let mut text = String::new();

@@ -23,7 +23,9 @@ pub fn optimizers() -> Result<String, JsError> {
     let entry = |name: &str| -> Result<Value, JsError> {
         let optimizer = Optimizer::parse(name, "").map_err(fault)?;
         let about = Optimizer::about(name).map(|about| about.equation);
-        Ok(json!({ "name": name, "equation": about, "keys": serde_json::to_value(&optimizer).map_err(fault)? }))
+        Ok(
+            json!({ "name": name, "equation": about, "keys": serde_json::to_value(&optimizer).map_err(fault)? }),
+        )
     };
     let all: Vec<Value> = Optimizer::NAMES.into_iter().map(entry).collect::<Result<_, _>>()?;
     Ok(Value::from(all).to_string())
