@@ -1,9 +1,10 @@
 # The program is built in the release profile, the tests in one that compiles in half the time.
 
 .DEFAULT_GOAL := help
-.PHONY: help build adapter train test python-test lint reference bench
+.PHONY: help build adapter train test python-test web web-test web-bench lint reference bench
 
-# With MEMBERS=--workspace the tests and the lint compile what the Python package needs, so that it is compiled once for both.
+# With MEMBERS="-p downhill -p downhill-python" tests and lint compile what the Python package needs, so that it is compiled
+# once for both.
 MEMBERS :=
 
 DOWNHILL := $(or $(CARGO_TARGET_DIR),target)/release/downhill
@@ -42,3 +43,13 @@ reference: ## write docs/reference again from the tables in the code, and docs/a
 
 bench: adapter ## run the benchmarks
 	cargo bench --benches
+
+web: ## build the page in which the engine trains, target/site
+	@bash scripts/web.sh
+
+web-test: web ## train in headless Chromium, and compare with the program
+	cargo build --profile quick --all-features
+	@bash scripts/web-test.sh web/test.mjs
+
+web-bench: web ## measure the page beside jax-js, in one browser
+	@bash scripts/web-test.sh web/bench.mjs

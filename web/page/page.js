@@ -220,7 +220,7 @@ async function bars() {
     const best = answer ? answer.indexOf(Math.max(...answer)) : -1;
     byId("read").textContent = answer ? `It reads ${classes()[best]}.` : "";
     const cells = classes().flatMap((name, i) => {
-        const [label, bar, share] = ["b", "i", "span"].map((tag) => document.createElement(tag));
+        const [label, bar, share] = ["span", "i", "span"].map((tag) => document.createElement(tag));
         label.textContent = name;
         label.className = share.className = i === best ? "best" : "";
         bar.style.width = `${100 * (answer?.[i] ?? 0)}%`;
