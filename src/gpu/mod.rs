@@ -9,6 +9,7 @@ mod buffer;
 mod cache_file;
 #[cfg(not(target_arch = "wasm32"))]
 mod cache_folder;
+mod compile;
 mod faults;
 mod image;
 #[cfg(not(target_arch = "wasm32"))]
@@ -19,6 +20,7 @@ mod ledger;
 #[cfg(target_arch = "wasm32")]
 mod page;
 mod pipeline;
+mod point;
 #[doc(hidden)]
 pub mod reads;
 mod recorder;
@@ -57,8 +59,6 @@ pub use ledger::Ledger;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub use page::replicas;
-#[cfg(target_arch = "wasm32")]
-use page::{Point, hand_over};
 pub use pipeline::{Access, Pipeline, ShaderKey};
 pub use recorder::{Pending, Recorder};
 pub use staging::Staging;
@@ -67,8 +67,6 @@ pub use stopwatch::{MOST_LAPS, Stopwatch};
 pub use submissions::{Submission, SubmissionCounts};
 #[cfg(not(target_arch = "wasm32"))]
 pub use wait::watched;
-#[cfg(not(target_arch = "wasm32"))]
-use wait::{Point, hand_over};
 
 use submissions::Submissions;
 
@@ -295,11 +293,6 @@ impl Gpu {
     /// The ledger of this device's buffers.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
-    }
-
-    /// The pipeline for `key`, compiled at the first call. Threads that ask for one key compile it once.
-    pub fn pipeline(&self, key: &ShaderKey) -> Result<Arc<Pipeline>> {
-        self.inner.pipelines.get(key, || pipeline::compile(&self.inner, key))
     }
 
     /// The work submitted so far.

@@ -5,31 +5,18 @@
 //! once, since compiling them takes most of the time before the first step.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use futures_intrusive::sync::ManualResetEvent;
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use super::pipeline::{Parts, Pipeline, refused};
+use super::compile::refused;
+use super::pipeline::{Parts, Pipeline};
 use super::submissions::Submission;
 use super::{Gpu, Inner, ShaderKey};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
-
-/// A point in the device's queue: set once the device has passed it.
-pub(super) type Point = Arc<ManualResetEvent>;
-
-/// Submits what is recorded.
-pub(super) fn hand_over(queue: &wgpu::Queue, encoder: wgpu::CommandEncoder) -> Point {
-    queue.submit([encoder.finish()]);
-    let point = Point::new(ManualResetEvent::new(false));
-    let passed = point.clone();
-    queue.on_submitted_work_done(move || passed.set());
-    point
-}
 
 impl Inner {
     /// Ends an error scope. The error that it caught becomes the device's fault, as `fault` words it, when it arrives.

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::Inner;
 use super::reads::{Texel, format};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How a kernel uses a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,22 +142,4 @@ impl<'k> Parts<'k> {
         });
         Pipeline { raw, layout: self.layout.clone() }
     }
-}
-
-/// The error of a kernel that the driver refuses.
-pub(super) fn refused(entry: &str, why: impl std::fmt::Display) -> Error {
-    Error::Gpu(format!("kernel {entry} does not compile: {why}"))
-}
-
-/// Makes the pipeline for `key`.
-pub(super) fn compile(inner: &Inner, key: &ShaderKey) -> Result<Pipeline> {
-    #[cfg(not(target_arch = "wasm32"))]
-    let kept = inner.kept.as_ref().map(|kept| &kept.raw);
-    #[cfg(target_arch = "wasm32")]
-    let kept = None;
-    let scope = inner.device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let pipeline = Parts::new(&inner.device, key, inner.shader_checks).assemble(&inner.device, kept);
-    let entry = key.entry.clone();
-    inner.caught(scope, move |err| refused(&entry, err))?;
-    Ok(pipeline)
 }

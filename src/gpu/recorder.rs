@@ -2,8 +2,9 @@
 
 use crate::clock::Instant;
 
+use super::point::hand_over;
 use super::submissions::Submission;
-use super::{Buffer, Dispatch, Gpu, Inner, hand_over};
+use super::{Buffer, Dispatch, Gpu, Inner};
 use crate::error::{Error, Result};
 
 /// Records passes and copies, and submits them: at the end, and between kernels before, where their work is more than one

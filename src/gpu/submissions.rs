@@ -5,7 +5,7 @@
 //! A submission ends between two kernels. Kernels and their order are the same whatever the bound is, and so are the
 //! bits. A kernel that is longer than the bound has a submission to itself.
 
-use super::Point;
+use super::point::Point;
 use crate::clock::Instant;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -20,14 +20,6 @@ pub fn watched() -> bool {
     WATCHED.get()
 }
 
-/// A point in the device's queue.
-pub(super) type Point = wgpu::SubmissionIndex;
-
-/// Submits what is recorded.
-pub(super) fn hand_over(queue: &wgpu::Queue, encoder: wgpu::CommandEncoder) -> Point {
-    queue.submit([encoder.finish()])
-}
-
 impl Inner {
     /// Ends an error scope: the error that it caught, as `fault` words it.
     pub(super) fn caught(
