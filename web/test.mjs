@@ -97,13 +97,13 @@ async function digits() {
     bar("confusion matrix", `${right} of ${counted} right`, counted === 360 && isClose(right / counted, last.eval_accuracy, 1e-12));
 
     writeFileSync(join(folder, "page.toml"), config);
-    program("train", "page.toml", "--run-dir", "native");
-    const steps = records(join(folder, "native/metrics.jsonl")).filter((record) => "loss" in record && "step" in record);
-    const differences = steps.slice(0, COMPARED).map((step, i) => Math.abs(step.loss - history.steps[i][1]));
+    program("train", "page.toml");
+    const steps = records(join(folder, "runs/page-1/metrics.jsonl")).filter((record) => "loss" in record && "step" in record);
+    const differences = steps.slice(0, COMPARED).map((step, i) => Math.abs(Math.fround(step.loss) - history.steps[i][1]));
     const largest = Math.max(...differences);
     bar(`losses of ${COMPARED} steps beside the program's, largest difference`, largest.toExponential(2),
         differences.length === COMPARED && largest <= MOST_DIFFERENCE);
-    const equal = steps.filter((step, i) => step.loss === history.steps[i]?.[1]).length;
+    const equal = steps.filter((step, i) => Math.fround(step.loss) === history.steps[i]?.[1]).length;
     console.log(`     steps whose losses have equal bits: ${equal} of ${steps.length}`);
     const rate = history.steps.length / history.seconds;
     console.log(`     ${history.steps.length} steps in ${history.seconds.toFixed(1)} s, ${rate.toFixed(0)} a second, evaluations included`);
@@ -117,16 +117,16 @@ async function files(history, config) {
     await page.save("weights", join(run, "model.safetensors"));
     writeFileSync(join(run, "config.toml"), config);
     const found = JSON.parse(program("eval", run, "--json"));
-    bar("downhill eval of the page's weights", found.eval_accuracy, isClose(found.eval_accuracy, accuracy, 1e-9));
+    bar("downhill eval of the page's weights", found.accuracy, isClose(found.accuracy, accuracy, 1e-9));
     const again = await page.ask("evaluate");
-    const weights = join(folder, "native/model.safetensors");
+    const weights = join(folder, "runs/page-1/model.safetensors");
     await browser.choose("#open", weights);
     await browser.until("document.getElementById('saved').textContent.includes('is open')");
     const opened = await page.ask("evaluate");
-    const native = JSON.parse(program("eval", "native", "--json"));
-    bar("the program's weights in the page", `loss ${opened.eval_loss}, natively ${native.eval_loss}`,
-        isClose(opened.eval_loss, native.eval_loss, 1e-6) && opened.eval_accuracy === native.eval_accuracy);
-    bar("the page's own weights before", `loss ${again.eval_loss}, natively ${found.eval_loss}`, isClose(again.eval_loss, found.eval_loss, 1e-6));
+    const native = JSON.parse(program("eval", "runs/page-1", "--json"));
+    bar("the program's weights in the page", `loss ${opened.eval_loss}, natively ${native.loss}`,
+        isClose(opened.eval_loss, native.loss, 1e-6) && opened.eval_accuracy === native.accuracy);
+    bar("the page's own weights before", `loss ${again.eval_loss}, natively ${found.loss}`, isClose(again.eval_loss, found.loss, 1e-6));
 }
 
 async function drawing() {
@@ -156,7 +156,7 @@ async function resuming(history) {
     await page.isReady();
     await page.set("epochs", 25);
     await page.click("train");
-    await browser.until("Number(document.getElementById('step').textContent.replace(/\\\\D/g, '')) > 100", 300);
+    await browser.until("Number(document.getElementById('step').textContent.replace(/\\D/g, '')) > 100", 300);
     await page.click("stop");
     await page.hasEnded(60);
     const stopped = (await page.ask("kept")).history.steps.length;
@@ -190,14 +190,14 @@ async function table() {
     await page.set("source", "csv");
     const path = join(root, "data/tables/tabular.csv");
     await browser.choose("#file", path);
-    await browser.until("!document.getElementById('table').hidden && /linear = \\\\d/.test(document.getElementById('layers').value)", 60);
+    await browser.until("!document.getElementById('table').hidden && /linear = \\d/.test(document.getElementById('layers').value)", 60);
     await page.set("epochs", 3);
     await page.click("train");
     await page.hasEnded(300);
     const { history, config } = await page.ask("kept");
     writeFileSync(join(folder, "table.toml"), config.replace(/root = .*/, `root = ${JSON.stringify(dirname(path))}`));
-    program("train", "table.toml", "--run-dir", "table");
-    const native = records(join(folder, "table/metrics.jsonl")).filter((record) => "eval_loss" in record).at(-1);
+    program("train", "table.toml");
+    const native = records(join(folder, "runs/table-1/metrics.jsonl")).filter((record) => "eval_loss" in record).at(-1);
     const loss = history.epochs.at(-1).eval_loss;
     bar("a table: evaluation loss", `${loss}, natively ${native.eval_loss}`, isClose(loss, native.eval_loss, 1e-5 * Math.max(1, loss)));
 }
@@ -206,10 +206,10 @@ async function text() {
     await browser.go(`${server.url}/?text`);
     await page.isReady();
     await page.set("source", "text");
-    await browser.until("/num_embeddings = \\\\d/.test(document.getElementById('layers').value)", 60);
+    await browser.until("/num_embeddings = \\d/.test(document.getElementById('layers').value)", 60);
     await page.set("epochs", 1);
     await page.click("train");
-    await browser.until("Number(document.getElementById('step').textContent.replace(/\\\\D/g, '')) > 20", 300);
+    await browser.until("Number(document.getElementById('step').textContent.replace(/\\D/g, '')) > 20", 300);
     await page.click("stop");
     await page.hasEnded(120);
     const steps = (await page.ask("kept")).history.steps;
