@@ -11,7 +11,23 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Buffer {
     pub(super) raw: wgpu::Buffer,
-    _entry: Arc<Entry>,
+    _held: Arc<Held>,
+}
+
+/// What the last clone of a buffer frees.
+#[derive(Debug)]
+struct Held {
+    _entry: Entry,
+    /// In a page an object lives until it is collected, and its memory with it, unless it is destroyed.
+    #[cfg(target_arch = "wasm32")]
+    raw: wgpu::Buffer,
+}
+
+#[cfg(target_arch = "wasm32")]
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.raw.destroy();
+    }
 }
 
 impl Buffer {
@@ -124,7 +140,7 @@ impl Gpu {
                 crate::units::bytes(limit)
             )));
         }
-        let entry = Arc::new(self.inner.ledger.enter(name, size)?);
+        let entry = self.inner.ledger.enter(name, size)?;
         let scope = self.inner.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.inner.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(name),
@@ -137,7 +153,12 @@ impl Gpu {
             let size = crate::units::bytes(size);
             Error::Budget(format!("the driver could not allocate \"{name}\" ({size}): {err}"))
         })?;
-        Ok(Buffer { raw, _entry: entry })
+        let held = Held {
+            _entry: entry,
+            #[cfg(target_arch = "wasm32")]
+            raw: raw.clone(),
+        };
+        Ok(Buffer { raw, _held: Arc::new(held) })
     }
 
     /// Writes `data` before the next submit's commands run.

@@ -64,7 +64,7 @@ impl Gpu {
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let parts: Vec<Parts<'_>> =
             missing.iter().map(|key| Parts::new(device, key, *shader_checks)).collect();
-        // A text that is refused is refused again by its pipeline, with more to say.
+        // A text that is refused is refused again by its pipeline.
         let _ = scope.pop();
         let mut promises = Vec::with_capacity(parts.len());
         for (parts, key) in parts.iter().zip(&missing) {
@@ -72,7 +72,10 @@ impl Gpu {
             promises.push(asked.map_err(|err| refused(&key.entry, text(&err)))?);
         }
         for ((parts, key), promise) in parts.iter().zip(missing).zip(promises) {
-            let made = JsFuture::from(promise).await.map_err(|err| refused(&key.entry, text(&err)))?;
+            let made = match JsFuture::from(promise).await {
+                Ok(made) => made,
+                Err(err) => return Err(refused(&key.entry, parts.fault().await.unwrap_or(text(&err)))),
+            };
             pipelines.get(key, || {
                 take(raw, &made, || parts.assemble(device, None))
                     .map_err(|err| refused(&key.entry, text(&err)))

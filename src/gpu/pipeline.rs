@@ -127,6 +127,15 @@ impl<'k> Parts<'k> {
         Parts { key, shader_checks, module, layout, pipeline_layout }
     }
 
+    /// The first error of the text, where it is refused.
+    #[cfg(target_arch = "wasm32")]
+    pub async fn fault(&self) -> Option<String> {
+        let found = self.module.get_compilation_info().await.messages;
+        let error = found.into_iter().find(|one| one.message_type == wgpu::CompilationMessageType::Error)?;
+        let line = error.location.map_or(String::new(), |place| format!("line {}: ", place.line_number));
+        Some(line + &error.message)
+    }
+
     pub fn assemble(&self, device: &wgpu::Device, kept: Option<&wgpu::PipelineCache>) -> Pipeline {
         let constants: Vec<_> = self.key.constants.iter().map(|&(n, v)| (n, f64::from(v))).collect();
         let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
