@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Python package in the tests' profile, installs it into an environment of its own, and runs its tests there.
-# What the tests of Rust have compiled is used again where they ran with MEMBERS=--workspace.
+# What the tests of Rust have compiled is used again where they ran with MEMBERS="-p downhill -p downhill-python".
 # Usage: scripts/python-test.sh [ARGUMENTS OF PYTEST]
 # PYTHON names the Python, python3 without it; the environment is target/python.
 set -euo pipefail
