@@ -24,14 +24,14 @@ Examples:
 
 pytorch is a Python module of plain torch.nn, which needs torch and safetensors: a class of the net's layers, whose
 weights have the names of the run's, the encoding of its inputs, load() and predict(net, x).
-onnx is one file of opset 21, with the encoding of its inputs as its first nodes and any number of samples at once. Inputs
+onnx is one file of opset 21, with the encoding of its inputs as its first nodes and one or more samples at once. Inputs
 are numbers as the data have them, as f32; of a table a column each, f64 or text; of text the numbers of characters, i64.
 safetensors is the weights alone, under the names that torch.nn.Sequential has.
 page is a folder of static files that runs the net by WebGPU; --out names the folder.
 
 The inputs are those that the data have: bytes of images, or rows of a table. Augmentations and checkpointed blocks are left
 out, as in evaluation. Files of an earlier export are overwritten, weights of a run are not.
-Exit code: 0; 1 no weights; 2 the command line is wrong, or the format has no form for a layer.")]
+Exit code: 0; 1 no weights; 2 the command line is wrong, or the format has no form for the net.")]
 pub struct ExportArgs {
     /// The run directory
     #[arg(value_name = "RUN")]
@@ -39,7 +39,8 @@ pub struct ExportArgs {
     /// The format
     #[arg(long, value_name = "FORMAT", default_value = "pytorch")]
     format: Format,
-    /// The file, as net.py or net.onnx, or a folder for it [default: model.py, model.onnx, model.safetensors or page in RUN]
+    /// The file, as net.py or net.onnx, or a folder for it [default: model.py, model.onnx, model.safetensors or page in RUN;
+    /// average.* with --average]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
     /// Use the run's average of the weights, average.safetensors
@@ -65,6 +66,11 @@ enum Format {
 }
 
 impl Format {
+    /// Its name on the command line.
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
     /// The ending of its file; none for a folder.
     fn extension(self) -> &'static str {
         match self {
@@ -82,7 +88,10 @@ impl ExportArgs {
         let run = Finished::open_with(&self.run, &self.data, &[])?;
         let weights = if self.average { run.average_weights()? } else { run.own_weights()? };
         let encoding = run.config.encoding(run.encoding.clone());
-        let title = run.path.file_name().unwrap_or(run.path.as_os_str()).to_string_lossy();
+        self.check_extension()?;
+        // The folder's own name, where it is given as "." or by a link.
+        let folder = run.path.canonicalize().unwrap_or_else(|_| run.path.clone());
+        let title = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
         let net = run.config.exported(&title, encoding.as_ref())?;
         net.check(&weights)?;
         match self.format {
@@ -143,11 +152,31 @@ impl ExportArgs {
         if self.average { "average" } else { "model" }
     }
 
+    /// Refuses a name with the ending of another format.
+    fn check_extension(&self) -> Result<(), Error> {
+        let given =
+            self.out.as_deref().and_then(Path::extension).map(|own| own.to_string_lossy().to_lowercase());
+        let of = Format::value_variants().iter().find(|other| given.as_deref() == Some(other.extension()));
+        match (of, &self.out) {
+            (Some(other), Some(out)) if *other != self.format && !out.is_dir() => {
+                Err(Error::Config(format!(
+                    "{}: a file of the format {name} has this ending; give --format {name}, or another name",
+                    out.display(),
+                    name = other.name()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The file of the net.
     fn file(&self) -> PathBuf {
         let extension = self.format.extension();
         let folder = match &self.out {
-            Some(out) if out.extension().is_some_and(|own| own == extension) && !out.is_dir() => {
+            Some(out)
+                if out.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension))
+                    && !out.is_dir() =>
+            {
                 return out.clone();
             }
             Some(folder) => folder,

@@ -1,6 +1,6 @@
 //! A trained net with the meaning of its inputs and outputs, and the shapes inside it.
 
-use crate::data::{Encoding, Scale};
+use crate::data::{Encoding, Scale, TableEncoding};
 use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Tensor};
 use crate::infer::Head;
@@ -100,4 +100,9 @@ impl Exported<'_> {
 /// An error about a layer that a format has no form for.
 pub(super) fn refused(format: &str, layer: &Layer, name: &str, why: &str) -> Error {
     Error::Config(format!("layer {name} ({}) has no form in {format}: {why}", layer.name()))
+}
+
+/// Numbers that stand for a missing cell of a table.
+pub(super) fn listed_numbers(table: &TableEncoding) -> Vec<f64> {
+    table.missing.iter().filter_map(|word| word.trim().parse().ok()).filter(|n: &f64| n.is_finite()).collect()
 }

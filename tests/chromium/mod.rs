@@ -45,6 +45,30 @@ impl Browser {
         found.map(Browser)
     }
 
+    /// The document of a file after its scripts.
+    pub fn dom(&self, page: &Path) -> String {
+        let profile = tempfile::tempdir().expect("a folder");
+        let output = self
+            .command(profile.path())
+            .arg("--dump-dom")
+            .arg(format!("file://{}", page.display()))
+            .stderr(Stdio::null())
+            .output()
+            .expect("the browser starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The browser without a window, with WebGPU, and with an empty profile.
+    fn command(&self, profile: &Path) -> Command {
+        let mut command = Command::new(&self.0);
+        command
+            .args(["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-first-run"])
+            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .args(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--disable-gpu-watchdog"])
+            .arg(format!("--user-data-dir={}", profile.display()));
+        command
+    }
+
     /// Serves `folder`, runs the body of an async function in a page of it, and gives what it returned.
     #[track_caller]
     pub fn run(&self, folder: &Path, script: &str) -> Value {
@@ -52,11 +76,8 @@ impl Browser {
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("an address");
         let profile = tempfile::tempdir().expect("a folder");
-        let mut browser = Command::new(&self.0)
-            .args(["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-first-run"])
-            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-            .args(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--disable-gpu-watchdog"])
-            .arg(format!("--user-data-dir={}", profile.path().display()))
+        let mut browser = self
+            .command(profile.path())
             .arg(format!("http://{address}/test.html"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

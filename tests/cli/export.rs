@@ -152,6 +152,20 @@ fn table_nets_answer_in_onnx_runtime_as_here() {
         "kind,a,b\nx,5,1\nx,-999,1\nx,-999.0,2\nz,-,2\n-,5,3\n?,NA,3\n y , 7.50 ,+4e0\nnew,1E1,-0\nNaN,3,4\nnull,nan,2\n",
     );
     check("fills", &our_answers(&folder, "rows.csv"), &onnx_answers(&folder, &python, "rows.csv"));
+    // A target that is large beside its deviation keeps its digits.
+    let folder = Folder::new();
+    let rows: String = (0..40).map(|i| format!("{i},{}\n", 1_700_000_000 + 3 * i)).collect();
+    folder.write("table.csv", format!("a,y\n{rows}"));
+    train(&folder, "target = \"y\", standardise_target = true");
+    let done = folder.run_without_adapter(&["export", "run", "--format", "onnx"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    folder.write("rows.csv", "a\n1\n20\n39\n");
+    let ours = our_answers(&folder, "rows.csv");
+    let theirs = onnx_answers(&folder, &python, "rows.csv");
+    for (ours, theirs) in ours.iter().flatten().zip(theirs.iter().flatten()) {
+        // The deviation is about 35.
+        assert!((ours - theirs).abs() <= 35.0 * BOUND, "{ours}, {theirs}");
+    }
 }
 
 /// Files and folders of each format, and what is not overwritten.
@@ -178,6 +192,17 @@ fn formats_have_their_files() {
     }
     assert_eq!(std::fs::read(folder.path("w.safetensors")).expect("weights"), own);
     assert_eq!(std::fs::read(folder.path("run/model.safetensors")).expect("weights"), own);
+    for (arguments, remedy) in [
+        (&["--out", "net.onnx"][..], "--format onnx"),
+        (&["--format", "onnx", "--out", "net.PY"], "--format pytorch"),
+        (&["--format", "page", "--out", "net.safetensors"], "--format safetensors"),
+    ] {
+        let done = run(arguments);
+        assert!(done.code == 2 && done.stderr.contains(remedy), "{arguments:?}: {}", done.stderr);
+    }
+    let done = run(&["--format", "onnx", "--out", "Net.ONNX"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    assert!(folder.path("Net.ONNX").is_file());
     let done = run(&["--format", "onx"]);
     assert!(done.code == 2 && done.stderr.contains("onnx"), "{}", done.stderr);
     // Another run's weights.
@@ -248,7 +273,7 @@ fn cells_become_numbers_in_torch_as_here() {
         check(file, &ours, &by(&format!("model.encode(model.read('{file}'))")));
     }
 
-    // What predict refuses is refused there, in words about the same column.
+    // Rows that predict refuses are refused there, in words about the same column.
     let faults = [
         ("a,kind,b\n1,x,1_0\n", "'b'"),
         ("a,kind,b\n1,x,inf\n", "'b'"),

@@ -31,7 +31,7 @@ let worst = 0, largest = 0, at = 0;
 for (let i = 0; i < x.length / each; i++) {
   for (const value of await net.run(x.subarray(i * each, (i + 1) * each))) {
     const off = Math.abs(value - wanted[at]);
-    worst = off <= worst ? worst : off;
+    worst = Math.max(worst, off);
     largest = Math.max(largest, Math.abs(wanted[at++]));
   }
 }
@@ -145,6 +145,23 @@ pointer('pointerdown', 0.5, 0.05);
 pointer('pointermove', 0.5, 0.95);
 pointer('pointerup', 0.5, 0.95);
 await wait('another answer', () => digits.one('.bars').textContent !== before);
+const image = document.createElement('canvas');
+[image.width, image.height] = [8, 8];
+const paint = image.getContext('2d');
+for (let i = 0; i < 64; i++) {
+  paint.fillStyle = `rgb(${(i * 37) % 256} ${(i * 37) % 256} ${(i * 37) % 256})`;
+  paint.fillRect(i % 8, Math.floor(i / 8), 1, 1);
+}
+const blob = await new Promise((resolve) => image.toBlob(resolve, 'image/png'));
+const files = new digits.window.DataTransfer();
+files.items.add(new digits.window.File([blob], 'image.png', { type: 'image/png' }));
+const drawn = digits.one('.bars').textContent;
+digits.one('input[type=file]').files = files.files;
+digits.one('input[type=file]').dispatchEvent(new digits.window.Event('change'));
+await wait('an answer to the image', () => digits.one('.bars').textContent !== drawn);
+const pixels = (canvas) => [...canvas.getContext('2d').getImageData(0, 0, 8, 8).data];
+const read = pixels(digits.one('.seen'));
+seen.blurred = Math.max(...pixels(image).map((value, i) => Math.abs(value - read[i])));
 seen.digits = digits.all('.bars .name').map((name) => name.textContent);
 quiet('digits', digits);
 
@@ -158,6 +175,8 @@ quiet('tabular', tabular);
 field.value = '';
 field.dispatchEvent(new tabular.window.Event('input', { bubbles: true }));
 seen.missing = await wait('an error', () => tabular.one('#status.wrong')?.textContent);
+await new Promise((resolve) => setTimeout(resolve, 500));
+seen.stale = tabular.all('.answer li').length + (tabular.one('#status.wrong') ? 0 : 1);
 
 const autoencoder = await open('autoencoder');
 await wait('a picture', () => autoencoder.one('.answer canvas'));
@@ -194,6 +213,23 @@ fn widgets_of_a_page_answer() {
         json!(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]),
         "{answer}"
     );
+    // Grey of three equal parts is off by a rounding.
+    assert!(answer["seen"]["blurred"].as_f64().is_some_and(|off| off <= 1.0), "{answer}");
+    assert_eq!(answer["seen"]["stale"], 0, "{answer}");
     let missing = answer["seen"]["missing"].as_str().expect("an error");
     assert!(missing.ends_with("a value is needed"), "{missing}");
+}
+
+/// Modules are not loaded from `file:`, so the page itself says how it is opened.
+#[test]
+fn a_page_opened_as_a_file_says_how_it_is_served() {
+    let Some(browser) = Browser::find() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (name, case, _) = example("digits");
+    let mut exported = case.exported();
+    exported.title = format!("<b>{name}</b> \" {{about}}");
+    write_page(folder.path(), exported.page(&case.weights(&mut Numbers(5))).expect("a page"));
+    let dom = browser.dom(&folder.path().join("index.html"));
+    assert!(dom.contains("Serve this folder: python3 -m http.server"), "{dom}");
+    assert!(dom.contains("<h1>&lt;b&gt;digits&lt;/b&gt; \" {about}</h1>"), "{dom}");
 }

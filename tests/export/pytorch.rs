@@ -17,7 +17,7 @@ fn every_layer_of_the_table_has_a_form() {
         let case = Case::shortest(row.form.example);
         let text = case.exported().pytorch("net.safetensors").unwrap_or_else(|err| panic!("{err}"));
         assert!(text.contains("class Net(nn.Sequential):"), "{text}");
-        // What torch has is torch's own, or a class of its own name that is built on it.
+        // A layer that torch has is torch's own, or a class of its own name that is built on it.
         if let Some(class) = row.torch.and_then(|class| class.strip_prefix("torch.")) {
             let class = class.trim_end_matches("2d").trim_end_matches("1d");
             assert!(text.contains(class), "{}: no {class} in\n{text}", row.form.name);

@@ -1,4 +1,4 @@
-//! Where a layer stands in the graph.
+//! A layer's input, and the beginning of its weights' names.
 
 use crate::export::trace::Traced;
 

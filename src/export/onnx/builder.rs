@@ -201,7 +201,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Makes a value an output of the graph, `[batch, extents..]`.
-    pub fn output(&mut self, name: &str, x: &str, extents: &[usize], about: &str) {
+    pub fn output(&mut self, name: &str, element: Element, x: &str, extents: &[usize], about: &str) {
         let name = self.free(name.to_owned());
         self.graph.node.push(NodeProto {
             input: vec![x.into()],
@@ -210,7 +210,7 @@ impl<'a> Builder<'a> {
             op_type: "Identity".into(),
             attribute: Vec::new(),
         });
-        self.graph.output.push(value(name, Element::Float, extents, about));
+        self.graph.output.push(value(name, element, extents, about));
     }
 
     pub fn finish(self) -> GraphProto {

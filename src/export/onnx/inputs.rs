@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, Element, int};
 use crate::data::{Encoding, InputColumn, InputKind, Scale, TableEncoding};
-use crate::export::trace::Exported;
+use crate::export::trace::{Exported, listed_numbers};
 use crate::graph::DType;
 
 /// Words for a missing cell, as files have them.
@@ -88,11 +88,6 @@ fn rows(table: &TableEncoding, b: &mut Builder<'_>) -> String {
     }
 }
 
-/// Numbers that stand for a missing cell.
-fn listed_numbers(table: &TableEncoding) -> Vec<f64> {
-    table.missing.iter().filter_map(|word| word.trim().parse().ok()).filter(|n: &f64| n.is_finite()).collect()
-}
-
 /// (x - mean)/std in f64, as f32; a missing number is filled first, and stays NaN where there is no fill.
 fn numeric(b: &mut Builder<'_>, x: &str, [mean, std]: [f64; 2], fill: Option<f64>, listed: &[f64]) -> String {
     let mut x = x.to_owned();
@@ -139,18 +134,16 @@ fn categorical(
     b.cast(&equal, Element::Float)
 }
 
-/// Words for a missing category: those of every file in lower, upper and title case, and those that the config lists.
+/// Words for a missing category: those of every file in lower and upper case and all between, and those that the config
+/// lists.
 fn words(listed: &[String]) -> Vec<String> {
-    let title = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
-    };
-    let every = MISSING
-        .iter()
-        .flat_map(|word| [Some((*word).to_owned()), Some(word.to_ascii_uppercase()), title(word)])
-        .flatten();
-    let mut words: Vec<String> =
-        every.chain(["NaN".to_owned()]).chain(listed.iter().map(|word| word.trim().to_owned())).collect();
+    let every = MISSING.iter().flat_map(|word| {
+        word.chars().fold(vec![String::new()], |spellings, letter| {
+            let both = [letter, letter.to_ascii_uppercase()];
+            spellings.iter().flat_map(|start| both.map(|letter| format!("{start}{letter}"))).collect()
+        })
+    });
+    let mut words: Vec<String> = every.chain(listed.iter().map(|word| word.trim().to_owned())).collect();
     words.sort();
     words.dedup();
     words

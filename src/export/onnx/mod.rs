@@ -34,11 +34,11 @@ impl Exported<'_> {
     ///
     /// The inputs are raw data, `[batch, ..]`: numbers of images and arrays as f32, numbers of characters as i64, and for a
     /// table an input for each column, `[batch, 1]` of f64 or of strings. The first output is that of `downhill predict`:
-    /// `probabilities`, or `output`; `logits` or `log_probabilities` follow the former. Names of classes, and the encoding as
-    /// JSON, are among the metadata.
+    /// `probabilities`, or `output`, which is f64 where the target was standardised; `logits` or `log_probabilities` follow
+    /// the former. Names of classes, and the encoding as JSON, are among the metadata.
     ///
     /// # Errors
-    /// [`Error::Config`] naming the layer that ONNX has no form for; [`Error::Weights`] where a weight is missing, or where
+    /// [`Error::Weights`] where a weight is missing, or where
     /// all are too large for one file; the model's shape error.
     pub fn onnx(&self, weights: &[NamedTensor]) -> Result<Vec<u8>> {
         let model = ModelProto {
@@ -74,31 +74,30 @@ fn graph(net: &Exported<'_>, weights: &[NamedTensor]) -> Result<GraphProto> {
 
 /// The outputs: the answer of `downhill predict`, then the layers' own output where that is another.
 fn answers(net: &Exported<'_>, b: &mut Builder<'_>, y: &str, extents: &[usize]) {
-    let softmax = || vec![builder::int("axis", -1)];
     let (answer, own) = match net.head {
         Head::Numbers => {
-            let y = match net.target {
-                Some((mean, std)) => unscaled(b, y, mean, std),
-                None => y.to_owned(),
+            // A target may be large beside its deviation, as years are.
+            let (element, y) = match net.target {
+                Some((mean, std)) => (Element::Double, unscaled(b, y, mean, std)),
+                None => (Element::Float, y.to_owned()),
             };
-            b.output("output", &y, extents, "the numbers, in the unit of the target");
+            b.output("output", element, &y, extents, "the numbers, in the unit of the target");
             return;
         }
-        Head::Softmax => (b.op("Softmax", &[y], softmax()), "logits"),
+        Head::Softmax => (b.op("Softmax", &[y], vec![builder::int("axis", -1)]), "logits"),
         Head::Exp => (b.op("Exp", &[y], Vec::new()), "log_probabilities"),
         Head::Sigmoid => (b.op("Sigmoid", &[y], Vec::new()), "logits"),
     };
-    b.output("probabilities", &answer, extents, "the probability of each class");
-    b.output(own, y, extents, "the output of the last layer");
+    b.output("probabilities", Element::Float, &answer, extents, "the probability of each class");
+    b.output(own, Element::Float, y, extents, "the output of the last layer");
 }
 
-/// Outputs in the unit of a standardised target, computed in f64.
+/// Outputs in the unit of a standardised target, in f64.
 fn unscaled(b: &mut Builder<'_>, y: &str, mean: f64, std: f64) -> String {
     let y = b.cast(y, Element::Double);
     let (std, mean) = (b.doubles("std", &[], &[std]), b.doubles("mean", &[], &[mean]));
     let y = b.op("Mul", &[&y, &std], Vec::new());
-    let y = b.op("Add", &[&y, &mean], Vec::new());
-    b.cast(&y, Element::Float)
+    b.op("Add", &[&y, &mean], Vec::new())
 }
 
 /// The names of classes as a JSON list, and the encoding as in a run's `data.json`.

@@ -1,5 +1,5 @@
-//! A folder of static files that runs the net in a browser by WebGPU: the plan's kernels and weights, a runner of some 40
-//! lines, and a page with an input that suits the data.
+//! A folder of static files that runs the net in a browser by WebGPU: the plan's kernels and weights, a short
+//! runner, and a page with an input that suits the data.
 //!
 //! The plan is that of a GPU without subgroups, kernel by kernel: it stays within the limits that every WebGPU adapter has,
 //! but for the size of a buffer, which the program asks for by name.
@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::trace::Exported;
+use super::trace::{Exported, listed_numbers};
 use crate::data::{Encoding, InputColumn, InputKind};
 use crate::error::{Error, Result};
 use crate::figure::escaped;
@@ -15,7 +15,7 @@ use crate::gpu::{Access, Family};
 use crate::graph::{DType, Graph};
 use crate::infer::Head;
 use crate::kernel::Target;
-use crate::nn::Net;
+use crate::nn::{Layer, Net};
 use crate::plan::{NamedTensor, Plan, Ring, Sink, TensorLocation, WeightLayout, input_buffer};
 use crate::units::bytes;
 
@@ -63,7 +63,7 @@ impl Exported<'_> {
                 n => format!("A net that tells {n} classes apart"),
             }
         ));
-        let index = INDEX.replace("{title}", &title).replace("{about}", &about);
+        let index = INDEX.replace("{about}", &about).replace("{title}", &title);
         let mut files = vec![
             ("index.html", index.into_bytes()),
             ("program.json", program.to_string().into_bytes()),
@@ -118,7 +118,7 @@ fn program(net: &Exported<'_>, weights: &[NamedTensor]) -> Result<(Value, Vec<u8
             "buffer": output,
             "shape": y.shape()[1..],
             "probabilities": net.head != Head::Numbers,
-            "classes": net.classes,
+            "names": names(net),
             "target": net.target,
         },
         "steps": steps,
@@ -157,11 +157,7 @@ fn step<'a>(step: &'a crate::plan::Step, texts: &mut Vec<&'a str>) -> Step {
 }
 
 /// The bytes of buffers that do not begin with 0, one after the other, and where they belong: buffer, first byte, bytes.
-fn contents(
-    graph: &Graph,
-    plan: &Plan,
-    weights: &[NamedTensor],
-) -> Result<(Vec<[usize; 3]>, Vec<u8>)> {
+fn contents(graph: &Graph, plan: &Plan, weights: &[NamedTensor]) -> Result<(Vec<[usize; 3]>, Vec<u8>)> {
     let mut buffers: Vec<Vec<u8>> = vec![Vec::new(); plan.buffers.len()];
     let find = |name: &str| plan.buffers.iter().position(|buffer| buffer.name == name);
     let mut write = |name: &str, offset: u64, numbers: &[u8]| {
@@ -209,6 +205,28 @@ fn limits(plan: &Plan, steps: &[Step]) -> Result<serde_json::Map<String, Value>>
     Ok(above.map(|(name, bytes, _)| (name.to_owned(), bytes.into())).collect())
 }
 
+/// The names of the answers: those of the classes, or of the one label that a table has.
+fn names(net: &Exported<'_>) -> Vec<String> {
+    match net.encoding {
+        Some(Encoding::Table(table)) if net.classes.is_empty() && net.head == Head::Sigmoid => {
+            vec![table.target.name.clone()]
+        }
+        _ => net.classes.clone(),
+    }
+}
+
+/// The number of rows of the first embedding, which whole numbers stay below.
+fn rows_of_embedding(layers: &[Layer]) -> Option<usize> {
+    layers.iter().find_map(|layer| match layer {
+        Layer::Embedding(o) => Some(o.num_embeddings),
+        Layer::Residual(o) => rows_of_embedding(&o.layers.layers),
+        Layer::Parallel(o) => o.branches.iter().find_map(|branch| rows_of_embedding(&branch.layers)),
+        Layer::Repeat(o) => rows_of_embedding(&o.layers.layers),
+        Layer::Block(o) => rows_of_embedding(&o.layers.layers),
+        _ => None,
+    })
+}
+
 /// The input's buffer, shape, scale, and the kind of widget that makes it.
 fn input(net: &Exported<'_>, buffer: usize) -> Value {
     let mut input = json!({
@@ -218,6 +236,9 @@ fn input(net: &Exported<'_>, buffer: usize) -> Value {
         "type": if net.dtype == DType::I32 { "i32" } else { "f32" },
         "kind": "numbers",
     });
+    if net.dtype == DType::I32 {
+        input["below"] = json!(rows_of_embedding(&net.model.layers));
+    }
     if let Some(scale) = net.scale() {
         input["factor"] = json!(scale.factor);
         input["offset"] = json!(scale.offset);
@@ -236,6 +257,7 @@ fn input(net: &Exported<'_>, buffer: usize) -> Value {
         (Some(Encoding::Table(table)), ..) => {
             input["kind"] = json!("table");
             input["columns"] = table.columns.iter().map(column).collect();
+            input["missing"] = json!(listed_numbers(table));
         }
         (Some(Encoding::Text { vocabulary }), ..) => {
             input["kind"] = json!("text");

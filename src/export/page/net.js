@@ -43,6 +43,10 @@ export async function load(folder) {
   };
   const once = async (sample) => {
     if (sample.length !== input.count) throw new Error(`${sample.length} numbers, and a sample has ${input.count}`);
+    if (input.type === 'i32') {
+      const wrong = sample.find((value) => !Number.isInteger(value) || value < 0 || value >= (input.below ?? 2 ** 31));
+      if (wrong !== undefined) throw new Error(`${wrong} is no whole number from 0 to ${(input.below ?? 2 ** 31) - 1}`);
+    }
     const x = input.type === 'i32' ? Int32Array.from(sample) : Float32Array.from(sample, input.factor ? scaled : undefined);
     device.queue.writeBuffer(buffers[input.buffer], 0, x);
     const encoder = device.createCommandEncoder();

@@ -24,10 +24,25 @@ function number(value) {
   return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(3) : String(Number(value.toPrecision(5)));
 }
 
+function largest(values) {
+  return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
+}
+
+// The likeliest class of each place.
+function places(names, values, width) {
+  const rows = [];
+  for (let at = 0; at < values.length && rows.length < 100; at += width) {
+    const row = values.slice(at, at + width);
+    const best = largest(row);
+    rows.push(element('li', {}, `${names[best] ?? best} ${(100 * row[best]).toFixed(1)}%`));
+  }
+  return element('ol', { class: 'places', start: '0' }, ...rows);
+}
+
 function bars(names, values) {
   const order = values.map((_, i) => i);
   if (values.length > 12) order.sort((a, b) => values[b] - values[a]).splice(10);
-  const best = values.indexOf(Math.max(...values));
+  const best = largest(values);
   return element('ol', { class: 'bars' }, ...order.map((i) => element(
     'li', i === best ? { class: 'best' } : {},
     element('span', { class: 'name' }, names[i] ?? String(i)),
@@ -58,7 +73,8 @@ function picture(input, values) {
 function answer(program, y) {
   const { input, output } = program;
   const values = Array.from(y);
-  if (output.probabilities) return bars(output.classes, values);
+  if (output.probabilities && output.shape.length > 1) return places(output.names, values, output.shape[output.shape.length - 1]);
+  if (output.probabilities) return bars(output.names, values);
   if (input.kind === 'image' && String(output.shape) === String(input.shape)) return picture(input, values);
   const unit = (value) => (output.target ? value * output.target[1] + output.target[0] : value);
   const shown = values.slice(0, 100).map((value) => element('li', {}, number(unit(value))));
@@ -66,13 +82,13 @@ function answer(program, y) {
   return element('ul', { class: 'numbers' }, ...shown);
 }
 
-// Inputs: each makes its widget and calls `ask` with a sample.
+// Inputs: each makes its widget, and calls `ask` with a sample, or `refuse` with what is wrong.
 
-function image(input, ask) {
+function image(input, ask, refuse) {
   const [channels, height, width] = input.shape;
   const cell = Math.max(4, Math.floor(280 / Math.max(height, width)));
   const pad = element('canvas', {
-    width: cell * width, height: cell * height, class: 'pad', tabindex: '0', 'aria-label': `draw here: ${width} by ${height} pixels`,
+    width: cell * width, height: cell * height, class: 'pad', 'aria-label': `draw here: ${width} by ${height} pixels`,
   });
   const context = pad.getContext('2d', { willReadFrequently: true });
   const seen = element('canvas', { width, height, class: 'seen', role: 'img', 'aria-label': 'the pixels that the net reads' });
@@ -107,13 +123,15 @@ function image(input, ask) {
     seen.getContext('2d').putImageData(pixels, 0, 0);
     ask(sample);
   };
+  // The stroke's last point, and the pointer that draws it.
   let from = null;
+  let pen = null;
   const point = (event) => {
     const box = pad.getBoundingClientRect();
     return [((event.clientX - box.left) * pad.width) / box.width, ((event.clientY - box.top) * pad.height) / box.height];
   };
   const draw = (event) => {
-    if (!from) return;
+    if (event.pointerId !== pen) return;
     const to = point(event);
     context.beginPath();
     context.moveTo(...from);
@@ -123,29 +141,36 @@ function image(input, ask) {
     read();
   };
   pad.addEventListener('pointerdown', (event) => {
+    if (pen !== null || event.button !== 0) return;
+    pen = event.pointerId;
     try { pad.setPointerCapture(event.pointerId); } catch { /* a pointer that a script made */ }
     from = point(event);
     draw(event);
   });
   pad.addEventListener('pointermove', draw);
-  for (const end of ['pointerup', 'pointercancel']) pad.addEventListener(end, () => { from = null; });
+  for (const end of ['pointerup', 'pointercancel']) pad.addEventListener(end, (event) => { if (event.pointerId === pen) pen = null; });
   const open = async (file) => {
     const bitmap = await createImageBitmap(file);
     clear();
+    // An image of the net's own size keeps its pixels.
+    context.imageSmoothingEnabled = bitmap.width !== width || bitmap.height !== height;
     context.imageSmoothingQuality = 'high';
     context.drawImage(bitmap, 0, 0, pad.width, pad.height);
     read();
   };
-  const file = element('input', { type: 'file', accept: 'image/*', onchange: () => file.files[0] && open(file.files[0]).catch(fail) });
+  const file = element('input', { type: 'file', accept: 'image/*', onchange: () => {
+    if (file.files[0]) open(file.files[0]).catch(refuse);
+    file.value = '';
+  } });
   pad.addEventListener('dragover', (event) => event.preventDefault());
   pad.addEventListener('drop', (event) => {
     event.preventDefault();
-    if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]).catch(fail);
+    if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]).catch(refuse);
   });
   clear();
   queueMicrotask(read);
   return [
-    element('p', { class: 'hint' }, 'Draw, so that it fills the square, or open an image.'),
+    element('p', { class: 'hint' }, `Draw, so that it fills the square, or open an image; one of another size than ${width} by ${height} is stretched.`),
     element('div', { class: 'drawing' }, pad, seen),
     element('div', { class: 'row' },
       element('button', { type: 'button', onclick: () => { clear(); read(); } }, 'Clear'),
@@ -154,7 +179,7 @@ function image(input, ask) {
   ];
 }
 
-function table(input, ask) {
+function table(input, ask, refuse) {
   const fields = input.columns.map((column) => {
     if (column.categories) {
       const missing = column.fill === undefined ? [] : [element('option', { value: '' }, 'missing')];
@@ -165,8 +190,10 @@ function table(input, ask) {
   const read = () => {
     const sample = [];
     for (const [i, column] of input.columns.entries()) {
+      if (fields[i].validity.badInput) return refuse(new Error(`${column.name}: that is no number`));
       let value = fields[i].value;
-      if (value === '' && column.fill === undefined) return fail(new Error(`${column.name}: a value is needed`));
+      if (column.std !== undefined && value !== '' && input.missing.includes(Number(value))) value = '';
+      if (value === '' && column.fill === undefined) return refuse(new Error(`${column.name}: a value is needed`));
       if (value === '') value = column.fill;
       if (column.categories) sample.push(...column.categories.map((name) => (name === value ? 1 : 0)));
       else sample.push((Number(value) - column.mean) / column.std);
@@ -178,16 +205,17 @@ function table(input, ask) {
     ...input.columns.flatMap((column, i) => [element('label', { for: fields[i].id }, column.name), fields[i]]))];
 }
 
-function numbers(input, ask) {
+function numbers(input, ask, refuse) {
   const area = element('textarea', { rows: 6, 'aria-label': 'numbers' });
-  area.value = Array(Math.min(input.count, 4096)).fill('0').join(' ');
+  const isShort = input.count <= 4096;
+  if (isShort) area.value = Array(input.count).fill('0').join(' ');
   const read = () => {
     const sample = area.value.split(/[\s,;[\]]+/).filter(Boolean).map(Number);
-    if (sample.some(Number.isNaN)) return fail(new Error('there is something that is no number'));
+    if (sample.some(Number.isNaN)) return refuse(new Error('there is something that is no number'));
     ask(sample);
   };
   area.addEventListener('change', read);
-  queueMicrotask(read);
+  if (isShort) queueMicrotask(read);
   return [
     element('p', { class: 'hint' }, `${input.count} numbers, of the shape [${input.shape.join(', ')}]`),
     area,
@@ -199,7 +227,7 @@ function text(input, output, net) {
   const characters = Array.from(input.characters);
   const places = new Map(characters.map((character, i) => [character, i]));
   const area = element('textarea', { rows: 12, 'aria-label': 'the text that the net goes on with' });
-  area.value = input.characters.includes('fn ') ? 'fn ' : characters.slice(-1).join('');
+  area.value = [...'fn '].every((character) => places.has(character)) ? 'fn ' : characters.find((character) => /\p{L}/u.test(character)) ?? characters[0];
   const heat = element('input', { type: 'range', min: '0', max: '1.5', step: '0.05', value: '0.8', 'aria-label': 'temperature' });
   const shown = element('output', {}, heat.value);
   heat.addEventListener('input', () => { shown.value = heat.value; });
@@ -207,7 +235,8 @@ function text(input, output, net) {
   // A draw by p^(1/temperature) among the vocabulary; 0 takes the likeliest.
   const next = (probabilities) => {
     const heated = Number(heat.value);
-    if (heated === 0) return probabilities.indexOf(Math.max(...probabilities));
+    if (!probabilities.every(Number.isFinite)) throw new Error('the net answers with numbers that are not finite');
+    if (heated === 0) return largest(Array.from(probabilities));
     const weights = Array.from(probabilities, (p) => p ** (1 / heated));
     let at = Math.random() * weights.reduce((a, b) => a + b, 0);
     const found = weights.findIndex((weight) => (at -= weight) < 0);
@@ -215,25 +244,31 @@ function text(input, output, net) {
   };
   let going = false;
   const go = element('button', { type: 'button' }, 'Continue the text');
-  go.addEventListener('click', async () => {
-    going = !going;
-    go.textContent = going ? 'Stop' : 'Continue the text';
-    try {
-      for (let n = 0; going && n < 500; n++) {
-        const known = Array.from(area.value).filter((character) => places.has(character)).slice(-input.count);
-        if (!known.length) throw new Error('the text has no character that the net knows');
-        const sample = new Int32Array(input.count);
-        known.forEach((character, i) => { sample[i] = places.get(character); });
-        const y = await net.run(sample);
-        const last = y.subarray((known.length - 1) * width, (known.length - 1) * width + characters.length);
-        area.value += characters[next(last)];
-        area.scrollTop = area.scrollHeight;
-        done();
-      }
-    } catch (error) {
-      fail(error);
+  const write = async () => {
+    for (let n = 0; going && n < 500; n++) {
+      const known = Array.from(area.value).filter((character) => places.has(character)).slice(-input.count);
+      if (!known.length) throw new Error('the text has no character that the net knows');
+      const sample = new Int32Array(input.count);
+      known.forEach((character, i) => { sample[i] = places.get(character); });
+      const y = await net.run(sample);
+      const last = y.subarray((known.length - 1) * width, (known.length - 1) * width + characters.length);
+      area.value += characters[next(last)];
+      area.scrollTop = area.scrollHeight;
+      done();
     }
+  };
+  go.addEventListener('click', async () => {
+    if (going) {
+      // The step on its way is the last.
+      going = false;
+      go.disabled = true;
+      return;
+    }
+    going = true;
+    go.textContent = 'Stop';
+    await write().catch(fail);
     going = false;
+    go.disabled = false;
     go.textContent = 'Continue the text';
   });
   return [
@@ -254,26 +289,40 @@ function done() {
 }
 
 async function start() {
-  if (location.protocol === 'file:') {
-    throw new Error('A browser does not read the files beside a page of file://. Serve this folder: python3 -m http.server, then open http://localhost:8000');
-  }
   const net = await load('.');
   net.device.addEventListener('uncapturederror', (event) => fail(event.error));
   const { input, output } = net.program;
   const answers = element('section', { class: 'answer', 'aria-live': 'polite' });
-  let latest = 0;
+  // The newest sample waits while one is computed; older ones are left out.
+  let waiting = null;
+  let isBusy = false;
+  let asked = 0;
   const ask = async (sample) => {
-    const mine = ++latest;
-    try {
-      const y = await net.run(sample);
-      if (mine !== latest) return;
-      answers.replaceChildren(answer(net.program, y));
-      done();
-    } catch (error) {
-      fail(error);
+    waiting = { sample, number: ++asked };
+    if (isBusy) return;
+    isBusy = true;
+    while (waiting) {
+      const { sample: next, number } = waiting;
+      waiting = null;
+      try {
+        const y = await net.run(next);
+        if (number === asked) {
+          answers.replaceChildren(answer(net.program, y));
+          done();
+        }
+      } catch (error) {
+        if (number === asked) fail(error);
+      }
     }
+    isBusy = false;
   };
-  const kinds = { image: () => image(input, ask), table: () => table(input, ask), numbers: () => numbers(input, ask), text: () => text(input, output, net) };
+  const refuse = (error) => {
+    asked++;
+    waiting = null;
+    answers.replaceChildren();
+    fail(error);
+  };
+  const kinds = { image: () => image(input, ask, refuse), table: () => table(input, ask, refuse), numbers: () => numbers(input, ask, refuse), text: () => text(input, output, net) };
   root.replaceChildren(element('section', {}, ...kinds[input.kind]()), answers);
   root.classList.toggle('wide', input.kind === 'text');
   done();
