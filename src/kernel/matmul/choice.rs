@@ -58,7 +58,7 @@ pub fn work(tile: &Tile, groups: usize, chunk: usize, bytes: f64) -> Work {
         multiply_adds: area * k,
         shared_cycles: CYCLES_OF_A_READ * reads,
         bytes,
-        loaded_bytes: 4.0 * ((tile.rows + tile.cols) * chunk * groups) as f64,
+        loaded_bytes: 4.0 * ((tile.rows + tile.cols) as u64 * chunk as u64 * groups as u64) as f64,
     }
 }
 

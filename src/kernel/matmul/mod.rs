@@ -69,7 +69,7 @@ pub fn kernel(p: &Product<'_>, target: Target, tuned: &TunedProducts) -> Product
     let mut slots = Vec::new();
     let mut inputs = Vec::new();
     let mut epilogue_flops = 0;
-    let mut flops = 2 * (p.batch * p.m * p.n * p.k) as u64;
+    let mut flops = 2 * [p.batch, p.m, p.n, p.k].iter().map(|&n| n as u64).product::<u64>();
     if p.root != p.node && !split {
         let mut printer = Printer::new(p.nodes, p.stored, Some(p.node), vec![]).side_output(p.side_output);
         let shape = &p.nodes[p.root.0].shape;

@@ -93,10 +93,14 @@ fn block(p: &Product<'_>, tiles: ProductTiles, tuned: &TunedProducts) -> Variant
 fn tiled(p: &Product<'_>) -> Variant {
     let (a, b) = (p.a.strides(), p.b.strides());
     let large = p.m >= 512 && p.n >= 512;
-    // A browser has workgroup memory begin at zero, and SwiftShader compiles that number by number: half the tile compiles in
-    // half the time, and makes the same bits.
-    let small = if cfg!(target_arch = "wasm32") { 4 } else { 8 };
-    let threads = if large { 16 } else { small };
+    // A browser has workgroup memory begin at zero, and SwiftShader compiles that number by number: small tiles compile in a
+    // quarter of the time, and make the same bits.
+    let is_much = p.m.saturating_mul(p.n).saturating_mul(p.k) > 1 << 22;
+    let threads = match large {
+        _ if cfg!(target_arch = "wasm32") => 2 << u32::from(is_much),
+        true => 16,
+        false => 8,
+    };
     let tile = 4 * threads as usize;
     let groups = p.m.div_ceil(tile) * p.n.div_ceil(tile) * p.batch;
     let wanted = if p.k >= 1024 && groups < 64 { (p.k / 512).min(128 / groups).max(1) } else { 1 };
