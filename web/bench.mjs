@@ -12,7 +12,7 @@ const modules = process.env.DOWNHILL_NODE_MODULES;
 if (!modules) throw new Error("scripts/web-test.sh web/bench.mjs sets DOWNHILL_NODE_MODULES, where jax-js is");
 
 /** Turns of each, and steps of a turn. */
-const TURNS = 5, STEPS = 180;
+const TURNS = 3, STEPS = 132;
 
 const server = await serve([site, modules]);
 const browser = await Browser.start();
@@ -131,7 +131,7 @@ async function digits() {
 try {
     const { writeFileSync } = await import("node:fs");
     writeFileSync(join(modules, "digits.json"), await digits());
-    writeFileSync(join(modules, "bench.html"), "<!doctype html><title>bench</title>");
+    writeFileSync(join(modules, "bench.html"), "<!doctype html><title>bench</title><link rel=icon href=data:,>");
     await browser.go(`${server.url}/bench.html`);
     const adapter = await browser.value(`(${page})(${STEPS})`);
     const rates = { downhill: [], jax: [] };
