@@ -191,7 +191,8 @@ async function table() {
     await page.set("source", "csv");
     const path = join(root, "data/tables/tabular.csv");
     await browser.choose("#file", path);
-    await browser.until("!document.getElementById('table').hidden && /linear = \\d/.test(document.getElementById('layers').value)", 60);
+    await browser.until("!document.getElementById('table').hidden && /linear = 3 }/.test(document.getElementById('layers').value)", 60);
+    await page.isReady();
     await page.set("epochs", 3);
     await page.click("train");
     await page.hasEnded(300);
@@ -207,7 +208,8 @@ async function text() {
     await browser.go(`${server.url}/?text`);
     await page.isReady();
     await page.set("source", "text");
-    await browser.until("/num_embeddings = \\d/.test(document.getElementById('layers').value)", 60);
+    await browser.until("/num_embeddings = \\d\\d/.test(document.getElementById('layers').value)", 60);
+    await page.isReady();
     await page.set("epochs", 1);
     await page.click("train");
     await browser.until("Number(document.getElementById('step').textContent.replace(/\\D/g, '')) > 20", 300);

@@ -34,7 +34,7 @@ const say = (text) => (byId("state").textContent = text);
 function buttons() {
     const { isTraining, about } = state;
     const isReady = state.optimizers.length > 0;
-    byId("train").disabled = !isReady || isTraining;
+    byId("train").disabled = !isReady || isTraining || state.isFitting;
     byId("stop").disabled = !isTraining;
     byId("continue").disabled = isTraining || !about || state.isOver;
 }
@@ -89,9 +89,16 @@ const files = () =>
 async function fitOutputs() {
     const start = STARTS[byId("source").value].layers;
     const layers = (outputs) => start.replaceAll(/OUTPUTS|CHARACTERS/g, outputs);
-    byId("layers").value = layers(1);
-    const { classes } = await ask("data", { config: config(optimizer(), state.file), files: files() });
-    byId("layers").value = layers(classes ?? 1);
+    state.isFitting = true;
+    buttons();
+    try {
+        byId("layers").value = layers(1);
+        const { classes } = await ask("data", { config: config(optimizer(), state.file), files: files() });
+        byId("layers").value = layers(classes ?? 1);
+    } finally {
+        state.isFitting = false;
+        buttons();
+    }
 }
 
 /** Has loss and last layer fit the target. */
