@@ -105,7 +105,7 @@ fn ask(device: &JsValue, make: impl FnOnce()) -> Result<Promise, JsValue> {
     promises.get(0).dyn_into()
 }
 
-/// What `make` makes, with a pipeline that is there already.
+/// Calls `make` with a pipeline that is there already.
 fn take(device: &JsValue, pipeline: &JsValue, make: impl FnOnce() -> Pipeline) -> Result<Pipeline, JsValue> {
     let pipeline = pipeline.clone();
     let method = Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |_| pipeline.clone());

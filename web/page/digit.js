@@ -83,7 +83,7 @@ export function field(canvas, changed) {
                         if (x >= 0 && y >= 0 && x < size && y < size) sum += ink[(y * size + x) * 4 + 3];
                     }
                 }
-                // Of 16 steps, as the digits' own.
+                // The digits have 16 steps of grey.
                 found[row * SIDE + column] = Math.round((16 * sum) / (255 * Math.max(count, 1))) / 16;
             }
         }

@@ -14,7 +14,7 @@ let waiting = [];
 
 const tell = (event, value) => postMessage({ event, value });
 
-// What the engine calls during a piece.
+// The engine calls it during a piece.
 function listen(kind, value) {
     if (kind === "steps") {
         for (let i = 0; i < value.length; i += 3) history.steps.push([value[i], value[i + 1], value[i + 2]]);
