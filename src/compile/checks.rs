@@ -54,8 +54,7 @@ pub(super) fn check_tables(data: &Dataset, graph: &Graph) -> Result<()> {
         let ranges = ranges.collect::<Result<Vec<_>>>()?.into_iter();
         let Some((low, high)) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { continue };
         let (table, rows) = (&parameters[*p], parameters[*p].shape[*axis]);
-        let (layer, of) = (&node.scope, data.name());
-        let layer = if layer.is_empty() { String::new() } else { format!("layer {layer}: ") };
+        let (layer, of) = (layer_of(node), data.name());
         if low < 0 {
             return Err(Error::Config(format!(
                 "{layer}\"{input}\" of \"{of}\" has the index {low}, and rows of {} count from 0",
@@ -78,6 +77,53 @@ pub(super) fn check_tables(data: &Dataset, graph: &Graph) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A trained table that an input indexes.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexedTable {
+    /// Its layer and its name, for messages.
+    name: String,
+    rows: usize,
+}
+
+impl IndexedTable {
+    /// The tables of a graph that the input `name` indexes.
+    pub fn of_input(name: &str, graph: &Graph) -> Vec<IndexedTable> {
+        let (nodes, parameters) = (graph.nodes(), graph.parameters());
+        let table = |node: &Node| {
+            let (Op::Gather(axis), &[table, index]) = (&node.op, &node.inputs[..]) else { return None };
+            let Op::Parameter(p) = nodes[table.0].op else { return None };
+            let own = &parameters[p];
+            let is_indexed = input_of(&nodes, index) == Some(name);
+            is_indexed.then(|| IndexedTable {
+                name: format!("{}{}", layer_of(node), own.name),
+                rows: own.shape[*axis],
+            })
+        };
+        nodes.iter().filter_map(table).collect()
+    }
+
+    /// Refuses numbers of which one has no row.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the first that has none.
+    pub fn check(&self, indices: &[i32]) -> Result<()> {
+        let Some(wrong) = indices.iter().find(|&&index| index < 0 || index as usize >= self.rows) else {
+            return Ok(());
+        };
+        Err(Error::Data(format!(
+            "{} has {}, and the inputs hold the index {wrong}: rows count from 0 to {}",
+            self.name,
+            plural(self.rows, "row"),
+            self.rows.saturating_sub(1)
+        )))
+    }
+}
+
+/// The layer of a node, at the beginning of a message.
+fn layer_of(node: &Node) -> String {
+    if node.scope.is_empty() { String::new() } else { format!("layer {}: ", node.scope) }
 }
 
 /// Refuses a plateau schedule whose metric no epoch of the run reports.

@@ -5,7 +5,7 @@ use super::record::{Copy, parts_read_back, submit_window};
 use super::steps::{add_means, ring_bytes};
 use super::window::WindowClock;
 use crate::compile::TrainPlan;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::Dispatch;
 use crate::kernel::feed::{MAX_WINDOW_STEPS, ORDER};
 use crate::metrics::{MetricAccumulator, Metrics};
@@ -37,15 +37,15 @@ impl Evaluation {
 
 impl Engine {
     /// Evaluates the weights of the nets of the first slots, where there is an evaluation part: one evaluation a clock.
-    /// `is_stopped` is asked between two windows.
+    /// `between` is called before each window, and its error ends the evaluation.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] where it is stopped; a lost device.
+    /// Those of `between`; a lost device.
     pub async fn evaluate(
         &mut self,
         plan: &TrainPlan,
         clocks: &[WindowClock],
-        is_stopped: &dyn Fn() -> bool,
+        between: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Option<Vec<Evaluation>>> {
         let (Some(batches), Some(_)) = (plan.eval_batches, &self.loaders.eval) else { return Ok(None) };
         // A run that ended by an error may have left windows in flight.
@@ -55,9 +55,7 @@ impl Engine {
         let most = plan.eval_metrics.as_ref().map_or(MAX_WINDOW_STEPS, |metrics| metrics.ring.rows);
         let mut batch = 0;
         while batch < batches.steps() {
-            if is_stopped() {
-                return Err(Error::Cancelled);
-            }
+            between()?;
             let count = (batches.steps() - batch).min(most).min(self.eval_pacing.steps());
             self.eval_pacing.restart();
             let EvaluatedWindow { passes, nets } = self.evaluate_window(plan, clocks, batch, count).await?;

@@ -1,6 +1,6 @@
 //! A trained model answers: probabilities or numbers for its inputs, a batch at a time.
 
-use crate::compile::Model;
+use crate::compile::{IndexedTable, Model};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::graph::{DType, Graph, Tensor};
@@ -70,6 +70,7 @@ pub struct Predictor {
     /// Elements of a sample.
     each: usize,
     output: Shape,
+    tables: Vec<IndexedTable>,
     floats: Vec<f32>,
     integers: Vec<i32>,
 }
@@ -132,7 +133,8 @@ impl Predictor {
         graph.check()?;
         let function = Function::with_weights_async(gpu, &graph, &[&y], weights).await?;
         let each = sample.elements();
-        Ok(Predictor { function, batch, each, output, floats: Vec::new(), integers: Vec::new() })
+        let tables = IndexedTable::of_input(INPUT, &graph);
+        Ok(Predictor { function, batch, each, output, tables, floats: Vec::new(), integers: Vec::new() })
     }
 
     /// Samples that it answers at once, at most.
@@ -161,7 +163,8 @@ impl Predictor {
     /// The answers to up to a batch of samples, one after the other.
     ///
     /// # Errors
-    /// [`Error::Data`] where these are no whole samples, none, or more than a batch; a lost device.
+    /// [`Error::Data`] where these are no whole samples, none, or more than a batch, or an embedding has no row for one of
+    /// them; a lost device.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn predict(&mut self, inputs: Value<'_>) -> Result<Vec<f32>> {
         pollster::block_on(self.predict_async(inputs))
@@ -184,6 +187,9 @@ impl Predictor {
                 plural(batch, "sample"),
                 plural(each, "number")
             )));
+        }
+        if let Value::I32(values) = inputs {
+            self.tables.iter().try_for_each(|table| table.check(values))?;
         }
         let whole = match inputs {
             whole if given == batch * each => whole,

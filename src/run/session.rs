@@ -80,7 +80,7 @@ pub(super) fn choose_threads(
     options: &GpuOptions,
     nets: usize,
 ) -> Result<()> {
-    // Where the environment has a number, there is nothing to choose.
+    // A number of the environment leaves nothing to choose.
     if options.threads_by_work.is_some()
         && threads::given().is_none()
         && config.plan(data, Target::new(Family::Subgroup))?.suits_one_thread_with(nets)
@@ -368,7 +368,7 @@ impl Session {
             }
         };
         let kept = self.system.as_mut().map_or(Ok(()), |system| system.end(self.dir.path(), step, end));
-        // Of two errors the first counts.
+        // The first of two errors counts.
         let outcome = result?;
         kept.map(|()| outcome)
     }

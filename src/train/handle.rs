@@ -1,6 +1,7 @@
 //! The handle of a run: reports how far the run is, and stops it, from any thread.
 
 use super::records::{EpochRecord, RunStart, StepRecord};
+use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -63,6 +64,12 @@ impl RunHandle {
     /// True from [`RunHandle::stop`] until the run has ended.
     pub fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Acquire)
+    }
+
+    /// [`Error::Cancelled`] where the run is stopped, or `answer`, an observer's, is that.
+    pub(super) fn goes_on(&self, answer: Result<()>) -> Result<()> {
+        answer?;
+        if self.is_stopped() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
     /// Clears the stop: the run has ended by it.

@@ -4,8 +4,8 @@ use super::records::{CheckpointRecord, EpochRecord, RunEnd, RunStart, StepRecord
 use crate::error::Result;
 use crate::metrics::StatisticsRecord;
 
-/// Follows a run. Every method may end it by an error; [`crate::Error::Cancelled`] of `steps`, `statistics` and `epoch` does what
-/// [`RunHandle::stop`](super::RunHandle::stop) does.
+/// Follows a run. Every method may end it by an error; [`crate::Error::Cancelled`] of `steps`, `statistics`, `evaluating` and
+/// `epoch` does what [`RunHandle::stop`](super::RunHandle::stop) does.
 ///
 /// Two observers in a pair follow a run together.
 pub trait Observer {
@@ -25,6 +25,11 @@ pub trait Observer {
     /// after the step itself is reported, and before an epoch or a checkpoint that ends with it.
     fn statistics(&mut self, statistics: &StatisticsRecord) -> Result<()> {
         let _ = statistics;
+        Ok(())
+    }
+
+    /// Before each window of an evaluation, some tenths of a second after the one before.
+    fn evaluating(&mut self) -> Result<()> {
         Ok(())
     }
 
@@ -67,6 +72,11 @@ impl<A: Observer + ?Sized, B: Observer + ?Sized> Observer for (&mut A, &mut B) {
         self.1.statistics(statistics)
     }
 
+    fn evaluating(&mut self) -> Result<()> {
+        self.0.evaluating()?;
+        self.1.evaluating()
+    }
+
     fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {
         self.0.epoch(epoch)?;
         self.1.epoch(epoch)
@@ -95,6 +105,10 @@ impl<A: Observer> Observer for Option<A> {
 
     fn statistics(&mut self, statistics: &StatisticsRecord) -> Result<()> {
         self.as_mut().map_or(Ok(()), |observer| observer.statistics(statistics))
+    }
+
+    fn evaluating(&mut self) -> Result<()> {
+        self.as_mut().map_or(Ok(()), Observer::evaluating)
     }
 
     fn epoch(&mut self, epoch: &EpochRecord) -> Result<()> {

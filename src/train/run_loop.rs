@@ -209,7 +209,8 @@ impl Trainer {
     /// Evaluates, updates plateau and early stopping, and reports the epoch.
     async fn finish_epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochRecord> {
         let (clock, handle) = (self.progress.clock(self.rule()), self.handle.clone());
-        let evaluated = self.engine.evaluate(&self.plan, &[clock], &|| handle.is_stopped()).await?;
+        let mut between = || handle.goes_on(observer.evaluating());
+        let evaluated = self.engine.evaluate(&self.plan, &[clock], &mut between).await?;
         let evaluated = evaluated.and_then(|nets| nets.into_iter().next());
         let waits = self.engine.data_wait().is_some();
         let record = self.progress.end_epoch(&self.plan, &self.plan.rule, evaluated, waits)?;

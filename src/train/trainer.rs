@@ -228,8 +228,20 @@ impl Trainer {
     /// # Errors
     /// As there.
     pub async fn evaluate_async(&mut self) -> Result<Option<Evaluation>> {
+        self.evaluate_between(&mut || Ok(())).await
+    }
+
+    /// [`Trainer::evaluate`], which calls `between` before each window of batches, some tenths of a second after the one
+    /// before. Its error ends the evaluation.
+    ///
+    /// # Errors
+    /// Those of `between`; a lost device.
+    pub async fn evaluate_between(
+        &mut self,
+        between: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<Evaluation>> {
         let clock = self.progress.clock(self.rule());
-        let evaluated = self.engine.evaluate(&self.plan, &[clock], &|| false).await?;
+        let evaluated = self.engine.evaluate(&self.plan, &[clock], between).await?;
         Ok(evaluated.and_then(|nets| nets.into_iter().next()))
     }
 

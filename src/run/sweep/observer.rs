@@ -15,7 +15,8 @@ pub struct SweepStart {
     pub ended: usize,
 }
 
-/// Follows a sweep. Every method may end it by an error; [`crate::Error::Cancelled`] of `steps` and `epoch` stops it.
+/// Follows a sweep. Every method may end it by an error; [`crate::Error::Cancelled`] of `steps`, `evaluating` and
+/// `epoch` stops it.
 pub trait SweepObserver {
     /// Before the first step.
     fn start(&mut self, start: &SweepStart) -> Result<()> {
@@ -32,6 +33,11 @@ pub trait SweepObserver {
     /// After steps of a run.
     fn steps(&mut self, fleet: &Fleet, run: usize, steps: &[StepRecord]) -> Result<()> {
         let _ = (fleet, run, steps);
+        Ok(())
+    }
+
+    /// Before each window of an evaluation, some tenths of a second after the one before.
+    fn evaluating(&mut self) -> Result<()> {
         Ok(())
     }
 

@@ -89,6 +89,10 @@ impl FleetObserver for Watch<'_> {
         self.observer.steps(fleet, run, steps)
     }
 
+    fn evaluating(&mut self) -> Result<()> {
+        self.observer.evaluating()
+    }
+
     fn epoch(&mut self, _: &Fleet, net: usize, epoch: &EpochRecord) -> Result<()> {
         let run = self.members[net];
         let Runs { replicas, dir, .. } = &mut *self.sweep;

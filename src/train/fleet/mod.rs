@@ -321,7 +321,7 @@ impl Fleet {
     /// A lost device.
     pub fn evaluate(&mut self) -> Result<Option<Vec<Evaluation>>> {
         let clocks = self.clocks();
-        block_on(self.engine.evaluate(&self.plan, &clocks, &|| false))
+        block_on(self.engine.evaluate(&self.plan, &clocks, &mut || Ok(())))
     }
 
     /// Has judgements of a run before this one count, and ends the nets that they dropped.

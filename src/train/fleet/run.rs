@@ -16,6 +16,11 @@ pub trait FleetObserver {
         Ok(())
     }
 
+    /// Before each window of an evaluation, some tenths of a second after the one before.
+    fn evaluating(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// After an epoch of a net and its evaluation.
     fn epoch(&mut self, fleet: &Fleet, net: usize, epoch: &EpochRecord) -> Result<()> {
         let _ = (fleet, net, epoch);
@@ -112,7 +117,8 @@ impl Fleet {
             return Ok(());
         }
         let (clocks, handle) = (self.clocks(), self.handle.clone());
-        let evaluated = self.engine.evaluate(&self.plan, &clocks, &|| handle.is_stopped()).await?;
+        let mut between = || handle.goes_on(observer.evaluating());
+        let evaluated = self.engine.evaluate(&self.plan, &clocks, &mut between).await?;
         let mut evaluated = evaluated.into_iter().flatten();
         let (waits, evaluates) = (self.engine.data_wait().is_some(), self.plan.eval_batches.is_some());
         let mut is_cancelled = false;
