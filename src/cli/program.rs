@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::exit::{already_reported, exit_code};
 use super::output::eprintln;
 
-/// What the program was called as.
+/// The name that the program was called by.
 static NAME: OnceLock<String> = OnceLock::new();
 
 /// The program as a person calls it, for commands that are named.
@@ -46,7 +46,7 @@ fn report_full_files() {
 /// Keeps Mesa's Vulkan drivers from printing a harmless error about a variable that only a desktop sets.
 fn quiet_the_loader() {
     if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // SAFETY: no other thread runs yet.
+        // SAFETY: in the program no other thread runs yet; in a process of Python, the package has set the variable before.
         unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
     }
 }

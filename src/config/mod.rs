@@ -313,12 +313,13 @@ impl Config {
         Config { data: self.data.with_places_of(&other.data), root: other.root.clone(), ..self.clone() }
     }
 
-    /// The same config with what its run has settled: the samples evaluated at once, where it leaves them out, and the
-    /// weights that the run started from, since the run has its own copy.
+    /// The same config with what its run has settled: the samples evaluated at once, where it leaves them out, the shape of
+    /// a sample, where the samples are arrays of a program, and the weights that the run started from, since the run has its
+    /// own copy.
     #[must_use]
     pub fn filled_from(mut self, run: &Config) -> Config {
         self.options.eval_batch = self.options.eval_batch.or(run.options.eval_batch);
-        Config { init: run.init.clone(), ..self }
+        Config { init: run.init.clone(), data: self.data.with_samples_of(&run.data), ..self }
     }
 
     /// The same config with the tiles of its run, whatever it names itself: bits depend on them.

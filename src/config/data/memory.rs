@@ -93,8 +93,8 @@ impl Source for MemorySpec {
     fn load(&self, _seed: u64) -> Result<Dataset> {
         Err(Error::Config(
             "data.source = \"memory\": the samples are arrays of the program that trained, and no file has them. In that \
-             program, downhill.resume(RUN, x, t) of Python, or Session::resume_on of Rust, continues the run, and \
-             net.evaluate(x, t) evaluates it; downhill eval and downhill predict take arrays in files, as --data FILE.npz and \
+             program, downhill.resume(RUN, x, t) of Python, or Session::resume_on of Rust, continues a run, \
+             downhill.sweep(.., resume=True), or Sweep::resume_on, a sweep, and net.evaluate(x, t) evaluates a net; downhill eval and downhill predict take arrays in files, as --data FILE.npz and \
              FILE.npy"
                 .into(),
         ))

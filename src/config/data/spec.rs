@@ -121,6 +121,25 @@ impl DataSpec {
         }
     }
 
+    fn memory_mut(&mut self) -> Option<&mut MemorySpec> {
+        match self {
+            DataSpec::Memory(spec) => Some(spec),
+            DataSpec::Inputs(own) => own.memory_mut(),
+            _ => None,
+        }
+    }
+
+    /// The same source with the samples of a run, where both are arrays of a program and this one has not trained.
+    pub(in super::super) fn with_samples_of(&self, run: &DataSpec) -> DataSpec {
+        let (mut own, mut run) = (self.clone(), run.clone());
+        if let (Some(own), Some(run)) = (own.memory_mut(), run.memory_mut())
+            && own.samples.sample.is_none()
+        {
+            own.samples.clone_from(&run.samples);
+        }
+        own
+    }
+
     /// Has the seed that decides the part held out be this one, where a part is held out and the config names no seed.
     pub(in super::super) fn hold_out_by(&mut self, seed: u64) {
         if let (true, Some(holdout)) = (self.source().holds_out(), self.holdout_mut()) {

@@ -42,11 +42,11 @@ pub struct Sweep {
     groups: Vec<Group>,
     gpu: Gpu,
     handle: RunHandle,
-    /// What it runs on, from its first fleet on.
+    /// The machine that it runs on, from its first fleet on.
     system: Option<System>,
 }
 
-/// What has happened in a sweep.
+/// The history of a sweep.
 #[derive(Debug, Clone)]
 pub struct SweepHistory {
     /// Its runs.
@@ -148,7 +148,7 @@ impl Sweep {
         Ok((rows, points.sweep.monitor(evaluates)))
     }
 
-    /// What has happened in a sweep that is there: the rows of its table, its epochs and judgements. Nothing is opened or
+    /// The history of a sweep that is there: the rows of its table, its epochs and judgements. Nothing is opened or
     /// locked.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Sweep {
     /// [`Error::Config`] with the first thing that differs.
     pub fn check_same(source: &SweepSource<'_>, path: &Path) -> Result<()> {
         let (asked, stored) = (Points::read(source)?, Points::stored(path)?);
-        asked.check_same(&stored, path)
+        asked.check_same(&stored, path, source.base)
     }
 
     fn of(dir: SweepDir, points: &Points, gpu: Gpu, groups: Vec<Group>, replicas: Vec<Replica>) -> Sweep {

@@ -156,13 +156,17 @@ impl Points {
     ///
     /// # Errors
     /// [`Error::Config`] with what differs.
-    pub fn check_same(&self, stored: &Points, path: &Path) -> Result<()> {
+    pub fn check_same(&self, stored: &Points, path: &Path, base: SweepBase<'_>) -> Result<()> {
+        let (option, remedy) = match base {
+            SweepBase::File { .. } => {
+                ("--resume", "leave the config and the options out to go on with it, or choose another --out")
+            }
+            SweepBase::Arrays { .. } => {
+                ("resume", "give all that it was begun with to go on with it, or choose another folder")
+            }
+        };
         let other = |what: &str| {
-            Error::Config(format!(
-                "--resume: {} holds a sweep with other {what}; leave the config and the options out to go on with it, or \
-                 choose another --out",
-                path.display()
-            ))
+            Error::Config(format!("{option}: {} holds a sweep with other {what}; {remedy}", path.display()))
         };
         if self.points != stored.points {
             return Err(other("runs"));
