@@ -4,8 +4,9 @@ The rules of types, which tests hold:
 
 - float32, float16, uint8, int8, uint16, int16 and int32 are taken as they are, without a copy where the numbers lie one
   after the other;
-- float64 and longdouble become float32, int64, uint32 and uint64 become int32, and bool becomes uint8, by a copy; a number
-  that int32 does not have, or a finite one that float32 does not have, is an error;
+- float64 and longdouble become float32, and int64, uint32 and uint64 become int32, by a copy; a number that int32 does not
+  have, or a finite one that float32 does not have, is an error;
+- bool becomes float32, 0 and 1, in inputs, and labels 0 and 1 in targets;
 - anything else is an error.
 """
 
@@ -15,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from ._errors import DataError
+from ._errors import DataError, WeightsError
 
+#: Kinds of arrays that are no numbers of the engine.
+_OTHERS = {"O": "objects", "U": "texts", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations", "V": "records"}
 _TAKEN = {"f4", "f2", "u1", "i1", "u2", "i2", "i4"}
 
 
@@ -27,17 +30,24 @@ def _from_other(name: str, value: Any) -> np.ndarray:
     # Tensors of PyTorch, which refuse to be shared while they take part in a gradient.
     if hasattr(value, "detach"):
         value = value.detach()
+    if getattr(value, "is_meta", False):
+        raise DataError(f"{name}: a tensor of the device meta has a shape and no numbers")
+    # Strided is the layout of a dense tensor of PyTorch.
+    if str(getattr(value, "layout", "torch.strided")) not in ("torch.strided", "strided"):
+        raise DataError(f"{name}: sparse data are not taken; make them dense, as {name}.to_dense() does")
     if hasattr(value, "__dlpack__"):
-        device = value.__dlpack_device__()
-        # 1: the processor; 3: its pinned memory.
-        if int(device[0]) not in (1, 3):
-            raise DataError(f"{name}: the tensor lies on a device ({device[0]}, {device[1]}); move it to the processor, as "
-                            f"{name}.cpu() does")
-        if hasattr(value, "resolve_conj"):
-            value = value.resolve_conj().resolve_neg()
         try:
+            device = value.__dlpack_device__()
+            # 1: the processor; 3: its pinned memory.
+            if int(device[0]) not in (1, 3):
+                raise DataError(f"{name}: the tensor lies on a device ({device[0]}, {device[1]}); move it to the processor, as "
+                                f"{name}.cpu() does")
+            if hasattr(value, "resolve_conj"):
+                value = value.resolve_conj().resolve_neg()
             return np.from_dlpack(value)
-        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        except DataError:
+            raise
+        except (BufferError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
             kind = getattr(value, "dtype", type(value).__name__)
             raise DataError(f"{name}: a tensor of {kind} cannot be shared with NumPy ({error}); make it float32, as "
                             f"{name}.float() does") from error
@@ -51,11 +61,12 @@ def _from_other(name: str, value: Any) -> np.ndarray:
         raise DataError(f"{name}: no array can be made of it ({error})") from error
 
 
-def _narrowed(name: str, array: np.ndarray) -> np.ndarray:
+def _narrowed(name: str, array: np.ndarray, is_target: bool) -> np.ndarray:
     """The array in a type that the engine takes."""
     kind = array.dtype.kind
     if kind == "b":
-        return array.astype(np.uint8)
+        # Inputs of uint8 would be divided by 255.
+        return array.astype(np.uint8 if is_target else np.float32)
     if kind == "f":
         with np.errstate(over="ignore"):
             narrow = array.astype(np.float32)
@@ -72,12 +83,11 @@ def _narrowed(name: str, array: np.ndarray) -> np.ndarray:
             raise DataError(f"{name} holds {worst}, and whole numbers go from {limits.min} to {limits.max}; use float32 for "
                             f"others")
         return array.astype(np.int32)
-    what = {"O": "objects", "U": "texts", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}
-    raise DataError(f"{name} holds {what.get(kind, array.dtype)}, and numbers are needed; encode them first. Labels of any "
+    raise DataError(f"{name} holds {_OTHERS.get(kind, array.dtype)}, and numbers are needed; encode them first. Labels of any "
                     f"type are for downhill.Classifier")
 
 
-def as_array(name: str, value: Any) -> np.ndarray:
+def as_array(name: str, value: Any, is_target: bool = False) -> np.ndarray:
     """``value`` as an array that the engine reads in place: of a type it takes, row-major, in the machine's byte order."""
     array = _from_other(name, value)
     if array.ndim == 0 and array.dtype.kind == "O":
@@ -87,11 +97,15 @@ def as_array(name: str, value: Any) -> np.ndarray:
     if array.ndim == 0:
         raise DataError(f"{name} is a single number, and an array has samples along its first axis")
     if array.dtype.str[1:] not in _TAKEN or not array.dtype.isnative:
-        array = _narrowed(name, array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("=")))
+        native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+        array = _narrowed(name, native, is_target)
     return array if array.flags.c_contiguous and array.flags.aligned else np.array(array, order="C", copy=True)
 
 
 def as_weights(name: str, value: Any) -> np.ndarray:
     """A tensor of weights as float32; 0 axes are allowed."""
     array = np.asarray(_from_other(name, value))
+    if array.dtype.kind not in "fiub":
+        kind = _OTHERS.get(array.dtype.kind, array.dtype)
+        raise WeightsError(f"{name} holds {kind}, and weights are real numbers")
     return np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)

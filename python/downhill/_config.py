@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def _read(config: Any) -> dict[str, Any]:
             return tomllib.loads(Path(config).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"cannot read the config {os.fspath(config)}: {error}") from error
-    return plain(dict(config))
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"config = {config!r}: the path of a file or a dict is needed")
+    return plain(config)
 
 
 def _named(value: Any) -> Any:
@@ -72,6 +75,9 @@ def build(layers: list[Any], keywords: dict[str, Any], others: list[str] = []) -
     for section in SECTION_KEYS:
         if section in given:
             value = given.pop(section)
+            if section == "early_stopping" and value is False:
+                table.pop(section, None)
+                continue
             if section == "early_stopping" and value is True:
                 value = {}
             value = _named(value) if section == "schedule" else plain(value)

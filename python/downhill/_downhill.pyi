@@ -34,7 +34,8 @@ def run_command(args: list[str]) -> int: ...
 def save(path: PathLike[str], tensors: Any) -> None: ...
 def sweep(
     config: Any,
-    keys: Any | None,
+    keys: Any,
+    resume: bool,
     arrays: Arrays,
     adapter: str,
     out: PathLike[str],

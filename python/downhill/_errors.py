@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Error(Exception):
-    """What any call of the package raises where it cannot do what it was asked."""
+    """Any call of the package raises it where it cannot do what it was asked."""
 
 
 class ConfigError(Error, ValueError):
@@ -46,13 +46,15 @@ class BudgetError(Error, MemoryError):
 class DivergedError(Error, ArithmeticError):
     """The loss is no longer a finite number.
 
-    Attributes: ``step`` and ``epoch``, counted from 1, ``lr`` and ``loss`` of that step.
+    Attributes: ``step`` and ``epoch``, counted from 1, ``lr`` and ``loss`` of that step, and ``run``, a
+    :class:`downhill.Run` with the records up to there. The net keeps the weights that it had before.
     """
 
     step: int
     epoch: int
     lr: float
     loss: float
+    run: object = None
 
 
 class FileError(Error, OSError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from . import _downhill
@@ -17,9 +18,12 @@ TABLES: dict[str, Any] = json.loads(_downhill.tables())
 
 def plain(value: Any) -> Any:
     """A value as a config has it: of lists, dicts, texts and numbers."""
+    # `AdamW` and `relu` without parentheses stand for themselves with no options.
+    if isinstance(value, type) and issubclass(value, Named) or getattr(value, "makes_entry", False):
+        value = value()
     if hasattr(value, "__downhill__"):
         return value.__downhill__()
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple, range)):
         return [plain(inner) for inner in value]
@@ -138,6 +142,7 @@ def entry_function(kind: str, row: dict[str, Any], where: str, flat: bool = Fals
     function.__name__ = function.__qualname__ = name
     function.__signature__ = signature(row)  # type: ignore[attr-defined]
     function.__doc__ = _text(row, where)
+    function.makes_entry = True  # type: ignore[attr-defined]
     return function
 
 

@@ -6,9 +6,11 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections import OrderedDict
 from contextlib import contextmanager
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 
@@ -17,7 +19,7 @@ import numpy as np
 from . import _downhill
 from ._arrays import as_array, as_weights
 from ._config import build
-from ._errors import ConfigError, DataError, Interrupted, StopTraining, WeightsError
+from ._errors import ConfigError, DataError, DivergedError, Interrupted, ShapeError, StopTraining, WeightsError
 from ._names import plain
 from ._progress import Observer, choose
 
@@ -29,23 +31,32 @@ if TYPE_CHECKING:
 FIT_KEYWORDS = ["eval", "out", "progress", "on_epoch", "on_steps", "adapter"]
 
 
-@contextmanager
-def quiet_loader() -> Iterator[None]:
-    """Keeps Mesa's drivers from printing an error about a variable that only a desktop sets."""
-    name = "XDG_RUNTIME_DIR"
-    if sys.platform != "linux" or name in os.environ:
-        yield
-        return
-    os.environ[name] = tempfile.gettempdir()
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
+_QUIET = threading.Lock()
+
+
+def quiet_loader() -> None:
+    """Keeps Mesa's drivers from printing an error about a variable that only a desktop sets.
+
+    The variable is set before the first device is opened, and stays: to remove it again would race with threads that read
+    the environment.
+    """
+    if sys.platform == "linux":
+        with _QUIET:
+            os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
 
 def which(adapter: Any) -> str:
     """The adapter as ``--adapter`` takes it; without one, that of ``DOWNHILL_ADAPTER``, else the best."""
     return str(adapter) if adapter is not None else os.environ.get("DOWNHILL_ADAPTER") or "auto"
+
+
+def folder(out: Any) -> Path | None:
+    """The folder that ``out`` names."""
+    if out is None:
+        return None
+    if os.fspath(out) == "":
+        raise ConfigError('out = "": the name of a folder is needed, as "runs/a"')
+    return Path(out)
 
 
 def gathered(x: Any, t: Any, eval: Any) -> tuple[Any, dict[str, Any]]:
@@ -54,7 +65,7 @@ def gathered(x: Any, t: Any, eval: Any) -> tuple[Any, dict[str, Any]]:
     if t is None:
         data["target"] = "inputs"
     eval_x = eval_t = None
-    if isinstance(eval, (int, float)) and not isinstance(eval, bool):
+    if isinstance(eval, Real) and not isinstance(eval, bool):
         data["eval_fraction"] = float(eval)
     elif eval is not None:
         pair = eval if isinstance(eval, (tuple, list)) else (eval,)
@@ -62,9 +73,11 @@ def gathered(x: Any, t: Any, eval: Any) -> tuple[Any, dict[str, Any]]:
             wanted = "(xv,)" if t is None else "(xv, tv)"
             raise DataError(f"eval has {len(pair)} arrays: {wanted} is needed, or the share of the samples to hold out, as 0.2")
         eval_x = as_array("the x of eval", pair[0])
-        eval_t = as_array("the t of eval", pair[1]) if t is not None else None
-    own = (as_array("x", x), as_array("t", t) if t is not None else None)
+        eval_t = as_array("the t of eval", pair[1], is_target=True) if t is not None else None
+    own = (as_array("x", x), as_array("t", t, is_target=True) if t is not None else None)
     if (eval_x is not None) and (eval_x.dtype != own[0].dtype):
+        if eval_x.dtype == np.uint8 and own[0].dtype.kind == "f":
+            raise _no_bytes("the x of eval", own[0].dtype.name)
         # Numbers of another type that mean the same.
         eval_x = _as_type("the x of eval", eval_x, own[0].dtype)
     if eval_t is not None and own[1] is not None and eval_t.dtype != own[1].dtype:
@@ -80,15 +93,21 @@ def _as_type(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     raise DataError(f"{name} is {array.dtype}, and that to train on {dtype}: both need the same type")
 
 
+def _no_bytes(name: str, others: str) -> DataError:
+    """Bytes, which training divides by 255, where a net is trained on floats."""
+    return DataError(f"{name} is uint8, and the net is trained on {others}; whether bytes are to be divided is yours to say: give "
+                     f'{name} / 255, or {name}.astype("f4") for the numbers as they are')
+
+
 class Run:
-    """What ``fit`` gives back: the records of a run, its weights, and how it ended."""
+    """The result of ``fit``: the records of a run, its weights, and how it ended."""
 
     def __init__(self, net: "Sequential", done: dict[str, Any], path: Path | None) -> None:
         #: The net, with the weights of this run's end.
         self.net = net
         #: The folder of the run, or None.
         self.path = path
-        #: ``"finished"``, ``"early stopped"`` or ``"stopped"``.
+        #: ``"finished"``, ``"early stopped"``, ``"stopped"`` or ``"diverged"``.
         self.outcome: str = done["outcome"]
         #: Steps done.
         self.step: int = done["step"]
@@ -197,10 +216,14 @@ class Sequential:
         arrays, data = gathered(x, t, eval)
         table = build(self.layers, dict(config), FIT_KEYWORDS)
         table["data"].update(data)
-        _needs_folder(table, out)
+        path = folder(out)
+        _needs_folder(table, path)
+        _is_free(path)
+        if self._weights is not None and (table.get("init") or {}).get("file"):
+            raise ConfigError("init: the net has weights, and fit goes on from them; net.reset() first drops them")
         observer = Observer(choose(progress), on_epoch, on_steps)
-        path = None if out is None else Path(out)
-        with _closing(observer), quiet_loader():
+        quiet_loader()
+        with _closing(observer), self._diverging(path), self._explaining(x, t, table["model"].get("loss")):
             done = _downhill.fit(table, arrays, which(adapter), path, self._weights, observer)
         return self._take(done, path, observer)
 
@@ -224,6 +247,33 @@ class Sequential:
             raise interrupted from None
         raise raised
 
+    @contextmanager
+    def _diverging(self, path: Path | None) -> Iterator[None]:
+        """A run that diverges has its records in the exception."""
+        try:
+            yield
+        except DivergedError as error:
+            records = getattr(error, "records", None)
+            if records and records["config"] is not None:
+                error.run = Run(self, {**records, "outcome": "diverged", "step": error.step, "average": None}, path)
+            raise
+
+    @contextmanager
+    def _explaining(self, x: Any, t: Any = None, loss: Any = None) -> Iterator[None]:
+        """Errors that have their reason in an array name it: ``x``, or targets ``t`` of the loss."""
+        try:
+            yield
+        except (ConfigError, DataError, ShapeError, WeightsError) as error:
+            was, now = ((self._config or {}).get("data") or {}).get("sample"), list(np.shape(x)[1:])
+            if isinstance(error, (ShapeError, WeightsError)) and was is not None and now != was:
+                raise ShapeError(f"x has samples of shape {now}, and the net was trained on samples of shape {was}; net.reset() "
+                                 f"lets it train on others ({error})") from error
+            is_label = any(words in str(error) for words in ("label ", "output and target"))
+            if is_label and t is not None and _name(loss) in _OF_NUMBERS and as_array("t", t, is_target=True).dtype.kind in "iu":
+                raise type(error)(f"{error}. Integer targets are labels of classes; "
+                                  f't.astype("f4") is for numbers') from error.__cause__
+            raise
+
     @property
     def trained(self) -> bool:
         """True where it has weights."""
@@ -245,22 +295,32 @@ class Sequential:
 
     def _answers(self, x: Any, head: bool, adapter: Any) -> np.ndarray:
         table, weights = self._known("predict")
+        if head and self._config is None:
+            raise WeightsError("predict: the weights were loaded, and which loss they were trained for is not known, so whether "
+                               "outputs become probabilities is not either; net(x) gives the outputs of the last layer")
         array = self._as_trained(as_array("x", x))
         if array.size == 0:
             raise DataError(f"x has shape {list(array.shape)}: there is no sample in it")
         key = (head, which(adapter))
-        with quiet_loader():
+        quiet_loader()
+        with self._explaining(array):
             if key not in self._predictors:
                 self._predictors[key] = _downhill.Predictor(table, self._encoding, weights, which(adapter), head)
             return self._predictors[key].predict(array)
 
     def _as_trained(self, array: np.ndarray) -> np.ndarray:
-        """Whole numbers as floats, where the net was trained on floats that nothing scales."""
-        if self._config is None or self._encoding is not None or array.dtype.kind == "f":
+        """Whole numbers as floats, where the net was trained on floats that nothing scales. Bytes and floats are not mixed."""
+        data = (self._config or {}).get("data", {})
+        if data.get("source") != "memory" or data.get("integers", False):
             return array
-        data = self._config["data"]
-        is_float = data.get("source") == "memory" and not data.get("integers", False)
-        return array.astype(np.float32) if is_float else array
+        divisor = json.loads(self._encoding).get("divisor", 1) if self._encoding else 1
+        is_bytes = array.dtype == np.uint8
+        if divisor != 1 and not is_bytes:
+            raise DataError(f"x is {array.dtype}, and the net was trained on bytes, which are divided by {divisor:g}; give it uint8, "
+                            f'as (x * {divisor:g}).round().astype("u1") of numbers from 0 to 1')
+        if divisor == 1 and is_bytes:
+            raise _no_bytes("x", "floats")
+        return array if self._encoding or array.dtype.kind == "f" else array.astype(np.float32)
 
     def predict(self, x: Any, *, adapter: Any = None) -> np.ndarray:
         """The answers to samples, float32: probabilities where the loss is one of classes, else the outputs."""
@@ -284,9 +344,11 @@ class Sequential:
         table["data"] = {key: value for key, value in table["data"].items() if key in ("source", "batch_size", "workers")}
         table.pop("early_stopping", None)
         table.pop("checkpoint", None)
-        arrays, data = gathered(self._as_trained(as_array("x", x)), t, None)
+        array = self._as_trained(as_array("x", x))
+        arrays, data = gathered(array, t, None)
         table["data"].update(data)
-        with quiet_loader():
+        quiet_loader()
+        with self._explaining(array, t, table["model"].get("loss")):
             found = _downhill.evaluate(table, self._encoding, weights, arrays, which(adapter))
         if "confusion_matrix" in found:
             found["confusion_matrix"] = np.array(found["confusion_matrix"], dtype=np.int64)
@@ -300,6 +362,12 @@ class Sequential:
 
     def load_state_dict(self, weights: Mapping[str, Any]) -> "Sequential":
         """Takes weights by their names, as :meth:`state_dict` or a model of PyTorch has them. Use checks the shapes."""
+        if not isinstance(weights, Mapping):
+            raise WeightsError(f"the weights are a {type(weights).__name__}, and a dict of names with arrays is needed, as "
+                               f"state_dict() gives it")
+        wrong = [name for name in weights if not isinstance(name, str)]
+        if wrong:
+            raise WeightsError(f"the weights have the key {wrong[0]!r}, and names are needed, as 0.weight")
         self._weights = [(name, np.array(as_weights(name, values))) for name, values in weights.items()]
         self._predictors = {}
         return self
@@ -315,12 +383,31 @@ class Sequential:
         return self
 
 
+#: Losses whose targets are numbers, or labels as one-hot rows.
+_OF_NUMBERS = {"mse", "l1", "huber", "smooth_l1", "bce_with_logits"}
+
+
+def _name(entry: Any) -> Any:
+    """The name of an entry of a config."""
+    entry = plain(entry)
+    return next(iter(entry), None) if isinstance(entry, dict) else entry
+
+
 @contextmanager
 def _closing(observer: Observer) -> Iterator[None]:
     try:
         yield
     finally:
         observer.view.close()
+
+
+def _is_free(path: Path | None) -> None:
+    """Refuses a folder that holds a run."""
+    if path is None or not (path / "metrics.jsonl").exists():
+        return
+    is_done = (path / "model.safetensors").exists()
+    how = "" if is_done else f', which did not end; downhill.resume("{path}", x, t) goes on with it; or'
+    raise ConfigError(f"{path} holds a run already{how or ';'} choose another out, or remove it")
 
 
 def _needs_folder(table: dict[str, Any], out: Any) -> None:
@@ -367,9 +454,10 @@ def resume(
     arrays, data = gathered(x, t, eval)
     settings = [f"{key}={json.dumps(value)}" for key, value in (set or {}).items()]
     observer = Observer(choose(progress), on_epoch, on_steps)
-    with _closing(observer), quiet_loader():
+    net = Sequential()
+    quiet_loader()
+    with _closing(observer), net._diverging(Path(path)):
         done = _downhill.resume(Path(path), arrays, which(adapter), settings, observer)
-    net = Sequential(*_table(done["config"])["model"]["layers"])
     return net._take(done, Path(path), observer)
 
 
@@ -385,5 +473,5 @@ class Adapter:
 
 def adapters() -> list[Adapter]:
     """Every adapter; ``adapter=`` takes an index, part of a name, ``"auto"`` or ``"software"``."""
-    with quiet_loader():
-        return [Adapter(**row) for row in _downhill.adapters()]
+    quiet_loader()
+    return [Adapter(**row) for row in _downhill.adapters()]

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any, Callable
 
+from ._errors import ConfigError
+
 
 def _shown(record: dict[str, float]) -> dict[str, str]:
     """The numbers of an epoch that are shown."""
@@ -110,7 +112,13 @@ def choose(progress: Any) -> Quiet:
         except ImportError:
             return Lines()
         return Bar(tqdm)
-    return Lines() if progress == "plain" else progress
+    if isinstance(progress, str) and progress == "plain":
+        return Lines()
+    missing = [name for name in ("start", "steps", "epoch", "close") if not hasattr(progress, name)]
+    if missing:
+        raise ConfigError(f'progress = {progress!r}: True, False, "plain", or an object with the methods start, steps, epoch '
+                          f"and close is needed; this one has no {missing[0]}")
+    return progress
 
 
 class Observer:

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import os
 import tempfile
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Mapping
 
 import numpy as np
 
 from . import _downhill
-from ._config import build
-from ._errors import Interrupted
-from ._names import plain
-from ._net import Sequential, gathered, load, quiet_loader, which
+from ._config import DATA_KEYS, TRAIN_KEYS, build
+from ._errors import ConfigError, Interrupted
+from ._names import BESIDE_OPTIMIZER, TABLES, plain
+from ._net import Sequential, folder, gathered, load, quiet_loader, which
+
+_OPTIMIZER_KEYS = {option["name"] for row in TABLES["optimizers"] for option in row["options"] + BESIDE_OPTIMIZER}
+
+
+def _values(first: float, last: float, scale: str, count: int) -> str:
+    """So many values as a config has them. Numbers of NumPy are numbers too."""
+    ends = [repr(int(end) if isinstance(end, Integral) else float(end)) for end in (first, last)]
+    return f"{ends[0]}..{ends[1]}:{scale}:{int(count)}"
 
 
 def log(first: float, last: float, count: int) -> str:
     """``count`` values of equal ratios from ``first`` to ``last``, for the grid of a sweep."""
-    return f"{first!r}..{last!r}:log:{count}"
+    return _values(first, last, "log", count)
 
 
 def lin(first: float, last: float, count: int) -> str:
     """``count`` values of equal differences from ``first`` to ``last``, for the grid of a sweep."""
-    return f"{first!r}..{last!r}:lin:{count}"
+    return _values(first, last, "lin", count)
 
 
 class SweepResult:
-    """What :func:`sweep` gives back: a row for each run, the best of them, and their folder."""
+    """The result of :func:`sweep`: a row for each run, the best of them, and their folder."""
 
     def __init__(self, done: dict[str, Any], path: Path, kept: Any) -> None:
         #: The folder.
@@ -40,8 +49,6 @@ class SweepResult:
         self.metric: str = done["metric"]
         #: The numbers of the runs, the best first.
         self.ranked: list[int] = done["ranked"]
-        #: True where it was stopped.
-        self.is_stopped: bool = done["is_stopped"]
         self._kept = kept
 
     @property
@@ -116,6 +123,33 @@ class _Observer:
 KEYS = ["grid", "zip", "random", "seeds", "order", "halving", "asha", "at_once", "keep", "metric"]
 
 
+def _sections(given: dict[str, Any]) -> dict[str, Any]:
+    """The section [sweep] of these keywords."""
+    given = {key: plain(value) for key, value in given.items() if value is not None}
+    for name in ("grid", "zip"):
+        if not isinstance(given.get(name, {}), dict):
+            raise ConfigError(f"{name} = {given[name]!r}: a dict of keys with their values is needed, as "
+                              f'{{"optimizer.lr": [1e-3, 3e-3]}}')
+        for key in given.get(name, {}):
+            _check_key(str(key))
+    if "seeds" in given:
+        try:
+            given["seeds"] = [int(seed) for seed in given["seeds"]]
+        except (TypeError, ValueError):
+            raise ConfigError(f"seeds = {given['seeds']!r}: whole numbers are needed, as range(8)") from None
+    if not any(given.get(name) for name in ("grid", "zip", "seeds")):
+        raise ConfigError('the sweep varies nothing; give it grid={"optimizer.lr": [1e-3, 3e-3]} or seeds=range(8)')
+    return given
+
+
+def _check_key(key: str) -> None:
+    """Refuses a key of a sweep that lacks its section, where one has it."""
+    sections = {"optimizer": _OPTIMIZER_KEYS, "train": TRAIN_KEYS, "data": DATA_KEYS}
+    found = [f"{section}.{key}" for section, names in sections.items() if key in names]
+    if "." not in key and found:
+        raise ConfigError(f'unknown key {key} of a sweep; keys have their section: did you mean "{found[0]}"?')
+
+
 def sweep(
     net: Sequential,
     x: Any,
@@ -136,25 +170,30 @@ def sweep(
     ``grid`` has the values of each key, which go with each of the others, and ``zip`` those that go together: a list,
     :func:`log` or :func:`lin`. Each run is repeated with each of ``seeds``. ``random``, ``halving``, ``asha``, ``order``,
     ``at_once``, ``keep`` and ``metric`` are those of ``downhill sweep``; every other keyword is as in
-    :meth:`Sequential.fit`. ``out`` is the folder, a temporary one without it.
+    :meth:`Sequential.fit`. ``out`` is the folder, a temporary one without it. The same call with ``resume=True`` goes on with
+    a sweep that was stopped: runs that have ended stay as they are.
     """
     keys = {key: config.pop(key) for key in KEYS if key in config}
-    given = {**keys, "grid": grid, "zip": zip, "seeds": None if seeds is None else [int(seed) for seed in seeds]}
-    kept = None
-    if out is None:
-        kept = tempfile.TemporaryDirectory(prefix="downhill-sweep-")
-        out = Path(kept.name) / "sweep"
-    arrays, data = gathered(x, t, eval)
     table = build(net.layers, config, KEYS)
+    sections = _sections({**keys, "grid": grid, "zip": zip, "seeds": seeds})
+    kept, path = None, folder(out)
+    if path is None:
+        if resume:
+            raise ConfigError("resume: the folder of the sweep is needed, as out= has named it")
+        kept = tempfile.TemporaryDirectory(prefix="downhill-sweep-")
+        path = Path(kept.name) / "sweep"
+    elif not resume and (path / "sweep.toml").exists():
+        raise ConfigError(f'{path} holds a sweep already; the same call with resume=True goes on with it; or choose another '
+                          f"out, or remove it")
+    arrays, data = gathered(x, t, eval)
     table["data"].update(data)
     observer = _Observer(progress)
     try:
-        with quiet_loader():
-            sections = {key: plain(value) for key, value in given.items() if value is not None}
-            done = _downhill.sweep(table, None if resume else sections, arrays, which(adapter), Path(out), observer)
+        quiet_loader()
+        done = _downhill.sweep(table, sections, resume, arrays, which(adapter), path, observer)
     except KeyboardInterrupt:
-        how = "" if kept else f', and saved; downhill.sweep(.., out="{out}", resume=True) goes on with it'
+        how = "" if kept else f', and saved; downhill.sweep(.., out="{path}", resume=True) goes on with it'
         raise Interrupted(f"the sweep was stopped{how}") from None
     finally:
         observer.close()
-    return SweepResult(done, Path(out), kept)
+    return SweepResult(done, path, kept)

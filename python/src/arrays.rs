@@ -28,7 +28,8 @@ impl Source for Memory {
         let from = at * self.kind.bytes();
         assert!(from + into.len() <= self.len * self.kind.bytes(), "numbers past the end of {self:?}");
         // SAFETY: the array has `len` numbers from `address` on, one after the other, and `_owner` keeps it. A program that
-        // writes to it meanwhile changes numbers, and nothing else: every bit pattern is a number.
+        // writes to it meanwhile changes numbers, and nothing else: every bit pattern is a number. Its memory moves only where
+        // the program calls `resize(refcheck=False)` on it, which NumPy leaves to the caller and the guide forbids.
         unsafe {
             std::ptr::copy_nonoverlapping(
                 (self.address as *const u8).add(from),

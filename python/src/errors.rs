@@ -50,7 +50,7 @@ fn raised(py: Python<'_>, class: &str, text: &str) -> PyErr {
 
 /// Runs `work` without the GIL. A fault of the program in it becomes an exception too.
 pub fn unlocked<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error> + Send) -> PyResult<T> {
-    // What the work had in hand is dropped or left to the caller's error.
+    // The work's own values are dropped or left to the caller's error.
     let done = py.detach(|| catch_unwind(AssertUnwindSafe(work)));
     match done {
         Ok(result) => result.map_err(|err| exception(py, &err)),

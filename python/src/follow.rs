@@ -1,4 +1,4 @@
-//! What Python sees of a run while it trains: its observer, Ctrl-C, and the records that it gets at the end.
+//! A run as Python sees it while it trains: its observer, Ctrl-C, and the records that it gets at the end.
 
 use downhill::Error;
 use downhill::train::{EpochRecord, Observer, RunStart, StepRecord};
@@ -12,15 +12,29 @@ use crate::weights::to_numpy_f64;
 #[derive(Debug, Default)]
 pub struct Follow {
     observer: Option<Py<PyAny>>,
+    begun: Option<Begun>,
     steps: Vec<StepRecord>,
     epochs: Vec<EpochRecord>,
     raised: Option<PyErr>,
+}
+
+/// A run that has begun.
+#[derive(Debug)]
+struct Begun {
+    /// The whole config as TOML.
+    config: String,
+    adapter: String,
 }
 
 impl Follow {
     /// For an observer with the methods `start`, `steps` and `epoch`.
     pub fn new(observer: Option<Py<PyAny>>) -> Follow {
         Follow { observer, ..Follow::default() }
+    }
+
+    /// Keeps the whole config of the run, and its adapter.
+    pub fn begin(&mut self, config: String, adapter: String) {
+        self.begun = Some(Begun { config, adapter });
     }
 
     /// The exception that stopped the run.
@@ -50,7 +64,7 @@ impl Follow {
         }
     }
 
-    /// The records as arrays: those of steps, those of epochs, and the confusion matrices.
+    /// The records as arrays: those of steps, those of epochs, and the last confusion matrix; the config and the adapter.
     pub fn records<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (all, steps, epochs) = (PyDict::new(py), PyDict::new(py), PyDict::new(py));
         steps.set_item("step", to_numpy_f64(py, self.steps.iter().map(|own| own.step as f64))?)?;
@@ -76,6 +90,8 @@ impl Follow {
         all.set_item("steps", steps)?;
         all.set_item("epochs", epochs)?;
         all.set_item("confusion", last)?;
+        all.set_item("config", self.begun.as_ref().map(|begun| &begun.config))?;
+        all.set_item("adapter", self.begun.as_ref().map(|begun| &begun.adapter))?;
         Ok(all)
     }
 }
@@ -116,6 +132,10 @@ impl Observer for Follow {
         self.steps.extend_from_slice(steps);
         let Some(StepRecord { step, epoch, loss, lr, .. }) = steps.last() else { return Ok(()) };
         self.call(|_, observer| observer.call_method1("steps", (*step, *epoch, *loss, *lr)).map(drop))
+    }
+
+    fn evaluating(&mut self) -> Result<(), Error> {
+        if self.raised.is_some() { Err(Error::Cancelled) } else { self.call(|_, _| Ok(())) }
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), Error> {

@@ -11,6 +11,7 @@ mod device;
 mod errors;
 mod follow;
 mod predict;
+mod signals;
 mod sweep;
 mod tables;
 mod train;

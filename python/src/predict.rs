@@ -16,6 +16,7 @@ use pyo3::types::PyDict;
 use crate::arrays::{Arrays, array};
 use crate::device;
 use crate::errors::unlocked;
+use crate::signals::Signals;
 use crate::values::table;
 use crate::weights::{from_python, to_numpy};
 
@@ -75,16 +76,19 @@ impl Predictor {
     /// The answers to every sample of an array.
     fn predict<'py>(&self, py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let x = array("x", x)?;
-        let (values, shape) = unlocked(py, || {
+        let mut signals = Signals::default();
+        let done = unlocked(py, || {
+            device::check_process()?;
             let field = data::encoded_inputs(&x, self.encoding.as_ref())?;
-            self.answers(&field).inspect_err(device::forget)
-        })?;
+            self.answers(&field, &mut signals).inspect_err(device::forget)
+        });
+        let (values, shape) = signals.or(done)?;
         to_numpy(py, &values, &shape)
     }
 }
 
 impl Predictor {
-    fn answers(&self, field: &Field) -> Result<(Vec<f32>, Vec<usize>), Error> {
+    fn answers(&self, field: &Field, signals: &mut Signals) -> Result<(Vec<f32>, Vec<usize>), Error> {
         let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = field.len().clamp(1, BATCH);
         let fits = |own: &Planned| {
@@ -98,12 +102,13 @@ impl Predictor {
         let Some(Planned { predictor, .. }) = planned.as_mut() else { return Ok((Vec::new(), Vec::new())) };
         let mut answers = Vec::with_capacity(field.len() * predictor.output().elements());
         let result = (0..field.len()).step_by(predictor.batch()).try_for_each(|first| {
+            signals.look()?;
             let count = predictor.batch().min(field.len() - first);
             answers.extend(answer(predictor, field, first, count)?);
             Ok(())
         });
         let shape = [&[field.len()], &predictor.output()[..]].concat();
-        if result.is_err() {
+        if !matches!(result, Ok(()) | Err(Error::Cancelled | Error::Data(_))) {
             // A device that was lost has to be opened again.
             *planned = None;
         }
@@ -156,6 +161,7 @@ pub fn evaluate<'py>(
     adapter: &str,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (table, weights, arrays) = (table(config)?, from_python(weights)?, &arrays.get().0);
+    let mut signals = Signals::default();
     let found = unlocked(py, || {
         let config = Config::from_table(&table, &[])?;
         let encoding = array_encoding(encoding)?;
@@ -168,15 +174,17 @@ pub fn evaluate<'py>(
         };
         let data = if config.learns_inputs() { data.without_targets() } else { data };
         let gpu = device::open(adapter, &config)?;
-        let evaluate = || {
+        let mut evaluate = || {
             let plan = config.plan(&data, Target::for_gpu(&gpu))?;
             let mut trainer = Trainer::from_plan(&gpu, plan, &data, &config.options)?;
             trainer.load_state_dict(&weights)?;
-            trainer.evaluate()
+            signals.look()?;
+            pollster::block_on(trainer.evaluate_between(&mut || signals.look()))
         };
         let found = evaluate().inspect_err(device::forget)?;
         found.ok_or_else(|| Error::Data("there is nothing to evaluate on".into()))
-    })?;
+    });
+    let found = signals.or(found)?;
     let dict = PyDict::new(py);
     dict.set_item("loss", found.loss)?;
     found.accuracy.map_or(Ok(()), |accuracy| dict.set_item("accuracy", accuracy))?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use downhill::Error;
 use downhill::config;
 use downhill::run::{Row, Sweep, SweepBase, SweepObserver, SweepSource, SweepStart, ranked};
-use downhill::train::{EpochRecord, Fleet, FleetEnd, StepRecord};
+use downhill::train::{EpochRecord, Fleet, StepRecord};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use toml::Value;
@@ -50,6 +50,16 @@ impl SweepObserver for Follow {
         self.call("steps", run, vec![("step".into(), last.step as f64), ("loss".into(), last.loss.into())])
     }
 
+    fn evaluating(&mut self) -> Result<(), Error> {
+        if self.raised.is_some() {
+            return Err(Error::Cancelled);
+        }
+        Python::attach(|py| py.check_signals()).map_err(|err| {
+            self.raised = Some(err);
+            Error::Cancelled
+        })
+    }
+
     fn epoch(&mut self, run: usize, epoch: &EpochRecord) -> Result<(), Error> {
         let mut values = vec![("epoch".to_owned(), epoch.epoch as f64)];
         values.extend(epoch.values());
@@ -62,36 +72,39 @@ impl SweepObserver for Follow {
     }
 }
 
-/// Trains the runs of a sweep in a folder. It is begun with the section `keys`, or resumed where that is None.
+/// Trains the runs of a sweep in a folder, with the section `keys`. Where `resume` is true the folder has to hold that sweep,
+/// which goes on.
 #[pyfunction]
-#[pyo3(signature = (config, keys, arrays, adapter, out, observer=None))]
+#[pyo3(signature = (config, keys, resume, arrays, adapter, out, observer=None))]
+#[expect(clippy::too_many_arguments, reason = "a function of Python, which names them")]
 pub fn sweep<'py>(
     py: Python<'py>,
     config: &Bound<'py, PyAny>,
-    keys: Option<&Bound<'py, PyAny>>,
+    keys: &Bound<'py, PyAny>,
+    resume: bool,
     arrays: &Bound<'py, Arrays>,
     adapter: &str,
     out: PathBuf,
     observer: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (config, arrays) = (table(config)?, &arrays.get().0);
-    let keys = keys.map(|keys| value("sweep", keys, 0)).transpose()?.flatten();
+    let keys = value("sweep", keys, 0)?.unwrap_or_else(|| Value::Table(toml::Table::new()));
     let mut follow = Follow { observer, raised: None };
     let done = unlocked(py, || {
         device::check_process()?;
         let options = device::options(adapter);
-        let mut sweep = match keys {
-            None => Sweep::resume_on(&out, arrays, &options)?,
-            Some(keys) => {
-                let keys = config::Sweep::read(keys)?;
-                let base = SweepBase::Arrays { config: &config, arrays };
-                Sweep::start(&SweepSource { base, settings: &[], keys }, &out, &options)?
-            }
+        let base = SweepBase::Arrays { config: &config, arrays };
+        let source = SweepSource { base, settings: &[], keys: config::Sweep::read(keys)? };
+        let mut sweep = if resume {
+            Sweep::check_same(&source, &out)?;
+            Sweep::resume_on(&out, arrays, &options)?
+        } else {
+            Sweep::start(&source, &out, &options)?
         };
-        let end = sweep.run(&mut follow)?;
-        Ok((end, sweep.rows(), sweep.swept().to_vec(), sweep.monitor().clone()))
+        sweep.run(&mut follow)?;
+        Ok((sweep.rows(), sweep.swept().to_vec(), sweep.monitor().clone()))
     });
-    let (end, rows, swept, monitor) = match (done, follow.raised.take()) {
+    let (rows, swept, monitor) = match (done, follow.raised.take()) {
         (_, Some(raised)) => return Err(raised),
         (done, None) => done?,
     };
@@ -120,7 +133,6 @@ pub fn sweep<'py>(
     result.set_item("swept", swept)?;
     result.set_item("ranked", order)?;
     result.set_item("metric", &monitor.metric)?;
-    result.set_item("is_stopped", end == FleetEnd::Stopped)?;
     Ok(result)
 }
 

@@ -20,12 +20,10 @@ use crate::weights::{from_python, to_python};
 
 /// A run that has come to its end, or was stopped.
 struct Trained {
-    config: String,
     encoding: Option<String>,
     outcome: Outcome,
     weights: Vec<NamedTensor>,
     average: Option<Vec<NamedTensor>>,
-    adapter: String,
     notes: Vec<String>,
 }
 
@@ -98,31 +96,23 @@ fn in_memory(
         Some(weights) => trainer.load_state_dict(weights)?,
         None => drop(run::initialise(&mut trainer, &config.init)?),
     }
+    follow.begin(config.to_toml(), gpu.adapter().name.clone());
     let outcome = trainer.run(follow)?;
     let (weights, average) = trainer.weights()?;
     let encoding = config.encoding(data.encoding().cloned());
-    Ok(Trained {
-        config: config.to_toml(),
-        encoding: to_json(encoding.as_ref()),
-        outcome,
-        weights,
-        average,
-        adapter: gpu.adapter().name.clone(),
-        notes: Vec::new(),
-    })
+    Ok(Trained { encoding: to_json(encoding.as_ref()), outcome, weights, average, notes: Vec::new() })
 }
 
 fn in_session(mut session: Session, follow: &mut Follow) -> Result<Trained, Error> {
+    follow.begin(session.config().to_toml(), session.gpu().adapter().name.clone());
     let outcome = session.run(follow)?;
     let (weights, average) = session.trainer().weights()?;
     let encoding = session.config().encoding(session.data().encoding().cloned());
     Ok(Trained {
-        config: session.config().to_toml(),
         encoding: to_json(encoding.as_ref()),
         outcome,
         weights,
         average,
-        adapter: session.gpu().adapter().name.clone(),
         notes: session.notes().to_vec(),
     })
 }
@@ -141,7 +131,6 @@ fn finished<'py>(
         (Ok(trained), raised) => {
             let dict = follow.records(py)?;
             dict.set_item("raised", raised)?;
-            dict.set_item("config", &trained.config)?;
             dict.set_item("encoding", &trained.encoding)?;
             dict.set_item("outcome", trained.outcome.end.name())?;
             dict.set_item("is_stopped", trained.outcome.end == RunEnd::Stopped)?;
@@ -149,13 +138,16 @@ fn finished<'py>(
             dict.set_item("weights", to_python(py, &trained.weights)?)?;
             let average = trained.average.as_ref().map(|average| to_python(py, average)).transpose()?;
             dict.set_item("average", average)?;
-            dict.set_item("adapter", &trained.adapter)?;
             dict.set_item("notes", &trained.notes)?;
             dict
         }
         // The exception that stopped the run goes before what followed from it.
         (Err(_), Some(raised)) => return Err(raised),
-        (Err(err), None) => return Err(err),
+        (Err(err), None) => {
+            // The package makes a run of them, where the run had begun.
+            err.value(py).setattr("records", follow.records(py)?)?;
+            return Err(err);
+        }
     };
     Ok(trained)
 }

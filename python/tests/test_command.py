@@ -107,7 +107,7 @@ def test_commands_say_what_a_run_of_python_needs(fitted, command, tmp_path):
     out = command("eval", "runs/a", code=2)
     assert "arrays of the program that trained" in out and "--data FILE.npz" in out
     out = command("resume", "runs/a", "--set", "train.epochs=9", code=2)
-    assert "downhill.resume(RUN, x, t)" in out
+    assert "downhill.resume(RUN, x, t)" in out and "downhill.sweep(.., resume=True)" in out
     (tmp_path / "net.toml").write_text('data = { source = "memory" }\nmodel = { layers = ["relu"], loss = "mse" }\n'
                                        'optimizer = { name = "sgd" }\n')
     assert "arrays of the program" in command("train", "net.toml", code=2)
@@ -116,6 +116,7 @@ def test_commands_say_what_a_run_of_python_needs(fitted, command, tmp_path):
 
 def test_the_command_is_the_program(command, tmp_path):
     assert command("--version").startswith(f"downhill {dh.__version__}")
+    assert "Usage: downhill " in command("trian", code=2)
     assert "did you mean" in command("trian", code=2) or "similar" in command("trian", code=2)
     (tmp_path / "net.toml").write_text(
         'data = { source = "digits" }\ntrain = { steps = 5 }\noptimizer = { name = "sgd" }\n'

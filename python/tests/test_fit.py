@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -77,7 +79,7 @@ def test_fit_goes_on_from_the_weights_and_reset_drops_them(digits, net, quick):
 
 def test_a_share_may_be_held_out(digits, net, quick):
     x, t, _, _ = digits
-    run = net.fit(x, t, eval=0.25, **quick)
+    run = net.fit(x, t, eval=np.float32(0.25), **quick)
     assert "eval_fraction = 0.25" in run.config and run.last["eval_accuracy"] > 0.5
     assert run.step == 2 * -(-1078 // 32)
 
@@ -174,7 +176,7 @@ def test_nets_and_weights_are_copied_and_saved(digits, net, quick, tmp_path):
     state["1.weight"][:] = 0
     assert (net.predict(xv) == p).all(), "a state dict is a copy"
     with pytest.raises(dh.WeightsError, match="1.weight"):
-        dh.Sequential("flatten", dh.linear(8), "relu", dh.linear(10)).load_state_dict(net.state_dict()).predict(xv)
+        dh.Sequential("flatten", dh.linear(8), "relu", dh.linear(10)).load_state_dict(net.state_dict())(xv)
 
 
 def test_predictions_do_not_depend_on_how_many_there_are(digits, net, quick):
@@ -194,3 +196,89 @@ def test_integers_go_through_an_embedding():
     run = net.fit(tokens, (tokens[:, 0] > 9).astype(np.int64), loss="cross_entropy", optimizer=dh.AdamW(lr=3e-2), epochs=20)
     assert run.last["train_loss"] < 0.2
     assert ((net.predict(tokens).argmax(1) == 1) == (tokens[:, 0] > 9)).mean() > 0.95
+
+
+def test_names_stand_without_parentheses(digits, quick):
+    x, t, _, _ = digits
+    losses = [
+        dh.Sequential("flatten", dh.linear(16), relu, dh.linear(10)).fit(
+            x, t, **{**quick, "optimizer": optimizer, "schedule": schedule, "loss": loss}
+        ).steps["loss"]
+        for relu, optimizer, schedule, loss in [
+            (dh.relu, dh.AdamW, dh.schedules.cosine, dh.losses.cross_entropy),
+            (dh.relu(), dh.AdamW(), dh.schedules.cosine(), "cross_entropy"),
+        ]
+    ]
+    assert (losses[0] == losses[1]).all()
+    with pytest.raises(dh.ConfigError, match="step_size"):
+        dh.Sequential("flatten", dh.linear(10)).fit(x, t, **{**quick, "schedule": dh.schedules.step})
+    with pytest.raises(dh.ConfigError, match="out_channels"):
+        dh.Sequential(dh.conv2d)
+
+
+def test_early_stopping_may_be_switched_off_and_mappings_are_dicts(digits, net, quick):
+    from types import MappingProxyType
+
+    x, t, xv, tv = digits
+    config = MappingProxyType({"early_stopping": MappingProxyType({"patience": 1}), "model": {"loss": "cross_entropy"}})
+    run = net.fit(x, t, eval=(xv, tv), config=config, early_stopping=False, **quick)
+    assert "[early_stopping]" not in run.config
+    run = net.fit(x, t, eval=(xv, tv), config=config, **quick)
+    assert "[early_stopping]" in run.config
+    assert "patience = 2" in net.fit(x, t, eval=(xv, tv), early_stopping=MappingProxyType({"patience": 2}), **quick).config
+
+
+def test_the_environment_is_set_once(program):
+    text = """
+import os
+import threading
+os.environ.pop("XDG_RUNTIME_DIR", None)
+import downhill as dh
+dh.adapters()
+first = os.environ["XDG_RUNTIME_DIR"]
+dh.Sequential(dh.linear(2)).fit([[0.0], [1.0]], [0, 1], loss="cross_entropy", optimizer="sgd", epochs=1)
+assert os.environ["XDG_RUNTIME_DIR"] == first
+print("same")
+"""
+    out, err = program(text).communicate(timeout=60)
+    assert out.strip() == "same" and "XDG_RUNTIME_DIR" not in err, err
+
+
+class Tqdm:
+    """A bar that keeps what it is told."""
+
+    made = []
+
+    def __init__(self, total, unit, dynamic_ncols):
+        self.total, self.n, self.closed, self.shown = total, 0, False, {}
+        self.made.append(self)
+
+    def refresh(self):
+        pass
+
+    def set_description(self, text, refresh=True):
+        self.description = text
+
+    def set_postfix(self, shown):
+        self.shown = shown
+
+    def update(self, count):
+        self.n += count
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_bar_of_tqdm_shows_the_run(digits, net, quick, monkeypatch):
+    x, t, xv, tv = digits
+    auto = types.ModuleType("tqdm.auto")
+    auto.tqdm, Tqdm.made = Tqdm, []
+    monkeypatch.setitem(sys.modules, "tqdm", types.ModuleType("tqdm"))
+    monkeypatch.setitem(sys.modules, "tqdm.auto", auto)
+    run = net.fit(x, t, eval=(xv, tv), progress=True, **quick)
+    bar, = Tqdm.made
+    assert bar.total == bar.n == run.step == 90 and bar.closed and bar.description == "epoch 2"
+    assert bar.shown["eval_loss"] == f"{run.last['eval_loss']:.4f}" and bar.shown["eval_accuracy"].endswith("%")
+    with pytest.raises(dh.ConfigError):
+        net.fit(x, t, progress=True, **{**quick, "epochs": 0})
+    assert all(bar.closed for bar in Tqdm.made)
