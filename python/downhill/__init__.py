@@ -9,6 +9,7 @@ Layers and optimizers are functions and classes of this module; losses, metrics,
 :mod:`downhill.losses`, :mod:`downhill.metrics`, :mod:`downhill.schedules` and :mod:`downhill.augment`.
 """
 
+from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING
 
 from . import augment, layers, losses, metrics, optimizers, schedules
@@ -39,18 +40,24 @@ if TYPE_CHECKING:
     from ._estimators import Classifier, Regressor
 
 __all__ = [
-    "Adapter", "BudgetError", "CheckpointError", "Classifier", "ConfigError", "DataError", "DeviceLostError",
-    "DivergedError", "Error", "FileError", "GpuError", "InternalError", "Interrupted", "NoAdapterError", "Regressor",
+    "Adapter", "BudgetError", "CheckpointError", "ConfigError", "DataError", "DeviceLostError",
+    "DivergedError", "Error", "FileError", "GpuError", "InternalError", "Interrupted", "NoAdapterError",
     "Run", "Sequential", "ShapeError", "StopTraining", "SweepResult", "WeightsError", "adapters", "augment", "layers",
     "__version__", "lin", "load", "log", "losses", "metrics", "optimizers", "resume", "schedules", "sweep",
     *layers.__all__, *optimizers.__all__,
 ]
+# `from downhill import *` works without scikit-learn too.
+if _find_spec("sklearn") is not None:
+    __all__ += ["Classifier", "Regressor"]
 
 
 def __getattr__(name: str):
     # The estimators need scikit-learn, and only who uses them imports it.
     if name in ("Classifier", "Regressor"):
-        from . import _estimators
-
+        try:
+            from . import _estimators
+        except ImportError as error:
+            # hasattr takes no other exception.
+            raise AttributeError(str(error)) from error
         return getattr(_estimators, name)
     raise AttributeError(f"module 'downhill' has no attribute '{name}'")

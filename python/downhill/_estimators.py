@@ -10,17 +10,20 @@ import numpy as np
 try:
     # scikit-learn has no types of its own.
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.utils import check_random_state
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError("downhill.Classifier and downhill.Regressor need scikit-learn 1.6 or later: pip install "
                       "scikit-learn") from error
 
-from ._net import Sequential
+from ._errors import ConfigError
+from ._names import plain
+from ._net import Sequential, _name
 
 
 class _Estimator(BaseEstimator):
-    """What both estimators share."""
+    """The parameters and the training of both estimators."""
 
     def __init__(
         self,
@@ -56,22 +59,34 @@ class _Estimator(BaseEstimator):
         state = self.random_state
         if isinstance(state, Integral):
             return int(state)
-        if state is None:
-            state = np.random.mtrand._rand
-        return int(state.randint(np.iinfo(np.int32).max))
+        if isinstance(state, np.random.Generator):
+            return int(state.integers(np.iinfo(np.int32).max))
+        return int(check_random_state(state).randint(np.iinfo(np.int32).max))
+
+    def _hidden(self) -> list[Any]:
+        """The layers before the last. One layer may stand alone."""
+        layers = plain(self.layers)
+        if isinstance(layers, (str, dict)):
+            return [layers]
+        if not isinstance(layers, list):
+            raise ConfigError(f"layers = {self.layers!r}: the hidden layers are needed, as (dh.linear(64), \"relu\")")
+        return layers
+
+    def _rows(self, samples: int) -> Any:
+        """The batch size: never more than there are samples."""
+        rows = self.batch_size
+        return min(int(rows), samples) if isinstance(rows, Integral) and not isinstance(rows, bool) else rows
 
     def _train(self, x: np.ndarray, t: np.ndarray, outputs: int, loss: Any) -> None:
         """Trains the hidden layers and a layer of so many outputs after them."""
-        layers = self.layers.layers if isinstance(self.layers, Sequential) else list(self.layers)
-        net = Sequential(*layers, {"linear": outputs})
-        rows = self.batch_size if isinstance(self.batch_size, str) else min(int(self.batch_size), len(x))
+        net = Sequential(*self._hidden(), {"linear": outputs})
         run = net.fit(
             x, t,
             loss=loss if self.loss is None else self.loss,
             optimizer=self.optimizer,
             schedule=self.schedule,
             epochs=self.epochs,
-            batch_size=rows,
+            batch_size=self._rows(len(x)),
             eval=self.validation_fraction or None,
             early_stopping=self.early_stopping,
             seed=self._seed(),
@@ -102,6 +117,9 @@ class Classifier(ClassifierMixin, _Estimator):
 
     def fit(self, X: Any, y: Any) -> "Classifier":
         """Trains a new net on samples and their labels."""
+        if _name(self.loss) not in (None, "cross_entropy"):
+            raise ConfigError(f"loss = {self.loss!r}: outputs of a Classifier are probabilities by cross_entropy alone, with any "
+                              f"of its options; a Regressor or a downhill.Sequential takes other losses")
         X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], allow_nd=True, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)

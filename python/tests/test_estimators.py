@@ -57,6 +57,17 @@ def test_equal_states_give_equal_nets_and_parameters_are_kept():
     assert own.get_params()["batch_size"] == 16 and own.get_params()["layers"] == (dh.linear(8), "tanh")
     assert (own.fit(x, t).predict_proba(x) == clone(own).fit(x, t).predict_proba(x)).all()
     assert own.set_params(epochs=7).fit(x, t).n_iter_ == 7 and len(own.loss_curve_) == 7
+    alone = [dh.Classifier(layers, epochs=2, random_state=3).fit(x, t) for layers in ("relu", ("relu",), dh.relu, dh.Sequential("relu"))]
+    assert all((other.predict_proba(x) == alone[0].predict_proba(x)).all() for other in alone)
+    assert dh.Classifier(epochs=1, random_state=np.random.default_rng(0), batch_size=None).fit(x, t).run_.step == -(-150 // 32)
+    for wrong, words in [(dict(layers=3), "layers = 3: the hidden layers"), (dict(random_state="a"), "seed"),
+                         (dict(batch_size="some"), "batch_size")]:
+        with pytest.raises(ValueError, match=words):
+            dh.Classifier(epochs=1).set_params(**wrong).fit(x, t)
+    for loss in ("mse", "bce_with_logits", dh.losses.huber(), "nll"):
+        with pytest.raises(dh.ConfigError, match="probabilities by cross_entropy alone"):
+            dh.Classifier(epochs=1, loss=loss).fit(x, t)
+    assert dh.Classifier(epochs=1, loss=dh.losses.cross_entropy(label_smoothing=0.1)).fit(x, t).predict_proba(x).shape == (150, 3)
     with pytest.raises(ValueError, match='did you mean "lr"'):
         clone(own).set_params(optimizer={"name": "sgd", "lrr": 1}).fit(x, t)
 

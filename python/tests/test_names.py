@@ -62,3 +62,30 @@ def test_entries_are_values():
     assert repr(dh.SGD(lr=0.1)) == "SGD(lr=0.1)"
     nested = dh.residual(dh.Sequential(dh.linear(4), "relu"))
     assert nested.__downhill__() == {"residual": {"layers": [{"linear": {"out_features": 4}}, "relu"]}}
+
+
+def test_the_package_works_without_scikit_learn(program):
+    text = """
+import importlib.abc
+import sys
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "sklearn":
+            raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
+
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "sklearn" else found(name, *rest)
+sys.meta_path.insert(0, Missing())
+from downhill import *
+import downhill as dh
+
+assert "Classifier" not in dh.__all__ and not hasattr(dh, "Classifier") and Sequential is dh.Sequential
+try:
+    dh.Classifier
+except AttributeError as error:
+    print(error)
+"""
+    out, err = program(text).communicate(timeout=60)
+    assert out.strip().endswith("need scikit-learn 1.6 or later: pip install scikit-learn"), err
