@@ -266,8 +266,10 @@ class Sequential:
         except (ConfigError, DataError, ShapeError, WeightsError) as error:
             was, now = ((self._config or {}).get("data") or {}).get("sample"), list(np.shape(x)[1:])
             if isinstance(error, (ShapeError, WeightsError)) and was is not None and now != was:
-                raise ShapeError(f"x has samples of shape {now}, and the net was trained on samples of shape {was}; net.reset() "
-                                 f"lets it train on others ({error})") from error
+                raise ShapeError(
+                    f"x has samples of shape {now}, and the net was trained on samples of shape {was} (samples lie along the "
+                    f"first axis; net.reset() drops the weights): {error}"
+                ) from error
             is_label = any(words in str(error) for words in ("label ", "output and target"))
             if is_label and t is not None and _name(loss) in _OF_NUMBERS and as_array("t", t, is_target=True).dtype.kind in "iu":
                 raise type(error)(f"{error}. Integer targets are labels of classes; "

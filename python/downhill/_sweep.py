@@ -171,7 +171,7 @@ def sweep(
     :func:`log` or :func:`lin`. Each run is repeated with each of ``seeds``. ``random``, ``halving``, ``asha``, ``order``,
     ``at_once``, ``keep`` and ``metric`` are those of ``downhill sweep``; every other keyword is as in
     :meth:`Sequential.fit`. ``out`` is the folder, a temporary one without it. The same call with ``resume=True`` goes on with
-    a sweep that was stopped: runs that have ended stay as they are.
+    a sweep that was stopped: runs that have ended stay as they are, and their arrays are not compared.
     """
     keys = {key: config.pop(key) for key in KEYS if key in config}
     table = build(net.layers, config, KEYS)
