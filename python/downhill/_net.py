@@ -218,7 +218,7 @@ class Sequential:
         table["data"].update(data)
         path = folder(out)
         _needs_folder(table, path)
-        _is_free(path)
+        check_free(path)
         if self._weights is not None and (table.get("init") or {}).get("file"):
             raise ConfigError("init: the net has weights, and fit goes on from them; net.reset() first drops them")
         observer = Observer(choose(progress), on_epoch, on_steps)
@@ -403,13 +403,15 @@ def _closing(observer: Observer) -> Iterator[None]:
         observer.view.close()
 
 
-def _is_free(path: Path | None) -> None:
+def check_free(path: Path | None) -> None:
     """Refuses a folder that holds a run."""
-    if path is None or not (path / "metrics.jsonl").exists():
+    if path is None:
         return
-    is_done = (path / "model.safetensors").exists()
-    how = "" if is_done else f', which did not end; downhill.resume("{path}", x, t) goes on with it; or'
-    raise ConfigError(f"{path} holds a run already{how or ';'} choose another out, or remove it")
+    if (path / "model.safetensors").exists():
+        raise ConfigError(f"{path} holds a run already, or model.safetensors, its weights; choose another out, or remove it")
+    if (path / "metrics.jsonl").exists():
+        raise ConfigError(f'{path} holds a run already, which did not end; downhill.resume("{path}", x, t) goes on with it; or '
+                          f"choose another out, or remove it")
 
 
 def _needs_folder(table: dict[str, Any], out: Any) -> None:

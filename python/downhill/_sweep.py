@@ -14,7 +14,7 @@ from . import _downhill
 from ._config import DATA_KEYS, TRAIN_KEYS, build
 from ._errors import ConfigError, Interrupted
 from ._names import BESIDE_OPTIMIZER, TABLES, plain
-from ._net import Sequential, folder, gathered, load, quiet_loader, which
+from ._net import Sequential, check_free, folder, gathered, load, quiet_loader, which
 
 _OPTIMIZER_KEYS = {option["name"] for row in TABLES["optimizers"] for option in row["options"] + BESIDE_OPTIMIZER}
 
@@ -185,6 +185,8 @@ def sweep(
     elif not resume and (path / "sweep.toml").exists():
         raise ConfigError(f'{path} holds a sweep already; the same call with resume=True goes on with it; or choose another '
                           f"out, or remove it")
+    elif not resume:
+        check_free(path)
     arrays, data = gathered(x, t, eval)
     table["data"].update(data)
     observer = _Observer(progress)

@@ -201,8 +201,10 @@ def test_integer_targets_of_numbers_are_told():
 
 def test_texts_of_folders_speak_of_python(tmp_path):
     fit(out=tmp_path / "done")
-    with pytest.raises(dh.ConfigError, match="holds a run already; choose another out, or remove it"):
+    with pytest.raises(dh.ConfigError, match="holds a run already, or .*; choose another out, or remove it"):
         fit(out=tmp_path / "done")
+    with pytest.raises(dh.ConfigError, match="holds a run already"):
+        dh.sweep(dh.Sequential(dh.linear(2)), X, T, seeds=range(2), out=tmp_path / "done", loss="cross_entropy", optimizer="sgd")
 
     def fail(epoch):
         raise LookupError
