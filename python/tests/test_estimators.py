@@ -22,8 +22,8 @@ SKIPPED = {"check_array_api_input": "SCIPY_ARRAY_API is not set"}
 
 
 @pytest.mark.parametrize("estimator", [
-    dh.Classifier(epochs=30, optimizer=dh.AdamW(lr=1e-2)),
-    dh.Regressor(epochs=30, optimizer=dh.AdamW(lr=1e-2)),
+    dh.Classifier(epochs=12, optimizer=dh.AdamW(lr=2e-2)),
+    dh.Regressor(epochs=15, optimizer=dh.AdamW(lr=2e-2)),
 ], ids=["Classifier", "Regressor"])
 def test_scikit_learns_checks_pass(estimator):
     results = check_estimator(estimator, on_fail=None)

@@ -64,7 +64,7 @@ work = {
 if sys.argv[1] == "predict":
     net.predict(x[:256])
 # Longer than compiling takes, and far less than the work.
-threading.Timer(1.0, lambda: print("training", flush=True)).start()
+threading.Timer(0.7, lambda: print("training", flush=True)).start()
 try:
     work()
 except KeyboardInterrupt as stop:
@@ -167,7 +167,7 @@ def test_threads_of_python_go_on_while_a_net_trains():
     thread = threading.Thread(target=count)
     thread.start()
     began = time.monotonic()
-    net.fit(x, t, steps=100, **options)
+    net.fit(x, t, steps=40, **options)
     took = time.monotonic() - began
     done.set()
     thread.join()
