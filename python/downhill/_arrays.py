@@ -32,8 +32,7 @@ def _from_other(name: str, value: Any) -> np.ndarray:
         value = value.detach()
     if getattr(value, "is_meta", False):
         raise DataError(f"{name}: a tensor of the device meta has a shape and no numbers")
-    # Strided is the layout of a dense tensor of PyTorch.
-    if str(getattr(value, "layout", "torch.strided")) not in ("torch.strided", "strided"):
+    if str(getattr(value, "layout", "")).startswith("torch.sparse"):
         raise DataError(f"{name}: sparse data are not taken; make them dense, as {name}.to_dense() does")
     if hasattr(value, "__dlpack__"):
         try:
