@@ -23,8 +23,8 @@ mod train_plan;
 mod update;
 
 pub use builder::TrainPlanBuilder;
-#[cfg(feature = "diagnostics")]
 pub(crate) use checks::IndexedTable;
+#[cfg(feature = "diagnostics")]
 pub(crate) use equal_tensors::of_equal_tensors;
 pub(crate) use inputs::{check as check_sources, sources};
 pub use objective::{Batch, BatchLoss, Loss, Model, Objective};
