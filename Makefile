@@ -1,7 +1,7 @@
 # The program is built in the release profile, the tests in one that compiles in half the time.
 
 .DEFAULT_GOAL := help
-.PHONY: help build adapter train test python-test web web-test web-bench lint reference bench
+.PHONY: help build adapter train test python-test page-test web web-test web-bench lint reference bench
 
 # With MEMBERS="-p downhill -p downhill-python" tests and lint compile what the Python package needs, so that it is compiled
 # once for both.
@@ -28,6 +28,9 @@ test: ## run all tests
 
 python-test: ## build the Python package and run its tests
 	@bash scripts/python-test.sh
+
+page-test: ## run exported pages of a GPT and of every layer in headless Chromium
+	cargo test --profile quick --all-features --test export -- --ignored page::
 
 # All checks run in the tests' profile, so that dependencies and macros are compiled once.
 lint: ## check the format, clippy and the documentation with warnings denied, and each set of features
