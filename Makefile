@@ -29,7 +29,7 @@ test: ## run all tests
 python-test: ## build the Python package and run its tests
 	@bash scripts/python-test.sh
 
-page-test: ## run exported pages of a GPT and of every layer in headless Chromium
+page-test: ## run exported pages of deep nets and of every layer in headless Chromium
 	cargo test --profile quick --all-features --test export -- --ignored page::
 
 # All checks run in the tests' profile, so that dependencies and macros are compiled once.
