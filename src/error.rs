@@ -67,6 +67,9 @@ pub enum Error {
     /// A program that was started failed: a Python of `downhill bench --python`.
     #[error("{0}")]
     Program(String),
+    /// Another rank failed, or no longer answers.
+    #[error("{0}")]
+    Rank(String),
     /// An assertion about a run does not hold.
     #[error("{0}")]
     Assertion(String),

@@ -68,6 +68,7 @@ pub mod metrics;
 pub mod nn;
 pub mod optim;
 pub mod plan;
+pub mod ranks;
 mod regular_file;
 #[cfg(not(target_arch = "wasm32"))]
 #[doc(hidden)]

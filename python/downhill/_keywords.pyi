@@ -35,6 +35,7 @@ class Keywords(TypedDict, total=False):
     schedule: str | Named | Mapping[str, Any] | None
     seed: int
     seeds: Mapping[str, Any]
+    shards: Any
     shuffle: bool | None
     split_seed: Any
     steps: int | None

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use downhill::compile::MicroBatch;
+use downhill::compile::{MicroBatch, TrainOptions};
 use downhill::data::{BatchSize, Dataset, Part};
 use downhill::engine::Evaluation;
 use downhill::kernel::Target;
@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::finished::Finished;
 use super::output::println;
+use super::ranks::ranks;
 use super::run_args::{DataRootArg, FinishedArgs};
 use super::targets::{confusion, named, unit_note};
 
@@ -89,7 +90,8 @@ impl EvalArgs {
         let mut run = Finished::open_with(&self.finished.run, &self.own, &self.settings)?;
         let (path, weights) = run.weights(&self.finished)?;
         let (data, part) = data(&mut run, self)?;
-        let gpu = run.gpu(&self.finished.adapter)?;
+        share(&mut run.config.options, ranks().count());
+        let gpu = run.shared_gpu(&self.finished.adapter)?;
         let found = evaluate(&run, &gpu, &data, &weights, self.finished.batch)?;
 
         let samples = data.eval().map_or(0, Part::len);
@@ -136,6 +138,16 @@ impl EvalArgs {
         }
         check_finite(found.loss, &path, &weights)?;
         Ok(Assertion::check_all(&self.assertions, &found.values())?)
+    }
+}
+
+/// Plans for ranks that share an evaluation. Batches of training, which has none here, are shared by shards.
+fn share(options: &mut TrainOptions, ranks: usize) {
+    if ranks > 1 {
+        options.shards = options.shards.max(ranks);
+        if let BatchSize::Rows(rows) = &mut options.batch_size {
+            *rows = rows.next_multiple_of(options.shards);
+        }
     }
 }
 

@@ -72,6 +72,11 @@ impl Finished {
         run::load(&path)
     }
 
+    /// [`Finished::gpu`] for a device that works together with those of the other ranks.
+    pub fn shared_gpu(&self, adapter: &AdapterArg) -> Result<Gpu> {
+        Gpu::open(&self.config.gpu_options(&adapter.shared_gpu_options()))
+    }
+
     /// Opens the device with the run's limit of memory.
     pub fn gpu(&self, adapter: &AdapterArg) -> Result<Gpu> {
         Gpu::open(&self.config.gpu_options(&adapter.gpu_options()))

@@ -30,6 +30,7 @@ mod predict;
 mod profile;
 mod program;
 mod progress;
+mod ranks;
 mod reference;
 mod report;
 mod resume;
@@ -115,7 +116,7 @@ pub struct Cli {
 pub fn run(args: Vec<OsString>) -> u8 {
     program::prepare(args.first().map(OsString::as_os_str));
     let code = match Cli::try_parse_from(args) {
-        Ok(cli) => cli.command.run().map_or_else(|err| program::report(&err), |()| 0),
+        Ok(cli) => ranks::run(&cli.command).map_or_else(|err| program::report(&err), |()| 0),
         Err(err) => {
             output::print_usage(&err);
             err.exit_code() as u8

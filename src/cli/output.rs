@@ -1,4 +1,5 @@
-//! The output of every command: lines, notes, and figures in files. Nothing here panics where a stream cannot be written.
+//! The output of every command: lines, notes, and figures in files. Nothing here panics where a stream cannot be written. Of
+//! several ranks the first alone prints.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -6,6 +7,8 @@ use std::sync::OnceLock;
 
 use downhill::Error;
 use downhill::figure::Figure;
+
+use super::ranks;
 
 /// The first fault of standard output. A process has one standard output.
 static FAULT: OnceLock<io::Error> = OnceLock::new();
@@ -17,17 +20,26 @@ pub(super) fn println(text: &str) {
 
 /// Prints a text to standard output at once; false where it is lost, or its reader went away.
 pub(super) fn print(text: &str) -> bool {
+    if !ranks::prints() {
+        return true;
+    }
     let mut out = io::stdout().lock();
     keep(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Prints a line to standard error. Where that is lost, there is nowhere to report it.
 pub fn eprintln(text: &str) {
+    if !ranks::prints() {
+        return;
+    }
     let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Prints the help, the version, or the fault of a command line.
 pub fn print_usage(usage: &clap::Error) {
+    if !ranks::prints() {
+        return;
+    }
     let printed = usage.print();
     if !usage.use_stderr() {
         keep(printed);

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run::resume;
+use super::ranks::ranks;
+use super::run::{resume, work};
 use super::run_args::RunArgs;
 
 /// Resume a run that was stopped, as if it had never stopped
@@ -36,6 +37,9 @@ pub struct ResumeArgs {
 
 impl ResumeArgs {
     pub fn run(&self) -> anyhow::Result<()> {
+        if !ranks().is_first() {
+            return work(&self.how);
+        }
         resume(&self.run, &self.settings, None, &self.how)
     }
 }

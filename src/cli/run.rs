@@ -6,11 +6,12 @@ use std::time::Instant;
 use downhill::Error;
 use downhill::compile::TrainPlan;
 use downhill::config::Config;
-use downhill::run::{Assertion, OnDeviceLost, Outcome, RunDir, Session};
+use downhill::run::{Assertion, OnDeviceLost, Outcome, RunDir, Session, Worker};
 use downhill::train::{EpochRecord, RunEnd, RunHandle};
 
 use super::exit::{STOPPED, Stopped};
 use super::output::{eprintln, println};
+use super::ranks::ranks;
 use super::run_args::RunArgs;
 use super::view::{Json, View};
 use super::{next, profile, program, report, summary};
@@ -57,10 +58,11 @@ pub(super) fn resume(
         } else if how.is_verbose() {
             println(&format!("done     {} is finished; there is nothing to resume", path.display()));
         }
+        Worker::dismiss(&ranks())?;
         let reported = report_run(path, how, true);
         return Ok(assert(how, last.as_ref()).and(reported)?);
     }
-    let (options, check) = (how.adapter.gpu_options(), check_assertions(how));
+    let (options, check) = (how.adapter.shared_gpu_options(), check_assertions(how));
     let session = match config {
         None if how.data.data_root.is_some() && RunDir::exists(path) => {
             let config = how.data.load(&path.join("config.toml"), settings)?;
@@ -70,6 +72,16 @@ pub(super) fn resume(
         None => Session::resume(path, &options, settings, &check)?,
     };
     run_session(session, how, None)
+}
+
+/// Trains along with the session of rank 0.
+pub(super) fn work(how: &RunArgs) -> anyhow::Result<()> {
+    let Some(mut worker) = Worker::join(&how.adapter.shared_gpu_options())? else { return Ok(()) };
+    stop_on_signals(worker.handle())?;
+    match worker.run()?.end {
+        RunEnd::Stopped => Err(Stopped.into()),
+        RunEnd::Finished | RunEnd::EarlyStopped => Ok(()),
+    }
 }
 
 /// The first Ctrl-C or SIGTERM stops the run after its step; the second ends the process at once.

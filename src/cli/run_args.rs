@@ -12,6 +12,7 @@ use downhill::gpu::{self, threads::OneNet};
 use downhill::run::Assertion;
 
 use super::parse;
+use super::ranks::ranks;
 
 /// The adapter of a command that computes.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +34,11 @@ pub struct AdapterArg {
 }
 
 impl AdapterArg {
+    /// [`AdapterArg::gpu_options`] of a device that works together with those of the other ranks of this launch.
+    pub fn shared_gpu_options(&self) -> GpuOptions {
+        GpuOptions { ranks: ranks(), ..self.gpu_options() }
+    }
+
     /// The default options with this adapter.
     pub fn gpu_options(&self) -> GpuOptions {
         let environment = std::env::var_os("DOWNHILL_PIPELINE_CACHE");

@@ -8,8 +8,9 @@ use downhill::config::{Config, Tune};
 use downhill::run::{RunDir, Session};
 
 use super::parse;
+use super::ranks::ranks;
 use super::report;
-use super::run::{check_assertions, check_own_weights, resume, run_session};
+use super::run::{check_assertions, check_own_weights, resume, run_session, work};
 use super::run_args::RunArgs;
 
 /// Train the model of a config file
@@ -78,6 +79,9 @@ pub struct TrainArgs {
 
 impl TrainArgs {
     pub fn run(&self) -> anyhow::Result<()> {
+        if !ranks().is_first() {
+            return work(&self.how);
+        }
         report::check_folder(self.how.report.as_ref().and_then(|file| file.as_deref()))?;
         // `--resume` may be followed by the run, or stand before the config.
         let (config, named) = match (&self.config, &self.resume) {
@@ -109,7 +113,7 @@ impl TrainArgs {
                 return resume(&path, &[], Some(config), &self.how);
             }
         }
-        let (options, check) = (self.how.adapter.gpu_options(), check_assertions(&self.how));
+        let (options, check) = (self.how.adapter.shared_gpu_options(), check_assertions(&self.how));
         let session = match named.flatten().or(self.out.as_ref()) {
             Some(path) => Session::start(config, path, &options, None, &check),
             None => Session::start_next(config, &name_of(file), &options, None, &check),

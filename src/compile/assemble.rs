@@ -7,7 +7,7 @@ use super::train_plan::{BudgetChoice, Recomputation, TrainPlan};
 use super::{checks, inputs};
 use crate::data::{BatchPlan, Dataset};
 use crate::error::{Error, Result};
-use crate::graph::Graph;
+use crate::graph::{Graph, StateBuffer};
 use crate::kernel::feed::MAX_WINDOW_STEPS;
 use crate::kernel::matmul::TunedProducts;
 use crate::kernel::{Family, Precision, Reads, Target};
@@ -37,14 +37,18 @@ pub(super) fn assemble(
     target.memory.eval_batch = target.memory.eval_batch.or(eval_batch);
     let most = batches.parts(batches.rows).count();
     if most > MAX_WINDOW_STEPS {
+        let key = match batches.shards {
+            1 => format!("train.micro_batch = {}", batches.micro),
+            shards => format!("train.shards = {shards} in micro-batches of {}", batches.micro),
+        };
         return Err(Error::Config(format!(
-            "train.micro_batch = {}: a batch of {} samples would go in {most} micro-batches, and at most {MAX_WINDOW_STEPS} \
-             fit in a submission; the least is {}",
-            batches.micro,
+            "{key}: a batch of {} samples would go in {most} micro-batches, and at most {MAX_WINDOW_STEPS} fit in a \
+             submission; the least is {}",
             batches.rows,
             batches.rows.div_ceil(MAX_WINDOW_STEPS)
         )));
     }
+    check_ranks(&batches, &target)?;
     let scaled = target.precision == Precision::F16;
     let by_norm = matches!(update.clip, Some(Clip::Norm(_)));
     let checked = scaled || batches.in_parts() || update.skip_nonfinite.unwrap_or(by_norm) || by_norm;
@@ -53,6 +57,7 @@ pub(super) fn assemble(
     let draft = StepBuilder {
         checked,
         in_parts,
+        shards: batches.shards,
         sources,
         streaming,
         tuned,
@@ -80,7 +85,12 @@ pub(super) fn assemble(
     }
     let groups = groups.unwrap_or_else(|| Groups { groups: Vec::new(), of: Vec::new() });
     let arena = &train[0].plan.arena;
-    let builder = draft.update_builder(&update, &groups, &parameters);
+    let running = match batches.shards {
+        1 => 0,
+        _ if buffers.iter().any(|buffer: &StateBuffer| buffer.next.is_some()) => train[0].plan.state.bytes,
+        _ => 0,
+    };
+    let builder = draft.update_builder(&update, &groups, &parameters, running);
     let average = builder.average(arena);
     let ending = if in_parts {
         let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
@@ -89,6 +99,7 @@ pub(super) fn assemble(
     } else {
         None
     };
+    let own_shards = builder.own_shards(arena);
     let mut eval = Vec::new();
     let (mut eval_batches, mut predictions, mut eval_stage) = (None, None, None);
     let model = EvalModel {
@@ -132,6 +143,8 @@ pub(super) fn assemble(
         batches,
         train,
         update: ending,
+        own_shards,
+        ranks: target.ranks,
         average,
         groups,
         rule: update,
@@ -155,6 +168,28 @@ pub(super) fn assemble(
     };
     plan.memory = Memory::plan(plan.plans());
     Ok(plan)
+}
+
+/// Refuses ranks that cannot share a batch.
+fn check_ranks(batches: &BatchPlan, target: &Target) -> Result<()> {
+    let (shards, ranks) = (batches.shards, target.ranks);
+    if !ranks.is_power_of_two() || shards % ranks != 0 {
+        return Err(Error::Config(format!(
+            "train.shards = {shards} and {ranks} ranks: each rank has as many shards of a batch, so that the number of shards \
+             is a power of 2 that the number of ranks divides; {}",
+            match ranks.is_power_of_two() {
+                true => format!("--set train.shards={} is one", ranks.max(shards)),
+                false => "start 2, 4, 8 .. ranks".to_owned(),
+            }
+        )));
+    }
+    if ranks > 1 && target.statistics {
+        return Err(Error::Config(format!(
+            "watch.statistics: they are of one process's gradients and activations, and {ranks} ranks share the batch; leave \
+             them out, or train with one rank"
+        )));
+    }
+    Ok(())
 }
 
 /// The graph of model and loss in a training step on `batch` samples.

@@ -36,5 +36,5 @@ pub use staging::StagingLayout;
 pub(crate) use statistics::{STATISTICS_READBACK, Statistics};
 pub use step::StepPlan;
 pub use train_plan::{BudgetChoice, Recomputation, TrainPlan};
-pub(crate) use train_plan::{READBACK, TALLIED};
+pub(crate) use train_plan::{EXCHANGED, READBACK, TALLIED};
 pub(crate) use update::table_updates;

@@ -30,6 +30,9 @@ pub struct TrainOptions {
     pub weight_rounding: Rounding,
     /// Samples that go through the model at once. Gradients of micro-batches are added. Default: whole batches.
     pub micro_batch: MicroBatch,
+    /// Shards of a batch, a power of 2, whose gradients are added in a fixed tree: the run has the same bits on every number
+    /// of [`ranks`](crate::ranks) that divides it. Default: 1.
+    pub shards: usize,
     /// Place of the samples. Default: on the device where they fit, else streamed.
     pub residence: Residence,
     /// Threads that read streamed samples. Default: one less than there are processors, at most 8.
@@ -84,13 +87,14 @@ impl TrainOptions {
     /// The batches of an epoch over `data`.
     ///
     /// # Errors
-    /// As [`BatchPlan::new`] and [`BatchPlan::with_micro`].
+    /// As [`BatchPlan::new`], [`BatchPlan::with_micro`] and [`BatchPlan::with_shards`].
     pub fn batches(&self, data: &Dataset) -> Result<BatchPlan> {
         let micro = match self.micro_batch {
             MicroBatch::Rows(rows) => Some(rows),
             MicroBatch::Whole | MicroBatch::Auto => None,
         };
-        BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(micro)
+        let batches = BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(micro)?;
+        if self.shards == 1 { Ok(batches) } else { batches.with_shards(self.shards) }
     }
 
     /// The seed of initial weights.
@@ -132,6 +136,7 @@ impl Default for TrainOptions {
             precision: Precision::F32,
             weight_rounding: Rounding::Nearest,
             micro_batch: MicroBatch::Whole,
+            shards: 1,
             residence: Residence::Auto,
             workers: None,
             early_stopping: None,

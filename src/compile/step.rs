@@ -4,7 +4,7 @@ use super::checks;
 use super::inputs::{self, Feed, Source};
 use super::objective::{Batch, BatchLoss, Loss, Model, Objective};
 use super::staging::{StagingLayout, Streaming};
-use super::update::UpdateBuilder;
+use super::update::{Sharing, UpdateBuilder};
 use crate::data::{BatchPlan, BatchSize, Dataset, Part};
 use crate::error::{Error, Result};
 use crate::graph::{Clock, Graph, Parameter, StateBuffer, Tensor};
@@ -78,6 +78,8 @@ pub(super) struct StepBuilder<'a> {
     pub checked: bool,
     /// Batches go in micro-batches.
     pub in_parts: bool,
+    /// Shards of a batch; 1 where it is not shared.
+    pub shards: usize,
     /// Parts that the planner cuts the net in. All but the last are recomputed; 1 recomputes nothing.
     pub blocks: usize,
     /// Names of the objective's metrics, from the first plan on.
@@ -128,6 +130,7 @@ impl<'a> StepBuilder<'a> {
             tuned: NONE_TUNED,
             checked: false,
             in_parts: false,
+            shards: 1,
             blocks: 1,
             metrics: OnceCell::new(),
             eval_metrics: OnceCell::new(),
@@ -184,6 +187,7 @@ impl<'a> StepBuilder<'a> {
         update: &'e Update,
         groups: &'e Groups,
         parameters: &'e [Parameter],
+        running: u64,
     ) -> UpdateBuilder<'e> {
         UpdateBuilder {
             update,
@@ -195,6 +199,8 @@ impl<'a> StepBuilder<'a> {
             scaled: self.scaled(),
             checked: self.checked,
             in_parts: self.in_parts,
+            sharing: Sharing { shards: self.shards, ranks: self.target.ranks },
+            running,
             ring: self.ring(),
             computed: None,
         }
@@ -217,10 +223,17 @@ impl<'a> StepBuilder<'a> {
         }
         checks::check_tables(self.data, &graph)?;
         if self.in_parts && graph.has_uneven_mean() {
-            return Err(Error::Config(
-                "train.micro_batch: the loss ignores some targets (ignore_index), so its mean is over fewer of them in \
+            let key = if self.shards > 1 { "shards" } else { "micro_batch" };
+            return Err(Error::Config(format!(
+                "train.{key}: the loss ignores some targets (ignore_index), so its mean is over fewer of them in \
                  one micro-batch than in another, or is a sum; micro-batches cannot be added to the loss of the batch. \
-                 Leave micro_batch out, or take a mean over samples whose targets all count"
+                 Leave {key} out, or take a mean over samples whose targets all count"
+            )));
+        }
+        if self.shards > 1 && graph.moves_by_step_count() {
+            return Err(Error::Config(
+                "train.shards: batch_norm with momentum = \"none\" averages over all batches it has seen, one after the other, \
+                 and shards go at once; give it a momentum, as 0.1"
                     .into(),
             ));
         }
@@ -273,11 +286,15 @@ impl<'a> StepBuilder<'a> {
         if kept > 0 {
             plan.buffer(BUFFERS, kept);
         }
-        if buffers.iter().any(|b| b.next.is_some()) {
+        let moves = buffers.iter().any(|b| b.next.is_some());
+        let running = if moves && self.shards > 1 { kept } else { 0 };
+        let ending = self.update_builder(update, &groups, &parameters, running);
+        if running > 0 {
+            ending.change(&mut plan);
+        } else if moves {
             let bytes = [(BUFFERS, kept), (NEXT_BUFFERS, kept)];
             plan.add_kernel_after(commit(kept), "buffers", Shape::from([kept as usize / 4]), &bytes);
         }
-        let ending = self.update_builder(update, &groups, &parameters);
         if self.in_parts {
             ending.accumulate(&mut plan);
         } else {
@@ -328,7 +345,7 @@ impl<'a> StepBuilder<'a> {
         }
         let computed = mlp::computed(net);
         let ending =
-            UpdateBuilder { computed: Some(&computed), ..self.update_builder(update, groups, parameters) };
+            UpdateBuilder { computed: Some(&computed), ..self.update_builder(update, groups, parameters, 0) };
         ending.add(&mut plan)?;
         plan.buffer(METRICS, self.ring().bytes());
         Ok(plan)

@@ -6,12 +6,14 @@ use super::step::StepPlan;
 use crate::data::BatchPlan;
 use crate::error::{Error, Result};
 use crate::graph::{LayerSummary, Parameter, StateBuffer};
+use crate::kernel::gradients::TOTAL_GRADIENTS;
 use crate::kernel::matmul::ProductTile;
+use crate::kernel::shards::TOTAL_BUFFERS;
 use crate::kernel::{Family, Precision, Reads, Target};
 use crate::metrics::{MetricPlan, Metrics, matches_name};
 use crate::nn::init;
 use crate::optim::{Groups, Update};
-use crate::plan::{BufferPlan, IMAGE_LIMITS, Memory, NamedTensor, Plan, Replicas, Ring, Step};
+use crate::plan::{BufferPlan, IMAGE_LIMITS, METRICS, Memory, NamedTensor, Plan, Replicas, Ring, Step};
 use crate::shape::Shape;
 use crate::units;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 pub(crate) const READBACK: [&str; 2] = ["metrics readback 0", "metrics readback 1"];
 /// The buffer through which the sums of an evaluation's metrics come back.
 pub(crate) const TALLIED: &str = "eval tally readback";
+/// The buffer through which comes what ranks exchange.
+pub(crate) const EXCHANGED: &str = "exchange readback";
 /// The buffer through which weights and state come back, part by part.
 const SAVING: &str = "weights readback";
 const SAVING_BYTES: u64 = 256 << 10;
@@ -43,6 +47,10 @@ pub struct TrainPlan {
     pub train: Vec<StepPlan>,
     /// The update after the last micro-batch of a batch. None where batches go whole: the step then holds it.
     pub update: Option<Plan>,
+    /// Adds the shards of a rank, whose sum is exchanged for that of the others. None where no other ranks are.
+    pub own_shards: Option<Plan>,
+    /// Ranks that share each batch.
+    pub ranks: usize,
     /// Computes the averaged weights before an evaluation, for optimizers that train other weights.
     pub average: Option<Plan>,
     /// How each parameter is updated.
@@ -168,7 +176,7 @@ impl TrainPlan {
     pub(super) fn plans(&self) -> impl Iterator<Item = &Plan> {
         let steps = self.train.iter().chain(&self.eval).map(|step| &step.plan);
         let statistics = self.statistics.iter().flat_map(Statistics::plans);
-        steps.chain(&self.update).chain(&self.average).chain(statistics)
+        steps.chain(&self.own_shards).chain(&self.update).chain(&self.average).chain(statistics)
     }
 
     /// The tile of each product of the run that has one, plan by plan.
@@ -184,7 +192,8 @@ impl TrainPlan {
     pub(super) fn plans_mut(&mut self) -> impl Iterator<Item = &mut Plan> {
         let steps = self.train.iter_mut().chain(&mut self.eval).map(|step| &mut step.plan);
         let statistics = self.statistics.iter_mut().flat_map(Statistics::plans_mut);
-        steps.chain(&mut self.update).chain(&mut self.average).chain(statistics)
+        let update = self.own_shards.iter_mut().chain(&mut self.update);
+        steps.chain(update).chain(&mut self.average).chain(statistics)
     }
 
     /// The objective's metrics in a row of the ring.
@@ -200,8 +209,9 @@ impl TrainPlan {
     /// Dispatches of a step of a full batch.
     pub fn dispatches(&self) -> usize {
         let of = |rows| self.train.iter().find(|b| b.batch == rows).map_or(0, |b| b.plan.steps.len());
-        let update = self.update.as_ref().map_or(0, |plan| plan.steps.len());
-        self.batches.parts(self.batches.rows).map(of).sum::<usize>() + update
+        let update = self.own_shards.iter().chain(&self.update).map(|plan| plan.steps.len()).sum::<usize>();
+        let own = self.batches.rows_of_rank(self.batches.rows, 0, self.ranks).len();
+        self.batches.parts(own).map(of).sum::<usize>() + update
     }
 
     /// True where a step's dispatches are so small on average that a software adapter's second thread takes longer to wake
@@ -257,8 +267,21 @@ impl TrainPlan {
             .iter()
             .map(|plan| BufferPlan { name: TALLIED.into(), bytes: plan.ring.bytes() });
         let statistics = self.statistics.iter().map(Statistics::readback);
-        let all = readback.into_iter().chain(sums).chain(statistics);
+        let exchanged = (self.ranks > 1)
+            .then(|| BufferPlan { name: EXCHANGED.into(), bytes: self.exchanged().iter().map(|(_, b)| b).sum() });
+        let all = readback.into_iter().chain(sums).chain(statistics).chain(exchanged);
         all.map(|buffer| self.for_each_replica(buffer)).collect()
+    }
+
+    /// The parts of what a rank gives the others after its shards, with their bytes: its gradients, its changes of running
+    /// statistics, and its rows of the ring.
+    pub(crate) fn exchanged(&self) -> [(&'static str, u64); 3] {
+        let bytes = |name: &str| self.memory.iter().find(|b| b.name == name).map_or(0, |b| b.bytes);
+        [
+            (TOTAL_GRADIENTS, bytes(TOTAL_GRADIENTS)),
+            (TOTAL_BUFFERS, bytes(TOTAL_BUFFERS)),
+            (METRICS, self.ring.bytes()),
+        ]
     }
 
     /// The buffer through which weights and state come back.

@@ -4,15 +4,23 @@ use super::optimizer_passes::OptimizerPasses;
 use crate::error::Result;
 use crate::graph::Parameter;
 use crate::kernel::Family;
-use crate::kernel::feed::{MAX_WINDOW_STEPS, STATE, STATE_BYTES};
+use crate::kernel::feed::{BUFFERS, MAX_WINDOW_STEPS, NEXT_BUFFERS, STATE, STATE_BYTES};
 use crate::kernel::gradients::{
     self, PARTIAL_NORMS, RING, SHARES, Settle, TOTAL_GRADIENTS, accumulate, partial_bytes, settle,
 };
 use crate::kernel::mlp::VALUES;
+use crate::kernel::shards::{self, SHARD_BUFFERS, SHARD_GRADIENTS, SHARES_ROW, Slots, TOTAL_BUFFERS};
 use crate::kernel::update::{self, AVERAGE, Computed, GRADIENTS, PARAMETERS, TABLE, Tensor, UpdateContext};
 use crate::optim::{Clip, Groups, ROW, Update};
 use crate::plan::{Arena, Plan, Ring};
 use crate::shape::Shape;
+
+/// The shards of a batch, and the ranks they are dealt to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sharing {
+    pub shards: usize,
+    pub ranks: usize,
+}
 
 /// Builds the end of a step.
 pub(super) struct UpdateBuilder<'a> {
@@ -30,6 +38,10 @@ pub(super) struct UpdateBuilder<'a> {
     pub checked: bool,
     /// Its gradients come from micro-batches.
     pub in_parts: bool,
+    /// The shards of a batch, and the ranks they are dealt to.
+    pub sharing: Sharing,
+    /// Bytes of running statistics that shards change.
+    pub running: u64,
     pub ring: Ring,
     /// What computes the gradients, where they are not in memory.
     pub computed: Option<&'a Computed>,
@@ -49,6 +61,11 @@ impl UpdateBuilder<'_> {
     /// Adds the gradients of a micro-batch to those of its batch.
     pub fn accumulate(&self, plan: &mut Plan) {
         let trained = plan.arena.trained;
+        if self.sharing.shards > 1 {
+            let bytes = self.shard_bytes(trained);
+            plan.add_kernel_after(shards::weigh(trained), "gradients", self.shape(), &bytes);
+            return;
+        }
         let bytes = [
             (GRADIENTS, trained),
             (TOTAL_GRADIENTS, trained),
@@ -58,12 +75,63 @@ impl UpdateBuilder<'_> {
         plan.add_kernel_after(accumulate(trained), "gradients", self.shape(), &bytes);
     }
 
-    /// Settles the step where it may be skipped, and updates the weights.
+    /// Buffers of the sums over shards, with their bytes.
+    fn shard_bytes(&self, trained: u64) -> Vec<(&'static str, u64)> {
+        let count = self.sharing.shards as u64;
+        vec![
+            (GRADIENTS, trained),
+            (SHARD_GRADIENTS, count * trained),
+            (TOTAL_GRADIENTS, trained),
+            (SHARES, (MAX_WINDOW_STEPS * SHARES_ROW) as u64),
+            (STATE, STATE_BYTES),
+            (BUFFERS, self.running),
+            (NEXT_BUFFERS, self.running),
+            (SHARD_BUFFERS, count * self.running),
+            (TOTAL_BUFFERS, self.running),
+        ]
+    }
+
+    /// Adds what a micro-batch changes in running statistics to the changes of its shard.
+    pub fn change(&self, plan: &mut Plan) {
+        let (bytes, shape) = (self.shard_bytes(plan.arena.trained), Shape::from([self.running as usize / 4]));
+        plan.add_kernel_after(shards::change(self.running), "buffers", shape, &bytes);
+    }
+
+    /// Adds shards, or the sums of ranks, in a fixed tree.
+    fn add_slots(&self, plan: &mut Plan, slots: Slots) {
+        let trained = plan.arena.trained;
+        let bytes = self.shard_bytes(trained);
+        plan.add_kernel_after(shards::add_gradients(trained, slots), "gradients", self.shape(), &bytes);
+        if self.running > 0 {
+            let shape = Shape::from([self.running as usize / 4]);
+            plan.add_kernel_after(shards::add_buffers(self.running, slots), "buffers", shape, &bytes);
+        }
+    }
+
+    /// Adds the shards of this rank, where there are others to exchange their sum with.
+    pub fn own_shards(&self, arena: &Arena) -> Option<Plan> {
+        let Sharing { shards, ranks } = self.sharing;
+        (ranks > 1).then(|| {
+            let mut plan = Plan { arena: arena.clone(), ..Plan::default() };
+            self.add_slots(&mut plan, Slots::Own(shards / ranks));
+            plan
+        })
+    }
+
+    /// Settles the step where it may be skipped, and updates the weights. Shards, or the sums of ranks, are added before.
     ///
     /// # Errors
     /// Matrices so large that a product of theirs would loop too long.
     pub fn add(&self, plan: &mut Plan) -> Result<()> {
         let trained = plan.arena.trained;
+        if self.sharing.shards > 1 {
+            let Sharing { shards, ranks } = self.sharing;
+            self.add_slots(plan, if ranks > 1 { Slots::Gathered(ranks) } else { Slots::Own(shards) });
+            if self.running > 0 {
+                let (bytes, shape) = (self.shard_bytes(trained), Shape::from([self.running as usize / 4]));
+                plan.add_kernel_after(shards::apply(self.running), "buffers", shape, &bytes);
+            }
+        }
         let gradients = match (self.computed, self.in_parts) {
             (Some(_), _) => VALUES,
             (None, true) => TOTAL_GRADIENTS,

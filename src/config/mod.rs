@@ -153,7 +153,7 @@ impl Config {
         update.validate()?;
 
         file.train.check()?;
-        let Train { epochs, steps, precision, weight_rounding, micro_batch, memory, device_timeout } =
+        let Train { epochs, steps, precision, weight_rounding, micro_batch, shards, memory, device_timeout } =
             file.train;
         let device_timeout = device_timeout.map(Duration::from_secs_f64);
         let checkpoints = file.checkpoint.rule()?;
@@ -167,6 +167,7 @@ impl Config {
             precision,
             weight_rounding,
             micro_batch,
+            shards,
             early_stopping: file.early_stopping,
             metrics: file.eval.metrics,
             eval_batch: file.eval.batch_size,
@@ -363,6 +364,7 @@ impl Config {
                 precision: options.precision,
                 weight_rounding: options.weight_rounding,
                 micro_batch: options.micro_batch,
+                shards: options.shards,
                 memory: self.memory,
                 device_timeout: self.device_timeout.map(|time| time.as_secs_f64()),
             },

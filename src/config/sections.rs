@@ -99,6 +99,9 @@ section! {
         /// Samples that go through the model at once, or "auto" for as many as fit; a whole batch without it.
         #[serde(with = "micro_batch")]
         pub micro_batch: MicroBatch = MicroBatch::Whole,
+        /// Parts of a batch, a power of 2, whose gradients are added in a fixed tree: the run has the same bits on each number of
+        /// MPI's ranks that divides it.
+        pub shards: usize = 1,
         /// Bytes that all buffers on the device may take together, as 1048576 or "256MiB"; what the adapter has without it.
         #[serde(deserialize_with = "memory")]
         pub memory: Option<u64> = None,
@@ -111,6 +114,12 @@ impl Train {
     pub fn check(&self) -> Result<()> {
         if self.epochs == 0 || self.steps == Some(0) {
             return Err(Error::Config("train: at least 1 epoch or step is needed".into()));
+        }
+        if !self.shards.is_power_of_two() {
+            return Err(Error::Config(format!(
+                "train.shards = {}: a power of 2 is needed, as 1, 2, 4 or 8",
+                self.shards
+            )));
         }
         if let Some(seconds) = self.device_timeout.filter(|seconds| !(1e-3..1e9).contains(seconds)) {
             return Err(Error::Config(format!(

@@ -1,5 +1,7 @@
 //! The order of samples in an epoch, and its batches.
 
+use std::ops::Range;
+
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -140,6 +142,9 @@ pub struct BatchPlan {
     pub last: Option<usize>,
     /// Samples that go through the model at once, at most: those of a batch, or of a micro-batch.
     pub micro: usize,
+    /// Shards of a batch, a power of 2; 1 for a batch that is not shared. Each is the same micro-batches whatever the number
+    /// of ranks.
+    pub shards: usize,
 }
 
 impl BatchPlan {
@@ -170,7 +175,30 @@ impl BatchPlan {
         };
         let rest = len % rows;
         let last = (rest > 0 && !drop_last).then_some(rest);
-        Ok(BatchPlan { rows, full_batches: len / rows, last, micro: rows })
+        Ok(BatchPlan { rows, full_batches: len / rows, last, micro: rows, shards: 1 })
+    }
+
+    /// The same batches in `shards` shards, a power of 2, whose gradients are added in a fixed tree. Each is one micro-batch or
+    /// several.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the number is no power of 2, or leaves a shard without samples.
+    pub fn with_shards(self, shards: usize) -> Result<BatchPlan> {
+        if !shards.is_power_of_two() {
+            return Err(Error::Config(format!(
+                "train.shards = {shards}: the gradients of shards are added in pairs, so it is a power of 2: 1, 2, 4, 8 .."
+            )));
+        }
+        let plan = BatchPlan { shards, ..self }.with_micro(Some(self.micro))?;
+        if (shards - 1) * plan.shard_rows() >= self.rows {
+            return Err(Error::Config(format!(
+                "train.shards = {shards}: a batch of {} has too few to share, {} for each shard but the last ones; take fewer \
+                 shards, or a data.batch_size that {shards} divides",
+                plural(self.rows, "sample"),
+                plan.shard_rows()
+            )));
+        }
+        Ok(plan)
     }
 
     /// The same batches in micro-batches of `micro` samples, whose gradients are added; the last one of a batch may be
@@ -183,14 +211,48 @@ impl BatchPlan {
             Some(0) => {
                 Err(Error::Config("train.micro_batch = 0: a micro-batch has at least 1 sample".into()))
             }
-            Some(micro) => Ok(BatchPlan { micro: micro.min(self.rows), ..self }),
+            Some(micro) => {
+                // As equal as they can be within a shard, so that shards are.
+                let shard = self.rows.div_ceil(self.shards);
+                let micro = if self.shards > 1 { shard.div_ceil(shard.div_ceil(micro)) } else { micro };
+                Ok(BatchPlan { micro: micro.min(self.rows), ..self })
+            }
             None => Ok(self),
         }
     }
 
+    /// Micro-batches of a shard of a full batch.
+    pub fn passes_of_shard(&self) -> usize {
+        self.rows.div_ceil(self.shards).div_ceil(self.micro)
+    }
+
+    /// Samples of a full shard. The last shards of a batch may have fewer.
+    pub fn shard_rows(&self) -> usize {
+        self.passes_of_shard() * self.micro
+    }
+
+    /// The samples of a batch of `rows` that a rank trains on, counted from the batch's first. A short last batch may leave
+    /// the last ranks without.
+    pub fn rows_of_rank(&self, rows: usize, rank: usize, ranks: usize) -> Range<usize> {
+        let each = self.shards / ranks * self.shard_rows();
+        (rank * each).min(rows)..((rank + 1) * each).min(rows)
+    }
+
+    /// The batches that a rank trains on, whose samples are its own of each batch.
+    pub fn of_rank(&self, rank: usize, ranks: usize) -> BatchPlan {
+        let own = |rows| self.rows_of_rank(rows, rank, ranks).len();
+        let last = self.last.map(own).filter(|rows| *rows > 0);
+        BatchPlan { rows: own(self.rows), last, shards: 1, ..*self }
+    }
+
+    /// Samples of an epoch's batch, by its number.
+    pub fn rows_of_step(&self, step: usize) -> usize {
+        if step < self.full_batches { self.rows } else { self.last.unwrap_or(0) }
+    }
+
     /// True where batches go through the model in parts.
     pub fn in_parts(&self) -> bool {
-        self.micro < self.rows
+        self.micro < self.rows || self.shards > 1
     }
 
     /// The samples of each micro-batch of a batch of `rows`.
@@ -322,7 +384,7 @@ mod tests {
     fn the_digits_in_batches() {
         let plan = |size, drop_last| BatchPlan::new(1437, size, drop_last);
         let rows = BatchSize::Rows;
-        let batches = |rows, full_batches, last| BatchPlan { rows, full_batches, last, micro: rows };
+        let batches = |rows, full_batches, last| BatchPlan { rows, full_batches, last, micro: rows, shards: 1 };
         assert_eq!(plan(rows(32), false).unwrap(), batches(32, 44, Some(29)));
         assert_eq!(plan(rows(32), true).unwrap(), batches(32, 44, None));
         assert_eq!(plan(BatchSize::Full, true).unwrap(), batches(1437, 1, None));

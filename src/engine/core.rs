@@ -107,8 +107,8 @@ impl Engine {
     }
 
     /// The number of steps that the next window should have.
-    pub fn next_steps(&self) -> usize {
-        self.pacing.steps()
+    pub fn next_steps(&self, plan: &TrainPlan) -> usize {
+        if plan.ranks > 1 { 1 } else { self.pacing.steps() }
     }
 
     /// Measures the pace of windows from now on, where none is in flight.
@@ -124,8 +124,9 @@ impl Engine {
     }
 
     /// True where the samples of the window's first step can be had without waiting.
-    pub fn is_ready(&self, window: &Window) -> bool {
-        self.loaders.train[0].is_ready(window.epoch, window.step_in_epoch)
+    pub fn is_ready(&self, plan: &TrainPlan, window: &Window) -> bool {
+        // A rank that shares steps waits for each; where it has none of a short last batch, there is nothing to read.
+        plan.ranks > 1 || self.loaders.train[0].is_ready(window.epoch, window.step_in_epoch)
     }
 
     /// Time that the host has waited for the device.

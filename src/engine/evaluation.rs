@@ -10,6 +10,7 @@ use crate::gpu::Dispatch;
 use crate::kernel::feed::{MAX_WINDOW_STEPS, ORDER};
 use crate::metrics::{MetricAccumulator, Metrics};
 use crate::plan::{METRICS, TALLY};
+use crate::ranks::Matter;
 
 /// The result of an evaluation: means over the samples of its part.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,20 +53,37 @@ impl Engine {
         self.discard().await?;
         self.compute_average(plan).await?;
         let mut totals: Vec<Totals> = clocks.iter().map(|_| Totals::new(plan)).collect();
+        let ranks = self.gpu.ranks().clone();
+        // Each rank evaluates batches in a row; all add the numbers of all, in the order of the batches.
+        let share = |rank: usize| rank * batches.steps() / plan.ranks;
+        let rank = if plan.ranks > 1 { ranks.rank() } else { 0 };
+        let (mut batch, end) = (share(rank), share(rank + 1));
+        let mut evaluated = EvaluatedWindow { passes: Vec::new(), nets: vec![Default::default(); clocks.len()] };
         let most = plan.eval_metrics.as_ref().map_or(MAX_WINDOW_STEPS, |metrics| metrics.ring.rows);
-        let mut batch = 0;
-        while batch < batches.steps() {
+        while batch < end {
             between()?;
-            let count = (batches.steps() - batch).min(most).min(self.eval_pacing.steps());
+            let count = (end - batch).min(most).min(self.eval_pacing.steps());
             self.eval_pacing.restart();
-            let EvaluatedWindow { passes, nets } = self.evaluate_window(plan, clocks, batch, count).await?;
-            self.eval_pacing.received(passes.len().max(1));
-            for (totals, (ring, sums)) in totals.iter_mut().zip(&nets) {
-                totals.add(plan, &passes, ring, sums);
+            let window = self.evaluate_window(plan, clocks, batch, count).await?;
+            self.eval_pacing.received(window.passes.len().max(1));
+            batch += window.passes.len();
+            if plan.ranks > 1 {
+                evaluated.append(window);
+                continue;
             }
-            batch += passes.len();
+            for (totals, (ring, sums)) in totals.iter_mut().zip(&window.nets) {
+                totals.add(plan, &window.passes, ring, sums);
+            }
         }
         self.evaluations += 1;
+        if plan.ranks > 1 {
+            for part in ranks.exchange(Matter::Evaluation, &evaluated.to_bytes(), false)?.parts {
+                let window = EvaluatedWindow::from_bytes(&part, clocks.len());
+                for (totals, (ring, sums)) in totals.iter_mut().zip(&window.nets) {
+                    totals.add(plan, &window.passes, ring, sums);
+                }
+            }
+        }
         Ok(Some(totals.into_iter().map(|totals| totals.finish(plan, batches.samples())).collect()))
     }
 
@@ -124,6 +142,41 @@ struct EvaluatedWindow {
     passes: Vec<(usize, usize)>,
     /// The rows of each net, one a batch: of the ring, and of the metrics' sums.
     nets: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl EvaluatedWindow {
+    /// Adds the numbers of the batches that follow.
+    fn append(&mut self, next: EvaluatedWindow) {
+        self.passes.extend(next.passes);
+        for (own, next) in self.nets.iter_mut().zip(next.nets) {
+            own.0.extend(next.0);
+            own.1.extend(next.1);
+        }
+    }
+
+    /// As words: how many passes, and the samples of each; of each net how many numbers of the ring, those, and so the sums.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut words = vec![self.passes.len() as u32];
+        words.extend(self.passes.iter().map(|(samples, _)| *samples as u32));
+        for numbers in self.nets.iter().flat_map(|(ring, sums)| [ring, sums]) {
+            words.push(numbers.len() as u32);
+            words.extend(numbers.iter().map(|number| number.to_bits()));
+        }
+        bytemuck::cast_slice(&words).to_vec()
+    }
+
+    /// What [`EvaluatedWindow::to_bytes`] gave for so many nets.
+    fn from_bytes(bytes: &[u8], nets: usize) -> EvaluatedWindow {
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
+        let mut words = words.into_iter();
+        let mut list = || {
+            let count = words.next().unwrap_or(0) as usize;
+            words.by_ref().take(count).collect::<Vec<u32>>()
+        };
+        let passes = list().into_iter().enumerate().map(|(i, samples)| (samples as usize, i)).collect();
+        let mut numbers = || list().into_iter().map(f32::from_bits).collect::<Vec<f32>>();
+        EvaluatedWindow { passes, nets: (0..nets).map(|_| (numbers(), numbers())).collect() }
+    }
 }
 
 /// The sums of a net over the batches.

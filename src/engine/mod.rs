@@ -1,12 +1,13 @@
 //! A run's plan, executed: everything that lies on the device, and the submissions that change it.
 //!
 //! `core` owns buffers, programs and loaders; `steps` submits windows of training steps and receives their results;
-//! `evaluation` runs the evaluation part; `tensors` reads and writes weights and state. The engine receives a
+//! `exchange` does a step that ranks share; `evaluation` runs the evaluation part; `tensors` reads and writes weights and state. The engine receives a
 //! window's steps, its samples, its rows of the optimizer's table and the clock. It knows no schedule, no epoch's end
 //! and no file.
 
 mod core;
 mod evaluation;
+mod exchange;
 mod loader;
 mod pacing;
 mod programs;

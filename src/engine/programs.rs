@@ -13,6 +13,7 @@ use crate::units::plural;
 #[derive(Debug)]
 pub(super) struct Programs {
     train: ByBatch,
+    own_shards: Option<Program>,
     update: Option<Program>,
     average: OnceCell<Program>,
     eval: ByBatch,
@@ -79,6 +80,7 @@ impl Programs {
         let none = |steps: &[StepPlan]| ByBatch(steps.iter().map(|_| None).collect());
         let mut programs = Programs {
             train: none(&plan.train),
+            own_shards: None,
             update: None,
             average: OnceCell::new(),
             eval: none(&plan.eval),
@@ -101,6 +103,9 @@ impl Programs {
     ) -> Result<Vec<usize>> {
         if let (Some(update), None) = (&plan.update, &self.update) {
             self.update = Some(Program::make(gpu, update, memory).await?);
+        }
+        if let (Some(own), None) = (&plan.own_shards, &self.own_shards) {
+            self.own_shards = Some(Program::make(gpu, own, memory).await?);
         }
         self.train.compile_all(gpu, &plan.train, memory, passes).await
     }
@@ -127,6 +132,11 @@ impl Programs {
     /// The dispatches of an evaluation pass.
     pub fn eval(&self, index: usize) -> &[Dispatch] {
         self.eval.dispatches(index)
+    }
+
+    /// The dispatches that add the shards of this rank, where there are other ranks.
+    pub fn own_shards(&self) -> Option<&[Dispatch]> {
+        self.own_shards.as_ref().map(|program| &program.dispatches[..])
     }
 
     /// The dispatches of the update after the last micro-batch of a batch.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::compile::{READBACK, TALLIED, TrainPlan};
+use crate::compile::{EXCHANGED, READBACK, TALLIED, TrainPlan};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 
@@ -13,6 +13,8 @@ pub(super) struct Readback {
     rings: VecDeque<Buffer>,
     /// The sums of an evaluation's metrics.
     pub eval_sums: Option<Buffer>,
+    /// What ranks exchange.
+    pub exchanged: Option<Buffer>,
     /// Weights and state, part by part.
     pub weights: Buffer,
 }
@@ -28,9 +30,10 @@ impl Readback {
         };
         let rings = READBACK.iter().filter_map(|name| make(name).transpose()).collect::<Result<_>>()?;
         let eval_sums = make(TALLIED)?;
+        let exchanged = make(EXCHANGED)?;
         let weights = plan.saving();
         let weights = gpu.readback(&weights.name, weights.bytes)?;
-        Ok(Readback { rings, eval_sums, weights })
+        Ok(Readback { rings, eval_sums, exchanged, weights })
     }
 
     /// The ring that is free next. Two are used in turn, and at most one submission is ahead.

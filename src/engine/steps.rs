@@ -3,6 +3,7 @@
 use crate::clock::Instant;
 
 use super::core::Engine;
+use super::exchange::with_update;
 use super::loader::SampleOrder;
 use super::record::{Copy, parts_read_back, submit_window};
 use super::window::{CompletedWindow, GradientCheck, InFlight, NetWindow, StepResult, Window};
@@ -100,7 +101,7 @@ impl Engine {
         let pending = gpu.map(&ring, bytes, submission);
         readback.put_ring(ring);
         let windows = nets.iter().map(|net| net.window).collect();
-        self.in_flight.push_back(InFlight { windows, ring: pending, statistics, passes });
+        self.in_flight.push_back(InFlight { windows, ring: pending, statistics, passes, gathered: None });
         Ok(())
     }
 
@@ -109,11 +110,14 @@ impl Engine {
     /// # Errors
     /// A lost device.
     pub async fn receive(&mut self, plan: &TrainPlan) -> Result<Option<CompletedWindow>> {
-        let Some(InFlight { windows, ring, statistics, passes }) = self.in_flight.pop_front() else {
+        let Some(InFlight { windows, ring, statistics, passes, gathered }) = self.in_flight.pop_front() else {
             return Ok(None);
         };
         let waiting = Instant::now();
-        let bytes = self.gpu.finish(ring).await?;
+        let mut bytes = self.gpu.finish(ring).await?;
+        if let Some(rows) = gathered {
+            bytes = with_update(rows, &bytes);
+        }
         let statistics = match statistics {
             Some(pending) => Some(self.gpu.finish(pending).await?),
             None => None,

@@ -107,4 +107,6 @@ pub(super) struct InFlight {
     pub statistics: Option<Pending>,
     /// Samples of each pass through the model, and its step, counted from the window's first.
     pub passes: Vec<(usize, usize)>,
+    /// Where ranks share the step, the rows of all its passes; the ring has the last one alone, with what the update filed.
+    pub gathered: Option<Vec<f32>>,
 }

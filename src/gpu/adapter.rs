@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::reads::MAX_UNIFORM_BYTES;
 use crate::error::{Error, Result};
+use crate::ranks::{Matter, Ranks};
 use crate::units;
 
 static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
@@ -305,10 +306,59 @@ pub fn choose(wanted: &str, list: &[AdapterDescription]) -> Result<(usize, Strin
     }
 }
 
-pub(super) async fn open(wanted: &str) -> Result<(wgpu::Adapter, AdapterDescription, String)> {
+/// The index in `list` of the adapter of this rank: where `wanted` chooses a GPU and a machine has several ranks, each takes
+/// its own of those of the same name.
+fn choose_for_rank(
+    wanted: &str,
+    list: &[AdapterDescription],
+    (local, ranks): (usize, usize),
+) -> Result<(usize, String)> {
+    let (chosen, why) = choose(wanted, list)?;
+    let first = &list[chosen];
+    if ranks == 1 || first.kind == AdapterKind::Software {
+        return Ok((chosen, why));
+    }
+    let same = list.iter().filter(|other| (&other.name, &other.backend) == (&first.name, &first.backend));
+    let same: Vec<usize> = same.map(|other| other.index).collect();
+    match same.get(local) {
+        Some(&own) => Ok((own, format!("{why}; GPU {local} of {} for rank {local} of {ranks} of this machine", same.len()))),
+        None => Err(Error::NoAdapter(format!(
+            "{ranks} ranks were started on a machine with {}: each takes a GPU of its own; start as many ranks on a machine \
+             as it has GPUs (mpirun --map-by ppr:{}:node)",
+            match same.len() {
+                1 => format!("one {}", first.name),
+                many => format!("{many} times {}", first.name),
+            },
+            same.len()
+        ))),
+    }
+}
+
+/// Refuses ranks on adapters of different kinds, whose bits differ.
+fn check_same(ranks: &Ranks, own: &AdapterDescription) -> Result<()> {
+    if ranks.is_alone() {
+        return Ok(());
+    }
+    let text = format!("{} ({} {})", own.name, own.backend, own.driver);
+    let all = ranks.exchange(Matter::Adapter, text.as_bytes(), false)?.parts;
+    let Some(other) = all.iter().position(|other| *other != all[0]) else { return Ok(()) };
+    let name = |rank: usize| String::from_utf8_lossy(&all[rank]).into_owned();
+    Err(Error::NoAdapter(format!(
+        "rank 0 has {}, and rank {other} {}: adapters of different kinds round differently; give all ranks the same by \
+         --adapter, or start them on machines that are alike",
+        name(0),
+        name(other)
+    )))
+}
+
+pub(super) async fn open(
+    wanted: &str,
+    ranks: &Ranks,
+) -> Result<(wgpu::Adapter, AdapterDescription, String)> {
     let list = enumerate().await;
     let descriptions: Vec<_> = list.iter().map(|(_, d)| d.clone()).collect();
-    let (index, why) = choose(wanted, &descriptions)?;
+    let (index, why) = choose_for_rank(wanted, &descriptions, ranks.local())?;
+    check_same(ranks, &descriptions[index])?;
     let (adapter, description) = list.into_iter().nth(index).expect("choose returns an index of the list");
     Ok((adapter, description, why))
 }
@@ -350,6 +400,22 @@ mod tests {
         assert_eq!(index("nvidia"), Some(2));
         assert_eq!(index("7"), None);
         assert_eq!(index("radeon"), None);
+    }
+
+    #[test]
+    fn each_rank_of_a_machine_takes_its_own_gpu() {
+        let list = [
+            AdapterDescription::fake(0, "NVIDIA H100", AdapterKind::Discrete),
+            AdapterDescription::fake(1, "llvmpipe", AdapterKind::Software),
+            AdapterDescription::fake(2, "NVIDIA H100", AdapterKind::Discrete),
+        ];
+        let of = |wanted, local, ranks| choose_for_rank(wanted, &list, (local, ranks));
+        let index = |local, ranks| of("auto", local, ranks).map(|(i, _)| i).ok();
+        assert_eq!([index(0, 1), index(0, 2), index(1, 2), index(2, 4)], [Some(0), Some(0), Some(2), None]);
+        let text = of("auto", 3, 4).unwrap_err().to_string();
+        assert!(text.contains("4 ranks") && text.contains("2 times NVIDIA H100"), "{text}");
+        // A software adapter serves all.
+        assert_eq!(of("software", 3, 4).unwrap().0, 1);
     }
 
     #[test]

@@ -71,6 +71,7 @@ pub use wait::watched;
 use submissions::Submissions;
 
 use crate::error::{Error, Result};
+use crate::ranks::Ranks;
 
 /// Options for opening a device.
 #[derive(Debug, Clone)]
@@ -92,6 +93,9 @@ pub struct GpuOptions {
     /// a software adapter, which other programs may slow down, an hour. Drivers of most GPUs end a kernel that hangs after
     /// some seconds; a software adapter never does.
     pub patience: Option<Duration>,
+    /// The processes that this one trains together with; among adapters of one kind each rank of a machine takes its own.
+    /// Default: none.
+    pub ranks: Ranks,
     /// Work of a submission at most, in floating-point operations and bytes written. Default: what the device does in
     /// about an eighth of a second, measured.
     pub submission_work: Option<u64>,
@@ -119,6 +123,7 @@ impl Default for GpuOptions {
             reads: None,
             threads_by_work: None,
             patience: None,
+            ranks: Ranks::default(),
             submission_work: None,
             pipeline_cache: None,
             robust_buffers: true,
@@ -149,6 +154,7 @@ struct Inner {
     kept: Option<KeptPipelines>,
     faults: Faults,
     patience: Duration,
+    ranks: Ranks,
     submissions: Submissions,
 }
 
@@ -167,7 +173,7 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub async fn request(options: &GpuOptions) -> Result<Gpu> {
-        let (adapter, description, why) = adapter::open(&options.adapter).await?;
+        let (adapter, description, why) = adapter::open(&options.adapter, &options.ranks).await?;
         let mut wanted =
             wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
         wanted |= wgpu::Features::MEMORY_DECORATION_COHERENT;
@@ -218,6 +224,7 @@ impl Gpu {
             kept,
             faults,
             patience: options.patience.unwrap_or(if is_software { SOFTWARE_PATIENCE } else { PATIENCE }),
+            ranks: options.ranks.clone(),
             submissions: Submissions::new(options.submission_work),
         };
         Ok(Gpu { inner: Arc::new(inner) })
@@ -276,6 +283,11 @@ impl Gpu {
              adapter: downhill adapters lists what each has",
             self.inner.adapter.name
         )))
+    }
+
+    /// The processes that this one trains together with.
+    pub fn ranks(&self) -> &Ranks {
+        &self.inner.ranks
     }
 
     /// The reason for the choice of the adapter.

@@ -244,6 +244,24 @@ impl Graph {
         self.clock_word(Clock::Tracked).add(&self.clock_word(Clock::Open))
     }
 
+    /// True where the next value of a buffer depends on how many training steps its layer has seen.
+    pub(crate) fn moves_by_step_count(&self) -> bool {
+        // Equal nodes are one.
+        let count = self.clock_word(Clock::Tracked).id;
+        let inner = self.inner.borrow();
+        let mut open: Vec<NodeId> = inner.buffers.iter().filter_map(|buffer| buffer.next).collect();
+        let mut seen = std::collections::HashSet::new();
+        while let Some(id) = open.pop() {
+            if id == count {
+                return true;
+            }
+            if seen.insert(id) {
+                open.extend(&inner.nodes[id.0].inputs);
+            }
+        }
+        false
+    }
+
     /// Sets `buffer`, made by [`Graph::buffer`], to `value` at the end of a step. No gradient flows into either.
     pub fn update(&self, buffer: &Tensor, value: &Tensor) {
         if buffer.shape != value.shape {

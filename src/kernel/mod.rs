@@ -39,6 +39,8 @@ pub mod reduce_chain;
 #[doc(hidden)]
 pub mod scaling;
 #[doc(hidden)]
+pub mod shards;
+#[doc(hidden)]
 pub mod side_by_side;
 #[doc(hidden)]
 pub mod statistics;

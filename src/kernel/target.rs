@@ -118,6 +118,8 @@ pub struct Target {
     pub tiles: ProductTiles,
     /// True where the tiled family may pass values between the lanes of a subgroup. The bits are the same without.
     pub subgroups: bool,
+    /// Processes that share each batch.
+    pub ranks: usize,
 }
 
 impl Target {
@@ -136,6 +138,7 @@ impl Target {
             side_by_side: true,
             tiles: ProductTiles::Predicted,
             subgroups: false,
+            ranks: 1,
         }
     }
 
@@ -156,6 +159,7 @@ impl Target {
                 && gpu.workgroup_bytes() >= JOINT_WORKGROUP_BYTES
                 && gpu.buffers_of_a_kernel() >= JOINT_BUFFERS,
             subgroups: adapter.subgroup_min > 0,
+            ranks: gpu.ranks().count(),
             ..target
         }
     }

@@ -1,4 +1,4 @@
-//! Runs on disk: a session in its directory, checkpoints, weights, TensorBoard, assertions.
+//! Runs on disk: a session in its directory, its workers on other ranks, checkpoints, weights, TensorBoard, assertions.
 
 mod assertion;
 mod checkpoint;
@@ -15,6 +15,7 @@ mod system;
 mod tensorboard;
 mod tiles;
 mod weights;
+mod worker;
 
 pub use assertion::Assertion;
 pub use checkpoint::{Checkpoint, Checkpointer, Identity};
@@ -30,5 +31,6 @@ pub use sweep::{
 pub use system::{Segment, System};
 pub use tensorboard::{EventFile, Histogram};
 pub use weights::{load, save};
+pub use worker::Worker;
 
 pub use crate::train::Outcome;

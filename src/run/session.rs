@@ -9,6 +9,7 @@ use super::system::System;
 use super::tensorboard::EventFile;
 use super::tiles;
 use super::weights::{load, save};
+use super::worker::{share_config, share_start};
 use crate::compile::TrainPlan;
 use crate::config::Config;
 use crate::data::{Arrays, Dataset};
@@ -93,6 +94,7 @@ pub(super) fn choose_threads(
 
 /// An open device with the plans of a run on it.
 fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, Trainer)> {
+    share_config(&options.ranks, config)?;
     choose_threads(config, data, options, 1)?;
     let gpu = match Gpu::open(&config.gpu_options(options)) {
         Ok(gpu) => gpu,
@@ -374,6 +376,12 @@ impl Session {
     }
 
     fn run_through(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
+        if on_device_lost == OnDeviceLost::Retry && !self.gpu.ranks().is_alone() {
+            return Err(Error::Config(
+                "a lost device is opened again by one process alone; where ranks share a run, resume it".into(),
+            ));
+        }
+        share_start(&self.gpu, &self.config, &self.data, &self.trainer)?;
         let (mut tries, mut reached) = (0, None);
         let (outcome, weights) = loop {
             let mut events = self.event_file()?;

@@ -73,6 +73,16 @@ impl Progress {
         self.epoch_totals.data_wait += waited.unwrap_or(0.0);
     }
 
+    /// The time that the steps of the epoch took, and the time of it that the device waited for samples.
+    pub(super) fn time(&self) -> [f64; 2] {
+        [self.epoch_totals.seconds, self.epoch_totals.data_wait]
+    }
+
+    /// Has the steps of the epoch have taken this time, as [`Progress::time`] gives it.
+    pub(super) fn set_time(&mut self, [seconds, data_wait]: [f64; 2]) {
+        (self.epoch_totals.seconds, self.epoch_totals.data_wait) = (seconds, data_wait);
+    }
+
     /// Counts a window that was submitted, in `passes` passes through the model.
     pub(super) fn advance(&mut self, window: &Window, passes: usize, steps_per_epoch: usize) {
         self.micro_batches += passes as u64;

@@ -7,6 +7,7 @@ use super::trainer::Trainer;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::metrics::StatisticsRecord;
+use crate::ranks::Matter;
 use std::time::Duration;
 
 /// The point up to which steps are submitted.
@@ -56,11 +57,12 @@ impl Trainer {
     ) -> Result<Outcome> {
         let start = self.run_start();
         self.handle.start(&start);
+        self.must_stop = false;
         observer.start(&start)?;
         checkpoints.start()?;
         let mut last = None;
         let end = loop {
-            if self.handle.is_stopped() {
+            if self.is_stopped() {
                 break RunEnd::Stopped;
             }
             // 1. An epoch is trained but not reported: evaluate, update plateau and early stopping, report.
@@ -132,14 +134,14 @@ impl Trainer {
     async fn submit_until(&mut self, until: Until, observer: &mut dyn Observer) -> Result<()> {
         self.engine.restart_pacing();
         let mut is_first = true;
-        while self.progress.step < until.step && !self.handle.is_stopped() {
+        while self.progress.step < until.step && !self.is_stopped() {
             if !is_first && until.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 break;
             }
             is_first = false;
             let left = (until.step - self.progress.step) as usize;
-            let window = self.progress.window(self.engine.next_steps().min(left));
-            if !self.engine.is_ready(&window) {
+            let window = self.progress.window(self.engine.next_steps(&self.plan).min(left));
+            if !self.engine.is_ready(&self.plan, &window) {
                 // The device must not wait for what the host would read while the device works.
                 self.drain(observer).await?;
             }
@@ -164,6 +166,9 @@ impl Trainer {
 
     /// Submits the next `steps` steps, or as many as there are samples for.
     async fn submit(&mut self, steps: usize, statistics: Option<u64>) -> Result<()> {
+        if self.plan.ranks > 1 {
+            return self.submit_shared().await;
+        }
         let (steps, samples) = self.engine.take_samples(&[self.progress.window(steps)])?;
         let net = self.progress.next(&self.plan, self.rule(), steps);
         let (window, passes) = (net.window, samples[0].passes());
@@ -171,6 +176,21 @@ impl Trainer {
         self.engine.submit_steps(&self.plan, &[net], samples, with_statistics).await?;
         self.progress.advance(&window, passes, self.plan.batches.steps());
         Ok(())
+    }
+
+    /// Submits the next step, of which each rank does its share. All learn whether one was asked to stop.
+    async fn submit_shared(&mut self) -> Result<()> {
+        let net = self.progress.next(&self.plan, self.rule(), 1);
+        let stop = self.handle.is_stopped();
+        let (passes, stop) = self.engine.submit_shared_step(&self.plan, &net, stop).await?;
+        self.must_stop |= stop;
+        self.progress.advance(&net.window, passes, self.plan.batches.steps());
+        Ok(())
+    }
+
+    /// True where the run must stop: where ranks share it, once all know, so that all stop after the same step.
+    fn is_stopped(&self) -> bool {
+        if self.plan.ranks > 1 { self.must_stop } else { self.handle.is_stopped() }
     }
 
     /// Receives every window in flight; gives the statistics of the last step, where they were taken.
@@ -209,7 +229,17 @@ impl Trainer {
     /// Evaluates, updates plateau and early stopping, and reports the epoch.
     async fn finish_epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochRecord> {
         let (clock, handle) = (self.progress.clock(self.rule()), self.handle.clone());
-        let mut between = || handle.goes_on(observer.evaluating());
+        self.agree_on_time()?;
+        let is_shared = self.plan.ranks > 1;
+        // Ranks that share an evaluation end it, and stop after it.
+        let mut between = || match observer.evaluating() {
+            Err(Error::Cancelled) if is_shared => {
+                handle.stop();
+                Ok(())
+            }
+            answer if is_shared => answer,
+            answer => handle.goes_on(answer),
+        };
         let evaluated = self.engine.evaluate(&self.plan, &[clock], &mut between).await?;
         let evaluated = evaluated.and_then(|nets| nets.into_iter().next());
         let waits = self.engine.data_wait().is_some();
@@ -223,6 +253,20 @@ impl Trainer {
         self.handle.epoch(&record);
         self.hear(observer.epoch(&record))?;
         Ok(record)
+    }
+
+    /// Has all ranks report the time that rank 0 took, and stop where one was asked to.
+    fn agree_on_time(&mut self) -> Result<()> {
+        if self.plan.ranks == 1 {
+            return Ok(());
+        }
+        let own = bytemuck::cast_slice(&self.progress.time()).to_vec();
+        let gathered = self.engine.gpu().ranks().exchange(Matter::Epoch, &own, self.handle.is_stopped())?;
+        self.must_stop |= gathered.stop;
+        if let Ok(time) = bytemuck::try_pod_read_unaligned::<[f64; 2]>(&gathered.first()) {
+            self.progress.set_time(time);
+        }
+        Ok(())
     }
 
     /// Saves a stopped run, waits for checkpoints, restores the best weights of a run that is over, and reports the end.
@@ -271,9 +315,10 @@ impl Trainer {
         self.clock.start();
         let advanced = self.advance_to(target, observer).await;
         self.count_time(waited);
-        let is_stopped = self.handle.is_stopped();
+        let is_stopped = self.is_stopped();
         if is_stopped {
             self.handle.clear();
+            self.must_stop = false;
         }
         advanced?;
         if is_stopped {
@@ -285,7 +330,7 @@ impl Trainer {
     }
 
     async fn advance_to(&mut self, step: u64, observer: &mut dyn Observer) -> Result<()> {
-        while self.progress.step < step && !self.handle.is_stopped() {
+        while self.progress.step < step && !self.is_stopped() {
             let step = step.min(self.end_of_epoch());
             self.submit_until(Until { step, deadline: None, statistics: None }, observer).await?;
         }

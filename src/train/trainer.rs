@@ -39,6 +39,8 @@ pub struct Trainer {
     pub(super) best: Option<BestWeights>,
     pub(super) options: TrainOptions,
     pub(super) handle: RunHandle,
+    /// Where ranks share the run, all know that one was asked to stop.
+    pub(super) must_stop: bool,
     pub(super) clock: TrainClock,
 }
 
@@ -153,6 +155,7 @@ impl Trainer {
             best: None,
             options: options.clone(),
             handle: RunHandle::default(),
+            must_stop: false,
             clock: TrainClock::default(),
         })
     }

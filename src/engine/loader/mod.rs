@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use order::EpochOrder;
-pub(super) use order::SampleOrder;
+pub(super) use order::{SampleOrder, shares};
 use prefetch::Prefetcher;
 pub(super) use sample_loader::SampleLoader;
 
@@ -50,16 +50,18 @@ impl Loaders {
             ));
         }
         let workers = if plan.staging.is_empty() { 1 } else { workers(options)? };
-        let order = || training_order(data.train().clone(), options);
+        let rank = gpu.ranks().rank();
+        let order = || own_order(training_order(data.train().clone(), options), plan, rank);
+        let batches = if plan.ranks > 1 { plan.batches.of_rank(rank, plan.ranks) } else { plan.batches };
         let train = match staging("train") {
             Some(staging) => {
-                let prefetcher = Prefetcher::new(gpu, data.train(), plan.batches, staging, workers, order())?;
+                let prefetcher = Prefetcher::new(gpu, data.train(), batches, staging, workers, order())?;
                 vec![SampleLoader::streamed(prefetcher)]
             }
             None => {
                 let own = plan.replicas.as_ref().filter(|replicas| replicas.stride(ORDER) > 0);
                 let orders = own.map_or(1, Replicas::count);
-                (0..orders).map(|_| SampleLoader::resident(plan.batches, order())).collect()
+                (0..orders).map(|_| SampleLoader::resident(batches, order())).collect()
             }
         };
         let eval = match (data.eval(), plan.eval_batches) {
@@ -95,6 +97,22 @@ fn training_order(part: Part, options: &TrainOptions) -> EpochOrder {
         let mut order = epoch_order(part.len(), seed, epoch, sampling);
         order.iter_mut().for_each(|sample| *sample = part.source_index(*sample));
         order
+    })
+}
+
+/// The samples of an order that a rank trains on: its own of each batch.
+fn own_order(order: EpochOrder, plan: &TrainPlan, rank: usize) -> EpochOrder {
+    let (batches, count) = (plan.batches, plan.ranks);
+    if count == 1 {
+        return order;
+    }
+    Arc::new(move |epoch| {
+        let all = order(epoch);
+        let own = |step: usize| {
+            let (first, own) = (step * batches.rows, batches.rows_of_rank(batches.rows_of_step(step), rank, count));
+            &all[first + own.start..first + own.end]
+        };
+        (0..batches.steps()).flat_map(own).copied().collect()
     })
 }
 

@@ -218,10 +218,10 @@ impl Fleet {
         let mut done = 0;
         let alive = |fleet: &Fleet| fleet.slots.iter().any(|&net| fleet.nets[net].fault.is_none());
         while done < left && !self.handle.is_stopped() && alive(self) {
-            let steps = self.engine.next_steps().min((left - done) as usize);
+            let steps = self.engine.next_steps(&self.plan).min((left - done) as usize);
             let windows: Vec<Window> =
                 self.slots.iter().map(|&net| self.nets[net].progress.window(steps)).collect();
-            if !self.engine.is_ready(&windows[0]) {
+            if !self.engine.is_ready(&self.plan, &windows[0]) {
                 // The device must not wait for what the host would read while the device works.
                 self.drain(observer).await?;
             }
