@@ -6,7 +6,7 @@ mod circles;
 use std::path::{Path, PathBuf};
 
 const FLOORS: [&[&str]; 11] = [
-    &["atomic_file", "clock", "error", "figure", "regular_file", "shape", "units"],
+    &["atomic_file", "clock", "error", "figure", "ranks", "regular_file", "shape", "units"],
     &["gpu", "graph", "data"],
     &["kernel", "nn", "optim"],
     &["plan", "check"],
@@ -20,8 +20,10 @@ const FLOORS: [&[&str]; 11] = [
 ];
 
 /// Rooms of one floor that may look at each other, and why.
-const SIDEWAYS: [(&str, &str, &str); 5] = [
+const SIDEWAYS: [(&str, &str, &str); 7] = [
     ("kernel", "optim", "the update kernel is told by its optimizer which shader and slots it needs"),
+    ("ranks", "clock", "the time that exchanges take is measured"),
+    ("ranks", "error", "a rank that failed is a typed error"),
     ("atomic_file", "error", "a file that cannot be written is a typed error"),
     ("regular_file", "error", "a file that cannot be read is a typed error"),
     ("atomic_file", "units", "the error of a full disk names the bytes written"),

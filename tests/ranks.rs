@@ -63,7 +63,8 @@ impl Seen {
     fn kept(&self) -> Vec<(&str, Vec<u8>)> {
         let words = 4 * Clock::Scale as usize..4 * Clock::Overflow as usize;
         let own = |name: &str| if name == "state" { words.clone() } else { 0..usize::MAX };
-        let part = |name, bytes: &'_ [u8]| bytes.get(own(name)).map_or_else(|| bytes.to_vec(), <[u8]>::to_vec);
+        let part =
+            |name, bytes: &'_ [u8]| bytes.get(own(name)).map_or_else(|| bytes.to_vec(), <[u8]>::to_vec);
         self.state.iter().map(|(name, bytes)| (name.as_str(), part(name, bytes))).collect()
     }
 
@@ -79,7 +80,8 @@ impl Seen {
         let epoch = |epoch: &EpochRecord| {
             let timed = |name: &str| name == "samples_per_second";
             let values = epoch.values().into_iter().filter(|(name, _)| !timed(name));
-            let (names, values): (Vec<_>, Vec<_>) = values.map(|(name, value)| (name, value.to_bits())).unzip();
+            let (names, values): (Vec<_>, Vec<_>) =
+                values.map(|(name, value)| (name, value.to_bits())).unzip();
             (names.join(" "), values)
         };
         self.steps.iter().map(step).chain(self.epochs.iter().map(epoch)).collect()
@@ -89,7 +91,11 @@ impl Seen {
 fn trainer(settings: &[String], family: Family, ranks: Ranks) -> Result<(Gpu, Dataset, Trainer)> {
     let config = Config::parse(DIGITS, settings)?;
     let data = config.dataset()?;
-    let gpu = adapter::open_with(GpuOptions { family: Some(family), ranks, ..config.gpu_options(&GpuOptions::default()) });
+    let gpu = adapter::open_with(GpuOptions {
+        family: Some(family),
+        ranks,
+        ..config.gpu_options(&GpuOptions::default())
+    });
     let trainer = config.trainer(&gpu, &data)?;
     Ok((gpu, data, trainer))
 }
@@ -130,7 +136,10 @@ fn run_on(count: usize, settings: &[String], family: Family) -> Vec<Seen> {
 fn check(name: &str, settings: &[&str], counts: &[usize], family: Family) {
     let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
     let alone = run_on(1, &settings, family).remove(0);
-    assert!(!alone.steps.is_empty() && alone.epochs.iter().all(|epoch| epoch.eval_loss.is_some_and(f64::is_finite)));
+    assert!(
+        !alone.steps.is_empty()
+            && alone.epochs.iter().all(|epoch| epoch.eval_loss.is_some_and(f64::is_finite))
+    );
     for &count in counts {
         for (rank, seen) in run_on(count, &settings, family).into_iter().enumerate() {
             assert_eq!(seen.bits(), alone.bits(), "{name}: records of rank {rank} of {count}");
@@ -279,7 +288,11 @@ fn faults_name_shards_and_ranks() {
     };
     for (count, settings, expected) in [
         (1, &["train.shards=3"][..], "train.shards = 3: a power of 2 is needed"),
-        (1, &["train.shards=64", "data.batch_size=32"], "train.shards = 64: a batch of 32 samples has too few to share"),
+        (
+            1,
+            &["train.shards=64", "data.batch_size=32"],
+            "train.shards = 64: a batch of 32 samples has too few to share",
+        ),
         (1, &["train.shards=64", "data.batch_size=128", "train.micro_batch=1"], "at most 64 fit"),
         (4, &["train.shards=2"], "train.shards = 2 and 4 ranks"),
         (2, &["train.shards=1"], "--set train.shards=2"),

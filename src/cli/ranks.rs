@@ -76,7 +76,8 @@ impl Launch {
     /// A program without MPI; a command that is for one process.
     fn join(command: &Command) -> Result<Launch, Error> {
         let Some(count) = launched(variable).filter(|count| *count > 1) else { return Ok(Launch::default()) };
-        let does = matches!(command, Command::Train(_) | Command::Resume(_) | Command::Eval(_) | Command::Sweep(_));
+        let does =
+            matches!(command, Command::Train(_) | Command::Resume(_) | Command::Eval(_) | Command::Sweep(_));
         if !does {
             return Err(Error::Config(format!(
                 "a launcher started {count} processes, and this command is for one; train, resume, eval and sweep are for \

@@ -59,6 +59,14 @@ pub(super) fn introduce(session: &Session) {
         units::plural(plan.dispatches(), "dispatch"),
         units::bytes(gpu.ledger().total())
     ));
+    if plan.ranks > 1 {
+        println(&format!(
+            "ranks    {} share each batch of {} in {}",
+            plan.ranks,
+            plan.batches.rows,
+            units::plural(plan.batches.shards, "shard")
+        ));
+    }
     let tuned = plan.tuned_products();
     if tuned > 0 {
         let all = units::plural(plan.product_tiles().count(), "product");
@@ -105,6 +113,15 @@ pub(super) fn conclude(session: &Session, outcome: &Outcome, elapsed: Duration) 
     }
     if let Some(text) = data_bound(trainer, seconds) {
         println(&format!("data     {text}"));
+    }
+    let (exchanged, bytes) = session.gpu().ranks().exchanged();
+    if bytes > 0 {
+        println(&format!(
+            "ranks    exchanges brought {} in {}, {:.0}% of the time",
+            units::bytes(bytes),
+            units::seconds(exchanged.as_secs_f64()),
+            100.0 * exchanged.as_secs_f64() / seconds
+        ));
     }
     let skipped = trainer.skipped_steps().unwrap_or(0);
     if skipped > 0 {

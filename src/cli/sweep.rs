@@ -15,6 +15,7 @@ use toml::Value;
 use super::exit::Stopped;
 use super::output::{eprintln, println};
 use super::parse;
+use super::ranks::ranks;
 use super::run::stop_on_signals;
 use super::run_args::{AdapterArg, DataRootArg};
 use super::summary::introduce_adapter;
@@ -127,6 +128,12 @@ impl SweepArgs {
         let end = sweep.run(&mut view);
         view.end();
         let end = end?;
+        if !ranks().is_first() {
+            return match end {
+                FleetEnd::Stopped => Err(Stopped.into()),
+                FleetEnd::Finished => Ok(()),
+            };
+        }
         let (rows, path) = (sweep.rows(), sweep.path().display());
         if end == FleetEnd::Stopped {
             if !self.quiet && !self.json {
@@ -170,7 +177,10 @@ impl SweepArgs {
     }
 
     fn open(&self) -> anyhow::Result<Sweep> {
-        let options = self.adapter.gpu_options();
+        let options = self.adapter.shared_gpu_options();
+        if !options.ranks.is_first() {
+            return Ok(Sweep::join(&options)?);
+        }
         if self.resume && self.config.is_dir() {
             let others = !self.settings.is_empty() || self.has_keys() || self.out.is_some();
             if others {

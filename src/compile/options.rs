@@ -93,7 +93,8 @@ impl TrainOptions {
             MicroBatch::Rows(rows) => Some(rows),
             MicroBatch::Whole | MicroBatch::Auto => None,
         };
-        let batches = BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(micro)?;
+        let batches =
+            BatchPlan::new(data.train().len(), self.batch_size, self.drop_last)?.with_micro(micro)?;
         if self.shards == 1 { Ok(batches) } else { batches.with_shards(self.shards) }
     }
 

@@ -267,8 +267,10 @@ impl TrainPlan {
             .iter()
             .map(|plan| BufferPlan { name: TALLIED.into(), bytes: plan.ring.bytes() });
         let statistics = self.statistics.iter().map(Statistics::readback);
-        let exchanged = (self.ranks > 1)
-            .then(|| BufferPlan { name: EXCHANGED.into(), bytes: self.exchanged().iter().map(|(_, b)| b).sum() });
+        let exchanged = (self.ranks > 1).then(|| BufferPlan {
+            name: EXCHANGED.into(),
+            bytes: self.exchanged().iter().map(|(_, b)| b).sum(),
+        });
         let all = readback.into_iter().chain(sums).chain(statistics).chain(exchanged);
         all.map(|buffer| self.for_each_replica(buffer)).collect()
     }

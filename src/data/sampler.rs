@@ -384,7 +384,8 @@ mod tests {
     fn the_digits_in_batches() {
         let plan = |size, drop_last| BatchPlan::new(1437, size, drop_last);
         let rows = BatchSize::Rows;
-        let batches = |rows, full_batches, last| BatchPlan { rows, full_batches, last, micro: rows, shards: 1 };
+        let batches =
+            |rows, full_batches, last| BatchPlan { rows, full_batches, last, micro: rows, shards: 1 };
         assert_eq!(plan(rows(32), false).unwrap(), batches(32, 44, Some(29)));
         assert_eq!(plan(rows(32), true).unwrap(), batches(32, 44, None));
         assert_eq!(plan(BatchSize::Full, true).unwrap(), batches(1437, 1, None));

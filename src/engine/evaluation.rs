@@ -58,7 +58,8 @@ impl Engine {
         let share = |rank: usize| rank * batches.steps() / plan.ranks;
         let rank = if plan.ranks > 1 { ranks.rank() } else { 0 };
         let (mut batch, end) = (share(rank), share(rank + 1));
-        let mut evaluated = EvaluatedWindow { passes: Vec::new(), nets: vec![Default::default(); clocks.len()] };
+        let mut evaluated =
+            EvaluatedWindow { passes: Vec::new(), nets: vec![Default::default(); clocks.len()] };
         let most = plan.eval_metrics.as_ref().map_or(MAX_WINDOW_STEPS, |metrics| metrics.ring.rows);
         while batch < end {
             between()?;

@@ -125,7 +125,9 @@ impl Engine {
         let mut dispatches: Vec<&[Dispatch]> = indices.iter().map(|&index| programs.train(index)).collect();
         dispatches.extend(programs.own_shards());
         let into = readback.exchanged.as_ref().ok_or_else(|| {
-            Error::Config("the plan was made for one rank; Target::for_gpu plans for those of the device".into())
+            Error::Config(
+                "the plan was made for one rank; Target::for_gpu plans for those of the device".into(),
+            )
         })?;
         let mut parts = plan.exchanged();
         parts[2].1 = ring_bytes(plan, passes.len());

@@ -110,7 +110,8 @@ impl Engine {
     /// # Errors
     /// A lost device.
     pub async fn receive(&mut self, plan: &TrainPlan) -> Result<Option<CompletedWindow>> {
-        let Some(InFlight { windows, ring, statistics, passes, gathered }) = self.in_flight.pop_front() else {
+        let Some(InFlight { windows, ring, statistics, passes, gathered }) = self.in_flight.pop_front()
+        else {
             return Ok(None);
         };
         let waiting = Instant::now();

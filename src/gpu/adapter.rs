@@ -321,7 +321,10 @@ fn choose_for_rank(
     let same = list.iter().filter(|other| (&other.name, &other.backend) == (&first.name, &first.backend));
     let same: Vec<usize> = same.map(|other| other.index).collect();
     match same.get(local) {
-        Some(&own) => Ok((own, format!("{why}; GPU {local} of {} for rank {local} of {ranks} of this machine", same.len()))),
+        Some(&own) => Ok((
+            own,
+            format!("{why}; GPU {local} of {} for rank {local} of {ranks} of this machine", same.len()),
+        )),
         None => Err(Error::NoAdapter(format!(
             "{ranks} ranks were started on a machine with {}: each takes a GPU of its own; start as many ranks on a machine \
              as it has GPUs (mpirun --map-by ppr:{}:node)",
@@ -351,10 +354,7 @@ fn check_same(ranks: &Ranks, own: &AdapterDescription) -> Result<()> {
     )))
 }
 
-pub(super) async fn open(
-    wanted: &str,
-    ranks: &Ranks,
-) -> Result<(wgpu::Adapter, AdapterDescription, String)> {
+pub(super) async fn open(wanted: &str, ranks: &Ranks) -> Result<(wgpu::Adapter, AdapterDescription, String)> {
     let list = enumerate().await;
     let descriptions: Vec<_> = list.iter().map(|(_, d)| d.clone()).collect();
     let (index, why) = choose_for_rank(wanted, &descriptions, ranks.local())?;

@@ -98,7 +98,8 @@ mod tests {
         let gpu = open(Some(folder));
         run(&gpu);
         assert_eq!(gpu.pipeline_file().is_some(), gpu.adapter().backend == "Vulkan");
-        let (opened, ..) = pollster::block_on(adapter::open("auto")).unwrap();
+        let (opened, ..) =
+            pollster::block_on(adapter::open("auto", &crate::ranks::Ranks::default())).unwrap();
         let data = gpu.inner.kept.as_ref()?.raw.get_data().expect("a driver has a header at least");
         assert!(gpu.pipeline_file()?.kept_bytes > 0);
         Some((file(&opened.get_info(), true, folder), data))
@@ -163,7 +164,8 @@ mod tests {
 
     #[test]
     fn another_adapter_and_way_have_another_file_and_another_driver_another_key() {
-        let (opened, ..) = pollster::block_on(adapter::open("auto")).unwrap();
+        let (opened, ..) =
+            pollster::block_on(adapter::open("auto", &crate::ranks::Ranks::default())).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let info = opened.get_info();
         let ours = file(&info, true, dir.path());

@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn neither_flag_is_set_and_each_extension_is_there() {
-        let (adapter, ..) = pollster::block_on(super::super::adapter::open("auto")).unwrap();
+        let (adapter, ..) =
+            pollster::block_on(super::super::adapter::open("auto", &crate::ranks::Ranks::default())).unwrap();
         // SAFETY: the raw adapter is only read.
         let Some(raw) = (unsafe { adapter.as_hal::<Vulkan>() }) else { return };
         let features = adapter.features() & wgpu::Features::SHADER_F16;

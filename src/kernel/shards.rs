@@ -29,7 +29,14 @@ pub enum Slots {
     Gathered(usize),
 }
 
-fn kernel(entry: &'static str, constants: Vec<(&'static str, u32)>, operands: &[(u32, Access, &'static str)], bytes: u64, flops: u64, iterations: usize) -> Kernel {
+fn kernel(
+    entry: &'static str,
+    constants: Vec<(&'static str, u32)>,
+    operands: &[(u32, Access, &'static str)],
+    bytes: u64,
+    flops: u64,
+    iterations: usize,
+) -> Kernel {
     let fours = bytes as usize / 16;
     Kernel {
         entry,

@@ -11,10 +11,12 @@ mod threads;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 pub use threads::Threads;
 
+use crate::clock::Instant;
 use crate::error::{Error, Result};
 
 /// The way from each rank to all.
@@ -41,6 +43,10 @@ pub struct Ranks(Option<Arc<Group>>);
 
 struct Group {
     communicator: Box<dyn Communicator>,
+    /// Nanoseconds spent in exchanges, the wait for slower ranks included.
+    time: AtomicU64,
+    /// Bytes received in them.
+    bytes: AtomicU64,
     /// All ranks know that one failed. None waits for another from then on.
     has_failed: AtomicBool,
 }
@@ -60,8 +66,17 @@ pub(crate) enum Matter {
 
 impl Matter {
     fn name(number: u32) -> &'static str {
-        let names =
-            ["", "the config", "adapters", "the start", "a step", "an evaluation", "an epoch", "a sweep", "the end"];
+        let names = [
+            "",
+            "the config",
+            "adapters",
+            "the start",
+            "a step",
+            "an evaluation",
+            "an epoch",
+            "a sweep",
+            "the end",
+        ];
         names.get(number as usize).copied().unwrap_or("")
     }
 }
@@ -86,17 +101,31 @@ impl Gathered {
 type Head = [u64; 3];
 const GOES_ON: u64 = 0;
 const STOPS: u64 = 1;
+/// This and above: the rank failed by an error of a kind, which all end with.
 const FAILED: u64 = 2;
+const FAILED_BY_USAGE: u64 = 3;
+const FAILED_AN_ASSERTION: u64 = 4;
+
+/// The status of a rank that failed.
+fn failed_by(err: &Error) -> u64 {
+    match err {
+        err if err.is_usage() => FAILED_BY_USAGE,
+        Error::Assertion(_) => FAILED_AN_ASSERTION,
+        _ => FAILED,
+    }
+}
 
 impl Ranks {
     /// The ranks that `communicator` connects.
     pub fn new(communicator: impl Communicator + 'static) -> Ranks {
         match communicator.count() {
             1 => Ranks::default(),
-            _ => {
-                let has_failed = AtomicBool::new(false);
-                Ranks(Some(Arc::new(Group { communicator: Box::new(communicator), has_failed })))
-            }
+            _ => Ranks(Some(Arc::new(Group {
+                communicator: Box::new(communicator),
+                time: AtomicU64::new(0),
+                bytes: AtomicU64::new(0),
+                has_failed: AtomicBool::new(false),
+            }))),
         }
     }
 
@@ -125,16 +154,27 @@ impl Ranks {
         self.rank() == 0
     }
 
+    /// The time that this rank has spent in exchanges, the wait for slower ranks included, and the bytes it has received in
+    /// them.
+    pub fn exchanged(&self) -> (Duration, u64) {
+        let of = |group: &Arc<Group>| {
+            let time = Duration::from_nanos(group.time.load(Ordering::Relaxed));
+            (time, group.bytes.load(Ordering::Relaxed))
+        };
+        self.0.as_ref().map_or((Duration::ZERO, 0), of)
+    }
+
     /// Gives `own` to all ranks and receives theirs. `stop`: this rank was asked to stop.
     ///
     /// # Errors
-    /// [`Error::Rank`] where another rank failed, with its number and its error, or where ranks have lost each other.
+    /// [`Error::Rank`] where another rank failed, with its number and its error, or where ranks have lost each other. Faults of
+    /// a config and assertions keep their kind.
     pub(crate) fn exchange(&self, matter: Matter, own: &[u8], stop: bool) -> Result<Gathered> {
         let Some(group) = &self.0 else { return Ok(Gathered { parts: vec![own.to_vec()], stop }) };
         group.check()?;
         let status = if stop { STOPS } else { GOES_ON };
         let heads = group.heads([matter as u64, status, own.len() as u64])?;
-        if heads.iter().any(|head| head[1] == FAILED) {
+        if heads.iter().any(|head| head[1] >= FAILED) {
             return Err(group.failure(&heads, ""));
         }
         if let Some(other) = heads.iter().position(|head| head[0] != matter as u64) {
@@ -164,7 +204,7 @@ impl Ranks {
             Err(err) => {
                 let text = err.to_string();
                 // The error itself is what there is to report, whatever becomes of the others.
-                if let Ok(heads) = group.heads([Matter::End as u64, FAILED, text.len() as u64]) {
+                if let Ok(heads) = group.heads([Matter::End as u64, failed_by(&err), text.len() as u64]) {
                     let _ = group.failure(&heads, &text);
                 }
                 Err(err)
@@ -185,8 +225,16 @@ impl Group {
 
     fn heads(&self, own: Head) -> Result<Vec<Head>> {
         let mut all: Vec<Head> = vec![[0; 3]; self.communicator.count()];
-        self.communicator.all_gather(bytemuck::cast_slice(&own), bytemuck::cast_slice_mut(&mut all))?;
+        self.all_gather(bytemuck::cast_slice(&own), bytemuck::cast_slice_mut(&mut all))?;
         Ok(all)
+    }
+
+    fn all_gather(&self, own: &[u8], all: &mut [u8]) -> Result<()> {
+        let start = Instant::now();
+        let gathered = self.communicator.all_gather(own, all);
+        self.time.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.bytes.fetch_add((all.len() - own.len()) as u64, Ordering::Relaxed);
+        gathered
     }
 
     /// The bytes of every rank, whose numbers the heads have.
@@ -198,7 +246,7 @@ impl Group {
         let mut padded = own.to_vec();
         padded.resize(most, 0);
         let mut all = vec![0; most * heads.len()];
-        self.communicator.all_gather(&padded, &mut all)?;
+        self.all_gather(&padded, &mut all)?;
         let parts = all.chunks_exact(most).zip(heads);
         Ok(parts.map(|(part, head)| part[..head[2] as usize].to_vec()).collect())
     }
@@ -206,14 +254,21 @@ impl Group {
     /// The error of the first rank that failed, after all have said whether they did. `own`: this rank's error.
     fn failure(&self, heads: &[Head], own: &str) -> Error {
         self.has_failed.store(true, Ordering::Relaxed);
-        let heads: Vec<Head> =
-            heads.iter().map(|&[matter, status, bytes]| [matter, status, if status == FAILED { bytes } else { 0 }]).collect();
+        let heads: Vec<Head> = heads
+            .iter()
+            .map(|&[matter, status, bytes]| [matter, status, if status >= FAILED { bytes } else { 0 }])
+            .collect();
         let texts = match self.gather(own.as_bytes(), &heads) {
             Ok(texts) => texts,
             Err(err) => return err,
         };
-        let failed = heads.iter().position(|head| head[1] == FAILED).unwrap_or(0);
-        Error::Rank(format!("rank {failed}: {}", String::from_utf8_lossy(&texts[failed])))
+        let failed = heads.iter().position(|head| head[1] >= FAILED).unwrap_or(0);
+        let text = format!("rank {failed}: {}", String::from_utf8_lossy(&texts[failed]));
+        match heads[failed][1] {
+            FAILED_BY_USAGE => Error::Config(text),
+            FAILED_AN_ASSERTION => Error::Assertion(text),
+            _ => Error::Rank(text),
+        }
     }
 }
 

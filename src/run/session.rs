@@ -378,7 +378,8 @@ impl Session {
     fn run_through(&mut self, on_device_lost: OnDeviceLost, observer: &mut dyn Observer) -> Result<Outcome> {
         if on_device_lost == OnDeviceLost::Retry && !self.gpu.ranks().is_alone() {
             return Err(Error::Config(
-                "a lost device is opened again by one process alone; where ranks share a run, resume it".into(),
+                "a lost device is opened again by one process alone; where ranks share a run, resume it"
+                    .into(),
             ));
         }
         share_start(&self.gpu, &self.config, &self.data, &self.trainer)?;

@@ -8,6 +8,7 @@ mod half;
 mod joint;
 mod nets;
 mod optim;
+mod shards;
 mod statistics;
 mod tensors;
 mod whole_net;
@@ -34,6 +35,7 @@ pub(super) fn all(target: Target, has_f16: bool) -> Result<Vec<Case>> {
     }
     all.extend(feed::cases());
     all.extend(engine::cases(target.family)?);
+    all.extend(shards::cases());
     all.extend(optim::cases(target.family)?);
     all.extend(tensors::cases(target.family)?);
     all.extend(eight_bit::cases(target)?);

@@ -109,7 +109,8 @@ fn own_order(order: EpochOrder, plan: &TrainPlan, rank: usize) -> EpochOrder {
     Arc::new(move |epoch| {
         let all = order(epoch);
         let own = |step: usize| {
-            let (first, own) = (step * batches.rows, batches.rows_of_rank(batches.rows_of_step(step), rank, count));
+            let (first, own) =
+                (step * batches.rows, batches.rows_of_rank(batches.rows_of_step(step), rank, count));
             &all[first + own.start..first + own.end]
         };
         (0..batches.steps()).flat_map(own).copied().collect()

@@ -17,6 +17,11 @@ pub(super) const SWEEP: &str = "sweep.toml";
 const EVENTS: &str = "sweep.jsonl";
 const TABLE: &str = "replicas.csv";
 
+/// The file of a rank's events until the end, where several ranks train the sweep.
+fn events_of(rank: usize) -> String {
+    if rank == 0 { EVENTS.into() } else { format!("sweep.rank{rank}.jsonl") }
+}
+
 /// A line of `sweep.jsonl`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -58,7 +63,10 @@ pub(super) fn judgements(events: &[Event], members: &[usize]) -> Vec<Judgement> 
 pub(super) struct SweepDir {
     path: PathBuf,
     events: File,
-    _lock: File,
+    /// The file's name.
+    file: String,
+    /// None where rank 0 has it.
+    _lock: Option<File>,
 }
 
 impl SweepDir {
@@ -84,9 +92,9 @@ impl SweepDir {
         }
         fs::create_dir_all(path).map_err(|err| Error::io("cannot make the directory", path, &err))?;
         let lock = lock(path)?;
-        let events = open(path)?;
+        let events = open(path, EVENTS)?;
         write_whole(&path.join(SWEEP), sweep.as_bytes())?;
-        Ok(SweepDir { path: path.to_owned(), events, _lock: lock })
+        Ok(SweepDir { path: path.to_owned(), events, file: EVENTS.into(), _lock: Some(lock) })
     }
 
     /// Refuses a folder that holds no sweep.
@@ -115,9 +123,44 @@ impl SweepDir {
         let file = path.join(EVENTS);
         let text = fs::read_to_string(&file).unwrap_or_default();
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let events = open(path)?;
+        let events = open(path, EVENTS)?;
         events.set_len(whole as u64).map_err(|err| Error::io("cannot write", &file, &err))?;
-        Ok(SweepDir { path: path.to_owned(), events, _lock: lock })
+        let mut dir = SweepDir { path: path.to_owned(), events, file: EVENTS.into(), _lock: Some(lock) };
+        dir.merge()?;
+        Ok(dir)
+    }
+
+    /// Joins the folder that rank 0 has open.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written: every rank has to see it.
+    pub fn join(path: &Path, rank: usize) -> Result<SweepDir> {
+        Self::check(path)?;
+        let file = events_of(rank);
+        Ok(SweepDir { path: path.to_owned(), events: open(path, &file)?, file, _lock: None })
+    }
+
+    /// Moves the events of other ranks to those of rank 0, where they have left some.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Checkpoint`] for a line that is none of a sweep.
+    pub fn merge(&mut self) -> Result<()> {
+        let faulty = |err: &std::io::Error| Error::io("cannot read", &self.path, err);
+        let listed = fs::read_dir(&self.path).map_err(|err| faulty(&err))?;
+        let mut files = Vec::new();
+        for entry in listed {
+            let name = entry.map_err(|err| faulty(&err))?.file_name().to_string_lossy().into_owned();
+            files.extend((name.starts_with("sweep.rank") && name.ends_with(".jsonl")).then_some(name));
+        }
+        files.sort_unstable();
+        for name in files {
+            for event in events_in(&self.path.join(&name))? {
+                self.tell(&event)?;
+            }
+            let file = self.path.join(&name);
+            fs::remove_file(&file).map_err(|err| Error::io("cannot remove", &file, &err))?;
+        }
+        Ok(())
     }
 
     /// The path of the folder.
@@ -132,7 +175,7 @@ impl SweepDir {
     pub fn tell(&mut self, event: &Event) -> Result<()> {
         let text = serde_json::to_string(event).unwrap_or_default();
         let write = self.events.write_all(format!("{text}\n").as_bytes());
-        write.map_err(|err| Error::io("cannot write", self.path.join(EVENTS), &err))
+        write.map_err(|err| Error::io("cannot write", self.path.join(&self.file), &err))
     }
 
     /// Writes the table.
@@ -167,8 +210,11 @@ impl SweepDir {
 /// # Errors
 /// [`Error::Checkpoint`] for a line that is none of a sweep.
 pub(super) fn events(path: &Path) -> Result<Vec<Event>> {
-    let file = path.join(EVENTS);
-    let text = fs::read_to_string(&file).map_err(|err| Error::io("cannot read", &file, &err))?;
+    events_in(&path.join(EVENTS))
+}
+
+fn events_in(file: &Path) -> Result<Vec<Event>> {
+    let text = fs::read_to_string(file).map_err(|err| Error::io("cannot read", file, &err))?;
     let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let read = |line: &str| {
         serde_json::from_str(line)
@@ -177,8 +223,8 @@ pub(super) fn events(path: &Path) -> Result<Vec<Event>> {
     whole.lines().map(read).collect()
 }
 
-fn open(path: &Path) -> Result<File> {
-    let file = path.join(EVENTS);
+fn open(path: &Path, name: &str) -> Result<File> {
+    let file = path.join(name);
     let open = File::options().append(true).create(true).open(&file);
     open.map_err(|err| Error::io("cannot write", &file, &err))
 }

@@ -30,9 +30,11 @@ use super::numbered::make_next;
 use super::session::identity;
 use super::system::System;
 use crate::compile::TrainPlan;
+use crate::config::Config;
 use crate::data::Arrays;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions};
+use crate::ranks::{Matter, Ranks};
 use crate::train::{EpochRecord, Fleet, FleetEnd, FleetOptions, Monitor, RunHandle};
 
 /// A sweep in its folder.
@@ -103,6 +105,7 @@ impl Sweep {
         for replica in &replicas {
             replica.make(dir.path())?;
         }
+        share_folder(&options.ranks, dir.path())?;
         Ok(Self::of(dir, &points, gpu, groups, replicas))
     }
 
@@ -126,6 +129,25 @@ impl Sweep {
         let dir = SweepDir::reopen(path)?;
         let points = Points::stored(dir.path())?;
         let (gpu, groups, replicas) = points.planned(arrays, options)?;
+        share_folder(&options.ranks, dir.path())?;
+        Ok(Self::of(dir, &points, gpu, groups, replicas))
+    }
+
+    /// Joins the sweep that rank 0 starts or resumes: this rank trains its share of the runs, in their folders, and rank 0
+    /// writes the table. The folder has to be where all ranks see it.
+    ///
+    /// # Errors
+    /// As [`Sweep::resume`]; [`Error::Rank`] for the errors of another rank.
+    pub fn join(options: &GpuOptions) -> Result<Sweep> {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let first = text(options.ranks.exchange(Matter::Config, &[], false)?.first());
+        let first = Config::parse(&first, &[])?;
+        let data = first.dataset()?;
+        let gpu = points::open(&first, &data, options, 1)?;
+        let folder = text(options.ranks.exchange(Matter::Sweep, &[], false)?.first());
+        let dir = SweepDir::join(Path::new(&folder), options.ranks.rank())?;
+        let points = Points::stored(dir.path())?;
+        let (groups, replicas) = points.planned_on(&gpu, data, None)?;
         Ok(Self::of(dir, &points, gpu, groups, replicas))
     }
 
@@ -231,6 +253,7 @@ impl Sweep {
             Ok(FleetEnd::Stopped) => "stopped",
             Err(_) => "failed",
         };
+        let result = result.and_then(|end| self.gather(end));
         let (folder, rows) = (self.runs.path().to_owned(), self.runs.rows());
         let steps = rows.iter().filter_map(|row| row.ended.as_ref()).map(|ended| ended.steps).sum();
         let kept = self.system.as_mut().map_or(Ok(()), |system| system.end(&folder, steps, end));
@@ -251,12 +274,28 @@ impl Sweep {
                 continue;
             }
             if self.run_fleet(group, &events, observer)? == FleetEnd::Stopped {
-                self.runs.write_table()?;
                 return Ok(FleetEnd::Stopped);
             }
         }
-        self.runs.write_table()?;
         Ok(FleetEnd::Finished)
+    }
+
+    /// Waits for the runs of all ranks. Rank 0 gathers their events, drops weights that were kept by a rank alone, and writes
+    /// the table.
+    fn gather(&mut self, end: FleetEnd) -> Result<FleetEnd> {
+        let ranks = self.gpu.ranks().clone();
+        let stop = ranks.exchange(Matter::Sweep, &[], end == FleetEnd::Stopped)?.stop;
+        if !ranks.is_first() {
+            return Ok(if stop { FleetEnd::Stopped } else { end });
+        }
+        if !ranks.is_alone() {
+            self.runs.dir.merge()?;
+            let events = folder::events(self.runs.path())?;
+            recall(&mut self.runs.replicas, &events)?;
+            self.runs.keep_best()?;
+        }
+        self.runs.write_table()?;
+        Ok(if stop { FleetEnd::Stopped } else { end })
     }
 
     fn run_fleet(
@@ -275,7 +314,7 @@ impl Sweep {
             forget_ended: true,
         };
         let mut fleet = Fleet::from_plan(&self.gpu, plan, &data, &options)?;
-        if self.system.is_none() {
+        if self.system.is_none() && self.gpu.ranks().is_first() {
             let system = System::of(&self.gpu, fleet.plan(), &data);
             self.system = Some(system.begin(self.runs.path(), 0)?);
         }
@@ -299,6 +338,15 @@ impl Sweep {
         let mut watch = Watch::new(&mut self.runs, &members, &data, observer, fingerprint);
         fleet.run(&mut watch)
     }
+}
+
+/// Gives the other ranks the folder, where there are some.
+fn share_folder(ranks: &Ranks, path: &Path) -> Result<()> {
+    if ranks.is_alone() {
+        return Ok(());
+    }
+    let path = std::path::absolute(path).map_err(|err| Error::io("cannot find", path, &err))?;
+    ranks.exchange(Matter::Sweep, path.to_string_lossy().as_bytes(), false).map(drop)
 }
 
 /// Has runs that ended before count as ended.

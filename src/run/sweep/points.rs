@@ -14,6 +14,7 @@ use crate::gpu::{Gpu, GpuOptions, Reads};
 use crate::kernel::{Family, Target};
 use crate::run::dir::CONFIG;
 use crate::run::session::choose_threads;
+use crate::run::worker::share_config;
 use crate::train::{FleetPlan, Variant};
 
 /// The parts of a sweep: the config of all runs, settings for all of them, and the section `[sweep]` with what the command
@@ -190,7 +191,8 @@ impl Points {
         self.points.iter().zip(&self.configs).enumerate().map(replica).collect()
     }
 
-    /// Opens the device, loads the data, plans every run, and gathers those that can train at once.
+    /// Opens the device, loads the data, plans every run, and gathers those that can train at once: of several ranks each
+    /// gathers its own. Where runs are judged against each other, those of a fleet stay on one rank.
     ///
     /// # Errors
     /// Errors of the device, the data and the plans, with the settings of the run.
@@ -199,7 +201,7 @@ impl Points {
         arrays: Option<&Arrays>,
         options: &GpuOptions,
     ) -> Result<(Gpu, Vec<Group>, Vec<Replica>)> {
-        let (first, point) = (&self.configs[0], &self.points[0]);
+        let first = &self.configs[0];
         let device = |config: &Config| (config.memory, config.device_timeout);
         if self.configs.iter().any(|config| device(config) != device(first)) {
             return Err(Error::Config(
@@ -207,15 +209,25 @@ impl Points {
                     .into(),
             ));
         }
-        let mut sets: Vec<(&DataSpec, Dataset)> = vec![(&first.data, first.dataset_of(arrays)?)];
+        let data = first.dataset_of(arrays)?;
         let nets = self.sweep.at_once.unwrap_or(self.configs.len()).min(self.configs.len());
-        choose_threads(first, &sets[0].1, options, nets).map_err(|err| told_with(err, point))?;
-        let gpu = Gpu::open(&first.gpu_options(options)).or_else(|err| {
-            // Reports a config that cannot work before a missing adapter.
-            first.plan(&sets[0].1, Target::new(Family::Tiled)).map_err(|err| told_with(err, point))?;
-            Err(err)
-        })?;
-        let target = Target { reads: Reads::Storage, ..Target::for_gpu(&gpu) };
+        share_config(&options.ranks, first)?;
+        let gpu = open(first, &data, options, nets).map_err(|err| told_with(err, &self.points[0]))?;
+        let (groups, replicas) = self.planned_on(&gpu, data, arrays)?;
+        Ok((gpu, groups, replicas))
+    }
+
+    /// [`Points::planned`] on a device that is open. `data`: those of the first run.
+    pub fn planned_on(
+        &self,
+        gpu: &Gpu,
+        data: Dataset,
+        arrays: Option<&Arrays>,
+    ) -> Result<(Vec<Group>, Vec<Replica>)> {
+        let mut sets: Vec<(&DataSpec, Dataset)> = vec![(&self.configs[0].data, data)];
+        let target = Target { reads: Reads::Storage, ranks: 1, ..Target::for_gpu(gpu) };
+        let (rank, ranks) = (gpu.ranks().rank(), gpu.ranks().count());
+        let deals_fleets = self.sweep.halving.is_some();
         let (mut groups, mut replicas) = (Vec::<Group>::new(), self.replicas());
         for (i, (config, point)) in self.configs.iter().zip(&self.points).enumerate() {
             let known = sets.iter().position(|(spec, _)| **spec == config.data);
@@ -241,8 +253,12 @@ impl Points {
             config.options.eval_batch =
                 config.options.eval_batch.or(plan.eval_batches.map(|batches| batches.rows));
             let variant = Variant::new(&replicas[i].folder, &config.update, &config.options);
-            let is_set = |group: &&mut Group| self.configs[group.members[0]].data == config.data;
+            let is_set = |group: &&mut Group| self.configs[group.members[0]].data == self.configs[i].data;
             let fits = |group: &&mut Group| group.plan.difference(&variant, &plan).is_none();
+            replicas[i].config = config;
+            if !deals_fleets && i % ranks != rank {
+                continue;
+            }
             match groups.iter_mut().find(|group| is_set(group) && fits(group)) {
                 Some(group) => {
                     group.plan.join(variant, &plan)?;
@@ -253,14 +269,31 @@ impl Points {
                     groups.push(Group { members: vec![i], plan, data: data.clone() });
                 }
             }
-            replicas[i].config = config;
+        }
+        if deals_fleets {
+            groups = groups
+                .into_iter()
+                .enumerate()
+                .filter(|(i, _)| i % ranks == rank)
+                .map(|(_, own)| own)
+                .collect();
         }
         for Group { members, plan, .. } in &groups {
             let at_once = self.sweep.at_once.unwrap_or(members.len()).min(members.len());
             plan.plan().check_orders(at_once, self.sweep.order)?;
         }
-        Ok((gpu, groups, replicas))
+        Ok((groups, replicas))
     }
+}
+
+/// Opens the device of a sweep of so many nets at once, whose first run has this config.
+pub(super) fn open(first: &Config, data: &Dataset, options: &GpuOptions, nets: usize) -> Result<Gpu> {
+    choose_threads(first, data, options, nets)?;
+    Gpu::open(&first.gpu_options(options)).or_else(|err| {
+        // Reports a config that cannot work before a missing adapter.
+        first.plan(data, Target::new(Family::Tiled))?;
+        Err(err)
+    })
 }
 
 /// Refuses what a sweep does not do.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::folder::SweepDir;
 use super::replica::Replica;
-use super::row::Row;
-use crate::config::Sweep as Keys;
+use super::row::{Row, ranked};
+use crate::config::{Keep, Sweep as Keys};
 use crate::error::Result;
 use crate::train::Monitor;
 
@@ -29,6 +29,27 @@ impl Runs {
     /// The rows of the table, in the order of the runs.
     pub fn rows(&self) -> Vec<Row> {
         self.replicas.iter().map(Replica::row).collect()
+    }
+
+    /// Drops the weights of runs that have ended and are not among the best, where only some are kept.
+    pub fn keep_best(&self) -> Result<()> {
+        let Keep::Best(most) = self.keys.keep else { return Ok(()) };
+        self.drop_weights_but(&self.best(&self.rows(), most))
+    }
+
+    /// The numbers of the best runs.
+    pub fn best(&self, rows: &[Row], most: usize) -> Vec<usize> {
+        ranked(rows, &self.monitor).into_iter().take(most).map(|(row, _)| row.replica).collect()
+    }
+
+    /// Drops the weights of runs that have ended, but for these.
+    pub fn drop_weights_but(&self, best: &[usize]) -> Result<()> {
+        for run in &self.replicas {
+            if !best.contains(&run.index) && run.ended.is_some() && run.has_weights(self.path()) {
+                run.drop_weights(self.path())?;
+            }
+        }
+        Ok(())
     }
 
     pub fn write_table(&self) -> Result<()> {

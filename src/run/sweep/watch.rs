@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::folder::Event;
 use super::observer::SweepObserver;
-use super::row::{Ended, ranked};
+use super::row::Ended;
 use super::runs::Runs;
 use crate::config::Keep;
 use crate::data::Dataset;
@@ -48,13 +48,8 @@ impl<'s> Watch<'s> {
         };
         let mut rows = self.sweep.rows();
         rows[run].ended = Some(ended.clone());
-        let best: Vec<usize> =
-            ranked(&rows, &self.sweep.monitor).into_iter().take(most).map(|(row, _)| row.replica).collect();
-        for other in &self.sweep.replicas {
-            if !best.contains(&other.index) && other.ended.is_some() && other.has_weights(&self.path) {
-                other.drop_weights(&self.path)?;
-            }
-        }
+        let best = self.sweep.best(&rows, most);
+        self.sweep.drop_weights_but(&best)?;
         Ok(best.contains(&run))
     }
 
