@@ -29,7 +29,8 @@ Examples:
 
 The run directory holds config.toml (with every default filled in), metrics.jsonl (a line for each step and each
 epoch), checkpoints, and model.safetensors (the final weights, named as in torch.nn.Sequential).
-Ctrl-C and SIGTERM finish the step and save a checkpoint; downhill resume continues from it.
+Ctrl-C and SIGTERM finish the step and save a checkpoint; downhill resume continues from it. Under mpirun processes share
+each batch by train.shards (docs/guide/mpi.md).
 --assert takes eval_loss, eval_accuracy, train_loss, samples_per_second, steps, or a metric of the model, an operator
 (>=, <=, >, <, ==) and a number. It checks the last epoch, after everything is written.
 With --json standard output is one object a line. The first is {\"event\":\"start\",\"run\":..,\"step\":..,\"total_steps\":..}.
