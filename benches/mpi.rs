@@ -52,9 +52,10 @@ fn rank(net: usize) -> Result<(), Error> {
     let gpu = Gpu::open(&GpuOptions { adapter, ranks: ranks.clone(), ..GpuOptions::default() })?;
     let data = downhill::data::digits()?;
     let model = |net: &Net, x: &Tensor| {
-        let hidden = widths.iter().enumerate().fold(x.flatten(), |x, (i, &width)| {
-            net.linear(&format!("hidden{i}"), &x, width).relu()
-        });
+        let hidden = widths
+            .iter()
+            .enumerate()
+            .fold(x.flatten(), |x, (i, &width)| net.linear(&format!("hidden{i}"), &x, width).relu());
         net.linear("out", &hidden, 10)
     };
     let loss = |y: &Tensor, t: &Tensor| loss::cross_entropy(y, t, &CrossEntropy::default());
@@ -108,16 +109,26 @@ fn all() -> Result<(), Error> {
         for ranks in RANKS {
             let mut command = Command::new("mpirun");
             command.args(["-n", &ranks.to_string()]).arg(&own).env("DOWNHILL_BENCH_NET", net.to_string());
-            for name in
-                ["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_rmaps_base_oversubscribe"]
-            {
+            for name in [
+                "OMPI_ALLOW_RUN_AS_ROOT",
+                "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+                "OMPI_MCA_rmaps_base_oversubscribe",
+            ] {
                 command.env(name, "1");
             }
             let ours = last_json(&mut command)?;
             if ranks == 1 {
-                println!("\n64-{widths:?}-10, {} parameters, batch {batch}, {}", ours["parameters"], ours["adapter"]);
-                println!("whole batch, one rank: {:.3} ms a step; in {SHARDS} shards:", ours["whole_ms"].as_f64().unwrap_or(0.0));
-                println!("| ranks | step | of it exchange | gloo, step | gloo, all-reduce | gloo, all-gather |");
+                println!(
+                    "\n64-{widths:?}-10, {} parameters, batch {batch}, {}",
+                    ours["parameters"], ours["adapter"]
+                );
+                println!(
+                    "whole batch, one rank: {:.3} ms a step; in {SHARDS} shards:",
+                    ours["whole_ms"].as_f64().unwrap_or(0.0)
+                );
+                println!(
+                    "| ranks | step | of it exchange | gloo, step | gloo, all-reduce | gloo, all-gather |"
+                );
                 println!("|--:|--:|--:|--:|--:|--:|");
                 single = ours["step_ms"].as_f64().zip(ours["parameters"].as_f64());
             }
@@ -125,7 +136,12 @@ fn all() -> Result<(), Error> {
                 let widths: Vec<String> = widths.iter().map(usize::to_string).collect();
                 let mut peer = Command::new(python);
                 peer.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/mpi.py")).arg(ranks.to_string());
-                peer.arg("--width").args(widths).args(["--batch", &batch.to_string(), "--steps", &steps.to_string()]);
+                peer.arg("--width").args(widths).args([
+                    "--batch",
+                    &batch.to_string(),
+                    "--steps",
+                    &steps.to_string(),
+                ]);
                 last_json(&mut peer)
             });
             let theirs = theirs.transpose()?.unwrap_or_default();

@@ -38,6 +38,8 @@ mod folder;
 mod init;
 #[path = "cli/lab.rs"]
 mod lab;
+#[path = "cli/launch.rs"]
+mod launch;
 #[path = "cli/lr_find.rs"]
 mod lr_find;
 #[path = "cli/moved.rs"]

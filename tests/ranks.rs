@@ -179,6 +179,23 @@ equal_bits! {
     more_shards_than_ranks: "train.shards=16", "data.sampling=replacement" => [2, 8];
 }
 
+/// Memory decides how batches go, alike for any number of ranks.
+#[test]
+fn memory_that_decides_micro_batches() {
+    let settings = ["data.batch_size=512", "train.micro_batch=auto", "train.steps=4", "train.shards=2"];
+    let family = adapter::families()[0];
+    let peak = |settings: &[&str]| {
+        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        trainer(&settings, family, Ranks::default()).unwrap().2.plan().peak_bytes()
+    };
+    let whole = peak(&settings);
+    // A little less than whole shards need.
+    let memory = format!("train.memory={}", whole - 4_096);
+    let with = [&settings[..], &[&memory]].concat();
+    assert!(peak(&with) < whole);
+    check("memory", &with, &[2], family);
+}
+
 #[test]
 fn ranks_of_gpus_kernels_too() {
     if let Some(&family) = adapter::families().get(1) {

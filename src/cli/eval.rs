@@ -90,7 +90,7 @@ impl EvalArgs {
         let mut run = Finished::open_with(&self.finished.run, &self.own, &self.settings)?;
         let (path, weights) = run.weights(&self.finished)?;
         let (data, part) = data(&mut run, self)?;
-        share(&mut run.config.options, ranks().count());
+        share(&mut run.config.options, ranks().count())?;
         let gpu = run.shared_gpu(&self.finished.adapter)?;
         let found = evaluate(&run, &gpu, &data, &weights, self.finished.batch)?;
 
@@ -142,13 +142,17 @@ impl EvalArgs {
 }
 
 /// Plans for ranks that share an evaluation. Batches of training, which has none here, are shared by shards.
-fn share(options: &mut TrainOptions, ranks: usize) {
+fn share(options: &mut TrainOptions, ranks: usize) -> Result<(), Error> {
+    if !ranks.is_power_of_two() {
+        return Err(Error::Config(format!("{ranks} ranks: 1, 2, 4, 8 .. can share an evaluation")));
+    }
     if ranks > 1 {
         options.shards = options.shards.max(ranks);
         if let BatchSize::Rows(rows) = &mut options.batch_size {
             *rows = rows.next_multiple_of(options.shards);
         }
     }
+    Ok(())
 }
 
 /// Refuses a loss that is not a number.

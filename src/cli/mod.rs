@@ -116,7 +116,7 @@ pub struct Cli {
 pub fn run(args: Vec<OsString>) -> u8 {
     program::prepare(args.first().map(OsString::as_os_str));
     let code = match Cli::try_parse_from(args) {
-        Ok(cli) => ranks::run(&cli.command).map_or_else(|err| program::report(&err), |()| 0),
+        Ok(cli) => run_command(&cli.command).map_or_else(|err| program::report(&err), |()| 0),
         Err(err) => {
             output::print_usage(&err);
             err.exit_code() as u8
@@ -125,4 +125,11 @@ pub fn run(args: Vec<OsString>) -> u8 {
     // Output that is lost is an error too; an earlier one decides the exit code.
     let lost = output::finish().map_or_else(|err| program::report(&err.into()), |()| 0);
     if code == 0 { lost } else { code }
+}
+
+/// Runs a command, together with the other processes of an `mpirun`.
+fn run_command(command: &Command) -> anyhow::Result<()> {
+    let is_shared =
+        matches!(command, Command::Train(_) | Command::Resume(_) | Command::Eval(_) | Command::Sweep(_));
+    ranks::run(is_shared, || command.run())
 }

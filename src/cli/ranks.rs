@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 use downhill::Error;
 use downhill::ranks::Ranks;
 
-use super::Command;
 use super::exit::Stopped;
 
 /// The ranks of this launch. A process is one of them from its start to its end.
@@ -38,17 +37,25 @@ pub(super) fn prints() -> bool {
     })
 }
 
+/// A note on the time that Open MPI leaves for a checkpoint after Ctrl-C, where nobody has set it.
+pub(super) fn time_to_save() -> Option<&'static str> {
+    let is_open_mpi = variable("OMPI_COMM_WORLD_SIZE").is_some();
+    (is_open_mpi && variable("OMPI_MCA_odls_base_sigkill_timeout").is_none()).then_some(
+        "after Ctrl-C mpirun leaves 1 s for a step and a checkpoint; mpirun --mca odls_base_sigkill_timeout 60 leaves a minute",
+    )
+}
+
 /// The ranks that this process trains with.
 pub(super) fn ranks() -> Ranks {
     RANKS.get().cloned().unwrap_or_default()
 }
 
 /// Runs a command together with the other processes of its launch, if there are any. All end with the error of the first
-/// that fails.
-pub(super) fn run(command: &Command) -> anyhow::Result<()> {
-    let launch = Launch::join(command)?;
+/// that fails. `is_shared`: the command is for several processes.
+pub(super) fn run(is_shared: bool, command: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let launch = Launch::join(is_shared)?;
     let ranks = RANKS.get_or_init(|| launch.ranks()).clone();
-    let result = command.run();
+    let result = command();
     if ranks.is_alone() {
         return result;
     }
@@ -74,11 +81,9 @@ impl Launch {
     ///
     /// # Errors
     /// A program without MPI; a command that is for one process.
-    fn join(command: &Command) -> Result<Launch, Error> {
+    fn join(is_shared: bool) -> Result<Launch, Error> {
         let Some(count) = launched(variable).filter(|count| *count > 1) else { return Ok(Launch::default()) };
-        let does =
-            matches!(command, Command::Train(_) | Command::Resume(_) | Command::Eval(_) | Command::Sweep(_));
-        if !does {
+        if !is_shared {
             return Err(Error::Config(format!(
                 "a launcher started {count} processes, and this command is for one; train, resume, eval and sweep are for \
                  several"

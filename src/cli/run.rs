@@ -42,6 +42,7 @@ pub(super) fn resume(
     how: &RunArgs,
 ) -> anyhow::Result<()> {
     check_own_weights(settings)?;
+    check_shared(how)?;
     report::check_folder(how.report.as_ref().and_then(|file| file.as_deref()))?;
     let is_changed = match &config {
         Some(config) => {
@@ -72,6 +73,26 @@ pub(super) fn resume(
         None => Session::resume(path, &options, settings, &check)?,
     };
     run_session(session, how, None)
+}
+
+/// Refuses what several ranks do not do.
+pub(super) fn check_shared(how: &RunArgs) -> Result<(), Error> {
+    let refused = |what: &str, remedy: &str| {
+        Err(Error::Config(format!(
+            "{what} is for one process, and {} ranks were started; {remedy}",
+            ranks().count()
+        )))
+    };
+    match () {
+        () if ranks().is_alone() => Ok(()),
+        () if how.profile => {
+            refused("--profile", "leave it out, or train with one rank to see the kernels' times")
+        }
+        () if how.on_device_lost == "retry" => {
+            refused("--on-device-lost retry", "downhill resume goes on with a run")
+        }
+        () => Ok(()),
+    }
 }
 
 /// Trains along with the session of rank 0.

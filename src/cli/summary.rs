@@ -7,6 +7,7 @@ use downhill::train::{RunEnd, Trainer};
 use downhill::{Gpu, report, units};
 
 use super::output::println;
+use super::ranks;
 use super::targets::{confusion, named, unit_note};
 use super::view::evaluated;
 
@@ -66,6 +67,9 @@ pub(super) fn introduce(session: &Session) {
             plan.batches.rows,
             units::plural(plan.batches.shards, "shard")
         ));
+        if let Some(note) = ranks::time_to_save() {
+            println(&format!("note     {note}"));
+        }
     }
     let tuned = plan.tuned_products();
     if tuned > 0 {

@@ -10,7 +10,7 @@ use downhill::run::{RunDir, Session};
 use super::parse;
 use super::ranks::ranks;
 use super::report;
-use super::run::{check_assertions, check_own_weights, resume, run_session, work};
+use super::run::{check_assertions, check_own_weights, check_shared, resume, run_session, work};
 use super::run_args::RunArgs;
 
 /// Train the model of a config file
@@ -83,6 +83,7 @@ impl TrainArgs {
         if !ranks().is_first() {
             return work(&self.how);
         }
+        check_shared(&self.how)?;
         report::check_folder(self.how.report.as_ref().and_then(|file| file.as_deref()))?;
         // `--resume` may be followed by the run, or stand before the config.
         let (config, named) = match (&self.config, &self.resume) {

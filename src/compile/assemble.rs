@@ -41,11 +41,14 @@ pub(super) fn assemble(
             1 => format!("train.micro_batch = {}", batches.micro),
             shards => format!("train.shards = {shards} in micro-batches of {}", batches.micro),
         };
+        let remedy = match batches.shards {
+            1 => format!("the least is {}", batches.rows.div_ceil(MAX_WINDOW_STEPS)),
+            _ => "take fewer shards, or a larger train.micro_batch".to_owned(),
+        };
         return Err(Error::Config(format!(
             "{key}: a batch of {} samples would go in {most} micro-batches, and at most {MAX_WINDOW_STEPS} fit in a \
-             submission; the least is {}",
-            batches.rows,
-            batches.rows.div_ceil(MAX_WINDOW_STEPS)
+             submission; {remedy}",
+            batches.rows
         )));
     }
     check_ranks(&batches, &target)?;
@@ -174,13 +177,16 @@ pub(super) fn assemble(
 fn check_ranks(batches: &BatchPlan, target: &Target) -> Result<()> {
     let (shards, ranks) = (batches.shards, target.ranks);
     if !ranks.is_power_of_two() || shards % ranks != 0 {
-        return Err(Error::Config(format!(
-            "train.shards = {shards} and {ranks} ranks: each rank has as many shards of a batch, so that the number of shards \
-             is a power of 2 that the number of ranks divides; {}",
-            match ranks.is_power_of_two() {
-                true => format!("--set train.shards={} is one", ranks.max(shards)),
-                false => "start 2, 4, 8 .. ranks".to_owned(),
+        let remedy = match (shards, ranks.is_power_of_two()) {
+            (_, false) => "start 2, 4, 8 .. ranks".to_owned(),
+            (1, true) => format!("begin a run with --set train.shards={ranks}"),
+            (_, true) => {
+                format!("start {shards} ranks or fewer, or begin another run with --set train.shards={ranks}")
             }
+        };
+        return Err(Error::Config(format!(
+            "train.shards = {shards} and {ranks} ranks: each rank has as many shards of a batch as any other, so that the number \
+             of ranks divides that of the shards; {remedy}"
         )));
     }
     if ranks > 1 && target.statistics {

@@ -267,7 +267,8 @@ impl TrainPlan {
             .iter()
             .map(|plan| BufferPlan { name: TALLIED.into(), bytes: plan.ring.bytes() });
         let statistics = self.statistics.iter().map(Statistics::readback);
-        let exchanged = (self.ranks > 1).then(|| BufferPlan {
+        // Also for one rank, so that memory allows it what it allows several.
+        let exchanged = (self.batches.shards > 1).then(|| BufferPlan {
             name: EXCHANGED.into(),
             bytes: self.exchanged().iter().map(|(_, b)| b).sum(),
         });

@@ -145,6 +145,8 @@ pub struct BatchPlan {
     /// Shards of a batch, a power of 2; 1 for a batch that is not shared. Each is the same micro-batches whatever the number
     /// of ranks.
     pub shards: usize,
+    /// Samples of a shard. The last ones of a batch may have fewer, or none.
+    pub shard_rows: usize,
 }
 
 impl BatchPlan {
@@ -175,7 +177,7 @@ impl BatchPlan {
         };
         let rest = len % rows;
         let last = (rest > 0 && !drop_last).then_some(rest);
-        Ok(BatchPlan { rows, full_batches: len / rows, last, micro: rows, shards: 1 })
+        Ok(BatchPlan { rows, full_batches: len / rows, last, micro: rows, shards: 1, shard_rows: rows })
     }
 
     /// The same batches in `shards` shards, a power of 2, whose gradients are added in a fixed tree. Each is one micro-batch or
@@ -189,16 +191,15 @@ impl BatchPlan {
                 "train.shards = {shards}: the gradients of shards are added in pairs, so it is a power of 2: 1, 2, 4, 8 .."
             )));
         }
-        let plan = BatchPlan { shards, ..self }.with_micro(Some(self.micro))?;
-        if (shards - 1) * plan.shard_rows() >= self.rows {
+        let shard_rows = self.rows.div_ceil(shards);
+        if (shards - 1) * shard_rows >= self.rows {
             return Err(Error::Config(format!(
-                "train.shards = {shards}: a batch of {} has too few to share, {} for each shard but the last ones; take fewer \
-                 shards, or a data.batch_size that {shards} divides",
-                plural(self.rows, "sample"),
-                plan.shard_rows()
+                "train.shards = {shards}: a batch of {} has too few to share, {shard_rows} for each shard and none for the last; \
+                 take fewer shards, or a data.batch_size that {shards} divides",
+                plural(self.rows, "sample")
             )));
         }
-        Ok(plan)
+        Ok(BatchPlan { shards, shard_rows, micro: self.micro.min(shard_rows), ..self })
     }
 
     /// The same batches in micro-batches of `micro` samples, whose gradients are added; the last one of a batch may be
@@ -211,30 +212,15 @@ impl BatchPlan {
             Some(0) => {
                 Err(Error::Config("train.micro_batch = 0: a micro-batch has at least 1 sample".into()))
             }
-            Some(micro) => {
-                // As equal as they can be within a shard, so that shards are.
-                let shard = self.rows.div_ceil(self.shards);
-                let micro = if self.shards > 1 { shard.div_ceil(shard.div_ceil(micro)) } else { micro };
-                Ok(BatchPlan { micro: micro.min(self.rows), ..self })
-            }
+            Some(micro) => Ok(BatchPlan { micro: micro.min(self.shard_rows), ..self }),
             None => Ok(self),
         }
-    }
-
-    /// Micro-batches of a shard of a full batch.
-    pub fn passes_of_shard(&self) -> usize {
-        self.rows.div_ceil(self.shards).div_ceil(self.micro)
-    }
-
-    /// Samples of a full shard. The last shards of a batch may have fewer.
-    pub fn shard_rows(&self) -> usize {
-        self.passes_of_shard() * self.micro
     }
 
     /// The samples of a batch of `rows` that a rank trains on, counted from the batch's first. A short last batch may leave
     /// the last ranks without.
     pub fn rows_of_rank(&self, rows: usize, rank: usize, ranks: usize) -> Range<usize> {
-        let each = self.shards / ranks * self.shard_rows();
+        let each = self.shards / ranks * self.shard_rows;
         (rank * each).min(rows)..((rank + 1) * each).min(rows)
     }
 
@@ -242,7 +228,7 @@ impl BatchPlan {
     pub fn of_rank(&self, rank: usize, ranks: usize) -> BatchPlan {
         let own = |rows| self.rows_of_rank(rows, rank, ranks).len();
         let last = self.last.map(own).filter(|rows| *rows > 0);
-        BatchPlan { rows: own(self.rows), last, shards: 1, ..*self }
+        BatchPlan { rows: own(self.rows), last, shards: self.shards / ranks, ..*self }
     }
 
     /// Samples of an epoch's batch, by its number.
@@ -255,10 +241,18 @@ impl BatchPlan {
         self.micro < self.rows || self.shards > 1
     }
 
-    /// The samples of each micro-batch of a batch of `rows`.
+    /// The samples of each micro-batch of a batch of `rows`, shard by shard.
     pub fn parts(&self, rows: usize) -> impl Iterator<Item = usize> {
-        let micro = self.micro;
-        (0..rows).step_by(micro).map(move |start| micro.min(rows - start))
+        self.shards_of(rows).flatten()
+    }
+
+    /// The samples of each micro-batch of each shard of a batch of `rows`. Shards without samples are left out.
+    pub fn shards_of(&self, rows: usize) -> impl Iterator<Item = impl Iterator<Item = usize>> {
+        let BatchPlan { micro, shard_rows, .. } = *self;
+        (0..rows).step_by(shard_rows).map(move |first| {
+            let end = rows.min(first + shard_rows);
+            (first..end).step_by(micro).map(move |start| micro.min(end - start))
+        })
     }
 
     /// Batches of an epoch, the short one included.
@@ -384,8 +378,14 @@ mod tests {
     fn the_digits_in_batches() {
         let plan = |size, drop_last| BatchPlan::new(1437, size, drop_last);
         let rows = BatchSize::Rows;
-        let batches =
-            |rows, full_batches, last| BatchPlan { rows, full_batches, last, micro: rows, shards: 1 };
+        let batches = |rows, full_batches, last| BatchPlan {
+            rows,
+            full_batches,
+            last,
+            micro: rows,
+            shards: 1,
+            shard_rows: rows,
+        };
         assert_eq!(plan(rows(32), false).unwrap(), batches(32, 44, Some(29)));
         assert_eq!(plan(rows(32), true).unwrap(), batches(32, 44, None));
         assert_eq!(plan(BatchSize::Full, true).unwrap(), batches(1437, 1, None));

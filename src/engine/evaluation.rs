@@ -78,8 +78,8 @@ impl Engine {
         }
         self.evaluations += 1;
         if plan.ranks > 1 {
-            for part in ranks.exchange(Matter::Evaluation, &evaluated.to_bytes(), false)?.parts {
-                let window = EvaluatedWindow::from_bytes(&part, clocks.len());
+            for part in ranks.exchange(Matter::Evaluation, &evaluated.to_bytes(), false)?.parts() {
+                let window = EvaluatedWindow::from_bytes(part, clocks.len());
                 for (totals, (ring, sums)) in totals.iter_mut().zip(&window.nets) {
                     totals.add(plan, &window.passes, ring, sums);
                 }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Dispatch;
 use crate::graph::Clock;
 use crate::kernel::feed::{ORDER, STATE};
-use crate::kernel::gradients::{COLUMNS, SHARES};
+use crate::kernel::gradients::SHARES;
 use crate::kernel::shards::{SHARD_BUFFERS, SHARD_GRADIENTS};
 use crate::kernel::update::TABLE;
 use crate::plan::METRICS;
@@ -45,7 +45,7 @@ impl Engine {
         let ranks = self.gpu.ranks().clone();
         let rows = plan.batches.rows_of_step(net.window.step_in_epoch);
         let of = |rank: usize| plan.batches.rows_of_rank(rows, rank, plan.ranks);
-        let passes = |rank: usize| of(rank).len().div_ceil(plan.batches.micro);
+        let passes = |rank: usize| plan.batches.parts(of(rank).len()).count();
         let all: usize = (0..plan.ranks).map(passes).sum();
         let before = (0..ranks.rank()).map(passes).sum();
         let own = self.do_own_shards(plan, net, rows, before).await?;
@@ -54,7 +54,7 @@ impl Engine {
         let gathered = ranks.exchange(Matter::Step, &bytes, stop)?;
         let [gradients, buffers, _] = plan.exchanged().map(|(_, bytes)| bytes as usize);
         let mut ring = Vec::new();
-        for (rank, part) in gathered.parts.iter().enumerate() {
+        for (rank, part) in gathered.parts().enumerate() {
             if part.len() as u64 != (gradients + buffers) as u64 + ring_bytes(plan, passes(rank)) {
                 return Err(Error::Rank(format!(
                     "rank {rank} gave {} bytes of a step: it trains another model, or on other batches",
@@ -149,13 +149,4 @@ impl Engine {
         let buffers = sums.split_off(gradients);
         Ok(Own { gradients: sums, buffers, rows })
     }
-}
-
-/// The rows of a step's passes, with the numbers that the update filed in `last`.
-pub(super) fn with_update(mut rows: Vec<f32>, last: &[u8]) -> Vec<u8> {
-    let last = bytemuck::pod_collect_to_vec::<u8, f32>(last);
-    if let (Some(into), Some(from)) = (rows.last_chunk_mut::<COLUMNS>(), last.last_chunk::<COLUMNS>()) {
-        *into = *from;
-    }
-    bytemuck::cast_slice(&rows).to_vec()
 }

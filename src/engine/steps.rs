@@ -3,7 +3,6 @@
 use crate::clock::Instant;
 
 use super::core::Engine;
-use super::exchange::with_update;
 use super::loader::SampleOrder;
 use super::record::{Copy, parts_read_back, submit_window};
 use super::window::{CompletedWindow, GradientCheck, InFlight, NetWindow, StepResult, Window};
@@ -12,7 +11,7 @@ use crate::error::Result;
 use crate::gpu::Dispatch;
 use crate::kernel::Precision;
 use crate::kernel::feed::ORDER;
-use crate::kernel::gradients::SHARES;
+use crate::kernel::gradients::{COLUMNS, SHARES};
 use crate::kernel::update::TABLE;
 use crate::plan::METRICS;
 
@@ -164,6 +163,15 @@ impl Engine {
         let passes = indices.into_iter().flat_map(|index| self.programs.train(index));
         Ok(passes.chain(self.programs.update().into_iter().flatten()).collect())
     }
+}
+
+/// The rows of a step's passes, with the numbers that the update filed in `last`.
+fn with_update(mut rows: Vec<f32>, last: &[u8]) -> Vec<u8> {
+    let last = bytemuck::pod_collect_to_vec::<u8, f32>(last);
+    if let (Some(into), Some(from)) = (rows.last_chunk_mut::<COLUMNS>(), last.last_chunk::<COLUMNS>()) {
+        *into = *from;
+    }
+    bytemuck::cast_slice(&rows).to_vec()
 }
 
 /// Bytes of the rows of the ring that so many passes write.

@@ -319,7 +319,7 @@ fn choose_for_rank(
         return Ok((chosen, why));
     }
     let same = list.iter().filter(|other| (&other.name, &other.backend) == (&first.name, &first.backend));
-    let same: Vec<usize> = same.map(|other| other.index).collect();
+    let same: Vec<usize> = same.map(|other| other.index).skip_while(|index| *index != chosen).collect();
     match same.get(local) {
         Some(&own) => Ok((
             own,
@@ -343,14 +343,13 @@ fn check_same(ranks: &Ranks, own: &AdapterDescription) -> Result<()> {
         return Ok(());
     }
     let text = format!("{} ({} {})", own.name, own.backend, own.driver);
-    let all = ranks.exchange(Matter::Adapter, text.as_bytes(), false)?.parts;
+    let gathered = ranks.exchange(Matter::Adapter, text.as_bytes(), false)?;
+    let all: Vec<_> = gathered.parts().map(String::from_utf8_lossy).collect();
     let Some(other) = all.iter().position(|other| *other != all[0]) else { return Ok(()) };
-    let name = |rank: usize| String::from_utf8_lossy(&all[rank]).into_owned();
     Err(Error::NoAdapter(format!(
         "rank 0 has {}, and rank {other} {}: adapters of different kinds round differently; give all ranks the same by \
          --adapter, or start them on machines that are alike",
-        name(0),
-        name(other)
+        all[0], all[other]
     )))
 }
 

@@ -35,6 +35,12 @@ pub trait Communicator: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Error::Rank`] where a rank no longer answers.
     fn all_gather(&self, own: &[u8], all: &mut [u8]) -> Result<()>;
+
+    /// Replaces the bytes of every rank by those of rank 0, which are as many.
+    ///
+    /// # Errors
+    /// As [`Communicator::all_gather`].
+    fn broadcast(&self, bytes: &mut [u8]) -> Result<()>;
 }
 
 /// The ranks that train together, or one process alone. Clones share them.
@@ -84,16 +90,21 @@ impl Matter {
 /// What all ranks gave.
 #[derive(Debug)]
 pub(crate) struct Gathered {
-    /// By rank.
-    pub parts: Vec<Vec<u8>>,
+    /// The bytes of every rank, one after the other, each in as many places as the longest has.
+    all: Vec<u8>,
+    lengths: Vec<usize>,
     /// A rank was asked to stop.
     pub stop: bool,
 }
 
 impl Gathered {
-    /// What rank 0 gave.
-    pub fn first(self) -> Vec<u8> {
-        self.parts.into_iter().next().unwrap_or_default()
+    /// What each rank gave, from rank 0 on.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let each = self.lengths.iter().copied().max().unwrap_or(0);
+        self.lengths
+            .iter()
+            .enumerate()
+            .map(move |(rank, length)| &self.all[rank * each..rank * each + length])
     }
 }
 
@@ -129,7 +140,7 @@ impl Ranks {
         }
     }
 
-    /// This rank, counted from 0. Rank 0 alone writes files and prints.
+    /// This rank, counted from 0. Rank 0 prints, and writes what a run writes.
     pub fn rank(&self) -> usize {
         self.0.as_ref().map_or(0, |group| group.communicator.rank())
     }
@@ -149,7 +160,7 @@ impl Ranks {
         self.0.is_none()
     }
 
-    /// True for the rank that writes and prints.
+    /// True for rank 0.
     pub fn is_first(&self) -> bool {
         self.rank() == 0
     }
@@ -170,26 +181,29 @@ impl Ranks {
     /// [`Error::Rank`] where another rank failed, with its number and its error, or where ranks have lost each other. Faults of
     /// a config and assertions keep their kind.
     pub(crate) fn exchange(&self, matter: Matter, own: &[u8], stop: bool) -> Result<Gathered> {
-        let Some(group) = &self.0 else { return Ok(Gathered { parts: vec![own.to_vec()], stop }) };
-        group.check()?;
-        let status = if stop { STOPS } else { GOES_ON };
-        let heads = group.heads([matter as u64, status, own.len() as u64])?;
-        if heads.iter().any(|head| head[1] >= FAILED) {
-            return Err(group.failure(&heads, ""));
-        }
-        if let Some(other) = heads.iter().position(|head| head[0] != matter as u64) {
-            group.has_failed.store(true, Ordering::Relaxed);
-            return Err(Error::Rank(format!(
-                "rank {other} is at {}, and rank {} at {}: they no longer do the same; give every rank the same command, \
-                 config and data",
-                Matter::name(heads[other][0] as u32),
-                self.rank(),
-                Matter::name(matter as u32)
-            )));
-        }
+        let Some(group) = &self.0 else {
+            return Ok(Gathered { all: own.to_vec(), lengths: vec![own.len()], stop });
+        };
+        let heads = group.meet(matter, own, stop)?;
         let stop = heads.iter().any(|head| head[1] == STOPS);
-        let parts = group.gather(own, &heads)?;
-        Ok(Gathered { parts, stop })
+        let (all, lengths) = group.gather(own, &heads)?;
+        Ok(Gathered { all, lengths, stop })
+    }
+
+    /// Gives the bytes of rank 0 to all ranks. What others give is not looked at.
+    ///
+    /// # Errors
+    /// As [`Ranks::exchange`].
+    pub(crate) fn broadcast(&self, matter: Matter, own: &[u8]) -> Result<Vec<u8>> {
+        let Some(group) = &self.0 else { return Ok(own.to_vec()) };
+        let own = if self.is_first() { own } else { &[] };
+        let heads = group.meet(matter, own, false)?;
+        let mut bytes = own.to_vec();
+        bytes.resize(heads[0][2] as usize, 0);
+        if !bytes.is_empty() {
+            group.timed(bytes.len(), || group.communicator.broadcast(&mut bytes))?;
+        }
+        Ok(bytes)
     }
 
     /// Ends the work of this rank, with its result: every rank calls it once, as the last. Where another rank failed after
@@ -223,6 +237,24 @@ impl Group {
         }
     }
 
+    /// The heads of all ranks, which meet in the same matter, and none of which failed.
+    fn meet(&self, matter: Matter, own: &[u8], stop: bool) -> Result<Vec<Head>> {
+        self.check()?;
+        let heads = self.heads([matter as u64, if stop { STOPS } else { GOES_ON }, own.len() as u64])?;
+        if heads.iter().any(|head| head[1] >= FAILED) {
+            return Err(self.failure(&heads, ""));
+        }
+        let Some(other) = heads.iter().position(|head| head[0] != matter as u64) else { return Ok(heads) };
+        self.has_failed.store(true, Ordering::Relaxed);
+        Err(Error::Rank(format!(
+            "rank {other} is at {}, and rank {} at {}: they no longer do the same; give every rank the same command, config \
+             and data",
+            Matter::name(heads[other][0] as u32),
+            self.communicator.rank(),
+            Matter::name(matter as u32)
+        )))
+    }
+
     fn heads(&self, own: Head) -> Result<Vec<Head>> {
         let mut all: Vec<Head> = vec![[0; 3]; self.communicator.count()];
         self.all_gather(bytemuck::cast_slice(&own), bytemuck::cast_slice_mut(&mut all))?;
@@ -230,25 +262,31 @@ impl Group {
     }
 
     fn all_gather(&self, own: &[u8], all: &mut [u8]) -> Result<()> {
-        let start = Instant::now();
-        let gathered = self.communicator.all_gather(own, all);
-        self.time.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        self.bytes.fetch_add((all.len() - own.len()) as u64, Ordering::Relaxed);
-        gathered
+        self.timed(all.len() - own.len(), || self.communicator.all_gather(own, all))
     }
 
-    /// The bytes of every rank, whose numbers the heads have.
-    fn gather(&self, own: &[u8], heads: &[Head]) -> Result<Vec<Vec<u8>>> {
-        let most = heads.iter().map(|head| head[2] as usize).max().unwrap_or(0);
-        if most == 0 {
-            return Ok(vec![Vec::new(); heads.len()]);
-        }
-        let mut padded = own.to_vec();
-        padded.resize(most, 0);
+    /// Counts an exchange that brings so many bytes.
+    fn timed(&self, bytes: usize, exchange: impl FnOnce() -> Result<()>) -> Result<()> {
+        let start = Instant::now();
+        let exchanged = exchange();
+        self.time.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        exchanged
+    }
+
+    /// The bytes of every rank, whose numbers the heads have; each takes as many places as the longest.
+    fn gather(&self, own: &[u8], heads: &[Head]) -> Result<(Vec<u8>, Vec<usize>)> {
+        let lengths: Vec<usize> = heads.iter().map(|head| head[2] as usize).collect();
+        let most = lengths.iter().copied().max().unwrap_or(0);
         let mut all = vec![0; most * heads.len()];
-        self.all_gather(&padded, &mut all)?;
-        let parts = all.chunks_exact(most).zip(heads);
-        Ok(parts.map(|(part, head)| part[..head[2] as usize].to_vec()).collect())
+        if most == own.len() && most > 0 {
+            self.all_gather(own, &mut all)?;
+        } else if most > 0 {
+            let mut padded = own.to_vec();
+            padded.resize(most, 0);
+            self.all_gather(&padded, &mut all)?;
+        }
+        Ok((all, lengths))
     }
 
     /// The error of the first rank that failed, after all have said whether they did. `own`: this rank's error.
@@ -258,12 +296,14 @@ impl Group {
             .iter()
             .map(|&[matter, status, bytes]| [matter, status, if status >= FAILED { bytes } else { 0 }])
             .collect();
-        let texts = match self.gather(own.as_bytes(), &heads) {
-            Ok(texts) => texts,
+        let (all, lengths) = match self.gather(own.as_bytes(), &heads) {
+            Ok(gathered) => gathered,
             Err(err) => return err,
         };
         let failed = heads.iter().position(|head| head[1] >= FAILED).unwrap_or(0);
-        let text = format!("rank {failed}: {}", String::from_utf8_lossy(&texts[failed]));
+        let texts = Gathered { all, lengths, stop: false };
+        let text = texts.parts().nth(failed).map(String::from_utf8_lossy).unwrap_or_default();
+        let text = format!("rank {failed}: {text}");
         match heads[failed][1] {
             FAILED_BY_USAGE => Error::Config(text),
             FAILED_AN_ASSERTION => Error::Assertion(text),
@@ -296,10 +336,11 @@ mod tests {
         let given = |rank: usize| vec![rank as u8; 3 * rank];
         let received = together(4, |ranks| {
             let own = given(ranks.rank());
-            let Gathered { parts, stop } = ranks.exchange(Matter::Step, &own, ranks.rank() == 2).unwrap();
-            assert!(stop, "rank 2 was asked to stop");
+            let gathered = ranks.exchange(Matter::Step, &own, ranks.rank() == 2).unwrap();
+            assert!(gathered.stop, "rank 2 was asked to stop");
             assert!(!ranks.exchange(Matter::Step, &[], false).unwrap().stop);
-            ranks.conclude(Ok(parts)).unwrap()
+            assert_eq!(ranks.broadcast(Matter::Start, &given(ranks.rank() + 1)).unwrap(), given(1));
+            ranks.conclude(Ok(gathered.parts().map(<[u8]>::to_vec).collect::<Vec<_>>())).unwrap()
         });
         assert!(received.iter().all(|parts| *parts == (0..4).map(given).collect::<Vec<_>>()));
     }
@@ -343,7 +384,18 @@ mod tests {
     #[test]
     fn a_process_alone_waits_for_nobody() {
         let alone = Ranks::default();
-        let Gathered { parts, stop } = alone.exchange(Matter::Step, b"own", true).unwrap();
-        assert_eq!((parts, stop, alone.count(), alone.local()), (vec![b"own".to_vec()], true, 1, (0, 1)));
+        let gathered = alone.exchange(Matter::Step, b"own", true).unwrap();
+        assert_eq!(gathered.parts().collect::<Vec<_>>(), [b"own"]);
+        assert_eq!((gathered.stop, alone.count(), alone.local()), (true, 1, (0, 1)));
+        assert_eq!(alone.broadcast(Matter::Start, b"own").unwrap(), b"own");
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_is_an_error_for_the_others() {
+        let ends = together(2, |ranks| match ranks.is_first() {
+            true => String::new(),
+            false => ranks.exchange(Matter::Step, b"..", false).unwrap_err().to_string(),
+        });
+        assert!(ends[1].contains("is gone"), "{ends:?}");
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use mpi::Threading;
 use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator as _, CommunicatorCollectives as _};
+use mpi::traits::{Communicator as _, CommunicatorCollectives as _, Root as _};
 
 use super::{Communicator, Ranks};
 use crate::error::{Error, Result};
@@ -31,8 +31,16 @@ impl Joined {
     }
 }
 
-/// Ends MPI when it is dropped.
-struct Ended(#[expect(dead_code, reason = "it is dropped")] Universe);
+/// Ends MPI when it is dropped: with the other ranks, or after a panic without them, since they may wait for this one.
+struct Ended(Universe);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.world().abort(101);
+        }
+    }
+}
 
 impl fmt::Debug for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,6 +117,13 @@ impl Communicator for Mpi {
                 all[place..place + part.len()].copy_from_slice(from);
             }
         }
+        Ok(())
+    }
+
+    /// As [`Communicator::all_gather`].
+    fn broadcast(&self, bytes: &mut [u8]) -> Result<()> {
+        let world = self.world();
+        bytes.chunks_mut(MOST_BYTES).for_each(|part| world.0.process_at_rank(0).broadcast_into(part));
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod config_diff;
 mod dir;
 mod init;
 mod numbered;
+mod open;
 mod present;
 mod session;
 mod state;

@@ -4,18 +4,17 @@ use super::checkpoint::{Checkpoint, Checkpointer, Identity};
 use super::config_diff::check_same_run;
 use super::dir::{CHECKPOINTS, CONFIG, Claim, RunDir};
 use super::init::{InitReport, initialise};
+use super::open::{identity, open, share_state};
 use super::state::RunState;
 use super::system::System;
 use super::tensorboard::EventFile;
 use super::tiles;
 use super::weights::{load, save};
-use super::worker::{share_config, share_start};
 use crate::compile::TrainPlan;
 use crate::config::Config;
 use crate::data::{Arrays, Dataset};
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, GpuOptions, threads};
-use crate::kernel::{Family, Target};
+use crate::gpu::{Gpu, GpuOptions};
 use crate::plan::NamedTensor;
 use crate::train::{Checkpointing, Observer, Outcome, RunEnd, RunHandle, Trainer};
 use crate::units::plural;
@@ -74,51 +73,10 @@ pub struct Session {
     system: Option<System>,
 }
 
-/// Leaves out the threads of Mesa's software adapter where so many nets of a config at once give them too little to do.
-pub(super) fn choose_threads(
-    config: &Config,
-    data: &Dataset,
-    options: &GpuOptions,
-    nets: usize,
-) -> Result<()> {
-    // A number of the environment leaves nothing to choose.
-    if options.threads_by_work.is_some()
-        && threads::given().is_none()
-        && config.plan(data, Target::new(Family::Subgroup))?.suits_one_thread_with(nets)
-    {
-        // SAFETY: the promise of `OneNet`; the threads that read the data have ended, and those that train have not begun.
-        unsafe { threads::without_threads() };
-    }
-    Ok(())
-}
-
-/// An open device with the plans of a run on it.
-fn open(config: &Config, data: &Dataset, options: &GpuOptions) -> Result<(Gpu, Trainer)> {
-    share_config(&options.ranks, config)?;
-    choose_threads(config, data, options, 1)?;
-    let gpu = match Gpu::open(&config.gpu_options(options)) {
-        Ok(gpu) => gpu,
-        Err(err) => {
-            // Reports a config that cannot work before a missing adapter.
-            config.plan(data, Target::new(Family::Tiled))?;
-            return Err(err);
-        }
-    };
-    let trainer = config.trainer(&gpu, data)?;
-    Ok((gpu, trainer))
-}
-
 /// Writes into a config what its plan decided: the samples evaluated at once.
 fn fill(config: &mut Config, trainer: &Trainer) {
     let evaluated = trainer.plan().eval_batches.map(|batches| batches.rows);
     config.options.eval_batch = config.options.eval_batch.or(evaluated);
-}
-
-/// The identity of a run of a config by a plan on a device.
-pub(super) fn identity(config: &Config, gpu: &Gpu, plan: &TrainPlan) -> Identity {
-    let adapter = gpu.adapter();
-    let driver = [&*adapter.name, &adapter.driver, &adapter.backend].join(", ");
-    Identity::new(config.to_toml(), format!("{driver}, kernels: {:?}", gpu.family()), plan)
 }
 
 impl Session {
@@ -382,7 +340,7 @@ impl Session {
                     .into(),
             ));
         }
-        share_start(&self.gpu, &self.config, &self.data, &self.trainer)?;
+        share_state(&self.trainer, self.gpu.ranks())?;
         let (mut tries, mut reached) = (0, None);
         let (outcome, weights) = loop {
             let mut events = self.event_file()?;

@@ -78,7 +78,7 @@ impl Progress {
         [self.epoch_totals.seconds, self.epoch_totals.data_wait]
     }
 
-    /// Has the steps of the epoch have taken this time, as [`Progress::time`] gives it.
+    /// Sets the time that the steps of the epoch took, as [`Progress::time`] gives it.
     pub(super) fn set_time(&mut self, [seconds, data_wait]: [f64; 2]) {
         (self.epoch_totals.seconds, self.epoch_totals.data_wait) = (seconds, data_wait);
     }

@@ -231,7 +231,7 @@ impl Trainer {
         let (clock, handle) = (self.progress.clock(self.rule()), self.handle.clone());
         self.agree_on_time()?;
         let is_shared = self.plan.ranks > 1;
-        // Ranks that share an evaluation end it, and stop after it.
+        // Where ranks share an evaluation, a stop does not cancel it: all go through it, and stop then.
         let mut between = || match observer.evaluating() {
             Err(Error::Cancelled) if is_shared => {
                 handle.stop();
@@ -263,7 +263,7 @@ impl Trainer {
         let own = bytemuck::cast_slice(&self.progress.time()).to_vec();
         let gathered = self.engine.gpu().ranks().exchange(Matter::Epoch, &own, self.handle.is_stopped())?;
         self.must_stop |= gathered.stop;
-        if let Ok(time) = bytemuck::try_pod_read_unaligned::<[f64; 2]>(&gathered.first()) {
+        if let Some(Ok(time)) = gathered.parts().next().map(bytemuck::try_pod_read_unaligned::<[f64; 2]>) {
             self.progress.set_time(time);
         }
         Ok(())

@@ -435,6 +435,34 @@ fn nets_come_and_go() {
     assert!(first.snapshot(0).is_ok(), "the state of a net that ended is kept");
 }
 
+/// Stops in its first evaluation.
+struct StopsInEvaluation;
+
+impl FleetObserver for StopsInEvaluation {
+    fn evaluating(&mut self) -> downhill::error::Result<()> {
+        Err(Error::Cancelled)
+    }
+}
+
+/// A net that was stopped in an evaluation has an epoch to report before it trains on, beside nets that begin.
+#[test]
+fn an_evaluation_that_was_stopped_is_made_up_for() {
+    let gpu = adapter::open(Family::Tiled);
+    let all = variants("adamw", "", &few(3));
+    let wanted: Vec<Run> = all.iter().map(|variant| alone(&gpu, nets::perceptron, variant)).collect();
+    let mut first = fleet(&gpu, nets::perceptron, &all, &FleetOptions::default());
+    assert_eq!(first.run(&mut StopsInEvaluation).expect("a run"), FleetEnd::Stopped);
+    let stopped = first.snapshot(1).expect("a state");
+    let mut second = fleet(&gpu, nets::perceptron, &all, &FleetOptions::default());
+    second.restore(1, &stopped).expect("a state");
+    let mut runs = Runs::of(4);
+    assert_eq!(second.run(&mut runs).expect("a run"), FleetEnd::Finished);
+    for (net, run) in runs.runs.iter().enumerate() {
+        assert_eq!(run.state, wanted[net].state, "net {net}");
+        assert_eq!(run.epochs.len(), wanted[net].epochs.len(), "net {net}");
+    }
+}
+
 #[test]
 fn weights_to_start_from() {
     let gpu = adapter::open(Family::Tiled);

@@ -72,14 +72,14 @@ impl SampleOrder {
 /// Without shards a row is the share of the pass in the batch, and 0 where it is the batch's first. With shards it is the
 /// share, 0 where it is the shard's first, the shard's number among the rank's own, and how many of those have begun.
 pub(in crate::engine) fn shares(batches: &BatchPlan, samples: usize, own: Range<usize>) -> Vec<f32> {
-    let each = batches.passes_of_shard();
     let mut rows = Vec::new();
-    for (i, start) in own.clone().step_by(batches.micro).enumerate() {
-        let share = batches.micro.min(own.end - start) as f32 / samples as f32;
-        let adds = |first: bool| if first { 0.0 } else { 1.0 };
-        match batches.shards {
-            1 => rows.extend([share, adds(i == 0)]),
-            _ => rows.extend([share, adds(i % each == 0), (i / each) as f32, (i / each + 1) as f32]),
+    for (slot, passes) in batches.shards_of(own.len()).enumerate() {
+        for (i, pass) in passes.enumerate() {
+            let (share, adds) = (pass as f32 / samples as f32, if i == 0 { 0.0 } else { 1.0 });
+            match batches.shards {
+                1 => rows.extend([share, adds]),
+                _ => rows.extend([share, adds, slot as f32, (slot + 1) as f32]),
+            }
         }
     }
     rows
@@ -94,16 +94,17 @@ mod tests {
     fn ranks_share_a_batch_by_shards() {
         let batches = BatchPlan::new(30, BatchSize::Rows(20), false).unwrap();
         let batches = batches.with_micro(Some(3)).unwrap().with_shards(4).unwrap();
-        // Shards of 5 in micro-batches of 3 and 3.
-        assert_eq!((batches.micro, batches.passes_of_shard(), batches.shard_rows()), (3, 2, 6));
+        // Shards of 5 in micro-batches of 3 and 2.
+        assert_eq!((batches.micro, batches.shard_rows), (3, 5));
+        assert_eq!(batches.parts(12).collect::<Vec<_>>(), [3, 2, 3, 2, 2]);
         let own = |rows, rank| batches.rows_of_rank(rows, rank, 2);
-        assert_eq!((own(20, 0), own(20, 1), own(10, 0), own(10, 1)), (0..12, 12..20, 0..10, 10..10));
+        assert_eq!((own(20, 0), own(20, 1), own(10, 0), own(10, 1)), (0..10, 10..20, 0..10, 10..10));
         assert_eq!(
-            shares(&batches, 20, own(20, 1)),
-            [[0.15, 0.0, 0.0, 1.0], [0.15, 1.0, 0.0, 1.0], [0.1, 0.0, 1.0, 2.0]].concat()
+            shares(&batches, 20, own(18, 1)),
+            [[0.15, 0.0, 0.0, 1.0], [0.1, 1.0, 0.0, 1.0], [0.15, 0.0, 1.0, 2.0]].concat()
         );
         let second = batches.of_rank(1, 2);
-        assert_eq!((second.rows, second.last, second.steps(), batches.steps()), (8, None, 1, 2));
+        assert_eq!((second.rows, second.last, second.steps(), batches.steps()), (10, None, 1, 2));
         assert!(shares(&batches, 10, own(10, 1)).is_empty());
         let too_many = BatchPlan::new(9, BatchSize::Rows(9), false).unwrap().with_shards(4);
         assert!(too_many.unwrap_err().to_string().contains("a batch of 9 samples"));

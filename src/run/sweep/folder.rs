@@ -1,5 +1,6 @@
 //! The files of a sweep: `sweep.toml`, what it is; `sweep.jsonl`, what has happened; `replicas.csv`, the table.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -140,11 +141,11 @@ impl SweepDir {
         Ok(SweepDir { path: path.to_owned(), events: open(path, &file)?, file, _lock: None })
     }
 
-    /// Moves the events of other ranks to those of rank 0, where they have left some.
+    /// Moves the events of other ranks to those of rank 0, where they have left some; gives those that were moved.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Checkpoint`] for a line that is none of a sweep.
-    pub fn merge(&mut self) -> Result<()> {
+    pub fn merge(&mut self) -> Result<Vec<Event>> {
         let faulty = |err: &std::io::Error| Error::io("cannot read", &self.path, err);
         let listed = fs::read_dir(&self.path).map_err(|err| faulty(&err))?;
         let mut files = Vec::new();
@@ -153,14 +154,24 @@ impl SweepDir {
             files.extend((name.starts_with("sweep.rank") && name.ends_with(".jsonl")).then_some(name));
         }
         files.sort_unstable();
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A process that was killed here may have moved some already.
+        let line = |event: &Event| serde_json::to_string(event).unwrap_or_default();
+        let known: HashSet<String> = events(&self.path)?.iter().map(line).collect();
+        let mut moved = Vec::new();
         for name in files {
-            for event in events_in(&self.path.join(&name))? {
-                self.tell(&event)?;
+            let file = self.path.join(name);
+            for event in events_in(&file)? {
+                if !known.contains(&line(&event)) {
+                    self.tell(&event)?;
+                    moved.push(event);
+                }
             }
-            let file = self.path.join(&name);
             fs::remove_file(&file).map_err(|err| Error::io("cannot remove", &file, &err))?;
         }
-        Ok(())
+        Ok(moved)
     }
 
     /// The path of the folder.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use folder::{Event, SweepDir};
 pub use observer::{SweepObserver, SweepStart};
-use points::{Group, Points};
+use points::{Group, Planned, Points};
 pub use points::{SweepBase, SweepSource};
 use replica::Replica;
 pub use row::{Ended, Row, ranked};
@@ -27,7 +27,7 @@ use super::checkpoint::Fingerprint;
 use super::dir::RunDir;
 use super::init::merged_into;
 use super::numbered::make_next;
-use super::session::identity;
+use super::open::identity;
 use super::system::System;
 use crate::compile::TrainPlan;
 use crate::config::Config;
@@ -100,13 +100,13 @@ impl Sweep {
         options: &GpuOptions,
     ) -> Result<Sweep> {
         let points = Points::read(source)?;
-        let (gpu, groups, replicas) = points.planned(source.base.arrays(), options)?;
+        let (gpu, planned) = points.planned(source.base.arrays(), options)?;
         let dir = SweepDir::create(&path()?, &points.to_toml())?;
-        for replica in &replicas {
+        for replica in &planned.replicas {
             replica.make(dir.path())?;
         }
         share_folder(&options.ranks, dir.path())?;
-        Ok(Self::of(dir, &points, gpu, groups, replicas))
+        Ok(Self::of(dir, &points, gpu, planned))
     }
 
     /// Resumes a sweep: runs that have ended stay as they are, others go on from their checkpoints, or from their beginning.
@@ -128,9 +128,9 @@ impl Sweep {
     fn resume_with(path: &Path, arrays: Option<&Arrays>, options: &GpuOptions) -> Result<Sweep> {
         let dir = SweepDir::reopen(path)?;
         let points = Points::stored(dir.path())?;
-        let (gpu, groups, replicas) = points.planned(arrays, options)?;
+        let (gpu, planned) = points.planned(arrays, options)?;
         share_folder(&options.ranks, dir.path())?;
-        Ok(Self::of(dir, &points, gpu, groups, replicas))
+        Ok(Self::of(dir, &points, gpu, planned))
     }
 
     /// Joins the sweep that rank 0 starts or resumes: this rank trains its share of the runs, in their folders, and rank 0
@@ -140,15 +140,15 @@ impl Sweep {
     /// As [`Sweep::resume`]; [`Error::Rank`] for the errors of another rank.
     pub fn join(options: &GpuOptions) -> Result<Sweep> {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let first = text(options.ranks.exchange(Matter::Config, &[], false)?.first());
+        let first = text(options.ranks.broadcast(Matter::Config, &[])?);
         let first = Config::parse(&first, &[])?;
         let data = first.dataset()?;
         let gpu = points::open(&first, &data, options, 1)?;
-        let folder = text(options.ranks.exchange(Matter::Sweep, &[], false)?.first());
+        let folder = text(options.ranks.broadcast(Matter::Sweep, &[])?);
         let dir = SweepDir::join(Path::new(&folder), options.ranks.rank())?;
         let points = Points::stored(dir.path())?;
-        let (groups, replicas) = points.planned_on(&gpu, data, None)?;
-        Ok(Self::of(dir, &points, gpu, groups, replicas))
+        let planned = points.planned_on(&gpu, data, None)?;
+        Ok(Self::of(dir, &points, gpu, planned))
     }
 
     /// True where a folder holds a sweep.
@@ -200,8 +200,8 @@ impl Sweep {
         asked.check_same(&stored, path, source.base)
     }
 
-    fn of(dir: SweepDir, points: &Points, gpu: Gpu, groups: Vec<Group>, replicas: Vec<Replica>) -> Sweep {
-        let evaluates = groups.iter().all(|group| group.data.eval().is_some());
+    fn of(dir: SweepDir, points: &Points, gpu: Gpu, planned: Planned) -> Sweep {
+        let Planned { groups, replicas, evaluates } = planned;
         let (swept, keys, monitor) = (points.keys(), points.sweep.clone(), points.sweep.monitor(evaluates));
         let runs = Runs { dir, swept, keys, replicas, monitor };
         Sweep { runs, groups, gpu, handle: RunHandle::default(), system: None }
@@ -247,13 +247,15 @@ impl Sweep {
     /// # Errors
     /// A lost device; files that cannot be written; the observer's own.
     pub fn run(&mut self, observer: &mut dyn SweepObserver) -> Result<FleetEnd> {
+        // Every rank has planned its runs and sees the folder before one trains.
+        self.gpu.ranks().exchange(Matter::Sweep, &[], false)?;
         let result = self.run_fleets(observer);
         let end = match &result {
             Ok(FleetEnd::Finished) => "finished",
             Ok(FleetEnd::Stopped) => "stopped",
             Err(_) => "failed",
         };
-        let result = result.and_then(|end| self.gather(end));
+        let result = result.and_then(|end| self.gather(end, observer));
         let (folder, rows) = (self.runs.path().to_owned(), self.runs.rows());
         let steps = rows.iter().filter_map(|row| row.ended.as_ref()).map(|ended| ended.steps).sum();
         let kept = self.system.as_mut().map_or(Ok(()), |system| system.end(&folder, steps, end));
@@ -282,20 +284,28 @@ impl Sweep {
 
     /// Waits for the runs of all ranks. Rank 0 gathers their events, drops weights that were kept by a rank alone, and writes
     /// the table.
-    fn gather(&mut self, end: FleetEnd) -> Result<FleetEnd> {
+    fn gather(&mut self, end: FleetEnd, observer: &mut dyn SweepObserver) -> Result<FleetEnd> {
         let ranks = self.gpu.ranks().clone();
-        let stop = ranks.exchange(Matter::Sweep, &[], end == FleetEnd::Stopped)?.stop;
-        if !ranks.is_first() {
-            return Ok(if stop { FleetEnd::Stopped } else { end });
+        let met = ranks.exchange(Matter::Sweep, &[], end == FleetEnd::Stopped);
+        if ranks.is_first() {
+            if !ranks.is_alone() {
+                let events = self.runs.dir.merge()?;
+                recall(&mut self.runs.replicas, &events)?;
+                self.runs.keep_best()?;
+                self.report_events(events, observer)?;
+            }
+            self.runs.write_table()?;
         }
-        if !ranks.is_alone() {
-            self.runs.dir.merge()?;
-            let events = folder::events(self.runs.path())?;
-            recall(&mut self.runs.replicas, &events)?;
-            self.runs.keep_best()?;
-        }
-        self.runs.write_table()?;
-        Ok(if stop { FleetEnd::Stopped } else { end })
+        Ok(if met?.stop { FleetEnd::Stopped } else { end })
+    }
+
+    /// Reports the events of other ranks' runs.
+    fn report_events(&self, events: Vec<Event>, observer: &mut dyn SweepObserver) -> Result<()> {
+        events.into_iter().try_for_each(|event| match event {
+            Event::Epoch { replica, epoch } => observer.epoch(replica, &epoch),
+            Event::Judged { rung, kept, dropped, .. } => observer.judged(rung, kept.len(), dropped.len()),
+            Event::End { replica, .. } => observer.end(&self.runs.replicas[replica].row()),
+        })
     }
 
     fn run_fleet(
@@ -346,7 +356,7 @@ fn share_folder(ranks: &Ranks, path: &Path) -> Result<()> {
         return Ok(());
     }
     let path = std::path::absolute(path).map_err(|err| Error::io("cannot find", path, &err))?;
-    ranks.exchange(Matter::Sweep, path.to_string_lossy().as_bytes(), false).map(drop)
+    ranks.broadcast(Matter::Sweep, path.to_string_lossy().as_bytes()).map(drop)
 }
 
 /// Has runs that ended before count as ended.

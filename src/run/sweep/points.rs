@@ -13,8 +13,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuOptions, Reads};
 use crate::kernel::{Family, Target};
 use crate::run::dir::CONFIG;
-use crate::run::session::choose_threads;
-use crate::run::worker::share_config;
+use crate::run::open::{choose_threads, share_config};
 use crate::train::{FleetPlan, Variant};
 
 /// The parts of a sweep: the config of all runs, settings for all of them, and the section `[sweep]` with what the command
@@ -81,6 +80,16 @@ pub(super) struct Group {
     pub members: Vec<usize>,
     pub plan: FleetPlan,
     pub data: Dataset,
+}
+
+/// The runs of a sweep, planned.
+#[derive(Debug)]
+pub(super) struct Planned {
+    /// Those of this rank that can train at once.
+    pub groups: Vec<Group>,
+    pub replicas: Vec<Replica>,
+    /// Every run has a part to evaluate on.
+    pub evaluates: bool,
 }
 
 /// `sweep.toml`
@@ -196,11 +205,7 @@ impl Points {
     ///
     /// # Errors
     /// Errors of the device, the data and the plans, with the settings of the run.
-    pub fn planned(
-        &self,
-        arrays: Option<&Arrays>,
-        options: &GpuOptions,
-    ) -> Result<(Gpu, Vec<Group>, Vec<Replica>)> {
+    pub fn planned(&self, arrays: Option<&Arrays>, options: &GpuOptions) -> Result<(Gpu, Planned)> {
         let first = &self.configs[0];
         let device = |config: &Config| (config.memory, config.device_timeout);
         if self.configs.iter().any(|config| device(config) != device(first)) {
@@ -213,22 +218,17 @@ impl Points {
         let nets = self.sweep.at_once.unwrap_or(self.configs.len()).min(self.configs.len());
         share_config(&options.ranks, first)?;
         let gpu = open(first, &data, options, nets).map_err(|err| told_with(err, &self.points[0]))?;
-        let (groups, replicas) = self.planned_on(&gpu, data, arrays)?;
-        Ok((gpu, groups, replicas))
+        let planned = self.planned_on(&gpu, data, arrays)?;
+        Ok((gpu, planned))
     }
 
     /// [`Points::planned`] on a device that is open. `data`: those of the first run.
-    pub fn planned_on(
-        &self,
-        gpu: &Gpu,
-        data: Dataset,
-        arrays: Option<&Arrays>,
-    ) -> Result<(Vec<Group>, Vec<Replica>)> {
+    pub fn planned_on(&self, gpu: &Gpu, data: Dataset, arrays: Option<&Arrays>) -> Result<Planned> {
         let mut sets: Vec<(&DataSpec, Dataset)> = vec![(&self.configs[0].data, data)];
         let target = Target { reads: Reads::Storage, ranks: 1, ..Target::for_gpu(gpu) };
         let (rank, ranks) = (gpu.ranks().rank(), gpu.ranks().count());
         let deals_fleets = self.sweep.halving.is_some();
-        let (mut groups, mut replicas) = (Vec::<Group>::new(), self.replicas());
+        let (mut groups, mut replicas, mut evaluates) = (Vec::<Group>::new(), self.replicas(), true);
         for (i, (config, point)) in self.configs.iter().zip(&self.points).enumerate() {
             let known = sets.iter().position(|(spec, _)| **spec == config.data);
             let set = match known {
@@ -240,6 +240,7 @@ impl Points {
                 }
             };
             let data = &sets[set].1;
+            evaluates &= data.eval().is_some();
             let plan = config.plan(data, target).map_err(|err| told_with(err, point))?;
             let halving = self.sweep.halving(data.eval().is_some())?;
             let metrics = [("sweep.metric", self.sweep.metric.as_ref())].into_iter();
@@ -282,7 +283,7 @@ impl Points {
             let at_once = self.sweep.at_once.unwrap_or(members.len()).min(members.len());
             plan.plan().check_orders(at_once, self.sweep.order)?;
         }
-        Ok((groups, replicas))
+        Ok(Planned { groups, replicas, evaluates })
     }
 }
 

@@ -101,18 +101,23 @@ impl Fleet {
             if self.slots.is_empty() {
                 return Ok(FleetEnd::Finished);
             }
+            // A net that was stopped in its evaluation, and restored.
+            if self.slots.iter().any(|&net| self.has_unreported_epoch(net)) {
+                continue;
+            }
             // 3. Train up to the first end of an epoch or of a net.
             self.train(observer).await?;
         }
     }
 
+    fn has_unreported_epoch(&self, net: usize) -> bool {
+        let own = &self.nets[net];
+        own.fault.is_none() && own.progress.has_unreported_epoch(own.total)
+    }
+
     /// Evaluates where an epoch is trained, updates plateaus and early stopping, and reports the epochs.
     async fn end_epochs(&mut self, observer: &mut dyn FleetObserver) -> Result<()> {
-        let is_due = |net: usize| {
-            let own = &self.nets[net];
-            own.fault.is_none() && own.progress.has_unreported_epoch(own.total)
-        };
-        let due: Vec<bool> = self.slots.iter().map(|&net| is_due(net)).collect();
+        let due: Vec<bool> = self.slots.iter().map(|&net| self.has_unreported_epoch(net)).collect();
         if !due.contains(&true) {
             return Ok(());
         }
