@@ -31,13 +31,7 @@ answers() {
     fi
 }
 
-as_root() {
-    if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
-}
-
-apt() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@" </dev/null >&2
-}
+source "$(dirname "$0")/packages.sh"
 
 if [[ $(uname -s) != Linux ]] || answers; then
     exit 0 # elsewhere Metal or DirectX is part of the system
@@ -50,16 +44,7 @@ if ! command -v apt-get >/dev/null; then
     say "  Arch:   pacman -S vulkan-icd-loader vulkan-swrast"
     exit 1
 fi
-if ((EUID != 0)) && ! sudo -n true 2>/dev/null; then
-    say "that takes root, and sudo is missing or wants a password. Run this, then try again:"
-    say "  sudo apt-get update && sudo apt-get install -y ${PACKAGES[*]}"
-    exit 1
-fi
-apt update || say "the package lists could not all be renewed; going on with those at hand"
-if ! apt install -y --no-install-recommends "${PACKAGES[@]}"; then
-    say "apt-get could not install ${PACKAGES[*]} (its words are above). Is the network up?"
-    exit 1
-fi
+install_packages "${PACKAGES[@]}"
 if ! answers; then
     say "${PACKAGES[*]} are installed, and still no adapter answers."
     if [[ -x $downhill ]]; then "$downhill" adapters >&2 || true; fi

@@ -14,13 +14,7 @@ has_browser() {
     command -v chromium || command -v chromium-browser || command -v google-chrome
 } >/dev/null
 
-as_root() {
-    if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
-}
-
-apt() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@" </dev/null >&2
-}
+source "$(dirname "$0")/packages.sh"
 
 if has_browser; then
     exit 0
@@ -29,17 +23,8 @@ if ! command -v apt-get >/dev/null; then
     say "no browser, and this system has no apt-get. Install Chromium or Chrome by hand, and name it in DOWNHILL_CHROMIUM"
     exit 1
 fi
-if ((EUID != 0)) && ! sudo -n true 2>/dev/null; then
-    say "no browser, and to install one takes root. Run this, then try again:"
-    say "  sudo apt-get update && sudo apt-get install -y chromium"
-    exit 1
-fi
 say "no browser; installing chromium"
-apt update || say "the package lists could not all be renewed; going on with those at hand"
-if ! apt install -y --no-install-recommends chromium; then
-    say "apt-get could not install chromium (its words are above). Is the network up?"
-    exit 1
-fi
+install_packages chromium
 if ! has_browser; then
     say "chromium is installed, and still there is no such command"
     exit 1

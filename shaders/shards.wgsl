@@ -30,6 +30,15 @@ fn index(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> u32 {
     return (group.y * groups.x + group.x) * 64u + lane;
 }
 
+// Adds numbers of the open micro-batch, weighted by its share, to its shard.
+fn add_to_slot(i: u32, own: vec4<f32>) {
+    let share = shares[state[1] - 1u];
+    let place = u32(share.z) * LENGTH + i;
+    var sum = share.x * own;
+    if (share.y != 0.0) { sum += slot[place]; }
+    slot[place] = sum;
+}
+
 @compute @workgroup_size(64)
 fn shards_weigh(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -38,11 +47,7 @@ fn shards_weigh(
 ) {
     let i = index(group, groups, lane);
     if (i >= LENGTH) { return; }
-    let share = shares[state[1] - 1u];
-    let place = u32(share.z) * LENGTH + i;
-    var sum = share.x * grad[i];
-    if (share.y != 0.0) { sum += slot[place]; }
-    slot[place] = sum;
+    add_to_slot(i, grad[i]);
     if (i == 0u) { state[0] = state[1]; }
 }
 
@@ -54,11 +59,7 @@ fn shards_move(
 ) {
     let i = index(group, groups, lane);
     if (i >= LENGTH) { return; }
-    let share = shares[state[1] - 1u];
-    let place = u32(share.z) * LENGTH + i;
-    var sum = share.x * (next[i] - now[i]);
-    if (share.y != 0.0) { sum += slot[place]; }
-    slot[place] = sum;
+    add_to_slot(i, next[i] - now[i]);
 }
 
 @compute @workgroup_size(64)
