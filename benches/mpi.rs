@@ -93,11 +93,11 @@ fn rank(net: usize) -> Result<(), Error> {
 
 /// The last line of a program's output, which is JSON.
 fn last_json(command: &mut Command) -> Result<Value, Error> {
-    let failed = |what: String| Error::Program(format!("{command:?}: {what}"));
-    let output = Command::output(command).map_err(|err| Error::Program(err.to_string()))?;
+    let output = command.output().map_err(|err| Error::Program(format!("{command:?}: {err}")))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-    line.ok_or_else(|| failed(format!("{text}{}", String::from_utf8_lossy(&output.stderr))))
+    let told = String::from_utf8_lossy(&output.stderr);
+    line.ok_or_else(|| Error::Program(format!("{command:?}: {text}{told}")))
 }
 
 /// Starts the ranks, and prints the tables.

@@ -35,7 +35,7 @@ class Keywords(TypedDict, total=False):
     schedule: str | Named | Mapping[str, Any] | None
     seed: int
     seeds: Mapping[str, Any]
-    shards: Any
+    shards: int | None
     shuffle: bool | None
     split_seed: Any
     steps: int | None

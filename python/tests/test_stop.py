@@ -64,8 +64,17 @@ work = {
 }[sys.argv[1]]
 if sys.argv[1] == "predict":
     net.predict(x[:256])
-# Longer than compiling takes, and far less than the work.
-threading.Timer(0.7, lambda: print("training", time.process_time(), flush=True)).start()
+
+
+def told():
+    # More than compiling takes of the processors, which others may hold as well, and far less than the work.
+    began = time.process_time()
+    while time.process_time() - began < 4:
+        time.sleep(0.01)
+    print("training", time.process_time(), flush=True)
+
+
+threading.Thread(target=told, daemon=True).start()
 try:
     work()
 except KeyboardInterrupt as stop:
