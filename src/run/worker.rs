@@ -20,7 +20,7 @@ impl Worker {
     /// Waits for the config of rank 0, and opens data and device. `None` where rank 0 has nothing to train.
     ///
     /// # Errors
-    /// Errors of the config, the data and the device; [`Error::Rank`] for those of another rank.
+    /// Errors of the config, the data and the device; [`Error::Rank`](crate::error::Error::Rank) for those of another rank.
     pub fn join(options: &GpuOptions) -> Result<Option<Worker>> {
         let ranks = options.ranks.clone();
         let text = ranks.broadcast(Matter::Config, &[])?;
@@ -37,7 +37,7 @@ impl Worker {
     /// Tells the workers that there is nothing to train.
     ///
     /// # Errors
-    /// [`Error::Rank`] for the error of another rank.
+    /// [`Error::Rank`](crate::error::Error::Rank) for the error of another rank.
     pub fn dismiss(ranks: &Ranks) -> Result<()> {
         ranks.broadcast(Matter::Config, &[]).map(drop)
     }
@@ -45,7 +45,7 @@ impl Worker {
     /// Trains to the end, from the state that rank 0 begins from.
     ///
     /// # Errors
-    /// As [`Trainer::run`]; [`Error::Rank`] for the error of another rank.
+    /// As [`Trainer::run`]; [`Error::Rank`](crate::error::Error::Rank) for the error of another rank.
     pub fn run(&mut self) -> Result<Outcome> {
         let state = self.ranks.broadcast(Matter::Start, &[])?;
         self.trainer.restore(&Snapshot::from_bytes(&state)?)?;
