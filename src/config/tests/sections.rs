@@ -120,6 +120,7 @@ epochs = 2
 precision = "f32"
 weight_rounding = "nearest"
 micro_batch = 4
+shards = 1
 
 [checkpoint]
 every_steps = 3
