@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What each rank does: rank 0 prints the times as JSON.
+/// Trains as one of the ranks. Rank 0 prints the times as JSON.
 fn rank(net: usize) -> Result<(), Error> {
     let joined = join()?;
     let ranks = joined.ranks().clone();

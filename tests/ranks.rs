@@ -37,7 +37,7 @@ metrics = ["f1", "confusion_matrix"]
 const LAYERS: &str = r#"["flatten", { linear = 32 }, "relu", { linear = 10 }]"#;
 const CONV: &str = r#"[{ conv2d = { out_channels = 4, kernel_size = 3, stride = 2 } }, "batch_norm", "relu", "flatten", { linear = 10 }]"#;
 
-/// What a rank saw, and the state that it ended in.
+/// The records that a rank saw, and the state that it ended in.
 #[derive(Default)]
 struct Seen {
     steps: Vec<StepRecord>,

@@ -17,7 +17,7 @@ const NUMBERS: [&str; 4] = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SL
 /// Slurm sets its count without MPI too; one of these is there where it starts processes for MPI.
 const SLURM_MPI: [&str; 2] = ["PMIX_RANK", "PMI_RANK"];
 
-/// How many processes a launcher says that it started; `None` without a launcher.
+/// The number of processes that a launcher started, by its own word. `None` without a launcher.
 fn launched(variable: impl Fn(&str) -> Option<String>) -> Option<usize> {
     let by_slurm = SLURM_MPI.iter().any(|name| variable(name).is_some());
     let counts = COUNTS.iter().filter(|name| by_slurm || !name.starts_with("SLURM"));

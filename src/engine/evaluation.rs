@@ -166,7 +166,7 @@ impl EvaluatedWindow {
         bytemuck::cast_slice(&words).to_vec()
     }
 
-    /// What [`EvaluatedWindow::to_bytes`] gave for so many nets.
+    /// Reads the bytes of [`EvaluatedWindow::to_bytes`] back, for this number of nets.
     fn from_bytes(bytes: &[u8], nets: usize) -> EvaluatedWindow {
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
         let mut words = words.into_iter();

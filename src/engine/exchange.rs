@@ -20,7 +20,7 @@ use crate::kernel::update::TABLE;
 use crate::plan::METRICS;
 use crate::ranks::Matter;
 
-/// What this rank's shards of a step gave.
+/// The results of this rank's shards of a step.
 struct Own {
     /// Their gradients, added.
     gradients: Vec<u8>,

@@ -13,7 +13,7 @@ pub(super) struct Readback {
     rings: VecDeque<Buffer>,
     /// The sums of an evaluation's metrics.
     pub eval_sums: Option<Buffer>,
-    /// What ranks exchange.
+    /// The sums that ranks exchange.
     pub exchanged: Option<Buffer>,
     /// Weights and state, part by part.
     pub weights: Buffer,

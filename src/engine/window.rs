@@ -107,6 +107,6 @@ pub(super) struct InFlight {
     pub statistics: Option<Pending>,
     /// Samples of each pass through the model, and its step, counted from the window's first.
     pub passes: Vec<(usize, usize)>,
-    /// Where ranks share the step, the rows of all its passes; the ring has the last one alone, with what the update filed.
+    /// The rows of all passes of a step that ranks share. The ring then has the last one alone, with the update's numbers.
     pub gathered: Option<Vec<f32>>,
 }

@@ -24,7 +24,7 @@ pub trait Communicator: Send + Sync + fmt::Debug {
     /// This rank, counted from 0.
     fn rank(&self) -> usize;
 
-    /// How many ranks there are.
+    /// The number of ranks.
     fn count(&self) -> usize;
 
     /// This rank among those of its machine, and how many those are.
@@ -87,7 +87,7 @@ impl Matter {
     }
 }
 
-/// What all ranks gave.
+/// The bytes that all ranks gave.
 #[derive(Debug)]
 pub(crate) struct Gathered {
     /// The bytes of every rank, one after the other, each in as many places as the longest has.
@@ -98,7 +98,7 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// What each rank gave, from rank 0 on.
+    /// The bytes of each rank, from rank 0 on.
     pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
         let each = self.lengths.iter().copied().max().unwrap_or(0);
         self.lengths
@@ -145,7 +145,7 @@ impl Ranks {
         self.0.as_ref().map_or(0, |group| group.communicator.rank())
     }
 
-    /// How many ranks there are: 1 for a process alone.
+    /// The number of ranks: 1 for a process alone.
     pub fn count(&self) -> usize {
         self.0.as_ref().map_or(1, |group| group.communicator.count())
     }
@@ -322,7 +322,7 @@ impl fmt::Debug for Ranks {
 mod tests {
     use super::*;
 
-    /// What each of `count` ranks makes of `work`.
+    /// Runs `work` on each of `count` ranks, and gives the results.
     fn together<T: Send>(count: usize, work: impl Fn(&Ranks) -> T + Sync) -> Vec<T> {
         std::thread::scope(|scope| {
             let ranks = Threads::group(count).into_iter().map(Ranks::new);

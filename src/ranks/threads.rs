@@ -21,9 +21,9 @@ struct Table {
 #[derive(Default)]
 struct Round {
     number: u64,
-    /// What each rank has given so far.
+    /// The bytes that each rank has given so far.
     given: Vec<Option<Vec<u8>>>,
-    /// What all gave in the exchange before.
+    /// The bytes of all in the exchange before.
     last: Arc<Vec<Vec<u8>>>,
     /// A rank has ended.
     is_one_gone: bool,

@@ -231,7 +231,7 @@ impl Trainer {
         let (clock, handle) = (self.progress.clock(self.rule()), self.handle.clone());
         self.agree_on_time()?;
         let is_shared = self.plan.ranks > 1;
-        // Where ranks share an evaluation, a stop does not cancel it: all go through it, and stop then.
+        // A stop does not cancel an evaluation that ranks share: all go through it, and stop then.
         let mut between = || match observer.evaluating() {
             Err(Error::Cancelled) if is_shared => {
                 handle.stop();

@@ -39,7 +39,7 @@ pub struct Trainer {
     pub(super) best: Option<BestWeights>,
     pub(super) options: TrainOptions,
     pub(super) handle: RunHandle,
-    /// Where ranks share the run, all know that one was asked to stop.
+    /// All ranks that share the run know that one was asked to stop.
     pub(super) must_stop: bool,
     pub(super) clock: TrainClock,
 }
